@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Tasks on Redis: nothing accepted is lost, nothing is answered twice.
+//!
+//! A task is accepted once per id ([`TaskQueue::submit_task`]), leased to one worker at a time under a token
+//! ([`TaskQueue::claim`]), and ended by one script that stores its result, takes it out of every index and puts its
+//! answer into the outbox in one step ([`TaskQueue::store_results`]). A worker that dies loses its lease, and the
+//! task runs elsewhere ([`reclaim`]). A coordinator that dies loses nothing: its answers are taken over
+//! ([`Outbox`]).
+//!
+//! Not here: what a task means (the host's plugins) and where its answer goes (the coordinator); `reply_to` is opaque.
+
+pub mod config;
+pub mod connection;
+pub mod error;
+pub mod ingress;
+pub mod keys;
+pub mod lease;
+pub mod outbox;
+pub mod reclaim;
+pub mod registry;
+pub mod retry;
+mod scripts;
+pub mod task;
+pub mod task_queue;
+mod wait;
+
+pub use config::QueueConfig;
+pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError};
+pub use keys::Keys;
+pub use lease::{Finish, Finished, Lease};
+pub use outbox::{LedgerEntry, Outbox, Reply};
+pub use registry::{DistributedWorkerRegistry, Handled, OfferedPlugin, TaskHandler, WorkerRecord};
+pub use task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
+pub use task_queue::{Submitted, TaskQueue};

@@ -1,0 +1,65 @@
+//! The queue's limits and times.
+
+use std::time::Duration;
+
+use crate::keys::{DEFAULT_NAMESPACE, Keys};
+use crate::retry::RetryPolicy;
+
+/// How the queue behaves. The defaults are what the product promises; tests shorten them.
+#[derive(Debug, Clone)]
+pub struct QueueConfig {
+    /// First part of every key.
+    pub namespace: String,
+    /// How long a worker may hold a task without a sign of life. 6 s and a sweep each second: a killed worker's task
+    /// runs again within 7 s.
+    pub lease: Duration,
+    /// How often leases are renewed. At most a third of `lease`, so that two lost renewals cost nothing.
+    pub renew_every: Duration,
+    /// How often expired leases and deadlines are looked for.
+    pub sweep_every: Duration,
+    /// How long a task may take from submit to answer, all attempts together.
+    pub time_to_live: Duration,
+    /// How long results and final statuses are kept.
+    pub keep_results: Duration,
+    /// How long the guard against a second submit and the delivery ledger are kept: longer than Telegram keeps an
+    /// update (24 h).
+    pub keep_ledger: Duration,
+    /// Crashes of a worker under one task before the task is given up.
+    pub max_crashes: u32,
+    /// Tasks of one type that may wait.
+    pub max_pending: u64,
+    /// Tasks of one type that one user may have under way.
+    pub user_cap: u64,
+    /// Largest task as JSON, in bytes.
+    pub max_task_bytes: usize,
+    /// Dead letters kept per type.
+    pub keep_dead: u64,
+    /// When and how often a failed task is tried again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            lease: Duration::from_secs(6),
+            renew_every: Duration::from_secs(2),
+            sweep_every: Duration::from_secs(1),
+            time_to_live: Duration::from_secs(120),
+            keep_results: Duration::from_secs(300),
+            keep_ledger: Duration::from_secs(25 * 3600),
+            max_crashes: 2,
+            max_pending: 100_000,
+            user_cap: 10,
+            max_task_bytes: 256 * 1024,
+            keep_dead: 10_000,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+impl QueueConfig {
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::new(self.namespace.clone())
+    }
+}

@@ -1,0 +1,126 @@
+//! Connections to Redis: one shared for short commands, own ones for commands that block.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, RedisResult};
+
+use crate::error::ConnectError;
+
+/// A short command that has no answer after this long is given up; the connection is then made anew.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
+const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
+
+/// How to reach one Redis.
+#[derive(Debug, Clone)]
+pub struct RedisServer {
+    client: Client,
+}
+
+impl RedisServer {
+    /// Reads an address such as `redis://user:password@host:6379/0`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Address`] when it does not parse.
+    pub fn new(url: &str) -> Result<Self, ConnectError> {
+        let client = Client::open(url).map_err(|source| ConnectError::Address { source })?;
+        Ok(Self { client })
+    }
+
+    /// A connection for commands that answer at once; cloned freely, reconnects by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Unreachable`] when the first connection fails.
+    pub async fn shared(&self) -> Result<ConnectionManager, ConnectError> {
+        self.connect(RESPONSE_TIMEOUT).await
+    }
+
+    /// A connection of its own for a command that waits up to `longest_wait` in the server.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Unreachable`] when the first connection fails.
+    pub async fn blocking(
+        &self,
+        longest_wait: Duration,
+    ) -> Result<ConnectionManager, ConnectError> {
+        self.connect(longest_wait + RESPONSE_TIMEOUT).await
+    }
+
+    /// A connection that listens to pub/sub channels.
+    ///
+    /// # Errors
+    ///
+    /// What the connection says.
+    pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
+        self.client.get_async_pubsub().await
+    }
+
+    async fn connect(&self, response_timeout: Duration) -> Result<ConnectionManager, ConnectError> {
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(response_timeout))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_min_delay(Duration::from_millis(50))
+            .set_max_delay(RECONNECT_AT_MOST)
+            .set_number_of_retries(3);
+        ConnectionManager::new_with_config(self.client.clone(), config)
+            .await
+            .map_err(|source| ConnectError::Unreachable { source })
+    }
+}
+
+/// Refuses a server on which the promises cannot be kept.
+///
+/// # Errors
+///
+/// [`ConnectError::TooOld`], [`ConnectError::Evicts`], or [`ConnectError::Unreachable`].
+pub async fn check_server(connection: &mut ConnectionManager) -> Result<(), ConnectError> {
+    let info: String = redis::cmd("INFO")
+        .arg("server")
+        .arg("memory")
+        .query_async(connection)
+        .await
+        .map_err(|source| ConnectError::Unreachable { source })?;
+    check_info(&info)
+}
+
+fn check_info(info: &str) -> Result<(), ConnectError> {
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let version = field("redis_version").unwrap_or("unknown");
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < 7) {
+        return Err(ConnectError::TooOld { found: version.to_owned() });
+    }
+    match (field("maxmemory"), field("maxmemory_policy")) {
+        (Some(limit), Some(policy)) if limit != "0" && policy != "noeviction" => {
+            Err(ConnectError::Evicts { policy: policy.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_refused_with_its_version() {
+        let error = check_info("redis_version:6.2.7\r\nmaxmemory:0\r\n").unwrap_err();
+        assert_eq!(error.to_string(), "Redis 6.2.7 is too old: version 7.0 or newer is needed");
+    }
+
+    #[test]
+    fn a_server_that_evicts_is_refused_with_the_command_that_helps() {
+        let info = "redis_version:7.0.15\r\nmaxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n";
+        let error = check_info(info).unwrap_err().to_string();
+        assert!(error.contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
+        check_info(&info.replace("allkeys-lru", "noeviction")).unwrap();
+        check_info(&info.replace("maxmemory:1000", "maxmemory:0")).unwrap();
+    }
+}

@@ -1,0 +1,156 @@
+//! What can go wrong with the queue, and the codes of everything that can go wrong with a task.
+
+use crate::task::{TaskId, TaskType};
+
+/// Every code that a failed result can carry in `metadata.code`.
+///
+/// Codes are a contract: the chat has a sentence for each, metrics count by them. Renaming one is a breaking change.
+pub const FAILURE_CODES: &[&str] = &[
+    "invalid-task",
+    "invalid-params",
+    "task-too-large",
+    "unknown-task-type",
+    "not-found",
+    "plugin-failed",
+    "retries-exhausted",
+    "trap",
+    "exited",
+    "wall-limit",
+    "cpu-limit",
+    "memory-limit",
+    "output-limit",
+    "invalid-output",
+    "host-error",
+    "worker-crashed",
+    "deadline-exceeded",
+    "no-worker",
+    "cancelled",
+];
+
+/// Why a connection to Redis could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address does not parse.
+    #[error(
+        "the Redis address is not usable; it looks like `redis://[user:password@]host[:port][/db]`"
+    )]
+    Address {
+        /// What the parser said. Never contains the address, which may hold a password.
+        source: redis::RedisError,
+    },
+    /// Nothing answers, or it refuses us.
+    #[error("cannot reach Redis")]
+    Unreachable {
+        /// What the connection said.
+        source: redis::RedisError,
+    },
+    /// The server is too old for the scripts.
+    #[error("Redis {found} is too old: version 7.0 or newer is needed")]
+    TooOld {
+        /// The version that answered.
+        found: String,
+    },
+    /// The server may drop tasks when memory is short.
+    #[error(
+        "Redis may drop tasks when memory is short (maxmemory-policy is `{policy}`); to keep them, run \
+         `redis-cli CONFIG SET maxmemory-policy noeviction` and set it in redis.conf"
+    )]
+    Evicts {
+        /// The policy in force.
+        policy: String,
+    },
+}
+
+/// Why a task was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// Too much is waiting already.
+    #[error("the queue of `{task_type}` is full: {pending} tasks are waiting")]
+    QueueFull {
+        /// The queue.
+        task_type: TaskType,
+        /// How many wait.
+        pending: u64,
+    },
+    /// This person has too many tasks under way.
+    #[error("this user has {live} `{task_type}` tasks under way already")]
+    UserLimit {
+        /// The queue.
+        task_type: TaskType,
+        /// How many are under way.
+        live: u64,
+    },
+    /// The task is larger than the queue takes.
+    #[error("the task has {bytes} bytes; at most {limit} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The task is not JSON. Cannot happen with a [`crate::Task`] that was read from JSON.
+    #[error("the task cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
+    /// Redis did not take it, or its answer was lost. Submitting the same task again is safe.
+    #[error("cannot submit the task")]
+    Redis(#[source] redis::RedisError),
+}
+
+impl SubmitError {
+    /// Whether the same submit may work later without anyone changing the task.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::QueueFull { .. } | Self::UserLimit { .. } | Self::Redis(_) => true,
+            Self::TooLarge { .. } | Self::Json(_) => false,
+        }
+    }
+}
+
+/// Why no answer to a wait.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// Redis cannot be asked.
+    #[error("cannot wait for task `{task_id}`")]
+    Redis {
+        /// The task.
+        task_id: TaskId,
+        /// What the connection said.
+        source: redis::RedisError,
+    },
+    /// What is stored is not a result.
+    #[error("the stored result of task `{task_id}` is not valid JSON")]
+    Json {
+        /// The task.
+        task_id: TaskId,
+        /// Where it breaks.
+        source: serde_json::Error,
+    },
+    /// Submitting failed; only [`crate::DistributedWorkerRegistry::execute_task`] says this.
+    #[error("cannot execute task `{task_id}`")]
+    Submit {
+        /// The task.
+        task_id: TaskId,
+        /// Why.
+        source: SubmitError,
+    },
+}
+
+/// Redis did not do what was asked; nothing is known to have changed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action}")]
+pub struct RedisError {
+    /// What was attempted.
+    pub action: &'static str,
+    /// What the connection said.
+    #[source]
+    pub source: redis::RedisError,
+}
+
+impl RedisError {
+    pub(crate) fn during(action: &'static str) -> impl FnOnce(redis::RedisError) -> Self {
+        move |source| Self { action, source }
+    }
+}

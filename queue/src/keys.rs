@@ -1,0 +1,156 @@
+//! The names of all keys in Redis. No other file spells one.
+//!
+//! `{T}`, the task type in braces, is a Cluster hash tag: all keys of one type live on one slot, so that every step
+//! of a task is one atomic script. A task's id begins with the same tag.
+
+use crate::task::{TaskId, TaskType};
+
+/// The namespace used when none is configured.
+pub const DEFAULT_NAMESPACE: &str = "freefans";
+
+/// Builds key names below one namespace, `freefans` unless configured otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    namespace: String,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new(DEFAULT_NAMESPACE)
+    }
+}
+
+impl Keys {
+    /// Keys below `namespace`, for instance `freefans` for `freefans:tasks:queue:{…}`.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into() }
+    }
+
+    fn of_type(&self, name: &str, task_type: &TaskType) -> String {
+        format!("{}:tasks:{name}:{{{task_type}}}", self.namespace)
+    }
+
+    fn of_task(&self, name: &str, id: &TaskId) -> String {
+        format!("{}:tasks:{name}:{id}", self.namespace)
+    }
+
+    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::ingress`].
+    pub fn ingress(&self) -> String {
+        format!("{}:tasks:queue", self.namespace)
+    }
+
+    /// Stream of what was pushed onto the ingress list and could not be understood.
+    pub fn ingress_rejected(&self) -> String {
+        format!("{}:tasks:rejected", self.namespace)
+    }
+
+    /// ZSET id → virtual start time: ready tasks in fair order.
+    pub fn queue(&self, task_type: &TaskType) -> String {
+        self.of_type("queue", task_type)
+    }
+
+    /// ZSET id → end of the lease in ms of Redis' clock: running tasks.
+    pub fn active(&self, task_type: &TaskType) -> String {
+        self.of_type("active", task_type)
+    }
+
+    /// ZSET id → due time in ms: retries and scheduled tasks.
+    pub fn delayed(&self, task_type: &TaskType) -> String {
+        self.of_type("delayed", task_type)
+    }
+
+    /// ZSET id → the time in ms by which the task must be answered.
+    pub fn deadline(&self, task_type: &TaskType) -> String {
+        self.of_type("deadline", task_type)
+    }
+
+    /// HASH id → task JSON, `id#m` → counters, `id#c` → cancel flag.
+    pub fn data(&self, task_type: &TaskType) -> String {
+        self.of_type("data", task_type)
+    }
+
+    /// HASH user → virtual finish time, `user#n` → live tasks.
+    pub fn users(&self, task_type: &TaskType) -> String {
+        self.of_type("users", task_type)
+    }
+
+    /// HASH of switches (`paused`, `max_active`, `max_pending`, `user_cap`) and counters.
+    pub fn meta(&self, task_type: &TaskType) -> String {
+        self.of_type("meta", task_type)
+    }
+
+    /// LIST of at most 64 wake-up tokens for idle workers.
+    pub fn wake(&self, task_type: &TaskType) -> String {
+        self.of_type("wake", task_type)
+    }
+
+    /// STREAM of finished tasks whose answer a coordinator has to send.
+    pub fn replies(&self, task_type: &TaskType) -> String {
+        self.of_type("replies", task_type)
+    }
+
+    /// STREAM of tasks that failed for good.
+    pub fn dead(&self, task_type: &TaskType) -> String {
+        self.of_type("dead", task_type)
+    }
+
+    /// STRING: the task's status, one word.
+    pub fn status(&self, id: &TaskId) -> String {
+        self.of_task("status", id)
+    }
+
+    /// STRING: the task's result as JSON.
+    pub fn result(&self, id: &TaskId) -> String {
+        self.of_task("result", id)
+    }
+
+    /// HASH: guard against a second submit, and the ledger of the answer's delivery.
+    pub fn reply(&self, id: &TaskId) -> String {
+        self.of_task("reply", id)
+    }
+
+    /// STRING: the latest progress text of a running task.
+    pub fn progress(&self, id: &TaskId) -> String {
+        self.of_task("progress", id)
+    }
+
+    /// Pub/sub channel prefix; the task's id follows. Carries the final status.
+    pub fn done_channel_prefix(&self) -> String {
+        format!("{}:tasks:done:", self.namespace)
+    }
+
+    /// SET of all task types ever submitted or offered.
+    pub fn types(&self) -> String {
+        format!("{}:tasks:types", self.namespace)
+    }
+
+    /// ZSET worker id → last sign of life in ms of Redis' clock.
+    pub fn workers(&self) -> String {
+        format!("{}:tasks:workers", self.namespace)
+    }
+
+    /// STRING: one worker's record as JSON; expires when the worker is silent.
+    pub fn worker(&self, worker: &str) -> String {
+        format!("{}:tasks:worker:{worker}", self.namespace)
+    }
+
+    /// STRING: one chat partner's session as JSON.
+    pub fn session(&self, user: &str) -> String {
+        format!("{}:session:{user}", self.namespace)
+    }
+
+    /// STRING: who polls Telegram at the moment.
+    pub fn poller_lease(&self, bot: &str) -> String {
+        format!("{}:poller:{bot}", self.namespace)
+    }
+
+    /// STRING: the last update that was taken over safely, so that a new poller can go on behind it.
+    pub fn poller_offset(&self, bot: &str) -> String {
+        format!("{}:offset:{bot}", self.namespace)
+    }
+
+    /// STRING: an entry of a plugin's cache.
+    pub fn plugin_cache(&self, plugin: &str, key: &str) -> String {
+        format!("{}:cache:{plugin}:{key}", self.namespace)
+    }
+}

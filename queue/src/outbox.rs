@@ -1,0 +1,314 @@
+//! The outbox: finished tasks whose answers have to be sent, and the ledger of what was sent.
+//!
+//! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
+//! group; what a dead one had read and not acknowledged is taken over by another.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
+
+use crate::error::RedisError;
+use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
+use crate::task_queue::{TaskQueue, millis};
+
+const GROUP: &str = "coordinator";
+/// Longest wait in one read.
+const LONGEST_READ: Duration = Duration::from_secs(2);
+
+/// One answer to send.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The queue it came from.
+    pub task_type: TaskType,
+    /// Its place in the outbox.
+    pub entry: String,
+    /// What was asked, with `reply_to`.
+    pub task: Task,
+    /// How it ended.
+    pub status: TaskStatus,
+    /// The answer.
+    pub result: TaskResult,
+}
+
+/// What the ledger knows about one task's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// `pending` from the submit on, `delivered` once the messenger accepted the answer.
+    pub state: Option<String>,
+    /// The placeholder message, once it was sent.
+    pub message_id: Option<i64>,
+}
+
+impl LedgerEntry {
+    /// Whether the answer was sent.
+    pub fn delivered(&self) -> bool {
+        self.state.as_deref() == Some("delivered")
+    }
+}
+
+/// One coordinator's view of the outbox.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: TaskQueue,
+    blocking: ConnectionManager,
+    consumer: String,
+    types: Vec<TaskType>,
+}
+
+impl Outbox {
+    /// Opens the outbox under a name that no other living coordinator uses.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn open(queue: &TaskQueue, consumer: &str) -> Result<Self, crate::ConnectError> {
+        Ok(Self {
+            queue: queue.clone(),
+            blocking: queue.server.blocking(LONGEST_READ).await?,
+            consumer: consumer.to_owned(),
+            types: Vec::new(),
+        })
+    }
+
+    /// Looks which task types there are and makes sure that each has its consumer group.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn refresh_types(&mut self) -> Result<(), RedisError> {
+        let types = self.queue.task_types().await?;
+        for task_type in types.iter().filter(|known| !self.types.contains(known)) {
+            self.create_group(task_type).await?;
+        }
+        self.types = types;
+        Ok(())
+    }
+
+    async fn create_group(&self, task_type: &TaskType) -> Result<(), RedisError> {
+        // From id 0: answers that were stored before any coordinator ran are sent too.
+        let created: redis::RedisResult<()> = redis::cmd("XGROUP")
+            .arg("CREATE")
+            .arg(self.queue.keys.replies(task_type))
+            .arg(GROUP)
+            .arg("0")
+            .arg("MKSTREAM")
+            .query_async(&mut self.queue.connection.clone())
+            .await;
+        match created {
+            Err(error) if error.code() != Some("BUSYGROUP") => {
+                Err(RedisError { action: "create the outbox's consumer group", source: error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads up to `max` new answers, waiting up to `wait` for the first.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: answers that were read and dropped are sent when [`Outbox::take_over`] finds them.
+    pub async fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Reply>, RedisError> {
+        if self.types.is_empty() {
+            tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("XREADGROUP");
+        command
+            .arg("GROUP")
+            .arg(GROUP)
+            .arg(&self.consumer)
+            .arg("COUNT")
+            .arg(max)
+            .arg("BLOCK")
+            .arg(millis(wait.clamp(Duration::from_millis(1), LONGEST_READ)))
+            .arg("STREAMS");
+        let streams: Vec<String> =
+            self.types.iter().map(|task_type| self.queue.keys.replies(task_type)).collect();
+        for stream in &streams {
+            command.arg(stream);
+        }
+        for _ in &streams {
+            command.arg(">");
+        }
+        let read: redis::RedisResult<Option<StreamReadReply>> =
+            command.query_async(&mut self.blocking).await;
+        let read = match read {
+            Ok(read) => read,
+            Err(error) if error.code() == Some("NOGROUP") => {
+                // Redis lost its data, or the stream was deleted by hand: make the groups again.
+                self.types.clear();
+                return self.refresh_types().await.map(|()| Vec::new());
+            }
+            Err(source) => return Err(RedisError { action: "read the outbox", source }),
+        };
+        let mut replies = Vec::new();
+        for stream in read.map(|read| read.keys).unwrap_or_default() {
+            let place = streams.iter().position(|name| *name == stream.key);
+            let Some(task_type) = place.and_then(|place| self.types.get(place)).cloned() else {
+                continue;
+            };
+            self.collect(&task_type, stream.ids, &mut replies).await?;
+        }
+        Ok(replies)
+    }
+
+    /// Takes over answers that another coordinator read at least `min_idle` ago and never acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn take_over(
+        &mut self,
+        max: usize,
+        min_idle: Duration,
+    ) -> Result<Vec<Reply>, RedisError> {
+        let mut replies = Vec::new();
+        for task_type in self.types.clone() {
+            let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
+                .arg(self.queue.keys.replies(&task_type))
+                .arg(GROUP)
+                .arg(&self.consumer)
+                .arg(millis(min_idle))
+                .arg("0-0")
+                .arg("COUNT")
+                .arg(max)
+                .query_async(&mut self.queue.connection.clone())
+                .await;
+            match claimed {
+                Ok(claimed) => self.collect(&task_type, claimed.claimed, &mut replies).await?,
+                Err(error) if error.code() == Some("NOGROUP") => {
+                    self.create_group(&task_type).await?;
+                }
+                Err(source) => return Err(RedisError { action: "take over answers", source }),
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Reads stream entries; one that cannot be understood is dropped, for it could never be sent.
+    async fn collect(
+        &self,
+        task_type: &TaskType,
+        entries: Vec<StreamId>,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), RedisError> {
+        for entry in entries {
+            match read_entry(task_type, &entry) {
+                Some(reply) => replies.push(reply),
+                None => {
+                    tracing::warn!(task_type = %task_type, entry = entry.id, "outbox entry cannot be read; dropped");
+                    self.remove(task_type, &entry.id).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an answer out of the outbox because the messenger accepted it (or never will), and notes it in the
+    /// ledger.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer. Calling again is safe.
+    pub async fn acknowledge(&self, reply: &Reply) -> Result<(), RedisError> {
+        let ledger = self.queue.keys.reply(&reply.task.task_id);
+        let stream = self.queue.keys.replies(&reply.task_type);
+        let () = redis::pipe()
+            .hset(&ledger, "state", "delivered")
+            .ignore()
+            .expire(
+                &ledger,
+                i64::try_from(self.queue.config.keep_ledger.as_secs()).unwrap_or(90_000),
+            )
+            .ignore()
+            .xack(&stream, GROUP, &[&reply.entry])
+            .ignore()
+            .xdel(&stream, &[&reply.entry])
+            .ignore()
+            .query_async(&mut self.queue.connection.clone())
+            .await
+            .map_err(RedisError::during("acknowledge an answer"))?;
+        Ok(())
+    }
+
+    async fn remove(&self, task_type: &TaskType, entry: &str) -> Result<(), RedisError> {
+        let stream = self.queue.keys.replies(task_type);
+        let () = redis::pipe()
+            .xack(&stream, GROUP, &[entry])
+            .ignore()
+            .xdel(&stream, &[entry])
+            .ignore()
+            .query_async(&mut self.queue.connection.clone())
+            .await
+            .map_err(RedisError::during("drop an outbox entry"))?;
+        Ok(())
+    }
+}
+
+fn read_entry(task_type: &TaskType, entry: &StreamId) -> Option<Reply> {
+    let status: String = entry.get("state")?;
+    let task: String = entry.get("task")?;
+    let result: String = entry.get("result")?;
+    let task: Task = match serde_json::from_str(&task) {
+        Ok(task) => task,
+        Err(_) => return None,
+    };
+    let result = serde_json::from_str(&result).unwrap_or_else(|_| {
+        TaskResult::failure("invalid-output", "the stored result cannot be read")
+    });
+    Some(Reply {
+        task_type: task_type.clone(),
+        entry: entry.id.clone(),
+        task,
+        status: status.parse().ok()?,
+        result,
+    })
+}
+
+impl TaskQueue {
+    /// What is known about the delivery of a task's answer.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
+        let fields: HashMap<String, String> = redis::cmd("HGETALL")
+            .arg(self.keys.reply(id))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read the delivery ledger"))?;
+        Ok(LedgerEntry {
+            state: fields.get("state").cloned(),
+            message_id: fields.get("message_id").and_then(|text| text.parse().ok()),
+        })
+    }
+
+    /// Notes the placeholder message that the answer will replace, and returns what the ledger says now: when the
+    /// answer was delivered in the meantime, the placeholder is in the way.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn note_placeholder(
+        &self,
+        id: &TaskId,
+        message_id: i64,
+    ) -> Result<LedgerEntry, RedisError> {
+        let key = self.keys.reply(id);
+        let () = redis::pipe()
+            .hset(&key, "message_id", message_id)
+            .ignore()
+            .expire(&key, i64::try_from(self.config.keep_ledger.as_secs()).unwrap_or(90_000))
+            .ignore()
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("note the placeholder"))?;
+        self.ledger(id).await
+    }
+}

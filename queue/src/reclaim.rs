@@ -1,0 +1,123 @@
+//! The sweep: gives expired leases to somebody else and answers tasks whose deadline passed.
+//!
+//! Every worker and every coordinator sweeps, without a leader: each step is decided again by the script that does it,
+//! so two sweepers at once do no harm. That is why a deadline is answered even when no worker is alive.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::RedisError;
+use crate::task::{TaskResult, TaskType};
+use crate::task_queue::{FinishItem, TaskQueue};
+
+/// Tasks that one sweep handles per type; the next sweep takes the rest.
+const AT_MOST: usize = 256;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Tasks taken back from a worker that is silent; they run again.
+    pub reclaimed: usize,
+    /// Tasks given up because their worker died too often.
+    pub crashed: usize,
+    /// Tasks whose deadline passed.
+    pub expired: usize,
+}
+
+/// Looks once through all types.
+///
+/// # Errors
+///
+/// When Redis does not answer; what was done so far stays done.
+pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
+    let mut swept = Swept::default();
+    for task_type in queue.task_types().await? {
+        sweep_type(queue, &task_type, &mut swept).await?;
+    }
+    Ok(swept)
+}
+
+async fn sweep_type(
+    queue: &TaskQueue,
+    task_type: &TaskType,
+    swept: &mut Swept,
+) -> Result<(), RedisError> {
+    let keys = &queue.keys;
+    let (lost, expired): (Vec<String>, Vec<String>) = queue
+        .scripts
+        .sweep
+        .key(keys.queue(task_type))
+        .key(keys.active(task_type))
+        .key(keys.delayed(task_type))
+        .key(keys.deadline(task_type))
+        .key(keys.meta(task_type))
+        .key(keys.wake(task_type))
+        .arg(AT_MOST)
+        .invoke_async(&mut queue.connection.clone())
+        .await
+        .map_err(RedisError::during("look for expired leases"))?;
+    if !expired.is_empty() {
+        let offered = queue.offered_types().await?.contains(task_type);
+        let result = if offered {
+            TaskResult::failure("deadline-exceeded", "it took too long; please try again")
+        } else {
+            TaskResult::failure("no-worker", format!("no worker offers task type `{task_type}`"))
+        };
+        let words = finish_all(queue, task_type, &expired, "expired", &result).await?;
+        swept.expired += words.iter().filter(|word| *word == "timeout").count();
+    }
+    if !lost.is_empty() {
+        let result = TaskResult::failure(
+            "worker-crashed",
+            "the worker died each time it ran this task, so it was given up",
+        );
+        let words = finish_all(queue, task_type, &lost, "lost", &result).await?;
+        swept.reclaimed += words.iter().filter(|word| *word == "REQUEUED").count();
+        swept.crashed += words.iter().filter(|word| *word == "failed").count();
+    }
+    Ok(())
+}
+
+async fn finish_all(
+    queue: &TaskQueue,
+    task_type: &TaskType,
+    ids: &[String],
+    op: &'static str,
+    result: &TaskResult,
+) -> Result<Vec<String>, RedisError> {
+    let items: Vec<FinishItem<'_>> =
+        ids.iter().map(|id| FinishItem { id, token: "*", op, result, retry_ms: -1 }).collect();
+    queue.finish_items(task_type, &items).await
+}
+
+/// Sweeps until `shutdown`. Trouble with Redis is logged and tried again at the next turn.
+pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
+    let mut trouble = false;
+    loop {
+        let pause = tokio::time::sleep(queue.config.sweep_every.max(Duration::from_millis(10)));
+        // Losing either branch loses nothing: the next turn starts from Redis again.
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = pause => {}
+        }
+        match sweep(&queue).await {
+            Ok(swept) => {
+                if swept != Swept::default() {
+                    tracing::info!(
+                        reclaimed = swept.reclaimed,
+                        crashed = swept.crashed,
+                        expired = swept.expired,
+                        "sweep ended leases and deadlines"
+                    );
+                }
+                trouble = false;
+            }
+            Err(error) if !trouble => {
+                trouble = true;
+                tracing::warn!(error = %error.source, "sweep failed; trying again each second");
+            }
+            Err(_) => {}
+        }
+    }
+}
