@@ -1,0 +1,54 @@
+//! `worker`'s command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use ops::secret::Secret;
+use ops::telemetry::LogFormat;
+
+use crate::config::{Ceilings, HostConfig};
+
+/// Runs tasks in WebAssembly plugins that are replaced while it runs.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version)]
+pub struct Cli {
+    /// Folder with `*.wasm` and their `*.toml`; changes in it take effect at once.
+    #[arg(long, env = "PLUGINS", default_value = "./plugins")]
+    plugins: PathBuf,
+    /// Where Redis is.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    redis_url: String,
+    /// Tasks run at once, 1 to 1000.
+    #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    concurrency: u16,
+    /// How long a shutdown waits for running tasks, in seconds; what is left then runs elsewhere.
+    #[arg(long, env = "DRAIN_SECONDS", default_value_t = 25)]
+    drain_seconds: u64,
+    /// Log lines for people (`text`) or for collectors (`json`).
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+impl Cli {
+    /// How to log.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// The configuration it stands for.
+    pub fn into_config(self) -> HostConfig {
+        HostConfig {
+            redis_url: Secret::new(self.redis_url),
+            plugins: self.plugins,
+            concurrency: usize::from(self.concurrency),
+            drain: Duration::from_secs(self.drain_seconds),
+            ceilings: Ceilings::default(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The worker's configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ops::secret::Secret;
+
+/// Limits that no plugin's own settings can widen.
+#[derive(Debug, Clone, Copy)]
+pub struct Ceilings {
+    /// Largest component file, in bytes.
+    pub component_bytes: u64,
+    /// Largest data file, in bytes.
+    pub data_bytes: u64,
+    /// Largest linear memory of one task, in bytes, all memories of the component together.
+    pub memory_bytes: usize,
+}
+
+impl Default for Ceilings {
+    /// 64 MiB of component, 128 MiB of data, 512 MiB of memory: far above what the shipped plugins use, far below
+    /// what a small server has.
+    fn default() -> Self {
+        Self { component_bytes: 64 << 20, data_bytes: 128 << 20, memory_bytes: 512 << 20 }
+    }
+}
+
+/// How a worker runs.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Where Redis is. May hold a password.
+    pub redis_url: Secret<String>,
+    /// The folder with `*.wasm` and `*.toml`.
+    pub plugins: PathBuf,
+    /// Tasks run at once.
+    pub concurrency: usize,
+    /// How long a shutdown waits for running tasks.
+    pub drain: Duration,
+    /// The server's own limits.
+    pub ceilings: Ceilings,
+}

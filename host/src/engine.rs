@@ -1,0 +1,89 @@
+//! The one engine of the process: what WebAssembly may do, how instances are pooled, and the epoch clock.
+
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+use crate::config::Ceilings;
+
+/// How often a running guest is interrupted to look at its budget and to let others run.
+pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Instances beside those of running tasks: one that is being loaded, and some slack because slots come back late.
+const SPARE_INSTANCES: u32 = 8;
+/// A component is several core instances: its module, adapters and shims.
+const CORE_PER_COMPONENT: u32 = 8;
+/// Memory that stays mapped in a slot between tasks; saves page faults, costs this much per slot.
+const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// Builds the engine for `concurrency` tasks at once and starts its epoch clock.
+///
+/// # Errors
+///
+/// When neither a pooled nor an on-demand engine can be made.
+pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine> {
+    let mut config = base();
+    config.allocation_strategy(pool(concurrency, ceilings));
+    let engine = match Engine::new(&config) {
+        Ok(engine) => engine,
+        Err(error) => {
+            // Some small or emulated machines have too little address space for the pool.
+            tracing::warn!(error = %error, "no instance pool on this machine; tasks start slower");
+            Engine::new(&base())?
+        }
+    };
+    start_clock(&engine)?;
+    Ok(engine)
+}
+
+fn base() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .wasm_component_model(true)
+        // Sync worlds only: saves the per-store state of concurrent calls.
+        .concurrency_support(false)
+        // One thread: a compile must not take all cores from running tasks.
+        .parallel_compilation(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20);
+    config
+}
+
+fn pool(concurrency: usize, ceilings: &Ceilings) -> InstanceAllocationStrategy {
+    let instances = u32::try_from(concurrency).unwrap_or(1_024).min(1_024) + SPARE_INSTANCES;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * CORE_PER_COMPONENT)
+        .total_memories(instances * 2)
+        .total_tables(instances * CORE_PER_COMPONENT)
+        .total_stacks(instances)
+        .max_memories_per_component(4)
+        .max_tables_per_component(16)
+        .max_core_instances_per_component(16)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(100_000)
+        .max_memory_size(ceilings.memory_bytes)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// One thread for the process, not a task on the executor that it has to protect. Ends with the engine.
+fn start_clock(engine: &Engine) -> wasmtime::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(EPOCH_TICK);
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Why a plugin is refused.
+
+use std::io;
+use std::path::PathBuf;
+
+use queue::TaskType;
+
+/// Why a candidate plugin was not published. The running version is untouched in every case.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file vanished or cannot be read, for instance because it is still being copied.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// A file is larger than this server takes.
+    #[error("{} has {bytes} bytes; at most {limit} are taken", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The settings file is wrong.
+    #[error("{}: {problem}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        problem: String,
+    },
+    /// The file is not a component that compiles.
+    #[error("{} is not a usable WebAssembly component", path.display())]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// What the compiler says.
+        source: wasmtime::Error,
+    },
+    /// The component wants something that the operator has not given.
+    #[error("plugin `{plugin}` imports `{import}`; to allow it, add `{grant}` to {plugin}.toml")]
+    NotGranted {
+        /// The plugin's name, taken from the file name.
+        plugin: String,
+        /// The imported interface, as the component names it.
+        import: String,
+        /// The line that would allow it.
+        grant: &'static str,
+    },
+    /// Its imports or exports do not fit the contract.
+    #[error("plugin `{plugin}` does not fit the contract freefans:plugin@1.0.0")]
+    Contract {
+        /// The plugin's name.
+        plugin: String,
+        /// The first difference.
+        source: wasmtime::Error,
+    },
+    /// `describe` or `init` did not come back well.
+    #[error("plugin `{plugin}` failed in `{function}`: {reason}")]
+    Start {
+        /// The plugin's name.
+        plugin: String,
+        /// Which export.
+        function: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// What it says about itself breaks the contract.
+    #[error("plugin `{plugin}` describes itself wrongly: {problem}")]
+    Description {
+        /// The plugin's name.
+        plugin: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another plugin answers one of its task types.
+    #[error("plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already")]
+    TypeTaken {
+        /// The plugin's name.
+        plugin: String,
+        /// The task type.
+        task_type: TaskType,
+        /// Who has it.
+        owner: String,
+    },
+}
+
+impl LoadError {
+    /// Stable code for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "plugin-unreadable",
+            Self::TooLarge { .. } => "plugin-too-large",
+            Self::Settings { .. } => "plugin-settings",
+            Self::Compile { .. } => "plugin-invalid",
+            Self::NotGranted { .. } => "capability-not-granted",
+            Self::Contract { .. } => "plugin-contract",
+            Self::Start { .. } => "plugin-start",
+            Self::Description { .. } => "plugin-description",
+            Self::TypeTaken { .. } => "task-type-taken",
+        }
+    }
+}

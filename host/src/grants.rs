@@ -1,0 +1,143 @@
+//! Where a plugin may send requests: an allow-list of origins.
+
+pub mod address;
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// `scheme://host[:port]`, with the scheme's own port when none is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    /// Reads a grant such as `https://forum.example` or `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong with it.
+    pub fn parse_grant(text: &str) -> Result<Self, String> {
+        let uri: http::Uri = text.parse().map_err(|error| {
+            format!(
+                "`{text}` is not an address ({error}); write it as `https://host` or `https://host:port`"
+            )
+        })?;
+        if uri.path() != "/" && !uri.path().is_empty() || uri.query().is_some() {
+            return Err(format!(
+                "`{text}` has a path; a grant is for a whole host, so write only `https://host`"
+            ));
+        }
+        if text.contains('@') || text.contains('*') {
+            return Err(format!("`{text}` must name one host, without user and without `*`"));
+        }
+        Self::of(&uri).ok_or_else(|| {
+            format!("`{text}` must begin with `https://` or `http://` and name a host")
+        })
+    }
+
+    /// The origin of a request; none when it is not http(s) or names no host.
+    pub fn of(uri: &http::Uri) -> Option<Self> {
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+        if host.is_empty() {
+            return None;
+        }
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Some(Self { https, host, port })
+    }
+
+    /// The host in lower case, an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The address, when the host is written as one.
+    pub fn literal(&self) -> Option<IpAddr> {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+/// A plugin's allow-list.
+#[derive(Debug, Clone, Default)]
+pub struct NetGrants {
+    origins: Vec<Origin>,
+}
+
+impl NetGrants {
+    /// An allow-list of `origins`.
+    pub fn new(origins: Vec<Origin>) -> Self {
+        Self { origins }
+    }
+
+    /// Whether a request to `origin` may be sent.
+    pub fn allows(&self, origin: &Origin) -> bool {
+        self.origins.contains(origin)
+    }
+
+    /// Whether the operator wrote this host as a literal address or `localhost`: private by intention, so the address
+    /// filter does not apply to it.
+    pub fn private_by_name(&self, host: &str) -> bool {
+        self.origins.iter().any(|origin| {
+            origin.host == host && (origin.literal().is_some() || host == "localhost")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(list: &[&str]) -> NetGrants {
+        NetGrants::new(list.iter().map(|text| Origin::parse_grant(text).unwrap()).collect())
+    }
+
+    #[track_caller]
+    fn check(list: &[&str], request: &str, allowed: bool) {
+        let origin = Origin::of(&request.parse().unwrap());
+        assert_eq!(origin.is_some_and(|origin| grants(list).allows(&origin)), allowed, "{request}");
+    }
+
+    #[test]
+    fn a_grant_is_for_one_scheme_host_and_port() {
+        let list = ["https://forum.example", "http://127.0.0.1:8080"];
+        check(&list, "https://forum.example/search.json?q=x", true);
+        check(&list, "https://FORUM.example.:443/", true);
+        check(&list, "http://forum.example/", false);
+        check(&list, "https://forum.example:8443/", false);
+        check(&list, "https://sub.forum.example/", false);
+        check(&list, "https://forum.example.evil.example/", false);
+        check(&list, "http://127.0.0.1:8080/x", true);
+        check(&list, "http://127.0.0.1/", false);
+        check(&[], "https://forum.example/", false);
+    }
+
+    #[test]
+    fn a_grant_that_is_more_than_a_host_is_refused_with_the_form_to_write() {
+        for bad in [
+            "https://a.example/path",
+            "a.example",
+            "ftp://a.example",
+            "https://*",
+            "https://u@a.example",
+            "",
+        ] {
+            assert!(Origin::parse_grant(bad).is_err(), "{bad}");
+        }
+        let error = Origin::parse_grant("https://a.example/x").unwrap_err();
+        assert!(error.contains("write only `https://host`"), "{error}");
+    }
+}

@@ -1,0 +1,65 @@
+//! `freefans:plugin/cache`: entries in Redis under the plugin's own name.
+
+use crate::bindings::v1::cache::{self, CacheError};
+use crate::sandbox::Sandbox;
+
+const MAX_KEY_BYTES: usize = 256;
+/// A day: what should live longer is no cache.
+const MAX_TTL_SECONDS: u32 = 86_400;
+
+impl Sandbox {
+    /// The entry's key in Redis and a connection, or why there is none.
+    fn cache_entry(
+        &self,
+        key: &str,
+    ) -> Result<(String, redis::aio::ConnectionManager), CacheError> {
+        if !self.around.cache {
+            return Err(CacheError::NotGranted);
+        }
+        if MAX_KEY_BYTES < key.len() {
+            return Err(CacheError::TooLarge(MAX_KEY_BYTES as u64));
+        }
+        let queue = self.around.queue.as_ref().ok_or(CacheError::Unavailable)?;
+        Ok((queue.keys().plugin_cache(&self.around.name, key), queue.connection()))
+    }
+}
+
+impl cache::Host for Sandbox {
+    async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, CacheError> {
+        let (key, mut connection) = self.cache_entry(&key)?;
+        let read: redis::RedisResult<Option<Vec<u8>>> =
+            redis::cmd("GET").arg(key).query_async(&mut connection).await;
+        read.map_err(|error| unavailable(&error))
+    }
+
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        ttl_seconds: u32,
+    ) -> Result<(), CacheError> {
+        let limit = self.around.limits.cache_entry_bytes;
+        let (key, mut connection) = self.cache_entry(&key)?;
+        if limit < value.len() {
+            return Err(CacheError::TooLarge(limit as u64));
+        }
+        let written: redis::RedisResult<()> = match ttl_seconds {
+            0 => redis::cmd("DEL").arg(key).query_async(&mut connection).await,
+            seconds => {
+                redis::cmd("SET")
+                    .arg(key)
+                    .arg(value)
+                    .arg("EX")
+                    .arg(seconds.min(MAX_TTL_SECONDS))
+                    .query_async(&mut connection)
+                    .await
+            }
+        };
+        written.map_err(|error| unavailable(&error))
+    }
+}
+
+fn unavailable(error: &redis::RedisError) -> CacheError {
+    tracing::debug!(error = %error, "plugin cache not reached");
+    CacheError::Unavailable
+}

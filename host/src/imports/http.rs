@@ -1,0 +1,224 @@
+//! Outgoing HTTP: allow-list, address filter, limits, and the headers that only the host knows.
+//!
+//! A request passes two filters: its origin must be granted, and the addresses that its host resolves to must be
+//! public unless the operator granted a literal address. The connection goes to a checked address, never to the name
+//! again. Redirects are not followed: a plugin that follows one makes a new, checked request.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::{BodyExt, Limited, StreamBody};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::grants::address::is_public;
+use crate::grants::{NetGrants, Origin};
+use crate::plugin_config::{Limits, SecretHeader};
+
+const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+const IDLE_CONNECTIONS: usize = 16;
+const MAX_REQUEST_BODY: usize = 1 << 20;
+
+/// A plugin version's HTTP client, with its own pool of connections.
+#[derive(Debug)]
+pub(crate) struct HttpClient {
+    grants: Arc<NetGrants>,
+    secrets: Vec<SecretHeader>,
+    client: reqwest::Client,
+    limits: Limits,
+    plugin: String,
+}
+
+impl HttpClient {
+    pub(crate) fn new(
+        plugin: &str,
+        grants: NetGrants,
+        secrets: Vec<SecretHeader>,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let grants = Arc::new(grants);
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_AT_MOST)
+            .read_timeout(limits.wall)
+            .timeout(limits.wall)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .dns_resolver(Arc::new(PublicResolver { grants: Arc::clone(&grants) }))
+            .build()
+            .map_err(|error| format!("no HTTP client: {error}"))?;
+        Ok(Self { grants, secrets, client, limits, plugin: plugin.to_owned() })
+    }
+
+    /// Checks a request against the grants before anything is resolved.
+    fn check(&self, uri: &http::Uri) -> Result<Origin, HttpError> {
+        let origin = Origin::of(uri).ok_or(HttpError::HttpRequestUriInvalid)?;
+        if !self.grants.allows(&origin) {
+            tracing::warn!(
+                plugin = self.plugin, peer = %origin,
+                "request refused: to allow it, add this address to `net` in the plugin's settings file"
+            );
+            return Err(HttpError::HttpRequestDenied);
+        }
+        if let Some(address) = origin.literal()
+            && !is_public(address)
+            && !self.grants.private_by_name(origin.host())
+        {
+            return Err(HttpError::DestinationIpProhibited);
+        }
+        Ok(origin)
+    }
+
+    async fn send(
+        &self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<http::Response<WasiBody>, HttpError> {
+        let origin = self.check(request.uri())?;
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, MAX_REQUEST_BODY)
+            .collect()
+            .await
+            .map_err(|_too_large| HttpError::HttpRequestBodySize(Some(MAX_REQUEST_BODY as u64)))?
+            .to_bytes();
+        let mut headers = parts.headers;
+        for secret in self.secrets.iter().filter(|secret| secret.origin == origin) {
+            headers.insert(secret.header.clone(), secret.value.expose().clone());
+        }
+        let first_byte = options.and_then(|options| options.first_byte_timeout);
+        let wait = first_byte.unwrap_or(self.limits.wall).min(self.limits.wall);
+        let sent = self
+            .client
+            .request(parts.method, parts.uri.to_string())
+            .headers(headers)
+            .body(body)
+            .timeout(wait)
+            .send()
+            .await
+            .map_err(|error| self.classify(&error))?;
+        Ok(self.limited_response(sent))
+    }
+
+    fn limited_response(&self, response: reqwest::Response) -> http::Response<WasiBody> {
+        let limit = self.limits.http_response_bytes;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut seen = 0_usize;
+        let frames = response.bytes_stream().map(move |chunk| {
+            let chunk: Bytes = chunk.map_err(|error| {
+                if error.is_timeout() {
+                    HttpError::ConnectionReadTimeout
+                } else {
+                    HttpError::HttpResponseIncomplete
+                }
+            })?;
+            seen = seen.saturating_add(chunk.len());
+            if limit < seen {
+                return Err(HttpError::HttpResponseBodySize(Some(limit as u64)));
+            }
+            Ok(http_body::Frame::data(chunk))
+        });
+        let mut answer = http::Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        answer
+    }
+
+    /// The log gets the cause without the URL, which may hold what a person typed.
+    fn classify(&self, error: &reqwest::Error) -> HttpError {
+        let prohibited =
+            std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+                .any(<dyn std::error::Error>::is::<NotPublic>);
+        if prohibited {
+            tracing::warn!(
+                plugin = self.plugin,
+                "request refused: the host's address is not public"
+            );
+            return HttpError::DestinationIpProhibited;
+        }
+        if error.is_timeout() {
+            HttpError::HttpResponseTimeout
+        } else if error.is_connect() {
+            HttpError::ConnectionRefused
+        } else {
+            HttpError::HttpProtocolError
+        }
+    }
+}
+
+/// Resolves names and keeps only addresses that may be reached.
+#[derive(Debug)]
+struct PublicResolver {
+    grants: Arc<NetGrants>,
+}
+
+/// A granted host resolves to nothing but addresses that plugins may not reach.
+#[derive(Debug, thiserror::Error)]
+#[error("the host's address is not public")]
+struct NotPublic;
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.grants.private_by_name(name.as_str());
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let allowed: Vec<SocketAddr> =
+                found.into_iter().filter(|found| private || is_public(ip(found))).collect();
+            if allowed.is_empty() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn ip(address: &SocketAddr) -> IpAddr {
+    address.ip()
+}
+
+/// One task's requests: counts them and hands them to the plugin's client.
+pub(crate) struct Outgoing {
+    client: Option<Arc<HttpClient>>,
+    sent: u32,
+}
+
+impl Outgoing {
+    pub(crate) fn new(client: Option<Arc<HttpClient>>) -> Self {
+        Self { client, sent: 0 }
+    }
+}
+
+type Sent = Result<
+    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>),
+    HttpError,
+>;
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _fut: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let Some(client) = self.client.clone() else {
+            return Box::new(async { Err(HttpError::HttpRequestDenied) });
+        };
+        self.sent += 1;
+        if client.limits.http_requests < self.sent {
+            tracing::warn!(plugin = client.plugin, "request refused: the task has sent its number");
+            return Box::new(async { Err(HttpError::ConnectionLimitReached) });
+        }
+        Box::new(async move {
+            let response = client.send(request, options).await?;
+            let done = Box::new(async { Ok(()) });
+            Ok((response, done as Box<dyn Future<Output = Result<(), HttpError>> + Send>))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use super::*;
+use crate::plugin_config::PluginConfig;
+
+fn client(grants: &[&str]) -> HttpClient {
+    let origins = grants.iter().map(|text| Origin::parse_grant(text).unwrap()).collect();
+    let limits = PluginConfig::nothing_granted().limits;
+    HttpClient::new("search", NetGrants::new(origins), Vec::new(), limits).unwrap()
+}
+
+async fn get(client: &HttpClient, uri: &str) -> Result<http::Response<WasiBody>, HttpError> {
+    let empty = http_body_util::Empty::new().map_err(|never| match never {});
+    let request = http::Request::get(uri).body(BodyExt::boxed_unsync(empty)).unwrap();
+    client.send(request, None).await
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_refused_before_anything_is_resolved() {
+    let client = client(&["https://forum.example"]);
+    let refused = get(&client, "https://other.example/").await.unwrap_err();
+    assert!(matches!(refused, HttpError::HttpRequestDenied), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_granted_literal_address_is_reached_and_a_name_for_it_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let mut request = [0; 1024];
+                let _ = socket.read(&mut request).await;
+                let _ = socket
+                    .write_all(b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 2\r\n\r\nok")
+                    .await;
+            });
+        }
+    });
+    let literal = format!("http://127.0.0.1:{port}");
+    let response = get(&client(&[&literal]), &format!("{literal}/x")).await.unwrap();
+    // Not followed: the plugin sees the redirect itself.
+    assert_eq!(response.status(), 302);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "ok");
+}

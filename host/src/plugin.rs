@@ -1,0 +1,88 @@
+//! One version of one plugin, ready to run tasks.
+
+pub mod load;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use queue::{OfferedPlugin, TaskQueue, TaskType};
+
+use crate::bindings::{Descriptor, v1};
+use crate::imports::http::HttpClient;
+use crate::plugin_config::Limits;
+use crate::sandbox::Sandbox;
+
+/// A loaded and checked plugin. Tasks hold an `Arc` to the version they were claimed for; the code goes when the last
+/// one drops it.
+pub struct PluginVersion {
+    /// What it says about itself.
+    pub descriptor: Descriptor,
+    /// SHA-256 of the component file, in hex.
+    pub digest: String,
+    /// Where it was loaded from.
+    pub path: PathBuf,
+    pub(crate) around: Arc<Surroundings>,
+    pub(crate) component: v1::PluginPre<Sandbox>,
+    pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
+}
+
+impl std::fmt::Debug for PluginVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginVersion")
+            .field("name", &self.around.name)
+            .field("version", &self.descriptor.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PluginVersion {
+    /// The plugin's name: its file name without the ending.
+    pub fn name(&self) -> &str {
+        &self.around.name
+    }
+
+    /// The task types it handles.
+    pub fn task_types(&self) -> impl Iterator<Item = &TaskType> {
+        self.descriptor.task_types.iter().map(|described| &described.name)
+    }
+
+    /// What the worker registry says about it.
+    pub fn offered(&self) -> OfferedPlugin {
+        OfferedPlugin {
+            name: self.around.name.clone(),
+            version: self.descriptor.version.clone(),
+            digest: self.digest.clone(),
+            task_types: self.task_types().cloned().collect(),
+        }
+    }
+}
+
+/// What a plugin version's instances can reach: everything the operator granted, read once when it was loaded.
+pub(crate) struct Surroundings {
+    pub(crate) name: String,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) data: BTreeMap<String, Bytes>,
+    pub(crate) cache: bool,
+    pub(crate) http: Option<Arc<HttpClient>>,
+    pub(crate) limits: Limits,
+    /// For the cache and progress; none when the plugin runs without Redis.
+    pub(crate) queue: Option<TaskQueue>,
+}
+
+impl Surroundings {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Arc<Self> {
+        Arc::new(Self {
+            name: "test".to_owned(),
+            settings: BTreeMap::new(),
+            data: BTreeMap::new(),
+            cache: false,
+            http: None,
+            limits: crate::plugin_config::PluginConfig::nothing_granted().limits,
+            queue: None,
+        })
+    }
+}

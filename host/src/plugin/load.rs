@@ -1,0 +1,273 @@
+//! From files to a plugin version: the admission steps, in order, each with its own refusal.
+//!
+//! Settings → bytes → digest → compile → imports within the grants → link → `describe` → `init`. Whoever calls this
+//! publishes only what comes out of it, so a refused candidate changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ops::chain::chain;
+use queue::TaskQueue;
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store};
+
+use crate::bindings::{Descriptor, v1};
+use crate::config::Ceilings;
+use crate::error::LoadError;
+use crate::imports::Linkers;
+use crate::imports::http::HttpClient;
+use crate::plugin::{PluginVersion, Surroundings};
+use crate::plugin_config::PluginConfig;
+use crate::sandbox::Sandbox;
+
+/// What loading needs; one per process.
+#[derive(Debug)]
+pub struct Loader {
+    engine: Engine,
+    linkers: Linkers,
+    ceilings: Ceilings,
+    queue: Option<TaskQueue>,
+    /// One compile at a time: more would take the processor from running tasks.
+    compiling: tokio::sync::Semaphore,
+}
+
+impl Loader {
+    /// A loader for `engine`. `queue` is where caches and progress live.
+    ///
+    /// # Errors
+    ///
+    /// When the linkers cannot be built.
+    pub fn new(
+        engine: Engine,
+        ceilings: Ceilings,
+        queue: Option<TaskQueue>,
+    ) -> wasmtime::Result<Self> {
+        let linkers = Linkers::new(&engine)?;
+        let compiling = tokio::sync::Semaphore::new(1);
+        Ok(Self { engine, linkers, ceilings, queue, compiling })
+    }
+
+    /// The engine that loaded plugins run on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Loads the component at `path` with the settings beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], each with what is wrong and, where a person can act, what to do.
+    pub async fn load(&self, path: &Path) -> Result<PluginVersion, LoadError> {
+        let name = plugin_name(path)?;
+        let config = PluginConfig::for_component(path, &self.ceilings)?;
+        let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let component = self.compile(path, bytes).await?;
+        check_imports(&name, &component, &self.engine, &config)?;
+        let around = self.surroundings(name, path, config).await?;
+        let linker = self.linkers.for_grants(around.http.is_some());
+        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
+        let pre = linker.instantiate_pre(&component).map_err(contract)?;
+        let component = v1::PluginPre::new(pre).map_err(contract)?;
+        let descriptor = self.describe(&component, &around).await?;
+        let validators = compile_schemas(&around.name, &descriptor)?;
+        let (store, _) = self.start(&component, &around, None).await?;
+        tracing::debug!(
+            plugin = around.name,
+            peak_memory_bytes = store.data().memory.peak,
+            "plugin initialised"
+        );
+        Ok(PluginVersion {
+            descriptor,
+            digest,
+            path: path.to_owned(),
+            around,
+            component,
+            validators,
+        })
+    }
+
+    async fn compile(&self, path: &Path, bytes: Bytes) -> Result<Component, LoadError> {
+        let _turn = self.compiling.acquire().await; // Never closed.
+        let engine = self.engine.clone();
+        // A panic in the compiler arrives as a join error and refuses the file like any other.
+        let compiled = tokio::task::spawn_blocking(move || {
+            let component = Component::from_binary(&engine, &bytes)?;
+            component.initialize_copy_on_write_image()?;
+            Ok(component)
+        })
+        .await
+        .unwrap_or_else(|error| {
+            Err(wasmtime::Error::msg(format!("the compiler panicked: {error}")))
+        });
+        compiled.map_err(|source| LoadError::Compile { path: path.to_owned(), source })
+    }
+
+    async fn surroundings(
+        &self,
+        name: String,
+        path: &Path,
+        config: PluginConfig,
+    ) -> Result<Arc<Surroundings>, LoadError> {
+        let mut data = BTreeMap::new();
+        for (key, file) in &config.data {
+            data.insert(key.clone(), read_bounded(file, self.ceilings.data_bytes).await?);
+        }
+        let http = match config.net {
+            Some(net) => {
+                let client = HttpClient::new(&name, net, config.secrets, config.limits);
+                Some(Arc::new(client.map_err(|problem| LoadError::Settings {
+                    path: path.with_extension("toml"),
+                    problem,
+                })?))
+            }
+            None => None,
+        };
+        Ok(Arc::new(Surroundings {
+            name,
+            settings: config.settings,
+            data,
+            cache: config.cache,
+            http,
+            limits: config.limits,
+            queue: self.queue.clone(),
+        }))
+    }
+
+    async fn describe(
+        &self,
+        component: &v1::PluginPre<Sandbox>,
+        around: &Arc<Surroundings>,
+    ) -> Result<Descriptor, LoadError> {
+        let plugin = around.name.clone();
+        let mut store = Sandbox::store(&self.engine, around, None);
+        let call = async {
+            let instance = component.instantiate_async(&mut store).await?;
+            instance.call_describe(&mut store).await
+        };
+        let described = match tokio::time::timeout(around.limits.wall, call).await {
+            Ok(Ok(described)) => described,
+            Ok(Err(error)) => return Err(start_error(&store, "describe", &error)),
+            Err(_) => {
+                let reason = "it took too long".to_owned();
+                return Err(LoadError::Start { plugin, function: "describe", reason });
+            }
+        };
+        v1::descriptor(described).map_err(|problem| LoadError::Description { plugin, problem })
+    }
+
+    /// A fresh instance on which `init` has run.
+    pub(crate) async fn start(
+        &self,
+        component: &v1::PluginPre<Sandbox>,
+        around: &Arc<Surroundings>,
+        task_id: Option<queue::TaskId>,
+    ) -> Result<(Store<Sandbox>, v1::Plugin), LoadError> {
+        let plugin = around.name.clone();
+        let mut store = Sandbox::store(&self.engine, around, task_id);
+        let call = async {
+            let instance = component.instantiate_async(&mut store).await?;
+            let initialised = instance.call_init(&mut store).await?;
+            wasmtime::Result::Ok((instance, initialised))
+        };
+        let function = "init";
+        match tokio::time::timeout(around.limits.wall, call).await {
+            Ok(Ok((instance, Ok(())))) => Ok((store, instance)),
+            Ok(Ok((_, Err(reason)))) => Err(LoadError::Start { plugin, function, reason }),
+            Ok(Err(error)) => Err(start_error(&store, function, &error)),
+            Err(_) => {
+                let reason = "it took too long".to_owned();
+                Err(LoadError::Start { plugin, function, reason })
+            }
+        }
+    }
+}
+
+/// What a trap during loading says: the guest's own last words first.
+fn start_error(
+    store: &Store<Sandbox>,
+    function: &'static str,
+    error: &wasmtime::Error,
+) -> LoadError {
+    let sandbox = store.data();
+    let tail = sandbox.output.tail();
+    let reason = match tail.is_empty() {
+        true => chain(error.as_ref()).to_string(),
+        false => format!("{tail} ({})", chain(error.as_ref())),
+    };
+    LoadError::Start { plugin: sandbox.around.name.clone(), function, reason }
+}
+
+fn plugin_name(path: &Path) -> Result<String, LoadError> {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let valid = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if valid {
+        return Ok(name.to_owned());
+    }
+    Err(LoadError::Description {
+        plugin: name.chars().take(64).collect(),
+        problem: "a plugin's file name takes 1 to 64 letters, digits, `-` and `_`".to_owned(),
+    })
+}
+
+async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
+    if limit < bytes {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes, limit });
+    }
+    tokio::fs::read(path).await.map(Bytes::from).map_err(unreadable)
+}
+
+fn check_imports(
+    plugin: &str,
+    component: &Component,
+    engine: &Engine,
+    config: &PluginConfig,
+) -> Result<(), LoadError> {
+    for (import, _) in component.component_type().imports(engine) {
+        if import.starts_with("wasi:http/") && config.net.is_none() {
+            return Err(LoadError::NotGranted {
+                plugin: plugin.to_owned(),
+                import: import.to_owned(),
+                grant: "net = [\"https://host\"]` under `[grants]`, or `net = []` to load it with every request \
+                        refused, as in `net = []",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn compile_schemas(
+    plugin: &str,
+    descriptor: &Descriptor,
+) -> Result<std::collections::HashMap<queue::TaskType, jsonschema::Validator>, LoadError> {
+    let mut validators = std::collections::HashMap::new();
+    for described in &descriptor.task_types {
+        let wrong = |problem: String| LoadError::Description { plugin: plugin.to_owned(), problem };
+        let validator =
+            jsonschema::draft202012::new(&described.params_schema).map_err(|error| {
+                wrong(format!(
+                    "the params schema of `{}` is not a JSON Schema: {error}",
+                    described.name
+                ))
+            })?;
+        if validators.insert(described.name.clone(), validator).is_some() {
+            return Err(wrong(format!("it names `{}` twice", described.name)));
+        }
+    }
+    Ok(validators)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
+        text
+    })
+}

@@ -1,0 +1,267 @@
+//! A plugin's settings file: `NAME.toml` beside `NAME.wasm`.
+//!
+//! What stands here is the operator's word: what the plugin may reach and how much it may use. Without a file a
+//! plugin gets the default limits and no grants.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ops::secret::Secret;
+use serde::Deserialize;
+
+use crate::config::Ceilings;
+use crate::error::LoadError;
+use crate::grants::{NetGrants, Origin};
+
+/// What a plugin may reach and use, checked.
+#[derive(Debug)]
+pub struct PluginConfig {
+    /// Addresses it may send requests to; none when the file has no `net` at all.
+    pub net: Option<NetGrants>,
+    /// Files it may read, by the name it uses.
+    pub data: BTreeMap<String, PathBuf>,
+    /// Whether it has a cache.
+    pub cache: bool,
+    /// Its settings.
+    pub settings: BTreeMap<String, String>,
+    /// Headers that the host adds to its requests.
+    pub secrets: Vec<SecretHeader>,
+    /// What one task may use.
+    pub limits: Limits,
+}
+
+/// A header that the host adds to requests to one origin; the plugin never sees it.
+#[derive(Debug, Clone)]
+pub struct SecretHeader {
+    /// Where it is sent.
+    pub origin: Origin,
+    /// Its name.
+    pub header: http::HeaderName,
+    /// Its value.
+    pub value: Secret<http::HeaderValue>,
+}
+
+/// What one task may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From start to answer.
+    pub wall: Duration,
+    /// Time on a processor.
+    pub cpu: Duration,
+    /// Linear memory, all memories together, in bytes.
+    pub memory_bytes: usize,
+    /// The answer's data and metadata, in bytes.
+    pub output_bytes: usize,
+    /// Requests it may send.
+    pub http_requests: u32,
+    /// Body of one response, in bytes.
+    pub http_response_bytes: usize,
+    /// Log lines; the rest is dropped.
+    pub log_lines: u32,
+    /// One cache entry, in bytes.
+    pub cache_entry_bytes: usize,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawPluginConfig {
+    grants: RawGrants,
+    config: BTreeMap<String, toml::Value>,
+    secrets: Vec<RawSecret>,
+    limits: RawLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawGrants {
+    net: Option<Vec<String>>,
+    data: BTreeMap<String, PathBuf>,
+    cache: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    host: String,
+    header: String,
+    env: String,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    optional: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawLimits {
+    wall_ms: u64,
+    cpu_ms: u64,
+    max_memory_mb: usize,
+    max_output_kb: usize,
+    max_http_requests: u32,
+    max_http_response_kb: usize,
+    max_log_lines: u32,
+    max_cache_entry_kb: usize,
+}
+
+impl Default for RawLimits {
+    /// A chat answer that takes longer than 30 s has lost its reader; 5 s of processor time is a hundred times what
+    /// a search takes; 256 MB holds an index over a large catalogue; 1 MB of answer is a few hundred chat messages.
+    fn default() -> Self {
+        Self {
+            wall_ms: 30_000,
+            cpu_ms: 5_000,
+            max_memory_mb: 256,
+            max_output_kb: 1_024,
+            max_http_requests: 8,
+            max_http_response_kb: 4_096,
+            max_log_lines: 200,
+            max_cache_entry_kb: 1_024,
+        }
+    }
+}
+
+/// Where `${NAME}` in a settings file comes from; tests hand in a map.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl PluginConfig {
+    /// Reads the settings of the component at `wasm`; the defaults when there is no file.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Settings`], naming the file and the place.
+    pub fn for_component(wasm: &Path, ceilings: &Ceilings) -> Result<Self, LoadError> {
+        let path = wasm.with_extension("toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(LoadError::Read { path, source }),
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::parse(&text, folder, ceilings, &environment)
+            .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
+    }
+
+    fn parse(
+        text: &str,
+        folder: &Path,
+        ceilings: &Ceilings,
+        environment: Environment<'_>,
+    ) -> Result<Self, String> {
+        let raw: RawPluginConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        let net = raw.grants.net.map(|grants| parse_net(&grants, environment)).transpose()?;
+        let data =
+            raw.grants.data.into_iter().map(|(name, path)| (name, folder.join(path))).collect();
+        let mut settings = BTreeMap::new();
+        for (key, value) in raw.config {
+            if let Some(value) = setting(value, environment) {
+                settings.insert(key, value);
+            }
+        }
+        let mut secrets = Vec::new();
+        for secret in &raw.secrets {
+            secrets.extend(parse_secret(secret, environment)?);
+        }
+        let limits = Limits::try_from_raw(&raw.limits, ceilings)?;
+        Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits })
+    }
+
+    /// Defaults: no grants, no settings.
+    #[cfg(test)]
+    pub(crate) fn nothing_granted() -> Self {
+        Self::parse("", Path::new("."), &Ceilings::default(), &|_| None).unwrap()
+    }
+}
+
+fn parse_net(grants: &[String], environment: Environment<'_>) -> Result<NetGrants, String> {
+    let mut origins = Vec::new();
+    for grant in grants {
+        if let Some(text) = expand(grant, environment) {
+            origins.push(Origin::parse_grant(&text).map_err(|problem| format!("net: {problem}"))?);
+        }
+    }
+    Ok(NetGrants::new(origins))
+}
+
+fn parse_secret(
+    raw: &RawSecret,
+    environment: Environment<'_>,
+) -> Result<Option<SecretHeader>, String> {
+    let Some(host) = expand(&raw.host, environment) else { return Ok(None) };
+    let origin = Origin::parse_grant(&host).map_err(|problem| format!("secrets: {problem}"))?;
+    let header = raw.header.parse().map_err(|error: http::header::InvalidHeaderName| {
+        format!("secrets: `{}` is not a header name: {error}", raw.header)
+    })?;
+    let Some(secret) = environment(&raw.env) else {
+        if raw.optional {
+            return Ok(None);
+        }
+        return Err(format!(
+            "secrets: the environment variable `{}` is not set; set it, or add `optional = true`",
+            raw.env
+        ));
+    };
+    let mut value =
+        http::HeaderValue::try_from(format!("{}{secret}", raw.prefix)).map_err(|_invalid| {
+            format!("secrets: the value of `{}` cannot be sent as a header", raw.env)
+        })?;
+    value.set_sensitive(true);
+    Ok(Some(SecretHeader { origin, header, value: Secret::new(value) }))
+}
+
+/// `${NAME}` stands for an environment variable; one that is not set makes the whole entry disappear.
+fn expand(text: &str, environment: Environment<'_>) -> Option<String> {
+    match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) => environment(name),
+        None => Some(text.to_owned()),
+    }
+}
+
+fn setting(value: toml::Value, environment: Environment<'_>) -> Option<String> {
+    match value {
+        toml::Value::String(text) => expand(&text, environment),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(on) => Some(on.to_string()),
+        toml::Value::Datetime(time) => Some(time.to_string()),
+        toml::Value::Array(_) | toml::Value::Table(_) => serde_json::to_string(&value).ok(),
+    }
+}
+
+impl Limits {
+    fn try_from_raw(raw: &RawLimits, ceilings: &Ceilings) -> Result<Self, String> {
+        let memory_bytes = raw.max_memory_mb.saturating_mul(1 << 20);
+        if ceilings.memory_bytes < memory_bytes {
+            return Err(format!(
+                "limits: max_memory_mb = {} is above this server's ceiling of {}",
+                raw.max_memory_mb,
+                ceilings.memory_bytes >> 20
+            ));
+        }
+        for (name, value) in [
+            ("wall_ms", raw.wall_ms),
+            ("cpu_ms", raw.cpu_ms),
+            ("max_memory_mb", raw.max_memory_mb as u64),
+            ("max_output_kb", raw.max_output_kb as u64),
+        ] {
+            if value == 0 {
+                return Err(format!("limits: {name} must be above 0"));
+            }
+        }
+        Ok(Self {
+            wall: Duration::from_millis(raw.wall_ms),
+            cpu: Duration::from_millis(raw.cpu_ms),
+            memory_bytes,
+            output_bytes: raw.max_output_kb.saturating_mul(1 << 10),
+            http_requests: raw.max_http_requests,
+            http_response_bytes: raw.max_http_response_kb.saturating_mul(1 << 10),
+            log_lines: raw.max_log_lines,
+            cache_entry_bytes: raw.max_cache_entry_kb.saturating_mul(1 << 10),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Runs one task in one fresh instance and says what came of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ops::chain::chain;
+use queue::retry::retry_delay;
+use queue::task::now_ms;
+use queue::{Finish, Handled, Lease, TaskResult};
+use rand::Rng;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+use crate::bindings::{Answer, v1};
+use crate::plugin::PluginVersion;
+use crate::plugin::load::Loader;
+use crate::sandbox::Sandbox;
+
+/// Longest reason that is passed on to a person.
+const MAX_REASON_CHARS: usize = 500;
+
+/// How a run ended, before it becomes a result.
+enum Outcome {
+    Output { data: Value, metadata: Map<String, Value> },
+    Failed { code: &'static str, reason: String, again: Again },
+    Cancelled,
+}
+
+/// Whether the same task may work later.
+#[derive(Clone, Copy)]
+enum Again {
+    Never,
+    After { at_least: Option<Duration> },
+}
+
+impl Outcome {
+    fn failed(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Failed { code, reason: reason.into(), again: Again::Never }
+    }
+}
+
+/// Runs `lease`'s task on `version`. Ends within 2 s of `cancelled`: the instance is dropped at its next interruption.
+pub(crate) async fn run(
+    loader: &Loader,
+    version: &Arc<PluginVersion>,
+    lease: &Lease,
+    worker: &str,
+    retry: &queue::retry::RetryPolicy,
+    cancelled: &CancellationToken,
+) -> Handled {
+    let started = Instant::now();
+    let mut peak_memory_bytes = 0;
+    let outcome = match check_params(version, lease) {
+        Err(outcome) => outcome,
+        Ok(()) => {
+            // Dropping the call drops the instance with it.
+            tokio::select! {
+                () = cancelled.cancelled() => Outcome::Cancelled,
+                outcome = call(loader, version, lease, &mut peak_memory_bytes) => outcome,
+            }
+        }
+    };
+    let (mut result, finish) = conclude(outcome, lease, retry);
+    let run_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let queue_ms = now_ms().saturating_sub(lease.task.submitted_at).saturating_sub(run_ms);
+    let facts = [
+        ("plugin", Value::from(version.name())),
+        ("plugin_version", Value::from(version.descriptor.version.as_str())),
+        ("plugin_digest", Value::from(version.digest.as_str())),
+        ("worker", Value::from(worker)),
+        ("queue_ms", Value::from(queue_ms)),
+        ("run_ms", Value::from(run_ms)),
+        ("peak_memory_bytes", Value::from(peak_memory_bytes)),
+        ("attempt", Value::from(lease.task.attempt)),
+    ];
+    result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    tracing::info!(
+        task_id = %lease.task.task_id,
+        task_type = %lease.task.task_type,
+        plugin = version.name(),
+        plugin_version = version.descriptor.version,
+        attempt = lease.task.attempt,
+        code = result.code(),
+        queue_ms,
+        run_ms,
+        "task ended"
+    );
+    Handled { result, finish }
+}
+
+fn check_params(version: &PluginVersion, lease: &Lease) -> Result<(), Outcome> {
+    let Some(validator) = version.validators.get(&lease.task.task_type) else { return Ok(()) };
+    let params = Value::Object(lease.task.params.clone());
+    let Some(error) = validator.iter_errors(&params).next() else { return Ok(()) };
+    let place = error.instance_path().to_string();
+    let place = if place.is_empty() { "params".to_owned() } else { format!("params{place}") };
+    Err(Outcome::failed("invalid-params", format!("{place}: {error}")))
+}
+
+async fn call(
+    loader: &Loader,
+    version: &Arc<PluginVersion>,
+    lease: &Lease,
+    peak_memory_bytes: &mut usize,
+) -> Outcome {
+    let around = &version.around;
+    let wall = around.limits.wall.min(lease.time_left());
+    let mut store = Sandbox::store(loader.engine(), around, Some(lease.task.task_id.clone()));
+    let handled = tokio::time::timeout(wall, handle(version, &mut store, lease)).await;
+    *peak_memory_bytes = store.data().memory.peak;
+    let dropped = store.data().output.dropped();
+    if 0 < dropped {
+        tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin wrote too many lines");
+    }
+    match handled {
+        Err(_) => Outcome::failed("wall-limit", "the plugin took too long"),
+        Ok(Err(error)) => trap(version, &store, lease, &error),
+        Ok(Ok(Handle::NotReady(reason))) => {
+            tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin's init failed");
+            Outcome::failed("plugin-failed", "the plugin could not be prepared")
+        }
+        Ok(Ok(Handle::Answer(handled))) => {
+            let bytes = match &handled {
+                Ok(output) => output.data.len() + output.metadata.len(),
+                Err(_) => 0,
+            };
+            let limit = around.limits.output_bytes;
+            if limit < bytes {
+                let reason = format!("the answer has {bytes} bytes; at most {limit} are taken");
+                return Outcome::failed("output-limit", reason);
+            }
+            answered(v1::answer(handled))
+        }
+    }
+}
+
+enum Handle {
+    NotReady(String),
+    Answer(Result<v1::Output, v1::Failure>),
+}
+
+async fn handle(
+    version: &PluginVersion,
+    store: &mut Store<Sandbox>,
+    lease: &Lease,
+) -> wasmtime::Result<Handle> {
+    let instance = version.component.instantiate_async(&mut *store).await?;
+    if let Err(reason) = instance.call_init(&mut *store).await? {
+        return Ok(Handle::NotReady(reason));
+    }
+    let task = v1::Task {
+        id: lease.task.task_id.as_str().to_owned(),
+        task_type: lease.task.task_type.as_str().to_owned(),
+        user_id: lease.task.user_id,
+        params: Value::Object(lease.task.params.clone()).to_string(),
+        attempt: lease.task.attempt,
+        time_left_ms: u64::try_from(lease.time_left().as_millis()).unwrap_or(u64::MAX),
+        seed: rand::rng().random(),
+        traceparent: lease.task.traceparent.clone(),
+    };
+    Ok(Handle::Answer(instance.call_handle(&mut *store, &task).await?))
+}
+
+fn answered(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Output { data, metadata } => Outcome::Output { data, metadata },
+        Answer::Invalid(reason) => Outcome::failed("invalid-params", reason),
+        Answer::NotFound(reason) => Outcome::failed("not-found", reason),
+        Answer::Fatal(reason) => Outcome::failed("plugin-failed", reason),
+        Answer::Unreadable(reason) => Outcome::failed("invalid-output", reason),
+        Answer::Retry { reason, after } => Outcome::Failed {
+            code: "retries-exhausted",
+            reason,
+            again: Again::After { at_least: after },
+        },
+    }
+}
+
+/// Names a trap by what caused it. The person gets a plain sentence; the log gets the guest's last words and where it
+/// was.
+fn trap(
+    version: &PluginVersion,
+    store: &Store<Sandbox>,
+    lease: &Lease,
+    error: &wasmtime::Error,
+) -> Outcome {
+    let sandbox = store.data();
+    let exit = error.downcast_ref::<I32Exit>();
+    let (code, reason) = if sandbox.cpu_exhausted {
+        ("cpu-limit", "the plugin used up its processor time")
+    } else if sandbox.memory.refused {
+        ("memory-limit", "the plugin needed more memory than it may use")
+    } else if exit.is_some() {
+        ("exited", "the plugin ended itself instead of answering")
+    } else if error.downcast_ref::<Trap>().is_some() {
+        ("trap", "the plugin crashed")
+    } else {
+        ("host-error", "the plugin could not be run")
+    };
+    tracing::warn!(
+        plugin = version.name(),
+        plugin_version = version.descriptor.version,
+        task_id = %lease.task.task_id,
+        code,
+        said = sandbox.output.tail(),
+        error = %chain(error.as_ref()),
+        "plugin trapped"
+    );
+    // A full pool is ours, not the plugin's: the task may run a moment later.
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return Outcome::Failed {
+            code: "host-error",
+            reason: reason.to_owned(),
+            again: Again::After { at_least: None },
+        };
+    }
+    Outcome::failed(code, reason)
+}
+
+/// From an outcome to what is stored and how the lease ends.
+fn conclude(
+    outcome: Outcome,
+    lease: &Lease,
+    policy: &queue::retry::RetryPolicy,
+) -> (TaskResult, Finish) {
+    match outcome {
+        Outcome::Output { data, metadata } => {
+            let mut result = TaskResult::success(data);
+            result.metadata = metadata;
+            (result, Finish::Done)
+        }
+        Outcome::Cancelled => (TaskResult::failure("cancelled", "cancelled"), Finish::Cancelled),
+        Outcome::Failed { code, reason, again } => {
+            let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
+            let mut result = TaskResult::failure(code, reason);
+            let (retryable, delay) = match again {
+                Again::Never => (false, None),
+                Again::After { at_least } => {
+                    let jitter = rand::rng().random_range(0..=25);
+                    (true, retry_delay(policy, lease.failures + 1, at_least, jitter))
+                }
+            };
+            result.metadata.insert("retryable".to_owned(), retryable.into());
+            (result, delay.map_or(Finish::Failed, Finish::RetryAfter))
+        }
+    }
+}

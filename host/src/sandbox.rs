@@ -1,0 +1,112 @@
+//! What surrounds one instance: the store's data and how a store is built for one call.
+
+pub(crate) mod limits;
+pub(crate) mod output;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::TaskId;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::engine::EPOCH_TICK;
+use crate::imports::http::Outgoing;
+use crate::plugin::Surroundings;
+use crate::sandbox::limits::MemoryLimiter;
+use crate::sandbox::output::GuestOutput;
+
+/// Handles (streams, pollables, requests) that one instance may hold.
+const MAX_HANDLES: usize = 1_000;
+/// Bytes that a guest may hand to one host call.
+const MAX_HOSTCALL_BYTES: usize = 8 << 20;
+/// Random bytes that a guest may ask for at once.
+const MAX_RANDOM_BYTES: u64 = 64 << 10;
+
+/// The data of one store.
+pub(crate) struct Sandbox {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    table: ResourceTable,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) output: GuestOutput,
+    pub(crate) around: Arc<Surroundings>,
+    /// None while the plugin is being loaded.
+    pub(crate) task_id: Option<TaskId>,
+    pub(crate) last_progress: Option<tokio::time::Instant>,
+    cpu_left: u32,
+    /// Set when the processor budget was used up, so that the trap can be told from others.
+    pub(crate) cpu_exhausted: bool,
+}
+
+impl Sandbox {
+    /// A store for one call, with everything closed that `around` does not grant.
+    pub(crate) fn store(
+        engine: &Engine,
+        around: &Arc<Surroundings>,
+        task_id: Option<TaskId>,
+    ) -> Store<Self> {
+        let limits = around.limits;
+        let output = GuestOutput::new(around, task_id.as_ref(), limits.log_lines);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output.clone())
+            .stderr(output.clone())
+            .max_random_size(MAX_RANDOM_BYTES)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let sandbox = Self {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outgoing: Outgoing::new(around.http.clone()),
+            table,
+            memory: MemoryLimiter::new(limits.memory_bytes),
+            output,
+            around: Arc::clone(around),
+            task_id,
+            last_progress: None,
+            cpu_left: ticks(limits.cpu),
+            cpu_exhausted: false,
+        };
+        let mut store = Store::new(engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_hostcall_fuel(MAX_HOSTCALL_BYTES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            let sandbox = context.data_mut();
+            match sandbox.cpu_left.checked_sub(1) {
+                Some(left) => {
+                    sandbox.cpu_left = left;
+                    // tokio's own yield: the plain one goes to the front of the queue and runs again at once.
+                    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+                }
+                None => {
+                    sandbox.cpu_exhausted = true;
+                    Ok(UpdateDeadline::Interrupt)
+                }
+            }
+        });
+        store
+    }
+}
+
+fn ticks(budget: Duration) -> u32 {
+    u32::try_from(budget.as_millis() / EPOCH_TICK.as_millis()).unwrap_or(u32::MAX)
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Sandbox {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}

@@ -1,0 +1,242 @@
+//! A guest's words: log lines, standard output and standard error, with limits.
+//!
+//! Every write is taken at once and copied here, so a panic's text is there when the trap arrives; a guest that
+//! writes too much loses the rest of its lines, never its life.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use queue::TaskId;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::plugin::Surroundings;
+
+/// Longest line; the rest of it is cut.
+const MAX_LINE_BYTES: usize = 1_024;
+/// Lines of standard output and error that are kept to explain a trap.
+const KEEP_LINES: usize = 20;
+/// What one write may hand over.
+const WRITE_AT_ONCE: usize = 64 << 10;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Where one instance's lines go. Clones share the limits.
+#[derive(Clone)]
+pub(crate) struct GuestOutput {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    around: Arc<Surroundings>,
+    task_id: Option<TaskId>,
+    state: Mutex<State>,
+}
+
+struct State {
+    lines_left: u32,
+    dropped: u64,
+    partial: Vec<u8>,
+    tail: VecDeque<String>,
+}
+
+impl fmt::Debug for GuestOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuestOutput").finish_non_exhaustive()
+    }
+}
+
+impl GuestOutput {
+    pub(crate) fn new(around: &Arc<Surroundings>, task_id: Option<&TaskId>, lines: u32) -> Self {
+        let state =
+            State { lines_left: lines, dropped: 0, partial: Vec::new(), tail: VecDeque::new() };
+        let shared = Shared {
+            around: Arc::clone(around),
+            task_id: task_id.cloned(),
+            state: Mutex::new(state),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes one line of the `log` interface.
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        let allowed = self.with_state(|state| {
+            let allowed = 0 < state.lines_left;
+            match allowed {
+                true => state.lines_left -= 1,
+                false => state.dropped += 1,
+            }
+            allowed
+        });
+        if allowed {
+            self.emit(level, &clean(message.as_bytes()));
+        }
+    }
+
+    fn emit(&self, level: Level, line: &str) {
+        let plugin = self.shared.around.name.as_str();
+        let task_id = self.shared.task_id.as_ref().map(TaskId::as_str);
+        match level {
+            Level::Trace => tracing::trace!(plugin, task_id, line, "plugin says"),
+            Level::Debug => tracing::debug!(plugin, task_id, line, "plugin says"),
+            Level::Info => tracing::info!(plugin, task_id, line, "plugin says"),
+            Level::Warn => tracing::warn!(plugin, task_id, line, "plugin says"),
+            Level::Error => tracing::error!(plugin, task_id, line, "plugin says"),
+        }
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let lines = self.with_state(|state| {
+            let mut lines = Vec::new();
+            for byte in bytes {
+                if *byte == b'\n' {
+                    let line = clean(&std::mem::take(&mut state.partial));
+                    if KEEP_LINES <= state.tail.len() {
+                        state.tail.pop_front();
+                    }
+                    state.tail.push_back(line.clone());
+                    match state.lines_left.checked_sub(1) {
+                        Some(left) => {
+                            state.lines_left = left;
+                            lines.push(line);
+                        }
+                        None => state.dropped += 1,
+                    }
+                } else if state.partial.len() < MAX_LINE_BYTES {
+                    state.partial.push(*byte);
+                }
+            }
+            lines
+        });
+        for line in lines {
+            self.emit(Level::Info, &line);
+        }
+    }
+
+    /// The last lines of standard output and error, the unfinished one included; says how many log lines were
+    /// dropped.
+    pub(crate) fn tail(&self) -> String {
+        self.with_state(|state| {
+            let mut lines: Vec<String> = state.tail.iter().cloned().collect();
+            if !state.partial.is_empty() {
+                lines.push(clean(&state.partial));
+            }
+            lines.join("\n")
+        })
+    }
+
+    /// Lines that were dropped because there were too many.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.with_state(|state| state.dropped)
+    }
+}
+
+/// Text without control characters, cut at the longest line.
+fn clean(bytes: &[u8]) -> String {
+    let bytes = bytes.get(..MAX_LINE_BYTES).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
+}
+
+impl IsTerminal for GuestOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestOutput {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for GuestOutput {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_AT_ONCE)
+    }
+}
+
+impl AsyncWrite for GuestOutput {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panics_text_is_kept_even_when_the_line_never_ended() {
+        let output = GuestOutput::new(&Surroundings::for_tests(), None, 10);
+        output.take(b"first\nthread panicked: boom");
+        assert_eq!(output.tail(), "first\nthread panicked: boom");
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_dropped_and_counted_and_the_last_ones_kept() {
+        let output = GuestOutput::new(&Surroundings::for_tests(), None, 3);
+        for line in 0..100 {
+            output.take(format!("{line}\n").as_bytes());
+        }
+        assert_eq!(output.dropped(), 97);
+        assert!(output.tail().ends_with("98\n99"));
+        assert_eq!(output.tail().lines().count(), KEEP_LINES);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_log_and_long_lines_are_cut() {
+        assert_eq!(clean(b"a\x1b[31mb"), "a [31mb");
+        assert_eq!(clean(&[b'x'; 5_000]).len(), MAX_LINE_BYTES);
+    }
+}

@@ -1,0 +1,89 @@
+//! The worker: plugins, and the queue's loop around them.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use queue::{
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
+    TaskQueue, TaskResult,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::PluginCatalog;
+use crate::config::HostConfig;
+use crate::plugin::load::Loader;
+use crate::swap::PluginFolder;
+use crate::swap::watch::watch_until;
+use crate::{engine, runner};
+
+/// Runs tasks with the plugins of a catalogue.
+#[derive(Debug)]
+pub struct PluginHandler {
+    loader: Arc<Loader>,
+    catalog: Arc<PluginCatalog>,
+    worker: String,
+    retry: queue::retry::RetryPolicy,
+}
+
+impl TaskHandler for PluginHandler {
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        // Pinned here: a swap from now on does not touch this task.
+        let Some(version) = self.catalog.get(&lease.task.task_type) else {
+            // Its plugin was removed between claim and start; another worker may have it.
+            let result = TaskResult::failure("unknown-task-type", "no plugin for this task type");
+            return Handled { result, finish: Finish::Requeue };
+        };
+        runner::run(&self.loader, &version, lease, &self.worker, &self.retry, &cancelled).await
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.catalog.offered()
+    }
+}
+
+/// Runs a worker until `shutdown`, then drains it. `ready` is called once when it has loaded its plugins and is about
+/// to claim.
+///
+/// # Errors
+///
+/// When Redis cannot be reached or is not usable, or the plugin folder cannot be read.
+pub async fn run(
+    config: HostConfig,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&str, &[OfferedPlugin]),
+) -> anyhow::Result<()> {
+    let queue_config = QueueConfig::default();
+    let retry = queue_config.retry;
+    let queue = TaskQueue::connect(config.redis_url.expose(), queue_config).await?;
+    let engine = engine::build(config.concurrency, &config.ceilings)
+        .map_err(anyhow::Error::from)
+        .context("cannot start the WebAssembly engine")?;
+    let loader = Arc::new(
+        Loader::new(engine, config.ceilings, Some(queue.clone()))
+            .map_err(anyhow::Error::from)
+            .context("cannot build the linkers")?,
+    );
+    let catalog = Arc::new(PluginCatalog::default());
+    let mut folder = PluginFolder::new(
+        config.plugins.clone(),
+        config.ceilings,
+        Arc::clone(&loader),
+        Arc::clone(&catalog),
+    );
+    folder.scan().await.with_context(|| {
+        format!(
+            "cannot read the plugin folder {}; name another with --plugins",
+            config.plugins.display()
+        )
+    })?;
+    let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
+    ready(&worker, &catalog.offered().borrow());
+    let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
+    let handler = Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry });
+    DistributedWorkerRegistry::new(queue)
+        .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
+        .await?;
+    watching.await.context("the folder watcher ended badly")?;
+    Ok(())
+}
