@@ -1,1 +1,6 @@
-//! Placeholder.
+//! What our plugins share inside the sandbox: one HTTP request over `wasi:http`, and clean text.
+//!
+//! Not here: what a request means. Plugins build requests and read answers as pure functions of their own.
+
+pub mod http;
+pub mod text;

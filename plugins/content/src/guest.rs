@@ -1,0 +1,141 @@
+//! The world's exports: decode, call, encode. The only file that names the bindings.
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use crate::page::{Loaded, page_size};
+use crate::params::{LoadRequest, MoreRequest, Wanted};
+use crate::remote::{self, Remote};
+use crate::source::Table;
+use crate::{descriptor, output, page};
+
+#[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "plugin" });
+    use super::Content;
+    export!(Content);
+}
+
+use bindings::freefans::plugin::types::{Descriptor, Failure, Output, Retry, Task, TaskType};
+use bindings::freefans::plugin::{cache, config, data, log};
+
+/// How long a page from the remote source may be shown again, in seconds.
+const CACHE_SECONDS: u32 = 300;
+
+static TABLE: OnceLock<Table> = OnceLock::new();
+
+struct Content;
+
+impl bindings::Guest for Content {
+    fn describe() -> Descriptor {
+        Descriptor {
+            name: descriptor::NAME.to_owned(),
+            version: descriptor::version(),
+            task_types: descriptor::task_types()
+                .into_iter()
+                .map(|(name, summary, schema)| TaskType {
+                    name: name.to_owned(),
+                    summary: summary.to_owned(),
+                    params_schema: schema.to_string(),
+                })
+                .collect(),
+            extensions: descriptor::EXTENSIONS.to_owned(),
+        }
+    }
+
+    fn init() -> Result<(), String> {
+        if Remote::from(|key| config::get(key))?.is_some() {
+            return Ok(());
+        }
+        let bytes = data::read("content").map_err(|error| match error {
+            data::DataError::NotGranted => {
+                "there is no content: add `data = { content = \"FILE.csv\" }` under \
+                                            [grants], or set `supabase_url`"
+                    .to_owned()
+            }
+            data::DataError::TooLarge(limit) => {
+                format!("the content table is larger than {limit} bytes")
+            }
+            data::DataError::Unavailable => {
+                "the content table cannot be read at the moment".to_owned()
+            }
+        })?;
+        let (table, skipped) = Table::read(&bytes)?;
+        for line in &skipped {
+            log::write(log::Level::Warn, &format!("content row skipped: {line}"));
+        }
+        let _ = TABLE.set(table); // Already set only if `init` ran twice; the first table is as good.
+        Ok(())
+    }
+
+    fn handle(task: Task) -> Result<Output, Failure> {
+        match task.task_type.as_str() {
+            "load_content" => {
+                let request = LoadRequest::parse(&task.params).map_err(Failure::Invalid)?;
+                let loaded = load(&request.wanted, request.cache_only)?;
+                Ok(encode(&output::directory(&request.wanted.creator_name, &loaded, &[])))
+            }
+            "load_more_pages" => {
+                let request = MoreRequest::parse(&task.params).map_err(Failure::Invalid)?;
+                let loaded = load(&request.wanted, false)?;
+                Ok(encode(&output::directory(
+                    &request.wanted.creator_name,
+                    &loaded,
+                    &request.before,
+                )))
+            }
+            other => Err(Failure::Invalid(format!("this plugin does not handle `{other}`"))),
+        }
+    }
+}
+
+fn load(wanted: &Wanted, cache_only: bool) -> Result<Loaded, Failure> {
+    let size = page_size(config::get("page_size").as_deref());
+    match Remote::from(|key| config::get(key)).map_err(Failure::Fatal)? {
+        None => {
+            let table = TABLE
+                .get()
+                .ok_or_else(|| Failure::Fatal("the content is not loaded".to_owned()))?;
+            page::load(table, wanted, size).ok_or_else(|| {
+                Failure::NotFound(format!("there is no content for {}", wanted.creator_name))
+            })
+        }
+        Some(remote) => load_remote(&remote, wanted, size, cache_only),
+    }
+}
+
+fn load_remote(
+    remote: &Remote,
+    wanted: &Wanted,
+    size: usize,
+    cache_only: bool,
+) -> Result<Loaded, Failure> {
+    let url = remote.request_url(wanted, size);
+    let key = format!("page:{url}");
+    if let Ok(Some(bytes)) = cache::get(&key)
+        && let Ok(stored) = serde_json::from_slice::<Value>(&bytes)
+        && let Some(loaded) = Loaded::from_json(&stored)
+    {
+        return Ok(loaded);
+    }
+    if cache_only {
+        return Err(Failure::NotFound(format!(
+            "nothing is stored for {} yet",
+            wanted.creator_name
+        )));
+    }
+    let answer = kit::http::get(&url, &[("accept", "application/json"), ("prefer", "count=exact")]);
+    let loaded = remote::read_answer(wanted, size, answer).map_err(|trouble| match trouble {
+        remote::Trouble::NotFound(reason) => Failure::NotFound(reason),
+        remote::Trouble::Fatal(reason) => Failure::Fatal(reason),
+        remote::Trouble::Later { reason, after_ms } => Failure::Retry(Retry { reason, after_ms }),
+    })?;
+    // A cache that does not take it costs a request later, nothing more.
+    let _ = cache::set(&key, loaded.to_json().to_string().as_bytes(), CACHE_SECONDS);
+    Ok(loaded)
+}
+
+fn encode(data: &Value) -> Output {
+    Output { data: data.to_string(), metadata: json!({}).to_string() }
+}

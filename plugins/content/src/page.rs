@@ -1,0 +1,191 @@
+//! Cuts pages out of a creator's items. Pure.
+
+use serde_json::{Value, json};
+
+use crate::cursor::Cursor;
+use crate::params::Wanted;
+use crate::source::{Item, Kind, Table};
+
+const DEFAULT_PAGE_SIZE: usize = 10;
+const MAX_PAGE_SIZE: usize = 50;
+
+/// Pages of items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The items of the pages.
+    pub items: Vec<Item>,
+    /// Number of the last page, from 1.
+    pub page: usize,
+    /// Pages there are.
+    pub total_pages: usize,
+    /// Items there are.
+    pub total_items: usize,
+    /// Where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The operator's page size, or 10.
+pub fn page_size(setting: Option<&str>) -> usize {
+    setting.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE)
+}
+
+/// Pages of `size` from the table; none when the creator has no items at all.
+pub fn load(table: &Table, wanted: &Wanted, size: usize) -> Option<Loaded> {
+    let all: Vec<&Item> = table.of(wanted.creator_url.as_deref(), &wanted.creator_name).collect();
+    if all.is_empty() {
+        return None;
+    }
+    let fitting: Vec<&Item> = all.into_iter().filter(|item| wanted.filter.wants(item)).collect();
+    let from = match &wanted.after {
+        None => 0,
+        Some(after) => {
+            let after = (after.date.as_str(), after.id.as_str());
+            // Newest first: what comes after has the smaller key.
+            fitting.iter().position(|item| item.key() < after).unwrap_or(fitting.len())
+        }
+    };
+    let items: Vec<Item> =
+        fitting.iter().skip(from).take(size * wanted.pages).map(|item| (*item).clone()).collect();
+    let more = from + items.len() < fitting.len();
+    Some(Loaded::new(wanted, items, fitting.len(), size, more))
+}
+
+impl Loaded {
+    /// Counts pages and sets the cursor.
+    pub fn new(
+        wanted: &Wanted,
+        items: Vec<Item>,
+        total_items: usize,
+        size: usize,
+        more: bool,
+    ) -> Self {
+        let before = wanted.after.as_ref().map_or(0, |after| after.pages);
+        let page = before + items.len().div_ceil(size);
+        let next = items.last().filter(|_| more).map(|last| Cursor {
+            date: last.date.clone(),
+            id: last.id.clone(),
+            pages: page,
+        });
+        let total_pages = total_items.div_ceil(size);
+        Self { items, page: page.max(1), total_pages: total_pages.max(1), total_items, next }
+    }
+
+    /// For the cache.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "items": self.items.iter().map(item_json).collect::<Vec<_>>(),
+            "page": self.page,
+            "total_pages": self.total_pages,
+            "total_items": self.total_items,
+            "cursor": self.next.as_ref().map(Cursor::encode),
+        })
+    }
+
+    /// From the cache; none when it is not what we stored.
+    pub fn from_json(stored: &Value) -> Option<Self> {
+        let number = |key: &str| usize::try_from(stored.get(key)?.as_u64()?).ok();
+        let items =
+            stored.get("items")?.as_array()?.iter().map(read_item).collect::<Option<_>>()?;
+        Some(Self {
+            items,
+            page: number("page")?,
+            total_pages: number("total_pages")?,
+            total_items: number("total_items")?,
+            next: stored.get("cursor").and_then(Value::as_str).and_then(Cursor::decode),
+        })
+    }
+}
+
+/// An item in the published form.
+pub fn item_json(item: &Item) -> Value {
+    json!({
+        "id": item.id,
+        "title": item.title,
+        "url": item.url,
+        "type": item.kind.as_str(),
+        "date": item.date,
+    })
+}
+
+fn read_item(value: &Value) -> Option<Item> {
+    let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+    Some(Item {
+        id: text("id")?,
+        title: text("title")?,
+        url: text("url")?,
+        kind: Kind::parse(value.get("type")?.as_str()?)?,
+        date: text("date")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+
+    fn table(items: usize, extra: &str) -> Table {
+        let mut csv = "creator_url,creator_name,title,url,type,posted_at\n".to_owned();
+        for n in 0..items {
+            let line = format!(
+                "https://c.example/a,A,Item {n},https://m.example/{n:03},picture,2026-01-{:02}\n",
+                1 + n % 28
+            );
+            csv.push_str(&line);
+        }
+        csv.push_str(extra);
+        Table::read(csv.as_bytes()).unwrap().0
+    }
+
+    fn wanted(after: Option<Cursor>, pages: usize) -> Wanted {
+        Wanted {
+            creator_name: "A".to_owned(),
+            creator_url: Some("https://c.example/a".to_owned()),
+            filter: Filter::default(),
+            after,
+            pages,
+        }
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_repeat() {
+        let table = table(25, "");
+        let first = load(&table, &wanted(None, 1), 10).unwrap();
+        assert_eq!(
+            (first.items.len(), first.page, first.total_pages, first.total_items),
+            (10, 1, 3, 25)
+        );
+        let rest = load(&table, &wanted(first.next.clone(), 3), 10).unwrap();
+        assert_eq!((rest.items.len(), rest.page, rest.next.clone()), (15, 3, None));
+        let mut ids: Vec<String> =
+            first.items.into_iter().chain(rest.items).map(|item| item.id).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 25);
+    }
+
+    #[test]
+    fn an_item_added_in_front_neither_hides_nor_repeats_another() {
+        let first = load(&table(25, ""), &wanted(None, 1), 10).unwrap();
+        let newer = "https://c.example/a,A,Newest,https://m.example/new,picture,2026-02-01\n";
+        let second = load(&table(25, newer), &wanted(first.next.clone(), 1), 10).unwrap();
+        let expected = load(&table(25, ""), &wanted(first.next, 1), 10).unwrap();
+        assert_eq!(second.items, expected.items);
+    }
+
+    #[test]
+    fn an_unknown_creator_has_nothing_and_a_filter_may_leave_nothing() {
+        let mut unknown = wanted(None, 1);
+        unknown.creator_url = Some("https://c.example/b".to_owned());
+        assert_eq!(load(&table(3, ""), &unknown, 10), None);
+        let mut filtered = wanted(None, 1);
+        filtered.filter.kind = Some(Kind::Video);
+        let loaded = load(&table(3, ""), &filtered, 10).unwrap();
+        assert_eq!((loaded.items.len(), loaded.total_items, loaded.next), (0, 0, None));
+    }
+
+    #[test]
+    fn what_goes_into_the_cache_comes_out_the_same() {
+        let loaded = load(&table(25, ""), &wanted(None, 2), 10).unwrap();
+        assert_eq!(Loaded::from_json(&loaded.to_json()), Some(loaded));
+    }
+}

@@ -1,0 +1,175 @@
+//! One GET request.
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header names in lower case, and values that are text.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of that name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How long the service asks us to wait, in milliseconds, when it says so in seconds.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
+        Some(seconds.saturating_mul(1_000))
+    }
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpError {
+    /// The address does not parse.
+    Address,
+    /// The operator has not granted this host.
+    Denied,
+    /// It took too long.
+    Timeout,
+    /// The answer is larger than the host lets through.
+    TooLarge,
+    /// Anything else: no such host, connection refused, broken protocol.
+    Unreachable,
+}
+
+/// Scheme, authority and path of an address.
+#[cfg(any(test, target_family = "wasm"))]
+fn split(url: &str) -> Option<(bool, &str, &str)> {
+    let (https, rest) = match url.strip_prefix("https://") {
+        Some(rest) => (true, rest),
+        None => (false, url.strip_prefix("http://")?),
+    };
+    let path = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(path)?;
+    (!authority.is_empty()).then_some((https, authority, path))
+}
+
+/// Sends a GET request and reads the whole answer.
+///
+/// # Errors
+///
+/// [`HttpError`], by what the plugin can say about it.
+#[cfg(target_family = "wasm")]
+pub fn get(url: &str, headers: &[(&str, &str)]) -> Result<Response, HttpError> {
+    use wasip2::http::outgoing_handler;
+    use wasip2::http::types::{Fields, Method, OutgoingRequest, Scheme};
+    use wasip2::io::streams::StreamError;
+
+    let (https, authority, path) = split(url).ok_or(HttpError::Address)?;
+    let list: Vec<(String, Vec<u8>)> = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    let fields = Fields::from_list(&list).map_err(|_invalid| HttpError::Address)?;
+    let request = OutgoingRequest::new(fields);
+    let scheme = if https { Scheme::Https } else { Scheme::Http };
+    let path = if path.is_empty() { "/" } else { path };
+    request
+        .set_method(&Method::Get)
+        .and_then(|()| request.set_scheme(Some(&scheme)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(path)))
+        .map_err(|()| HttpError::Address)?;
+    let pending = outgoing_handler::handle(request, None).map_err(|code| classify(&code))?;
+    pending.subscribe().block();
+    let answer = match pending.get() {
+        Some(Ok(Ok(answer))) => answer,
+        Some(Ok(Err(code))) => return Err(classify(&code)),
+        Some(Err(())) | None => return Err(HttpError::Unreachable),
+    };
+    let headers = answer
+        .headers()
+        .entries()
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some((name.to_ascii_lowercase(), String::from_utf8(value).ok()?))
+        })
+        .collect();
+    let status = answer.status();
+    let body = answer.consume().map_err(|()| HttpError::Unreachable)?;
+    let stream = body.stream().map_err(|()| HttpError::Unreachable)?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => {
+                let code = wasip2::http::types::http_error_code(&error);
+                return Err(code.map_or(HttpError::Unreachable, |code| classify(&code)));
+            }
+        }
+    }
+    Ok(Response { status, headers, body: bytes })
+}
+
+#[cfg(target_family = "wasm")]
+fn classify(code: &wasip2::http::types::ErrorCode) -> HttpError {
+    use wasip2::http::types::ErrorCode;
+    match code {
+        ErrorCode::HttpRequestDenied
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::ConnectionLimitReached => HttpError::Denied,
+        ErrorCode::DnsTimeout
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => HttpError::Timeout,
+        ErrorCode::HttpResponseBodySize(_) => HttpError::TooLarge,
+        ErrorCode::HttpRequestUriInvalid => HttpError::Address,
+        _ => HttpError::Unreachable,
+    }
+}
+
+/// Percent-encodes a query value or path segment (RFC 3986: all but unreserved characters).
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            for digit in [byte >> 4, byte & 0xf] {
+                encoded.extend(
+                    char::from_digit(u32::from(digit), 16).map(|digit| digit.to_ascii_uppercase()),
+                );
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        assert_eq!(split("https://a.example/x?y=1"), Some((true, "a.example", "/x?y=1")));
+        assert_eq!(split("http://127.0.0.1:8080"), Some((false, "127.0.0.1:8080", "")));
+        assert_eq!(split("ftp://a"), None);
+        assert_eq!(split("https:///x"), None);
+    }
+
+    #[test]
+    fn everything_unusual_is_encoded() {
+        assert_eq!(encode("a b&c=é"), "a%20b%26c%3D%C3%A9");
+    }
+
+    #[test]
+    fn a_wait_in_seconds_is_understood() {
+        let response = |value: &str| Response {
+            status: 429,
+            headers: vec![("retry-after".to_owned(), value.to_owned())],
+            body: Vec::new(),
+        };
+        assert_eq!(response("3").retry_after_ms(), Some(3_000));
+        assert_eq!(response("Wed, 21 Oct 2026 07:28:00 GMT").retry_after_ms(), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Text that is safe to show.
+
+/// Removes what could disguise or break a text in a chat: control characters and marks that change the direction of
+/// writing. White space becomes single spaces, and at most `max_chars` characters are kept.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let mut clean = String::new();
+    let mut space = false;
+    for letter in text.chars().filter(|letter| !disguises(*letter)) {
+        if letter.is_whitespace() || letter.is_control() {
+            space = !clean.is_empty();
+            continue;
+        }
+        if space {
+            clean.push(' ');
+            space = false;
+        }
+        clean.push(letter);
+    }
+    clean.chars().take(max_chars).collect::<String>().trim_end().to_owned()
+}
+
+/// Bidirectional controls (Unicode TR 9), zero-width characters and the byte order mark.
+fn disguises(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
+/// Whether a text is an http(s) address that may be shown as a link.
+pub fn web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        text.len() <= 2_048
+            && rest
+                .bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_alphanumeric() || first == b'[')
+            && text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_disguise_are_removed_and_spaces_folded() {
+        assert_eq!(clean("  Lu\u{202e}na\n\tMarlowe\u{200b} ", 100), "Luna Marlowe");
+        assert_eq!(clean("abcdef", 3), "abc");
+    }
+
+    #[test]
+    fn only_web_addresses_are_links() {
+        assert!(web_address("https://creators.example/luna"));
+        for bad in ["javascript:alert(1)", "https://", "ftp://a", "https://a b", "//a.example"] {
+            assert!(!web_address(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the plugin says about itself.
+
+use serde_json::{Value, json};
+
+/// The plugin's name.
+pub const NAME: &str = "search";
+/// What may grow in the descriptor.
+pub const EXTENSIONS: &str = r#"{"version":1}"#;
+
+/// Longest query, in characters.
+pub const MAX_QUERY_CHARS: usize = 200;
+/// Most creators in one answer.
+pub const MAX_LIMIT: usize = 50;
+/// Creators in one answer when nothing is asked.
+pub const DEFAULT_LIMIT: usize = 10;
+
+/// The version, with the build's mark when it has one.
+pub fn version() -> String {
+    match option_env!("PLUGIN_BUILD_ID") {
+        Some(build) => format!("1.0.0+{build}"),
+        None => "1.0.0".to_owned(),
+    }
+}
+
+/// Name, summary and params schema of each task type.
+pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
+    let query = json!({"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARS});
+    vec![
+        (
+            "search_creator",
+            "Finds creators by name, alias, part of a name or a name with typing mistakes.",
+            json!({
+                "type": "object",
+                "required": ["query"],
+                "properties": {
+                    "query": query,
+                    "filters": {"type": "object"},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+                },
+            }),
+        ),
+        (
+            "search_simpcity",
+            "Asks the operator's forum through its official API.",
+            json!({
+                "type": "object",
+                "required": ["query"],
+                "properties": {
+                    "query": query,
+                    "page": {"type": "integer", "minimum": 1, "maximum": 100},
+                },
+            }),
+        ),
+        (
+            "get_random_creator",
+            "Picks a creator with enough items by chance.",
+            json!({
+                "type": "object",
+                "properties": {
+                    "min_items": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
+                    "exclude": {
+                        "type": "array",
+                        "maxItems": 50,
+                        "items": {"type": "string", "maxLength": 2_048},
+                    },
+                },
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,98 @@
+//! The world's exports: decode, call, encode. The only file that names the bindings.
+
+use std::sync::OnceLock;
+
+use crate::catalogue::{Catalogue, read_catalogue};
+use crate::extended::{self, Ask};
+use crate::index::Index;
+use crate::params::{self, RandomRequest, SearchRequest};
+use crate::{descriptor, output, random};
+
+#[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "plugin" });
+    use super::Search;
+    export!(Search);
+}
+
+use bindings::freefans::plugin::types::{Descriptor, Failure, Output, Retry, Task, TaskType};
+use bindings::freefans::plugin::{config, data, log};
+
+static INDEX: OnceLock<Index> = OnceLock::new();
+
+struct Search;
+
+impl bindings::Guest for Search {
+    fn describe() -> Descriptor {
+        Descriptor {
+            name: descriptor::NAME.to_owned(),
+            version: descriptor::version(),
+            task_types: descriptor::task_types()
+                .into_iter()
+                .map(|(name, summary, schema)| TaskType {
+                    name: name.to_owned(),
+                    summary: summary.to_owned(),
+                    params_schema: schema.to_string(),
+                })
+                .collect(),
+            extensions: descriptor::EXTENSIONS.to_owned(),
+        }
+    }
+
+    fn init() -> Result<(), String> {
+        let bytes = data::read("creators").map_err(|error| match error {
+            data::DataError::NotGranted => {
+                "there is no catalogue: add `data = { creators = \"FILE.csv\" }` under [grants]"
+                    .to_owned()
+            }
+            data::DataError::TooLarge(limit) => {
+                format!("the catalogue is larger than {limit} bytes")
+            }
+            data::DataError::Unavailable => "the catalogue cannot be read at the moment".to_owned(),
+        })?;
+        let Catalogue { creators, skipped } = read_catalogue(&bytes)?;
+        for row in &skipped {
+            log::write(log::Level::Warn, &format!("catalogue row skipped: {row}"));
+        }
+        let _ = INDEX.set(Index::new(creators)); // Already set only if `init` ran twice; the first index is as good.
+        Ok(())
+    }
+
+    fn handle(task: Task) -> Result<Output, Failure> {
+        let index =
+            INDEX.get().ok_or_else(|| Failure::Fatal("the catalogue is not loaded".to_owned()))?;
+        match task.task_type.as_str() {
+            "search_creator" => {
+                let request = SearchRequest::parse(&task.params).map_err(Failure::Invalid)?;
+                Ok(encode(output::search(
+                    &request.query,
+                    &index.search(&request.query, request.limit),
+                )))
+            }
+            "get_random_creator" => {
+                let request = RandomRequest::parse(&task.params).map_err(Failure::Invalid)?;
+                random::pick(index.creators(), &request, task.seed)
+                    .map(|creator| encode((output::random(creator), serde_json::json!({}))))
+                    .ok_or_else(|| Failure::NotFound(random::none_text(request.min_items)))
+            }
+            "search_simpcity" => extended_search(&task.params),
+            other => Err(Failure::Invalid(format!("this plugin does not handle `{other}`"))),
+        }
+    }
+}
+
+fn extended_search(params: &str) -> Result<Output, Failure> {
+    let request = params::ExtendedRequest::parse(params).map_err(Failure::Invalid)?;
+    let settings = extended::Settings::from(|key| config::get(key)).map_err(Failure::Fatal)?;
+    let url = settings.request_url(&request);
+    let answer = kit::http::get(&url, &[("accept", "application/json")]);
+    match extended::read_answer(&settings, &request, answer) {
+        Ok(answer) => Ok(encode((answer, serde_json::json!({})))),
+        Err(Ask::Fatal(reason)) => Err(Failure::Fatal(reason)),
+        Err(Ask::Later { reason, after_ms }) => Err(Failure::Retry(Retry { reason, after_ms })),
+    }
+}
+
+fn encode((data, metadata): (serde_json::Value, serde_json::Value)) -> Output {
+    Output { data: data.to_string(), metadata: metadata.to_string() }
+}

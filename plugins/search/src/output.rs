@@ -1,0 +1,81 @@
+//! From hits to the published JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::catalogue::Creator;
+use crate::index::Hit;
+
+/// Data and metadata of a search.
+pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
+    let exact = hits.iter().filter(|hit| 1.0 <= hit.score).count();
+    let creators: Vec<Value> = hits
+        .iter()
+        .map(|hit| {
+            let mut creator = creator(hit.creator);
+            creator.insert("source".to_owned(), "csv".into());
+            creator.insert("score".to_owned(), round(hit.score).into());
+            Value::Object(creator)
+        })
+        .collect();
+    let data = json!({
+        "query": query,
+        "creators": creators,
+        "exact_match": 0 < exact,
+        "fuzzy_match": exact == 0 && !hits.is_empty(),
+        "source": "csv",
+    });
+    // One exact name among others is still a choice for the person, unless it is the only one.
+    (data, json!({"needs_selection": 1 < hits.len() && exact != 1}))
+}
+
+/// Data of a random pick.
+pub fn random(creator: &Creator) -> Value {
+    json!({
+        "creator_name": creator.name,
+        "creator_url": creator.url,
+        "item_count": creator.item_count.unwrap_or(0),
+    })
+}
+
+fn creator(creator: &Creator) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("name".to_owned(), creator.name.as_str().into());
+    fields.insert("url".to_owned(), creator.url.as_str().into());
+    fields.insert("aliases".to_owned(), creator.aliases.as_slice().into());
+    if let Some(count) = creator.item_count {
+        fields.insert("item_count".to_owned(), count.into());
+    }
+    fields
+}
+
+fn round(score: f64) -> f64 {
+    (score * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_answers_in_the_published_form() {
+        let luna = Creator {
+            name: "Luna".to_owned(),
+            url: "https://c.example/l".to_owned(),
+            aliases: vec!["L".to_owned()],
+            item_count: Some(3),
+        };
+        let (data, metadata) = search("lun", &[Hit { creator: &luna, score: 0.912_34 }]);
+        assert_eq!(
+            data,
+            json!({
+                "query": "lun",
+                "creators": [{"name": "Luna", "url": "https://c.example/l", "aliases": ["L"],
+                              "item_count": 3, "source": "csv", "score": 0.912}],
+                "exact_match": false,
+                "fuzzy_match": true,
+                "source": "csv",
+            })
+        );
+        assert_eq!(metadata, json!({"needs_selection": false}));
+    }
+}
