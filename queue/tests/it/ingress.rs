@@ -1,0 +1,63 @@
+//! Tasks that older producers push as JSON.
+
+use std::time::Duration;
+
+use queue::ingress::drain_ingress;
+use queue::{TaskId, TaskQueue, TaskStatus};
+
+use crate::support::{queue, task_type};
+
+async fn push(queue: &TaskQueue, entry: &[u8]) {
+    let () = redis::cmd("RPUSH")
+        .arg(queue.keys().ingress())
+        .arg(entry)
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_pushed_task_becomes_an_ordinary_one_under_its_own_id() {
+    let (_redis, queue) = queue().await;
+    let json = br#"{"task_id":"from-python-1","user_id":5,"task_type":"echo","params":{"a":1}}"#;
+    push(&queue, json).await;
+    push(&queue, json).await;
+    assert_eq!(drain_ingress(&queue).await.unwrap(), 2);
+    let leases = queue.claim(&[task_type("echo")], "w", 10).await.unwrap();
+    assert_eq!(leases.len(), 1, "the same id twice is one task");
+    assert_eq!(leases[0].task.task_id.as_str(), "from-python-1");
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_kept_with_the_reason_and_the_rest_goes_on() {
+    let (_redis, queue) = queue().await;
+    push(&queue, b"{not json").await;
+    push(&queue, b"\xff\xfe").await;
+    push(&queue, br#"{"task_id":"no-type","user_id":5}"#).await;
+    push(&queue, br#"{"task_id":"bad-type","user_id":5,"task_type":"a}b","params":{}}"#).await;
+    let large = format!(
+        r#"{{"task_id":"large","user_id":5,"task_type":"echo","params":{{"x":"{}"}}}}"#,
+        "x".repeat(5_000_000)
+    );
+    push(&queue, large.as_bytes()).await;
+    push(&queue, br#"{"task_id":"good","user_id":5,"task_type":"echo","params":{}}"#).await;
+    assert_eq!(drain_ingress(&queue).await.unwrap(), 6);
+    assert_eq!(queue.claim(&[task_type("echo")], "w", 10).await.unwrap().len(), 1);
+    for (id, code, part) in [
+        ("no-type", "invalid-task", "task_type"),
+        ("bad-type", "invalid-task", "not a task type"),
+        ("large", "task-too-large", "at most 262144"),
+    ] {
+        let id: TaskId = id.parse().unwrap();
+        let result = queue.get_result(&id, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(result.code(), Some(code));
+        assert!(result.error.unwrap().contains(part));
+        assert_eq!(queue.task_status(&id).await.unwrap(), Some(TaskStatus::Failed));
+    }
+    let rejected: u64 = redis::cmd("XLEN")
+        .arg(queue.keys().ingress_rejected())
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+    assert_eq!(rejected, 5);
+}

@@ -1,0 +1,145 @@
+//! Leases: one holder at a time, and only the holder ends a task.
+
+use std::time::Duration;
+
+use queue::{Finish, Finished, TaskResult, TaskStatus};
+use serde_json::json;
+
+use crate::support::{eventually, queue, task, task_type};
+
+#[tokio::test]
+async fn a_result_after_the_lease_is_refused() {
+    let (_redis, queue) = queue().await;
+    let echo = [task_type("echo")];
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    let late = queue.claim(&echo, "frozen", 1).await.unwrap().remove(0);
+    let second = eventually("a second claim", async || {
+        queue::reclaim::sweep(&queue).await.unwrap();
+        queue.claim(&echo, "other", 1).await.unwrap().pop()
+    })
+    .await;
+    assert_eq!((second.crashes, second.task.attempt), (1, 2));
+    let stored = queue.store_result(late, Finish::Done, TaskResult::success(json!("late"))).await;
+    assert_eq!(stored.unwrap(), Finished::Stale);
+    let id = second.task.task_id.clone();
+    let stored =
+        queue.store_result(second, Finish::Done, TaskResult::success(json!("right"))).await;
+    assert_eq!(stored.unwrap(), Finished::Stored);
+    let result = queue.get_result(&id, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(result.data, json!("right"));
+}
+
+#[tokio::test]
+async fn a_renewed_lease_is_not_reclaimed() {
+    let (_redis, queue) = queue().await;
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
+    // Twice the lease, renewed in time.
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
+        assert_eq!(renewals, [queue::lease::Renewal::Renewed]);
+        assert_eq!(queue::reclaim::sweep(&queue).await.unwrap(), queue::reclaim::Swept::default());
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_worker_dies_each_time_is_given_up_and_kept_as_a_dead_letter() {
+    let (_redis, queue) = queue().await;
+    let echo = task_type("echo");
+    let task = task(1, "poison");
+    queue.submit_task(&task).await.unwrap();
+    for _ in 0..3 {
+        eventually("a claim", async || {
+            queue::reclaim::sweep(&queue).await.unwrap();
+            queue.claim(std::slice::from_ref(&echo), "dies", 1).await.unwrap().pop()
+        })
+        .await;
+    }
+    let result = eventually("the end", async || {
+        queue::reclaim::sweep(&queue).await.unwrap();
+        queue.get_result(&task.task_id, Duration::ZERO).await.unwrap()
+    })
+    .await;
+    assert_eq!(result.code(), Some("worker-crashed"));
+    let dead: u64 = redis::cmd("XLEN")
+        .arg(queue.keys().dead(&echo))
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+    assert_eq!(dead, 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_runs_again_after_its_wait() {
+    let (_redis, queue) = queue().await;
+    let echo = [task_type("echo")];
+    let task = task(1, "a");
+    queue.submit_task(&task).await.unwrap();
+    let lease = queue.claim(&echo, "w", 1).await.unwrap().remove(0);
+    let failed = TaskResult::failure("retries-exhausted", "busy");
+    let wait = Finish::RetryAfter(Duration::from_millis(200));
+    assert_eq!(queue.store_result(lease, wait, failed).await.unwrap(), Finished::Retrying);
+    assert_eq!(queue.task_status(&task.task_id).await.unwrap(), Some(TaskStatus::Retrying));
+    assert!(queue.claim(&echo, "w", 1).await.unwrap().is_empty());
+    let again =
+        eventually("the retry", async || queue.claim(&echo, "w", 1).await.unwrap().pop()).await;
+    assert_eq!((again.failures, again.task.attempt), (1, 2));
+}
+
+#[tokio::test]
+async fn a_task_without_any_worker_is_answered_when_its_time_is_over() {
+    let config =
+        queue::QueueConfig { time_to_live: Duration::from_millis(300), ..crate::support::quick() };
+    let (_redis, queue) = crate::support::with_config(config).await;
+    let task = task(1, "a");
+    queue.submit_task(&task).await.unwrap();
+    let result = eventually("the answer", async || {
+        queue::reclaim::sweep(&queue).await.unwrap();
+        queue.get_result(&task.task_id, Duration::ZERO).await.unwrap()
+    })
+    .await;
+    assert_eq!(result.code(), Some("no-worker"));
+    assert_eq!(queue.task_status(&task.task_id).await.unwrap(), Some(TaskStatus::Timeout));
+}
+
+#[tokio::test]
+async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worker() {
+    let (_redis, queue) = queue().await;
+    let (waiting, running) = (task(1, "waiting"), task(2, "running"));
+    queue.submit_task(&running).await.unwrap();
+    let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
+    queue.submit_task(&waiting).await.unwrap();
+    assert!(queue.cancel(&waiting.task_id).await.unwrap());
+    assert_eq!(queue.task_status(&waiting.task_id).await.unwrap(), Some(TaskStatus::Cancelled));
+    assert!(queue.cancel(&running.task_id).await.unwrap());
+    let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
+    assert_eq!(renewals, [queue::lease::Renewal::CancelRequested]);
+    assert!(!queue.cancel(&task(3, "unknown").task_id).await.unwrap());
+}
+
+#[tokio::test]
+async fn junk_in_the_queues_keys_is_refused_and_harms_nothing() {
+    let (_redis, queue) = queue().await;
+    let echo = task_type("echo");
+    let junk = "{echo}junk";
+    let () = redis::pipe()
+        .zadd(queue.keys().queue(&echo), "{echo}no-data", 0)
+        .ignore()
+        .zadd(queue.keys().queue(&echo), junk, 0)
+        .ignore()
+        .zadd(queue.keys().deadline(&echo), junk, 9_999_999_999_999_u64)
+        .ignore()
+        .hset(queue.keys().data(&echo), junk, "{not json")
+        .ignore()
+        .hset(queue.keys().data(&echo), format!("{junk}#m"), "0|0|0|0||7")
+        .ignore()
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+    queue.submit_task(&task(1, "good")).await.unwrap();
+    let leases = queue.claim(std::slice::from_ref(&echo), "w", 10).await.unwrap();
+    assert_eq!(leases.len(), 1);
+    let result = queue.get_result(&junk.parse().unwrap(), Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(result.code(), Some("invalid-task"));
+}

@@ -1,0 +1,61 @@
+//! The outbox: every answer is sent by somebody.
+
+use std::time::Duration;
+
+use queue::{Finish, Outbox, TaskQueue, TaskResult};
+use serde_json::json;
+
+use crate::support::{queue, task, task_type};
+
+async fn answer(queue: &TaskQueue, cause: &str) {
+    queue.submit_task(&task(1, cause)).await.unwrap();
+    let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
+    queue.store_result(lease, Finish::Done, TaskResult::success(json!(cause))).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
+    let (_redis, queue) = queue().await;
+    // Stored before any coordinator was there.
+    answer(&queue, "a").await;
+    let mut first = Outbox::open(&queue, "first").await.unwrap();
+    first.refresh_types().await.unwrap();
+    let read = first.read(10, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].task.reply_to, Some(json!({"chat_id": 1})));
+    let mut second = Outbox::open(&queue, "second").await.unwrap();
+    second.refresh_types().await.unwrap();
+    assert!(second.read(10, Duration::from_millis(50)).await.unwrap().is_empty());
+    let taken = second.take_over(10, Duration::ZERO).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    second.acknowledge(&taken[0]).await.unwrap();
+    assert!(second.take_over(10, Duration::ZERO).await.unwrap().is_empty());
+    assert!(queue.ledger(&taken[0].task.task_id).await.unwrap().delivered());
+}
+
+#[tokio::test]
+async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
+    let (_redis, queue) = queue().await;
+    answer(&queue, "a").await;
+    let id = task(1, "a").task_id;
+    let entry = queue.ledger(&id).await.unwrap();
+    assert!(!entry.delivered());
+    let mut outbox = Outbox::open(&queue, "c").await.unwrap();
+    outbox.refresh_types().await.unwrap();
+    let read = outbox.read(10, Duration::from_millis(100)).await.unwrap();
+    outbox.acknowledge(&read[0]).await.unwrap();
+    let entry = queue.note_placeholder(&id, 77).await.unwrap();
+    assert!(entry.delivered());
+    assert_eq!(entry.message_id, Some(77));
+}
+
+#[tokio::test]
+async fn a_type_that_appears_later_is_read_too() {
+    let (_redis, queue) = queue().await;
+    let mut outbox = Outbox::open(&queue, "c").await.unwrap();
+    outbox.refresh_types().await.unwrap();
+    assert!(outbox.read(10, Duration::from_millis(10)).await.unwrap().is_empty());
+    answer(&queue, "a").await;
+    outbox.refresh_types().await.unwrap();
+    assert_eq!(outbox.read(10, Duration::from_millis(100)).await.unwrap().len(), 1);
+}

@@ -1,0 +1,187 @@
+//! The worker's loop, with a handler that is no plugin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use queue::{
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskQueue,
+    TaskResult, TaskStatus, TaskType,
+};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{eventually, queue, task, task_type};
+
+pub(crate) struct Echo {
+    offered: watch::Sender<Vec<OfferedPlugin>>,
+    pub(crate) started: AtomicUsize,
+    pub(crate) takes: Duration,
+}
+
+impl Echo {
+    pub(crate) fn new(types: &[&str], takes: Duration) -> Arc<Self> {
+        let plugin = OfferedPlugin {
+            name: "echo".to_owned(),
+            version: "1.0.0".to_owned(),
+            digest: String::new(),
+            task_types: types.iter().map(|name| task_type(name)).collect(),
+        };
+        let offered = watch::Sender::new(vec![plugin]);
+        Arc::new(Self { offered, started: AtomicUsize::new(0), takes })
+    }
+}
+
+impl TaskHandler for Echo {
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        tokio::select! {
+            () = tokio::time::sleep(self.takes) => {}
+            () = cancelled.cancelled() => {
+                let result = TaskResult::failure("cancelled", "cancelled");
+                return Handled { result, finish: Finish::Cancelled };
+            }
+        }
+        let result = TaskResult::success(json!({"params": lease.task.params}));
+        Handled { result, finish: Finish::Done }
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.offered.subscribe()
+    }
+}
+
+pub(crate) struct Running {
+    shutdown: CancellationToken,
+    joined: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.joined.await.unwrap();
+    }
+
+    /// Stops like SIGKILL: nothing is finished, nothing handed back.
+    pub(crate) async fn kill(self) {
+        self.joined.abort();
+        let _ = self.joined.await;
+    }
+}
+
+pub(crate) fn start(
+    queue: &TaskQueue,
+    handler: &Arc<Echo>,
+    name: &str,
+    drain: Duration,
+) -> Running {
+    let (registry, handler, name) =
+        (DistributedWorkerRegistry::new(queue.clone()), Arc::clone(handler), name.to_owned());
+    let shutdown = CancellationToken::new();
+    let stopping = shutdown.clone();
+    let joined = tokio::spawn(async move {
+        registry.process_tasks(handler, &name, 4, drain, stopping).await.unwrap();
+    });
+    Running { shutdown, joined }
+}
+
+async fn wait_for(queue: &TaskQueue, cause: &str) -> TaskResult {
+    let id = task(1, cause).task_id;
+    queue.get_result(&id, Duration::from_secs(15)).await.unwrap().expect("a result")
+}
+
+#[tokio::test]
+async fn a_task_is_executed_and_its_result_returned() {
+    let (_redis, queue) = queue().await;
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    let mut asked = task(1, "a");
+    asked.reply_to = None;
+    let registry = DistributedWorkerRegistry::new(queue.clone());
+    let result = registry.execute_task(&asked, Duration::from_secs(15)).await.unwrap().unwrap();
+    assert_eq!(result.data["params"]["cause"], "a");
+    let workers = eventually("the worker's record", async || {
+        Some(queue.workers().await.unwrap()).filter(|workers| !workers.is_empty())
+    })
+    .await;
+    assert_eq!(workers[0].plugins[0].name, "echo");
+    worker.stop().await;
+    assert!(queue.workers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_offered_types_are_claimed() {
+    let (_redis, queue) = queue().await;
+    let worker = start(&queue, &Echo::new(&["other"], Duration::ZERO), "w", Duration::ZERO);
+    queue.submit_task(&task(1, "nobody offers this")).await.unwrap();
+    let mut offered = task(1, "somebody offers this");
+    offered.task_type = task_type("other");
+    offered.task_id = queue::TaskId::new(&offered.task_type);
+    queue.submit_task(&offered).await.unwrap();
+    queue.get_result(&offered.task_id, Duration::from_secs(15)).await.unwrap().unwrap();
+    let status = queue.task_status(&task(1, "nobody offers this").task_id).await.unwrap();
+    assert_eq!(status, Some(TaskStatus::Pending));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_worker_finishes_what_it_can_and_hands_the_rest_back_unharmed() {
+    let (_redis, queue) = queue().await;
+    let slow = Echo::new(&["echo"], Duration::from_millis(300));
+    let first = start(&queue, &slow, "first", Duration::from_secs(10));
+    queue.submit_task(&task(1, "finishes")).await.unwrap();
+    eventually("the start", async || (slow.started.load(Ordering::SeqCst) == 1).then_some(()))
+        .await;
+    first.stop().await;
+    let result = queue.get_result(&task(1, "finishes").task_id, Duration::ZERO).await.unwrap();
+    assert!(result.unwrap().success);
+
+    let endless = Echo::new(&["echo"], Duration::from_secs(600));
+    let second = start(&queue, &endless, "second", Duration::from_millis(50));
+    queue.submit_task(&task(1, "handed back")).await.unwrap();
+    eventually("the start", async || (endless.started.load(Ordering::SeqCst) == 1).then_some(()))
+        .await;
+    second.stop().await;
+    let lease = queue.claim(&[task_type("echo")], "third", 1).await.unwrap().remove(0);
+    assert_eq!((lease.task.attempt, lease.crashes), (1, 0), "handing back uses no attempt");
+}
+
+#[tokio::test]
+async fn a_killed_workers_task_runs_again_on_another_worker() {
+    let (_redis, queue) = queue().await;
+    let stuck = Echo::new(&["echo"], Duration::from_secs(600));
+    let first = start(&queue, &stuck, "first", Duration::ZERO);
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    eventually("the start", async || (stuck.started.load(Ordering::SeqCst) == 1).then_some(()))
+        .await;
+    first.kill().await;
+    let second = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "second", Duration::ZERO);
+    assert!(wait_for(&queue, "a").await.success);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_running_task_is_cancelled_within_two_seconds() {
+    let (_redis, queue) = queue().await;
+    let stuck = Echo::new(&["echo"], Duration::from_secs(600));
+    let worker = start(&queue, &stuck, "w", Duration::ZERO);
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    eventually("the start", async || (stuck.started.load(Ordering::SeqCst) == 1).then_some(()))
+        .await;
+    assert!(queue.cancel(&task(1, "a").task_id).await.unwrap());
+    let result = queue.get_result(&task(1, "a").task_id, Duration::from_secs(2)).await.unwrap();
+    assert_eq!(result.unwrap().code(), Some("cancelled"));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_type_that_is_offered_later_is_claimed_from_then_on() {
+    let (_redis, queue) = queue().await;
+    let handler = Echo::new(&[], Duration::ZERO);
+    let worker = start(&queue, &handler, "w", Duration::ZERO);
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    let types: Vec<TaskType> = vec![task_type("echo")];
+    handler.offered.send_modify(|plugins| plugins[0].task_types = types);
+    assert!(wait_for(&queue, "a").await.success);
+    worker.stop().await;
+}
