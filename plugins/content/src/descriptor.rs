@@ -11,13 +11,8 @@ pub const MAX_PAGES: usize = 10;
 /// Pages loaded at once when nothing is asked.
 pub const DEFAULT_PAGES: usize = 3;
 
-/// The version, with the build's mark when it has one.
-pub fn version() -> String {
-    match option_env!("PLUGIN_BUILD_ID") {
-        Some(build) => format!("1.0.0+{build}"),
-        None => "1.0.0".to_owned(),
-    }
-}
+/// The version.
+pub const VERSION: &str = "1.0.0";
 
 /// Name, summary and params schema of each task type.
 pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {

@@ -31,7 +31,7 @@ impl bindings::Guest for Content {
     fn describe() -> Descriptor {
         Descriptor {
             name: descriptor::NAME.to_owned(),
-            version: descriptor::version(),
+            version: descriptor::VERSION.to_owned(),
             task_types: descriptor::task_types()
                 .into_iter()
                 .map(|(name, summary, schema)| TaskType {

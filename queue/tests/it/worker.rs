@@ -88,7 +88,7 @@ pub(crate) fn start(
 
 async fn wait_for(queue: &TaskQueue, cause: &str) -> TaskResult {
     let id = task(1, cause).task_id;
-    queue.get_result(&id, Duration::from_secs(15)).await.unwrap().expect("a result")
+    queue.get_result(&id, Duration::from_secs(15)).await.unwrap().unwrap()
 }
 
 #[tokio::test]

@@ -1,0 +1,12 @@
+//! The worker's promises: the real binary, real components, a real Redis.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test helper reports failure by panicking"
+)]
+
+mod admission;
+mod plugins;
+mod sandbox;
+mod support;
+mod swap;

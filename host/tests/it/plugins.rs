@@ -1,0 +1,140 @@
+//! The shipped plugins through the whole worker.
+
+use serde_json::json;
+
+use crate::support::{Folder, Worker, redis, run, task};
+
+#[tokio::test]
+async fn a_name_with_a_typing_mistake_is_found_and_its_content_paged() {
+    let (redis, queue) = redis().await;
+    let _worker = Worker::start(&redis, &Folder::with(&["search", "content"]));
+    let found = run(&queue, "search_creator", json!({"query": "luna marlow"})).await;
+    let luna = &found.data["creators"][0];
+    assert_eq!(luna["name"], "Luna Marlowe");
+    let alias = run(&queue, "search_creator", json!({"query": "MoonlitLuna"})).await;
+    assert_eq!(alias.data["creators"][0]["name"], "Luna Marlowe");
+    assert_eq!(alias.data["exact_match"], true);
+
+    let whose = json!({"creator_name": luna["name"], "creator_url": luna["url"]});
+    let first = run(&queue, "load_content", whose.clone()).await;
+    let directory = &first.data["content_directory"];
+    assert_eq!(directory["items"].as_array().unwrap().len(), 10);
+    assert_eq!((&directory["page"], &directory["total_items"]), (&json!(1), &luna["item_count"]));
+    let mut more = whose;
+    more["current_content"] = directory.clone();
+    let more = run(&queue, "load_more_pages", more).await;
+    let items = more.data["content_directory"]["items"].as_array().unwrap();
+    assert_eq!(items.len(), 40, "three more pages behind the first");
+    let ids: std::collections::BTreeSet<&str> =
+        items.iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 40, "no item twice");
+}
+
+#[tokio::test]
+async fn a_random_creator_has_enough_items_and_is_not_the_one_just_seen() {
+    let (redis, queue) = redis().await;
+    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let first = run(&queue, "get_random_creator", json!({"min_items": 60})).await;
+    let seen = &first.data["creator_url"];
+    for _ in 0..5 {
+        let params = json!({"min_items": 60, "exclude": [seen]});
+        let next = run(&queue, "get_random_creator", params).await;
+        assert_ne!(next.data["creator_url"], *seen);
+        assert!(60 <= next.data["item_count"].as_u64().unwrap());
+    }
+    let none = run(&queue, "get_random_creator", json!({"min_items": 1_000_000})).await;
+    assert_eq!(none.code(), Some("not-found"));
+}
+
+#[tokio::test]
+async fn what_is_not_configured_says_what_to_set() {
+    let (redis, queue) = redis().await;
+    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let result = run(&queue, "search_simpcity", json!({"query": "x"})).await;
+    assert_eq!(result.code(), Some("plugin-failed"));
+    assert!(result.error.unwrap().starts_with("not configured: set `extended_search_url`"));
+}
+
+#[tokio::test]
+async fn missing_and_wrong_params_are_refused_with_their_place() {
+    let (redis, queue) = redis().await;
+    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    for (params, part) in [
+        (json!({}), "\"query\" is a required property"),
+        (json!({"query": 7}), "params/query: 7 is not of type \"string\""),
+        (json!({"query": "x", "limit": 0}), "params/limit"),
+        (json!({"query": " !? "}), "at least one letter or digit"),
+    ] {
+        let result = run(&queue, "search_creator", params.clone()).await;
+        assert_eq!(result.code(), Some("invalid-params"), "{params}");
+        let error = result.error.unwrap();
+        assert!(error.contains(part), "{params}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn two_workers_with_different_plugins_answer_what_each_can() {
+    let (redis, queue) = redis().await;
+    let searching = Worker::start(&redis, &Folder::with(&["search"]));
+    let loading = Worker::start(&redis, &Folder::with(&["content"]));
+    assert_ne!(searching.id(), loading.id());
+    let found = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    let whose = json!({
+        "creator_name": "Luna Marlowe", "creator_url": "https://creators.example/luna-marlowe",
+    });
+    let loaded = run(&queue, "load_content", whose).await;
+    assert!(found.success && loaded.success);
+    assert_eq!(found.metadata["plugin"], "search");
+    assert_eq!(loaded.metadata["plugin"], "content");
+    assert_ne!(found.metadata["worker"], loaded.metadata["worker"]);
+}
+
+#[tokio::test]
+async fn a_result_carries_who_ran_it_and_what_it_took() {
+    let (redis, queue) = redis().await;
+    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(result.metadata["plugin_version"], "1.0.0");
+    assert_eq!(result.metadata["plugin_digest"].as_str().unwrap().len(), 64);
+    assert_eq!(result.metadata["attempt"], 1);
+    assert!(result.metadata.contains_key("needs_selection"), "the plugin's own word");
+    for number in ["queue_ms", "run_ms", "peak_memory_bytes"] {
+        assert!(result.metadata[number].is_u64(), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_the_middle_loses_nothing() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let first = Worker::start(&redis, &folder);
+    let slow = task("probe_sleep", &json!({"ms": 1_500}));
+    queue.submit_task(&slow).await.unwrap();
+    crate::support::eventually("the start", async || {
+        let status = queue.task_status(&slow.task_id).await.unwrap();
+        (status == Some(queue::TaskStatus::Processing)).then_some(())
+    })
+    .await;
+    first.kill();
+    let _second = Worker::start(&redis, &folder);
+    let result = queue.get_result(&slow.task_id, std::time::Duration::from_secs(30)).await.unwrap();
+    let result = result.unwrap();
+    assert!(result.success, "{result:?}");
+    assert_eq!(result.metadata["attempt"], 2);
+}
+
+#[tokio::test]
+async fn a_terminated_worker_finishes_its_task_and_exits_cleanly() {
+    let (redis, queue) = redis().await;
+    let worker = Worker::start(&redis, &Folder::with(&["probe"]));
+    let slow = task("probe_sleep", &json!({"ms": 800}));
+    queue.submit_task(&slow).await.unwrap();
+    crate::support::eventually("the start", async || {
+        let status = queue.task_status(&slow.task_id).await.unwrap();
+        (status == Some(queue::TaskStatus::Processing)).then_some(())
+    })
+    .await;
+    assert_eq!(worker.terminate(), Some(0));
+    let result = queue.get_result(&slow.task_id, std::time::Duration::ZERO).await.unwrap();
+    assert!(result.unwrap().success);
+}

@@ -1,0 +1,117 @@
+//! A plugin that misbehaves hurts its own task and nothing else.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Folder, Worker, redis, run, task};
+
+const TIGHT: &str = "[grants]\nnet = []\n[limits]\nwall_ms = 2000\ncpu_ms = 300\nmax_memory_mb = 32\n\
+                     max_output_kb = 64\nmax_log_lines = 5\n";
+
+async fn tight() -> (test_redis::TestRedis, queue::TaskQueue, Folder, Worker) {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe", "search"]);
+    folder.settings("probe", TIGHT);
+    let worker = Worker::start(&redis, &folder);
+    (redis, queue, folder, worker)
+}
+
+#[tokio::test]
+async fn each_misbehaviour_has_its_code_and_the_next_task_is_answered() {
+    let (_redis, queue, _folder, worker) = tight().await;
+    for (task_type, params, code) in [
+        ("probe_panic", json!({"message": "boom"}), "trap"),
+        ("probe_spin", json!({"forever": true}), "cpu-limit"),
+        ("probe_sleep", json!({"ms": 60_000}), "wall-limit"),
+        ("probe_memory", json!({"mb": 100}), "memory-limit"),
+        ("probe_output", json!({"kb": 200}), "output-limit"),
+        ("probe_exit", json!({"code": 0}), "exited"),
+        ("probe_fail", json!({"kind": "invalid", "message": "m"}), "invalid-params"),
+        ("probe_fail", json!({"kind": "not-found", "message": "m"}), "not-found"),
+        ("probe_fail", json!({"kind": "fatal", "message": "m"}), "plugin-failed"),
+    ] {
+        let result = run(&queue, task_type, params).await;
+        assert!(!result.success, "{task_type}");
+        assert_eq!(result.code(), Some(code), "{task_type}: {result:?}");
+        let next = run(&queue, "search_creator", json!({"query": "luna"})).await;
+        assert!(next.success, "after {task_type}");
+    }
+    worker.says(&["plugin trapped", "boom"]).await;
+}
+
+#[tokio::test]
+async fn looping_guests_hold_up_nobody() {
+    let (_redis, queue, folder, worker) = tight().await;
+    folder.settings("probe", "[grants]\nnet = []\n[limits]\ncpu_ms = 20000\n");
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    // More loops than this machine is likely to have cores to spare.
+    let loops: Vec<_> = (0..6).map(|_| task("probe_spin", &json!({"ms": 4_000}))).collect();
+    for task in &loops {
+        queue.submit_task(task).await.unwrap();
+    }
+    let started = Instant::now();
+    let mut answered = 0;
+    while started.elapsed() < Duration::from_secs(3) {
+        assert!(run(&queue, "search_creator", json!({"query": "luna"})).await.success);
+        answered += 1;
+    }
+    assert!(0 < answered);
+    for task in &loops {
+        let result =
+            queue.get_result(&task.task_id, Duration::from_secs(60)).await.unwrap().unwrap();
+        assert!(result.success, "{result:?}");
+        assert_eq!(result.metadata["attempt"], 1, "its lease was renewed all the time");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_one_task_writes_is_seen_by_the_next() {
+    let (_redis, queue, _folder, _worker) = tight().await;
+    for _ in 0..3 {
+        assert_eq!(run(&queue, "probe_count", json!({})).await.data["calls"], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_is_tried_again_and_then_told() {
+    let (_redis, queue, _folder, _worker) = tight().await;
+    let result = run(&queue, "probe_fail", json!({"kind": "retry", "message": "busy"})).await;
+    assert_eq!(result.code(), Some("retries-exhausted"));
+    assert_eq!(result.metadata["attempt"], 4);
+    assert_eq!(result.error.as_deref(), Some("busy"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_granted_is_refused_and_logged_with_the_line_to_add() {
+    let (_redis, queue, _folder, worker) = tight().await;
+    let result = run(&queue, "probe_fetch", json!({"url": "http://127.0.0.1:1/"})).await;
+    assert_eq!(result.error.as_deref(), Some("Denied"));
+    worker.says(&["request refused", "http://127.0.0.1:1", "`net`"]).await;
+}
+
+#[tokio::test]
+async fn cache_and_data_are_closed_until_they_are_granted() {
+    let (_redis, queue, folder, worker) = tight().await;
+    let closed = run(&queue, "probe_cache", json!({"key": "k", "value": "v"})).await;
+    assert!(closed.error.unwrap().contains("NotGranted"));
+    let closed = run(&queue, "probe_data", json!({"name": "creators"})).await;
+    assert!(closed.error.unwrap().contains("NotGranted"));
+    folder.settings(
+        "probe",
+        "[grants]\nnet = []\ncache = true\ndata = { creators = \"data/creators.csv\" }\n",
+    );
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    run(&queue, "probe_cache", json!({"key": "k", "value": "v"})).await;
+    let open = run(&queue, "probe_cache", json!({"key": "k"})).await;
+    assert_eq!(open.data["value"], "v");
+    let open = run(&queue, "probe_data", json!({"name": "creators"})).await;
+    assert!(1_000 < open.data["bytes"].as_u64().unwrap());
+}
+
+#[tokio::test]
+async fn a_chatty_plugin_lives_and_its_log_is_cut() {
+    let (_redis, queue, _folder, worker) = tight().await;
+    assert!(run(&queue, "probe_log", json!({"lines": 1_000})).await.success);
+    worker.says(&["plugin wrote too many lines", "dropped=995"]).await;
+}

@@ -1,0 +1,122 @@
+//! Plugins are replaced while the worker runs.
+
+use std::time::Duration;
+
+use queue::TaskStatus;
+use serde_json::json;
+
+use crate::support::{Folder, Worker, component, eventually, redis, run, task};
+
+#[tokio::test]
+async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_on_the_old() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search", "probe"]);
+    let mut worker = Worker::start(&redis, &folder);
+    let before = worker.id();
+    let old = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(old.metadata["plugin_version"], "1.0.0");
+    let slow = task("probe_sleep", &json!({"ms": 3_000}));
+    queue.submit_task(&slow).await.unwrap();
+    eventually("the slow task's start", async || {
+        let status = queue.task_status(&slow.task_id).await.unwrap();
+        (status == Some(TaskStatus::Processing)).then_some(())
+    })
+    .await;
+
+    for name in ["search", "probe"] {
+        let marked = std::fs::read(component(&format!("marked/{name}"))).unwrap();
+        folder.put(name, &marked);
+        worker.says(&["plugin published", &format!("plugin=\"{name}\""), "1.0.0+marked"]).await;
+    }
+    let new = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(new.metadata["plugin_version"], "1.0.0+marked");
+    let echo = run(&queue, "probe_echo", json!({})).await;
+    assert_eq!(echo.data["version"], "1.0.0+marked");
+    assert_eq!(
+        queue.task_status(&slow.task_id).await.unwrap(),
+        Some(TaskStatus::Processing),
+        "both swaps happened while it ran"
+    );
+    let slept = queue.get_result(&slow.task_id, Duration::from_secs(20)).await.unwrap().unwrap();
+    assert_eq!(slept.data["version"], "1.0.0", "it ended on the version it began with");
+    assert!(worker.alive());
+    assert_eq!(worker.id(), before, "the same process");
+}
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing_and_the_log_says_why() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = Worker::start(&redis, &folder);
+    let whole = std::fs::read(component("search")).unwrap();
+    for broken in [&whole[..whole.len() / 2], b"\0asm\x0d\0\x01\0", b"not wasm at all", b""] {
+        let refused = worker.log().matches("plugin refused").count();
+        folder.put("search", broken);
+        eventually("the refusal", async || {
+            (refused < worker.log().matches("plugin refused").count()).then_some(())
+        })
+        .await;
+        let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+        assert!(result.success, "{result:?}");
+    }
+    worker
+        .says(&["plugin refused", "code=\"plugin-invalid\"", "not a usable WebAssembly component"])
+        .await;
+    // The good file again: whatever came in between, it is taken.
+    let marked = std::fs::read(component("marked/search")).unwrap();
+    folder.put("search", &marked);
+    worker.says(&["plugin published", "1.0.0+marked"]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_in_place_slowly_is_taken_once_it_is_whole() {
+    use std::io::Write;
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = Worker::start(&redis, &folder);
+    let marked = std::fs::read(component("marked/search")).unwrap();
+    let mut file = std::fs::File::create(folder.path().join("search.wasm")).unwrap();
+    for part in marked.chunks(marked.len() / 5) {
+        file.write_all(part).unwrap();
+        file.flush().unwrap();
+        let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+        assert!(result.success, "{result:?}");
+    }
+    drop(file);
+    worker.says(&["plugin published", "1.0.0+marked"]).await;
+}
+
+#[tokio::test]
+async fn a_new_plugin_is_offered_and_a_removed_one_is_not() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = Worker::start(&redis, &folder);
+    let early = task("probe_echo", &json!({}));
+    queue.submit_task(&early).await.unwrap();
+    folder.settings("probe", "[grants]\nnet = []\n");
+    folder.put("probe", &std::fs::read(component("probe")).unwrap());
+    let result = queue.get_result(&early.task_id, Duration::from_secs(30)).await.unwrap();
+    assert!(result.unwrap().success, "the waiting task is answered by the plugin that came later");
+    std::fs::remove_file(folder.path().join("probe.wasm")).unwrap();
+    worker.says(&["plugin removed", "plugin=\"probe\""]).await;
+    let late = task("probe_echo", &json!({}));
+    queue.submit_task(&late).await.unwrap();
+    assert!(run(&queue, "search_creator", json!({"query": "luna"})).await.success);
+    assert_eq!(queue.task_status(&late.task_id).await.unwrap(), Some(TaskStatus::Pending));
+}
+
+#[tokio::test]
+async fn changed_settings_and_data_take_effect_like_a_new_version() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe", "search"]);
+    let worker = Worker::start(&redis, &folder);
+    folder.settings("probe", "[grants]\nnet = []\n[config]\ngreeting = \"hello\"\n");
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    let result = run(&queue, "probe_config", json!({"key": "greeting"})).await;
+    assert_eq!(result.data["value"], "hello");
+    let csv = "name,url,items\nBrand New,https://creators.example/brand-new,1\n";
+    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    worker.says(&["plugin published", "plugin=\"search\"", "replaces=\"1.0.0\""]).await;
+    let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
+    assert_eq!(found.data["exact_match"], true);
+}
