@@ -1,0 +1,20 @@
+# Two small images from one build: freefans-coordinator and freefans-worker.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked -p coordinator -p host && \
+    cp target/release/coordinator target/release/worker /usr/local/bin/
+
+FROM debian:bookworm-slim AS base
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && \
+    rm -rf /var/lib/apt/lists/* && useradd --system --uid 10001 freefans
+USER freefans
+
+FROM base AS coordinator
+COPY --from=build /usr/local/bin/coordinator /usr/local/bin/coordinator
+ENTRYPOINT ["coordinator"]
+
+FROM base AS worker
+COPY --from=build /usr/local/bin/worker /usr/local/bin/worker
+ENTRYPOINT ["worker", "--plugins", "/plugins"]
