@@ -1,2 +1,50 @@
-//! Placeholder.
-fn main() {}
+//! The `telegram-simulator` binary.
+
+use anyhow::Context;
+use clap::Parser;
+use simulator::Simulator;
+use tokio_util::sync::CancellationToken;
+
+/// A strict local Bot API server with a web chat page.
+#[derive(Debug, Parser)]
+#[command(name = "telegram-simulator", version)]
+struct Cli {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    listen: String,
+    /// The one bot's token.
+    #[arg(long, default_value = "123456:SIMULATOR")]
+    token: String,
+    /// Enforce Telegram's flood limits.
+    #[arg(long)]
+    limits: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let listener = tokio::net::TcpListener::bind(&cli.listen).await.with_context(|| {
+        format!("cannot listen on {}; name another address with --listen", cli.listen)
+    })?;
+    announce(&listener.local_addr()?.to_string());
+    let simulator = Simulator::new(&cli.token);
+    let simulator = if cli.limits { simulator.with_limits() } else { simulator };
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::spawn(async move {
+        // Either signal means the same.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        stop.cancel();
+    });
+    simulator::serve(listener, simulator, shutdown).await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "whoever starts it reads the port from here")]
+fn announce(address: &str) {
+    println!("listening on http://{address}");
+}
