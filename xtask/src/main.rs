@@ -1,2 +1,58 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands: `cargo xtask build-plugins | demo | test | tidy`.
+#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+
+mod build_plugins;
+mod chat;
+mod debian;
+mod demo;
+mod process;
+mod processes;
+mod redis;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    BuildPlugins(build_plugins::BuildPlugins),
+    Demo(demo::Demo),
+    Test(test::Test),
+    Tidy(tidy::Tidy),
+}
+
+fn main() -> ExitCode {
+    let done = root().and_then(|root| match Command::parse() {
+        Command::BuildPlugins(command) => command.run(&root),
+        Command::Demo(command) => command.run(&root),
+        Command::Test(command) => command.run(&root),
+        Command::Tidy(command) => command.run(&root),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder, wherever the command was called from.
+fn root() -> anyhow::Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.parent().context("xtask lies in the workspace")?;
+    Ok(root.to_owned())
+}
+
+/// Where cargo puts what it builds.
+fn target_dir(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}

@@ -1,0 +1,50 @@
+//! Debian packages, installed when a tool is missing and the machine allows it.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+/// Where a program lies, looked for as a shell would.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Runs a command as root: as it is, or through `sudo -n`.
+pub(crate) fn as_root(program: &str) -> anyhow::Result<Command> {
+    let me = Command::new("id").arg("-u").output().context("asking who we are")?;
+    if me.stdout.trim_ascii() == b"0" {
+        return Ok(Command::new(program));
+    }
+    ensure!(find("sudo").is_some(), "installing packages takes root, and there is no sudo");
+    let mut command = Command::new("sudo");
+    command.arg("-n").arg(program);
+    Ok(command)
+}
+
+/// Installs packages with apt, without questions and without starting their services.
+pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
+    ensure!(find("apt-get").is_some(), "this machine has no apt");
+    println!("  installing {} with apt", packages.join(", "));
+    let apt = |arguments: &[&str]| -> anyhow::Result<bool> {
+        let mut command = as_root("env")?;
+        command
+            .args(["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq"])
+            .args(["-o", "Dpkg::Use-Pty=0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        Ok(command.status().context("starting apt-get")?.success())
+    };
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    // The lists of a new machine are empty or old.
+    if !apt(&arguments)? {
+        ensure!(apt(&["update"])?, "apt-get update failed");
+        if !apt(&arguments)? {
+            bail!("apt-get cannot install {}", packages.join(", "));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! A private redis-server for as long as a value lives.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::debian;
+use crate::processes::{Service, Stop};
+
+const START_BOUND: Duration = Duration::from_secs(10);
+
+/// Makes sure that `redis-server` is on the machine.
+pub(crate) fn ensure_installed() -> anyhow::Result<()> {
+    if debian::find("redis-server").is_some() {
+        return Ok(());
+    }
+    debian::install(&["redis-server"])
+        .context("no redis-server on PATH; install Redis 7 or newer, or set REDIS_URL for the demo")
+}
+
+/// A server on a free port of this machine, with an empty folder and nothing written to disk.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    // Dropped in this order: the server before its folder.
+    service: Service,
+    _folder: TempDir,
+    port: u16,
+}
+
+impl Redis {
+    pub(crate) fn start(stop: &Stop) -> anyhow::Result<Self> {
+        ensure_installed()?;
+        // Another program may take the port between our look and the server's bind.
+        Self::try_start(stop).or_else(|_| Self::try_start(stop))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub(crate) fn service(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
+    fn try_start(stop: &Stop) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("creating a folder for Redis")?;
+        let port = free_port().context("looking for a free port")?;
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
+        let mut service = Service::start("redis", &mut command, folder.path())?;
+        service.wait_for_line("readiness", START_BOUND, stop, |line| {
+            line.contains("Ready to accept connections").then_some(())
+        })?;
+        Ok(Self { service, _folder: folder, port })
+    }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_private_server_answers_and_is_gone_when_dropped() {
+        if debian::find("redis-server").is_none() {
+            return; // The tests must not install packages; `cargo xtask test` does it before them.
+        }
+        let mut redis = Redis::start(&Stop::default()).unwrap();
+        assert!(redis.service().ended().is_none());
+        let address = ("127.0.0.1", redis.port);
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(b"PING\r\n").unwrap();
+        let mut answer = [0; 7];
+        connection.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"+PONG\r\n");
+        let folder = redis._folder.path().to_owned();
+        drop(redis);
+        assert!(TcpStream::connect(address).is_err());
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,184 @@
+//! `cargo xtask test`: everything that CI runs, on a machine that has nothing but rustup.
+//!
+//! The steps run in order and the first failure ends the run; the table at the end says how long
+//! each took.
+
+mod tools;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::build_plugins::BuildPlugins;
+use crate::process::{elapsed, last_lines, run};
+use crate::tidy::Tidy;
+use crate::toolchain::clean_cargo;
+use crate::workspace::Workspace;
+
+/// Installs what is missing and runs every check.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Lint, test and document only this crate.
+    #[arg(short, long, value_name = "CRATE")]
+    package: Option<String>,
+    /// For cargo-nextest, for instance a test's name.
+    #[arg(last = true)]
+    nextest: Vec<String>,
+}
+
+/// How a step that did not fail ended.
+enum Outcome {
+    Passed,
+    /// Nothing was checked, and why.
+    Skipped(&'static str),
+}
+
+impl Test {
+    pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
+        let mut steps = Steps::default();
+        let result = self.run_steps(root, &mut steps);
+        steps.print_table();
+        result
+    }
+
+    fn run_steps(&self, root: &Path, steps: &mut Steps) -> anyhow::Result<()> {
+        // Told the crate's name before minutes have gone into building.
+        let doc_tests = self.has_doc_tests(root)?;
+        let cargo = |arguments: &[&str]| {
+            let mut command = clean_cargo(root);
+            command.args(arguments);
+            command
+        };
+        let scoped = |arguments: &[&str], after: &[&str]| {
+            let mut command = cargo(arguments);
+            match &self.package {
+                Some(name) => command.args(["--package", name]),
+                None => command.arg("--workspace"),
+            };
+            command.args(after);
+            command
+        };
+        steps.pass("tools", || tools::ensure(root))?;
+        steps.pass("fmt", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+        steps.pass("build-plugins", || BuildPlugins::default().run(root))?;
+        let deny_warnings = ["--all-targets", "--locked", "--", "-D", "warnings"];
+        steps.pass("clippy", || run(&mut scoped(&["clippy"], &deny_warnings)))?;
+        // Tests start the programs by their path, which building tests alone does not write.
+        let bins = ["build", "--workspace", "--bins", "--locked"];
+        steps.pass("build", || run(&mut cargo(&bins)))?;
+        steps.pass("nextest", || {
+            run(scoped(&["nextest", "run"], &["--locked"]).args(&self.nextest))
+        })?;
+        steps.step("doc tests", || {
+            if !doc_tests {
+                return Ok(Outcome::Skipped("the crate has no library"));
+            }
+            run(&mut scoped(&["test", "--doc"], &["--locked"]))?;
+            Ok(Outcome::Passed)
+        })?;
+        steps.pass("doc", || {
+            let mut command = scoped(&["doc"], &["--no-deps", "--locked"]);
+            run(command.env("RUSTDOCFLAGS", "-Dwarnings"))
+        })?;
+        steps.pass("tidy", || Tidy.run(root))?;
+        let deny = ["deny", "--all-features", "check", "--hide-inclusion-graph"];
+        steps.pass("deny", || run(cargo(&deny).args(["bans", "licenses", "sources"])))?;
+        steps.step("advisories", || advisories(cargo(&deny).arg("advisories")))
+    }
+
+    fn has_doc_tests(&self, root: &Path) -> anyhow::Result<bool> {
+        let Some(name) = &self.package else { return Ok(true) };
+        let workspace = Workspace::load(root)?;
+        let package = workspace.members().find(|member| member.name == *name);
+        Ok(package.with_context(|| format!("no crate of ours is called `{name}`"))?.has_lib)
+    }
+}
+
+/// A database that cannot be fetched is said and passed over; a known hole in a crate fails.
+fn advisories(command: &mut Command) -> anyhow::Result<Outcome> {
+    let output = command.output().context("starting cargo-deny")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        return Ok(Outcome::Passed);
+    }
+    if database_unreachable(&said) {
+        println!("{}", last_lines(&said, 4));
+        return Ok(Outcome::Skipped("the advisory database could not be reached"));
+    }
+    println!("{said}");
+    bail!("cargo-deny found advisories ({})", output.status)
+}
+
+/// cargo-deny exits the same way for both; only this sentence tells them apart.
+fn database_unreachable(said: &str) -> bool {
+    said.contains("failed to fetch advisory database")
+}
+
+/// What has run, and for how long.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration, String)>);
+
+impl Steps {
+    fn pass(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.step(name, || work().map(|()| Outcome::Passed))
+    }
+
+    fn step(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> anyhow::Result<Outcome>,
+    ) -> anyhow::Result<()> {
+        println!("\n=== {name}");
+        let started = Instant::now();
+        let result = work();
+        let verdict = match &result {
+            Ok(Outcome::Passed) => "ok".to_owned(),
+            Ok(Outcome::Skipped(why)) => format!("SKIPPED: {why}"),
+            Err(_) => "FAILED".to_owned(),
+        };
+        self.0.push((name, started.elapsed(), verdict));
+        result.map(|_| ()).with_context(|| format!("step `{name}` failed"))
+    }
+
+    fn print_table(&self) {
+        println!();
+        for (name, time, verdict) in &self.0 {
+            println!("{name:<14} {:>12}  {verdict}", elapsed(*time));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_names_its_step() {
+        let mut steps = Steps::default();
+        steps.pass("fmt", || Ok(())).unwrap();
+        steps.step("advisories", || Ok(Outcome::Skipped("offline"))).unwrap();
+        let error = steps.pass("clippy", || bail!("a lint")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "step `clippy` failed: a lint");
+        let verdicts: Vec<_> = steps.0.iter().map(|(_, _, verdict)| verdict.as_str()).collect();
+        assert_eq!(verdicts, ["ok", "SKIPPED: offline", "FAILED"]);
+    }
+
+    #[track_caller]
+    fn check_advisories(script: &str, expected: Option<bool>) {
+        let outcome = advisories(Command::new("sh").args(["-c", script]));
+        assert_eq!(outcome.ok().map(|outcome| matches!(outcome, Outcome::Passed)), expected);
+    }
+
+    #[test]
+    fn only_an_unreachable_database_is_passed_over() {
+        check_advisories("exit 0", Some(true));
+        check_advisories("echo 'failed to fetch advisory database' >&2; exit 1", Some(false));
+        check_advisories("echo 'error[vulnerability]: a hole' >&2; exit 1", None);
+    }
+}

@@ -1,0 +1,33 @@
+//! The programs that the checks need beside cargo.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::process::{capture, run};
+use crate::toolchain::clean_cargo;
+use crate::{debian, redis};
+
+/// Cargo's subcommands, at versions known to build with our compiler.
+const CARGO_TOOLS: &[(&str, &str)] = &[("nextest", "0.9.143"), ("deny", "0.20.2")];
+
+/// Installs what is missing; what is there is taken as it is.
+pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
+    redis::ensure_installed()?;
+    if debian::find("chromium").is_none() {
+        debian::install(&["chromium"])
+            .context("one test looks at the chat page in a browser, and there is no chromium")?;
+    }
+    for (name, version) in CARGO_TOOLS {
+        if capture(clean_cargo(root).args([name, "--version"])).is_ok() {
+            continue;
+        }
+        println!("  installing cargo-{name} {version}; this takes some minutes");
+        let mut command = clean_cargo(root);
+        command.args(["install", "--locked", "--version", version, &format!("cargo-{name}")]);
+        // Its build must not fill, or wait for, the project's target directory.
+        command.env_remove("CARGO_TARGET_DIR");
+        run(&mut command).with_context(|| format!("installing cargo-{name}"))?;
+    }
+    Ok(())
+}

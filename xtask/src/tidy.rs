@@ -1,0 +1,60 @@
+//! `cargo xtask tidy`: rules about the code that a program can check.
+//!
+//! Each check answers with its violations; none stops at the first, and none changes anything.
+
+mod arrows;
+mod licences;
+mod sources;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::workspace::Workspace;
+
+/// Checks crate arrows, the frozen contract, failure texts, lints, key names and licences.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Tidy;
+
+impl Tidy {
+    #[expect(clippy::unused_self, reason = "every command is called the same way")]
+    pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
+        let workspace = Workspace::load(root)?;
+        let mut violations = arrows::check(&workspace);
+        violations.extend(licences::check(root, &workspace)?);
+        violations.extend(sources::frozen_contract(root)?);
+        violations.extend(sources::failure_texts(root)?);
+        violations.extend(sources::workspace_lints(&workspace)?);
+        violations.extend(sources::key_names(root)?);
+        for violation in &violations {
+            println!("{violation}");
+        }
+        if !violations.is_empty() {
+            bail!("{} rules are broken", violations.len());
+        }
+        println!("tidy: crate arrows, licences, contract, failure texts, lints and keys are right");
+        Ok(())
+    }
+}
+
+/// One broken rule, for the person who repairs it.
+#[derive(Debug, PartialEq, Eq)]
+struct Violation {
+    /// The file to look at, from the root.
+    file: String,
+    what: String,
+    to_do: String,
+}
+
+impl Violation {
+    fn new(file: impl Into<String>, what: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { file: file.into(), what: what.into(), to_do: to_do.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.file, self.what, self.to_do)
+    }
+}
