@@ -1,1 +1,62 @@
-//! Placeholder.
+//! The bot: all Telegram traffic and all sessions.
+//!
+//! An update becomes an [`event::Event`]; a flow, which is a pure function, turns it into effects ([`flow`]), which are
+//! carried out in order ([`perform`]). A question becomes a task, and only when Redis has it does the update count as
+//! handled ([`updates`]). Answers come back through the outbox, to whichever coordinator is there ([`delivery`]).
+//!
+//! Not here: searching, loading or computing anything.
+
+pub mod bot_api;
+pub mod callback;
+pub mod config;
+pub mod delivery;
+pub mod event;
+pub mod flow;
+pub mod perform;
+pub mod placeholder;
+pub mod question;
+pub mod render;
+pub mod session;
+pub mod text;
+pub mod updates;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use queue::{QueueConfig, TaskQueue};
+use tokio_util::sync::CancellationToken;
+
+use crate::bot_api::BotApi;
+use crate::config::Config;
+use crate::perform::Performer;
+use crate::session::store::SessionStore;
+
+/// Runs a coordinator until `shutdown`.
+///
+/// # Errors
+///
+/// When Redis or the Bot API cannot be used at the start. Later trouble is outlived.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let queue = TaskQueue::connect(config.redis_url.expose(), QueueConfig::default()).await?;
+    let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
+    if let Err(error) = bot.publish_commands().await {
+        tracing::warn!(error = %error, "the command menu was not published");
+    }
+    let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
+    tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
+    let sessions = SessionStore::new(queue.clone());
+    let performer = Arc::new(Performer::new(bot, queue.clone(), sessions, shutdown.clone()));
+    let sweeping = tokio::spawn(queue::reclaim::sweep_until(queue.clone(), shutdown.clone()));
+    let delivering = tokio::spawn(delivery::deliver_until(
+        queue,
+        Arc::clone(&performer),
+        me.clone(),
+        shutdown.clone(),
+    ));
+    updates::poll_until(&performer, &me, shutdown).await;
+    performer.settle().await;
+    sweeping.await.context("the sweep ended badly")?;
+    delivering.await.context("the delivery ended badly")?;
+    tracing::info!("coordinator stopped");
+    Ok(())
+}

@@ -23,7 +23,7 @@ pub struct Cli {
         default_value = "redis://127.0.0.1:6379",
         hide_env_values = true
     )]
-    redis_url: String,
+    redis_url: Secret<String>,
     /// Tasks run at once, 1 to 1000.
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
@@ -44,7 +44,7 @@ impl Cli {
     /// The configuration it stands for.
     pub fn into_config(self) -> HostConfig {
         HostConfig {
-            redis_url: Secret::new(self.redis_url),
+            redis_url: self.redis_url,
             plugins: self.plugins,
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),

@@ -1,6 +1,7 @@
 //! A value that does not print itself.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Holds a secret. `Debug` prints `***` and there is no `Display`; taking it out is a call that can be searched for.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,6 +16,15 @@ impl<T> Secret<T> {
     /// The secret itself. Never log it, never put it into an error.
     pub fn expose(&self) -> &T {
         &self.0
+    }
+}
+
+/// Reads the secret as its type does, so that a flag or variable can be a secret from the start.
+impl<T: FromStr> FromStr for Secret<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        text.parse().map(Self)
     }
 }
 

@@ -210,33 +210,6 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes an answer out of the outbox because the messenger accepted it (or never will), and notes it in the
-    /// ledger.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer. Calling again is safe.
-    pub async fn acknowledge(&self, reply: &Reply) -> Result<(), RedisError> {
-        let ledger = self.queue.keys.reply(&reply.task.task_id);
-        let stream = self.queue.keys.replies(&reply.task_type);
-        let () = redis::pipe()
-            .hset(&ledger, "state", "delivered")
-            .ignore()
-            .expire(
-                &ledger,
-                i64::try_from(self.queue.config.keep_ledger.as_secs()).unwrap_or(90_000),
-            )
-            .ignore()
-            .xack(&stream, GROUP, &[&reply.entry])
-            .ignore()
-            .xdel(&stream, &[&reply.entry])
-            .ignore()
-            .query_async(&mut self.queue.connection.clone())
-            .await
-            .map_err(RedisError::during("acknowledge an answer"))?;
-        Ok(())
-    }
-
     async fn remove(&self, task_type: &TaskType, entry: &str) -> Result<(), RedisError> {
         let stream = self.queue.keys.replies(task_type);
         let () = redis::pipe()
@@ -272,6 +245,34 @@ fn read_entry(task_type: &TaskType, entry: &StreamId) -> Option<Reply> {
 }
 
 impl TaskQueue {
+    /// Takes an answer out of the outbox because the messenger accepted it (or never will), and notes it in the
+    /// ledger.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer. Calling again is safe.
+    pub async fn acknowledge(&self, reply: &Reply) -> Result<(), RedisError> {
+        let ledger = self.keys.reply(&reply.task.task_id);
+        let stream = self.keys.replies(&reply.task_type);
+        let () = redis::pipe()
+            .hset(&ledger, "state", "delivered")
+            .ignore()
+            .expire(&ledger, self.ledger_seconds())
+            .ignore()
+            .xack(&stream, GROUP, &[&reply.entry])
+            .ignore()
+            .xdel(&stream, &[&reply.entry])
+            .ignore()
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("acknowledge an answer"))?;
+        Ok(())
+    }
+
+    fn ledger_seconds(&self) -> i64 {
+        i64::try_from(self.config.keep_ledger.as_secs()).unwrap_or(90_000)
+    }
+
     /// What is known about the delivery of a task's answer.
     ///
     /// # Errors
@@ -289,8 +290,8 @@ impl TaskQueue {
         })
     }
 
-    /// Notes the placeholder message that the answer will replace, and returns what the ledger says now: when the
-    /// answer was delivered in the meantime, the placeholder is in the way.
+    /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the
+    /// ledger says now: the message that counts, which may be another one.
     ///
     /// # Errors
     ///
@@ -302,9 +303,9 @@ impl TaskQueue {
     ) -> Result<LedgerEntry, RedisError> {
         let key = self.keys.reply(id);
         let () = redis::pipe()
-            .hset(&key, "message_id", message_id)
+            .hset_nx(&key, "message_id", message_id)
             .ignore()
-            .expire(&key, i64::try_from(self.config.keep_ledger.as_secs()).unwrap_or(90_000))
+            .expire(&key, self.ledger_seconds())
             .ignore()
             .query_async(&mut self.connection.clone())
             .await

@@ -166,7 +166,7 @@ impl System {
         // The real Telegram does not tell; there, the user sees it in the chat.
         if let Some(address) = simulator {
             service.wait_until("call for updates", READY_BOUND, stop, |_| {
-                chat::polls(&address).filter(|polls| 0 < *polls)
+                chat::bot_is_there(&address).then_some(())
             })?;
             println!("coordinator ready");
         }

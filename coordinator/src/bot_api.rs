@@ -1,0 +1,368 @@
+//! The Bot API: the few calls that are made, with errors that say what to do next and never carry the token.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use teloxide_core::errors::ApiError;
+use teloxide_core::payloads::{
+    AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendMessageSetters,
+};
+use teloxide_core::requests::Requester;
+use teloxide_core::types::{
+    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InlineKeyboardButton,
+    InlineKeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, Update,
+};
+use teloxide_core::{Bot, RequestError};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::render::{Action, Button, Screen};
+use crate::text;
+
+/// A call that takes longer is given up; a long poll gets its own wait on top.
+const CALL_AT_MOST: Duration = Duration::from_secs(20);
+const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+/// Longest wait of one long poll.
+const POLL_AT_MOST: Duration = Duration::from_secs(50);
+/// Pause between attempts to reach the Bot API at the start.
+const START_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a call did not work, by what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BotError {
+    /// The message says it already. As good as done.
+    #[error("the message says it already")]
+    NotModified,
+    /// The message is gone or cannot be edited: send a new one.
+    #[error("the message cannot be edited")]
+    MessageGone,
+    /// The person blocked the bot, or the chat is gone: nothing can be sent.
+    #[error("the chat cannot be written to")]
+    Unreachable,
+    /// The group has another id now.
+    #[error("the group moved to chat {0}")]
+    Moved(i64),
+    /// Wait that long, then try again.
+    #[error("the Bot API asks to wait {0:?}")]
+    RetryAfter(Duration),
+    /// Somebody else fetches the updates.
+    #[error("another program fetches this bot's updates")]
+    Conflict,
+    /// The token is refused.
+    #[error("the Bot API refuses the token")]
+    Unauthorized,
+    /// A network or server error; it may pass.
+    #[error("the Bot API does not answer: {0}")]
+    Transient(String),
+    /// The call itself is wrong; trying again cannot help.
+    #[error("the Bot API refuses the call: {0}")]
+    Refused(String),
+}
+
+impl BotError {
+    /// How long to wait before the same call is tried again; none when that cannot help.
+    pub fn try_again_after(&self, pause: Duration) -> Option<Duration> {
+        match self {
+            Self::RetryAfter(wait) => Some(*wait),
+            // A refused token may be a new one that the server does not know yet, and answers must not be lost.
+            Self::Transient(_) | Self::Conflict | Self::Unauthorized => Some(pause),
+            Self::NotModified
+            | Self::MessageGone
+            | Self::Unreachable
+            | Self::Moved(_)
+            | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl From<RequestError> for BotError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::RetryAfter(seconds) => Self::RetryAfter(seconds.duration()),
+            RequestError::MigrateToChatId(chat) => Self::Moved(chat.0),
+            // A reqwest error prints its URL, and the URL holds the token.
+            RequestError::Network(error) => Self::Transient(network_cause(&error)),
+            RequestError::InvalidJson { source, .. } => {
+                Self::Transient(format!("its answer cannot be read: {source}"))
+            }
+            RequestError::Io(error) => Self::Transient(error.to_string()),
+            RequestError::Api(error) => classify(error),
+        }
+    }
+}
+
+fn network_cause(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() {
+        "time-out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
+    };
+    kind.to_owned()
+}
+
+fn classify(error: ApiError) -> BotError {
+    match error {
+        ApiError::MessageNotModified => BotError::NotModified,
+        ApiError::MessageToEditNotFound | ApiError::MessageCantBeEdited | ApiError::MessageIdInvalid => {
+            BotError::MessageGone
+        }
+        ApiError::BotBlocked
+        | ApiError::ChatNotFound
+        | ApiError::UserDeactivated
+        | ApiError::BotKicked
+        | ApiError::BotKickedFromSupergroup
+        | ApiError::BotKickedFromChannel
+        | ApiError::GroupDeactivated
+        | ApiError::CantInitiateConversation => BotError::Unreachable,
+        ApiError::TerminatedByOtherGetUpdates | ApiError::CantGetUpdates => BotError::Conflict,
+        ApiError::InvalidToken => BotError::Unauthorized,
+        ApiError::Unknown(text) => unknown(text),
+        other => BotError::Refused(other.to_string()),
+    }
+}
+
+/// teloxide knows no server errors and not every spelling of the others.
+fn unknown(text: String) -> BotError {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("internal server error") || lower.contains("bad gateway") || lower.contains("gateway timeout") {
+        BotError::Transient(text)
+    } else if lower.starts_with("conflict") {
+        BotError::Conflict
+    } else if lower.starts_with("forbidden") {
+        BotError::Unreachable
+    } else {
+        BotError::Refused(text)
+    }
+}
+
+/// The bot.
+#[derive(Clone)]
+pub struct BotApi {
+    bot: Bot,
+    /// The same bot on a client that waits for long polls.
+    polling: Bot,
+    id: u64,
+    username: String,
+}
+
+impl std::fmt::Debug for BotApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BotApi").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl BotApi {
+    /// Asks who the bot is; waits while the server does not answer.
+    ///
+    /// # Errors
+    ///
+    /// When the token is refused, or `shutdown` comes first.
+    pub async fn connect(config: &Config, shutdown: &CancellationToken) -> Result<Self, BotError> {
+        let bot = bot(config, CALL_AT_MOST)?;
+        let polling = self::bot(config, POLL_AT_MOST + CALL_AT_MOST)?;
+        loop {
+            let error = match bot.get_me().await {
+                Ok(me) => {
+                    let username = me.username().to_owned();
+                    return Ok(Self { id: me.id.0, bot, polling, username });
+                }
+                Err(error) => BotError::from(error),
+            };
+            let wait = match error {
+                BotError::RetryAfter(wait) => wait,
+                BotError::Transient(_) => START_AGAIN,
+                other => return Err(other),
+            };
+            tracing::warn!(error = %error, "waiting for the Bot API");
+            // Losing the pause loses nothing.
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(error),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// The bot's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The bot's name, without `@`.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// Fetches updates from `offset` on, waiting up to `wait` for the first. All before `offset` are confirmed by this
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was fetched and not confirmed is fetched again.
+    pub async fn updates(&self, offset: u32, wait: Duration) -> Result<Vec<Update>, BotError> {
+        let seconds = u32::try_from(wait.min(POLL_AT_MOST).as_secs()).unwrap_or(0);
+        let call = self
+            .polling
+            .get_updates()
+            .offset(i32::try_from(offset).unwrap_or(i32::MAX))
+            .timeout(seconds)
+            .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
+        Ok(call.await?)
+    }
+
+    /// Sends a new message and gives its id.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn send(&self, chat_id: i64, screen: &Screen) -> Result<i64, BotError> {
+        let mut call = self
+            .bot
+            .send_message(ChatId(chat_id), &screen.html)
+            .parse_mode(ParseMode::Html)
+            .link_preview_options(no_preview());
+        if let Some(keyboard) = keyboard(screen) {
+            call = call.reply_markup(keyboard);
+        }
+        Ok(i64::from(call.await?.id.0))
+    }
+
+    /// Replaces a message's text and buttons.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
+    pub async fn edit(&self, chat_id: i64, message_id: i64, screen: &Screen) -> Result<(), BotError> {
+        let mut call = self
+            .bot
+            .edit_message_text(ChatId(chat_id), self::message_id(message_id)?, &screen.html)
+            .parse_mode(ParseMode::Html)
+            .link_preview_options(no_preview());
+        if let Some(keyboard) = keyboard(screen) {
+            call = call.reply_markup(keyboard);
+        }
+        call.await?;
+        Ok(())
+    }
+
+    /// Removes a message of ours.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn delete(&self, chat_id: i64, message_id: i64) -> Result<(), BotError> {
+        self.bot.delete_message(ChatId(chat_id), self::message_id(message_id)?).await?;
+        Ok(())
+    }
+
+    /// Ends the waiting mark on a pressed button, with a short text or without.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn answer_button(&self, query: &str, text: Option<&str>) -> Result<(), BotError> {
+        let mut call = self.bot.answer_callback_query(CallbackQueryId(query.to_owned()));
+        if let Some(text) = text {
+            call = call.text(text);
+        }
+        call.await?;
+        Ok(())
+    }
+
+    /// Shows "typing…" for a few seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn typing(&self, chat_id: i64) -> Result<(), BotError> {
+        self.bot.send_chat_action(ChatId(chat_id), ChatAction::Typing).await?;
+        Ok(())
+    }
+
+    /// Puts our commands into the chat's menu.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn publish_commands(&self) -> Result<(), BotError> {
+        let commands =
+            text::COMMANDS.iter().map(|(name, description)| BotCommand::new(*name, *description));
+        self.bot.set_my_commands(commands).await?;
+        Ok(())
+    }
+}
+
+fn bot(config: &Config, timeout: Duration) -> Result<Bot, BotError> {
+    // Redirects are not followed: they would take the token elsewhere.
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_AT_MOST)
+        .timeout(timeout)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|_error| BotError::Refused("no HTTP client can be made here".to_owned()))?;
+    let url: Url = config.api_url.clone();
+    Ok(Bot::with_client(config.token.expose().clone(), client).set_api_url(url))
+}
+
+fn message_id(id: i64) -> Result<MessageId, BotError> {
+    i32::try_from(id).map(MessageId).map_err(|_too_large| BotError::MessageGone)
+}
+
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}
+
+fn keyboard(screen: &Screen) -> Option<InlineKeyboardMarkup> {
+    if screen.buttons.is_empty() {
+        return None;
+    }
+    let rows = screen.buttons.iter().map(|row| row.iter().filter_map(button).collect::<Vec<_>>());
+    Some(InlineKeyboardMarkup::new(rows))
+}
+
+fn button(button: &Button) -> Option<InlineKeyboardButton> {
+    match &button.action {
+        Action::Press(token) => Some(InlineKeyboardButton::callback(&button.text, token.encode())),
+        // An address that does not parse has no button; its text stands in the message.
+        Action::Open(url) => Url::parse(url).ok().map(|url| InlineKeyboardButton::url(&button.text, url)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_consequence() {
+        let check = |text: &str, expected: BotError| {
+            let error: ApiError = serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap();
+            assert_eq!(BotError::from(RequestError::Api(error)), expected, "{text}");
+        };
+        check("Bad Request: message to edit not found", BotError::MessageGone);
+        check("Forbidden: bot was blocked by the user", BotError::Unreachable);
+        check("Forbidden: the group chat was deleted", BotError::Unreachable);
+        check("Internal Server Error", BotError::Transient("Internal Server Error".to_owned()));
+        check("Unauthorized", BotError::Unauthorized);
+    }
+
+    #[tokio::test]
+    async fn the_token_is_in_no_error() {
+        // Nobody listens on the discard port of this machine.
+        let bot = Bot::new("123456:s3cret").set_api_url("http://127.0.0.1:9".parse().unwrap());
+        let error = BotError::from(bot.get_me().await.unwrap_err());
+        assert!(matches!(error, BotError::Transient(_)), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains("s3cret"));
+    }
+}

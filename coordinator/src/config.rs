@@ -1,0 +1,106 @@
+//! The coordinator's configuration: flags and environment, checked together.
+
+use clap::Parser;
+use ops::secret::Secret;
+use ops::telemetry::LogFormat;
+use reqwest::Url;
+
+/// Turns chat messages into tasks and results into messages.
+#[derive(Debug, Parser)]
+#[command(name = "coordinator", version)]
+pub struct Cli {
+    /// The bot's token, from Telegram's @BotFather. Give it in the environment: a command line is seen by others.
+    #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
+    telegram_bot_token: Option<Secret<String>>,
+    /// Where Redis is.
+    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    redis_url: Secret<String>,
+    /// The Bot API server.
+    #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
+    telegram_api_url: String,
+    /// Log lines for people (`text`) or for collectors (`json`).
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// How a coordinator runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The bot's token.
+    pub token: Secret<String>,
+    /// Where Redis is. May hold a password.
+    pub redis_url: Secret<String>,
+    /// The Bot API server.
+    pub api_url: Url,
+}
+
+impl Cli {
+    /// How to log.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// The configuration it stands for.
+    ///
+    /// # Errors
+    ///
+    /// All problems, one sentence each.
+    pub fn into_config(self) -> Result<Config, Vec<String>> {
+        let mut problems = Vec::new();
+        let token = self.telegram_bot_token.filter(|token| !token.expose().is_empty());
+        match &token {
+            None => problems.push(
+                "TELEGRAM_BOT_TOKEN is not set: put the token from @BotFather into the environment or .env"
+                    .to_owned(),
+            ),
+            Some(token) if !looks_like_token(token.expose()) => problems.push(
+                "TELEGRAM_BOT_TOKEN is not a bot token: it looks like `123456:ABC-DEF…`".to_owned(),
+            ),
+            Some(_) => {}
+        }
+        let api_url = Url::parse(&self.telegram_api_url);
+        let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        if !api_url.as_ref().is_ok_and(usable) {
+            problems.push("TELEGRAM_API_URL is not an address: it looks like `https://host[:port]`".to_owned());
+        }
+        match (token, api_url) {
+            (Some(token), Ok(api_url)) if problems.is_empty() => {
+                Ok(Config { token, redis_url: self.redis_url, api_url })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+fn looks_like_token(token: &str) -> bool {
+    token.split_once(':').is_some_and(|(id, secret)| {
+        !id.is_empty()
+            && id.bytes().all(|byte| byte.is_ascii_digit())
+            && !secret.is_empty()
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Config, Vec<String>> {
+        let program = std::iter::once("coordinator");
+        Cli::try_parse_from(program.chain(arguments.iter().copied())).unwrap().into_config()
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let problems =
+            parse(&["--telegram-bot-token", "nonsense", "--telegram-api-url", "nowhere"]).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].contains("@BotFather") || problems[0].contains("123456:ABC"));
+    }
+
+    #[test]
+    fn the_token_does_not_print_itself() {
+        let config = parse(&["--telegram-bot-token", "123:s3cret"]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}

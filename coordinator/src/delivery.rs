@@ -1,0 +1,245 @@
+//! From the outbox to the chat: every finished task's answer is shown by some coordinator.
+//!
+//! An answer is only ever an *edit*, of the message whose button was pressed or of the question's placeholder: showing
+//! it twice shows it once. It leaves the outbox when Telegram has accepted it, so what a dead coordinator had read is
+//! taken over and shown by another. A chat that cannot be written to any more ends its answer.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use queue::{Outbox, Reply, TaskId, TaskQueue};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bot_api::BotError;
+use crate::flow::{self, answer};
+use crate::perform::Performer;
+use crate::question::ReplyTo;
+use crate::render::Screen;
+use crate::session::store::Who;
+use crate::text;
+
+/// Answers shown at once; more would only wait for Telegram's own limits.
+const AT_ONCE: usize = 64;
+const READ_AT_ONCE: usize = 64;
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// How often new task types and dead coordinators' answers are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// An answer that was read this long ago and not acknowledged belongs to a dead or stuck coordinator.
+const ABANDONED_AFTER: Duration = Duration::from_secs(8);
+/// How long a placeholder that another coordinator may be sending is waited for.
+const PLACEHOLDER_WAIT: Duration = Duration::from_secs(2);
+const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
+const AFTER_TROUBLE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts to show an answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a shutdown waits for answers that are being shown; the rest is taken over.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Shows answers until `shutdown`.
+pub async fn deliver_until(
+    queue: TaskQueue,
+    performer: Arc<Performer>,
+    me: String,
+    shutdown: CancellationToken,
+) {
+    let delivery = Arc::new(Delivery {
+        performer,
+        slots: Arc::new(Semaphore::new(AT_ONCE)),
+        in_hand: Mutex::default(),
+        running: TaskTracker::new(),
+    });
+    while !shutdown.is_cancelled() {
+        if let Err(error) = delivery.read_until(&queue, &me, &shutdown).await {
+            tracing::warn!(error = %format!("{error:#}"), "cannot read the outbox; trying again");
+            // Losing the pause loses nothing.
+            let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
+        }
+    }
+    delivery.running.close();
+    if tokio::time::timeout(DRAIN, delivery.running.wait()).await.is_err() {
+        tracing::warn!("some answers were not shown in time; another coordinator takes them over");
+    }
+}
+
+struct Delivery {
+    performer: Arc<Performer>,
+    slots: Arc<Semaphore>,
+    /// Answers that are being shown, so that taking over does not take from ourselves.
+    in_hand: Mutex<HashSet<TaskId>>,
+    running: TaskTracker,
+}
+
+impl Delivery {
+    async fn read_until(
+        self: &Arc<Self>,
+        queue: &TaskQueue,
+        me: &str,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut outbox = Outbox::open(queue, me).await?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while !shutdown.is_cancelled() {
+            if look_due(&mut look) {
+                outbox.refresh_types().await?;
+                let abandoned = outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await?;
+                self.start(abandoned).await;
+            }
+            let read = outbox.read(READ_AT_ONCE, READ_WAIT).await?;
+            self.start(read).await;
+        }
+        Ok(())
+    }
+
+    async fn start(self: &Arc<Self>, replies: Vec<Reply>) {
+        for reply in replies {
+            let id = reply.task.task_id.clone();
+            if !self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+                continue;
+            }
+            // Never closed; when all slots are taken, reading waits too.
+            let slot = Arc::clone(&self.slots).acquire_owned().await;
+            let delivery = Arc::clone(self);
+            self.running.spawn(async move {
+                if delivery.show(&reply).await {
+                    while let Err(error) = delivery.performer.queue.acknowledge(&reply).await {
+                        tracing::warn!(error = %error.source, "an answer is out but not acknowledged; trying again");
+                        if delivery.performer.pause(AFTER_TROUBLE).await.is_none() {
+                            break;
+                        }
+                    }
+                }
+                delivery.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                drop(slot);
+            });
+        }
+    }
+
+    /// Shows one answer. False when it stays in the outbox: the process is shutting down.
+    async fn show(&self, reply: &Reply) -> bool {
+        let id = &reply.task.task_id;
+        let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
+        let Some(Ok(mut to)) = to else {
+            tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
+            return true;
+        };
+        let mut pause = AFTER_TROUBLE;
+        loop {
+            let wait = match self.attempt(reply, &mut to).await {
+                Ok(()) => return true,
+                Err(Trouble::Redis(error)) => {
+                    tracing::warn!(task_id = %id, error = %error, "an answer waits for Redis");
+                    pause
+                }
+                Err(Trouble::Bot(BotError::Unreachable)) => {
+                    tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
+                    return true;
+                }
+                Err(Trouble::Bot(BotError::Moved(chat_id))) => {
+                    to.chat_id = chat_id;
+                    Duration::ZERO
+                }
+                Err(Trouble::Bot(error)) => match error.try_again_after(pause) {
+                    Some(wait) => {
+                        tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
+                        wait
+                    }
+                    None => {
+                        tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
+                        return true;
+                    }
+                },
+            };
+            if self.performer.pause(wait).await.is_none() {
+                return false;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempt(&self, reply: &Reply, to: &mut ReplyTo) -> Result<(), Trouble> {
+        let (performer, id) = (&self.performer, &reply.task.task_id);
+        let who = Who { chat_id: to.chat_id, user_id: to.user_id };
+        let message_id = match to.message_id {
+            Some(message_id) => {
+                if performer.queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
+                    return Ok(());
+                }
+                message_id
+            }
+            None => match self.placeholder(id, to).await? {
+                Some(message_id) => message_id,
+                None => return Ok(()),
+            },
+        };
+        let view = flow::view_name(id);
+        let screen = performer
+            .sessions
+            .update(who, |session| {
+                answer::answer(session, view.clone(), &to.question, &reply.result)
+            })
+            .await
+            .map_err(Trouble::Redis)?;
+        match performer.bot.edit(to.chat_id, message_id, &screen).await {
+            Ok(()) | Err(BotError::NotModified) => Ok(()),
+            Err(BotError::MessageGone) => {
+                // The person deleted it and still wants their answer.
+                performer.bot.send(to.chat_id, &screen).await.map(drop).map_err(Trouble::Bot)
+            }
+            Err(BotError::Refused(reason)) => {
+                tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
+                let instead = Screen::plain(text::CANNOT_SHOW);
+                performer.bot.edit(to.chat_id, message_id, &instead).await.map_err(Trouble::Bot)
+            }
+            Err(error) => Err(Trouble::Bot(error)),
+        }
+    }
+
+    /// The message that the answer replaces; none when the answer is out already.
+    ///
+    /// Without a placeholder (its sender died) one is sent and noted first: a crash in between leaves a placeholder
+    /// too many, never an answer too many.
+    async fn placeholder(&self, id: &TaskId, to: &ReplyTo) -> Result<Option<i64>, Trouble> {
+        let queue = &self.performer.queue;
+        self.performer.placeholders.settled(id).await;
+        let until = Instant::now() + PLACEHOLDER_WAIT;
+        loop {
+            let ledger = queue.ledger(id).await.map_err(Trouble::queue)?;
+            if ledger.delivered() {
+                return Ok(None);
+            }
+            if let Some(message_id) = ledger.message_id {
+                return Ok(Some(message_id));
+            }
+            if until <= Instant::now() {
+                break;
+            }
+            tokio::time::sleep(PLACEHOLDER_LOOK).await;
+        }
+        let screen = to.question.placeholder();
+        let mine = self.performer.bot.send(to.chat_id, &screen).await.map_err(Trouble::Bot)?;
+        let ledger = queue.note_placeholder(id, mine).await.map_err(Trouble::queue)?;
+        Ok(Some(ledger.message_id.unwrap_or(mine)))
+    }
+}
+
+/// What keeps an answer from being shown at the moment.
+enum Trouble {
+    Redis(redis::RedisError),
+    Bot(BotError),
+}
+
+impl Trouble {
+    fn queue(error: queue::RedisError) -> Self {
+        Self::Redis(error.source)
+    }
+}
+
+/// Whether the interval's next tick has come, without waiting for it.
+fn look_due(look: &mut tokio::time::Interval) -> bool {
+    use std::task::{Context, Waker};
+    look.poll_tick(&mut Context::from_waker(Waker::noop())).is_ready()
+}

@@ -1,0 +1,126 @@
+//! From data to text and buttons. Everything from a plugin is untrusted: cut, cleaned and escaped here.
+
+pub mod content;
+pub mod creators;
+
+use serde_json::Value;
+
+use crate::callback::Token;
+
+/// Longest button text, in characters; longer ones are unreadable on a phone.
+const MAX_BUTTON_CHARS: usize = 48;
+
+/// A message: HTML and buttons.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Screen {
+    /// The text, in Telegram's HTML.
+    pub html: String,
+    /// Rows of buttons.
+    pub buttons: Vec<Vec<Button>>,
+}
+
+impl Screen {
+    /// A message without buttons.
+    pub fn plain(html: impl Into<String>) -> Self {
+        Self { html: html.into(), buttons: Vec::new() }
+    }
+}
+
+/// One button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What stands on it.
+    pub text: String,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a button does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Comes back to us.
+    Press(Token),
+    /// Opens an address.
+    Open(String),
+}
+
+impl Button {
+    /// A button that comes back to us.
+    pub fn press(text: &str, token: Token) -> Self {
+        Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Press(token) }
+    }
+
+    /// A button that opens an address; none when it is not http(s).
+    pub fn open(text: &str, url: &str) -> Option<Self> {
+        web_address(url)
+            .then(|| Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Open(url.to_owned()) })
+    }
+}
+
+/// Text as it may stand in Telegram's HTML.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let shown = text.chars().filter(|letter| {
+        !matches!(letter,
+            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    });
+    let words: String =
+        shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= max_chars {
+        return text;
+    }
+    let mut cut: String = text.chars().take(max_chars.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// [`clean`] and [`escape`].
+pub fn shown(text: &str, max_chars: usize) -> String {
+    escape(&clean(text, max_chars))
+}
+
+/// Whether an address is http(s) with a host and may be linked.
+pub fn web_address(url: &str) -> bool {
+    url.len() <= 1_024
+        && reqwest::Url::parse(url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty())
+        })
+}
+
+/// A link, or just its text when the address may not be linked.
+pub fn link(text: &str, url: &str, max_chars: usize) -> String {
+    let text = shown(text, max_chars);
+    match web_address(url) {
+        true => format!("<a href=\"{}\">{text}</a>", escape(url)),
+        false => text,
+    }
+}
+
+/// A field that is a text.
+pub(crate) fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str().filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nasty_text_cannot_break_out() {
+        assert_eq!(shown("<b>\u{202e}x\n\u{7}y & \"z\"", 50), "&lt;b&gt;x y &amp; &quot;z&quot;");
+        assert_eq!(clean(&"ü".repeat(100), 10).chars().count(), 10);
+    }
+
+    #[test]
+    fn only_web_addresses_are_linked() {
+        assert_eq!(link("x", "javascript:alert(1)", 10), "x");
+        assert_eq!(link("x", "https://", 10), "x");
+        assert_eq!(link("x", "https://a.example/?a=1&b=\"", 10), "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>");
+        assert!(Button::open("x", "tg://resolve").is_none());
+    }
+}

@@ -1,0 +1,314 @@
+//! What is remembered about one person in one chat. Lives in Redis, never only in memory.
+
+pub mod store;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::render::{clean, text_of, web_address};
+
+/// Items on one page of a chat message.
+pub const PAGE_ITEMS: usize = 10;
+/// Result sets and content views kept; older buttons are answered with an explanation.
+const KEEP_VIEWS: usize = 5;
+/// Creators kept of one result set.
+const KEEP_CREATORS: usize = 10;
+/// Items kept of one content view.
+const KEEP_ITEMS: usize = 300;
+/// Creators by chance that are not shown again.
+const KEEP_SEEN: usize = 20;
+
+/// A session. The version says how to read it; one that is not known is thrown away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Form of this JSON.
+    pub version: u32,
+    /// Goes up with each change, so that two writers at once do not lose each other's.
+    pub rev: u64,
+    /// Results that were shown, newest last.
+    #[serde(default)]
+    pub results: Vec<ResultSet>,
+    /// Contents that were shown, newest last.
+    #[serde(default)]
+    pub contents: Vec<ContentView>,
+    /// Addresses of creators that came up by chance, newest last.
+    #[serde(default)]
+    pub seen: Vec<String>,
+}
+
+/// The form that this code writes.
+pub const VERSION: u32 = 1;
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { version: VERSION, rev: 0, results: Vec::new(), contents: Vec::new(), seen: Vec::new() }
+    }
+}
+
+/// A creator as shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Creator {
+    /// The name.
+    pub name: String,
+    /// The creator's page.
+    pub url: String,
+    /// Other names.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// How many items there are.
+    #[serde(default)]
+    pub item_count: Option<u64>,
+    /// Answers in the forum.
+    #[serde(default)]
+    pub replies: Option<u64>,
+    /// A piece of text from the forum.
+    #[serde(default)]
+    pub snippet: Option<String>,
+}
+
+impl Creator {
+    /// Reads one creator of a plugin's answer; none without name or address.
+    fn read(value: &Value) -> Option<Self> {
+        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
+        let aliases = value.get("aliases").and_then(Value::as_array);
+        Some(Self {
+            name: clean(text_of(value, "name")?, 120),
+            url,
+            aliases: aliases
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(|alias| clean(alias, 60))
+                .take(5)
+                .collect(),
+            item_count: value.get("item_count").and_then(Value::as_u64),
+            replies: value.get("replies").and_then(Value::as_u64),
+            snippet: text_of(value, "snippet").map(|text| clean(text, 200)),
+        })
+    }
+}
+
+/// Creators to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResultSet {
+    /// Its name in buttons.
+    pub view: String,
+    /// What was asked.
+    pub query: String,
+    /// Who was found.
+    pub creators: Vec<Creator>,
+    /// Whether one of them has exactly this name.
+    #[serde(default)]
+    pub exact: bool,
+    /// For results of the forum: the result set that they were asked from.
+    #[serde(default)]
+    pub extended_from: Option<String>,
+    /// Whether it is a pick by chance.
+    #[serde(default)]
+    pub random: bool,
+}
+
+impl ResultSet {
+    /// Reads a search's data. What does not fit is left out.
+    pub fn read(view: String, query: String, data: &Value, extended_from: Option<String>) -> Self {
+        let creators = data.get("creators").and_then(Value::as_array);
+        Self {
+            view,
+            query,
+            creators: creators
+                .into_iter()
+                .flatten()
+                .filter_map(Creator::read)
+                .take(KEEP_CREATORS)
+                .collect(),
+            exact: data.get("exact_match").and_then(Value::as_bool).unwrap_or(false),
+            extended_from,
+            random: false,
+        }
+    }
+
+    /// Reads a random pick's data; none when it names nobody.
+    pub fn read_random(view: String, data: &Value) -> Option<Self> {
+        let url = text_of(data, "creator_url").filter(|url| web_address(url))?.to_owned();
+        let creator = Creator {
+            name: clean(text_of(data, "creator_name")?, 120),
+            url,
+            item_count: data.get("item_count").and_then(Value::as_u64),
+            ..Creator::default()
+        };
+        Some(Self { view, creators: vec![creator], random: true, ..Self::default() })
+    }
+}
+
+/// One item.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Item {
+    /// Its id, so that it is not listed twice.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Where it is.
+    pub url: String,
+    /// When it was posted.
+    pub date: String,
+    /// Video or picture.
+    pub video: bool,
+}
+
+impl Item {
+    fn read(value: &Value) -> Option<Self> {
+        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
+        Some(Self {
+            id: clean(text_of(value, "id").unwrap_or(&url), 300),
+            title: clean(text_of(value, "title").unwrap_or("Untitled"), 120),
+            date: clean(text_of(value, "date").unwrap_or(""), 10),
+            video: text_of(value, "type") == Some("video"),
+            url,
+        })
+    }
+}
+
+/// A creator's items as far as they are loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContentView {
+    /// Its name in buttons.
+    pub view: String,
+    /// Whose items.
+    pub creator: Creator,
+    /// What is loaded.
+    pub items: Vec<Item>,
+    /// Where to go on; none at the end.
+    pub cursor: Option<String>,
+    /// How many items there are.
+    pub total_items: usize,
+    /// The page that is shown, from 0.
+    pub page: usize,
+    /// The result set to go back to.
+    pub results: Option<String>,
+}
+
+impl ContentView {
+    /// The last page that is loaded, from 0.
+    pub fn last_page(&self) -> usize {
+        self.items.len().div_ceil(PAGE_ITEMS).saturating_sub(1)
+    }
+
+    /// Appends a plugin's `content_directory` and shows the first page of what is new. Items that are there already
+    /// are not added again, so the same answer twice changes nothing.
+    pub fn append(&mut self, data: &Value) {
+        let Some(directory) = data.get("content_directory") else { return };
+        let before = self.items.len();
+        let items = directory.get("items").and_then(Value::as_array);
+        for item in items.into_iter().flatten().filter_map(Item::read) {
+            if KEEP_ITEMS <= self.items.len() {
+                break;
+            }
+            if !self.items.iter().any(|known| known.id == item.id) {
+                self.items.push(item);
+            }
+        }
+        if before < self.items.len() {
+            self.page = before / PAGE_ITEMS;
+        }
+        let more = directory.get("has_more").and_then(Value::as_bool).unwrap_or(false);
+        self.cursor = text_of(directory, "cursor")
+            .filter(|cursor| more && cursor.len() <= 300 && self.items.len() < KEEP_ITEMS)
+            .map(str::to_owned);
+        let total = directory.get("total_items").and_then(Value::as_u64).unwrap_or(0);
+        self.total_items = usize::try_from(total).unwrap_or(usize::MAX).max(self.items.len());
+    }
+}
+
+impl Session {
+    /// The result set of that name.
+    pub fn results(&self, view: &str) -> Option<&ResultSet> {
+        self.results.iter().find(|set| set.view == view)
+    }
+
+    /// The content view of that name.
+    pub fn content(&self, view: &str) -> Option<&ContentView> {
+        self.contents.iter().find(|content| content.view == view)
+    }
+
+    /// The content view of that name, to be changed.
+    pub fn content_mut(&mut self, view: &str) -> Option<&mut ContentView> {
+        self.contents.iter_mut().find(|content| content.view == view)
+    }
+
+    /// Remembers a result set; one of the same name is replaced.
+    pub fn keep_results(&mut self, set: ResultSet) {
+        self.results.retain(|known| known.view != set.view);
+        self.results.push(set);
+        let over = self.results.len().saturating_sub(KEEP_VIEWS);
+        self.results.drain(..over);
+    }
+
+    /// Remembers a content view; one of the same name is replaced.
+    pub fn keep_content(&mut self, content: ContentView) {
+        self.contents.retain(|known| known.view != content.view);
+        self.contents.push(content);
+        let over = self.contents.len().saturating_sub(KEEP_VIEWS);
+        self.contents.drain(..over);
+    }
+
+    /// Remembers that a creator came up by chance.
+    pub fn keep_seen(&mut self, url: &str) {
+        self.seen.retain(|known| known != url);
+        self.seen.push(url.to_owned());
+        let over = self.seen.len().saturating_sub(KEEP_SEEN);
+        self.seen.drain(..over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn directory(ids: std::ops::Range<usize>, more: bool) -> Value {
+        let items: Vec<Value> = ids
+            .map(|n| json!({"id": n.to_string(), "title": "t", "url": format!("https://m.example/{n}")}))
+            .collect();
+        json!({"content_directory": {
+            "items": items, "has_more": more, "cursor": "c", "total_items": 40,
+        }})
+    }
+
+    #[test]
+    fn more_items_are_appended_once_and_their_first_page_is_shown() {
+        let mut view = ContentView::default();
+        view.append(&directory(0..10, true));
+        assert_eq!((view.items.len(), view.page, view.cursor.as_deref()), (10, 0, Some("c")));
+        view.append(&directory(10..40, false));
+        assert_eq!((view.items.len(), view.page, view.cursor.clone()), (40, 1, None));
+        view.append(&directory(10..40, false));
+        assert_eq!((view.items.len(), view.page), (40, 1), "the same answer twice changes nothing");
+    }
+
+    #[test]
+    fn odd_data_from_a_plugin_is_left_out() {
+        let data = json!({"creators": [
+            {"name": "A", "url": "javascript:x"}, {"name": 7}, null, "x", {"url": "https://c.example"},
+            {"name": "Good", "url": "https://c.example/g", "aliases": ["a", 1]},
+        ]});
+        let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data, None);
+        assert_eq!(set.creators.len(), 1);
+        assert_eq!(set.creators[0].aliases, ["a"]);
+        for odd in [json!(null), json!([]), json!({"creators": 1}), json!({"content_directory": []})] {
+            assert!(ResultSet::read(String::new(), String::new(), &odd, None).creators.is_empty());
+            ContentView::default().append(&odd);
+        }
+    }
+
+    #[test]
+    fn only_the_last_views_are_kept() {
+        let mut session = Session::default();
+        for n in 0..9 {
+            session.keep_results(ResultSet { view: n.to_string(), ..ResultSet::default() });
+        }
+        assert_eq!(session.results.len(), KEEP_VIEWS);
+        assert!(session.results("3").is_none());
+        assert!(session.results("8").is_some());
+    }
+}

@@ -1,0 +1,109 @@
+//! Sessions in Redis: read, and changed with compare-and-set.
+
+use queue::TaskQueue;
+use redis::Script;
+
+use super::{Session, VERSION};
+
+/// A session that nobody touches is forgotten after a day.
+const KEEP_SECONDS: u64 = 24 * 3600;
+/// Writers that meet try again; more than this many at once is no person.
+const ATTEMPTS: usize = 20;
+
+/// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
+const COMPARE_AND_SET: &str = r"
+local stored = redis.call('GET', KEYS[1])
+local rev = 0
+if stored then
+  local ok, session = pcall(cjson.decode, stored)
+  if ok and type(session) == 'table' and type(session.rev) == 'number' then rev = session.rev end
+end
+if rev ~= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+";
+
+/// Whose session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Who {
+    /// The chat.
+    pub chat_id: i64,
+    /// The person in it.
+    pub user_id: i64,
+}
+
+/// All sessions.
+#[derive(Debug, Clone)]
+pub struct SessionStore {
+    queue: TaskQueue,
+    script: std::sync::Arc<Script>,
+}
+
+impl SessionStore {
+    /// Sessions beside a queue.
+    pub fn new(queue: TaskQueue) -> Self {
+        Self { queue, script: std::sync::Arc::new(Script::new(COMPARE_AND_SET)) }
+    }
+
+    fn key(&self, who: Who) -> String {
+        self.queue.keys().session(&format!("{}:{}", who.chat_id, who.user_id))
+    }
+
+    /// The session; a new one when there is none or it cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
+        let stored: Option<Vec<u8>> =
+            redis::cmd("GET").arg(self.key(who)).query_async(&mut self.queue.connection()).await?;
+        let Some(stored) = stored else { return Ok(Session::default()) };
+        match serde_json::from_slice::<Session>(&stored) {
+            Ok(session) if session.version == VERSION => Ok(session),
+            Ok(session) => {
+                tracing::debug!(version = session.version, "session of another version forgotten");
+                Ok(Session { rev: session.rev, ..Session::default() })
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "session cannot be read and is begun anew");
+                Ok(Session::default())
+            }
+        }
+    }
+
+    /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer, or too many write at once.
+    pub async fn update<R>(
+        &self,
+        who: Who,
+        mut change: impl FnMut(&mut Session) -> R,
+    ) -> Result<R, redis::RedisError> {
+        for _ in 0..ATTEMPTS {
+            let mut session = self.load(who).await?;
+            let rev = session.rev;
+            let before = session.clone();
+            let result = change(&mut session);
+            if session == before {
+                return Ok(result);
+            }
+            session.rev = rev + 1;
+            let json = serde_json::to_string(&session)
+                .map_err(|error| redis::RedisError::from(std::io::Error::other(error)))?;
+            let written: i64 = self
+                .script
+                .key(self.key(who))
+                .arg(rev)
+                .arg(json)
+                .arg(KEEP_SECONDS)
+                .invoke_async(&mut self.queue.connection())
+                .await?;
+            if written == 1 {
+                return Ok(result);
+            }
+        }
+        Err(redis::RedisError::from(std::io::Error::other("the session is changed by too many at once")))
+    }
+}

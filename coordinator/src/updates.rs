@@ -1,0 +1,155 @@
+//! The update loop: fetches updates, handles them, and confirms what is safe.
+//!
+//! Telegram forgets an update when a later `getUpdates` names a higher offset. That offset only moves behind updates
+//! whose task is in Redis or whose reply is in the chat ([`watermark`]): after a crash Telegram sends the rest again,
+//! and the same update makes the same tasks. Updates of one chat are handled in order, different chats at once. One
+//! coordinator polls at a time ([`lease`]); the others only deliver answers.
+
+pub mod incoming;
+pub mod lease;
+pub mod watermark;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bot_api::{BotApi, BotError};
+use crate::event::Incoming;
+use crate::perform::Performer;
+use lease::PollerLease;
+use watermark::Watermark;
+
+/// How long one long poll waits when everything fetched so far is handled.
+const LONG_POLL: Duration = Duration::from_secs(25);
+/// How long one slow chat keeps the next fetch waiting; it is then handled beside it.
+const BATCH_AT_MOST: Duration = Duration::from_secs(5);
+/// Pause before a fetch that can only bring what is in hand already.
+const STILL_IN_HAND: Duration = Duration::from_millis(500);
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+const AFTER_CONFLICT: Duration = Duration::from_secs(3);
+/// Updates that wait to be reported as handled.
+const REPORTS: usize = 256;
+
+/// Handles updates until `shutdown`.
+pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: CancellationToken) {
+    let lease = PollerLease::new(performer.queue.clone(), performer.bot.id(), me);
+    while !shutdown.is_cancelled() {
+        match lease.acquire().await {
+            Ok(Some(offset)) => {
+                tracing::info!("this coordinator fetches the updates");
+                let lost = CancellationToken::new();
+                let mut poller = Poller::new(performer, offset);
+                // Either branch may be dropped: what was fetched and not confirmed is fetched again.
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = lease.keep(&lost) => {}
+                    () = poller.run(&lease, &lost) => {}
+                }
+                poller.finish(&lease).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = %error, "cannot ask who fetches the updates"),
+        }
+        let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
+    }
+    lease.release().await;
+}
+
+struct Poller<'a> {
+    performer: &'a Arc<Performer>,
+    bot: &'a BotApi,
+    watermark: Watermark,
+    chats: TaskTracker,
+    handled: mpsc::Sender<u32>,
+    reports: mpsc::Receiver<u32>,
+}
+
+impl<'a> Poller<'a> {
+    fn new(performer: &'a Arc<Performer>, offset: u32) -> Self {
+        let (handled, reports) = mpsc::channel(REPORTS);
+        Self {
+            performer,
+            bot: &performer.bot,
+            watermark: Watermark::new(offset),
+            chats: TaskTracker::new(),
+            handled,
+            reports,
+        }
+    }
+
+    async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
+        while !lost.is_cancelled() {
+            let wait = if self.watermark.all_done() { LONG_POLL } else { Duration::ZERO };
+            let updates = match self.bot.updates(self.watermark.offset(), wait).await {
+                Ok(updates) => updates,
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot fetch updates; trying again");
+                    let wait = match error {
+                        BotError::Conflict => AFTER_CONFLICT,
+                        other => other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT),
+                    };
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            };
+            let mut by_chat: BTreeMap<i64, Vec<Incoming>> = BTreeMap::new();
+            let mut fresh = false;
+            for update in updates {
+                let update_id = update.id.0;
+                if !self.watermark.begin(update_id) {
+                    continue;
+                }
+                fresh = true;
+                match incoming::read(update, self.bot.username()) {
+                    Some(incoming) => by_chat.entry(incoming.who.chat_id).or_default().push(incoming),
+                    None => self.watermark.done(update_id),
+                }
+            }
+            for (_, chat) in by_chat {
+                self.start(chat);
+            }
+            self.collect(fresh).await;
+            lease.note_offset(self.watermark.offset()).await;
+        }
+    }
+
+    /// Handles one chat's updates in order, beside the others.
+    fn start(&self, chat: Vec<Incoming>) {
+        let (performer, handled) = (Arc::clone(self.performer), self.handled.clone());
+        self.chats.spawn(async move {
+            for incoming in chat {
+                if !performer.handle(&incoming).await {
+                    return;
+                }
+                let _ = handled.send(incoming.update_id).await; // Gone when we stopped polling.
+            }
+        });
+    }
+
+    /// Waits until all is handled, for as long as one slow chat may keep the others waiting.
+    async fn collect(&mut self, fresh: bool) {
+        let until = Instant::now() + if fresh { BATCH_AT_MOST } else { STILL_IN_HAND };
+        while !self.watermark.all_done() {
+            match tokio::time::timeout_at(until, self.reports.recv()).await {
+                Ok(Some(update_id)) => self.watermark.done(update_id),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Lets what is in hand end and notes how far it came.
+    async fn finish(mut self, lease: &PollerLease) {
+        self.chats.close();
+        drop(self.handled);
+        while let Some(update_id) = self.reports.recv().await {
+            self.watermark.done(update_id);
+        }
+        self.chats.wait().await;
+        lease.note_offset(self.watermark.offset()).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Who fetches the updates: one coordinator at a time, by a lease in Redis.
+//!
+//! Telegram lets one program poll and breaks the other's call off; the lease keeps two coordinators from fighting.
+//! Both getting through a lease that ended is harmless: the same update makes the same tasks.
+
+use std::time::Duration;
+
+use queue::TaskQueue;
+use redis::Script;
+use tokio_util::sync::CancellationToken;
+
+/// How long a silent holder keeps the lease.
+const LEASE: Duration = Duration::from_secs(10);
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// Telegram keeps updates for 24 h; an older offset is of no use.
+const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
+
+/// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
+const ACQUIRE: &str = r"
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+/// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+";
+
+/// The right to fetch a bot's updates.
+#[derive(Debug)]
+pub struct PollerLease {
+    queue: TaskQueue,
+    bot: String,
+    me: String,
+    acquire: Script,
+    release: Script,
+}
+
+impl PollerLease {
+    /// The lease of bot `bot_id`, to be held by `me`.
+    pub fn new(queue: TaskQueue, bot_id: u64, me: &str) -> Self {
+        Self {
+            queue,
+            bot: bot_id.to_string(),
+            me: me.to_owned(),
+            acquire: Script::new(ACQUIRE),
+            release: Script::new(RELEASE),
+        }
+    }
+
+    /// Takes or renews the lease and gives the offset to go on from; none when another coordinator has it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn acquire(&self) -> redis::RedisResult<Option<u32>> {
+        if !self.renew().await? {
+            return Ok(None);
+        }
+        let offset: Option<u32> = redis::cmd("GET")
+            .arg(self.queue.keys().poller_offset(&self.bot))
+            .query_async(&mut self.queue.connection())
+            .await?;
+        Ok(Some(offset.unwrap_or(0)))
+    }
+
+    /// Keeps the lease; returns, and fires `lost`, when it is another's or could not be renewed in time.
+    pub async fn keep(&self, lost: &CancellationToken) {
+        let mut held_until = tokio::time::Instant::now() + LEASE;
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let asked_at = tokio::time::Instant::now();
+            match self.renew().await {
+                Ok(true) => held_until = asked_at + LEASE,
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot renew the right to fetch updates");
+                    if held_until <= tokio::time::Instant::now() {
+                        break;
+                    }
+                }
+            }
+        }
+        tracing::warn!("another coordinator may fetch the updates now");
+        lost.cancel();
+    }
+
+    /// Gives the lease up, so that another coordinator need not wait for its end.
+    pub async fn release(&self) {
+        let released: redis::RedisResult<i64> = self
+            .release
+            .key(self.queue.keys().poller_lease(&self.bot))
+            .arg(&self.me)
+            .invoke_async(&mut self.queue.connection())
+            .await;
+        if let Err(error) = released {
+            tracing::debug!(error = %error, "the right to fetch updates ends by itself");
+        }
+    }
+
+    /// Notes how far updates are handled, for whoever polls next: Telegram itself learns it only from the next fetch.
+    pub async fn note_offset(&self, offset: u32) {
+        let noted: redis::RedisResult<()> = redis::cmd("SET")
+            .arg(self.queue.keys().poller_offset(&self.bot))
+            .arg(offset)
+            .arg("EX")
+            .arg(KEEP_OFFSET_SECONDS)
+            .query_async(&mut self.queue.connection())
+            .await;
+        if let Err(error) = noted {
+            tracing::debug!(error = %error, "the offset was not noted");
+        }
+    }
+
+    async fn renew(&self) -> redis::RedisResult<bool> {
+        let held: i64 = self
+            .acquire
+            .key(self.queue.keys().poller_lease(&self.bot))
+            .arg(&self.me)
+            .arg(u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX))
+            .invoke_async(&mut self.queue.connection())
+            .await?;
+        Ok(held == 1)
+    }
+}

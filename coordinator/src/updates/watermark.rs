@@ -1,0 +1,86 @@
+//! Which updates may be confirmed. Pure.
+
+use std::collections::BTreeSet;
+
+/// Tracks updates from fetch to handled. The offset never passes one that is still in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermark {
+    /// All below are handled.
+    offset: u32,
+    in_hand: BTreeSet<u32>,
+    /// Handled, with an earlier one still in hand.
+    waiting: BTreeSet<u32>,
+}
+
+impl Watermark {
+    /// All before `offset` are handled; 0 when nothing is known.
+    pub fn new(offset: u32) -> Self {
+        Self { offset, in_hand: BTreeSet::new(), waiting: BTreeSet::new() }
+    }
+
+    /// Takes an update in hand; false when it is or was already.
+    pub fn begin(&mut self, update_id: u32) -> bool {
+        if update_id < self.offset || self.waiting.contains(&update_id) {
+            return false;
+        }
+        self.in_hand.insert(update_id)
+    }
+
+    /// An update is handled.
+    pub fn done(&mut self, update_id: u32) {
+        if !self.in_hand.remove(&update_id) {
+            return;
+        }
+        self.waiting.insert(update_id);
+        let first_open = self.in_hand.first().copied();
+        while let Some(first) = self.waiting.first().copied() {
+            if first_open.is_some_and(|open| open < first) {
+                break;
+            }
+            self.waiting.pop_first();
+            self.offset = first.saturating_add(1);
+        }
+    }
+
+    /// The offset to fetch from: everything before it may be forgotten.
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Whether nothing is in hand.
+    pub fn all_done(&self) -> bool {
+        self.in_hand.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_waits_for_the_earliest_update() {
+        let mut watermark = Watermark::new(0);
+        for update in [10, 11, 13] {
+            assert!(watermark.begin(update));
+        }
+        watermark.done(11);
+        watermark.done(13);
+        assert_eq!(watermark.offset(), 0, "10 is in hand");
+        assert!(!watermark.begin(11), "fetched again, handled already");
+        assert!(!watermark.begin(10), "fetched again, in hand");
+        watermark.done(10);
+        assert_eq!(watermark.offset(), 14);
+        assert!(watermark.all_done());
+        assert!(!watermark.begin(13));
+    }
+
+    #[test]
+    fn what_was_never_begun_moves_nothing() {
+        let mut watermark = Watermark::new(5);
+        watermark.done(9);
+        assert_eq!(watermark.offset(), 5);
+        assert!(watermark.begin(5));
+        watermark.done(5);
+        assert_eq!(watermark.offset(), 6);
+    }
+}
