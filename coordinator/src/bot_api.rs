@@ -105,9 +105,9 @@ fn network_cause(error: &reqwest::Error) -> String {
 fn classify(error: ApiError) -> BotError {
     match error {
         ApiError::MessageNotModified => BotError::NotModified,
-        ApiError::MessageToEditNotFound | ApiError::MessageCantBeEdited | ApiError::MessageIdInvalid => {
-            BotError::MessageGone
-        }
+        ApiError::MessageToEditNotFound
+        | ApiError::MessageCantBeEdited
+        | ApiError::MessageIdInvalid => BotError::MessageGone,
         ApiError::BotBlocked
         | ApiError::ChatNotFound
         | ApiError::UserDeactivated
@@ -126,7 +126,10 @@ fn classify(error: ApiError) -> BotError {
 /// teloxide knows no server errors and not every spelling of the others.
 fn unknown(text: String) -> BotError {
     let lower = text.to_ascii_lowercase();
-    if lower.contains("internal server error") || lower.contains("bad gateway") || lower.contains("gateway timeout") {
+    if lower.contains("internal server error")
+        || lower.contains("bad gateway")
+        || lower.contains("gateway timeout")
+    {
         BotError::Transient(text)
     } else if lower.starts_with("conflict") {
         BotError::Conflict
@@ -237,7 +240,12 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
-    pub async fn edit(&self, chat_id: i64, message_id: i64, screen: &Screen) -> Result<(), BotError> {
+    pub async fn edit(
+        &self,
+        chat_id: i64,
+        message_id: i64,
+        screen: &Screen,
+    ) -> Result<(), BotError> {
         let mut call = self
             .bot
             .edit_message_text(ChatId(chat_id), self::message_id(message_id)?, &screen.html)
@@ -336,7 +344,9 @@ fn button(button: &Button) -> Option<InlineKeyboardButton> {
     match &button.action {
         Action::Press(token) => Some(InlineKeyboardButton::callback(&button.text, token.encode())),
         // An address that does not parse has no button; its text stands in the message.
-        Action::Open(url) => Url::parse(url).ok().map(|url| InlineKeyboardButton::url(&button.text, url)),
+        Action::Open(url) => {
+            Url::parse(url).ok().map(|url| InlineKeyboardButton::url(&button.text, url))
+        }
     }
 }
 
@@ -347,7 +357,8 @@ mod tests {
     #[test]
     fn each_refusal_has_its_consequence() {
         let check = |text: &str, expected: BotError| {
-            let error: ApiError = serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap();
+            let error: ApiError =
+                serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap();
             assert_eq!(BotError::from(RequestError::Api(error)), expected, "{text}");
         };
         check("Bad Request: message to edit not found", BotError::MessageGone);

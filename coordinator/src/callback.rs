@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nothing() {
-        for data in ["", "c", "c:", "c:zz:1", "c:ab:x", "c:ab:1:2", "m:ab:1", "y:ab", "x:1", "p:ab:-1"] {
+        for data in
+            ["", "c", "c:", "c:zz:1", "c:ab:x", "c:ab:1:2", "m:ab:1", "y:ab", "x:1", "p:ab:-1"]
+        {
             assert_eq!(Token::decode(data), None, "{data}");
         }
     }

@@ -9,11 +9,16 @@ use reqwest::Url;
 #[derive(Debug, Parser)]
 #[command(name = "coordinator", version)]
 pub struct Cli {
-    /// The bot's token, from Telegram's @BotFather. Give it in the environment: a command line is seen by others.
+    /// The bot's token, from Telegram's `@BotFather`. Give it in the environment: a command line is seen by others.
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     telegram_bot_token: Option<Secret<String>>,
     /// Where Redis is.
-    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
     redis_url: Secret<String>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
@@ -61,7 +66,10 @@ impl Cli {
         let api_url = Url::parse(&self.telegram_api_url);
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
         if !api_url.as_ref().is_ok_and(usable) {
-            problems.push("TELEGRAM_API_URL is not an address: it looks like `https://host[:port]`".to_owned());
+            problems.push(
+                "TELEGRAM_API_URL is not an address: it looks like `https://host[:port]`"
+                    .to_owned(),
+            );
         }
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
@@ -77,7 +85,9 @@ fn looks_like_token(token: &str) -> bool {
         !id.is_empty()
             && id.bytes().all(|byte| byte.is_ascii_digit())
             && !secret.is_empty()
-            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+            && secret
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
     })
 }
 
@@ -93,7 +103,8 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let problems =
-            parse(&["--telegram-bot-token", "nonsense", "--telegram-api-url", "nowhere"]).unwrap_err();
+            parse(&["--telegram-bot-token", "nonsense", "--telegram-api-url", "nowhere"])
+                .unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].contains("@BotFather") || problems[0].contains("123456:ABC"));
     }

@@ -106,8 +106,7 @@ mod tests {
             Event::Text(text) => (String::new(), text),
             other => unreachable!("{other:?}"),
         });
-        let expected =
-            expected.map(|(name, argument)| (name.to_owned(), argument.to_owned()));
+        let expected = expected.map(|(name, argument)| (name.to_owned(), argument.to_owned()));
         assert_eq!(read, expected, "{text}");
     }
 

@@ -90,7 +90,12 @@ impl Performer {
         }
     }
 
-    async fn perform(self: &Arc<Self>, incoming: &Incoming, ordinal: usize, effect: Effect) -> bool {
+    async fn perform(
+        self: &Arc<Self>,
+        incoming: &Incoming,
+        ordinal: usize,
+        effect: Effect,
+    ) -> bool {
         let who = incoming.who;
         match effect {
             Effect::Say(screen) => self.say(who, &screen).await,
@@ -190,8 +195,7 @@ impl Performer {
         let performer = Arc::clone(self);
         self.background.spawn(async move {
             let until = Instant::now() + PLACEHOLDER_AT_MOST;
-            let sent =
-                performer.insist(until, || performer.bot.send(who.chat_id, &screen)).await;
+            let sent = performer.insist(until, || performer.bot.send(who.chat_id, &screen)).await;
             if let Some(Ok(message_id)) = sent {
                 performer.note_placeholder(who, &id, message_id).await;
             }

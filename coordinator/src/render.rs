@@ -52,8 +52,10 @@ impl Button {
 
     /// A button that opens an address; none when it is not http(s).
     pub fn open(text: &str, url: &str) -> Option<Self> {
-        web_address(url)
-            .then(|| Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Open(url.to_owned()) })
+        web_address(url).then(|| Self {
+            text: clean(text, MAX_BUTTON_CHARS),
+            action: Action::Open(url.to_owned()),
+        })
     }
 }
 
@@ -88,7 +90,8 @@ pub fn shown(text: &str, max_chars: usize) -> String {
 pub fn web_address(url: &str) -> bool {
     url.len() <= 1_024
         && reqwest::Url::parse(url).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty())
+            matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some_and(|host| !host.is_empty())
         })
 }
 
@@ -120,7 +123,10 @@ mod tests {
     fn only_web_addresses_are_linked() {
         assert_eq!(link("x", "javascript:alert(1)", 10), "x");
         assert_eq!(link("x", "https://", 10), "x");
-        assert_eq!(link("x", "https://a.example/?a=1&b=\"", 10), "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>");
+        assert_eq!(
+            link("x", "https://a.example/?a=1&b=\"", 10),
+            "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
+        );
         assert!(Button::open("x", "tg://resolve").is_none());
     }
 }

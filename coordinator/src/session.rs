@@ -41,7 +41,13 @@ pub const VERSION: u32 = 1;
 
 impl Default for Session {
     fn default() -> Self {
-        Self { version: VERSION, rev: 0, results: Vec::new(), contents: Vec::new(), seen: Vec::new() }
+        Self {
+            version: VERSION,
+            rev: 0,
+            results: Vec::new(),
+            contents: Vec::new(),
+            seen: Vec::new(),
+        }
     }
 }
 
@@ -295,7 +301,9 @@ mod tests {
         let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data, None);
         assert_eq!(set.creators.len(), 1);
         assert_eq!(set.creators[0].aliases, ["a"]);
-        for odd in [json!(null), json!([]), json!({"creators": 1}), json!({"content_directory": []})] {
+        for odd in
+            [json!(null), json!([]), json!({"creators": 1}), json!({"content_directory": []})]
+        {
             assert!(ResultSet::read(String::new(), String::new(), &odd, None).creators.is_empty());
             ContentView::default().append(&odd);
         }

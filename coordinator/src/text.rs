@@ -17,7 +17,8 @@ pub const HELP: &str = "<b>What I can do</b>\n\n• Send a name, or part of one:
                         creator, page through the items, load more, go back.";
 
 /// `/search` without a name.
-pub const SEARCH_WHAT: &str = "Whom shall I look for? Send me a name, for instance <code>luna marlow</code>.";
+pub const SEARCH_WHAT: &str =
+    "Whom shall I look for? Send me a name, for instance <code>luna marlow</code>.";
 
 /// A command that is not known.
 pub const UNKNOWN_COMMAND: &str = "I do not know this command. /help says what I can do.";
@@ -38,7 +39,8 @@ pub const STALE_BUTTON: &str = "These buttons are no longer valid. Please search
 pub const BUSY: &str = "🙏 I am very busy at the moment. Please try again in a minute.";
 
 /// One person has too much under way.
-pub const ONE_AT_A_TIME: &str = "⏳ You have several questions under way. Please wait for their answers first.";
+pub const ONE_AT_A_TIME: &str =
+    "⏳ You have several questions under way. Please wait for their answers first.";
 
 /// Placeholder of a random pick.
 pub const PICKING: &str = "🎲 Picking somebody…";
@@ -47,7 +49,8 @@ pub const PICKING: &str = "🎲 Picking somebody…";
 pub const LOADING_MORE: &str = "Loading more…";
 
 /// A message that is sent when the answer's own cannot be shown.
-pub const CANNOT_SHOW: &str = "⚠️ I have an answer, but Telegram does not take it. Please ask differently.";
+pub const CANNOT_SHOW: &str =
+    "⚠️ I have an answer, but Telegram does not take it. Please ask differently.";
 
 /// No results.
 pub const TRY_OTHERWISE: &str = "Try another spelling or a shorter part of the name.";
@@ -74,13 +77,19 @@ pub fn failure_sentence(code: &str) -> &'static str {
     match code {
         "invalid-task" | "invalid-params" => "I could not understand that.",
         "task-too-large" => "That was too much text for me.",
-        "unknown-task-type" | "no-worker" => "Nobody is there to answer this at the moment. Please try again later.",
+        "unknown-task-type" | "no-worker" => {
+            "Nobody is there to answer this at the moment. Please try again later."
+        }
         "not-found" => "I found nothing.",
         "plugin-failed" => "I cannot answer this.",
         "retries-exhausted" => "A service I depend on does not answer. Please try again later.",
-        "trap" | "exited" | "invalid-output" => "Something broke while I was answering. Please try again.",
+        "trap" | "exited" | "invalid-output" => {
+            "Something broke while I was answering. Please try again."
+        }
         "wall-limit" | "cpu-limit" => "That took too long, so I stopped. Please try again.",
-        "memory-limit" | "output-limit" => "That was too much at once. Please ask for something smaller.",
+        "memory-limit" | "output-limit" => {
+            "That was too much at once. Please ask for something smaller."
+        }
         "host-error" | "worker-crashed" => "I had an accident while answering. Please try again.",
         "deadline-exceeded" => "I did not get to it in time. Please try again.",
         "cancelled" => "Stopped.",

@@ -106,7 +106,9 @@ impl<'a> Poller<'a> {
                 }
                 fresh = true;
                 match incoming::read(update, self.bot.username()) {
-                    Some(incoming) => by_chat.entry(incoming.who.chat_id).or_default().push(incoming),
+                    Some(incoming) => {
+                        by_chat.entry(incoming.who.chat_id).or_default().push(incoming)
+                    }
                     None => self.watermark.done(update_id),
                 }
             }

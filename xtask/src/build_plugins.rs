@@ -11,15 +11,16 @@ use sha2::{Digest, Sha256};
 use crate::target_dir;
 use crate::toolchain::{TARGET, Toolchain};
 
-/// What is built when nothing is named: what the product ships, and what only tests use.
-const ALL: &[&str] = &["search", "content", "probe"];
+/// What the product ships.
+const SHIPPED: &[&str] = &["search", "content"];
+/// What only tests use.
 const TEST_GUESTS: &[&str] = &["probe"];
-/// What has a marked twin.
+/// What has a marked twin, told apart by its version and a star: what the tests swap in.
 const MARKED: &[&str] = &["search", "probe"];
 /// `\0asm`, then the version and layer of a component.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Builds the plugins into `plugins/NAME.wasm` and the test guests into `target/guests/NAME.wasm`.
+/// Builds the plugins into `plugins/NAME.wasm`.
 ///
 /// A component is written beside its place and renamed into it, so that a worker that watches the folder never loads
 /// half a file.
@@ -30,23 +31,66 @@ pub(crate) struct BuildPlugins {
     /// Put the components here instead.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Builds marked twins of `search` and `probe`, told apart by their version, into `target/guests/marked`: what
-    /// the tests swap in.
-    #[arg(long)]
-    pub(crate) marked: bool,
+    /// Builds what the tests need as well: the probe, and marked twins of `search` and `probe` that they swap in.
+    #[arg(long, conflicts_with_all = ["names", "out"])]
+    tests: bool,
+}
+
+/// A set of guests that one cargo call builds.
+struct Batch<'a> {
+    names: Vec<&'a str>,
+    marked: bool,
+    folder: PathBuf,
 }
 
 impl BuildPlugins {
+    /// The shipped plugins and everything that the tests need.
+    pub(crate) fn for_tests() -> Self {
+        Self { tests: true, ..Self::default() }
+    }
+
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
-        let names = self.selected()?;
-        println!("building {} for {TARGET}", names.join(", "));
+        let batches = self.batches(root)?;
+        println!("building plugins for {TARGET}");
         let toolchain = Toolchain::find(root)?;
         println!("  with {}", toolchain.describe());
-        let target = target_dir(root).join("guest");
+        for batch in &batches {
+            batch.build(root, &toolchain)?;
+        }
+        println!("built in {:.1} s", started.elapsed().as_secs_f32());
+        Ok(())
+    }
+
+    fn batches(&self, root: &Path) -> anyhow::Result<Vec<Batch<'_>>> {
+        for name in &self.names {
+            if !SHIPPED.contains(&name.as_str()) {
+                bail!("there is no plugin `{name}`; there are {}", SHIPPED.join(", "));
+            }
+        }
+        let names = match self.names.as_slice() {
+            [] => SHIPPED.to_vec(),
+            names => names.iter().map(String::as_str).collect(),
+        };
+        let folder = self.out.clone().unwrap_or_else(|| root.join("plugins"));
+        let mut batches = vec![Batch { names, marked: false, folder }];
+        if self.tests {
+            let guests = target_dir(root).join("guests");
+            let (names, folder) = (MARKED.to_vec(), guests.join("marked"));
+            batches.push(Batch { names: TEST_GUESTS.to_vec(), marked: false, folder: guests });
+            batches.push(Batch { names, marked: true, folder });
+        }
+        Ok(batches)
+    }
+}
+
+impl Batch<'_> {
+    fn build(&self, root: &Path, toolchain: &Toolchain) -> anyhow::Result<()> {
+        // Marked twins have the same file names, so they would replace the plain ones and be replaced in turn.
+        let target = target_dir(root).join(if self.marked { "guest-marked" } else { "guest" });
         let mut cargo = toolchain.cargo(root)?;
         cargo.env("CARGO_TARGET_DIR", &target);
-        for name in &names {
+        for name in &self.names {
             cargo.args(["--package", name]);
             if self.marked {
                 cargo.arg("--features").arg(format!("{name}/marked"));
@@ -54,7 +98,7 @@ impl BuildPlugins {
         }
         let status = cargo.status().context("starting cargo")?;
         ensure!(status.success(), "the guests do not build");
-        for name in &names {
+        for name in &self.names {
             let built = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
             let component =
                 std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
@@ -63,43 +107,18 @@ impl BuildPlugins {
                 "{} is not a component: the linker made a plain module",
                 built.display()
             );
-            let place = self.folder(root, name).join(format!("{name}.wasm"));
+            let place = self.folder.join(format!("{name}.wasm"));
             let changed = replace_file(&place, &component)
                 .with_context(|| format!("writing {}", place.display()))?;
             println!(
-                "  {name}: {} KiB, sha256 {}, {}",
+                "  {name}{}: {} KiB, sha256 {}, {}",
+                if self.marked { " (marked)" } else { "" },
                 component.len() >> 10,
                 short_digest(&component),
                 if changed { "new" } else { "unchanged" }
             );
         }
-        println!("built in {:.1} s", started.elapsed().as_secs_f32());
         Ok(())
-    }
-
-    fn selected(&self) -> anyhow::Result<Vec<&str>> {
-        let all = || if self.marked { MARKED } else { ALL }.iter().copied();
-        if self.names.is_empty() {
-            return Ok(all().collect());
-        }
-        for name in &self.names {
-            if !all().any(|known| known == name) {
-                bail!(
-                    "there is no plugin `{name}`; there are {}",
-                    all().collect::<Vec<_>>().join(", ")
-                );
-            }
-        }
-        Ok(self.names.iter().map(String::as_str).collect())
-    }
-
-    fn folder(&self, root: &Path, name: &str) -> PathBuf {
-        match &self.out {
-            Some(folder) => folder.clone(),
-            None if self.marked => target_dir(root).join("guests").join("marked"),
-            None if TEST_GUESTS.contains(&name) => target_dir(root).join("guests"),
-            None => root.join("plugins"),
-        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Test {
         };
         steps.pass("tools", || tools::ensure(root))?;
         steps.pass("fmt", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
-        steps.pass("build-plugins", || BuildPlugins::default().run(root))?;
+        steps.pass("build-plugins", || BuildPlugins::for_tests().run(root))?;
         let deny_warnings = ["--all-targets", "--locked", "--", "-D", "warnings"];
         steps.pass("clippy", || run(&mut scoped(&["clippy"], &deny_warnings)))?;
         // Tests start the programs by their path, which building tests alone does not write.

@@ -101,7 +101,8 @@ mod tests {
     #[track_caller]
     fn buttons(view: &ContentView, expected: &[&str]) {
         let screen = page(view);
-        let texts: Vec<&str> = screen.buttons.iter().flatten().map(|button| button.text.as_str()).collect();
+        let texts: Vec<&str> =
+            screen.buttons.iter().flatten().map(|button| button.text.as_str()).collect();
         assert_eq!(texts, expected);
         assert!(visible_units(&screen.html) <= 4_096);
     }
@@ -109,8 +110,14 @@ mod tests {
     #[test]
     fn buttons_lead_to_what_there_is() {
         buttons(&view(10, 0, true), &[text::BUTTON_MORE, text::BUTTON_RESULTS]);
-        buttons(&view(30, 1, true), &[text::BUTTON_PREVIOUS, text::BUTTON_NEXT, text::BUTTON_RESULTS]);
-        buttons(&view(30, 2, true), &[text::BUTTON_PREVIOUS, text::BUTTON_MORE, text::BUTTON_RESULTS]);
+        buttons(
+            &view(30, 1, true),
+            &[text::BUTTON_PREVIOUS, text::BUTTON_NEXT, text::BUTTON_RESULTS],
+        );
+        buttons(
+            &view(30, 2, true),
+            &[text::BUTTON_PREVIOUS, text::BUTTON_MORE, text::BUTTON_RESULTS],
+        );
         buttons(&view(30, 99, false), &[text::BUTTON_PREVIOUS, text::BUTTON_RESULTS]);
         buttons(&view(0, 0, false), &[text::BUTTON_RESULTS]);
     }

@@ -13,7 +13,10 @@ pub fn results(set: &ResultSet) -> Screen {
     let query = shown(&set.query, 60);
     let extended = set.extended_from.is_some();
     if set.creators.is_empty() {
-        let mut screen = Screen::plain(format!("🤷 Nothing found for <b>{query}</b>.\n\n{}", text::TRY_OTHERWISE));
+        let mut screen = Screen::plain(format!(
+            "🤷 Nothing found for <b>{query}</b>.\n\n{}",
+            text::TRY_OTHERWISE
+        ));
         add_way_on(&mut screen, set);
         return screen;
     }
@@ -22,7 +25,8 @@ pub fn results(set: &ResultSet) -> Screen {
         (false, true) => format!("✅ Found <b>{query}</b>:"),
         (false, false) => format!("🔎 Closest to <b>{query}</b>:"),
     };
-    let lines: Vec<String> = set.creators.iter().enumerate().map(|(n, creator)| line(n + 1, creator)).collect();
+    let lines: Vec<String> =
+        set.creators.iter().enumerate().map(|(n, creator)| line(n + 1, creator)).collect();
     let mut screen = Screen::plain(format!("{head}\n\n{}", lines.join("\n")));
     for (place, creator) in set.creators.iter().enumerate() {
         let button = match extended {
@@ -91,7 +95,11 @@ mod tests {
     use super::*;
 
     fn creator(name: &str) -> Creator {
-        Creator { name: name.to_owned(), url: "https://c.example/x".to_owned(), ..Creator::default() }
+        Creator {
+            name: name.to_owned(),
+            url: "https://c.example/x".to_owned(),
+            ..Creator::default()
+        }
     }
 
     fn set(creators: Vec<Creator>) -> ResultSet {

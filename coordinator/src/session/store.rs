@@ -104,6 +104,8 @@ impl SessionStore {
                 return Ok(result);
             }
         }
-        Err(redis::RedisError::from(std::io::Error::other("the session is changed by too many at once")))
+        Err(redis::RedisError::from(std::io::Error::other(
+            "the session is changed by too many at once",
+        )))
     }
 }

@@ -1,13 +1,13 @@
 //! What a worker takes, and what it refuses with which word.
 
-use crate::support::{Folder, Worker, component, redis};
+use crate::support::{Folder, component, redis, start_worker};
 
 #[tokio::test]
 async fn an_import_without_its_grant_is_refused_with_the_line_to_add() {
     let (redis, _queue) = redis().await;
     let folder = Folder::with(&["search"]);
     folder.put("probe", &std::fs::read(component("probe")).unwrap());
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     worker
         .says(&[
             "plugin refused",
@@ -24,7 +24,7 @@ async fn a_wrong_settings_file_is_refused_with_its_place() {
     let (redis, _queue) = redis().await;
     let folder = Folder::with(&["probe"]);
     folder.settings("probe", "[grants]\nnett = []\n");
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     worker.says(&["plugin refused", "plugin-settings", "probe.toml"]).await;
 }
 
@@ -33,7 +33,7 @@ async fn a_plugin_whose_init_fails_is_refused_with_its_reason() {
     let (redis, _queue) = redis().await;
     let folder = Folder::with(&["probe"]);
     folder.settings("probe", "[grants]\nnet = []\n[config]\nrefuse_init = \"no mood\"\n");
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     worker.says(&["plugin refused", "plugin-start", "no mood"]).await;
 }
 
@@ -44,7 +44,7 @@ async fn a_task_type_belongs_to_one_plugin() {
     folder.put("zearch", &std::fs::read(component("search")).unwrap());
     let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
     folder.settings("zearch", &settings);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     worker
         .says(&["plugin refused", "task-type-taken", "which plugin `search` handles already"])
         .await;

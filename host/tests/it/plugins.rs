@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Folder, Worker, redis, run, task};
+use crate::support::{Folder, redis, run, start_worker, task};
 
 #[tokio::test]
 async fn a_name_with_a_typing_mistake_is_found_and_its_content_paged() {
     let (redis, queue) = redis().await;
-    let _worker = Worker::start(&redis, &Folder::with(&["search", "content"]));
+    let _worker = start_worker(&redis, &Folder::with(&["search", "content"])).await;
     let found = run(&queue, "search_creator", json!({"query": "luna marlow"})).await;
     let luna = &found.data["creators"][0];
     assert_eq!(luna["name"], "Luna Marlowe");
@@ -33,7 +33,7 @@ async fn a_name_with_a_typing_mistake_is_found_and_its_content_paged() {
 #[tokio::test]
 async fn a_random_creator_has_enough_items_and_is_not_the_one_just_seen() {
     let (redis, queue) = redis().await;
-    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let _worker = start_worker(&redis, &Folder::with(&["search"])).await;
     let first = run(&queue, "get_random_creator", json!({"min_items": 60})).await;
     let seen = &first.data["creator_url"];
     for _ in 0..5 {
@@ -49,7 +49,7 @@ async fn a_random_creator_has_enough_items_and_is_not_the_one_just_seen() {
 #[tokio::test]
 async fn what_is_not_configured_says_what_to_set() {
     let (redis, queue) = redis().await;
-    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let _worker = start_worker(&redis, &Folder::with(&["search"])).await;
     let result = run(&queue, "search_simpcity", json!({"query": "x"})).await;
     assert_eq!(result.code(), Some("plugin-failed"));
     assert!(result.error.unwrap().starts_with("not configured: set `extended_search_url`"));
@@ -58,7 +58,7 @@ async fn what_is_not_configured_says_what_to_set() {
 #[tokio::test]
 async fn missing_and_wrong_params_are_refused_with_their_place() {
     let (redis, queue) = redis().await;
-    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let _worker = start_worker(&redis, &Folder::with(&["search"])).await;
     for (params, part) in [
         (json!({}), "\"query\" is a required property"),
         (json!({"query": 7}), "params/query: 7 is not of type \"string\""),
@@ -75,8 +75,8 @@ async fn missing_and_wrong_params_are_refused_with_their_place() {
 #[tokio::test]
 async fn two_workers_with_different_plugins_answer_what_each_can() {
     let (redis, queue) = redis().await;
-    let searching = Worker::start(&redis, &Folder::with(&["search"]));
-    let loading = Worker::start(&redis, &Folder::with(&["content"]));
+    let searching = start_worker(&redis, &Folder::with(&["search"])).await;
+    let loading = start_worker(&redis, &Folder::with(&["content"])).await;
     assert_ne!(searching.id(), loading.id());
     let found = run(&queue, "search_creator", json!({"query": "luna"})).await;
     let whose = json!({
@@ -92,7 +92,7 @@ async fn two_workers_with_different_plugins_answer_what_each_can() {
 #[tokio::test]
 async fn a_result_carries_who_ran_it_and_what_it_took() {
     let (redis, queue) = redis().await;
-    let _worker = Worker::start(&redis, &Folder::with(&["search"]));
+    let _worker = start_worker(&redis, &Folder::with(&["search"])).await;
     let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
     assert_eq!(result.metadata["plugin_version"], "1.0.0");
     assert_eq!(result.metadata["plugin_digest"].as_str().unwrap().len(), 64);
@@ -107,7 +107,7 @@ async fn a_result_carries_who_ran_it_and_what_it_took() {
 async fn a_worker_killed_in_the_middle_loses_nothing() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["probe"]);
-    let first = Worker::start(&redis, &folder);
+    let first = start_worker(&redis, &folder).await;
     let slow = task("probe_sleep", &json!({"ms": 1_500}));
     queue.submit_task(&slow).await.unwrap();
     crate::support::eventually("the start", async || {
@@ -116,7 +116,7 @@ async fn a_worker_killed_in_the_middle_loses_nothing() {
     })
     .await;
     first.kill();
-    let _second = Worker::start(&redis, &folder);
+    let _second = start_worker(&redis, &folder).await;
     let result = queue.get_result(&slow.task_id, std::time::Duration::from_secs(30)).await.unwrap();
     let result = result.unwrap();
     assert!(result.success, "{result:?}");
@@ -126,7 +126,7 @@ async fn a_worker_killed_in_the_middle_loses_nothing() {
 #[tokio::test]
 async fn a_terminated_worker_finishes_its_task_and_exits_cleanly() {
     let (redis, queue) = redis().await;
-    let worker = Worker::start(&redis, &Folder::with(&["probe"]));
+    let worker = start_worker(&redis, &Folder::with(&["probe"])).await;
     let slow = task("probe_sleep", &json!({"ms": 800}));
     queue.submit_task(&slow).await.unwrap();
     crate::support::eventually("the start", async || {

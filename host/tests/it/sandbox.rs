@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Folder, Worker, redis, run, task};
+use crate::support::{Folder, Process, redis, run, start_worker, task};
 
 const TIGHT: &str = "[grants]\nnet = []\n[limits]\nwall_ms = 2000\ncpu_ms = 300\nmax_memory_mb = 32\n\
                      max_output_kb = 64\nmax_log_lines = 5\n";
 
-async fn tight() -> (test_redis::TestRedis, queue::TaskQueue, Folder, Worker) {
+async fn tight() -> (test_kit::TestRedis, queue::TaskQueue, Folder, Process) {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["probe", "search"]);
     folder.settings("probe", TIGHT);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     (redis, queue, folder, worker)
 }
 

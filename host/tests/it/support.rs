@@ -1,32 +1,17 @@
 //! A worker process on a folder of its own.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::process::Command;
 
 use queue::{QueueConfig, Task, TaskQueue, TaskResult};
 use serde_json::Value;
-use test_redis::TestRedis;
+use test_kit::{PATIENCE, TestRedis, root};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) use test_kit::{Process, eventually};
 
-/// The repository's folder.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// A built component: `search`, `content`, `probe`, or a marked twin such as `marked/search`.
+/// A built component; see [`test_kit::component`].
 pub(crate) fn component(name: &str) -> PathBuf {
-    let shipped = root().join("plugins").join(format!("{name}.wasm"));
-    // Next to the worker's binary, wherever the target directory is.
-    let target = Path::new(env!("CARGO_BIN_EXE_worker")).parent().unwrap().parent().unwrap();
-    let guest = target.join("guests").join(format!("{name}.wasm"));
-    let found = [shipped, guest].into_iter().find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("there is no component `{name}`: run `cargo xtask build-plugins` and `cargo xtask build-plugins --marked`")
-    })
+    test_kit::component(env!("CARGO_BIN_EXE_worker"), name)
 }
 
 /// A folder with plugins, for one worker.
@@ -73,82 +58,17 @@ impl Folder {
     }
 }
 
-/// A running `worker`. Killed when dropped.
-pub(crate) struct Worker {
-    process: Child,
-    log: Arc<Mutex<String>>,
-}
-
-impl Worker {
-    /// Starts a worker and waits until it is ready.
-    pub(crate) fn start(redis: &TestRedis, folder: &Folder) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_worker"))
-            .arg("--plugins")
-            .arg(folder.path())
-            .args(["--redis-url", &redis.url(), "--drain-seconds", "5"])
-            .env_remove("RUST_LOG")
-            .env_remove("SUPABASE_URL")
-            .env_remove("EXTENDED_SEARCH_URL")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (lines, collected) = (process.stderr.take().unwrap(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                let mut log = collected.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let worker = Self { process, log };
-        assert!(ready.starts_with("ready: "), "the worker is not ready: {ready}{}", worker.log());
-        worker
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    pub(crate) fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    /// Ends it as a supervisor would; gives its exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.process.wait().unwrap().code()
-    }
-
-    pub(crate) fn alive(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
-    }
-
-    /// Waits until the log has a line with all `parts`.
-    pub(crate) async fn says(&self, parts: &[&str]) {
-        eventually(&format!("a log line with {parts:?}"), async || {
-            let log = self.log();
-            log.lines().any(|line| parts.iter().all(|part| line.contains(part))).then_some(())
-        })
-        .await;
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Starts a worker and waits until it is ready.
+pub(crate) async fn start_worker(redis: &TestRedis, folder: &Folder) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command
+        .arg("--plugins")
+        .arg(folder.path())
+        .args(["--redis-url", &redis.url(), "--drain-seconds", "5"])
+        .env_remove("RUST_LOG")
+        .env_remove("SUPABASE_URL")
+        .env_remove("EXTENDED_SEARCH_URL");
+    Process::start_until(&mut command, "ready: ").await
 }
 
 /// Redis and a queue on it.
@@ -170,16 +90,4 @@ pub(crate) async fn run(queue: &TaskQueue, task_type: &str, params: Value) -> Ta
     queue.submit_task(&task).await.unwrap();
     let result = queue.get_result(&task.task_id, PATIENCE).await.unwrap();
     result.unwrap_or_else(|| panic!("no result for {task_type} {params}"))
-}
-
-/// Waits until `condition` gives something.
-pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = tokio::time::Instant::now() + PATIENCE;
-    while tokio::time::Instant::now() < until {
-        if let Some(found) = condition().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
-    panic!("{what} did not happen within {PATIENCE:?}")
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 use queue::TaskStatus;
 use serde_json::json;
 
-use crate::support::{Folder, Worker, component, eventually, redis, run, task};
+use crate::support::{Folder, component, eventually, redis, run, start_worker, task};
 
 #[tokio::test]
 async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_on_the_old() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search", "probe"]);
-    let mut worker = Worker::start(&redis, &folder);
+    let mut worker = start_worker(&redis, &folder).await;
     let before = worker.id();
-    let old = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    let old = run(&queue, "search_creator", json!({"query": "luna marlowe"})).await;
     assert_eq!(old.metadata["plugin_version"], "1.0.0");
+    assert_eq!(old.data["creators"][0]["name"], "Luna Marlowe");
     let slow = task("probe_sleep", &json!({"ms": 3_000}));
     queue.submit_task(&slow).await.unwrap();
     eventually("the slow task's start", async || {
@@ -28,8 +29,9 @@ async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_
         folder.put(name, &marked);
         worker.says(&["plugin published", &format!("plugin=\"{name}\""), "1.0.0+marked"]).await;
     }
-    let new = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    let new = run(&queue, "search_creator", json!({"query": "luna marlowe"})).await;
     assert_eq!(new.metadata["plugin_version"], "1.0.0+marked");
+    assert_eq!(new.data["creators"][0]["name"], "Luna Marlowe ★");
     let echo = run(&queue, "probe_echo", json!({})).await;
     assert_eq!(echo.data["version"], "1.0.0+marked");
     assert_eq!(
@@ -47,7 +49,7 @@ async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_
 async fn a_broken_file_changes_nothing_and_the_log_says_why() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     let whole = std::fs::read(component("search")).unwrap();
     for broken in [&whole[..whole.len() / 2], b"\0asm\x0d\0\x01\0", b"not wasm at all", b""] {
         let refused = worker.log().matches("plugin refused").count();
@@ -73,7 +75,7 @@ async fn a_file_that_is_written_in_place_slowly_is_taken_once_it_is_whole() {
     use std::io::Write;
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     let marked = std::fs::read(component("marked/search")).unwrap();
     let mut file = std::fs::File::create(folder.path().join("search.wasm")).unwrap();
     for part in marked.chunks(marked.len() / 5) {
@@ -90,7 +92,7 @@ async fn a_file_that_is_written_in_place_slowly_is_taken_once_it_is_whole() {
 async fn a_new_plugin_is_offered_and_a_removed_one_is_not() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     let early = task("probe_echo", &json!({}));
     queue.submit_task(&early).await.unwrap();
     folder.settings("probe", "[grants]\nnet = []\n");
@@ -109,7 +111,7 @@ async fn a_new_plugin_is_offered_and_a_removed_one_is_not() {
 async fn changed_settings_and_data_take_effect_like_a_new_version() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["probe", "search"]);
-    let worker = Worker::start(&redis, &folder);
+    let worker = start_worker(&redis, &folder).await;
     folder.settings("probe", "[grants]\nnet = []\n[config]\ngreeting = \"hello\"\n");
     worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
     let result = run(&queue, "probe_config", json!({"key": "greeting"})).await;

@@ -14,7 +14,7 @@ pub const MAX_LIMIT: usize = 50;
 /// Creators in one answer when nothing is asked.
 pub const DEFAULT_LIMIT: usize = 10;
 
-/// The version. A marked build is told from the plain one by its version alone: it is how the tests see a swap.
+/// The version. A marked build has its own: it is what the tests swap in.
 pub fn version() -> String {
     if cfg!(feature = "marked") { "1.0.0+marked".to_owned() } else { "1.0.0".to_owned() }
 }

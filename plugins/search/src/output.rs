@@ -31,15 +31,20 @@ pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
 /// Data of a random pick.
 pub fn random(creator: &Creator) -> Value {
     json!({
-        "creator_name": creator.name,
+        "creator_name": shown_name(&creator.name),
         "creator_url": creator.url,
         "item_count": creator.item_count.unwrap_or(0),
     })
 }
 
+/// A marked build shows a star, so that a swap is seen in the chat.
+fn shown_name(name: &str) -> String {
+    if cfg!(feature = "marked") { format!("{name} ★") } else { name.to_owned() }
+}
+
 fn creator(creator: &Creator) -> Map<String, Value> {
     let mut fields = Map::new();
-    fields.insert("name".to_owned(), creator.name.as_str().into());
+    fields.insert("name".to_owned(), shown_name(&creator.name).into());
     fields.insert("url".to_owned(), creator.url.as_str().into());
     fields.insert("aliases".to_owned(), creator.aliases.as_slice().into());
     if let Some(count) = creator.item_count {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use queue::{QueueConfig, TaskQueue};
-use test_redis::TestRedis;
+use test_kit::TestRedis;
 
 use crate::support::{quick, task};
 use crate::worker::{Echo, start};
@@ -23,7 +23,9 @@ async fn everything_submitted_before_redis_restarts_is_answered_after_it() {
         queue.submit_task(&task(1, &format!("{n}"))).await.unwrap();
     }
     let _redis = tokio::task::spawn_blocking(move || {
-        redis.restart(Duration::from_millis(700));
+        redis.kill();
+        std::thread::sleep(Duration::from_millis(700));
+        redis.revive();
         redis
     })
     .await

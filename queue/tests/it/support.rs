@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use queue::{QueueConfig, Task, TaskId, TaskQueue, TaskType};
 use serde_json::json;
-use test_redis::TestRedis;
+use test_kit::TestRedis;
+
+pub(crate) use test_kit::eventually;
 
 /// A lease of 600 ms: long enough for a busy machine, short enough to wait for.
 pub(crate) fn quick() -> QueueConfig {
@@ -39,16 +41,4 @@ pub(crate) fn task(user_id: i64, cause: &str) -> Task {
     task.params.insert("cause".to_owned(), cause.into());
     task.reply_to = Some(json!({"chat_id": user_id}));
     task
-}
-
-/// Waits until `condition` gives something, at most 15 s.
-pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = tokio::time::Instant::now() + Duration::from_secs(15);
-    while tokio::time::Instant::now() < until {
-        if let Some(found) = condition().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    unreachable!("{what} did not happen within 15 s")
 }

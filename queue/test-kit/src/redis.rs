@@ -1,13 +1,12 @@
 //! A private `redis-server` for one test: a free port, an empty folder, gone with the test.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test helper reports failure by panicking"
-)]
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+const KEEPS_NOTHING: &[&str] = &["--save", "", "--appendonly", "no"];
+const KEEPS_ALL: &[&str] = &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
@@ -15,6 +14,7 @@ pub struct TestRedis {
     process: Child,
     port: u16,
     folder: tempfile::TempDir,
+    options: &'static [&'static str],
 }
 
 impl TestRedis {
@@ -24,7 +24,7 @@ impl TestRedis {
     ///
     /// When there is no `redis-server` or it does not start.
     pub fn start() -> Self {
-        Self::start_with(&["--save", "", "--appendonly", "no"])
+        Self::start_with(KEEPS_NOTHING)
     }
 
     /// Starts a server that keeps everything on disk, for tests that restart it.
@@ -33,17 +33,17 @@ impl TestRedis {
     ///
     /// As [`TestRedis::start`].
     pub fn start_durable() -> Self {
-        Self::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+        Self::start_with(KEEPS_ALL)
     }
 
-    fn start_with(options: &[&str]) -> Self {
+    fn start_with(options: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The port may be taken between our look and the server's start: then look again.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut process = spawn(port, &folder, options);
             if answers(port, &mut process) {
-                return Self { process, port, folder };
+                return Self { process, port, folder, options };
             }
         }
         panic!(
@@ -56,20 +56,23 @@ impl TestRedis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Kills it and starts it again on the same port and folder after `pause`.
+    /// Ends it with SIGKILL. Its port stays its own as far as nobody else takes it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be killed.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again on the same port and folder.
     ///
     /// # Panics
     ///
     /// When it does not start again.
-    pub fn restart(&mut self, pause: Duration) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let until = Instant::now() + pause;
-        while Instant::now() < until {
-            std::thread::park_timeout(until - Instant::now());
-        }
-        let options = ["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
-        self.process = spawn(self.port, &self.folder, &options);
+    pub fn revive(&mut self) {
+        self.process = spawn(self.port, &self.folder, self.options);
         assert!(answers(self.port, &mut self.process), "redis-server does not start again");
     }
 }
@@ -88,18 +91,30 @@ fn spawn(port: u16, folder: &tempfile::TempDir, options: &[&str]) -> Child {
         })
 }
 
+/// Waits until this very process answers: another test's server may have taken the port first.
 fn answers(port: u16, process: &mut Child) -> bool {
+    let mine = format!("process_id:{}\r\n", process.id());
     let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until {
         if process.try_wait().unwrap().is_some() {
             return false;
         }
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        if info(port).is_ok_and(|info| info.contains(&mine)) {
             return true;
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
     false
+}
+
+fn info(port: u16) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(2)))?;
+    // QUIT closes the connection, so that reading to the end ends.
+    connection.write_all(b"INFO server\r\nQUIT\r\n")?;
+    let mut info = String::new();
+    connection.read_to_string(&mut info)?;
+    Ok(info)
 }
 
 impl Drop for TestRedis {

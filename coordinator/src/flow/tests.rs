@@ -1,0 +1,324 @@
+//! Conversations as scripts: what the person does and what comes of it, compared as a whole.
+
+use std::fmt::Write as _;
+
+use queue::{TaskId, TaskResult};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::render::Action;
+
+/// A person, their session, and what was said so far.
+#[derive(Default)]
+struct Chat {
+    session: Session,
+    log: String,
+    asked: Option<Question>,
+    tasks: u32,
+    screen: Screen,
+}
+
+impl Chat {
+    fn writes(&mut self, text: &str) -> &mut Self {
+        let _ = writeln!(self.log, "user: {text}");
+        match Event::read_text(text, "freefans_bot", true) {
+            Some(event) => self.happens(&event),
+            None => self,
+        }
+    }
+
+    /// Presses the button with this text on the last message.
+    fn presses(&mut self, label: &str) -> &mut Self {
+        let buttons = self.screen.buttons.iter().flatten();
+        let found = buttons.clone().find(|button| button.text.contains(label));
+        let data = match found.map(|button| &button.action) {
+            Some(Action::Press(token)) => token.encode(),
+            other => panic!("no button `{label}` to press: {other:?}"),
+        };
+        self.presses_data(label, &data)
+    }
+
+    fn presses_data(&mut self, label: &str, data: &str) -> &mut Self {
+        let _ = writeln!(self.log, "user: [{label}]");
+        let (query_id, data) = ("q".to_owned(), data.to_owned());
+        self.happens(&Event::Press { query_id, message_id: 7, data })
+    }
+
+    fn happens(&mut self, event: &Event) -> &mut Self {
+        for effect in react(&mut self.session, event) {
+            match effect {
+                Effect::Say(screen) => self.shows("bot:  ", screen),
+                Effect::Show { screen, .. } => self.shows("bot*: ", screen),
+                Effect::AnswerButton { note, .. } => {
+                    if let Some(note) = note {
+                        let _ = writeln!(self.log, "note: {note}");
+                    }
+                }
+                Effect::Ask { question, .. } => {
+                    let name = question.task_type().unwrap();
+                    let params = Value::Object(question.params());
+                    let _ = writeln!(self.log, "task: {name} {params}");
+                    self.asked = Some(question);
+                }
+            }
+        }
+        self
+    }
+
+    fn answered(&mut self, result: &TaskResult) -> &mut Self {
+        let question = self.asked.take().expect("something was asked");
+        self.tasks += 1;
+        let id = TaskId::from_cause(&question.task_type().unwrap(), &self.tasks.to_string());
+        let before = self.session.clone();
+        let screen = answer::answer(&mut self.session, view_name(&id), &question, result);
+        let after = self.session.clone();
+        let again = answer::answer(&mut self.session, view_name(&id), &question, result);
+        assert_eq!((&again, &self.session), (&screen, &after), "the same answer twice");
+        assert!(result.success || before == after, "a failure changes nothing");
+        self.shows("bot*: ", screen);
+        self
+    }
+
+    fn shows(&mut self, who: &str, screen: Screen) {
+        let text = plain(&screen.html).replace('\n', "\n      ");
+        let _ = writeln!(self.log, "{who}{text}");
+        for row in &screen.buttons {
+            let labels: Vec<&str> = row.iter().map(|button| button.text.as_str()).collect();
+            let _ = writeln!(self.log, "      [{}]", labels.join("] ["));
+        }
+        self.screen = screen;
+    }
+
+    #[track_caller]
+    fn reads(&self, expected: &str) {
+        let lines = |text: &str| {
+            text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(lines(&self.log).trim(), lines(expected).trim(), "\n{}", self.log);
+    }
+}
+
+/// The text without its tags.
+fn plain(html: &str) -> String {
+    let mut text = String::new();
+    let mut tag = false;
+    for letter in html.chars() {
+        match letter {
+            '<' => tag = true,
+            '>' => tag = false,
+            _ if !tag => text.push(letter),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn found() -> TaskResult {
+    TaskResult::success(json!({"exact_match": false, "creators": [
+        {"name": "Luna Marlowe", "url": "https://c.example/luna", "item_count": 12, "aliases": ["Luna M"]},
+        {"name": "Noor Marlowe", "url": "https://c.example/noor", "item_count": 1},
+    ]}))
+}
+
+fn items(from: usize, to: usize, more: bool) -> TaskResult {
+    let items: Vec<Value> = (from..=to)
+        .map(|n| {
+            json!({"id": n.to_string(), "title": format!("Item {n}"), "type": "image",
+                   "url": format!("https://m.example/{n}"), "date": "2026-01-01"})
+        })
+        .collect();
+    TaskResult::success(json!({"content_directory": {
+        "items": items, "total_items": 12, "has_more": more, "cursor": "next",
+    }}))
+}
+
+#[test]
+fn from_a_name_to_items_and_back() {
+    let mut chat = Chat::default();
+    chat.writes("luna marlow").answered(&found());
+    chat.presses("Luna Marlowe").answered(&items(1, 10, true));
+    chat.presses("Load more").answered(&items(11, 12, false));
+    chat.presses("Previous").presses("Results");
+    chat.reads(
+        r#"
+user: luna marlow
+task: search_creator {"query":"luna marlow"}
+bot*: 🔎 Closest to luna marlow:
+
+      1. Luna Marlowe (Luna M)
+      2. Noor Marlowe
+      [Luna Marlowe · 12 items]
+      [Noor Marlowe · 1 item]
+      [🔎 Search more]
+user: [Luna Marlowe]
+task: load_content {"creator_name":"Luna Marlowe","creator_url":"https://c.example/luna"}
+bot*: 📂 Luna Marlowe · 12 items
+      Page 1 of 2
+
+      1. 🖼 Item 1 2026-01-01
+      2. 🖼 Item 2 2026-01-01
+      3. 🖼 Item 3 2026-01-01
+      4. 🖼 Item 4 2026-01-01
+      5. 🖼 Item 5 2026-01-01
+      6. 🖼 Item 6 2026-01-01
+      7. 🖼 Item 7 2026-01-01
+      8. 🖼 Item 8 2026-01-01
+      9. 🖼 Item 9 2026-01-01
+      10. 🖼 Item 10 2026-01-01
+      [⬇ Load more]
+      [↩ Results]
+user: [Load more]
+task: load_more_pages {"creator_name":"Luna Marlowe","creator_url":"https://c.example/luna","cursor":"next","pages_to_fetch":3}
+bot*: 📂 Luna Marlowe · 12 items
+      Page 2 of 2
+
+      11. 🖼 Item 11 2026-01-01
+      12. 🖼 Item 12 2026-01-01
+      [◀ Previous]
+      [↩ Results]
+user: [Previous]
+bot*: 📂 Luna Marlowe · 12 items
+      Page 1 of 2
+
+      1. 🖼 Item 1 2026-01-01
+      2. 🖼 Item 2 2026-01-01
+      3. 🖼 Item 3 2026-01-01
+      4. 🖼 Item 4 2026-01-01
+      5. 🖼 Item 5 2026-01-01
+      6. 🖼 Item 6 2026-01-01
+      7. 🖼 Item 7 2026-01-01
+      8. 🖼 Item 8 2026-01-01
+      9. 🖼 Item 9 2026-01-01
+      10. 🖼 Item 10 2026-01-01
+      [Next ▶]
+      [↩ Results]
+user: [Results]
+bot*: 🔎 Closest to luna marlow:
+
+      1. Luna Marlowe (Luna M)
+      2. Noor Marlowe
+      [Luna Marlowe · 12 items]
+      [Noor Marlowe · 1 item]
+      [🔎 Search more]
+"#,
+    );
+}
+
+#[test]
+fn the_forum_is_asked_from_the_results_and_leads_back() {
+    let mut chat = Chat::default();
+    chat.writes("/search nobody").answered(&TaskResult::success(json!({"creators": []})));
+    let topics = json!({"creators": [
+        {"name": "A thread", "url": "https://f.example/t/1", "replies": 4, "snippet": "so it is said"},
+    ]});
+    chat.presses("Search more").answered(&TaskResult::success(topics));
+    chat.presses("Results");
+    chat.reads(
+        r#"
+user: /search nobody
+task: search_creator {"query":"nobody"}
+bot*: 🤷 Nothing found for nobody.
+
+      Try another spelling or a shorter part of the name.
+      [🔎 Search more]
+user: [Search more]
+task: search_simpcity {"query":"nobody"}
+bot*: 🔎 The forum's results for nobody:
+
+      1. A thread · 4 replies
+          so it is said
+      [A thread]
+      [↩ Results]
+user: [Results]
+bot*: 🤷 Nothing found for nobody.
+
+      Try another spelling or a shorter part of the name.
+      [🔎 Search more]
+"#,
+    );
+}
+
+#[test]
+fn a_random_creator_is_not_the_one_just_seen() {
+    let pick = |name: &str| {
+        let url = format!("https://c.example/{name}");
+        TaskResult::success(json!({"creator_name": name, "creator_url": url, "item_count": 30}))
+    };
+    let mut chat = Chat::default();
+    chat.writes("/random").answered(&pick("otis")).presses("Another").answered(&pick("noor"));
+    chat.reads(
+        r#"
+user: /random
+task: get_random_creator {"exclude":[],"min_items":25}
+bot*: 🎲 How about otis?
+      30 items
+      [📂 Show items] [Open page]
+      [🎲 Another]
+user: [Another]
+task: get_random_creator {"exclude":["https://c.example/otis"],"min_items":25}
+bot*: 🎲 How about noor?
+      30 items
+      [📂 Show items] [Open page]
+      [🎲 Another]
+"#,
+    );
+}
+
+#[test]
+fn failures_say_what_happened_in_plain_words_and_leave_a_way_on() {
+    let mut chat = Chat::default();
+    chat.writes("luna").answered(&found());
+    let broke = TaskResult::failure("trap", "wasm `unreachable` at 0x12");
+    chat.presses("Luna").answered(&broke).presses("Results");
+    chat.presses("Search more")
+        .answered(&TaskResult::failure("plugin-failed", "not configured: set `x`"));
+    chat.presses("Results").presses("Luna").answered(&items(1, 2, true));
+    chat.presses("Load more").answered(&TaskResult::failure("deadline-exceeded", "late"));
+    chat.writes("/random").answered(&TaskResult::success(json!({"creator_name": 7})));
+    let said: Vec<&str> = chat.log.lines().filter(|line| line.contains("⚠️")).collect();
+    assert_eq!(
+        said,
+        [
+            "bot*: ⚠️ Something broke while I was answering. Please try again.",
+            "bot*: ⚠️ not configured: set `x`",
+            "bot*: ⚠️ I did not get to it in time. Please try again.",
+            "bot*: ⚠️ Something broke while I was answering. Please try again.",
+        ]
+    );
+    assert!(
+        chat.log.contains("in time. Please try again.\n\n      ")
+            || chat.log.contains("in time. Please try again.\n      \n      📂 Luna")
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_is_explained() {
+    let mut chat = Chat::default();
+    chat.writes("/search").writes("/nonsense").writes("?!").writes(&"x".repeat(201));
+    chat.happens(&Event::NoText);
+    for (n, part) in [
+        "Whom shall I look for",
+        "do not know this command",
+        "one letter or digit",
+        "too long",
+        "text only",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let said = chat.log.lines().filter(|line| line.starts_with("bot:")).nth(n).unwrap();
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!chat.log.contains("task:"));
+}
+
+#[test]
+fn stale_strange_and_foreign_buttons_are_explained() {
+    let mut chat = Chat::default();
+    chat.writes("luna").answered(&found());
+    for data in ["", "junk", "c:abcdef:0", "p:abcdef:1", "m:abcdef", "r:abcdef", "e:abcdef"] {
+        chat.presses_data(data, data);
+        let last = chat.log.lines().last().unwrap();
+        assert_eq!(last, format!("note: {}", text::STALE_BUTTON), "{data}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The coordinator's promises: the real binary, a simulated Telegram over a real socket, a real Redis.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test helper reports failure by panicking"
+)]
+
+mod browser;
+mod conversation;
+mod crash;
+mod support;
+mod swap;
+mod trouble;

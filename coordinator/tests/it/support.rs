@@ -1,0 +1,211 @@
+//! A simulated Telegram, a coordinator process, and a worker that answers from a script.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::{
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
+    TaskQueue, TaskResult,
+};
+use serde_json::{Value, json};
+use simulator::Simulator;
+use test_kit::{Process, TestRedis, eventually};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
+const TOKEN: &str = "123456:SIMULATOR";
+
+/// The simulated Telegram; the test is the person.
+pub(crate) struct Telegram {
+    base: String,
+    http: reqwest::Client,
+    _stop: DropGuard,
+}
+
+impl Telegram {
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(simulator::serve(listener, Simulator::new(TOKEN), stop.clone()));
+        Self { base, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.base
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let response = request.send().await.unwrap().error_for_status().unwrap();
+        response.json().await.unwrap_or_default()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
+    /// Writes a message; gives its update's number.
+    pub(crate) async fn write(&self, chat: i64, text: &str) -> i64 {
+        let body = json!({"chat_id": chat, "text": text});
+        self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap()
+    }
+
+    /// Presses the button of `message` whose text contains `label`, as the person `user`.
+    pub(crate) async fn press(&self, chat: i64, user: i64, message: &Value, label: &str) {
+        let rows = message["buttons"].as_array().unwrap();
+        let mut buttons = rows.iter().flat_map(|row| row.as_array().unwrap());
+        let found = buttons.find(|button| button["text"].as_str().unwrap().contains(label));
+        let data = &found.unwrap_or_else(|| panic!("no button `{label}` in {message}"))["data"];
+        let body = json!({
+            "chat_id": chat, "user_id": user, "message_id": message["message_id"], "data": data,
+        });
+        self.post("/sim/callbacks", &body).await;
+    }
+
+    /// Makes the next calls of a method go wrong.
+    pub(crate) async fn fault(&self, fault: Value) {
+        self.post("/sim/faults", &fault).await;
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        self.http.delete(format!("{}/sim/faults", self.base)).send().await.unwrap();
+    }
+
+    pub(crate) async fn stats(&self) -> Value {
+        self.get("/sim/stats").await
+    }
+
+    /// Everything that happened in a chat.
+    pub(crate) async fn transcript(&self, chat: i64) -> Vec<Value> {
+        self.get(&format!("/sim/transcript?chat_id={chat}")).await.as_array().unwrap().clone()
+    }
+
+    /// The bot's messages as they are now.
+    pub(crate) async fn bot_messages(&self, chat: i64) -> Vec<Value> {
+        let chat = self.get(&format!("/sim/chat?chat_id={chat}")).await;
+        let messages = chat["messages"].as_array().unwrap().iter();
+        messages.filter(|message| message["from"] == "bot").cloned().collect()
+    }
+
+    /// Waits for a message of the bot that contains `part` and gives it.
+    pub(crate) async fn bot_says(&self, chat: i64, part: &str) -> Value {
+        eventually(&format!("`{part}` from the bot"), async || {
+            let messages = self.bot_messages(chat).await;
+            messages.into_iter().find(|message| message["text"].as_str().unwrap().contains(part))
+        })
+        .await
+    }
+
+    /// Waits until the bot's words are just these, one message each, and no more come.
+    pub(crate) async fn bot_said_only(&self, chat: i64, parts: &[&str]) {
+        let fits = |messages: &[Value]| {
+            messages.len() == parts.len()
+                && messages.iter().zip(parts).all(|(message, part)| {
+                    message["text"].as_str().is_some_and(|text| text.contains(part))
+                })
+        };
+        eventually(&format!("only {parts:?} in chat {chat}"), async || {
+            fits(&self.bot_messages(chat).await).then_some(())
+        })
+        .await;
+    }
+}
+
+pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Process {
+    let mut command = Command::new(COORDINATOR);
+    command
+        .env("TELEGRAM_BOT_TOKEN", TOKEN)
+        .env("TELEGRAM_API_URL", telegram.address())
+        .env("REDIS_URL", redis.url())
+        .env_remove("RUST_LOG");
+    Process::start_until(&mut command, "coordinator ready").await
+}
+
+/// The real worker with the shipped plugins in `folder`.
+pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {
+    let shipped = test_kit::root().join("plugins");
+    std::fs::create_dir(folder.join("data")).unwrap();
+    for file in [
+        "search.wasm",
+        "search.toml",
+        "content.wasm",
+        "content.toml",
+        "data/creators.csv",
+        "data/content.csv",
+    ] {
+        std::fs::copy(shipped.join(file), folder.join(file)).unwrap_or_else(|error| {
+            panic!("{file}: {error}; run `cargo xtask build-plugins --tests` first")
+        });
+    }
+    let mut command = Command::new(test_kit::program(COORDINATOR, "worker"));
+    command
+        .arg("--plugins")
+        .arg(folder)
+        .args(["--redis-url", &redis.url()])
+        .env_remove("RUST_LOG")
+        .env_remove("SUPABASE_URL")
+        .env_remove("EXTENDED_SEARCH_URL");
+    Process::start_until(&mut command, "ready: ").await
+}
+
+/// Answers like the plugins, from a script, after a while.
+struct Script {
+    takes: Duration,
+    offered: watch::Sender<Vec<OfferedPlugin>>,
+}
+
+impl TaskHandler for Script {
+    async fn handle(&self, lease: &Lease, _cancelled: CancellationToken) -> Handled {
+        tokio::time::sleep(self.takes).await;
+        let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
+        let result = match lease.task.task_type.as_str() {
+            "search_creator" => TaskResult::success(json!({"exact_match": true, "creators": [
+                {"name": format!("The {query}"), "url": "https://c.example/x", "item_count": 12},
+            ]})),
+            "load_content" => TaskResult::success(json!({"content_directory": {
+                "items": [{"id": "1", "title": "An item", "url": "https://m.example/1"}],
+                "total_items": 1, "has_more": false,
+            }})),
+            _ => TaskResult::failure("plugin-failed", "not in the script"),
+        };
+        Handled { result, finish: Finish::Done }
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.offered.subscribe()
+    }
+}
+
+/// A scripted worker; ends with the test.
+pub(crate) struct Scripted {
+    _stop: DropGuard,
+}
+
+/// Starts a scripted worker whose answers take `takes`.
+pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scripted {
+    let queue = queue_on(redis).await;
+    let types = ["search_creator", "load_content", "get_random_creator"];
+    let plugin = OfferedPlugin {
+        name: "script".to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: String::new(),
+        task_types: types.iter().map(|name| name.parse().unwrap()).collect(),
+    };
+    let handler = Arc::new(Script { takes, offered: watch::Sender::new(vec![plugin]) });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let registry = DistributedWorkerRegistry::new(queue);
+        registry.process_tasks(handler, "script", 32, Duration::ZERO, stopped).await
+    });
+    Scripted { _stop: stop.drop_guard() }
+}
+
+pub(crate) async fn queue_on(redis: &TestRedis) -> TaskQueue {
+    TaskQueue::connect(&redis.url(), QueueConfig::default()).await.unwrap()
+}

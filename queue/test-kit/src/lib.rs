@@ -1,0 +1,72 @@
+//! Real parts for tests: a private `redis-server`, processes with their logs, waiting without guessing.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test helper reports failure by panicking"
+)]
+
+mod process;
+mod redis;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use process::Process;
+pub use redis::TestRedis;
+
+/// How long a test waits for what must happen. Long, because a busy machine is no failure.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits until `condition` gives something, at most [`PATIENCE`].
+///
+/// # Panics
+///
+/// When it did not happen in time.
+pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < until {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what} did not happen within {PATIENCE:?}")
+}
+
+/// The repository's folder.
+///
+/// # Panics
+///
+/// Never in a checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A program of the workspace that the calling test's crate does not build itself. It lies where `binary`, one of its
+/// own programs, lies.
+///
+/// # Panics
+///
+/// When it was not built.
+pub fn program(binary: &str, name: &str) -> PathBuf {
+    let path = Path::new(binary).with_file_name(name);
+    assert!(path.is_file(), "there is no `{name}`: run `cargo build --workspace --bins` first");
+    path
+}
+
+/// A built component: `search`, `content`, `probe`, or a marked twin such as `marked/search`. `binary` is one of the
+/// calling test's own programs.
+///
+/// # Panics
+///
+/// When it was not built.
+pub fn component(binary: &str, name: &str) -> PathBuf {
+    let shipped = root().join("plugins").join(format!("{name}.wasm"));
+    // Next to the programs, wherever the target directory is.
+    let target = Path::new(binary).ancestors().nth(2).unwrap();
+    let guest = target.join("guests").join(format!("{name}.wasm"));
+    let found = [shipped, guest].into_iter().find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("there is no component `{name}`: run `cargo xtask build-plugins --tests`")
+    })
+}
