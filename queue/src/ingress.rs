@@ -5,6 +5,7 @@
 //! with the reason on a stream of its own.
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{RedisError, SubmitError};
 use crate::task::{Task, TaskId, TaskResult};
@@ -133,4 +134,18 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         .await
         .map_err(RedisError::during("refuse a pushed task"))?;
     Ok(())
+}
+
+/// Drains the list again and again until `shutdown`.
+pub(crate) async fn ingress_until(queue: TaskQueue, shutdown: CancellationToken) {
+    loop {
+        // Losing a branch loses nothing: entries stay on the list.
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(queue.config.sweep_every) => {}
+        }
+        if let Err(error) = drain_ingress(&queue).await {
+            tracing::debug!(error = %error.source, "cannot read the ingress list");
+        }
+    }
 }

@@ -8,9 +8,11 @@
 //!
 //! Not here: what a task means (the host's plugins) and where its answer goes (the coordinator); `reply_to` is opaque.
 
+mod claim;
 pub mod config;
 pub mod connection;
 pub mod error;
+mod finish;
 pub mod ingress;
 pub mod keys;
 pub mod lease;
@@ -19,9 +21,12 @@ pub mod reclaim;
 pub mod registry;
 pub mod retry;
 mod scripts;
+mod storing;
 pub mod task;
 pub mod task_queue;
 mod wait;
+mod wake;
+mod worker_loop;
 
 pub use config::QueueConfig;
 pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RedisError;
+use crate::finish::FinishItem;
 use crate::task::{TaskResult, TaskType};
-use crate::task_queue::{FinishItem, TaskQueue};
+use crate::task_queue::TaskQueue;
 
 /// Tasks that one sweep handles per type; the next sweep takes the rest.
 const AT_MOST: usize = 256;

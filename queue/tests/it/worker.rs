@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskQueue,
-    TaskResult, TaskStatus, TaskType,
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
+    TaskQueue, TaskResult, TaskStatus, TaskType,
 };
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{eventually, queue, task, task_type};
+use crate::support::{eventually, queue, quick, task, task_type, with_config};
 
 pub(crate) struct Echo {
     offered: watch::Sender<Vec<OfferedPlugin>>,
@@ -70,9 +70,9 @@ impl Running {
     }
 }
 
-pub(crate) fn start(
+pub(crate) fn start<H: TaskHandler>(
     queue: &TaskQueue,
-    handler: &Arc<Echo>,
+    handler: &Arc<H>,
     name: &str,
     drain: Duration,
 ) -> Running {
@@ -182,6 +182,42 @@ async fn a_type_that_is_offered_later_is_claimed_from_then_on() {
     queue.submit_task(&task(1, "a")).await.unwrap();
     let types: Vec<TaskType> = vec![task_type("echo")];
     handler.offered.send_modify(|plugins| plugins[0].task_types = types);
+    assert!(wait_for(&queue, "a").await.success);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_hears_of_every_task_without_the_sweeps_help() {
+    let config = QueueConfig { sweep_every: Duration::from_secs(3_600), ..quick() };
+    let (_redis, queue) = with_config(config).await;
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    for n in 0..30 {
+        queue.submit_task(&task(1, &n.to_string())).await.unwrap();
+        assert!(wait_for(&queue, &n.to_string()).await.success);
+    }
+    worker.stop().await;
+}
+
+/// Panics at its first task.
+struct Panics(Arc<Echo>);
+
+impl TaskHandler for Panics {
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        assert!(0 < lease.crashes, "the first attempt panics");
+        self.0.handle(lease, cancelled).await
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.0.plugins()
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_loses_its_lease_and_the_task_runs_again() {
+    let (_redis, queue) = queue().await;
+    let handler = Arc::new(Panics(Echo::new(&["echo"], Duration::ZERO)));
+    let worker = start(&queue, &handler, "w", Duration::ZERO);
+    queue.submit_task(&task(1, "a")).await.unwrap();
     assert!(wait_for(&queue, "a").await.success);
     worker.stop().await;
 }

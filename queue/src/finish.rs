@@ -1,0 +1,158 @@
+//! Ending and renewing leases, several in one call.
+
+use crate::error::RedisError;
+use crate::lease::{Finish, Finished, Lease, Renewal};
+use crate::task::{TaskId, TaskResult, TaskType};
+use crate::task_queue::{TaskQueue, millis};
+
+pub(crate) struct FinishItem<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) token: &'a str,
+    pub(crate) op: &'static str,
+    pub(crate) result: &'a TaskResult,
+    pub(crate) retry_ms: i64,
+}
+
+impl TaskQueue {
+    /// Ends leases and stores their results, or sends the tasks back.
+    ///
+    /// One answer per item in the same order. [`Finished::Stale`] means that the result was refused because the lease
+    /// had passed on; drop it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer. Calling again is safe: what was stored comes back as [`Finished::Stale`].
+    pub async fn store_results(
+        &self,
+        items: &[(Lease, Finish, TaskResult)],
+    ) -> Result<Vec<Finished>, RedisError> {
+        let mut finished = vec![Finished::Stale; items.len()];
+        let mut types: Vec<&TaskType> =
+            items.iter().map(|(lease, _, _)| &lease.task.task_type).collect();
+        types.sort();
+        types.dedup();
+        for task_type in types {
+            let (places, batch): (Vec<usize>, Vec<FinishItem<'_>>) = items
+                .iter()
+                .enumerate()
+                .filter(|(_, (lease, _, _))| lease.task.task_type == *task_type)
+                .map(|(place, (lease, finish, result))| {
+                    let item = FinishItem {
+                        id: lease.task.task_id.as_str(),
+                        token: &lease.token,
+                        op: finish.op(),
+                        result,
+                        retry_ms: finish.retry_ms(),
+                    };
+                    (place, item)
+                })
+                .unzip();
+            let words = self.finish_items(task_type, &batch).await?;
+            for (place, word) in places.into_iter().zip(words) {
+                if let Some(slot) = finished.get_mut(place) {
+                    *slot = Finished::from_reply(&word);
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Ends one lease. See [`TaskQueue::store_results`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskQueue::store_results`].
+    pub async fn store_result(
+        &self,
+        lease: Lease,
+        finish: Finish,
+        result: TaskResult,
+    ) -> Result<Finished, RedisError> {
+        let finished = self.store_results(&[(lease, finish, result)]).await?;
+        Ok(finished.first().copied().unwrap_or(Finished::Stale))
+    }
+
+    pub(crate) async fn finish_items(
+        &self,
+        task_type: &TaskType,
+        items: &[FinishItem<'_>],
+    ) -> Result<Vec<String>, RedisError> {
+        let mut script = self.scripts.finish.prepare_invoke();
+        script
+            .key(self.keys.queue(task_type))
+            .key(self.keys.active(task_type))
+            .key(self.keys.delayed(task_type))
+            .key(self.keys.deadline(task_type))
+            .key(self.keys.data(task_type))
+            .key(self.keys.users(task_type))
+            .key(self.keys.meta(task_type))
+            .key(self.keys.wake(task_type))
+            .key(self.keys.replies(task_type))
+            .key(self.keys.dead(task_type))
+            .arg(items.len())
+            .arg(self.config.keep_results.as_secs())
+            .arg(self.config.max_crashes)
+            .arg(self.config.keep_dead)
+            .arg(self.keys.done_channel_prefix());
+        for item in items {
+            // The id came from Redis or from a checked task; a text that is no id at all has no keys of its own.
+            let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(task_type));
+            let result = serde_json::to_string(item.result).unwrap_or_else(|_| {
+                r#"{"success":false,"data":null,"error":"the result cannot be written as JSON","metadata":{"code":"invalid-output","retryable":false},"completed_at":0}"#.to_owned()
+            });
+            script
+                .key(self.keys.status(&id))
+                .key(self.keys.result(&id))
+                .arg(item.id)
+                .arg(item.token)
+                .arg(item.op)
+                .arg(result)
+                .arg(item.retry_ms);
+        }
+        script
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("finish tasks"))
+    }
+
+    /// Renews leases; one answer per lease in the same order.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer; the leases may or may not have been renewed.
+    pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewal>, RedisError> {
+        let mut renewals = vec![Renewal::Lost; leases.len()];
+        let mut types: Vec<&TaskType> = leases.iter().map(|lease| &lease.task.task_type).collect();
+        types.sort();
+        types.dedup();
+        for task_type in types {
+            let mut script = self.scripts.heartbeat.prepare_invoke();
+            script
+                .key(self.keys.active(task_type))
+                .key(self.keys.deadline(task_type))
+                .key(self.keys.data(task_type))
+                .arg(millis(self.config.lease));
+            let mut places = Vec::new();
+            for (place, lease) in leases.iter().enumerate() {
+                if lease.task.task_type == *task_type {
+                    script.arg(lease.task.task_id.as_str()).arg(&lease.token);
+                    places.push(place);
+                }
+            }
+            let answers: Vec<u8> = script
+                .invoke_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("renew leases"))?;
+            for (place, answer) in places.into_iter().zip(answers) {
+                if let Some(slot) = renewals.get_mut(place) {
+                    *slot = match answer {
+                        1 => Renewal::Renewed,
+                        2 => Renewal::CancelRequested,
+                        _ => Renewal::Lost,
+                    };
+                }
+            }
+        }
+        Ok(renewals)
+    }
+}

@@ -1,0 +1,56 @@
+//! Stores results beside the worker's loop, as many in one call as have come together.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::lease::{Finish, Finished, Lease};
+use crate::registry::Handled;
+use crate::task::TaskResult;
+use crate::task_queue::TaskQueue;
+
+/// Results stored in one script call.
+pub(crate) const STORE_AT_ONCE: usize = 128;
+/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+
+/// Stores results as they come, several in one call.
+pub(crate) async fn store_until_closed(
+    queue: TaskQueue,
+    mut store: mpsc::Receiver<(Lease, Handled)>,
+) {
+    let mut batch = Vec::with_capacity(STORE_AT_ONCE);
+    while 0 < store.recv_many(&mut batch, STORE_AT_ONCE).await {
+        let items: Vec<(Lease, Finish, TaskResult)> = batch
+            .drain(..)
+            .map(|(lease, handled)| (lease, handled.finish, handled.result))
+            .collect();
+        store_batch(&queue, &items).await;
+    }
+}
+
+/// Tries until Redis takes the batch or all its leases have ended, when others will have run the tasks.
+async fn store_batch(queue: &TaskQueue, items: &[(Lease, Finish, TaskResult)]) {
+    let give_up = Instant::now() + queue.config.lease.max(Duration::from_secs(1)) * 2;
+    loop {
+        match queue.store_results(items).await {
+            Ok(finished) => {
+                for ((lease, _, _), finished) in items.iter().zip(finished) {
+                    if finished == Finished::Stale {
+                        tracing::warn!(task_id = %lease.task.task_id, "result refused: the lease had passed on or the task had ended");
+                    }
+                }
+                return;
+            }
+            Err(error) if Instant::now() < give_up => {
+                tracing::warn!(error = %error.source, "cannot store results; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+            Err(error) => {
+                tracing::error!(error = %error.source, "results dropped; their tasks run again");
+                return;
+            }
+        }
+    }
+}

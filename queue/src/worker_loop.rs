@@ -1,0 +1,290 @@
+//! A worker's loop: claim what there is room for, keep the leases, let go in time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::RedisError;
+use crate::lease::{Finish, Lease, Renewal};
+use crate::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
+use crate::task::{TaskResult, TaskType, now_ms};
+use crate::task_queue::TaskQueue;
+use crate::wake::Wakes;
+
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
+/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+
+struct Running {
+    lease: Lease,
+    cancelled: CancellationToken,
+    /// Drops the handler's future: the lease is no longer ours.
+    abandoned: CancellationToken,
+}
+
+pub(crate) struct WorkerLoop<H> {
+    queue: TaskQueue,
+    wakes: Wakes,
+    handler: Arc<H>,
+    plugins: watch::Receiver<Vec<OfferedPlugin>>,
+    worker: String,
+    concurrency: usize,
+    started_at: u64,
+    running: HashMap<String, Running>,
+    tasks: JoinSet<()>,
+    /// Which task id each spawned future runs.
+    ids: HashMap<tokio::task::Id, String>,
+    finished: mpsc::Sender<(Lease, Handled)>,
+    turn: usize,
+}
+
+impl<H: TaskHandler> WorkerLoop<H> {
+    /// A loop that hands results to `finished`.
+    ///
+    /// # Errors
+    ///
+    /// When the connection to wait on cannot be opened.
+    pub(crate) async fn new(
+        queue: TaskQueue,
+        handler: Arc<H>,
+        worker: &str,
+        concurrency: usize,
+        finished: mpsc::Sender<(Lease, Handled)>,
+    ) -> Result<Self, RedisError> {
+        Ok(Self {
+            wakes: Wakes::listen(&queue).await?,
+            queue,
+            plugins: handler.plugins(),
+            handler,
+            worker: worker.to_owned(),
+            concurrency: concurrency.max(1),
+            started_at: now_ms(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+            ids: HashMap::new(),
+            finished,
+            turn: 0,
+        })
+    }
+
+    /// Claims and runs until `shutdown`, then drains for at most `drain`.
+    pub(crate) async fn run(&mut self, drain: Duration, shutdown: &CancellationToken) {
+        let mut renew = tokio::time::interval(self.queue.config.renew_every);
+        renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut announce = tokio::time::interval(ANNOUNCE_EVERY);
+        // Whether there may be work that no wake-up was for: at the start, and when room has become free.
+        let mut look = true;
+        while !shutdown.is_cancelled() {
+            let types = self.offered_types();
+            if look && self.has_room() {
+                look = self.claim(&types).await.is_err();
+            }
+            if self.has_room() && !types.is_empty() {
+                self.wakes.ask(&types);
+            }
+            // Every branch is safe to lose: the streams, timers and the join set keep their state.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(joined) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    self.forget(joined);
+                    look = true;
+                }
+                _ = renew.tick() => self.renew().await,
+                _ = announce.tick() => self.announce().await,
+                changed = self.plugins.changed() => {
+                    look = true;
+                    if changed.is_ok() {
+                        self.announce().await;
+                    }
+                }
+                woken = self.wakes.woken() => look |= self.wake(woken).await,
+            }
+        }
+        self.drain(drain, &mut renew).await;
+    }
+
+    fn has_room(&self) -> bool {
+        self.tasks.len() < self.concurrency
+    }
+
+    /// Claims as much as there is room for. An error means that it is worth trying again.
+    async fn claim(&mut self, types: &[TaskType]) -> Result<(), ()> {
+        let room = self.concurrency.saturating_sub(self.tasks.len());
+        match self.queue.claim(types, &self.worker, room).await {
+            Ok(leases) => {
+                leases.into_iter().for_each(|lease| self.start(lease));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.source, "cannot claim tasks; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                Err(())
+            }
+        }
+    }
+
+    /// Whether a wake-up means that there may be work for us.
+    async fn wake(&mut self, woken: Result<Option<TaskType>, RedisError>) -> bool {
+        match woken {
+            Ok(None) => false,
+            Ok(Some(task_type)) => {
+                if !self.has_room() {
+                    // The token was meant for somebody with room.
+                    self.queue.wake(&task_type).await.ok(); // The sweep makes up for it.
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.source, "cannot wait for tasks; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                true
+            }
+        }
+    }
+
+    /// The offered types, beginning with another one each time so that a busy type does not starve the rest.
+    fn offered_types(&mut self) -> Vec<TaskType> {
+        let types: BTreeSet<TaskType> = self
+            .plugins
+            .borrow()
+            .iter()
+            .flat_map(|plugin| plugin.task_types.iter().cloned())
+            .collect();
+        let mut types: Vec<TaskType> = types.into_iter().collect();
+        if !types.is_empty() {
+            self.turn = self.turn.wrapping_add(1) % types.len();
+            types.rotate_left(self.turn);
+        }
+        types
+    }
+
+    fn start(&mut self, lease: Lease) {
+        let id = lease.task.task_id.as_str().to_owned();
+        let (cancelled, abandoned) = (CancellationToken::new(), CancellationToken::new());
+        let entry = Running {
+            lease: lease.clone(),
+            cancelled: cancelled.clone(),
+            abandoned: abandoned.clone(),
+        };
+        self.running.insert(id.clone(), entry);
+        let (handler, finished) = (Arc::clone(&self.handler), self.finished.clone());
+        let spawned = self.tasks.spawn(async move {
+            // An abandoned task's future is dropped here, and with it whatever it ran.
+            tokio::select! {
+                () = abandoned.cancelled() => {}
+                handled = handler.handle(&lease, cancelled) => {
+                    let _ = finished.send((lease, handled)).await; // Closed only when the worker is gone.
+                }
+            }
+        });
+        self.ids.insert(spawned.id(), id);
+    }
+
+    fn forget(&mut self, joined: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let spawned = match joined {
+            Ok((spawned, ())) => spawned,
+            Err(error) => {
+                // A panic in our own code. The lease is renewed no more: it ends, and the task runs elsewhere.
+                tracing::error!(error = %error, "a task's handler panicked");
+                error.id()
+            }
+        };
+        if let Some(id) = self.ids.remove(&spawned) {
+            self.running.remove(&id);
+        }
+    }
+
+    async fn renew(&mut self) {
+        while let Some(joined) = self.tasks.try_join_next_with_id() {
+            self.forget(joined);
+        }
+        if self.running.is_empty() {
+            return;
+        }
+        let leases: Vec<Lease> =
+            self.running.values().map(|running| running.lease.clone()).collect();
+        let sent_at = Instant::now();
+        // Bounded, so that a frozen Redis cannot keep us from seeing that our leases have ended.
+        let bound = self.queue.config.renew_every;
+        match tokio::time::timeout(bound, self.queue.renew(&leases)).await {
+            Ok(Ok(renewals)) => {
+                for (lease, renewal) in leases.iter().zip(renewals) {
+                    self.apply(lease, renewal, sent_at);
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(error = %error.source, "cannot renew leases"),
+            Err(_) => tracing::warn!("cannot renew leases: Redis does not answer"),
+        }
+        self.fence();
+    }
+
+    fn apply(&mut self, lease: &Lease, renewal: Renewal, sent_at: Instant) {
+        let Some(running) = self.running.get_mut(lease.task.task_id.as_str()) else { return };
+        match renewal {
+            Renewal::Renewed => {}
+            Renewal::CancelRequested => running.cancelled.cancel(),
+            Renewal::Lost => {
+                tracing::warn!(task_id = %lease.task.task_id, "lease lost; the task is dropped here");
+                running.abandoned.cancel();
+                return;
+            }
+        }
+        running.lease.ends_at = sent_at + self.queue.config.lease;
+    }
+
+    /// Drops what may run elsewhere by now: the lease ended before it could be renewed.
+    fn fence(&self) {
+        let soon = Instant::now() + self.queue.config.renew_every / 2;
+        for running in self.running.values() {
+            if running.lease.ends_at <= soon && !running.abandoned.is_cancelled() {
+                tracing::warn!(task_id = %running.lease.task.task_id, "lease cannot be renewed; the task is dropped here");
+                running.abandoned.cancel();
+            }
+        }
+    }
+
+    async fn announce(&self) {
+        let record = WorkerRecord {
+            worker: self.worker.clone(),
+            started_at: self.started_at,
+            concurrency: self.concurrency,
+            running: self.tasks.len(),
+            plugins: self.plugins.borrow().clone(),
+        };
+        if let Err(error) = self.queue.announce_worker(&record).await {
+            tracing::warn!(error = %error.source, "cannot announce this worker");
+        }
+    }
+
+    async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {
+        let until = Instant::now() + at_most;
+        if !self.tasks.is_empty() {
+            tracing::info!(running = self.tasks.len(), "draining");
+        }
+        while !self.tasks.is_empty() && Instant::now() < until {
+            // Both branches keep their state when lost.
+            tokio::select! {
+                Some(joined) = self.tasks.join_next_with_id() => self.forget(joined),
+                _ = renew.tick() => self.renew().await,
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+        for running in self.running.values() {
+            running.abandoned.cancel();
+        }
+        let left: Vec<Lease> = self.running.values().map(|running| running.lease.clone()).collect();
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            self.forget(joined);
+        }
+        for lease in left {
+            let result = TaskResult::failure("host-error", "the worker was stopped");
+            let handled = Handled { result, finish: Finish::Requeue };
+            let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
+        }
+    }
+}
