@@ -107,7 +107,7 @@ impl<'a> Poller<'a> {
                 fresh = true;
                 match incoming::read(update, self.bot.username()) {
                     Some(incoming) => {
-                        by_chat.entry(incoming.who.chat_id).or_default().push(incoming)
+                        by_chat.entry(incoming.who.chat_id).or_default().push(incoming);
                     }
                     None => self.watermark.done(update_id),
                 }

@@ -60,16 +60,18 @@ fn back(view: &ContentView) -> Option<Vec<Button>> {
 #[cfg(test)]
 pub(crate) fn visible_units(html: &str) -> usize {
     let mut units = 0;
-    let mut rest = html;
-    while let Some(letter) = rest.chars().next() {
-        let skip = match letter {
-            '<' => rest.find('>').map(|end| (end + 1, 0)),
-            '&' => rest.find(';').map(|end| (end + 1, 1)),
-            _ => None,
+    let mut letters = html.chars();
+    while let Some(letter) = letters.next() {
+        let end = match letter {
+            '<' => '>',
+            '&' => ';',
+            _ => {
+                units += letter.len_utf16();
+                continue;
+            }
         };
-        let (bytes, counted) = skip.unwrap_or((letter.len_utf8(), letter.len_utf16()));
-        units += counted;
-        rest = &rest[bytes..];
+        letters.find(|letter| *letter == end);
+        units += usize::from(end == ';');
     }
     units
 }
@@ -85,7 +87,7 @@ mod tests {
             title: format!("Item {n} {}", "<&>".repeat(100)),
             url: format!("https://m.example/{n}"),
             date: "2026-01-01".to_owned(),
-            video: n % 2 == 0,
+            video: n.is_multiple_of(2),
         };
         ContentView {
             view: "ab".to_owned(),
