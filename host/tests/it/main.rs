@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod by_hand;
 mod plugins;
 mod sandbox;
 mod support;
