@@ -1,9 +1,11 @@
 //! Debian packages, installed when a tool is missing and the machine allows it.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+
+use crate::process::capture;
 
 /// Where a program lies, looked for as a shell would.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
@@ -23,28 +25,26 @@ pub(crate) fn as_root(program: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Installs packages with apt, without questions and without starting their services.
+/// Installs or upgrades packages with apt, without questions and without starting their services.
 pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     ensure!(find("apt-get").is_some(), "this machine has no apt");
     println!("  installing {} with apt", packages.join(", "));
-    let apt = |arguments: &[&str]| -> anyhow::Result<bool> {
+    let apt = |arguments: &[&str]| -> anyhow::Result<()> {
         let mut command = as_root("env")?;
         command
             .args(["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq"])
             .args(["-o", "Dpkg::Use-Pty=0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        Ok(command.status().context("starting apt-get")?.success())
+            .args(arguments);
+        capture(&mut command).map(drop)
     };
+    // The lists of a new machine are empty, or so old that they name packages that were replaced since. Without a
+    // network what is listed may still be had.
+    let updated = apt(&["update"]);
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(packages);
-    // The lists of a new machine are empty or old.
-    if !apt(&arguments)? {
-        ensure!(apt(&["update"])?, "apt-get update failed");
-        if !apt(&arguments)? {
-            bail!("apt-get cannot install {}", packages.join(", "));
-        }
+    let installed = apt(&arguments);
+    match updated {
+        Err(error) if installed.is_err() => Err(error),
+        Ok(()) | Err(_) => installed,
     }
-    Ok(())
 }

@@ -136,10 +136,17 @@ fn add_with_rustup(root: &Path) -> anyhow::Result<()> {
 
 fn from_source(root: &Path) -> anyhow::Result<Toolchain> {
     let sources = Path::new("/usr/lib/rustlib/src/rust/library/Cargo.toml");
-    if !Path::new(SYSTEM_RUSTC).is_file() || !sources.exists() {
+    if !new_enough(&system_rustc()) || !sources.exists() {
         debian::install(&["rustc-web", "rust-web-src"])?;
     }
     ensure!(sources.exists(), "rust-web-src did not bring {}", sources.display());
+    let version = system_rustc();
+    ensure!(
+        new_enough(&version),
+        "Debian's compiler is `{}`, and the plugins need {} or newer",
+        version.trim(),
+        env!("CARGO_PKG_RUST_VERSION")
+    );
     let sysroot =
         rustc(root).args(["--print", "sysroot"]).output().context("asking for the sysroot")?;
     let host = rustc(root).arg("-vV").output().context("asking for the host")?;
@@ -156,6 +163,22 @@ fn from_source(root: &Path) -> anyhow::Result<Toolchain> {
         linkers.display()
     );
     Ok(Toolchain::FromSource { linkers, wasi_libc: wasi_libc()? })
+}
+
+/// What Debian's compiler says of itself; nothing when it is not there.
+fn system_rustc() -> String {
+    let printed = Command::new(SYSTEM_RUSTC).arg("--version").output();
+    printed.map(|printed| String::from_utf8_lossy(&printed.stdout).into_owned()).unwrap_or_default()
+}
+
+/// Whether `rustc 1.96.0 (…)` is at least the version that our manifests ask for.
+fn new_enough(version: &str) -> bool {
+    let number = |text: &str| -> Option<(u32, u32)> {
+        let (major, rest) = text.split_once('.')?;
+        Some((major.parse().ok()?, rest.split('.').next()?.parse().ok()?))
+    };
+    let found = version.split_whitespace().nth(1).and_then(number);
+    found.zip(number(env!("CARGO_PKG_RUST_VERSION"))).is_some_and(|(found, asked)| asked <= found)
 }
 
 /// The C library for the target, from a later Debian release, unpacked into a cache of its own: the system's package
@@ -228,4 +251,17 @@ fn cache_dir() -> anyhow::Result<PathBuf> {
         None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
     };
     Ok(base.join("freefans-workers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_compiler_is_not_taken() {
+        assert!(new_enough("rustc 1.96.0 (ac68faa20 2026-05-25)"));
+        assert!(new_enough("rustc 2.0.0"));
+        assert!(!new_enough("rustc 1.85.0 (4d91de4e4 2025-02-17) (built from a source tarball)"));
+        assert!(!new_enough(""));
+    }
 }
