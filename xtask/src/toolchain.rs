@@ -128,8 +128,9 @@ fn add_with_rustup(root: &Path) -> anyhow::Result<()> {
         .context("starting rustup")?;
     if !added.status.success() {
         let said = String::from_utf8_lossy(&added.stderr);
-        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed");
-        bail!("{}", last.trim());
+        // Behind its error stand hints and, at times, a backtrace.
+        let reason = said.lines().find_map(|line| line.strip_prefix("error:"));
+        bail!("{}", reason.unwrap_or("it failed").trim());
     }
     Ok(())
 }
@@ -189,6 +190,7 @@ fn wasi_libc() -> anyhow::Result<PathBuf> {
     if library.join("libc.a").is_file() {
         return Ok(library);
     }
+    ensure!(debian::find("apt-get").is_some(), "this machine has no apt");
     println!("  fetching wasi-libc from Debian {WASI_LIBC_SUITE}");
     let mirror = mirror()?;
     for folder in ["lists/partial", "archives/partial", "root"] {
