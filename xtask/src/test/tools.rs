@@ -14,9 +14,9 @@ const CARGO_TOOLS: &[(&str, &str)] = &[("nextest", "0.9.143"), ("deny", "0.20.2"
 /// Installs what is missing; what is there is taken as it is.
 pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
     redis::ensure_installed()?;
-    if debian::find("chromium").is_none() {
-        debian::install(&["chromium"])
-            .context("one test looks at the chat page in a browser, and there is no chromium")?;
+    if debian::find("chromium").is_none() || debian::find("chromedriver").is_none() {
+        debian::install(&["chromium", "chromium-driver"])
+            .context("one test drives the chat page in a browser, and there is no chromium")?;
     }
     for (name, version) in CARGO_TOOLS {
         if capture(clean_cargo(root).args([name, "--version"])).is_ok() {
