@@ -123,7 +123,7 @@ fn found() -> TaskResult {
 fn items(from: usize, to: usize, more: bool) -> TaskResult {
     let items: Vec<Value> = (from..=to)
         .map(|n| {
-            json!({"id": n.to_string(), "title": format!("Item {n}"), "type": "image",
+            json!({"id": n.to_string(), "title": format!("Item {n}"), "type": "picture",
                    "url": format!("https://m.example/{n}"), "date": "2026-01-01"})
         })
         .collect();

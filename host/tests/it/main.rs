@@ -7,6 +7,7 @@
 
 mod admission;
 mod by_hand;
+mod http;
 mod plugins;
 mod sandbox;
 mod support;

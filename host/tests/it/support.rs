@@ -60,6 +60,15 @@ impl Folder {
 
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start_worker(redis: &TestRedis, folder: &Folder) -> Process {
+    start_worker_with(redis, folder, &[]).await
+}
+
+/// Starts a worker with variables in its environment.
+pub(crate) async fn start_worker_with(
+    redis: &TestRedis,
+    folder: &Folder,
+    environment: &[(&str, &str)],
+) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command
         .arg("--plugins")
@@ -67,7 +76,8 @@ pub(crate) async fn start_worker(redis: &TestRedis, folder: &Folder) -> Process 
         .args(["--redis-url", &redis.url(), "--drain-seconds", "5"])
         .env_remove("RUST_LOG")
         .env_remove("SUPABASE_URL")
-        .env_remove("EXTENDED_SEARCH_URL");
+        .env_remove("EXTENDED_SEARCH_URL")
+        .envs(environment.iter().copied());
     Process::start_until(&mut command, "ready: ").await
 }
 

@@ -145,9 +145,15 @@ pub fn read_answer(
     let rows: Vec<RemoteItem> = serde_json::from_slice(&response.body).map_err(|error| {
         Trouble::Fatal(format!("the content source's answer cannot be read: {error}"))
     })?;
-    let more = size * wanted.pages < rows.len();
+    let (more, any) = (size * wanted.pages < rows.len(), !rows.is_empty());
     let items: Vec<Item> =
         rows.into_iter().take(size * wanted.pages).filter_map(read_item).collect();
+    if any && items.is_empty() {
+        return Err(Trouble::Fatal(
+            "none of the content source's rows has an http(s) `url`, a known `type` and a date in `posted_at`"
+                .to_owned(),
+        ));
+    }
     let total = response.header("content-range").and_then(total_of).unwrap_or(items.len());
     if items.is_empty()
         && wanted.after.is_none()
@@ -248,6 +254,11 @@ mod tests {
         assert!(matches!(read(answer(500, "", "")), Trouble::Later { .. }));
         assert!(matches!(read(answer(200, "", "[{")), Trouble::Fatal(_)));
         assert!(matches!(read(answer(200, "*/0", "[]")), Trouble::NotFound(_)));
+        let strange =
+            r#"[{"id":1,"url":"https://m.example/1","type":"song","posted_at":"2026-01-01"}]"#;
+        assert!(
+            matches!(read(answer(200, "0-0/1", strange)), Trouble::Fatal(reason) if reason.contains("rows"))
+        );
         assert!(matches!(read(Err(HttpError::Timeout)), Trouble::Later { .. }));
     }
 }

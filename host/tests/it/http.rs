@@ -1,0 +1,133 @@
+//! Plugins that ask a service of the operator's: granted, with the operator's key, and nothing else.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Folder, Process, redis, run, start_worker_with};
+
+/// A web server on this machine that gives every request the same answer and remembers what it was asked.
+struct Service {
+    address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Service {
+    async fn start(head: &'static str, body: String) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heads = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let (heads, body) = (Arc::clone(&heads), body.clone());
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        match connection.read_u8().await {
+                            Ok(byte) => request.push(byte),
+                            Err(_) => return,
+                        }
+                    }
+                    heads.lock().unwrap().push(String::from_utf8(request).unwrap());
+                    let length = body.len();
+                    let answer = format!(
+                        "{head}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                    );
+                    let _ = connection.write_all(answer.as_bytes()).await; // The worker may be gone.
+                });
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+async fn searching(forum: &Service) -> (test_kit::TestRedis, queue::TaskQueue, Folder, Process) {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let environment = [
+        ("EXTENDED_SEARCH_URL", forum.address.as_str()),
+        ("EXTENDED_SEARCH_KEY", "s3cret-key"),
+        ("EXTENDED_SEARCH_USER", "freefans"),
+    ];
+    let worker = start_worker_with(&redis, &folder, &environment).await;
+    (redis, queue, folder, worker)
+}
+
+#[tokio::test]
+async fn the_operators_forum_is_asked_with_the_operators_key_which_nobody_sees() {
+    let topics = json!({
+        "topics": [{"id": 5, "title": "Luna, a thread", "slug": "luna", "posts_count": 4}],
+        "posts": [{"topic_id": 5, "blurb": "so they say"}],
+    });
+    let forum = Service::start(JSON, topics.to_string()).await;
+    let (_redis, queue, _folder, worker) = searching(&forum).await;
+    let result = run(&queue, "search_simpcity", json!({"query": "luna marlow"})).await;
+    assert!(result.success, "{result:?}");
+    let found = &result.data["creators"][0];
+    assert_eq!(found["name"], "Luna, a thread");
+    assert_eq!(found["url"], format!("{}/t/luna/5", forum.address));
+    assert_eq!(found["snippet"], "so they say");
+    let asked = forum.asked().remove(0);
+    assert!(asked.starts_with("GET /search.json?q=luna%20marlow&page=1 "), "{asked}");
+    assert!(asked.contains("api-key: s3cret-key\r\n"), "{asked}");
+    assert!(asked.contains("api-username: freefans\r\n"), "{asked}");
+    let seen = format!("{} {}", worker.log(), serde_json::to_string(&result).unwrap());
+    assert!(!seen.contains("s3cret-key"), "the key is in a log or result");
+}
+
+#[tokio::test]
+async fn a_forum_that_is_busy_is_asked_again_and_then_the_person_is_told() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\n";
+    let forum = Service::start(busy, String::new()).await;
+    let (_redis, queue, _folder, _worker) = searching(&forum).await;
+    let result = run(&queue, "search_simpcity", json!({"query": "luna"})).await;
+    assert_eq!(result.code(), Some("retries-exhausted"));
+    assert_eq!(forum.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_redirect_does_not_take_the_key_elsewhere() {
+    let elsewhere = Service::start(JSON, "{}".to_owned()).await;
+    let head = format!("HTTP/1.1 302 Found\r\nlocation: {}/\r\n", elsewhere.address);
+    let forum = Service::start(Box::leak(head.into_boxed_str()), String::new()).await;
+    let (_redis, queue, _folder, _worker) = searching(&forum).await;
+    let result = run(&queue, "search_simpcity", json!({"query": "luna"})).await;
+    assert!(!result.success);
+    assert_eq!(elsewhere.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_supabase_project_replaces_the_table_and_its_pages_are_kept_for_a_while() {
+    let rows: Vec<_> = (0..11)
+        .map(|n| {
+            json!({"id": 100 - n, "title": format!("Row {n}"), "url": format!("https://m.example/{n}"),
+                   "type": "picture", "posted_at": "2026-01-01"})
+        })
+        .collect();
+    let head = "HTTP/1.1 206 Partial Content\r\ncontent-type: application/json\r\ncontent-range: 0-10/25\r\n";
+    let project = Service::start(head, json!(rows).to_string()).await;
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["content"]);
+    let environment = [("SUPABASE_URL", project.address.as_str()), ("SUPABASE_KEY", "s3cret-key")];
+    let worker = start_worker_with(&redis, &folder, &environment).await;
+    let whose =
+        json!({"creator_name": "Luna", "creator_url": "https://creators.example/luna-marlowe"});
+    let first = run(&queue, "load_content", whose.clone()).await;
+    let directory = &first.data["content_directory"];
+    assert_eq!(directory["items"].as_array().map(Vec::len), Some(10), "{first:?}");
+    assert_eq!((&directory["total_items"], &directory["has_more"]), (&json!(25), &json!(true)));
+    run(&queue, "load_content", whose).await;
+    let asked = project.asked();
+    assert_eq!(asked.len(), 1, "the second answer came from the cache");
+    assert!(asked[0].contains("apikey: s3cret-key\r\n"), "{}", asked[0]);
+    assert!(asked[0].contains("authorization: Bearer s3cret-key\r\n"), "{}", asked[0]);
+    assert!(!worker.log().contains("s3cret-key"), "the key is in the log");
+}
