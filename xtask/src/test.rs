@@ -79,7 +79,9 @@ impl Test {
             Ok(Outcome::Passed)
         })?;
         steps.pass("doc", || {
-            let mut command = scoped(&["doc"], &["--no-deps", "--locked"]);
+            // We ship programs: whoever reads the documentation works on the code.
+            let private = ["--no-deps", "--locked", "--document-private-items"];
+            let mut command = scoped(&["doc"], &private);
             run(command.env("RUSTDOCFLAGS", "-Dwarnings"))
         })?;
         steps.pass("tidy", || Tidy.run(root))?;
