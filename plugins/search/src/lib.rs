@@ -1,7 +1,7 @@
 //! The search plugin: finds creators in the operator's catalogue, picks one at random, and asks a forum when one is
 //! configured.
 //!
-//! All logic is pure and tested natively; [`guest`] is the thin layer for the WIT world.
+//! All logic is pure and tested natively; `guest` is the thin layer for the WIT world.
 
 pub mod catalogue;
 pub mod descriptor;
