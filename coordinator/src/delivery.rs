@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use queue::{Outbox, Reply, TaskId, TaskQueue};
+use queue::{Delivered, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -104,8 +104,8 @@ impl Delivery {
             let slot = Arc::clone(&self.slots).acquire_owned().await;
             let delivery = Arc::clone(self);
             self.running.spawn(async move {
-                if delivery.show(&reply).await {
-                    while let Err(error) = delivery.performer.queue.acknowledge(&reply).await {
+                if let Some(how) = delivery.show(&reply).await {
+                    while let Err(error) = delivery.performer.queue.acknowledge(&reply, how).await {
                         tracing::warn!(error = %error.source, "an answer is out but not acknowledged; trying again");
                         if delivery.performer.pause(AFTER_TROUBLE).await.is_none() {
                             break;
@@ -118,25 +118,25 @@ impl Delivery {
         }
     }
 
-    /// Shows one answer. False when it stays in the outbox: the process is shutting down.
-    async fn show(&self, reply: &Reply) -> bool {
+    /// Shows one answer. None when it stays in the outbox: the process is shutting down.
+    async fn show(&self, reply: &Reply) -> Option<Delivered> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(mut to)) = to else {
             tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
-            return true;
+            return Some(Delivered::Undeliverable);
         };
         let mut pause = AFTER_TROUBLE;
         loop {
             let wait = match self.attempt(reply, &mut to).await {
-                Ok(()) => return true,
+                Ok(()) => return Some(Delivered::Shown),
                 Err(Trouble::Redis(error)) => {
                     tracing::warn!(task_id = %id, error = %error, "an answer waits for Redis");
                     pause
                 }
                 Err(Trouble::Bot(BotError::Unreachable)) => {
                     tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
-                    return true;
+                    return Some(Delivered::Undeliverable);
                 }
                 Err(Trouble::Bot(BotError::Moved(chat_id))) => {
                     to.chat_id = chat_id;
@@ -149,13 +149,11 @@ impl Delivery {
                     }
                     None => {
                         tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
-                        return true;
+                        return Some(Delivered::Undeliverable);
                     }
                 },
             };
-            if self.performer.pause(wait).await.is_none() {
-                return false;
-            }
+            self.performer.pause(wait).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::error::SubmitError;
-use queue::{Submitted, Task, TaskId, TaskQueue, TaskType};
+use queue::{SubmitOptions, Submitted, Task, TaskId, TaskQueue, TaskType};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,8 @@ const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 const REPLY_AT_MOST: Duration = Duration::from_secs(120);
 /// A placeholder that is not there by then is no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
+/// The same button pressed again within this time is the same press.
+const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 /// Pause before a failed call to the Bot API is tried again.
 const CALL_AGAIN: Duration = Duration::from_millis(500);
 
@@ -143,13 +145,17 @@ impl Performer {
     ) -> bool {
         let Some(task_type) = question.task_type() else { return true };
         let task = new_task(task_type, who, cause, &question, pressed.as_ref());
+        // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
+        let same_within = if pressed.is_some() { DOUBLE_PRESS } else { Duration::ZERO };
+        let options = SubmitOptions { same_within, ..SubmitOptions::default() };
         let on_its_way = pressed.is_none().then(|| self.placeholders.begin(&task.task_id));
         let refusal = loop {
-            match self.queue.submit_task(&task).await {
+            match self.queue.submit_with(&task, options).await {
                 Ok(submitted) => {
                     tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
                     // A task that was there already has its placeholder, or its answer makes one.
-                    let placeholder = on_its_way.filter(|_| submitted != Submitted::Already);
+                    let new = matches!(submitted, Submitted::New { .. });
+                    let placeholder = on_its_way.filter(|_| new);
                     match (pressed, placeholder) {
                         (Some(pressed), _) => {
                             self.answer_button(pressed.query_id, Some(question.note()));

@@ -5,16 +5,26 @@
 -- ATOMIC  A lease is renewed only under its own token, and never past the deadline.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local out = {}
+local ids, fields = {}, {}
 for i = 2, #ARGV, 2 do
-  local id, token = ARGV[i], ARGV[i + 1]
-  local m = redis.call('HMGET', KEYS[3], id .. '#m', id .. '#c')
-  if m[1] and string.match(m[1], '^(%d+)|') == token and redis.call('ZSCORE', KEYS[1], id) then
-    local deadline = tonumber(redis.call('ZSCORE', KEYS[2], id) or now)
-    redis.call('ZADD', KEYS[1], 'XX', math.min(now + tonumber(ARGV[1]), math.max(deadline, now + 1)), id)
-    if m[2] then out[#out + 1] = 2 else out[#out + 1] = 1 end
-  else
-    out[#out + 1] = 0
+  ids[#ids + 1] = ARGV[i]
+  fields[#fields + 1] = ARGV[i] .. '#m'
+  fields[#fields + 1] = ARGV[i] .. '#c'
+end
+if #ids == 0 then return {} end
+local stored = redis.call('HMGET', KEYS[3], unpack(fields))
+local active = redis.call('ZMSCORE', KEYS[1], unpack(ids))
+local deadlines = redis.call('ZMSCORE', KEYS[2], unpack(ids))
+local leases, out = {}, {}
+for i, id in ipairs(ids) do
+  local meta, cancel = stored[2 * i - 1], stored[2 * i]
+  out[i] = 0
+  if meta and active[i] and string.match(meta, '^(%d+)|') == ARGV[2 * i + 1] then
+    local deadline = tonumber(deadlines[i] or now)
+    leases[#leases + 1] = math.min(now + tonumber(ARGV[1]), math.max(deadline, now + 1))
+    leases[#leases + 1] = id
+    if cancel then out[i] = 2 else out[i] = 1 end
   end
 end
+if #leases > 0 then redis.call('ZADD', KEYS[1], 'XX', unpack(leases)) end
 return out

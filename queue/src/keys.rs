@@ -69,7 +69,7 @@ impl Keys {
         self.of_type("data", task_type)
     }
 
-    /// HASH user → virtual finish time, `user#n` → live tasks.
+    /// HASH user → `virtual finish time|live tasks`.
     pub fn users(&self, task_type: &TaskType) -> String {
         self.of_type("users", task_type)
     }
@@ -104,9 +104,19 @@ impl Keys {
         self.of_task("result", id)
     }
 
-    /// HASH: guard against a second submit, and the ledger of the answer's delivery.
+    /// STRING `pending` or `delivered`: guard against a second submit, and whether the answer is out.
     pub fn reply(&self, id: &TaskId) -> String {
         self.of_task("reply", id)
+    }
+
+    /// STRING: the message that the answer will replace.
+    pub fn placeholder(&self, id: &TaskId) -> String {
+        self.of_task("placeholder", id)
+    }
+
+    /// STRING: the first task of those that ask just the same within a moment.
+    pub fn double(&self, task_type: &TaskType, fingerprint: &str) -> String {
+        format!("{}:tasks:double:{{{task_type}}}{fingerprint}", self.namespace)
     }
 
     /// STRING: the latest progress text of a running task.

@@ -3,7 +3,6 @@
 //! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
 //! group; what a dead one had read and not acknowledged is taken over by another.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
@@ -244,33 +243,45 @@ fn read_entry(task_type: &TaskType, entry: &StreamId) -> Option<Reply> {
     })
 }
 
+/// How an answer left the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// The messenger accepted it.
+    Shown,
+    /// It never will: the chat is gone, or the answer says not where it goes.
+    Undeliverable,
+}
+
 impl TaskQueue {
-    /// Takes an answer out of the outbox because the messenger accepted it (or never will), and notes it in the
-    /// ledger.
+    /// Takes an answer out of the outbox because the messenger accepted it (or never will), notes it in the ledger and
+    /// counts it.
     ///
     /// # Errors
     ///
     /// When Redis does not answer. Calling again is safe.
-    pub async fn acknowledge(&self, reply: &Reply) -> Result<(), RedisError> {
-        let ledger = self.keys.reply(&reply.task.task_id);
+    pub async fn acknowledge(&self, reply: &Reply, how: Delivered) -> Result<(), RedisError> {
         let stream = self.keys.replies(&reply.task_type);
+        let counter = match how {
+            Delivered::Shown => "delivered",
+            Delivered::Undeliverable => "undeliverable",
+        };
         let () = redis::pipe()
-            .hset(&ledger, "state", "delivered")
-            .ignore()
-            .expire(&ledger, self.ledger_seconds())
+            .cmd("SET")
+            .arg(self.keys.reply(&reply.task.task_id))
+            .arg("delivered")
+            .arg("EX")
+            .arg(self.config.keep_ledger.as_secs())
             .ignore()
             .xack(&stream, GROUP, &[&reply.entry])
             .ignore()
             .xdel(&stream, &[&reply.entry])
             .ignore()
+            .hincr(self.keys.meta(&reply.task_type), counter, 1)
+            .ignore()
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("acknowledge an answer"))?;
         Ok(())
-    }
-
-    fn ledger_seconds(&self) -> i64 {
-        i64::try_from(self.config.keep_ledger.as_secs()).unwrap_or(90_000)
     }
 
     /// What is known about the delivery of a task's answer.
@@ -279,15 +290,13 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        let fields: HashMap<String, String> = redis::cmd("HGETALL")
+        let (state, message): (Option<String>, Option<String>) = redis::cmd("MGET")
             .arg(self.keys.reply(id))
+            .arg(self.keys.placeholder(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        Ok(LedgerEntry {
-            state: fields.get("state").cloned(),
-            message_id: fields.get("message_id").and_then(|text| text.parse().ok()),
-        })
+        Ok(LedgerEntry { state, message_id: message.and_then(|text| text.parse().ok()) })
     }
 
     /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the
@@ -301,15 +310,15 @@ impl TaskQueue {
         id: &TaskId,
         message_id: i64,
     ) -> Result<LedgerEntry, RedisError> {
-        let key = self.keys.reply(id);
-        let () = redis::pipe()
-            .hset_nx(&key, "message_id", message_id)
-            .ignore()
-            .expire(&key, self.ledger_seconds())
-            .ignore()
+        let noted: redis::RedisResult<Option<String>> = redis::cmd("SET")
+            .arg(self.keys.placeholder(id))
+            .arg(message_id)
+            .arg("NX")
+            .arg("EX")
+            .arg(self.config.keep_ledger.as_secs())
             .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("note the placeholder"))?;
+            .await;
+        noted.map_err(RedisError::during("note the placeholder"))?;
         self.ledger(id).await
     }
 }

@@ -1,4 +1,6 @@
-//! The queue itself: submit, look, cancel. A worker's half is in [`crate::claim`] and [`crate::finish`].
+//! The queue itself: connect, look, cancel.
+//!
+//! Not here: [`crate::submit`], and a worker's half in [`crate::claim`] and [`crate::finish`].
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,24 +8,12 @@ use std::time::Duration;
 
 use crate::config::QueueConfig;
 use crate::connection::{RedisServer, check_server};
-use crate::error::{ConnectError, RedisError, SubmitError};
+use crate::error::{ConnectError, RedisError};
 use crate::finish::FinishItem;
 use crate::keys::Keys;
 use crate::scripts::Scripts;
-use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType, now_ms};
+use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 use redis::aio::ConnectionManager;
-
-/// What `submit_task` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Submitted {
-    /// Accepted now.
-    New {
-        /// Tasks of the same type that were waiting before it.
-        ahead: u64,
-    },
-    /// The same id was accepted before: nothing changed.
-    Already,
-}
 
 /// A handle on the queue. Cloning is cheap; all clones share one connection for short commands.
 #[derive(Debug, Clone)]
@@ -69,75 +59,6 @@ impl TaskQueue {
     /// The connection for short commands, for data that belongs to the caller (sessions, caches).
     pub fn connection(&self) -> ConnectionManager {
         self.connection.clone()
-    }
-
-    /// Accepts a task. The same id is accepted once, however often it is submitted.
-    ///
-    /// # Errors
-    ///
-    /// - [`SubmitError::QueueFull`], [`SubmitError::UserLimit`][]: try later.
-    /// - [`SubmitError::TooLarge`][]: do not try again.
-    /// - [`SubmitError::Redis`][]: unknown whether it was accepted; submit it again.
-    pub async fn submit_task(&self, task: &Task) -> Result<Submitted, SubmitError> {
-        self.submit_delayed(task, Duration::ZERO).await
-    }
-
-    /// Accepts a task that becomes ready after `delay`. Its time to live begins when it is submitted.
-    ///
-    /// # Errors
-    ///
-    /// As [`TaskQueue::submit_task`].
-    pub async fn submit_delayed(
-        &self,
-        task: &Task,
-        delay: Duration,
-    ) -> Result<Submitted, SubmitError> {
-        let mut task = task.clone();
-        task.submitted_at = now_ms();
-        task.deadline_at = task.submitted_at.saturating_add(millis(self.config.time_to_live));
-        let envelope = serde_json::to_string(&task).map_err(SubmitError::Json)?;
-        if self.config.max_task_bytes < envelope.len() {
-            let (bytes, limit) = (envelope.len(), self.config.max_task_bytes);
-            return Err(SubmitError::TooLarge { bytes, limit });
-        }
-        self.remember_type(&task.task_type).await.map_err(SubmitError::Redis)?;
-        let task_type = &task.task_type;
-        let mut script = self.scripts.submit.prepare_invoke();
-        script
-            .key(self.keys.queue(task_type))
-            .key(self.keys.delayed(task_type))
-            .key(self.keys.deadline(task_type))
-            .key(self.keys.data(task_type))
-            .key(self.keys.users(task_type))
-            .key(self.keys.meta(task_type))
-            .key(self.keys.wake(task_type))
-            .key(self.keys.status(&task.task_id))
-            .key(self.keys.reply(&task.task_id))
-            .arg(1)
-            .arg(self.config.max_pending)
-            .arg(self.config.user_cap)
-            .arg(self.config.keep_ledger.as_secs())
-            .arg(task.task_id.as_str())
-            .arg(&envelope)
-            .arg(task.user_id)
-            .arg(0) // The interactive band.
-            .arg(millis(self.config.time_to_live))
-            .arg(millis(delay))
-            .arg(i32::from(task.reply_to.is_some()));
-        let replies: Vec<Vec<String>> =
-            script.invoke_async(&mut self.connection.clone()).await.map_err(SubmitError::Redis)?;
-        let words: Vec<&str> = replies.first().into_iter().flatten().map(String::as_str).collect();
-        let number = |text: &str| text.parse().unwrap_or_default();
-        match *words.as_slice() {
-            ["OK", ahead] => Ok(Submitted::New { ahead: number(ahead) }),
-            ["QUEUE_FULL", pending] => {
-                Err(SubmitError::QueueFull { task_type: task.task_type, pending: number(pending) })
-            }
-            ["USER_LIMIT", live] => {
-                Err(SubmitError::UserLimit { task_type: task.task_type, live: number(live) })
-            }
-            _ => Ok(Submitted::Already),
-        }
     }
 
     /// Adds a type to the set that sweepers and coordinators look through; once per process and type.
@@ -191,31 +112,33 @@ impl TaskQueue {
 
     /// Where a task is. None for an id that was never seen, or that ended more than five minutes ago.
     ///
-    /// The stored word knows no `processing`: that a task runs is seen from its lease, which saves one write per task.
+    /// Redis holds a word for a task that has ended or waits for a retry, and for one that nobody wants a reply of;
+    /// whether a task waits or runs is seen from the indexes, which saves a write per task.
     ///
     /// # Errors
     ///
     /// When Redis does not answer.
     pub async fn task_status(&self, id: &TaskId) -> Result<Option<TaskStatus>, RedisError> {
-        let mut pipe = redis::pipe();
-        pipe.get(self.keys.status(id));
-        if let Some(task_type) = id.task_type() {
-            pipe.zscore(self.keys.active(&task_type), id.as_str());
-        }
-        let (word, lease): (Option<String>, Option<f64>) = match id.task_type() {
-            Some(_) => pipe.query_async(&mut self.connection.clone()).await,
-            None => pipe
-                .query_async(&mut self.connection.clone())
-                .await
-                .map(|(word,): (Option<String>,)| (word, None)),
-        }
-        .map_err(RedisError::during("read a task's status"))?;
-        let status = word.and_then(|word| word.parse::<TaskStatus>().ok());
-        Ok(match status {
-            Some(status) if !status.final_state() && lease.is_some() => {
-                Some(TaskStatus::Processing)
-            }
-            other => other,
+        let failed = RedisError::during("read a task's status");
+        let mut connection = self.connection.clone();
+        let Some(task_type) = id.task_type() else {
+            // An id that another producer made up does not say where its indexes are.
+            let word: redis::RedisResult<Option<String>> =
+                redis::cmd("GET").arg(self.keys.status(id)).query_async(&mut connection).await;
+            return Ok(word.map_err(failed)?.and_then(|word| word.parse().ok()));
+        };
+        let (word, alive, lease): (Option<String>, bool, Option<f64>) = redis::pipe()
+            .get(self.keys.status(id))
+            .hexists(self.keys.data(&task_type), id.as_str())
+            .zscore(self.keys.active(&task_type), id.as_str())
+            .query_async(&mut connection)
+            .await
+            .map_err(failed)?;
+        let stored = word.and_then(|word| word.parse::<TaskStatus>().ok());
+        Ok(match stored {
+            _ if lease.is_some() => Some(TaskStatus::Processing),
+            None if alive => Some(TaskStatus::Pending),
+            stored => stored,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{Finish, Outbox, TaskQueue, TaskResult};
+use queue::{Delivered, Finish, Outbox, TaskQueue, TaskResult};
 use serde_json::json;
 
 use crate::support::{queue, task, task_type};
@@ -28,7 +28,7 @@ async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
     assert!(second.read(10, Duration::from_millis(50)).await.unwrap().is_empty());
     let taken = second.take_over(10, Duration::ZERO).await.unwrap();
     assert_eq!(taken.len(), 1);
-    queue.acknowledge(&taken[0]).await.unwrap();
+    queue.acknowledge(&taken[0], Delivered::Shown).await.unwrap();
     assert!(second.take_over(10, Duration::ZERO).await.unwrap().is_empty());
     assert!(queue.ledger(&taken[0].task.task_id).await.unwrap().delivered());
 }
@@ -43,7 +43,7 @@ async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
     let mut outbox = Outbox::open(&queue, "c").await.unwrap();
     outbox.refresh_types().await.unwrap();
     let read = outbox.read(10, Duration::from_millis(100)).await.unwrap();
-    queue.acknowledge(&read[0]).await.unwrap();
+    queue.acknowledge(&read[0], Delivered::Shown).await.unwrap();
     let entry = queue.note_placeholder(&id, 77).await.unwrap();
     assert!(entry.delivered());
     assert_eq!(entry.message_id, Some(77));

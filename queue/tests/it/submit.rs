@@ -1,7 +1,9 @@
 //! Submitting: once per id, fair, bounded.
 
+use std::time::Duration;
+
 use queue::error::SubmitError;
-use queue::{QueueConfig, Submitted, TaskStatus};
+use queue::{Band, QueueConfig, SubmitOptions, Submitted, TaskStatus};
 
 use crate::support::{queue, quick, task, task_type, with_config};
 
@@ -90,4 +92,70 @@ async fn a_status_follows_the_task_and_goes_within_five_minutes() {
             redis::cmd("TTL").arg(key).query_async(&mut queue.connection()).await.unwrap();
         assert!((1..=300).contains(&seconds), "{seconds}");
     }
+}
+
+#[tokio::test]
+async fn many_tasks_are_accepted_in_one_call_and_a_refused_one_keeps_no_other_out() {
+    let config = QueueConfig { user_cap: 500, ..quick() };
+    let (_redis, queue) = with_config(config).await;
+    let mut large = task(1, "large");
+    large.params.insert("query".to_owned(), "x".repeat(300_000).into());
+    let mut other = task(1, "other type");
+    other.task_type = task_type("other");
+    other.task_id = queue::TaskId::new(&other.task_type);
+    let mut tasks: Vec<_> =
+        (0..600).map(|n| (task(n % 7, &n.to_string()), SubmitOptions::default())).collect();
+    tasks.push((task(0, "0"), SubmitOptions::default()));
+    tasks.push((large, SubmitOptions::default()));
+    tasks.push((other, SubmitOptions::default()));
+    let answers = queue.submit_tasks(&tasks).await.unwrap();
+    assert_eq!(answers.len(), 603);
+    for (place, answer) in answers.iter().enumerate() {
+        match place {
+            600 => assert!(matches!(answer, Ok(Submitted::Already)), "{answer:?}"),
+            601 => assert!(matches!(answer, Err(SubmitError::TooLarge { .. })), "{answer:?}"),
+            _ => assert!(matches!(answer, Ok(Submitted::New { .. })), "{place}: {answer:?}"),
+        }
+    }
+    assert_eq!(queue.queue_size(&task_type("echo")).await.unwrap(), 600);
+    assert_eq!(queue.claim(&[task_type("echo")], "w", 700).await.unwrap().len(), 600);
+}
+
+#[tokio::test]
+async fn just_the_same_question_a_moment_later_is_a_duplicate_of_the_first() {
+    let (_redis, queue) = queue().await;
+    let ask = async |user: i64, cause: &str, query: &str| {
+        let mut task = task(user, cause);
+        task.params.insert("cause".to_owned(), query.into());
+        let same_within = Duration::from_secs(60);
+        let options = SubmitOptions { same_within, ..SubmitOptions::default() };
+        queue.submit_with(&task, options).await.unwrap()
+    };
+    let new = |submitted: &Submitted| matches!(submitted, Submitted::New { .. });
+    assert!(new(&ask(1, "press 1", "luna").await));
+    let first = task(1, "press 1").task_id;
+    assert_eq!(ask(1, "press 2", "luna").await, Submitted::Duplicate { of: first });
+    assert!(new(&ask(1, "press 3", "noor").await), "another question");
+    assert!(new(&ask(2, "press 4", "luna").await), "another person");
+    assert_eq!(queue.queue_size(&task_type("echo")).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn bands_wait_behind_each_other_but_not_for_ever() {
+    let config = QueueConfig { user_cap: 1_000, ..quick() };
+    let (_redis, queue) = with_config(config).await;
+    let submit = async |user: i64, cause: &str, band: Band| {
+        let options = SubmitOptions { band, ..SubmitOptions::default() };
+        queue.submit_with(&task(user, cause), options).await.unwrap();
+    };
+    submit(1, "background", Band::Background).await;
+    submit(2, "normal", Band::Normal).await;
+    for n in 0..60 {
+        submit(3, &n.to_string(), Band::Interactive).await;
+    }
+    let leases = queue.claim(&[task_type("echo")], "w", 1_000).await.unwrap();
+    let place =
+        |cause: &str| leases.iter().position(|lease| lease.task.params["cause"] == cause).unwrap();
+    assert_eq!(place("normal"), 50, "behind fifty tasks of one person, ahead of their next");
+    assert_eq!(place("background"), 61);
 }

@@ -1,0 +1,222 @@
+//! Submitting: a task is accepted once per id, several in one call.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::error::SubmitError;
+use crate::task::{Task, TaskId, TaskType, now_ms};
+use crate::task_queue::{TaskQueue, millis};
+
+/// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
+const AT_ONCE: usize = 256;
+
+/// What a submit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submitted {
+    /// Accepted now.
+    New {
+        /// Tasks of the same type that were waiting before it.
+        ahead: u64,
+    },
+    /// The same id was accepted before: nothing changed.
+    Already,
+    /// The same person asked just the same a moment ago: nothing changed, and the answer goes to the first.
+    Duplicate {
+        /// The first.
+        of: TaskId,
+    },
+}
+
+/// How soon a task's turn comes. All bands age in the same virtual time: a lower one waits longer, never for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Band {
+    /// Somebody waits.
+    #[default]
+    Interactive,
+    /// Behind 50 tasks of one person.
+    Normal,
+    /// Behind 500.
+    Background,
+}
+
+impl Band {
+    /// Added to the virtual start time, whose unit is one task of one person.
+    fn offset(self) -> u32 {
+        match self {
+            Self::Interactive => 0,
+            Self::Normal => 50,
+            Self::Background => 500,
+        }
+    }
+}
+
+/// How a task is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubmitOptions {
+    /// How soon its turn comes.
+    pub band: Band,
+    /// Becomes ready only after this. The time to live begins with the submit.
+    pub delay: Duration,
+    /// A task of the same person, type and params within this time is a duplicate of the first.
+    pub same_within: Duration,
+}
+
+impl TaskQueue {
+    /// Accepts a task. The same id is accepted once, however often it is submitted.
+    ///
+    /// # Errors
+    ///
+    /// - [`SubmitError::QueueFull`], [`SubmitError::UserLimit`][]: try later.
+    /// - [`SubmitError::TooLarge`][]: do not try again.
+    /// - [`SubmitError::Redis`][]: unknown whether it was accepted; submit it again.
+    pub async fn submit_task(&self, task: &Task) -> Result<Submitted, SubmitError> {
+        self.submit_with(task, SubmitOptions::default()).await
+    }
+
+    /// Accepts a task in a band, later, or only when it is no duplicate.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskQueue::submit_task`].
+    pub async fn submit_with(
+        &self,
+        task: &Task,
+        options: SubmitOptions,
+    ) -> Result<Submitted, SubmitError> {
+        let envelope = self.envelope(task)?;
+        self.remember_type(&task.task_type).await.map_err(SubmitError::Redis)?;
+        let answers = self.submit_batch(&task.task_type, &[(task, envelope, options)]).await?;
+        let answer = answers.into_iter().next().unwrap_or_default();
+        read_answer(&task.task_type, &answer)
+    }
+
+    /// Accepts many tasks, hundreds in one call. One answer per task in the same order; one that is refused does not
+    /// keep the others out.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::Redis`] when Redis does not answer; some may have been accepted. Submitting all again is safe.
+    pub async fn submit_tasks(
+        &self,
+        tasks: &[(Task, SubmitOptions)],
+    ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
+        let mut results: Vec<Option<Result<Submitted, SubmitError>>> = Vec::new();
+        results.resize_with(tasks.len(), || None);
+        let mut types: Vec<&TaskType> = tasks.iter().map(|(task, _)| &task.task_type).collect();
+        types.sort();
+        types.dedup();
+        for task_type in types {
+            self.remember_type(task_type).await.map_err(SubmitError::Redis)?;
+            let mut places = Vec::new();
+            let mut batch = Vec::new();
+            for (place, (task, options)) in tasks.iter().enumerate() {
+                if task.task_type != *task_type {
+                    continue;
+                }
+                match self.envelope(task) {
+                    Ok(envelope) => {
+                        places.push(place);
+                        batch.push((task, envelope, *options));
+                    }
+                    Err(error) => set(&mut results, place, Err(error)),
+                }
+            }
+            for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
+                let answers = self.submit_batch(task_type, batch).await?;
+                for (place, answer) in places.iter().zip(answers) {
+                    set(&mut results, *place, read_answer(task_type, &answer));
+                }
+            }
+        }
+        Ok(results.into_iter().map(|result| result.unwrap_or(Ok(Submitted::Already))).collect())
+    }
+
+    /// The task as it is stored.
+    fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
+        let mut task = task.clone();
+        task.submitted_at = now_ms();
+        task.deadline_at = task.submitted_at.saturating_add(millis(self.config.time_to_live));
+        let envelope = serde_json::to_string(&task).map_err(SubmitError::Json)?;
+        let (bytes, limit) = (envelope.len(), self.config.max_task_bytes);
+        if limit < bytes {
+            return Err(SubmitError::TooLarge { bytes, limit });
+        }
+        Ok(envelope)
+    }
+
+    async fn submit_batch(
+        &self,
+        task_type: &TaskType,
+        batch: &[(&Task, String, SubmitOptions)],
+    ) -> Result<Vec<Vec<String>>, SubmitError> {
+        let mut script = self.scripts.submit.prepare_invoke();
+        script
+            .key(self.keys.queue(task_type))
+            .key(self.keys.delayed(task_type))
+            .key(self.keys.deadline(task_type))
+            .key(self.keys.data(task_type))
+            .key(self.keys.users(task_type))
+            .key(self.keys.meta(task_type))
+            .key(self.keys.wake(task_type))
+            .arg(batch.len())
+            .arg(self.config.max_pending)
+            .arg(self.config.user_cap)
+            .arg(self.config.keep_ledger.as_secs());
+        for (task, envelope, options) in batch {
+            let wants_reply = task.reply_to.is_some();
+            let guard = match wants_reply {
+                true => self.keys.reply(&task.task_id),
+                false => self.keys.status(&task.task_id),
+            };
+            script
+                .key(guard)
+                .key(self.keys.double(task_type, &fingerprint(task)))
+                .arg(task.task_id.as_str())
+                .arg(envelope)
+                .arg(task.user_id)
+                .arg(options.band.offset())
+                .arg(millis(self.config.time_to_live))
+                .arg(millis(options.delay))
+                .arg(i32::from(wants_reply))
+                .arg(millis(options.same_within));
+        }
+        script.invoke_async(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
+    }
+}
+
+fn set<T>(slots: &mut [Option<T>], place: usize, value: T) {
+    if let Some(slot) = slots.get_mut(place) {
+        *slot = Some(value);
+    }
+}
+
+/// What makes two tasks the same question.
+fn fingerprint(task: &Task) -> String {
+    let params = serde_json::to_string(&task.params).unwrap_or_default();
+    let name = format!(
+        "{}:{params}:{}",
+        task.user_id,
+        task.reply_to.as_ref().map_or_else(String::new, ToString::to_string)
+    );
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
+}
+
+fn read_answer(task_type: &TaskType, answer: &[String]) -> Result<Submitted, SubmitError> {
+    let words: Vec<&str> = answer.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().unwrap_or_default();
+    match *words.as_slice() {
+        ["OK", ahead] => Ok(Submitted::New { ahead: number(ahead) }),
+        ["DUPLICATE", of] => match of.parse() {
+            Ok(of) => Ok(Submitted::Duplicate { of }),
+            Err(_) => Ok(Submitted::Already),
+        },
+        ["QUEUE_FULL", pending] => {
+            Err(SubmitError::QueueFull { task_type: task_type.clone(), pending: number(pending) })
+        }
+        ["USER_LIMIT", live] => {
+            Err(SubmitError::UserLimit { task_type: task_type.clone(), live: number(live) })
+        }
+        _ => Ok(Submitted::Already),
+    }
+}
