@@ -1,14 +1,12 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
-use clap::Parser;
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
 use reqwest::Url;
 
-/// Turns chat messages into tasks and results into messages.
-#[derive(Debug, Parser)]
-#[command(name = "coordinator", version)]
-pub struct Cli {
+/// How to serve the bot, as it was written.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
     /// The bot's token, from Telegram's `@BotFather`. Give it in the environment: a command line is seen by others.
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     telegram_bot_token: Option<Secret<String>>,
@@ -39,7 +37,7 @@ pub struct Config {
     pub api_url: Url,
 }
 
-impl Cli {
+impl Serve {
     /// How to log.
     pub fn log_format(&self) -> LogFormat {
         self.log_format
@@ -93,11 +91,15 @@ fn looks_like_token(token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Cli;
 
     fn parse(arguments: &[&str]) -> Result<Config, Vec<String>> {
         let program = std::iter::once("coordinator");
-        Cli::try_parse_from(program.chain(arguments.iter().copied())).unwrap().into_config()
+        let cli = Cli::try_parse_from(program.chain(arguments.iter().copied())).unwrap();
+        cli.serve.into_config()
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod bot_api;
 pub mod callback;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod event;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use coordinator::config::Cli;
+use coordinator::cli::{Cli, Command};
 
 /// Bad configuration, after sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -17,10 +17,14 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    if let Err(error) = ops::telemetry::init(cli.log_format()) {
+    let Cli { command, serve } = cli;
+    if let Some(command) = command {
+        return command_line(command);
+    }
+    if let Err(error) = ops::telemetry::init(serve.log_format()) {
         return usage(&[format!("RUST_LOG: {error:#}")]);
     }
-    let config = match cli.into_config() {
+    let config = match serve.into_config() {
         Ok(config) => config,
         Err(problems) => return usage(&problems),
     };
@@ -44,6 +48,22 @@ fn run(config: coordinator::config::Config) -> anyhow::Result<()> {
         let shutdown = ops::shutdown::signal_token()?;
         coordinator::run(config, shutdown).await
     })
+}
+
+/// Carries out a command and ends.
+fn command_line(command: Command) -> ExitCode {
+    let ran = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(command.run(&mut std::io::stdout().lock())));
+    match ran {
+        Ok(ended) => ExitCode::from(ended.exit_code()),
+        Err(error) => {
+            usage(&[format!("{error:#}")]);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "bad configuration is told to whoever started us")]

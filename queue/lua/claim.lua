@@ -1,9 +1,9 @@
 -- Leases ready tasks of one type to a worker.
--- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 meta  7 wake
+-- KEYS    1 queue  2 active  3 delayed  4 data  5 meta  6 wake
 -- ARGV    1 at most  2 lease ms  3 worker
--- RETURNS per task: {id, envelope, token, failures, crashes, ms until the deadline, lease ms}
+-- RETURNS id, value, id, value, … where a value is what `data` holds (keys.rs); its time of claim is now
 -- ATOMIC  A task leaves the queue and gets its lease and token in one step; a token is never given twice.
-local cfg = redis.call('HMGET', KEYS[6], 'paused', 'max_active', 'vtime')
+local cfg = redis.call('HMGET', KEYS[5], 'paused', 'max_active', 'vtime')
 if cfg[1] == '1' then return {} end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -11,49 +11,40 @@ local vtime = tonumber(cfg[3] or '0')
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 64)
 for _, id in ipairs(due) do
   redis.call('ZREM', KEYS[3], id)
-  redis.call('ZADD', KEYS[1], vtime, id)
+  redis.call('ZADD', KEYS[1], string.format('%d', vtime * 1048576), id)
 end
 local n = tonumber(ARGV[1])
 if cfg[2] then n = math.min(n, tonumber(cfg[2]) - redis.call('ZCARD', KEYS[2])) end
 if n <= 0 then return {} end
 local popped = redis.call('ZPOPMIN', KEYS[1], n)
 if #popped == 0 then return {} end
-local ids, fields, highest = {}, {}, vtime
-for i = 1, #popped, 2 do
-  local id, score = popped[i], math.floor(tonumber(popped[i + 1]))
-  if score > highest then highest = score end
-  ids[#ids + 1] = id
-  fields[#fields + 1] = id
-  fields[#fields + 1] = id .. '#m'
-end
-local stored = redis.call('HMGET', KEYS[5], unpack(fields))
-local deadlines = redis.call('ZMSCORE', KEYS[4], unpack(ids))
-local longest = tonumber(ARGV[2])
-local metas, leases, out = {}, {}, {}
-for i, id in ipairs(ids) do
-  local envelope, meta = stored[2 * i - 1], stored[2 * i]
+local ids = {}
+for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+local stored = redis.call('HMGET', KEYS[4], unpack(ids))
+local longest = now + ARGV[2]
+local usual = string.format('%d', longest)
+local holder = '|' .. string.format('%d', now) .. '|' .. ARGV[3] .. '||'
+local values, leases = {}, {}
+for i = 1, #ids do
   -- An id that somebody put into the queue by hand has no data: it is dropped here, there is nothing to run.
-  if envelope and meta then
-    local claims, fails, crashes, rest = string.match(meta, '^(%d+)|(%d+)|(%d+)|([01]|)[^|]*|')
-    local user = string.match(meta, '|([^|]*)$')
-    if claims and user then
-      claims = string.format('%d', claims + 1)
-      local deadline = tonumber(deadlines[i] or now)
-      local lease = math.min(longest, math.max(deadline - now, 1))
-      metas[#metas + 1] = id .. '#m'
-      metas[#metas + 1] = claims .. '|' .. fails .. '|' .. crashes .. '|' .. rest .. ARGV[3] .. '|' .. user
-      leases[#leases + 1] = now + lease
-      leases[#leases + 1] = id
-      out[#out + 1] = {id, envelope, claims, fails, crashes, deadline - now, lease}
-    end
+  local token, rest
+  if stored[i] then token, rest = string.match(stored[i], '^(%d+)|[^|]*|[^|]*|[^|]*|(%d.*)$') end
+  if token then
+    local deadline = tonumber(string.match(rest, '^%d+'))
+    values[#values + 1] = ids[i]
+    values[#values + 1] = string.format('%d', token + 1) .. holder .. rest
+    leases[#leases + 1] = usual
+    if deadline < longest then leases[#leases] = string.format('%d', math.max(deadline, now + 1)) end
+    leases[#leases + 1] = ids[i]
   end
 end
 if #leases > 0 then
-  redis.call('HSET', KEYS[5], unpack(metas))
+  redis.call('HSET', KEYS[4], unpack(values))
   redis.call('ZADD', KEYS[2], unpack(leases))
 end
-if highest > vtime then redis.call('HSET', KEYS[6], 'vtime', string.format('%.0f', highest)) end
-if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[7]) == 0 then
-  redis.call('RPUSH', KEYS[7], '1')
+local highest = math.floor(tonumber(popped[#popped]) / 1048576)
+if highest > vtime then redis.call('HSET', KEYS[5], 'vtime', string.format('%d', highest)) end
+if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[6]) == 0 then
+  redis.call('RPUSH', KEYS[6], '1')
 end
-return out
+return values

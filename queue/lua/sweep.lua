@@ -10,7 +10,7 @@ if #due > 0 then
   local vtime = redis.call('HGET', KEYS[5], 'vtime') or '0'
   for _, id in ipairs(due) do
     redis.call('ZREM', KEYS[3], id)
-    redis.call('ZADD', KEYS[1], vtime, id)
+    redis.call('ZADD', KEYS[1], string.format('%d', vtime * 1048576), id)
   end
 end
 -- A worker that died between its wake-up and its claim took the token with it.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::error::RedisError;
 use crate::finish::FinishItem;
 use crate::lease::Lease;
+use crate::stored::Stored;
 use crate::task::{Task, TaskResult, TaskType};
 use crate::task_queue::{TaskQueue, millis};
 use crate::wake::Waiter;
@@ -67,13 +68,12 @@ impl TaskQueue {
             }
             // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
             let sent_at = Instant::now();
-            let rows: Vec<ClaimedRow> = self
+            let values: Vec<Vec<u8>> = self
                 .scripts
                 .claim
                 .key(self.keys.queue(task_type))
                 .key(self.keys.active(task_type))
                 .key(self.keys.delayed(task_type))
-                .key(self.keys.deadline(task_type))
                 .key(self.keys.data(task_type))
                 .key(self.keys.meta(task_type))
                 .key(self.keys.wake(task_type))
@@ -83,8 +83,9 @@ impl TaskQueue {
                 .invoke_async(&mut self.connection.clone())
                 .await
                 .map_err(RedisError::during("claim tasks"))?;
-            for row in rows {
-                match read_claimed(row, task_type, sent_at) {
+            for pair in values.chunks_exact(2) {
+                let [id, value] = pair else { continue };
+                match read_claimed(id, value, task_type, sent_at, self.config.lease) {
                     Ok(lease) => leases.push(lease),
                     Err(unreadable) => self.refuse_unreadable(task_type, &unreadable).await?,
                 }
@@ -115,8 +116,6 @@ impl TaskQueue {
     }
 }
 
-type ClaimedRow = (String, Vec<u8>, String, u32, u32, i64, u64);
-
 struct Unreadable {
     id: String,
     token: String,
@@ -124,34 +123,38 @@ struct Unreadable {
 }
 
 fn read_claimed(
-    row: ClaimedRow,
+    id: &[u8],
+    value: &[u8],
     task_type: &TaskType,
     sent_at: Instant,
+    longest: Duration,
 ) -> Result<Lease, Unreadable> {
-    let (id, envelope, token, failures, crashes, left_ms, lease_ms) = row;
-    let task = match serde_json::from_slice::<Task>(&envelope) {
-        Ok(task) if task.task_id.as_str() != id => {
-            Err("the task's JSON carries another task's id".to_owned())
-        }
-        Ok(task) if task.task_type != *task_type => {
-            Err("the task's JSON carries another task type than its queue".to_owned())
-        }
-        Ok(task) => Ok(task),
-        Err(error) => Err(format!("the task's JSON cannot be read: {error}")),
+    let id = String::from_utf8_lossy(id).into_owned();
+    let Some(stored) = Stored::read(value) else {
+        let reason = "the task's counters cannot be read".to_owned();
+        return Err(Unreadable { id, token: String::new(), reason });
     };
-    match task {
-        Ok(mut task) => {
-            // Crashes and failures, not claims: a task that was drained and handed back is not on its next attempt.
-            task.attempt = failures + crashes + 1;
-            Ok(Lease {
-                task,
-                token,
-                failures,
-                crashes,
-                deadline: sent_at + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)),
-                ends_at: sent_at + Duration::from_millis(lease_ms),
-            })
-        }
-        Err(reason) => Err(Unreadable { id, token, reason }),
+    let unreadable =
+        |reason: String| Unreadable { id: id.clone(), token: stored.token.to_owned(), reason };
+    let mut task: Task = serde_json::from_slice(stored.envelope)
+        .map_err(|error| unreadable(format!("the task's JSON cannot be read: {error}")))?;
+    if task.task_id.as_str() != id {
+        return Err(unreadable("the task's JSON carries another task's id".to_owned()));
     }
+    if task.task_type != *task_type {
+        let reason = "the task's JSON carries another task type than its queue";
+        return Err(unreadable(reason.to_owned()));
+    }
+    // Crashes and failures, not claims: a task that was drained and handed back is not on its next attempt.
+    task.attempt = stored.failures + stored.crashes + 1;
+    let left = stored.deadline.saturating_sub(stored.claimed_at.unwrap_or(stored.deadline));
+    let left = Duration::from_millis(left);
+    Ok(Lease {
+        task,
+        token: stored.token.to_owned(),
+        failures: stored.failures,
+        crashes: stored.crashes,
+        deadline: sent_at + left,
+        ends_at: sent_at + left.min(longest),
+    })
 }

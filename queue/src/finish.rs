@@ -129,7 +129,6 @@ impl TaskQueue {
             let mut script = self.scripts.heartbeat.prepare_invoke();
             script
                 .key(self.keys.active(task_type))
-                .key(self.keys.deadline(task_type))
                 .key(self.keys.data(task_type))
                 .arg(millis(self.config.lease));
             let mut places = Vec::new();

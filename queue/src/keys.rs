@@ -64,7 +64,8 @@ impl Keys {
         self.of_type("deadline", task_type)
     }
 
-    /// HASH id → task JSON, `id#m` → counters, `id#c` → cancel flag.
+    /// HASH id → `token|claimed at|worker|cancel asked|deadline|failures|crashes|wants a reply|user|task JSON`; see
+    /// [`crate::stored`].
     pub fn data(&self, task_type: &TaskType) -> String {
         self.of_type("data", task_type)
     }

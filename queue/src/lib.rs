@@ -11,6 +11,7 @@
 mod claim;
 pub mod config;
 pub mod connection;
+pub mod control;
 pub mod error;
 mod finish;
 pub mod ingress;
@@ -21,6 +22,7 @@ pub mod reclaim;
 pub mod registry;
 pub mod retry;
 mod scripts;
+mod stored;
 mod storing;
 pub mod submit;
 pub mod task;
@@ -30,6 +32,7 @@ mod wake;
 mod worker_loop;
 
 pub use config::QueueConfig;
+pub use control::{DeadLetter, LiveTask, TypeStats};
 pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError};
 pub use keys::Keys;
 pub use lease::{Finish, Finished, Lease};

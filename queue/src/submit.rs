@@ -162,7 +162,8 @@ impl TaskQueue {
             .arg(batch.len())
             .arg(self.config.max_pending)
             .arg(self.config.user_cap)
-            .arg(self.config.keep_ledger.as_secs());
+            .arg(millis(self.config.keep_ledger))
+            .arg(millis(self.config.time_to_live));
         for (task, envelope, options) in batch {
             let wants_reply = task.reply_to.is_some();
             let guard = match wants_reply {
@@ -171,15 +172,18 @@ impl TaskQueue {
             };
             script
                 .key(guard)
-                .key(self.keys.double(task_type, &fingerprint(task)))
                 .arg(task.task_id.as_str())
                 .arg(envelope)
                 .arg(task.user_id)
-                .arg(options.band.offset())
-                .arg(millis(self.config.time_to_live))
-                .arg(millis(options.delay))
-                .arg(i32::from(wants_reply))
-                .arg(millis(options.same_within));
+                .arg(i32::from(wants_reply));
+            if *options == SubmitOptions::default() {
+                script.arg("");
+            } else {
+                let (band, delay) = (options.band.offset(), millis(options.delay));
+                script
+                    .key(self.keys.double(task_type, &fingerprint(task)))
+                    .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
+            }
         }
         script.invoke_async(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
     }

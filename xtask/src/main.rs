@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask build-plugins | demo | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | demo | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
+mod bench;
 mod build_plugins;
 mod chat;
 mod debian;
@@ -23,6 +24,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
+    Bench(bench::Bench),
     BuildPlugins(build_plugins::BuildPlugins),
     Demo(demo::Demo),
     Test(test::Test),
@@ -31,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = root().and_then(|root| match Command::parse() {
+        Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
         Command::Test(command) => command.run(&root),

@@ -7,6 +7,7 @@
 )]
 
 mod browser;
+mod command_line;
 mod conversation;
 mod crash;
 mod support;

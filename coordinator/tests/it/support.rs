@@ -160,8 +160,11 @@ struct Script {
 }
 
 impl TaskHandler for Script {
-    async fn handle(&self, lease: &Lease, _cancelled: CancellationToken) -> Handled {
-        tokio::time::sleep(self.takes).await;
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        if cancelled.run_until_cancelled(tokio::time::sleep(self.takes)).await.is_none() {
+            let result = TaskResult::failure("cancelled", "cancelled");
+            return Handled { result, finish: Finish::Cancelled };
+        }
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
         let result = match lease.task.task_type.as_str() {
             "search_creator" => TaskResult::success(json!({"exact_match": true, "creators": [

@@ -130,9 +130,11 @@ async fn junk_in_the_queues_keys_is_refused_and_harms_nothing() {
         .ignore()
         .zadd(queue.keys().deadline(&echo), junk, 9_999_999_999_999_u64)
         .ignore()
-        .hset(queue.keys().data(&echo), junk, "{not json")
+        .hset(queue.keys().data(&echo), junk, "0||||9999999999999|0|0|0|7|{not json")
         .ignore()
-        .hset(queue.keys().data(&echo), format!("{junk}#m"), "0|0|0|0||7")
+        .zadd(queue.keys().queue(&echo), "{echo}no-fields", 0)
+        .ignore()
+        .hset(queue.keys().data(&echo), "{echo}no-fields", "junk")
         .ignore()
         .query_async(&mut queue.connection())
         .await

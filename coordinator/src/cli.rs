@@ -1,0 +1,294 @@
+//! The coordinator's command line: serve the bot, or look at the queue and act on it.
+//!
+//! Exit codes: 0 done, 1 it did not work, 2 there is no such thing, 64 the call was wrong (sysexits.h).
+
+mod print;
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use ops::secret::Secret;
+use queue::{
+    DistributedWorkerRegistry, QueueConfig, SubmitOptions, Task, TaskId, TaskQueue, TaskType,
+};
+use serde_json::{Map, Value, json};
+
+use crate::config::Serve;
+
+/// There is no such task, dead letter or answer.
+const EXIT_NONE: u8 = 2;
+/// Tasks and dead letters that are listed when nothing is said.
+const LIST_AT_MOST: usize = 50;
+
+/// Turns chat messages into tasks and results into messages.
+#[derive(Debug, Parser)]
+#[command(name = "coordinator", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Without a command the bot is served.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve it.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What to do instead of serving the bot.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Looks at the queue and acts on it.
+    Queue(QueueCommand),
+    /// Submits a task by hand.
+    Submit(Submit),
+}
+
+/// How to reach the queue, and how to print.
+#[derive(Debug, clap::Args)]
+struct Reach {
+    /// Where Redis is.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true,
+        global = true
+    )]
+    redis_url: Secret<String>,
+    /// Print JSON, one object.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Looks at the queue and acts on it.
+#[derive(Debug, clap::Args)]
+pub struct QueueCommand {
+    #[command(flatten)]
+    reach: Reach,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Every task type: what waits, runs, is stuck or dead, the age of the oldest, and who offers it.
+    Stats {
+        /// A task that has run for longer than this counts as stuck, in seconds.
+        #[arg(long, default_value_t = 35)]
+        stuck_after: u64,
+    },
+    /// Tasks of a type that are not answered, or its dead letters.
+    List {
+        /// The task type.
+        task_type: TaskType,
+        /// The dead letters instead, newest first.
+        #[arg(long)]
+        dead: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = LIST_AT_MOST)]
+        limit: usize,
+    },
+    /// One task: where it is, and its result when it has one.
+    Show {
+        /// The task's id.
+        task_id: TaskId,
+    },
+    /// Stops a task: at once when it waits, within 2 s when it runs. Its sender is told.
+    Cancel {
+        /// The task's id.
+        task_id: TaskId,
+    },
+    /// Submits a dead letter's task again.
+    Replay {
+        /// The task type.
+        task_type: TaskType,
+        /// The dead letter's place, as `list --dead` shows it; without it all of them.
+        entry: Option<String>,
+    },
+    /// Stops handing out a type's tasks. What runs runs on.
+    Pause {
+        /// The task type.
+        task_type: TaskType,
+    },
+    /// Hands out a type's tasks again.
+    Resume {
+        /// The task type.
+        task_type: TaskType,
+    },
+}
+
+/// Submits a task by hand.
+#[derive(Debug, clap::Args)]
+pub struct Submit {
+    #[command(flatten)]
+    reach: Reach,
+    /// The task type.
+    task_type: TaskType,
+    /// The params: a JSON object.
+    #[arg(default_value = "{}")]
+    params: String,
+    /// Who asks.
+    #[arg(long, default_value_t = 0)]
+    user_id: i64,
+    /// Wait for the result and print it.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, default_value_t = 130)]
+    timeout: u64,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It did what was asked.
+    Well,
+    /// A task was run and failed.
+    Badly,
+    /// There was nothing to do it to.
+    NoSuchThing,
+}
+
+impl Ended {
+    /// For the shell.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::Badly => 1,
+            Self::NoSuchThing => EXIT_NONE,
+        }
+    }
+}
+
+impl Command {
+    /// Carries it out and writes what there is to say to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When Redis cannot be reached, or something was refused.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<Ended> {
+        match self {
+            Self::Queue(command) => {
+                let queue = command.reach.connect().await?;
+                act(&queue, command.action, command.reach.json, out).await
+            }
+            Self::Submit(submit) => submit.run(out).await,
+        }
+    }
+}
+
+impl Reach {
+    async fn connect(&self) -> anyhow::Result<TaskQueue> {
+        Ok(TaskQueue::connect(self.redis_url.expose(), QueueConfig::default()).await?)
+    }
+}
+
+async fn act(
+    queue: &TaskQueue,
+    action: Action,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<Ended> {
+    match action {
+        Action::Stats { stuck_after } => {
+            let types = queue.stats(Duration::from_secs(stuck_after)).await?;
+            let workers = queue.workers().await?;
+            match json {
+                true => print::json(out, &json!({"types": types, "workers": workers}))?,
+                false => print::stats(out, &types, &workers)?,
+            }
+        }
+        Action::List { task_type, dead: false, limit } => {
+            let tasks = queue.list(&task_type, limit).await?;
+            match json {
+                true => print::json(out, &json!({"tasks": tasks}))?,
+                false => print::tasks(out, &tasks)?,
+            }
+        }
+        Action::List { task_type, dead: true, limit } => {
+            let letters = queue.dead_letters(&task_type, limit).await?;
+            match json {
+                true => print::json(out, &json!({"dead": letters}))?,
+                false => print::dead(out, &letters)?,
+            }
+        }
+        Action::Show { task_id } => return show(queue, &task_id, out).await,
+        Action::Cancel { task_id } => {
+            if !queue.cancel(&task_id).await? {
+                writeln!(out, "{task_id} has ended, or never was")?;
+                return Ok(Ended::NoSuchThing);
+            }
+            writeln!(out, "{task_id} is cancelled")?;
+        }
+        Action::Replay { task_type, entry } => return replay(queue, &task_type, entry, out).await,
+        Action::Pause { task_type } => {
+            queue.set_paused(&task_type, true).await?;
+            writeln!(out, "{task_type} is paused")?;
+        }
+        Action::Resume { task_type } => {
+            queue.set_paused(&task_type, false).await?;
+            writeln!(out, "{task_type} goes on")?;
+        }
+    }
+    Ok(Ended::Well)
+}
+
+async fn show(queue: &TaskQueue, id: &TaskId, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let (live, status) = (queue.show(id).await?, queue.task_status(id).await?);
+    let result = queue.get_result(id, Duration::ZERO).await?;
+    if live.is_none() && status.is_none() && result.is_none() {
+        writeln!(out, "there is no task {id}; results are kept for 5 minutes")?;
+        return Ok(Ended::NoSuchThing);
+    }
+    print::json(out, &json!({"task_id": id, "status": status, "live": live, "result": result}))?;
+    Ok(Ended::Well)
+}
+
+async fn replay(
+    queue: &TaskQueue,
+    task_type: &TaskType,
+    entry: Option<String>,
+    out: &mut impl Write,
+) -> anyhow::Result<Ended> {
+    let entries = match entry {
+        Some(entry) => vec![entry],
+        None => {
+            let letters = queue.dead_letters(task_type, usize::from(u16::MAX)).await?;
+            letters.into_iter().map(|letter| letter.entry).collect()
+        }
+    };
+    let mut ended = Ended::Well;
+    for entry in entries {
+        match queue.replay(task_type, &entry).await {
+            Ok(task_id) => writeln!(out, "{entry} is {task_id} now")?,
+            Err(error @ queue::control::ReplayError::NotFound { .. }) => {
+                writeln!(out, "{error}")?;
+                ended = Ended::NoSuchThing;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ended)
+}
+
+impl Submit {
+    async fn run(self, out: &mut impl Write) -> anyhow::Result<Ended> {
+        let params: Map<String, Value> = serde_json::from_str(&self.params)
+            .context("the params must be a JSON object, for instance '{\"query\":\"luna\"}'")?;
+        let queue = self.reach.connect().await?;
+        let task = Task::new(self.task_type, self.user_id, params);
+        if !self.wait {
+            queue.submit_with(&task, SubmitOptions::default()).await?;
+            writeln!(out, "{}", task.task_id)?;
+            return Ok(Ended::Well);
+        }
+        let registry = DistributedWorkerRegistry::new(queue);
+        let result = registry.execute_task(&task, Duration::from_secs(self.timeout)).await?;
+        let Some(result) = result else {
+            writeln!(out, "no result of {} within {} s", task.task_id, self.timeout)?;
+            return Ok(Ended::NoSuchThing);
+        };
+        print::json(out, &result)?;
+        Ok(if result.success { Ended::Well } else { Ended::Badly })
+    }
+}

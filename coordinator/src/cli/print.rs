@@ -1,0 +1,125 @@
+//! What the commands print for people: one table each. Never a task's params, which people typed.
+
+use std::io::{self, Write};
+
+use queue::{DeadLetter, LiveTask, TypeStats, WorkerRecord};
+use serde::Serialize;
+
+/// One JSON value, readable.
+pub(super) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
+pub(super) fn stats(
+    out: &mut impl Write,
+    types: &[TypeStats],
+    workers: &[WorkerRecord],
+) -> io::Result<()> {
+    if types.is_empty() {
+        writeln!(out, "no task was ever submitted, and no worker offers anything")?;
+    } else {
+        writeln!(
+            out,
+            "{:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  state",
+            "type", "oldest", "ready", "delayed", "active", "stuck", "replies", "dead"
+        )?;
+    }
+    for row in types {
+        let state = match (row.paused, row.offered) {
+            (true, _) => "paused",
+            (false, true) => "ok",
+            (false, false) => "no worker",
+        };
+        writeln!(
+            out,
+            "{:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {state}",
+            row.task_type.as_str(),
+            span(row.oldest_ms),
+            row.ready,
+            row.delayed,
+            row.active,
+            row.stuck,
+            row.replies,
+            row.dead
+        )?;
+    }
+    for row in types {
+        let counts: Vec<String> =
+            row.counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if !counts.is_empty() {
+            writeln!(out, "\n{}: {}", row.task_type, counts.join(", "))?;
+        }
+    }
+    writeln!(out)?;
+    if workers.is_empty() {
+        return writeln!(out, "no worker is alive");
+    }
+    for worker in workers {
+        let plugins: Vec<String> = worker
+            .plugins
+            .iter()
+            .map(|plugin| {
+                let digest = plugin.digest.get(..12).unwrap_or_default();
+                format!("{} {} ({digest})", plugin.name, plugin.version)
+            })
+            .collect();
+        let (name, running, room) = (&worker.worker, worker.running, worker.concurrency);
+        writeln!(out, "{name}: {running} of {room} running; {}", plugins.join(", "))?;
+    }
+    Ok(())
+}
+
+pub(super) fn tasks(out: &mut impl Write, tasks: &[LiveTask]) -> io::Result<()> {
+    for task in tasks {
+        let running = match (&task.worker, task.running_ms) {
+            (Some(worker), Some(ms)) => format!(" for {} on {worker}", span(ms)),
+            _ => String::new(),
+        };
+        let cancelled = if task.cancel_asked { ", cancel asked" } else { "" };
+        writeln!(
+            out,
+            "{}  {}{running}, {} failures, {} crashes, {} left{cancelled}",
+            task.task_id,
+            task.status,
+            task.failures,
+            task.crashes,
+            span(task.left_ms)
+        )?;
+    }
+    writeln!(out, "{} tasks", tasks.len())
+}
+
+pub(super) fn dead(out: &mut impl Write, letters: &[DeadLetter]) -> io::Result<()> {
+    for letter in letters {
+        let id = letter.task.as_ref().map_or("(unreadable)", |task| task.task_id.as_str());
+        let code = letter.result.as_ref().and_then(queue::TaskResult::code).unwrap_or("unknown");
+        writeln!(
+            out,
+            "{}  {id}  {code}, {} failures, {} crashes, last on {}",
+            letter.entry, letter.failures, letter.crashes, letter.worker
+        )?;
+    }
+    writeln!(out, "{} dead letters", letters.len())
+}
+
+/// `0`, `850ms`, `12s`, `3m05s`.
+fn span(ms: u64) -> String {
+    match ms {
+        0 => "0".to_owned(),
+        1..1_000 => format!("{ms}ms"),
+        1_000..120_000 => format!("{}s", ms / 1_000),
+        _ => format!("{}m{:02}s", ms / 60_000, ms / 1_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let spans = [0, 850, 12_340, 185_000].map(span);
+        assert_eq!(spans, ["0", "850ms", "12s", "3m05s"]);
+    }
+}

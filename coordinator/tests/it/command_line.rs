@@ -1,0 +1,107 @@
+//! An operator at the command line.
+
+use std::process::Command;
+use std::time::Duration;
+
+use queue::{Finish, TaskResult, TaskType};
+use serde_json::{Value, json};
+use test_kit::{TestRedis, eventually};
+
+use crate::support::{COORDINATOR, Telegram, coordinator, queue_on, scripted_worker};
+
+/// Runs `coordinator ARGUMENTS`; gives its exit code and what it printed.
+async fn run(redis: &TestRedis, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(COORDINATOR);
+    command.args(arguments).env("REDIS_URL", redis.url()).env_remove("TELEGRAM_BOT_TOKEN");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+async fn run_json(redis: &TestRedis, arguments: &[&str]) -> Value {
+    let (code, said) = run(redis, arguments).await;
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_submitted_by_hand_and_its_result_printed() {
+    let redis = TestRedis::start();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let submit = ["submit", "search_creator", r#"{"query":"luna"}"#, "--wait"];
+    let result = run_json(&redis, &submit).await;
+    assert_eq!(result["data"]["creators"][0]["name"], "The luna");
+    let (code, said) = run(&redis, &["submit", "get_random_creator", "--wait"]).await;
+    assert_eq!(code, 1, "a failed task is a failure: {said}");
+    let (code, said) = run(&redis, &["submit", "search_creator", "[1]", "--wait"]).await;
+    assert!(code == 1 && said.contains("must be a JSON object"), "{said}");
+    let (code, said) = run(&redis, &["submit", "No Such", "{}"]).await;
+    assert!(code == 64 && said.contains("is not a task type"), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_task_is_seen_cancelled_and_its_sender_told() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    let _worker = scripted_worker(&redis, Duration::from_secs(600)).await;
+    telegram.write(7, "luna").await;
+    let stuck = eventually("a stuck task", async || {
+        let stats = run_json(&redis, &["queue", "stats", "--stuck-after", "1", "--json"]).await;
+        let types = stats["types"].as_array().unwrap().clone();
+        types.into_iter().find(|row| row["stuck"] == 1)
+    })
+    .await;
+    assert_eq!((&stuck["task_type"], &stuck["offered"]), (&json!("search_creator"), &json!(true)));
+    assert!(1_000 < stuck["oldest_ms"].as_u64().unwrap());
+    let (_, table) = run(&redis, &["queue", "stats", "--stuck-after", "1"]).await;
+    assert!(table.contains("script 1.0.0"), "{table}");
+    let listed = run_json(&redis, &["queue", "list", "search_creator", "--json"]).await;
+    let task = &listed["tasks"][0];
+    assert_eq!(task["status"], "processing");
+    let id = task["task_id"].as_str().unwrap();
+    assert_eq!(run(&redis, &["queue", "cancel", id]).await.0, 0);
+    telegram.bot_said_only(7, &["⚠️ Stopped."]).await;
+    let shown = run_json(&redis, &["queue", "show", id]).await;
+    assert_eq!(shown["status"], "cancelled");
+    assert_eq!(run(&redis, &["queue", "cancel", id]).await.0, 2, "it has ended");
+    assert_eq!(run(&redis, &["queue", "show", "{search_creator}nothing"]).await.0, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_type_waits_until_it_is_resumed() {
+    let redis = TestRedis::start();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    assert_eq!(run(&redis, &["queue", "pause", "search_creator"]).await.0, 0);
+    let submit = ["submit", "search_creator", r#"{"query":"luna"}"#];
+    let (_, id) = run(&redis, &submit).await;
+    let waiting = [&submit[..], &["--wait", "--timeout", "1"]].concat();
+    assert_eq!(run(&redis, &waiting).await.0, 2, "no result while it is paused");
+    assert!(run(&redis, &["queue", "stats"]).await.1.contains("paused"));
+    assert_eq!(run(&redis, &["queue", "resume", "search_creator"]).await.0, 0);
+    let shown = eventually("the result", async || {
+        let shown = run_json(&redis, &["queue", "show", id.trim()]).await;
+        (shown["status"] == "completed").then_some(shown)
+    })
+    .await;
+    assert_eq!(shown["result"]["success"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_listed_and_replayed_once() {
+    let redis = TestRedis::start();
+    let queue = queue_on(&redis).await;
+    let kind: TaskType = "search_creator".parse().unwrap();
+    let task = queue::Task::new(kind.clone(), 7, serde_json::Map::new());
+    queue.submit_task(&task).await.unwrap();
+    let lease = queue.claim(std::slice::from_ref(&kind), "w", 1).await.unwrap().remove(0);
+    let failed = TaskResult::failure("plugin-failed", "no");
+    queue.store_result(lease, Finish::Failed, failed).await.unwrap();
+    let dead = run_json(&redis, &["queue", "list", "search_creator", "--dead", "--json"]).await;
+    assert_eq!(dead["dead"][0]["result"]["metadata"]["code"], "plugin-failed");
+    let entry = dead["dead"][0]["entry"].as_str().unwrap();
+    assert_eq!(run(&redis, &["queue", "replay", "search_creator", entry]).await.0, 0);
+    assert_eq!(run(&redis, &["queue", "replay", "search_creator", entry]).await.0, 2);
+    assert_eq!(queue.queue_size(&kind).await.unwrap(), 1);
+    let (code, said) = run(&redis, &["queue", "list", "search_creator", "--dead"]).await;
+    assert!(code == 0 && said.contains("0 dead letters"), "{said}");
+}

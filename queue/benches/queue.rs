@@ -1,0 +1,306 @@
+//! What the queue costs: Redis' own processor time per task, beside raw stream commands in the same run; throughput,
+//! latency, fairness and memory. Run it with `cargo xtask bench queue`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_possible_wrap,
+    reason = "a bench prints figures and stops at the first surprise"
+)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use queue::{
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, SubmitOptions,
+    Task, TaskHandler, TaskQueue, TaskResult, TaskType,
+};
+use redis::aio::ConnectionManager;
+use serde_json::json;
+use test_kit::TestRedis;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const TASKS: usize = 20_000;
+const BATCH: usize = 100;
+const USERS: i64 = 50;
+const BACKLOG: usize = 100_000;
+const ROUND_TRIPS: usize = 2_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let streams = streams().await;
+        let lists = scripts(streams).await;
+        latency(lists).await;
+        fairness().await;
+        backlog().await;
+    });
+}
+
+async fn fresh() -> (TestRedis, TaskQueue) {
+    let redis = TestRedis::start();
+    let config = QueueConfig {
+        user_cap: 10_000_000,
+        max_pending: 10_000_000,
+        time_to_live: Duration::from_secs(3_600),
+        ..QueueConfig::default()
+    };
+    let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
+    (redis, queue)
+}
+
+fn kind() -> TaskType {
+    "bench".parse().unwrap()
+}
+
+/// A task as the coordinator makes it.
+fn task(user: i64) -> Task {
+    let params = json!({"query": "luna marlow"});
+    let mut task = Task::new(kind(), user, params.as_object().unwrap().clone());
+    task.reply_to = Some(json!({
+        "chat_id": user, "user_id": user, "question": {"kind": "search", "query": "luna marlow"},
+    }));
+    task
+}
+
+fn answer() -> TaskResult {
+    TaskResult::success(
+        json!({"creators": [{"name": "Luna Marlowe", "url": "https://c.example/luna-marlowe"}]}),
+    )
+}
+
+/// Microseconds that Redis spent in commands since the last call, scripts and their own commands counted once.
+async fn redis_us(connection: &mut ConnectionManager) -> f64 {
+    let info: String =
+        redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
+    let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(connection).await.unwrap();
+    let usec = |line: &str| {
+        let usec = line.split("usec=").nth(1)?.split(',').next()?;
+        usec.parse::<f64>().ok()
+    };
+    let scripts: f64 =
+        info.lines().filter(|line| line.starts_with("cmdstat_eval")).filter_map(usec).sum();
+    if 0.0 < scripts {
+        return scripts;
+    }
+    let own = ["cmdstat_info", "cmdstat_config", "cmdstat_client", "cmdstat_hello", "cmdstat_ping"];
+    info.lines()
+        .filter(|line| !own.iter().any(|name| line.starts_with(name)))
+        .filter_map(usec)
+        .sum()
+}
+
+/// The floor: a stream with the same bytes, no leases, fairness, deadlines or outbox.
+async fn streams() -> f64 {
+    let (_redis, queue) = fresh().await;
+    let mut connection = queue.connection();
+    let envelope = serde_json::to_string(&task(1)).unwrap();
+    let () = redis::cmd("XGROUP")
+        .arg(&["CREATE", "raw", "g", "0", "MKSTREAM"])
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    redis_us(&mut connection).await;
+    for _ in 0..TASKS / BATCH {
+        let mut pipe = redis::pipe();
+        for _ in 0..BATCH {
+            pipe.cmd("XADD").arg(&["raw", "*", "task", &envelope]).ignore();
+        }
+        let () = pipe.query_async(&mut connection).await.unwrap();
+    }
+    let add = redis_us(&mut connection).await / TASKS as f64;
+    for _ in 0..TASKS / BATCH {
+        let read: redis::streams::StreamReadReply = redis::cmd("XREADGROUP")
+            .arg(&["GROUP", "g", "c", "COUNT", &BATCH.to_string(), "STREAMS", "raw", ">"])
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let ids: Vec<String> = read.keys[0].ids.iter().map(|entry| entry.id.clone()).collect();
+        let mut pipe = redis::pipe();
+        pipe.cmd("XACK").arg("raw").arg("g").arg(&ids).ignore();
+        pipe.cmd("XDEL").arg("raw").arg(&ids).ignore();
+        let () = pipe.query_async(&mut connection).await.unwrap();
+    }
+    let read = redis_us(&mut connection).await / TASKS as f64;
+    println!("Redis CPU per task, batches of {BATCH}, {} bytes of task:", envelope.len());
+    println!("  raw stream    add {add:.2} µs, read and acknowledge {read:.2} µs");
+    add + read
+}
+
+/// Our scripts.
+async fn scripts(floor: f64) -> (TestRedis, TaskQueue) {
+    let (redis, queue) = fresh().await;
+    let mut connection = queue.connection();
+    let tasks: Vec<Vec<(Task, SubmitOptions)>> = (0..TASKS / BATCH)
+        .map(|_| {
+            (0..BATCH)
+                .map(|n| (task(n as i64 % USERS), SubmitOptions::default()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    redis_us(&mut connection).await;
+    let started = Instant::now();
+    for batch in &tasks {
+        queue.submit_tasks(batch).await.unwrap();
+    }
+    let submit_rate = TASKS as f64 / started.elapsed().as_secs_f64();
+    let submit = redis_us(&mut connection).await / TASKS as f64;
+    let (mut claim, mut finish, mut heartbeat) = (0.0, 0.0, 0.0);
+    let started = Instant::now();
+    for _ in 0..TASKS / BATCH {
+        let leases = queue.claim(&[kind()], "bench", BATCH).await.unwrap();
+        assert_eq!(leases.len(), BATCH);
+        claim += redis_us(&mut connection).await;
+        queue.renew(&leases).await.unwrap();
+        heartbeat += redis_us(&mut connection).await;
+        let done: Vec<(Lease, Finish, TaskResult)> =
+            leases.into_iter().map(|lease| (lease, Finish::Done, answer())).collect();
+        queue.store_results(&done).await.unwrap();
+        finish += redis_us(&mut connection).await;
+    }
+    let rate = TASKS as f64 / started.elapsed().as_secs_f64();
+    let [claim, finish, heartbeat] = [claim, finish, heartbeat].map(|us| us / TASKS as f64);
+    let total = submit + claim + finish;
+    println!(
+        "  this queue    submit {submit:.2} µs, claim {claim:.2} + finish {finish:.2} = {:.2} µs, heartbeat {heartbeat:.2} µs",
+        claim + finish
+    );
+    println!("  submit to finish {total:.2} µs, {:.1} × the raw stream", total / floor);
+    println!(
+        "one connection, one batch after the other: submit {submit_rate:.0}/s, claim + heartbeat + finish {rate:.0}/s"
+    );
+    (redis, queue)
+}
+
+struct NoOp(watch::Sender<Vec<OfferedPlugin>>);
+
+impl TaskHandler for NoOp {
+    async fn handle(&self, _: &Lease, _: CancellationToken) -> Handled {
+        Handled { result: answer(), finish: Finish::Done }
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.0.subscribe()
+    }
+}
+
+/// Submit → run → result of one task at a time, beside a list that is pushed to and popped from.
+async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
+    let mut connection = queue.connection();
+    let mut floor = Vec::with_capacity(ROUND_TRIPS);
+    for _ in 0..ROUND_TRIPS {
+        let started = Instant::now();
+        for list in ["there", "back"] {
+            let () =
+                redis::cmd("RPUSH").arg(&[list, "x"]).query_async(&mut connection).await.unwrap();
+            let _: (String, String) =
+                redis::cmd("BLPOP").arg(&[list, "1"]).query_async(&mut connection).await.unwrap();
+        }
+        floor.push(started.elapsed());
+    }
+    let plugin = OfferedPlugin {
+        name: "no-op".to_owned(),
+        version: "1".to_owned(),
+        digest: String::new(),
+        task_types: vec![kind()],
+    };
+    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
+    let stop = CancellationToken::new();
+    let (working, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());
+    let worker = tokio::spawn(async move {
+        working.process_tasks(handler, "bench", 16, Duration::ZERO, stopping).await.unwrap();
+    });
+    let registry = DistributedWorkerRegistry::new(queue);
+    let mut ours = Vec::with_capacity(ROUND_TRIPS);
+    for _ in 0..ROUND_TRIPS {
+        let mut asked = task(1);
+        asked.reply_to = None;
+        let started = Instant::now();
+        registry.execute_task(&asked, Duration::from_secs(10)).await.unwrap().unwrap();
+        ours.push(started.elapsed());
+    }
+    stop.cancel();
+    worker.await.unwrap();
+    let (floor, ours) = (Percentiles::of(floor), Percentiles::of(ours));
+    println!("one task at a time, submit to result:");
+    println!(
+        "  bare lists    p50 {:.0} µs, p99 {:.0} µs (two pushes, two pops)",
+        floor.p50, floor.p99
+    );
+    println!(
+        "  this queue    p50 {:.0} µs, p99 {:.0} µs: {:.1} × and {:.1} ×",
+        ours.p50,
+        ours.p99,
+        ours.p50 / floor.p50,
+        ours.p99 / floor.p99
+    );
+}
+
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+}
+
+impl Percentiles {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let us = |share: usize| times[times.len() * share / 100].as_secs_f64() * 1e6;
+        Self { p50: us(50), p99: us(99) }
+    }
+}
+
+/// Half of the backlog by one person: how long the others wait, against the same without that person.
+async fn fairness() {
+    let mut medians = Vec::new();
+    for flooded in [false, true] {
+        let (_redis, queue) = fresh().await;
+        if flooded {
+            let flood: Vec<_> =
+                (0..BACKLOG / 2).map(|_| (task(0), SubmitOptions::default())).collect();
+            queue.submit_tasks(&flood).await.unwrap();
+        }
+        let others: Vec<_> = (0..BACKLOG / 2)
+            .map(|n| (task(1 + n as i64 % (USERS - 1)), SubmitOptions::default()))
+            .collect();
+        queue.submit_tasks(&others).await.unwrap();
+        let started = Instant::now();
+        let mut waits = Vec::with_capacity(BACKLOG / 2);
+        while waits.len() < BACKLOG / 2 {
+            let leases = queue.claim(&[kind()], "bench", BATCH).await.unwrap();
+            assert!(!leases.is_empty(), "the others are not all answered");
+            let waited = started.elapsed();
+            waits.extend(leases.iter().filter(|lease| lease.task.user_id != 0).map(|_| waited));
+            let done: Vec<(Lease, Finish, TaskResult)> =
+                leases.into_iter().map(|lease| (lease, Finish::Done, answer())).collect();
+            queue.store_results(&done).await.unwrap();
+        }
+        medians.push(Percentiles::of(waits).p50 / 1e3);
+    }
+    println!(
+        "{BACKLOG} tasks of {USERS} users, half of them by one: the others' median wait {:.0} ms, {:.2} × of {:.0} ms without the flooder",
+        medians[1],
+        medians[1] / medians[0],
+        medians[0]
+    );
+}
+
+/// What a waiting task takes in memory.
+async fn backlog() {
+    let (_redis, queue) = fresh().await;
+    let used = async || {
+        let info: String =
+            redis::cmd("INFO").arg("memory").query_async(&mut queue.connection()).await.unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse::<usize>().unwrap()
+    };
+    let before = used().await;
+    let tasks: Vec<_> =
+        (0..BACKLOG).map(|n| (task(n as i64 % USERS), SubmitOptions::default())).collect();
+    queue.submit_tasks(&tasks).await.unwrap();
+    let bytes = serde_json::to_string(&tasks[0].0).unwrap().len();
+    println!(
+        "{BACKLOG} waiting tasks of {bytes} bytes: {} bytes of Redis memory each",
+        (used().await - before) / BACKLOG
+    );
+}

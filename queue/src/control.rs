@@ -1,0 +1,375 @@
+//! What an operator sees and does: counts, ages, single tasks, pause, cancel, dead letters.
+//!
+//! Looking is made of plain reads, so two numbers may be from two moments. [`TaskQueue::cancel`] lies beside submit and
+//! claim: it ends a task.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::streams::StreamRangeReply;
+use serde::Serialize;
+
+use crate::error::{RedisError, SubmitError};
+use crate::stored::Stored;
+use crate::submit::Submitted;
+use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
+use crate::task_queue::{TaskQueue, millis};
+
+/// Running tasks that one look goes through.
+const LOOK_AT_MOST: isize = 1_000;
+
+/// One task type at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TypeStats {
+    /// The type.
+    pub task_type: TaskType,
+    /// Waits for a worker.
+    pub ready: u64,
+    /// Waits for its time: retries and scheduled tasks.
+    pub delayed: u64,
+    /// Runs.
+    pub active: u64,
+    /// Has run for longer than whoever asks holds right.
+    pub stuck: u64,
+    /// Answers that wait for a coordinator.
+    pub replies: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Age of the oldest task that is not answered, in ms; 0 without one.
+    pub oldest_ms: u64,
+    /// Whether an operator paused it.
+    pub paused: bool,
+    /// Whether a living worker offers it.
+    pub offered: bool,
+    /// What happened since the keys were made: `submitted completed failed timeout cancelled retried lost stale dead
+    /// duplicates rejected_full rejected_user delivered undeliverable`.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One task that is not answered yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiveTask {
+    /// Its id.
+    pub task_id: TaskId,
+    /// Where it is.
+    pub status: TaskStatus,
+    /// What it is; none when its JSON cannot be read.
+    pub task: Option<Task>,
+    /// How often it failed.
+    pub failures: u32,
+    /// How often a worker died with it.
+    pub crashes: u32,
+    /// Whether somebody asked to cancel it while it runs.
+    pub cancel_asked: bool,
+    /// Who runs it.
+    pub worker: Option<String>,
+    /// How long it has run, in ms.
+    pub running_ms: Option<u64>,
+    /// What is left until its sender is told that it took too long, in ms.
+    pub left_ms: u64,
+}
+
+/// A task that failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// Its place in the stream.
+    pub entry: String,
+    /// What it was; none when its JSON cannot be read.
+    pub task: Option<Task>,
+    /// How it ended.
+    pub result: Option<TaskResult>,
+    /// How often it failed.
+    pub failures: u32,
+    /// How often a worker died with it.
+    pub crashes: u32,
+    /// Who held it last.
+    pub worker: String,
+}
+
+/// Why a dead letter was not replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// There is none at that place.
+    #[error("there is no dead letter `{entry}` of type `{task_type}`")]
+    NotFound {
+        /// The type.
+        task_type: TaskType,
+        /// The place.
+        entry: String,
+    },
+    /// Its JSON cannot be read, so there is nothing to submit.
+    #[error("the task of dead letter `{entry}` cannot be read")]
+    Unreadable {
+        /// The place.
+        entry: String,
+    },
+    /// It was refused.
+    #[error("dead letter `{entry}` was not accepted again")]
+    Submit {
+        /// The place.
+        entry: String,
+        /// Why.
+        source: SubmitError,
+    },
+    /// Redis did not answer.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+}
+
+impl TaskQueue {
+    /// Stops handing out tasks of a type, or goes on. What runs runs on; what waits waits, until its deadline.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn set_paused(&self, task_type: &TaskType, paused: bool) -> Result<(), RedisError> {
+        self.remember_type(task_type).await.map_err(RedisError::during("pause a type"))?;
+        let () = redis::cmd("HSET")
+            .arg(self.keys.meta(task_type))
+            .arg("paused")
+            .arg(i32::from(paused))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("pause a type"))?;
+        if !paused {
+            self.wake(task_type).await?;
+        }
+        Ok(())
+    }
+
+    /// All task types at a glance. A task that has run for longer than `stuck_after` counts as stuck.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn stats(&self, stuck_after: Duration) -> Result<Vec<TypeStats>, RedisError> {
+        let offered = self.offered_types().await?;
+        let mut stats = Vec::new();
+        for task_type in self.task_types().await? {
+            let offered = offered.contains(&task_type);
+            stats.push(self.type_stats(task_type, offered, stuck_after).await?);
+        }
+        Ok(stats)
+    }
+
+    async fn type_stats(
+        &self,
+        task_type: TaskType,
+        offered: bool,
+        stuck_after: Duration,
+    ) -> Result<TypeStats, RedisError> {
+        type Counts = (u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
+        let keys = &self.keys;
+        let (ready, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
+            .zcard(keys.queue(&task_type))
+            .zcard(keys.delayed(&task_type))
+            .zcard(keys.active(&task_type))
+            .xlen(keys.replies(&task_type))
+            .xlen(keys.dead(&task_type))
+            .zrange_withscores(keys.deadline(&task_type), 0, 0)
+            .hgetall(keys.meta(&task_type))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("count a type's tasks"))?;
+        let now = self.now_ms().await?;
+        let running = self.live(&task_type, &keys.active(&task_type), now, LOOK_AT_MOST).await?;
+        let long = millis(stuck_after);
+        let stuck = running.iter().filter(|task| task.running_ms.is_some_and(|ms| long < ms));
+        let submitted_at =
+            |deadline: u64| deadline.saturating_sub(millis(self.config.time_to_live));
+        let oldest_ms = oldest.first().map_or(0, |(_, at)| now.saturating_sub(submitted_at(*at)));
+        let counters = meta
+            .iter()
+            .filter(|(name, _)| !SWITCHES.contains(&name.as_str()))
+            .filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?)))
+            .collect();
+        Ok(TypeStats {
+            ready,
+            delayed,
+            active,
+            stuck: stuck.count() as u64,
+            replies,
+            dead,
+            oldest_ms,
+            paused: meta.get("paused").is_some_and(|word| word == "1"),
+            offered,
+            counters,
+            task_type,
+        })
+    }
+
+    /// Redis' clock in ms since 1970.
+    pub(crate) async fn now_ms(&self) -> Result<u64, RedisError> {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME")
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read the clock"))?;
+        Ok(seconds * 1_000 + micros / 1_000)
+    }
+
+    /// Tasks of a type that are not answered: running ones first, then the next in turn, then delayed ones.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn list(
+        &self,
+        task_type: &TaskType,
+        max: usize,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        let now = self.now_ms().await?;
+        let mut tasks = Vec::new();
+        for index in
+            [self.keys.active(task_type), self.keys.queue(task_type), self.keys.delayed(task_type)]
+        {
+            let room = isize::try_from(max - tasks.len()).unwrap_or(isize::MAX);
+            if room == 0 {
+                break;
+            }
+            tasks.extend(self.live(task_type, &index, now, room).await?);
+        }
+        Ok(tasks)
+    }
+
+    /// One task that is not answered; none when it has ended or never was.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn show(&self, id: &TaskId) -> Result<Option<LiveTask>, RedisError> {
+        let Some(task_type) = id.task_type() else { return Ok(None) };
+        let now = self.now_ms().await?;
+        Ok(self.read_live(&task_type, vec![id.as_str().to_owned()], now).await?.pop())
+    }
+
+    async fn live(
+        &self,
+        task_type: &TaskType,
+        index: &str,
+        now: u64,
+        max: isize,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        let ids: Vec<String> = redis::cmd("ZRANGE")
+            .arg(index)
+            .arg(0)
+            .arg(max - 1)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("list tasks"))?;
+        self.read_live(task_type, ids, now).await
+    }
+
+    async fn read_live(
+        &self,
+        task_type: &TaskType,
+        ids: Vec<String>,
+        now: u64,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(self.keys.data(task_type)).arg(&ids);
+        pipe.cmd("ZMSCORE").arg(self.keys.delayed(task_type)).arg(&ids);
+        let (values, delayed): (Vec<Option<Vec<u8>>>, Vec<Option<f64>>) = pipe
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read tasks"))?;
+        let rows = ids.into_iter().zip(values).zip(delayed);
+        Ok(rows
+            .filter_map(|((id, value), delayed)| {
+                let value = value?;
+                let stored = Stored::read(&value)?;
+                let status = match stored.claimed_at {
+                    Some(_) => TaskStatus::Processing,
+                    None if delayed.is_some() && 0 < stored.failures => TaskStatus::Retrying,
+                    None => TaskStatus::Pending,
+                };
+                Some(LiveTask {
+                    task_id: id.parse().ok()?,
+                    status,
+                    task: serde_json::from_slice(stored.envelope).ok(),
+                    failures: stored.failures,
+                    crashes: stored.crashes,
+                    cancel_asked: stored.cancel_asked,
+                    worker: stored.claimed_at.map(|_| stored.worker.to_owned()),
+                    running_ms: stored.claimed_at.map(|at| now.saturating_sub(at)),
+                    left_ms: stored.deadline.saturating_sub(now),
+                })
+            })
+            .collect())
+    }
+
+    /// The last dead letters of a type, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn dead_letters(
+        &self,
+        task_type: &TaskType,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, RedisError> {
+        let read: StreamRangeReply = redis::cmd("XREVRANGE")
+            .arg(self.keys.dead(task_type))
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(max)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read the dead letters"))?;
+        Ok(read.ids.iter().map(dead_letter).collect())
+    }
+
+    /// Submits a dead letter's task again, as a new task with the same params and addressee, and removes the letter.
+    /// Gives the new task's id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; the letter stays where it is.
+    pub async fn replay(&self, task_type: &TaskType, entry: &str) -> Result<TaskId, ReplayError> {
+        let read: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(self.keys.dead(task_type))
+            .arg(entry)
+            .arg(entry)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read a dead letter"))?;
+        let Some(letter) = read.ids.first().map(dead_letter) else {
+            let (task_type, entry) = (task_type.clone(), entry.to_owned());
+            return Err(ReplayError::NotFound { task_type, entry });
+        };
+        let entry = entry.to_owned();
+        let Some(mut task) = letter.task else { return Err(ReplayError::Unreadable { entry }) };
+        // Made from the letter's place, so that replaying it twice at once is one task.
+        task.task_id = TaskId::from_cause(task_type, &format!("replay:{entry}"));
+        match self.submit_task(&task).await {
+            Ok(Submitted::New { .. } | Submitted::Already | Submitted::Duplicate { .. }) => {}
+            Err(source) => return Err(ReplayError::Submit { entry, source }),
+        }
+        let _removed: u64 = redis::cmd("XDEL")
+            .arg(self.keys.dead(task_type))
+            .arg(&entry)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("remove a dead letter"))?;
+        Ok(task.task_id)
+    }
+}
+
+/// Fields of `meta` that are no counters.
+const SWITCHES: &[&str] = &["paused", "max_active", "max_pending", "user_cap", "vtime"];
+
+fn dead_letter(entry: &redis::streams::StreamId) -> DeadLetter {
+    let text = |name: &str| entry.get::<String>(name).unwrap_or_default();
+    DeadLetter {
+        entry: entry.id.clone(),
+        task: serde_json::from_str(&text("task")).ok(),
+        result: serde_json::from_str(&text("result")).ok(),
+        failures: text("failures").parse().unwrap_or(0),
+        crashes: text("crashes").parse().unwrap_or(0),
+        worker: text("worker"),
+    }
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: figures, as ratios against a baseline that is measured in the same run.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::process::run;
+use crate::redis;
+use crate::toolchain::clean_cargo;
+
+/// Each bench and the crate that it lies in.
+const BENCHES: &[(&str, &str)] = &[("queue", "queue")];
+
+/// Measures speed and cost, and prints them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// Only these; all of them when none is named.
+    names: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
+        if let Some(unknown) =
+            self.names.iter().find(|name| !BENCHES.iter().any(|(known, _)| known == name))
+        {
+            let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
+            bail!("there is no bench `{unknown}`; there are {}", known.join(", "));
+        }
+        redis::ensure_installed()?;
+        for (name, package) in BENCHES {
+            if self.names.is_empty() || self.names.iter().any(|wanted| wanted == name) {
+                let mut cargo = clean_cargo(root);
+                cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
+                run(&mut cargo)?;
+            }
+        }
+        Ok(())
+    }
+}
