@@ -260,25 +260,21 @@ impl TaskQueue {
     ///
     /// When Redis does not answer. Calling again is safe.
     pub async fn acknowledge(&self, reply: &Reply, how: Delivered) -> Result<(), RedisError> {
-        let stream = self.keys.replies(&reply.task_type);
         let counter = match how {
             Delivered::Shown => "delivered",
             Delivered::Undeliverable => "undeliverable",
         };
-        let () = redis::pipe()
-            .cmd("SET")
-            .arg(self.keys.reply(&reply.task.task_id))
-            .arg("delivered")
-            .arg("EX")
+        let _removed: i64 = self
+            .scripts
+            .acknowledge
+            .key(self.keys.replies(&reply.task_type))
+            .key(self.keys.reply(&reply.task.task_id))
+            .key(self.keys.meta(&reply.task_type))
+            .arg(&reply.entry)
+            .arg(GROUP)
             .arg(self.config.keep_ledger.as_secs())
-            .ignore()
-            .xack(&stream, GROUP, &[&reply.entry])
-            .ignore()
-            .xdel(&stream, &[&reply.entry])
-            .ignore()
-            .hincr(self.keys.meta(&reply.task_type), counter, 1)
-            .ignore()
-            .query_async(&mut self.connection.clone())
+            .arg(counter)
+            .invoke_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("acknowledge an answer"))?;
         Ok(())

@@ -10,6 +10,7 @@ pub(crate) struct Scripts {
     pub(crate) heartbeat: Script,
     pub(crate) finish: Script,
     pub(crate) sweep: Script,
+    pub(crate) acknowledge: Script,
 }
 
 impl Scripts {
@@ -20,6 +21,7 @@ impl Scripts {
             heartbeat: Script::new(include_str!("../lua/heartbeat.lua")),
             finish: Script::new(include_str!("../lua/finish.lua")),
             sweep: Script::new(include_str!("../lua/sweep.lua")),
+            acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
         }
     }
 }

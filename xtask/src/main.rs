@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | demo | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | crash-test | demo | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
 mod build_plugins;
 mod chat;
+mod crash_test;
 mod debian;
 mod demo;
 mod process;
@@ -26,6 +27,7 @@ use clap::Parser;
 enum Command {
     Bench(bench::Bench),
     BuildPlugins(build_plugins::BuildPlugins),
+    CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let done = root().and_then(|root| match Command::parse() {
         Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
+        Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),

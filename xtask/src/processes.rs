@@ -129,12 +129,17 @@ impl Service {
 
     /// Asks it to end; does not wait.
     fn terminate(&mut self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, for instance `STOP`; nothing happens when it has ended.
+    pub(crate) fn signal(&mut self, name: &str) {
         if self.ended().is_some() {
             return;
         }
         // std can only kill, and `unsafe` for one libc call is denied here; every shell has `kill`.
         let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -TERM \"$1\"", "sh", &self.child.id().to_string()]);
+        kill.args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &self.child.id().to_string()]);
         let _ = kill.stderr(Stdio::null()).status(); // When it fails, the caller's kill follows.
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::build_plugins::BuildPlugins;
+use crate::crash_test::CrashTest;
 use crate::process::{elapsed, last_lines, run};
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
@@ -71,6 +72,9 @@ impl Test {
         steps.pass("nextest", || {
             run(scoped(&["nextest", "run"], &["--locked"]).args(&self.nextest))
         })?;
+        if self.package.is_none() {
+            steps.pass("crash-test", || CrashTest::short().run(root))?;
+        }
         steps.step("doc tests", || {
             if !doc_tests {
                 return Ok(Outcome::Skipped("the crate has no library"));

@@ -1,0 +1,311 @@
+//! People who ask, and the books of who was answered.
+//!
+//! Every question carries a word of its own, which stands in its placeholder and in its answer. A question is answered
+//! when exactly one message that ever carried its word is no placeholder any more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use super::System;
+
+/// People; each is one chat.
+const PEOPLE: i64 = 60;
+const FIRST_CHAT: i64 = 1_000;
+/// Questions that one person has open at once; fewer than the queue allows.
+const OPEN_AT_MOST: usize = 4;
+/// Questions per turn.
+const PER_TURN: usize = 2;
+/// Every so many questions one is a slow task, so that kills meet tasks that run.
+const SLOW_EVERY: u64 = 4;
+const SLOW_MS: u64 = 1_500;
+/// The beginning of a placeholder.
+const PLACEHOLDER: &str = "🔎 Looking for ";
+
+/// One question.
+struct Question {
+    asked_at: Instant,
+    answered_at: Option<Instant>,
+    /// Its task, when it was submitted by hand.
+    task_id: Option<String>,
+}
+
+/// A message of the bot.
+struct Message {
+    word: String,
+    /// None while it is a placeholder.
+    answer: Option<String>,
+    /// How often an answer was replaced by a different one.
+    changed: u32,
+}
+
+/// The people and their books.
+pub(super) struct Crowd {
+    agent: Agent,
+    base: String,
+    number: u64,
+    seen: HashMap<i64, u64>,
+    questions: BTreeMap<String, Question>,
+    /// By chat and message id.
+    messages: HashMap<(i64, i64), Message>,
+    open: HashMap<i64, usize>,
+    /// Slow tasks that were answered, whose results are still to be looked at.
+    ended: Vec<String>,
+    /// When slow tasks that had lost their worker began again, in ms since 1970.
+    restarts: Vec<u64>,
+}
+
+impl Crowd {
+    /// People who have greeted the bot: it can write to nobody else.
+    pub(super) fn new(base: &str) -> anyhow::Result<Self> {
+        let timeout = Some(Duration::from_secs(10));
+        let crowd = Self {
+            agent: Agent::config_builder().timeout_global(timeout).build().new_agent(),
+            base: base.to_owned(),
+            number: 0,
+            seen: HashMap::new(),
+            questions: BTreeMap::new(),
+            messages: HashMap::new(),
+            open: HashMap::new(),
+            ended: Vec::new(),
+            restarts: Vec::new(),
+        };
+        for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
+            crowd.write(chat, "/start")?;
+        }
+        Ok(crowd)
+    }
+
+    fn write(&self, chat: i64, text: &str) -> anyhow::Result<()> {
+        let address = format!("{}/sim/messages", self.base);
+        let body = json!({"chat_id": chat, "text": text});
+        self.agent.post(&address).send_json(body).context("writing to the bot")?;
+        Ok(())
+    }
+
+    /// Asks some questions and looks at what came.
+    pub(super) fn turn(&mut self, system: &System) -> anyhow::Result<()> {
+        for _ in 0..PER_TURN {
+            self.ask(system)?;
+        }
+        self.look()?;
+        self.look_at_results(system);
+        Ok(())
+    }
+
+    /// Looks which of the slow tasks had to begin again, while their results are there.
+    pub(super) fn look_at_results(&mut self, system: &System) {
+        for task_id in std::mem::take(&mut self.ended) {
+            let key = format!("freefans:tasks:result:{task_id}");
+            // Redis may be away; then this one is not counted.
+            let Ok(json) = system.redis.ask(&["GET", &key]) else { continue };
+            let result: Value = serde_json::from_str(&json).unwrap_or_default();
+            let number = |place: &str| result.pointer(place).and_then(Value::as_u64);
+            let (Some(attempt), Some(run_ms), Some(end)) =
+                (number("/metadata/attempt"), number("/metadata/run_ms"), number("/completed_at"))
+            else {
+                continue;
+            };
+            if 1 < attempt {
+                self.restarts.push(end.saturating_sub(run_ms));
+            }
+        }
+    }
+
+    fn ask(&mut self, system: &System) -> anyhow::Result<()> {
+        self.number += 1;
+        let chat = FIRST_CHAT + i64::try_from(self.number).unwrap_or(0) % PEOPLE;
+        if OPEN_AT_MOST <= self.open.get(&chat).copied().unwrap_or(0) {
+            return Ok(());
+        }
+        // Letters only: a word of its own, and no other word's beginning.
+        let word = format!("q{}q", letters(self.number));
+        let task_id = if self.number.is_multiple_of(SLOW_EVERY) {
+            match push_slow(system, chat, &word) {
+                Some(task_id) => Some(task_id),
+                // Redis is away: a producer that could not push has asked nothing.
+                None => return Ok(()),
+            }
+        } else {
+            self.write(chat, &word)?;
+            None
+        };
+        let question = Question { asked_at: Instant::now(), answered_at: None, task_id };
+        self.questions.insert(word, question);
+        *self.open.entry(chat).or_default() += 1;
+        Ok(())
+    }
+
+    /// Reads what happened in every chat since the last look.
+    pub(super) fn look(&mut self) -> anyhow::Result<()> {
+        for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
+            let since = self.seen.get(&chat).copied().unwrap_or(0);
+            let address = format!("{}/sim/events?chat_id={chat}&since={since}", self.base);
+            let mut response = self.agent.get(&address).call().context("reading a chat")?;
+            let read: Value = response.body_mut().read_json().context("reading a chat")?;
+            for event in read.get("events").and_then(Value::as_array).into_iter().flatten() {
+                self.note(chat, event);
+            }
+            if let Some(seq) = read.get("seq").and_then(Value::as_u64) {
+                self.seen.insert(chat, seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, chat: i64, event: &Value) {
+        let kind = event.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let Some(message_id) = event.get("message_id").and_then(Value::as_i64) else { return };
+        if kind == "delete" {
+            self.messages.remove(&(chat, message_id));
+        }
+        if kind != "bot_message" && kind != "edit" {
+            return;
+        }
+        let text = event.get("text").and_then(Value::as_str).unwrap_or_default();
+        let place = (chat, message_id);
+        if !self.messages.contains_key(&place) {
+            let Some(word) = text.split(|c: char| !c.is_ascii_lowercase()).find(|word| {
+                word.len() > 2 && word.starts_with('q') && self.questions.contains_key(*word)
+            }) else {
+                return;
+            };
+            let message = Message { word: word.to_owned(), answer: None, changed: 0 };
+            self.messages.insert(place, message);
+        }
+        let Some(message) = self.messages.get_mut(&place) else { return };
+        if text.starts_with(PLACEHOLDER) {
+            return;
+        }
+        match &message.answer {
+            Some(answer) if answer == text => {}
+            Some(_) => message.changed += 1,
+            None => {
+                if let Some(question) = self.questions.get_mut(&message.word)
+                    && question.answered_at.is_none()
+                {
+                    question.answered_at = Some(Instant::now());
+                    self.ended.extend(question.task_id.clone());
+                    let open = self.open.entry(chat).or_default();
+                    *open = open.saturating_sub(1);
+                }
+            }
+        }
+        message.answer = Some(text.to_owned());
+    }
+
+    /// Whether somebody still waits.
+    pub(super) fn waiting(&self) -> bool {
+        self.questions.values().any(|question| question.answered_at.is_none())
+    }
+
+    /// Closes the books; gives the promises that were broken. `losses` is when workers were killed or frozen.
+    pub(super) fn report(&self, losses: &[u64]) -> Vec<String> {
+        let mut answers: HashMap<&str, (u32, u32)> = HashMap::new();
+        let (mut orphans, mut told_failed) = (0, 0);
+        for message in self.messages.values() {
+            let entry = answers.entry(&message.word).or_default();
+            match &message.answer {
+                None => orphans += 1,
+                Some(text) => {
+                    entry.0 += 1;
+                    entry.1 += message.changed;
+                    told_failed += u32::from(text.starts_with('⚠'));
+                }
+            }
+        }
+        let mut broken = Vec::new();
+        for (word, question) in &self.questions {
+            let by_hand = question.task_id.as_deref().unwrap_or("written in the chat");
+            match answers.get(word.as_str()).copied().unwrap_or_default() {
+                (1, 0) => {}
+                (0, _) => broken.push(format!("{word} ({by_hand}) was never answered")),
+                (1, _) => broken.push(format!("{word} ({by_hand}) was answered, then differently")),
+                (n, _) => broken.push(format!("{word} ({by_hand}) was answered {n} times")),
+            }
+        }
+        let waits: Vec<Duration> = self
+            .questions
+            .values()
+            .filter_map(|question| Some(question.answered_at?.duration_since(question.asked_at)))
+            .collect();
+        println!(
+            "\n{} questions, {} answered, {told_failed} of them told that it failed, {orphans} placeholders left over",
+            self.questions.len(),
+            waits.len()
+        );
+        println!("from question to answer: {}", spread(waits));
+        let recoveries: Vec<Duration> = self
+            .restarts
+            .iter()
+            .filter_map(|restart| {
+                let loss = losses.iter().filter(|loss| *loss <= restart).max()?;
+                Some(Duration::from_millis(restart - loss))
+            })
+            .collect();
+        println!(
+            "{} running tasks lost their worker; from the last loss to their new start: {}",
+            recoveries.len(),
+            spread(recoveries)
+        );
+        broken
+    }
+}
+
+/// Pushes a slow task onto the ingress list, with an addressee: any producer's way in.
+fn push_slow(system: &System, chat: i64, word: &str) -> Option<String> {
+    let task_id = format!("{{probe_sleep}}{word}");
+    let task = json!({
+        "task_id": task_id, "user_id": chat, "task_type": "probe_sleep", "params": {"ms": SLOW_MS},
+        "reply_to": {
+            "chat_id": chat, "user_id": chat, "question": {"kind": "search", "query": word},
+        },
+    });
+    let pushed = system.redis.ask(&["RPUSH", "freefans:tasks:queue", &task.to_string()]);
+    // redis-cli exits well when the server says no; only a number means that it is on the list.
+    pushed.ok()?.trim().parse::<u64>().ok()?;
+    Some(task_id)
+}
+
+/// A number in letters without `q`.
+fn letters(mut number: u64) -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnop";
+    let mut text = String::new();
+    while 0 < number {
+        let letter = usize::try_from(number % 16).ok().and_then(|place| ALPHABET.get(place));
+        text.push(char::from(*letter.unwrap_or(&b'a')));
+        number /= 16;
+    }
+    text
+}
+
+/// `median 12 ms, 99 % 3.1 s, longest 7.0 s`.
+pub(super) fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied();
+    match (at(50), at(99), times.last()) {
+        (Some(median), Some(most), Some(longest)) => format!(
+            "median {:.3} s, 99 % {:.1} s, longest {:.1} s",
+            median.as_secs_f64(),
+            most.as_secs_f64(),
+            longest.as_secs_f64()
+        ),
+        _ => "nothing to tell".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_differ_and_none_begins_another() {
+        let words: Vec<String> = (1..2_000).map(|n| format!("q{}q", letters(n))).collect();
+        let unique: std::collections::BTreeSet<&String> = words.iter().collect();
+        assert_eq!(unique.len(), words.len());
+        assert!(words.iter().all(|word| word.matches('q').count() == 2));
+    }
+}

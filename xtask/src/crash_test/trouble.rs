@@ -1,0 +1,252 @@
+//! What goes wrong, drawn from a seed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::{COORDINATORS, System, WORKERS};
+use crate::processes::Stop;
+
+/// Longer than a lease, so that a frozen worker's tasks are taken from it.
+const FREEZE_MS: (u64, u64) = (6_500, 9_000);
+/// Between two pieces of trouble.
+const PAUSE_MS: (u64, u64) = (300, 2_500);
+/// How long something that was killed stays away.
+const AWAY_MS: (u64, u64) = (0, 2_000);
+
+/// A process by kind and place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Worker(usize),
+    Coordinator(usize),
+}
+
+/// What is still to come back.
+#[derive(Debug, Clone, Copy)]
+enum Return {
+    Start(Who),
+    Thaw(Who),
+    Redis,
+}
+
+/// The injector.
+pub(super) struct Trouble {
+    draws: Draws,
+    next_at: Instant,
+    returns: Vec<(Instant, Return)>,
+    redis_away: bool,
+    counts: BTreeMap<&'static str, u32>,
+    /// When workers were killed or frozen, in ms since 1970.
+    pub(super) worker_losses: Vec<u64>,
+}
+
+impl Trouble {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            draws: Draws(seed),
+            next_at: Instant::now() + Duration::from_secs(1),
+            returns: Vec::new(),
+            redis_away: false,
+            counts: BTreeMap::new(),
+            worker_losses: Vec::new(),
+        }
+    }
+
+    /// Makes the trouble that is due, and lets come back what is due.
+    pub(super) fn turn(&mut self, system: &mut System, stop: &Stop) -> anyhow::Result<()> {
+        self.let_return(system, stop, Instant::now())?;
+        if Instant::now() < self.next_at {
+            return Ok(());
+        }
+        self.next_at = Instant::now() + self.draws.span(PAUSE_MS);
+        let worker = Who::Worker(self.draws.place(WORKERS));
+        let coordinator = Who::Coordinator(self.draws.place(COORDINATORS));
+        match self.draws.below(10) {
+            0..=2 => self.kill(system, worker),
+            3..=4 => self.kill(system, coordinator),
+            5 => self.freeze(system, worker),
+            6 => self.freeze(system, coordinator),
+            7 => self.restart_redis(system),
+            8 => self.cut_connections(system),
+            _ => self.bad_day(system)?,
+        }
+        Ok(())
+    }
+
+    /// Lets everything come back and Telegram be well.
+    pub(super) fn end(&mut self, system: &mut System, stop: &Stop) -> anyhow::Result<()> {
+        let last = self.returns.iter().map(|(at, _)| *at).max();
+        self.let_return(system, stop, last.unwrap_or_else(Instant::now))?;
+        system.revive()?;
+        let address = format!("{}/sim/faults", system.simulator);
+        ureq::delete(&address).call().context("ending the bad days")?;
+        Ok(())
+    }
+
+    pub(super) fn report(&self) {
+        let counts: Vec<String> =
+            self.counts.iter().map(|(what, count)| format!("{count} × {what}")).collect();
+        println!("the trouble: {}", counts.join(", "));
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn let_return(
+        &mut self,
+        system: &mut System,
+        stop: &Stop,
+        until: Instant,
+    ) -> anyhow::Result<()> {
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.returns.drain(..).partition(|(at, _)| *at <= until);
+        self.returns = later;
+        for (_, back) in due {
+            match back {
+                Return::Start(_) => system.revive()?,
+                Return::Thaw(who) => {
+                    if let Some(service) = slot(system, who).as_mut() {
+                        service.signal("CONT");
+                    }
+                }
+                Return::Redis => {
+                    system.redis.revive(stop)?;
+                    self.redis_away = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is away or frozen at the moment.
+    fn busy(&self, who: Who) -> bool {
+        self.returns.iter().any(
+            |(_, back)| matches!(back, Return::Start(other) | Return::Thaw(other) if *other == who),
+        )
+    }
+
+    fn kill(&mut self, system: &mut System, who: Who) {
+        if self.busy(who) {
+            return;
+        }
+        // Dropped: SIGKILL, and its place is free.
+        slot(system, who).take();
+        self.lost(who);
+        self.count(match who {
+            Who::Worker(_) => "worker killed",
+            Who::Coordinator(_) => "coordinator killed",
+        });
+        self.returns.push((Instant::now() + self.draws.span(AWAY_MS), Return::Start(who)));
+    }
+
+    fn freeze(&mut self, system: &mut System, who: Who) {
+        if self.busy(who) {
+            return;
+        }
+        let Some(service) = slot(system, who).as_mut() else { return };
+        service.signal("STOP");
+        self.lost(who);
+        self.count(match who {
+            Who::Worker(_) => "worker frozen",
+            Who::Coordinator(_) => "coordinator frozen",
+        });
+        self.returns.push((Instant::now() + self.draws.span(FREEZE_MS), Return::Thaw(who)));
+    }
+
+    fn lost(&mut self, who: Who) {
+        if matches!(who, Who::Worker(_)) {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let ms = since.unwrap_or_default().as_millis();
+            self.worker_losses.push(u64::try_from(ms).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn restart_redis(&mut self, system: &mut System) {
+        if self.redis_away {
+            return;
+        }
+        system.redis.kill();
+        self.redis_away = true;
+        self.count("Redis restarted");
+        self.returns.push((Instant::now() + self.draws.span(AWAY_MS), Return::Redis));
+    }
+
+    fn cut_connections(&mut self, system: &System) {
+        for kind in ["normal", "pubsub"] {
+            // Fails while Redis is away, when there is nothing to cut.
+            let _ = system.redis.ask(&["CLIENT", "KILL", "TYPE", kind]);
+        }
+        self.count("connections cut");
+    }
+
+    fn bad_day(&mut self, system: &System) -> anyhow::Result<()> {
+        let methods = ["sendMessage", "editMessageText", "getUpdates", "answerCallbackQuery"];
+        let faults = ["429", "500", "drop", "apply_then_drop", "delay"];
+        let pick = |list: &[&'static str], place: usize| list.get(place).copied();
+        let method = pick(&methods, self.draws.place(methods.len())).unwrap_or("sendMessage");
+        let fault = pick(&faults, self.draws.place(faults.len())).unwrap_or("429");
+        let body: Value = json!({
+            "method": method, "fault": fault, "retry_after": 1, "delay_ms": 1_500,
+            "count": 1 + self.draws.below(4),
+        });
+        let address = format!("{}/sim/faults", system.simulator);
+        ureq::post(&address).send_json(&body).context("making a bad day")?;
+        self.count("bad day of Telegram");
+        Ok(())
+    }
+}
+
+fn slot(system: &mut System, who: Who) -> &mut Option<crate::processes::Service> {
+    let (list, place) = match who {
+        Who::Worker(place) => (&mut system.workers, place),
+        Who::Coordinator(place) => (&mut system.coordinators, place),
+    };
+    if list.len() <= place {
+        list.resize_with(place + 1, || None);
+    }
+    #[expect(clippy::indexing_slicing, reason = "the line above makes it long enough")]
+    &mut list[place]
+}
+
+/// Numbers from a seed: `SplitMix64` (Steele, Lea and Flood 2014), the same on every machine and for ever.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(length).unwrap_or(1))).unwrap_or(0)
+    }
+
+    fn span(&mut self, (least, most): (u64, u64)) -> Duration {
+        Duration::from_millis(least + self.below(most - least + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_draws_the_same() {
+        let draw = |seed| {
+            let mut draws = Draws(seed);
+            (0..5).map(|_| draws.below(1_000)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+}
