@@ -1,5 +1,7 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
+use std::net::SocketAddr;
+
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
 use reqwest::Url;
@@ -21,6 +23,9 @@ pub struct Serve {
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
+    /// Serve `/healthz`, `/readyz` and `/metrics` here, for instance `127.0.0.1:9465`; not at all when it is not set.
+    #[arg(long, env = "LISTEN")]
+    listen: Option<SocketAddr>,
     /// Log lines for people (`text`) or for collectors (`json`).
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -35,6 +40,8 @@ pub struct Config {
     pub redis_url: Secret<String>,
     /// The Bot API server.
     pub api_url: Url,
+    /// Where health and metrics are served.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Serve {
@@ -71,7 +78,8 @@ impl Serve {
         }
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
-                Ok(Config { token, redis_url: self.redis_url, api_url })
+                let (redis_url, listen) = (self.redis_url, self.listen);
+                Ok(Config { token, redis_url, api_url, listen })
             }
             _ => Err(problems),
         }

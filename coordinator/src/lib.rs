@@ -13,6 +13,7 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod flow;
+pub mod metrics;
 pub mod perform;
 pub mod placeholder;
 pub mod question;
@@ -39,6 +40,18 @@ use crate::session::store::SessionStore;
 /// When Redis or the Bot API cannot be used at the start. Later trouble is outlived.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let queue = TaskQueue::connect(config.redis_url.expose(), QueueConfig::default()).await?;
+    if let Some(address) = config.listen {
+        let handle = ops::server::collect()?;
+        metrics::describe();
+        let asked = queue.clone();
+        let ready = move || {
+            let queue = asked.clone();
+            async move { queue.ping().await.map_err(|error| error.to_string()) }
+        };
+        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
+        tracing::info!(%address, "serving health and metrics");
+        tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
+    }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
     if let Err(error) = bot.publish_commands().await {
         tracing::warn!(error = %error, "the command menu was not published");

@@ -1,5 +1,6 @@
 //! `worker`'s command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub struct Cli {
     /// How long a shutdown waits for running tasks, in seconds; what is left then runs elsewhere.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 25)]
     drain_seconds: u64,
+    /// Serve `/healthz`, `/readyz` and `/metrics` here, for instance `127.0.0.1:9464`; not at all when it is not set.
+    #[arg(long, env = "LISTEN")]
+    listen: Option<SocketAddr>,
     /// Log lines for people (`text`) or for collectors (`json`).
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -48,6 +52,7 @@ impl Cli {
             plugins: self.plugins,
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
+            listen: self.listen,
             ceilings: Ceilings::default(),
         }
     }

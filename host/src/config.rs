@@ -1,5 +1,6 @@
 //! The worker's configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct HostConfig {
     pub concurrency: usize,
     /// How long a shutdown waits for running tasks.
     pub drain: Duration,
+    /// Where health and metrics are served.
+    pub listen: Option<SocketAddr>,
     /// The server's own limits.
     pub ceilings: Ceilings,
 }

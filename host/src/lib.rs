@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod grants;
 mod imports;
+pub mod metrics;
 pub mod plugin;
 pub mod plugin_config;
 mod runner;

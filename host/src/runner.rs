@@ -14,6 +14,7 @@ use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::{Answer, v1};
+use crate::metrics;
 use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
 use crate::sandbox::Sandbox;
@@ -63,7 +64,8 @@ pub(crate) async fn run(
         }
     };
     let (mut result, finish) = conclude(outcome, lease, retry);
-    let run_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let ran = started.elapsed();
+    let run_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
     let queue_ms = now_ms().saturating_sub(lease.task.submitted_at).saturating_sub(run_ms);
     let facts = [
         ("plugin", Value::from(version.name())),
@@ -75,6 +77,13 @@ pub(crate) async fn run(
         ("peak_memory_bytes", Value::from(peak_memory_bytes)),
         ("attempt", Value::from(lease.task.attempt)),
     ];
+    metrics::task_ended(
+        version,
+        lease.task.task_type.as_str(),
+        result.code(),
+        Duration::from_millis(queue_ms),
+        ran,
+    );
     result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     tracing::info!(
         task_id = %lease.task.task_id,

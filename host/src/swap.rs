@@ -18,6 +18,7 @@ use ops::chain::chain;
 
 use crate::catalog::PluginCatalog;
 use crate::config::Ceilings;
+use crate::metrics;
 use crate::plugin::load::Loader;
 use crate::plugin_config::PluginConfig;
 
@@ -85,7 +86,8 @@ impl PluginFolder {
             self.tried.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
             self.tried.remove(&name);
-            if self.catalog.remove(&name).is_some() {
+            if let Some(old) = self.catalog.remove(&name) {
+                metrics::plugin_in_force(&name, &old.descriptor.version, false);
                 changes.removed += 1;
                 tracing::info!(plugin = name, "plugin removed: its file is gone");
             }
@@ -121,6 +123,11 @@ impl PluginFolder {
                         "the plugin calls itself otherwise; its file name counts"
                     );
                 }
+                metrics::plugin_looked_at("published");
+                if let Some(old) = &old {
+                    metrics::plugin_in_force(&offered.name, &old.descriptor.version, false);
+                }
+                metrics::plugin_in_force(&offered.name, &offered.version, true);
                 tracing::info!(
                     plugin = offered.name,
                     plugin_version = offered.version,
@@ -132,6 +139,7 @@ impl PluginFolder {
                 true
             }
             Err(error) => {
+                metrics::plugin_looked_at(error.code());
                 tracing::warn!(
                     code = error.code(),
                     error = %chain(&error),

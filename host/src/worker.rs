@@ -15,7 +15,7 @@ use crate::config::HostConfig;
 use crate::plugin::load::Loader;
 use crate::swap::PluginFolder;
 use crate::swap::watch::watch_until;
-use crate::{engine, runner};
+use crate::{engine, metrics, runner};
 
 /// Runs tasks with the plugins of a catalogue.
 #[derive(Debug)]
@@ -65,6 +65,13 @@ pub async fn run(
             .context("cannot build the linkers")?,
     );
     let catalog = Arc::new(PluginCatalog::default());
+    if let Some(address) = config.listen {
+        let handle = ops::server::collect()?;
+        metrics::describe();
+        let ready = readiness(queue.clone(), Arc::clone(&catalog));
+        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
+        tracing::info!(%address, "serving health and metrics");
+    }
     let mut folder = PluginFolder::new(
         config.plugins.clone(),
         config.ceilings,
@@ -86,4 +93,21 @@ pub async fn run(
         .await?;
     watching.await.context("the folder watcher ended badly")?;
     Ok(())
+}
+
+/// Ready to work: Redis answers, and there is a plugin.
+fn readiness(
+    queue: TaskQueue,
+    catalog: Arc<PluginCatalog>,
+) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync {
+    move || {
+        let (queue, catalog) = (queue.clone(), Arc::clone(&catalog));
+        Box::pin(async move {
+            queue.ping().await.map_err(|error| error.to_string())?;
+            match catalog.offered().borrow().is_empty() {
+                true => Err("no plugin is loaded".to_owned()),
+                false => Ok(()),
+            }
+        })
+    }
 }

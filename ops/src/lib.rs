@@ -1,6 +1,7 @@
-//! What both binaries need and is not about tasks: telemetry, shutdown, secrets, error chains.
+//! What both binaries need and is not about tasks: logs, health and metrics, shutdown, secrets, error chains.
 
 pub mod chain;
 pub mod secret;
+pub mod server;
 pub mod shutdown;
 pub mod telemetry;

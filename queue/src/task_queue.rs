@@ -78,6 +78,19 @@ impl TaskQueue {
         Ok(())
     }
 
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        let () = redis::cmd("PING")
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("reach Redis"))?;
+        Ok(())
+    }
+
     /// All task types that were ever submitted or offered.
     ///
     /// # Errors

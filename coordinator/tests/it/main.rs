@@ -10,6 +10,7 @@ mod browser;
 mod command_line;
 mod conversation;
 mod crash;
+mod health;
 mod support;
 mod swap;
 mod trouble;

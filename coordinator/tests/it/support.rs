@@ -116,18 +116,23 @@ impl Telegram {
     }
 }
 
-pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Process {
+pub(crate) fn coordinator_command(redis: &TestRedis, telegram: &Telegram) -> Command {
     let mut command = Command::new(COORDINATOR);
     command
         .env("TELEGRAM_BOT_TOKEN", TOKEN)
         .env("TELEGRAM_API_URL", telegram.address())
         .env("REDIS_URL", redis.url())
+        .env_remove("LISTEN")
         .env_remove("RUST_LOG");
-    Process::start_until(&mut command, "coordinator ready").await
+    command
+}
+
+pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Process {
+    Process::start_until(&mut coordinator_command(redis, telegram), "coordinator ready").await
 }
 
 /// The real worker with the shipped plugins in `folder`.
-pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {
+pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
     let shipped = test_kit::root().join("plugins");
     std::fs::create_dir(folder.join("data")).unwrap();
     for file in [
@@ -148,9 +153,14 @@ pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {
         .arg(folder)
         .args(["--redis-url", &redis.url()])
         .env_remove("RUST_LOG")
+        .env_remove("LISTEN")
         .env_remove("SUPABASE_URL")
         .env_remove("EXTENDED_SEARCH_URL");
-    Process::start_until(&mut command, "ready: ").await
+    command
+}
+
+pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {
+    Process::start_until(&mut real_worker_command(redis, folder), "ready: ").await
 }
 
 /// Answers like the plugins, from a script, after a while.

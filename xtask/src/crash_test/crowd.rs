@@ -54,6 +54,7 @@ pub(super) struct Crowd {
     open: HashMap<i64, usize>,
     /// Slow tasks that were answered, whose results are still to be looked at.
     ended: Vec<String>,
+    losses_seen: u64,
     /// When slow tasks that had lost their worker began again, in ms since 1970.
     restarts: Vec<u64>,
 }
@@ -71,6 +72,7 @@ impl Crowd {
             messages: HashMap::new(),
             open: HashMap::new(),
             ended: Vec::new(),
+            losses_seen: 0,
             restarts: Vec::new(),
         };
         for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
@@ -96,23 +98,35 @@ impl Crowd {
         Ok(())
     }
 
-    /// Looks which of the slow tasks had to begin again, while their results are there.
+    /// Looks on which attempt the slow tasks were answered, while their results are there.
     pub(super) fn look_at_results(&mut self, system: &System) {
         for task_id in std::mem::take(&mut self.ended) {
             let key = format!("freefans:tasks:result:{task_id}");
-            // Redis may be away; then this one is not counted.
-            let Ok(json) = system.redis.ask(&["GET", &key]) else { continue };
-            let result: Value = serde_json::from_str(&json).unwrap_or_default();
-            let number = |place: &str| result.pointer(place).and_then(Value::as_u64);
-            let (Some(attempt), Some(run_ms), Some(end)) =
-                (number("/metadata/attempt"), number("/metadata/run_ms"), number("/completed_at"))
-            else {
+            let result = system.redis.ask(&["GET", &key]).ok();
+            let result = result.and_then(|json| serde_json::from_str::<Value>(&json).ok());
+            let Some(result) = result else {
+                // Redis is away: later.
+                self.ended.push(task_id);
                 continue;
             };
-            if 1 < attempt {
-                self.restarts.push(end.saturating_sub(run_ms));
+            let number = |place: &str| result.pointer(place).and_then(Value::as_u64);
+            match (number("/metadata/attempt"), number("/metadata/run_ms"), number("/completed_at"))
+            {
+                (Some(attempt), Some(run_ms), Some(end)) => {
+                    self.losses_seen += attempt.saturating_sub(1);
+                    if 1 < attempt {
+                        self.restarts.push(end.saturating_sub(run_ms));
+                    }
+                }
+                // Given up after its third worker died.
+                _ => self.losses_seen += 3,
             }
         }
+    }
+
+    /// How often the slow tasks' accepted results say that a worker was lost before them.
+    pub(super) fn losses_seen(&self) -> u64 {
+        self.losses_seen
     }
 
     fn ask(&mut self, system: &System) -> anyhow::Result<()> {
@@ -199,7 +213,8 @@ impl Crowd {
 
     /// Whether somebody still waits.
     pub(super) fn waiting(&self) -> bool {
-        self.questions.values().any(|question| question.answered_at.is_none())
+        !self.ended.is_empty()
+            || self.questions.values().any(|question| question.answered_at.is_none())
     }
 
     /// Closes the books; gives the promises that were broken. `losses` is when workers were killed or frozen.

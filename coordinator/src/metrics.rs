@@ -1,0 +1,91 @@
+//! The coordinator's metrics: names, help and units in one place. They are the queue's own books, so every coordinator
+//! shows the same; labels come from closed sets, never from ids.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use queue::TaskQueue;
+use tokio_util::sync::CancellationToken;
+
+/// How often the books are read.
+const EVERY: Duration = Duration::from_secs(5);
+/// A task that has run for longer counts as stuck: longer than any plugin's default wall limit.
+const STUCK_AFTER: Duration = Duration::from_secs(35);
+
+const TASKS: &str = "freefans_queue_tasks";
+const OLDEST: &str = "freefans_queue_oldest_age_seconds";
+const EVENTS: &str = "freefans_queue_events_total";
+const PAUSED: &str = "freefans_queue_paused";
+const OFFERED: &str = "freefans_queue_offered";
+const WORKERS: &str = "freefans_workers";
+const PLUGINS: &str = "freefans_plugin_workers";
+
+/// Tells what each name means; once per process.
+pub fn describe() {
+    describe_gauge!(
+        TASKS,
+        "Tasks by type and state: ready, delayed, active, stuck, replies (answers to send), dead."
+    );
+    describe_gauge!(OLDEST, "Age of the oldest task that is not answered; 0 without one.");
+    describe_counter!(
+        EVENTS,
+        "What happened to tasks, by type: submitted, completed, failed, timeout, cancelled, retried, lost, stale, dead, duplicates, rejected_full, rejected_user, delivered, undeliverable."
+    );
+    describe_gauge!(PAUSED, "1 while an operator has paused the type.");
+    describe_gauge!(OFFERED, "1 while a living worker offers the type.");
+    describe_gauge!(WORKERS, "Living workers.");
+    describe_gauge!(PLUGINS, "Living workers with this plugin version.");
+}
+
+/// Reads the queue's books again and again until `shutdown`.
+pub async fn watch_until(queue: TaskQueue, shutdown: CancellationToken) {
+    let mut versions: BTreeMap<(String, String), u32> = BTreeMap::new();
+    loop {
+        match read(&queue, &mut versions).await {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(error = %error.source, "metrics not read"),
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts below 2^52 are exact")]
+async fn read(
+    queue: &TaskQueue,
+    versions: &mut BTreeMap<(String, String), u32>,
+) -> Result<(), queue::RedisError> {
+    for row in queue.stats(STUCK_AFTER).await? {
+        let task_type = row.task_type.as_str().to_owned();
+        for (state, count) in [
+            ("ready", row.ready),
+            ("delayed", row.delayed),
+            ("active", row.active),
+            ("stuck", row.stuck),
+            ("replies", row.replies),
+            ("dead", row.dead),
+        ] {
+            gauge!(TASKS, "task_type" => task_type.clone(), "state" => state).set(count as f64);
+        }
+        gauge!(OLDEST, "task_type" => task_type.clone()).set(row.oldest_ms as f64 / 1_000.0);
+        gauge!(PAUSED, "task_type" => task_type.clone()).set(f64::from(u8::from(row.paused)));
+        gauge!(OFFERED, "task_type" => task_type.clone()).set(f64::from(u8::from(row.offered)));
+        for (event, count) in row.counters {
+            counter!(EVENTS, "task_type" => task_type.clone(), "event" => event).absolute(count);
+        }
+    }
+    let workers = queue.workers().await?;
+    gauge!(WORKERS).set(workers.len() as f64);
+    // A version that nobody has any more goes to 0.
+    versions.values_mut().for_each(|count| *count = 0);
+    for plugin in workers.into_iter().flat_map(|worker| worker.plugins) {
+        *versions.entry((plugin.name, plugin.version)).or_default() += 1;
+    }
+    for ((plugin, version), count) in versions.iter() {
+        gauge!(PLUGINS, "plugin" => plugin.clone(), "version" => version.clone())
+            .set(f64::from(*count));
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The worker's metrics: names, help and units in one place. Labels come from closed sets, never from ids.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::plugin::PluginVersion;
+
+const TASKS: &str = "freefans_worker_tasks_total";
+const WAIT: &str = "freefans_task_wait_seconds";
+const RUN: &str = "freefans_task_run_seconds";
+const SWAPS: &str = "freefans_plugin_loads_total";
+const PLUGINS: &str = "freefans_worker_plugin_info";
+
+/// Tells what each name means; once per process.
+pub fn describe() {
+    describe_counter!(
+        TASKS,
+        "Tasks that ended here, by type, plugin and code (`ok`, or a failure's)."
+    );
+    describe_histogram!(WAIT, "From submit to start, by the clocks of submitter and worker.");
+    describe_histogram!(RUN, "From start to result, instance included.");
+    describe_counter!(
+        SWAPS,
+        "Plugin files that were looked at, by outcome: `published` or a refusal's code."
+    );
+    describe_gauge!(PLUGINS, "1 for each plugin version in force here.");
+}
+
+/// A task ended.
+pub(crate) fn task_ended(
+    version: &PluginVersion,
+    task_type: &str,
+    code: Option<&str>,
+    waited: Duration,
+    ran: Duration,
+) {
+    let (task_type, plugin) = (task_type.to_owned(), version.name().to_owned());
+    let code = code.unwrap_or("ok").to_owned();
+    histogram!(WAIT, "task_type" => task_type.clone()).record(waited.as_secs_f64());
+    histogram!(RUN, "task_type" => task_type.clone()).record(ran.as_secs_f64());
+    counter!(TASKS, "task_type" => task_type, "plugin" => plugin, "code" => code).increment(1);
+}
+
+/// A plugin file was put in force or refused.
+pub(crate) fn plugin_looked_at(outcome: &'static str) {
+    counter!(SWAPS, "outcome" => outcome).increment(1);
+}
+
+/// A version came into force, or went.
+pub(crate) fn plugin_in_force(plugin: &str, version: &str, in_force: bool) {
+    let value = if in_force { 1.0 } else { 0.0 };
+    gauge!(PLUGINS, "plugin" => plugin.to_owned(), "version" => version.to_owned()).set(value);
+}

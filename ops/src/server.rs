@@ -1,0 +1,106 @@
+//! Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`.
+//!
+//! `/healthz` says that the process answers at all; `/readyz` asks what it needs; `/metrics` is Prometheus' text.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+/// A check that takes longer counts as failed.
+const CHECK_AT_MOST: Duration = Duration::from_secs(2);
+/// How often old samples of histograms are folded away.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// From one millisecond, about what a search takes, to the two minutes that a task may live.
+const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+
+/// Begins to collect metrics. Call once per process, before anything is recorded.
+///
+/// # Errors
+///
+/// When metrics are collected already.
+pub fn collect() -> anyhow::Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .context("the histogram's buckets")?
+        .install_recorder()
+        .context("metrics are collected already")
+}
+
+/// Serves on `address` until `shutdown`. `ready` says what is missing, or nothing when all is well.
+///
+/// # Errors
+///
+/// When the address cannot be listened on.
+pub async fn serve<C, F>(
+    address: SocketAddr,
+    metrics: PrometheusHandle,
+    ready: C,
+    shutdown: CancellationToken,
+) -> anyhow::Result<SocketAddr>
+where
+    C: Fn() -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), String>> + Send,
+{
+    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; name another address with --listen")
+    })?;
+    let local = listener.local_addr().context("asking for the address")?;
+    let (ready, rendered) = (Arc::new(ready), metrics.clone());
+    let app = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route(
+            "/readyz",
+            get(move || {
+                let ready = Arc::clone(&ready);
+                async move { readiness(ready().await_bounded().await) }
+            }),
+        )
+        .route(
+            "/metrics",
+            get(move || async move {
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], rendered.render())
+            }),
+        );
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        // A scrape under way is not worth waiting for.
+        tokio::select! {
+            served = async { axum::serve(listener, app).await } => if let Err(error) = served {
+                tracing::error!(error = %error, "health and metrics are not served any more");
+            },
+            () = stop.cancelled() => {}
+        }
+    });
+    tokio::spawn(async move {
+        while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+            metrics.run_upkeep();
+        }
+    });
+    Ok(local)
+}
+
+trait Bounded: Future<Output = Result<(), String>> + Sized {
+    async fn await_bounded(self) -> Result<(), String> {
+        let checked = tokio::time::timeout(CHECK_AT_MOST, self).await;
+        checked.unwrap_or_else(|_| Err(format!("no answer within {CHECK_AT_MOST:?}")))
+    }
+}
+
+impl<F: Future<Output = Result<(), String>>> Bounded for F {}
+
+fn readiness(checked: Result<(), String>) -> impl IntoResponse {
+    match checked {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")),
+    }
+}
