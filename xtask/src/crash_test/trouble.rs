@@ -13,6 +13,8 @@ use crate::processes::Stop;
 const FREEZE_MS: (u64, u64) = (6_500, 9_000);
 /// Between two pieces of trouble.
 const PAUSE_MS: (u64, u64) = (300, 2_500);
+/// How soon after Redis a coordinator goes.
+const SOON_MS: (u64, u64) = (50, 500);
 /// How long something that was killed stays away.
 const AWAY_MS: (u64, u64) = (0, 2_000);
 
@@ -23,9 +25,10 @@ enum Who {
     Coordinator(usize),
 }
 
-/// What is still to come back.
+/// What is still to happen.
 #[derive(Debug, Clone, Copy)]
-enum Return {
+enum Later {
+    Kill(Who),
     Start(Who),
     Thaw(Who),
     Redis,
@@ -35,7 +38,7 @@ enum Return {
 pub(super) struct Trouble {
     draws: Draws,
     next_at: Instant,
-    returns: Vec<(Instant, Return)>,
+    later: Vec<(Instant, Later)>,
     redis_away: bool,
     counts: BTreeMap<&'static str, u32>,
     /// When workers were killed or frozen, in ms since 1970.
@@ -47,7 +50,7 @@ impl Trouble {
         Self {
             draws: Draws(seed),
             next_at: Instant::now() + Duration::from_secs(1),
-            returns: Vec::new(),
+            later: Vec::new(),
             redis_away: false,
             counts: BTreeMap::new(),
             worker_losses: Vec::new(),
@@ -77,7 +80,8 @@ impl Trouble {
 
     /// Lets everything come back and Telegram be well.
     pub(super) fn end(&mut self, system: &mut System, stop: &Stop) -> anyhow::Result<()> {
-        let last = self.returns.iter().map(|(at, _)| *at).max();
+        self.later.retain(|(_, what)| !matches!(what, Later::Kill(_)));
+        let last = self.later.iter().map(|(at, _)| *at).max();
         self.let_return(system, stop, last.unwrap_or_else(Instant::now))?;
         system.revive()?;
         let address = format!("{}/sim/faults", system.simulator);
@@ -101,18 +105,18 @@ impl Trouble {
         stop: &Stop,
         until: Instant,
     ) -> anyhow::Result<()> {
-        let (due, later): (Vec<_>, Vec<_>) =
-            self.returns.drain(..).partition(|(at, _)| *at <= until);
-        self.returns = later;
-        for (_, back) in due {
-            match back {
-                Return::Start(_) => system.revive()?,
-                Return::Thaw(who) => {
+        let (due, later): (Vec<_>, Vec<_>) = self.later.drain(..).partition(|(at, _)| *at <= until);
+        self.later = later;
+        for (_, what) in due {
+            match what {
+                Later::Kill(who) => self.kill(system, who),
+                Later::Start(_) => system.revive()?,
+                Later::Thaw(who) => {
                     if let Some(service) = slot(system, who).as_mut() {
                         service.signal("CONT");
                     }
                 }
-                Return::Redis => {
+                Later::Redis => {
                     system.redis.revive(stop)?;
                     self.redis_away = false;
                 }
@@ -123,8 +127,8 @@ impl Trouble {
 
     /// Whether it is away or frozen at the moment.
     fn busy(&self, who: Who) -> bool {
-        self.returns.iter().any(
-            |(_, back)| matches!(back, Return::Start(other) | Return::Thaw(other) if *other == who),
+        self.later.iter().any(
+            |(_, what)| matches!(what, Later::Start(other) | Later::Thaw(other) if *other == who),
         )
     }
 
@@ -139,7 +143,7 @@ impl Trouble {
             Who::Worker(_) => "worker killed",
             Who::Coordinator(_) => "coordinator killed",
         });
-        self.returns.push((Instant::now() + self.draws.span(AWAY_MS), Return::Start(who)));
+        self.later.push((Instant::now() + self.draws.span(AWAY_MS), Later::Start(who)));
     }
 
     fn freeze(&mut self, system: &mut System, who: Who) {
@@ -153,7 +157,7 @@ impl Trouble {
             Who::Worker(_) => "worker frozen",
             Who::Coordinator(_) => "coordinator frozen",
         });
-        self.returns.push((Instant::now() + self.draws.span(FREEZE_MS), Return::Thaw(who)));
+        self.later.push((Instant::now() + self.draws.span(FREEZE_MS), Later::Thaw(who)));
     }
 
     fn lost(&mut self, who: Who) {
@@ -171,7 +175,10 @@ impl Trouble {
         system.redis.kill();
         self.redis_away = true;
         self.count("Redis restarted");
-        self.returns.push((Instant::now() + self.draws.span(AWAY_MS), Return::Redis));
+        self.later.push((Instant::now() + self.draws.span(AWAY_MS), Later::Redis));
+        // What a coordinator holds and cannot hand over is lost with it, if it had said that it took it.
+        let coordinator = Who::Coordinator(self.draws.place(COORDINATORS));
+        self.later.push((Instant::now() + self.draws.span(SOON_MS), Later::Kill(coordinator)));
     }
 
     fn cut_connections(&mut self, system: &System) {
