@@ -1,9 +1,15 @@
 //! The queue's promises, against a real Redis.
-#![expect(clippy::unwrap_used, reason = "a test helper reports failure by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test helper reports failure by panicking"
+)]
 
 mod crash;
 mod ingress;
 mod lease;
+mod model;
 mod outbox;
 mod submit;
 mod support;

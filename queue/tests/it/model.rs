@@ -1,0 +1,346 @@
+//! The scripts against a model of the queue in plain Rust: whatever is asked in whatever order, both answer the same.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use queue::error::SubmitError;
+use queue::{
+    Finish, Finished, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue, TaskResult,
+    TaskStatus, TaskType,
+};
+use test_kit::TestRedis;
+
+const USERS: i64 = 4;
+const CAUSES: u32 = 12;
+const USER_CAP: u64 = 5;
+const MAX_PENDING: u64 = 9;
+const MAX_CRASHES: u32 = 2;
+/// So short that waiting for it to end is quick; nothing but a sweep notices that it ended.
+const LEASE: Duration = Duration::from_millis(2);
+const AFTER_THE_LEASE: Duration = Duration::from_millis(6);
+
+#[derive(Debug, Clone)]
+enum Step {
+    Submit {
+        user: i64,
+        cause: u32,
+    },
+    Claim {
+        max: usize,
+    },
+    /// Ends one of the leases that were ever given out, with its own token.
+    End {
+        which: usize,
+        how: How,
+    },
+    Cancel {
+        cause: u32,
+    },
+    /// All workers die: their leases end and are swept up.
+    Die,
+    Pause(bool),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Done,
+    Fail,
+    Requeue,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..USERS, 0..CAUSES).prop_map(|(user, cause)| Step::Submit { user, cause }),
+        3 => (1..4_usize).prop_map(|max| Step::Claim { max }),
+        5 => (0..8_usize, prop_oneof![Just(How::Done), Just(How::Fail), Just(How::Requeue)])
+            .prop_map(|(which, how)| Step::End { which, how }),
+        1 => (0..CAUSES).prop_map(|cause| Step::Cancel { cause }),
+        1 => Just(Step::Die),
+        1 => any::<bool>().prop_map(Step::Pause),
+    ]
+}
+
+/// A task as the model knows it.
+#[derive(Debug, Clone)]
+struct Known {
+    user: i64,
+    token: u64,
+    leased: bool,
+    cancel_asked: bool,
+    crashes: u32,
+    ended: Option<TaskStatus>,
+}
+
+/// The queue in plain Rust.
+#[derive(Debug, Default)]
+struct Model {
+    tasks: BTreeMap<u32, Known>,
+    /// Ready tasks: virtual start, order of arrival, id, cause. Those that were sent back come before new ones.
+    ready: Vec<(u64, u64, String, u32)>,
+    finish: HashMap<i64, u64>,
+    vtime: u64,
+    serial: u64,
+    paused: bool,
+}
+
+impl Model {
+    fn live(&self, user: i64) -> u64 {
+        let live = self.tasks.values().filter(|task| task.user == user && task.ended.is_none());
+        live.count() as u64
+    }
+
+    fn submit(&mut self, user: i64, cause: u32) -> Result<Submitted, &'static str> {
+        if self.tasks.contains_key(&cause) {
+            return Ok(Submitted::Already);
+        }
+        let pending = self.ready.len() as u64;
+        if MAX_PENDING <= pending {
+            return Err("full");
+        }
+        if USER_CAP <= self.live(user) {
+            return Err("user");
+        }
+        if self.live(user) == 0 {
+            self.finish.remove(&user);
+        }
+        let start = self.vtime.max(self.finish.get(&user).copied().unwrap_or(0));
+        self.finish.insert(user, start + 1);
+        self.ready.push((start, self.serial, id(cause), cause));
+        self.serial += 1;
+        let known =
+            Known { user, token: 0, leased: false, cancel_asked: false, crashes: 0, ended: None };
+        self.tasks.insert(cause, known);
+        Ok(Submitted::New { ahead: pending })
+    }
+
+    /// Causes in the order in which they are handed out.
+    fn claim(&mut self, max: usize) -> Vec<(u64, u32)> {
+        if self.paused {
+            return Vec::new();
+        }
+        self.ready.sort_unstable();
+        let taken: Vec<_> = self.ready.drain(..max.min(self.ready.len())).collect();
+        for (start, _, _, cause) in &taken {
+            self.vtime = self.vtime.max(*start);
+            let task = self.tasks.get_mut(cause).unwrap();
+            task.token += 1;
+            task.leased = true;
+            task.cancel_asked = false;
+        }
+        taken.into_iter().map(|(start, _, _, cause)| (start, cause)).collect()
+    }
+
+    fn send_back(&mut self, cause: u32) {
+        let task = self.tasks.get_mut(&cause).unwrap();
+        task.leased = false;
+        task.token += 1;
+        self.ready.push((self.vtime, 0, id(cause), cause));
+    }
+
+    fn end(&mut self, cause: u32, token: u64, how: How) -> Finished {
+        let task = self.tasks.get_mut(&cause).unwrap();
+        if task.ended.is_some() || task.token != token {
+            return Finished::Stale;
+        }
+        match how {
+            How::Done => task.ended = Some(TaskStatus::Completed),
+            How::Fail => task.ended = Some(TaskStatus::Failed),
+            How::Requeue => {
+                self.send_back(cause);
+                return Finished::Requeued;
+            }
+        }
+        task.leased = false;
+        Finished::Stored
+    }
+
+    fn cancel(&mut self, cause: u32) -> bool {
+        let Some(task) = self.tasks.get_mut(&cause).filter(|task| task.ended.is_none()) else {
+            return false;
+        };
+        if task.leased {
+            task.cancel_asked = true;
+            return true;
+        }
+        task.ended = Some(TaskStatus::Cancelled);
+        self.ready.retain(|(_, _, _, waiting)| *waiting != cause);
+        true
+    }
+
+    fn die(&mut self) -> (usize, usize) {
+        let leased: Vec<u32> =
+            self.tasks.iter().filter(|(_, task)| task.leased).map(|(cause, _)| *cause).collect();
+        let (mut reclaimed, mut crashed) = (0, 0);
+        for cause in leased {
+            let task = self.tasks.get_mut(&cause).unwrap();
+            task.crashes += 1;
+            if MAX_CRASHES < task.crashes {
+                task.leased = false;
+                task.ended = Some(TaskStatus::Failed);
+                crashed += 1;
+            } else {
+                self.send_back(cause);
+                reclaimed += 1;
+            }
+        }
+        (reclaimed, crashed)
+    }
+
+    fn status(&self, cause: u32) -> Option<TaskStatus> {
+        let task = self.tasks.get(&cause)?;
+        Some(match (task.ended, task.leased) {
+            (Some(ended), _) => ended,
+            (None, true) => TaskStatus::Processing,
+            (None, false) => TaskStatus::Pending,
+        })
+    }
+}
+
+fn kind() -> TaskType {
+    "model".parse().unwrap()
+}
+
+fn task(user: i64, cause: u32) -> Task {
+    let mut task = Task::new(kind(), user, serde_json::Map::new());
+    task.task_id = TaskId::from_cause(&kind(), &cause.to_string());
+    task.params.insert("cause".to_owned(), cause.into());
+    task.reply_to = Some(serde_json::json!({}));
+    task
+}
+
+fn id(cause: u32) -> String {
+    TaskId::from_cause(&kind(), &cause.to_string()).as_str().to_owned()
+}
+
+fn cause_of(lease: &Lease) -> u32 {
+    u32::try_from(lease.task.params["cause"].as_u64().unwrap()).unwrap()
+}
+
+/// A lease, and the token that the model gave it.
+type Given = (Lease, u32, u64);
+
+async fn play(queue: &TaskQueue, steps: &[Step]) {
+    let (mut model, mut given): (Model, Vec<Given>) = (Model::default(), Vec::new());
+    for step in steps {
+        one_step(queue, &mut model, &mut given, step).await;
+        for cause in 0..CAUSES {
+            let status = queue.task_status(&task(0, cause).task_id).await.unwrap();
+            assert_eq!(status, model.status(cause), "task {cause} after {step:?}");
+        }
+    }
+    drain(queue, &mut model).await;
+}
+
+async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, step: &Step) {
+    match *step {
+        Step::Submit { user, cause } => {
+            let expected = model.submit(user, cause);
+            let found = queue.submit_task(&task(user, cause)).await.map_err(|error| match error {
+                SubmitError::QueueFull { .. } => "full",
+                SubmitError::UserLimit { .. } => "user",
+                other => panic!("{other}"),
+            });
+            assert_eq!(found, expected, "{step:?}");
+        }
+        Step::Claim { max } => {
+            let expected = model.claim(max);
+            let leases = queue.claim(&[kind()], "w", max).await.unwrap();
+            let found: Vec<u32> = leases.iter().map(cause_of).collect();
+            let order: Vec<u32> = expected.iter().map(|(_, cause)| *cause).collect();
+            assert_eq!(found, order, "{step:?}: {expected:?}");
+            for lease in leases {
+                let cause = cause_of(&lease);
+                assert_eq!(lease.crashes, model.tasks[&cause].crashes);
+                given.push((lease, cause, model.tasks[&cause].token));
+            }
+        }
+        Step::End { which, how } => {
+            if given.is_empty() {
+                return;
+            }
+            let (lease, cause, token) = given[which % given.len()].clone();
+            let finish = match how {
+                How::Done => Finish::Done,
+                How::Fail => Finish::Failed,
+                How::Requeue => Finish::Requeue,
+            };
+            let result = TaskResult::failure("plugin-failed", "x");
+            let found = queue.store_result(lease, finish, result).await.unwrap();
+            assert_eq!(found, model.end(cause, token, how), "{step:?} of {cause}");
+        }
+        Step::Cancel { cause } => {
+            let found = queue.cancel(&task(0, cause).task_id).await.unwrap();
+            assert_eq!(found, model.cancel(cause), "{step:?}");
+        }
+        Step::Die => {
+            tokio::time::sleep(AFTER_THE_LEASE).await;
+            let swept = queue::reclaim::sweep(queue).await.unwrap();
+            assert_eq!((swept.reclaimed, swept.crashed), model.die());
+        }
+        Step::Pause(paused) => {
+            model.paused = paused;
+            queue.set_paused(&kind(), paused).await.unwrap();
+        }
+    }
+}
+
+/// Ends everything; then nothing of it is left, and each task was answered once.
+async fn drain(queue: &TaskQueue, model: &mut Model) {
+    queue.set_paused(&kind(), false).await.unwrap();
+    loop {
+        tokio::time::sleep(AFTER_THE_LEASE).await;
+        queue::reclaim::sweep(queue).await.unwrap();
+        let leases = queue.claim(&[kind()], "w", 100).await.unwrap();
+        if leases.is_empty() {
+            break;
+        }
+        let done: Vec<_> = leases
+            .into_iter()
+            .map(|lease| (lease, Finish::Done, TaskResult::success(1.into())))
+            .collect();
+        queue.store_results(&done).await.unwrap();
+    }
+    let keys = queue.keys();
+    let live = [
+        keys.queue(&kind()),
+        keys.active(&kind()),
+        keys.delayed(&kind()),
+        keys.deadline(&kind()),
+        keys.data(&kind()),
+        keys.users(&kind()),
+    ];
+    let left: u64 =
+        redis::cmd("EXISTS").arg(&live).query_async(&mut queue.connection()).await.unwrap();
+    assert_eq!(left, 0, "live keys are left behind");
+    let replies: usize = redis::cmd("XLEN")
+        .arg(keys.replies(&kind()))
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+    assert_eq!(replies, model.tasks.len(), "one answer for each accepted task");
+}
+
+#[test]
+fn the_scripts_do_what_the_model_does() {
+    let redis = TestRedis::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let case = std::sync::atomic::AtomicU32::new(0);
+    let config =
+        ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in prop::collection::vec(step(), 1..50))| {
+        let number = case.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let config = QueueConfig {
+            namespace: format!("case-{number}"),
+            lease: LEASE,
+            user_cap: USER_CAP,
+            max_pending: MAX_PENDING,
+            max_crashes: MAX_CRASHES,
+            ..QueueConfig::default()
+        };
+        runtime.block_on(async {
+            let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
+            play(&queue, &steps).await;
+        });
+    });
+}
