@@ -5,6 +5,7 @@
 mod print;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -55,6 +56,9 @@ struct Reach {
         global = true
     )]
     redis_url: Secret<String>,
+    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
+    #[arg(long, env = "REDIS_CA", global = true)]
+    redis_ca: Option<PathBuf>,
     /// Print JSON, one object.
     #[arg(long, global = true)]
     json: bool,
@@ -179,7 +183,9 @@ impl Command {
 
 impl Reach {
     async fn connect(&self) -> anyhow::Result<TaskQueue> {
-        Ok(TaskQueue::connect(self.redis_url.expose(), QueueConfig::default()).await?)
+        let redis_ca = ops::file::read_optional(self.redis_ca.as_deref())?;
+        let config = QueueConfig { redis_ca, ..QueueConfig::default() };
+        Ok(TaskQueue::connect(self.redis_url.expose(), config).await?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
@@ -20,6 +21,9 @@ pub struct Serve {
         hide_env_values = true
     )]
     redis_url: Secret<String>,
+    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
+    #[arg(long, env = "REDIS_CA")]
+    redis_ca: Option<PathBuf>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
@@ -38,6 +42,8 @@ pub struct Config {
     pub token: Secret<String>,
     /// Where Redis is. May hold a password.
     pub redis_url: Secret<String>,
+    /// The certificate that Redis' own must be signed by.
+    pub redis_ca: Option<PathBuf>,
     /// The Bot API server.
     pub api_url: Url,
     /// Where health and metrics are served.
@@ -78,8 +84,8 @@ impl Serve {
         }
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
-                let (redis_url, listen) = (self.redis_url, self.listen);
-                Ok(Config { token, redis_url, api_url, listen })
+                let Self { redis_url, redis_ca, listen, .. } = self;
+                Ok(Config { token, redis_url, redis_ca, api_url, listen })
             }
             _ => Err(problems),
         }

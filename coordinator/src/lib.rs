@@ -39,7 +39,9 @@ use crate::session::store::SessionStore;
 ///
 /// When Redis or the Bot API cannot be used at the start. Later trouble is outlived.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let queue = TaskQueue::connect(config.redis_url.expose(), QueueConfig::default()).await?;
+    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
+    let queue = TaskQueue::connect(config.redis_url.expose(), queue_config).await?;
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();

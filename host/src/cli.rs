@@ -25,6 +25,9 @@ pub struct Cli {
         hide_env_values = true
     )]
     redis_url: Secret<String>,
+    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
+    #[arg(long, env = "REDIS_CA")]
+    redis_ca: Option<PathBuf>,
     /// Tasks run at once, 1 to 1000.
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
@@ -49,6 +52,7 @@ impl Cli {
     pub fn into_config(self) -> HostConfig {
         HostConfig {
             redis_url: self.redis_url,
+            redis_ca: self.redis_ca,
             plugins: self.plugins,
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),

@@ -30,6 +30,8 @@ impl Default for Ceilings {
 pub struct HostConfig {
     /// Where Redis is. May hold a password.
     pub redis_url: Secret<String>,
+    /// The certificate that Redis' own must be signed by.
+    pub redis_ca: Option<PathBuf>,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
     /// Tasks run at once.

@@ -66,7 +66,11 @@ pub(crate) async fn run(
     let (mut result, finish) = conclude(outcome, lease, retry);
     let ran = started.elapsed();
     let run_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
-    let queue_ms = now_ms().saturating_sub(lease.task.submitted_at).saturating_sub(run_ms);
+    // A producer that calls the script itself may leave the time of its submit out.
+    let queue_ms = match lease.task.submitted_at {
+        0 => 0,
+        submitted_at => now_ms().saturating_sub(submitted_at).saturating_sub(run_ms),
+    };
     let facts = [
         ("plugin", Value::from(version.name())),
         ("plugin_version", Value::from(version.descriptor.version.as_str())),

@@ -53,7 +53,8 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce(&str, &[OfferedPlugin]),
 ) -> anyhow::Result<()> {
-    let queue_config = QueueConfig::default();
+    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
     let retry = queue_config.retry;
     let queue = TaskQueue::connect(config.redis_url.expose(), queue_config).await?;
     let engine = engine::build(config.concurrency, &config.ceilings)

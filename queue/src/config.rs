@@ -8,6 +8,8 @@ use crate::retry::RetryPolicy;
 /// How the queue behaves. The defaults are what the product promises; tests shorten them.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
+    /// The certificate (PEM) that the server's must be signed by, for `rediss://`; the system's without it.
+    pub redis_ca: Option<Vec<u8>>,
     /// First part of every key.
     pub namespace: String,
     /// How long a worker may hold a task without a sign of life. 6 s and a sweep each second: a killed worker's task
@@ -41,6 +43,7 @@ pub struct QueueConfig {
 impl Default for QueueConfig {
     fn default() -> Self {
         Self {
+            redis_ca: None,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lease: Duration::from_secs(6),
             renew_every: Duration::from_secs(2),

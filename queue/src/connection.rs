@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisResult};
+use redis::{Client, RedisResult, TlsCertificates};
 
 use crate::error::ConnectError;
 
@@ -20,14 +20,23 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Reads an address such as `redis://user:password@host:6379/0`.
+    /// Reads an address such as `redis://user:password@host:6379/0`, or `rediss://…` for TLS. `ca` is the certificate
+    /// (PEM) that the server's must be signed by; without it the system's certificates count.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Address`] when it does not parse.
-    pub fn new(url: &str) -> Result<Self, ConnectError> {
-        let client = Client::open(url).map_err(|source| ConnectError::Address { source })?;
-        Ok(Self { client })
+    /// [`ConnectError::Address`] when it does not parse or the certificate cannot be used.
+    pub fn new(url: &str, ca: Option<&[u8]>) -> Result<Self, ConnectError> {
+        // The first call decides for the process; a later one finds the same there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = match ca {
+            Some(ca) => {
+                let root_cert = Some(ca.to_vec());
+                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
+            }
+            None => Client::open(url),
+        };
+        Ok(Self { client: client.map_err(|source| ConnectError::Address { source })? })
     }
 
     /// A connection for commands that answer at once; cloned freely, reconnects by itself.
@@ -82,6 +91,7 @@ pub async fn check_server(connection: &mut ConnectionManager) -> Result<(), Conn
     let info: String = redis::cmd("INFO")
         .arg("server")
         .arg("memory")
+        .arg("persistence")
         .query_async(connection)
         .await
         .map_err(|source| ConnectError::Unreachable { source })?;
@@ -97,12 +107,19 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     if major.is_none_or(|major| major < 7) {
         return Err(ConnectError::TooOld { found: version.to_owned() });
     }
-    match (field("maxmemory"), field("maxmemory_policy")) {
-        (Some(limit), Some(policy)) if limit != "0" && policy != "noeviction" => {
-            Err(ConnectError::Evicts { policy: policy.to_owned() })
-        }
-        _ => Ok(()),
+    if let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy"))
+        && limit != "0"
+        && policy != "noeviction"
+    {
+        return Err(ConnectError::Evicts { policy: policy.to_owned() });
     }
+    if field("aof_enabled") == Some("0") {
+        tracing::warn!(
+            "Redis keeps no append-only file: tasks that wait are lost when it crashes. To keep them, run \
+             `redis-cli CONFIG SET appendonly yes` and set it in redis.conf"
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl TaskQueue {
     ///
     /// [`ConnectError`], each with what to do.
     pub async fn connect(url: &str, config: QueueConfig) -> Result<Self, ConnectError> {
-        let server = RedisServer::new(url)?;
+        let server = RedisServer::new(url, config.redis_ca.as_deref())?;
         let mut connection = server.shared().await?;
         check_server(&mut connection).await?;
         Ok(Self {

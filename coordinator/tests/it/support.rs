@@ -122,6 +122,7 @@ pub(crate) fn coordinator_command(redis: &TestRedis, telegram: &Telegram) -> Com
         .env("TELEGRAM_BOT_TOKEN", TOKEN)
         .env("TELEGRAM_API_URL", telegram.address())
         .env("REDIS_URL", redis.url())
+        .env_remove("REDIS_CA")
         .env_remove("LISTEN")
         .env_remove("RUST_LOG");
     command
@@ -151,7 +152,8 @@ pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
     command
         .arg("--plugins")
         .arg(folder)
-        .args(["--redis-url", &redis.url()])
+        .env("REDIS_URL", redis.url())
+        .env_remove("REDIS_CA")
         .env_remove("RUST_LOG")
         .env_remove("LISTEN")
         .env_remove("SUPABASE_URL")

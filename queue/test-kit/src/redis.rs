@@ -2,9 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The authority's certificate in a secured server's folder.
+const CA: &str = "ca.crt";
 const KEEPS_NOTHING: &[&str] = &["--save", "", "--appendonly", "no"];
 const KEEPS_ALL: &[&str] = &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
 
@@ -51,6 +54,46 @@ impl TestRedis {
         );
     }
 
+    /// Starts a server that speaks TLS only and lets in only the users of an ACL file. The certificate that its own is
+    /// signed by lies at [`TestRedis::ca`].
+    ///
+    /// # Panics
+    ///
+    /// When there is no `openssl` or the server does not start.
+    pub fn start_secured(acl: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certificates(folder.path());
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut command = Command::new("redis-server");
+            command.args(["--port", "0", "--bind", "127.0.0.1", "--tls-auth-clients", "no"]);
+            command.args(["--tls-port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+            for (option, file) in [
+                ("--tls-cert-file", "server.crt"),
+                ("--tls-key-file", "server.key"),
+                ("--tls-ca-cert-file", CA),
+            ] {
+                command.arg(option).arg(folder.path().join(file));
+            }
+            command.arg("--aclfile").arg(acl).arg("--dir").arg(folder.path());
+            let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            if answers_tls(port, &folder.path().join(CA), &mut process) {
+                return Self { process, port, folder, options: KEEPS_NOTHING };
+            }
+        }
+        panic!("redis-server does not start with TLS and {}", acl.display());
+    }
+
+    /// Where it is for a user of [`TestRedis::start_secured`].
+    pub fn secured_url(&self, user: &str, password: &str) -> String {
+        format!("rediss://{user}:{password}@127.0.0.1:{}", self.port)
+    }
+
+    /// The certificate that a secured server's own is signed by.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join(CA)
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -89,6 +132,53 @@ fn spawn(port: u16, folder: &tempfile::TempDir, options: &[&str]) -> Child {
         .unwrap_or_else(|error| {
             panic!("cannot start redis-server ({error}); install it, for instance with `apt-get install redis-server`")
         })
+}
+
+/// An authority, and a certificate of it for this machine.
+fn certificates(folder: &Path) {
+    let openssl = |arguments: &[&str]| {
+        let made = Command::new("openssl").args(arguments).current_dir(folder).output();
+        let made = made.unwrap_or_else(|error| panic!("cannot start openssl: {error}"));
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let authority =
+        ["req", "-x509", "-days", "2", "-subj", "/CN=test", "-keyout", "ca.key", "-out", CA];
+    openssl(&[&authority[..], &key].concat());
+    let request = ["req", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"];
+    openssl(&[&request[..], &key].concat());
+    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        "server.csr",
+        "-CA",
+        CA,
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "names",
+        "-out",
+        "server.crt",
+    ]);
+}
+
+/// Waits until the process answers over TLS; that it asks for a password is an answer too.
+fn answers_tls(port: u16, ca: &Path, process: &mut Child) -> bool {
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until && process.try_wait().unwrap().is_none() {
+        let mut ping = Command::new("redis-cli");
+        ping.args(["--tls", "-p", &port.to_string(), "--cacert"]).arg(ca).arg("PING");
+        if ping.stderr(Stdio::null()).output().is_ok_and(|asked| !asked.stdout.is_empty()) {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    false
 }
 
 /// Waits until this very process answers: another test's server may have taken the port first.

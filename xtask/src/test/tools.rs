@@ -18,6 +18,10 @@ pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
         debian::install(&["chromium", "chromium-driver"])
             .context("one test drives the chat page in a browser, and there is no chromium")?;
     }
+    if debian::find("openssl").is_none() {
+        debian::install(&["openssl"])
+            .context("some tests make certificates, and there is no openssl")?;
+    }
     for (name, version) in CARGO_TOOLS {
         if capture(clean_cargo(root).args([name, "--version"])).is_ok() {
             continue;
