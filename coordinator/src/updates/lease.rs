@@ -9,9 +9,9 @@ use queue::TaskQueue;
 use redis::Script;
 use tokio_util::sync::CancellationToken;
 
-/// How long a silent holder keeps the lease.
-const LEASE: Duration = Duration::from_secs(10);
-const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How long a silent holder keeps the lease: as long as a worker its tasks.
+const LEASE: Duration = Duration::from_secs(6);
+const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// Telegram keeps updates for 24 h; an older offset is of no use.
 const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
 
