@@ -24,6 +24,8 @@ use crate::text;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
+/// Answers in hand, most of which wait because Telegram asked to.
+const IN_HAND_AT_MOST: usize = 2_000;
 const READ_AT_ONCE: usize = 64;
 const READ_WAIT: Duration = Duration::from_secs(1);
 /// How often new task types and dead coordinators' answers are looked for.
@@ -48,7 +50,7 @@ pub async fn deliver_until(
 ) {
     let delivery = Arc::new(Delivery {
         performer,
-        slots: Arc::new(Semaphore::new(AT_ONCE)),
+        slots: Semaphore::new(AT_ONCE),
         in_hand: Mutex::default(),
         running: TaskTracker::new(),
     });
@@ -67,7 +69,7 @@ pub async fn deliver_until(
 
 struct Delivery {
     performer: Arc<Performer>,
-    slots: Arc<Semaphore>,
+    slots: Semaphore,
     /// Answers that are being shown, so that taking over does not take from ourselves.
     in_hand: Mutex<HashSet<TaskId>>,
     running: TaskTracker,
@@ -86,22 +88,25 @@ impl Delivery {
             if look_due(&mut look) {
                 outbox.refresh_types().await?;
                 let abandoned = outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await?;
-                self.start(abandoned).await;
+                self.start(abandoned);
+            }
+            if IN_HAND_AT_MOST <= self.in_hand(|in_hand| in_hand.len()) {
+                // They wait for Telegram; what is not read yet waits in Redis.
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                continue;
             }
             let read = outbox.read(READ_AT_ONCE, READ_WAIT).await?;
-            self.start(read).await;
+            self.start(read);
         }
         Ok(())
     }
 
-    async fn start(self: &Arc<Self>, replies: Vec<Reply>) {
+    fn start(self: &Arc<Self>, replies: Vec<Reply>) {
         for reply in replies {
             let id = reply.task.task_id.clone();
-            if !self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+            if !self.in_hand(|in_hand| in_hand.insert(id.clone())) {
                 continue;
             }
-            // Never closed; when all slots are taken, reading waits too.
-            let slot = Arc::clone(&self.slots).acquire_owned().await;
             let delivery = Arc::clone(self);
             self.running.spawn(async move {
                 if let Some(how) = delivery.show(&reply).await {
@@ -112,10 +117,13 @@ impl Delivery {
                         }
                     }
                 }
-                delivery.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                drop(slot);
+                delivery.in_hand(|in_hand| in_hand.remove(&id));
             });
         }
+    }
+
+    fn in_hand<R>(&self, change: impl FnOnce(&mut HashSet<TaskId>) -> R) -> R {
+        change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Shows one answer. None when it stays in the outbox: the process is shutting down.
@@ -126,9 +134,13 @@ impl Delivery {
             tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
             return Some(Delivered::Undeliverable);
         };
-        let mut pause = AFTER_TROUBLE;
+        let (mut pause, mut mine) = (AFTER_TROUBLE, None);
         loop {
-            let wait = match self.attempt(reply, &mut to).await {
+            // Given back while it waits: one chat that is slowed down must not keep others from their answers.
+            let slot = self.slots.acquire().await;
+            let attempt = self.attempt(reply, &to, &mut mine).await;
+            drop(slot);
+            let wait = match attempt {
                 Ok(()) => return Some(Delivered::Shown),
                 Err(Trouble::Redis(error)) => {
                     tracing::warn!(task_id = %id, error = %error, "an answer waits for Redis");
@@ -158,7 +170,13 @@ impl Delivery {
         }
     }
 
-    async fn attempt(&self, reply: &Reply, to: &mut ReplyTo) -> Result<(), Trouble> {
+    /// `mine` is a placeholder that this delivery has sent.
+    async fn attempt(
+        &self,
+        reply: &Reply,
+        to: &ReplyTo,
+        mine: &mut Option<i64>,
+    ) -> Result<(), Trouble> {
         let (performer, id) = (&self.performer, &reply.task.task_id);
         let who = Who { chat_id: to.chat_id, user_id: to.user_id };
         let message_id = match to.message_id {
@@ -168,7 +186,7 @@ impl Delivery {
                 }
                 message_id
             }
-            None => match self.placeholder(id, to).await? {
+            None => match self.placeholder(id, to, mine).await? {
                 Some(message_id) => message_id,
                 None => return Ok(()),
             },
@@ -177,10 +195,14 @@ impl Delivery {
         let screen = performer
             .sessions
             .update(who, |session| {
-                answer::answer(session, view.clone(), &to.question, &reply.result)
+                // The person has gone on to something else on this message.
+                session
+                    .may_show(message_id, to.turn)
+                    .then(|| answer::answer(session, view.clone(), &to.question, &reply.result))
             })
             .await
             .map_err(Trouble::Redis)?;
+        let Some(screen) = screen else { return Ok(()) };
         match performer.bot.edit(to.chat_id, message_id, &screen).await {
             Ok(()) | Err(BotError::NotModified) => Ok(()),
             Err(BotError::MessageGone) => {
@@ -200,11 +222,16 @@ impl Delivery {
     ///
     /// Without a placeholder (its sender died) one is sent and noted first: a crash in between leaves a placeholder
     /// too many, never an answer too many.
-    async fn placeholder(&self, id: &TaskId, to: &ReplyTo) -> Result<Option<i64>, Trouble> {
+    async fn placeholder(
+        &self,
+        id: &TaskId,
+        to: &ReplyTo,
+        mine: &mut Option<i64>,
+    ) -> Result<Option<i64>, Trouble> {
         let queue = &self.performer.queue;
         self.performer.placeholders.settled(id).await;
         let until = Instant::now() + PLACEHOLDER_WAIT;
-        loop {
+        while mine.is_none() {
             let ledger = queue.ledger(id).await.map_err(Trouble::queue)?;
             if ledger.delivered() {
                 return Ok(None);
@@ -213,14 +240,23 @@ impl Delivery {
                 return Ok(Some(message_id));
             }
             if until <= Instant::now() {
+                let screen = to.question.placeholder();
+                let sent = self.performer.bot.send(to.chat_id, &screen).await;
+                *mine = Some(sent.map_err(Trouble::Bot)?);
                 break;
             }
             tokio::time::sleep(PLACEHOLDER_LOOK).await;
         }
-        let screen = to.question.placeholder();
-        let mine = self.performer.bot.send(to.chat_id, &screen).await.map_err(Trouble::Bot)?;
-        let ledger = queue.note_placeholder(id, mine).await.map_err(Trouble::queue)?;
-        Ok(Some(ledger.message_id.unwrap_or(mine)))
+        let Some(sent) = *mine else { return Ok(None) };
+        let ledger = queue.note_placeholder(id, sent).await.map_err(Trouble::queue)?;
+        if ledger.message_id != Some(sent) {
+            // Another one came first; ours is in the way.
+            if let Err(error) = self.performer.bot.delete(to.chat_id, sent).await {
+                tracing::debug!(error = %error, "a placeholder could not be removed");
+            }
+            *mine = None;
+        }
+        Ok(ledger.message_id.filter(|_| !ledger.delivered()))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::session::store::Who;
 pub struct Incoming {
     /// The update's number.
     pub update_id: u32,
+    /// The message or press behind it. With the number it names the update for ever: numbers alone come again.
+    pub origin: String,
     /// Where and by whom.
     pub who: Who,
     /// What.
@@ -69,6 +71,8 @@ pub enum Effect {
         message_id: i64,
         /// With what.
         screen: Screen,
+        /// When in the conversation; what was asked later is not covered by it.
+        turn: u64,
     },
     /// End the waiting mark of a pressed button.
     AnswerButton {
@@ -83,6 +87,8 @@ pub enum Effect {
         question: Question,
         /// The press that asked it; a new message gets a placeholder instead.
         pressed: Option<Pressed>,
+        /// When in the conversation.
+        turn: u64,
     },
 }
 

@@ -17,15 +17,16 @@ use crate::text;
 /// Longest name that is searched for, in characters; the search plugin takes no more.
 const MAX_QUERY_CHARS: usize = 200;
 
-/// What an event leads to. May change the session.
-pub fn react(session: &mut Session, event: &Event) -> Vec<Effect> {
+/// What an event leads to. May change the session. `update_id` tells an update that comes again from a new one.
+pub fn react(session: &mut Session, update_id: u32, event: &Event) -> Vec<Effect> {
+    let turn = session.turn_of(update_id);
     match event {
-        Event::Command { name, argument } => vec![command(session, name, argument)],
-        Event::Text(text) => vec![search(text)],
+        Event::Command { name, argument } => vec![command(session, turn, name, argument)],
+        Event::Text(text) => vec![search(turn, text)],
         Event::NoText => vec![say(text::TEXT_ONLY)],
         Event::Press { query_id, message_id, data } => {
             let pressed = Pressed { query_id: query_id.clone(), message_id: *message_id };
-            match Token::decode(data).and_then(|token| press(session, token, &pressed)) {
+            match Token::decode(data).and_then(|token| press(session, turn, token, &pressed)) {
                 Some(effects) => effects,
                 None => {
                     let note = Some(text::STALE_BUTTON.to_owned());
@@ -46,18 +47,18 @@ fn say(html: &str) -> Effect {
     Effect::Say(Screen::plain(html))
 }
 
-fn command(session: &Session, name: &str, argument: &str) -> Effect {
+fn command(session: &Session, turn: u64, name: &str, argument: &str) -> Effect {
     match name {
         "start" => say(text::WELCOME),
         "help" => say(text::HELP),
         "search" if argument.is_empty() => say(text::SEARCH_WHAT),
-        "search" => search(argument),
-        "random" => Effect::Ask { question: random(session), pressed: None },
+        "search" => search(turn, argument),
+        "random" => Effect::Ask { question: random(session), pressed: None, turn },
         _ => say(text::UNKNOWN_COMMAND),
     }
 }
 
-fn search(text: &str) -> Effect {
+fn search(turn: u64, text: &str) -> Effect {
     let query = text.trim();
     if MAX_QUERY_CHARS < query.chars().count() {
         return say(text::TOO_LONG);
@@ -65,7 +66,7 @@ fn search(text: &str) -> Effect {
     if !query.chars().any(char::is_alphanumeric) {
         return say(text::NOTHING_TO_SEARCH);
     }
-    Effect::Ask { question: Question::Search { query: query.to_owned() }, pressed: None }
+    Effect::Ask { question: Question::Search { query: query.to_owned() }, pressed: None, turn }
 }
 
 fn random(session: &Session) -> Question {
@@ -73,8 +74,9 @@ fn random(session: &Session) -> Question {
 }
 
 /// None when the button leads to something that is not remembered any more.
-fn press(session: &mut Session, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
-    let ask = |question| Some(vec![Effect::Ask { question, pressed: Some(pressed.clone()) }]);
+fn press(session: &mut Session, turn: u64, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
+    let ask = |question| Some(vec![Effect::Ask { question, pressed: Some(pressed.clone()), turn }]);
+    let show = |screen| show(pressed, turn, screen);
     match token {
         Token::Random => ask(random(session)),
         Token::Choose { view, place } => {
@@ -93,22 +95,22 @@ fn press(session: &mut Session, token: Token, pressed: &Pressed) -> Option<Vec<E
                     ask(Question::More { view, creator, cursor })
                 }
                 // Pressed twice: what it asked for is loaded already.
-                None => Some(show(pressed, content::page(content))),
+                None => Some(show(content::page(content))),
             }
         }
         Token::Page { view, page } => {
             let content = session.content_mut(&view)?;
             content.page = page.min(content.last_page());
-            Some(show(pressed, content::page(content)))
+            Some(show(content::page(content)))
         }
-        Token::Results { view } => Some(show(pressed, results(session.results(&view)?))),
+        Token::Results { view } => Some(show(results(session.results(&view)?))),
     }
 }
 
-fn show(pressed: &Pressed, screen: Screen) -> Vec<Effect> {
+fn show(pressed: &Pressed, turn: u64, screen: Screen) -> Vec<Effect> {
     vec![
         Effect::AnswerButton { query_id: pressed.query_id.clone(), note: None },
-        Effect::Show { message_id: pressed.message_id, screen },
+        Effect::Show { message_id: pressed.message_id, screen, turn },
     ]
 }
 

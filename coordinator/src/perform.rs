@@ -25,6 +25,10 @@ use crate::text;
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// A reply that is no answer to a task is tried for this long, as long as a task would live.
 const REPLY_AT_MOST: Duration = Duration::from_secs(120);
+/// How long such a reply keeps its update from being confirmed.
+const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
+/// Telegram takes no answer to a press that is older.
+const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 /// A placeholder that is not there by then is no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
 /// The same button pressed again within this time is the same press.
@@ -80,8 +84,9 @@ impl Performer {
 
     async fn react(&self, incoming: &Incoming) -> Option<Vec<Effect>> {
         loop {
-            let change =
-                self.sessions.update(incoming.who, |session| flow::react(session, &incoming.event));
+            let change = self.sessions.update(incoming.who, |session| {
+                flow::react(session, incoming.update_id, &incoming.event)
+            });
             match change.await {
                 Ok(effects) => return Some(effects),
                 Err(error) => {
@@ -100,32 +105,62 @@ impl Performer {
     ) -> bool {
         let who = incoming.who;
         match effect {
-            Effect::Say(screen) => self.say(who, &screen).await,
-            Effect::Show { message_id, screen } => {
-                let until = Instant::now() + REPLY_AT_MOST;
-                let shown =
-                    self.insist(until, || self.bot.edit(who.chat_id, message_id, &screen)).await;
-                match shown {
-                    // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
-                    Some(Err(BotError::MessageGone)) => self.say(who, &screen).await,
-                    Some(_) => true,
-                    None => false,
-                }
+            Effect::Say(screen) => self.reply(move |performer| performer.say(who, screen)).await,
+            Effect::Show { message_id, screen, turn } => {
+                self.reply(move |performer| performer.show(who, message_id, screen, turn)).await
             }
             Effect::AnswerButton { query_id, note } => {
                 self.answer_button(query_id, note);
                 true
             }
-            Effect::Ask { question, pressed } => {
-                let cause = format!("{}:{}:{ordinal}", self.bot.id(), incoming.update_id);
-                self.ask(who, &cause, question, pressed).await
+            Effect::Ask { question, pressed, turn } => {
+                // An update's number comes again when the server counts anew, the message behind it does not.
+                let (number, origin) = (incoming.update_id, &incoming.origin);
+                let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot.id());
+                self.ask(who, &cause, question, pressed, turn).await
             }
         }
     }
 
-    async fn say(&self, who: Who, screen: &Screen) -> bool {
+    /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
+    /// that Telegram slows down must not hold up the others.
+    async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let making = self.background.spawn(make(Arc::clone(self)));
+        match tokio::time::timeout(REPLY_HOLDS_UP, making).await {
+            Ok(joined) => joined.unwrap_or(true),
+            Err(_) => true,
+        }
+    }
+
+    /// Replaces a message, unless it shows what was asked later.
+    async fn show(self: Arc<Self>, who: Who, message_id: i64, screen: Screen, turn: u64) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        match self.insist(until, || self.bot.send(who.chat_id, screen)).await {
+        let edit = || async {
+            let may = self.sessions.update(who, |session| session.may_show(message_id, turn));
+            match may.await {
+                Ok(true) => self.bot.edit(who.chat_id, message_id, &screen).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(BotError::Transient(error.to_string())),
+            }
+        };
+        match self.insist(until, edit).await {
+            // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
+            Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(who, screen).await,
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    async fn say(self: Arc<Self>, who: Who, screen: Screen) -> bool {
+        let until = Instant::now() + REPLY_AT_MOST;
+        let mut sent = self.insist(until, || self.bot.send(who.chat_id, &screen)).await;
+        if let Some(Err(BotError::Moved(chat_id))) = sent {
+            sent = self.insist(until, || self.bot.send(chat_id, &screen)).await;
+        }
+        match sent {
             Some(Err(error)) => {
                 tracing::warn!(error = %error, "a reply could not be sent");
                 true
@@ -142,12 +177,19 @@ impl Performer {
         cause: &str,
         question: Question,
         pressed: Option<Pressed>,
+        turn: u64,
     ) -> bool {
         let Some(task_type) = question.task_type() else { return true };
-        let task = new_task(task_type, who, cause, &question, pressed.as_ref());
+        let task = new_task(task_type, who, cause, &question, pressed.as_ref(), turn);
         // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
-        let same_within = if pressed.is_some() { DOUBLE_PRESS } else { Duration::ZERO };
-        let options = SubmitOptions { same_within, ..SubmitOptions::default() };
+        let options = match &pressed {
+            Some(pressed) => SubmitOptions {
+                same_within: DOUBLE_PRESS,
+                same_place: pressed.message_id,
+                ..SubmitOptions::default()
+            },
+            None => SubmitOptions::default(),
+        };
         let on_its_way = pressed.is_none().then(|| self.placeholders.begin(&task.task_id));
         let refusal = loop {
             match self.queue.submit_with(&task, options).await {
@@ -186,7 +228,10 @@ impl Performer {
                 self.answer_button(pressed.query_id, Some(refusal.to_owned()));
                 true
             }
-            None => self.say(who, &Screen::plain(refusal)).await,
+            None => {
+                let screen = Screen::plain(refusal);
+                self.reply(move |performer| performer.say(who, screen)).await
+            }
         }
     }
 
@@ -223,11 +268,13 @@ impl Performer {
         }
     }
 
-    /// One try behind the caller's back: the mark ends by itself after some seconds.
-    fn answer_button(&self, query_id: String, note: Option<String>) {
-        let bot = self.bot.clone();
+    /// Behind the caller's back: the mark on the button ends by itself after some seconds, the note is worth some more.
+    fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
+        let performer = Arc::clone(self);
         self.background.spawn(async move {
-            if let Err(error) = bot.answer_button(&query_id, note.as_deref()).await {
+            let until = Instant::now() + BUTTON_AT_MOST;
+            let answer = || performer.bot.answer_button(&query_id, note.as_deref());
+            if let Some(Err(error)) = performer.insist(until, answer).await {
                 tracing::debug!(error = %error, "a button press was not answered");
             }
         });
@@ -268,6 +315,7 @@ fn new_task(
     cause: &str,
     question: &Question,
     pressed: Option<&Pressed>,
+    turn: u64,
 ) -> Task {
     let mut task = Task::new(task_type, who.user_id, question.params());
     task.task_id = TaskId::from_cause(&task.task_type, cause);
@@ -275,6 +323,7 @@ fn new_task(
         chat_id: who.chat_id,
         user_id: who.user_id,
         message_id: pressed.map(|pressed| pressed.message_id),
+        turn,
         question: question.clone(),
     };
     task.reply_to = serde_json::to_value(reply_to).ok();

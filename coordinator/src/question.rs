@@ -122,6 +122,9 @@ pub struct ReplyTo {
     /// The message whose button was pressed; absent when the answer has a placeholder of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i64>,
+    /// When in the conversation it was asked.
+    #[serde(default)]
+    pub turn: u64,
     /// What was asked.
     pub question: Question,
 }
@@ -136,6 +139,7 @@ mod tests {
             chat_id: -7,
             user_id: 7,
             message_id: Some(3),
+            turn: 1,
             question: Question::Content { creator: Creator::default(), back: "ab".to_owned() },
         };
         let json = serde_json::to_value(&reply_to).unwrap();

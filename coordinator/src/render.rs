@@ -104,6 +104,16 @@ pub fn link(text: &str, url: &str, max_chars: usize) -> String {
     }
 }
 
+/// `1 item`, `7 items`.
+pub fn counted(count: u64, one: &str) -> String {
+    counted_as(count, one, &format!("{one}s"))
+}
+
+/// [`counted`] for words whose plural is another.
+pub fn counted_as(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A field that is a text.
 pub(crate) fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str().filter(|text| !text.trim().is_empty())

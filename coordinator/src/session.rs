@@ -15,6 +15,8 @@ const KEEP_VIEWS: usize = 5;
 const KEEP_CREATORS: usize = 10;
 /// Items kept of one content view.
 const KEEP_ITEMS: usize = 300;
+/// Updates and messages whose turn is remembered.
+const KEEP_TURNS: usize = 30;
 /// Creators by chance that are not shown again.
 const KEEP_SEEN: usize = 20;
 
@@ -34,6 +36,15 @@ pub struct Session {
     /// Addresses of creators that came up by chance, newest last.
     #[serde(default)]
     pub seen: Vec<String>,
+    /// Turns of the conversation so far.
+    #[serde(default)]
+    pub turns: u64,
+    /// The last updates and their turns, so that one that comes again has the turn it had.
+    #[serde(default)]
+    pub updates: Vec<(u32, u64)>,
+    /// The last messages that were changed, and the turn that they show.
+    #[serde(default)]
+    pub shown: Vec<(i64, u64)>,
 }
 
 /// The form that this code writes.
@@ -47,6 +58,9 @@ impl Default for Session {
             results: Vec::new(),
             contents: Vec::new(),
             seen: Vec::new(),
+            turns: 0,
+            updates: Vec::new(),
+            shown: Vec::new(),
         }
     }
 }
@@ -78,13 +92,14 @@ impl Creator {
         let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
         let aliases = value.get("aliases").and_then(Value::as_array);
         Some(Self {
-            name: clean(text_of(value, "name")?, 120),
+            name: Some(clean(text_of(value, "name")?, 120)).filter(|name| !name.is_empty())?,
             url,
             aliases: aliases
                 .into_iter()
                 .flatten()
                 .filter_map(Value::as_str)
                 .map(|alias| clean(alias, 60))
+                .filter(|alias| !alias.is_empty())
                 .take(5)
                 .collect(),
             item_count: value.get("item_count").and_then(Value::as_u64),
@@ -137,7 +152,8 @@ impl ResultSet {
     pub fn read_random(view: String, data: &Value) -> Option<Self> {
         let url = text_of(data, "creator_url").filter(|url| web_address(url))?.to_owned();
         let creator = Creator {
-            name: clean(text_of(data, "creator_name")?, 120),
+            name: Some(clean(text_of(data, "creator_name")?, 120))
+                .filter(|name| !name.is_empty())?,
             url,
             item_count: data.get("item_count").and_then(Value::as_u64),
             ..Creator::default()
@@ -166,7 +182,9 @@ impl Item {
         let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
         Some(Self {
             id: clean(text_of(value, "id").unwrap_or(&url), 300),
-            title: clean(text_of(value, "title").unwrap_or("Untitled"), 120),
+            title: Some(clean(text_of(value, "title").unwrap_or(""), 120))
+                .filter(|title| !title.is_empty())
+                .unwrap_or_else(|| "Untitled".to_owned()),
             date: clean(text_of(value, "date").unwrap_or(""), 10),
             video: text_of(value, "type") == Some("video"),
             url,
@@ -226,6 +244,32 @@ impl ContentView {
 }
 
 impl Session {
+    /// The turn of an update: the next one, or the one it had when it came before.
+    pub fn turn_of(&mut self, update_id: u32) -> u64 {
+        if let Some((_, turn)) = self.updates.iter().find(|(known, _)| *known == update_id) {
+            return *turn;
+        }
+        self.turns += 1;
+        self.updates.push((update_id, self.turns));
+        let over = self.updates.len().saturating_sub(KEEP_TURNS);
+        self.updates.drain(..over);
+        self.turns
+    }
+
+    /// Whether a message may show what was asked at `turn`: false when it shows something that was asked later.
+    pub fn may_show(&mut self, message_id: i64, turn: u64) -> bool {
+        if self.shown.iter().any(|(known, later)| *known == message_id && turn < *later) {
+            return false;
+        }
+        if self.shown.last() != Some(&(message_id, turn)) {
+            self.shown.retain(|(known, _)| *known != message_id);
+            self.shown.push((message_id, turn));
+            let over = self.shown.len().saturating_sub(KEEP_TURNS);
+            self.shown.drain(..over);
+        }
+        true
+    }
+
     /// The result set of that name.
     pub fn results(&self, view: &str) -> Option<&ResultSet> {
         self.results.iter().find(|set| set.view == view)
@@ -296,7 +340,8 @@ mod tests {
     fn odd_data_from_a_plugin_is_left_out() {
         let data = json!({"creators": [
             {"name": "A", "url": "javascript:x"}, {"name": 7}, null, "x", {"url": "https://c.example"},
-            {"name": "Good", "url": "https://c.example/g", "aliases": ["a", 1]},
+            {"name": "\u{200b}", "url": "https://c.example/h"},
+            {"name": "Good", "url": "https://c.example/g", "aliases": ["a", 1, "\u{200b}"]},
         ]});
         let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data, None);
         assert_eq!(set.creators.len(), 1);
@@ -307,6 +352,17 @@ mod tests {
             assert!(ResultSet::read(String::new(), String::new(), &odd, None).creators.is_empty());
             ContentView::default().append(&odd);
         }
+    }
+
+    #[test]
+    fn what_was_asked_earlier_does_not_cover_what_was_asked_later() {
+        let mut session = Session::default();
+        let (first, second) = (session.turn_of(10), session.turn_of(11));
+        assert_eq!(session.turn_of(10), first, "the same update again");
+        assert!(session.may_show(7, second));
+        assert!(session.may_show(7, second), "the same again");
+        assert!(!session.may_show(7, first));
+        assert!(session.may_show(8, first), "another message");
     }
 
     #[test]

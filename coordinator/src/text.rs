@@ -18,7 +18,7 @@ pub const HELP: &str = "<b>What I can do</b>\n\n• Send a name, or part of one:
 
 /// `/search` without a name.
 pub const SEARCH_WHAT: &str =
-    "Whom shall I look for? Send me a name, for instance <code>luna marlow</code>.";
+    "Whom shall I look for? Write for instance <code>/search luna marlow</code>.";
 
 /// A command that is not known.
 pub const UNKNOWN_COMMAND: &str = "I do not know this command. /help says what I can do.";

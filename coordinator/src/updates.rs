@@ -64,6 +64,8 @@ struct Poller<'a> {
     performer: &'a Arc<Performer>,
     bot: &'a BotApi,
     watermark: Watermark,
+    /// The offset that Redis knows.
+    noted: u32,
     chats: TaskTracker,
     handled: mpsc::Sender<u32>,
     reports: mpsc::Receiver<u32>,
@@ -76,6 +78,7 @@ impl<'a> Poller<'a> {
             performer,
             bot: &performer.bot,
             watermark: Watermark::new(offset),
+            noted: offset,
             chats: TaskTracker::new(),
             handled,
             reports,
@@ -116,7 +119,16 @@ impl<'a> Poller<'a> {
                 self.start(chat);
             }
             self.collect(fresh).await;
-            lease.note_offset(self.watermark.offset()).await;
+            self.note(lease).await;
+        }
+    }
+
+    /// Notes how far it came, when it came further.
+    async fn note(&mut self, lease: &PollerLease) {
+        let offset = self.watermark.offset();
+        if self.noted != offset {
+            lease.note_offset(offset).await;
+            self.noted = offset;
         }
     }
 
@@ -147,11 +159,12 @@ impl<'a> Poller<'a> {
     /// Lets what is in hand end and notes how far it came.
     async fn finish(mut self, lease: &PollerLease) {
         self.chats.close();
-        drop(self.handled);
+        let (gone, _) = mpsc::channel(1);
+        self.handled = gone;
         while let Some(update_id) = self.reports.recv().await {
             self.watermark.done(update_id);
         }
         self.chats.wait().await;
-        lease.note_offset(self.watermark.offset()).await;
+        self.note(lease).await;
     }
 }

@@ -92,6 +92,19 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether the same files may be accepted later: what stood in the way lies outside them.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Read { .. } | Self::TypeTaken { .. } | Self::Start { .. } => true,
+            Self::TooLarge { .. }
+            | Self::Settings { .. }
+            | Self::Compile { .. }
+            | Self::NotGranted { .. }
+            | Self::Contract { .. }
+            | Self::Description { .. } => false,
+        }
+    }
+
     /// Stable code for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {

@@ -19,7 +19,10 @@ use crate::sandbox::limits::MemoryLimiter;
 use crate::sandbox::output::GuestOutput;
 
 /// Handles (streams, pollables, requests) that one instance may hold.
-const MAX_HANDLES: usize = 1_000;
+const MAX_HANDLES: usize = 256;
+/// Cache calls of one task, and the bytes it may store with them: the queue lives in the same Redis.
+const MAX_CACHE_CALLS: u32 = 100;
+const MAX_CACHE_BYTES: usize = 8 << 20;
 /// Bytes that a guest may hand to one host call.
 const MAX_HOSTCALL_BYTES: usize = 8 << 20;
 /// Random bytes that a guest may ask for at once.
@@ -36,6 +39,8 @@ pub(crate) struct Sandbox {
     pub(crate) around: Arc<Surroundings>,
     /// None while the plugin is being loaded.
     pub(crate) task_id: Option<TaskId>,
+    /// Cache calls and bytes that are left to this task.
+    pub(crate) cache_left: (u32, usize),
     pub(crate) last_progress: Option<tokio::time::Instant>,
     cpu_left: u32,
     /// Set when the processor budget was used up, so that the trap can be told from others.
@@ -69,6 +74,7 @@ impl Sandbox {
             output,
             around: Arc::clone(around),
             task_id,
+            cache_left: (MAX_CACHE_CALLS, MAX_CACHE_BYTES),
             last_progress: None,
             cpu_left: ticks(limits.cpu),
             cpu_exhausted: false,

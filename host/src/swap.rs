@@ -12,18 +12,36 @@ pub mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use ops::chain::chain;
 
 use crate::catalog::PluginCatalog;
 use crate::config::Ceilings;
+use crate::error::LoadError;
 use crate::metrics;
 use crate::plugin::load::Loader;
 use crate::plugin_config::PluginConfig;
 
+/// How soon files that were refused for something outside them are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Size and time of every file that makes a plugin: the component, its settings, its data.
 type Fingerprint = Vec<(PathBuf, Option<(u64, SystemTime)>)>;
+
+/// What was made of a plugin's files.
+#[derive(Debug)]
+struct Tried {
+    fingerprint: Fingerprint,
+    /// When they are looked at again though they are the same, because what stood in the way lay outside them.
+    again_at: Option<Instant>,
+}
+
+impl Tried {
+    fn settled(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint && self.again_at.is_none_or(|at| Instant::now() < at)
+    }
+}
 
 /// Keeps the catalogue in step with a folder.
 #[derive(Debug)]
@@ -32,8 +50,8 @@ pub struct PluginFolder {
     ceilings: Ceilings,
     loader: Arc<Loader>,
     catalog: Arc<PluginCatalog>,
-    /// What was tried last for each plugin, whether it was accepted or not.
-    tried: BTreeMap<String, Fingerprint>,
+    /// The files of each plugin as they were when it was accepted, or refused for what they are.
+    tried: BTreeMap<String, Tried>,
 }
 
 /// What one look at the folder did.
@@ -65,34 +83,52 @@ impl PluginFolder {
     /// When the folder cannot be listed; nothing changes then.
     pub async fn scan(&mut self) -> std::io::Result<Changes> {
         let mut changes = Changes::default();
-        let mut present = BTreeSet::new();
-        for path in components(&self.folder)? {
+        let paths = components(&self.folder)?;
+        // First what is gone: its task types are free for a file that was renamed.
+        self.remove_missing(&paths, &mut changes);
+        for path in paths {
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned)
             else {
                 continue;
             };
             let fingerprint = self.fingerprint(&path);
-            present.insert(name.clone());
-            if self.tried.get(&name) == Some(&fingerprint) {
+            if self.tried.get(&name).is_some_and(|tried| tried.settled(&fingerprint)) {
                 continue;
             }
-            match self.load(&path).await {
-                true => changes.published += 1,
-                false => changes.refused += 1,
-            }
-            self.tried.insert(name, fingerprint);
+            let again_at = match self.load(&path).await {
+                Ok(()) => {
+                    changes.published += 1;
+                    None
+                }
+                Err(error) => {
+                    changes.refused += 1;
+                    error.may_pass().then(|| Instant::now() + LOOK_AGAIN)
+                }
+            };
+            self.tried.insert(name, Tried { fingerprint, again_at });
         }
-        let gone: Vec<String> =
-            self.tried.keys().filter(|name| !present.contains(*name)).cloned().collect();
-        for name in gone {
-            self.tried.remove(&name);
+        if 0 < changes.published + changes.removed {
+            // What a task type was taken by may be gone now.
+            for tried in self.tried.values_mut() {
+                tried.again_at = tried.again_at.map(|_| Instant::now());
+            }
+        }
+        Ok(changes)
+    }
+
+    fn remove_missing(&mut self, paths: &[PathBuf], changes: &mut Changes) {
+        let present: BTreeSet<&str> =
+            paths.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+        let offered: Vec<String> =
+            self.catalog.offered().borrow().iter().map(|plugin| plugin.name.clone()).collect();
+        self.tried.retain(|name, _| present.contains(name.as_str()));
+        for name in offered.into_iter().filter(|name| !present.contains(name.as_str())) {
             if let Some(old) = self.catalog.remove(&name) {
                 metrics::plugin_in_force(&name, &old.descriptor.version, false);
                 changes.removed += 1;
                 tracing::info!(plugin = name, "plugin removed: its file is gone");
             }
         }
-        Ok(changes)
     }
 
     /// Whether the folder looks as it did at the last scan.
@@ -101,12 +137,13 @@ impl PluginFolder {
         paths.len() == self.tried.len()
             && paths.iter().all(|path| {
                 let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-                self.tried.get(name) == Some(&self.fingerprint(path))
+                let fingerprint = self.fingerprint(path);
+                self.tried.get(name).is_some_and(|tried| tried.settled(&fingerprint))
             })
     }
 
-    async fn load(&self, path: &Path) -> bool {
-        let started = std::time::Instant::now();
+    async fn load(&self, path: &Path) -> Result<(), LoadError> {
+        let started = Instant::now();
         let published = match self.loader.load(path).await {
             Ok(version) => {
                 let (offered, declared) = (version.offered(), version.descriptor.name.clone());
@@ -136,7 +173,7 @@ impl PluginFolder {
                     load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
                     "plugin published"
                 );
-                true
+                Ok(())
             }
             Err(error) => {
                 metrics::plugin_looked_at(error.code());
@@ -145,7 +182,7 @@ impl PluginFolder {
                     error = %chain(&error),
                     "plugin refused; what ran before goes on"
                 );
-                false
+                Err(error)
             }
         }
     }

@@ -27,8 +27,8 @@ local function finish(n)
   local a, k = 1 + n * 5, 9 + n * 2
   local id, token, op, result = ids[n], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   if not stored[n] or touched[id] then return 'GONE' end
-  local held, started, worker, deadline, fails, crashes, wants, user, envelope =
-    string.match(stored[n], '^(%d+)|([^|]*)|([^|]*)|[^|]*|(%d+)|(%d+)|(%d+)|([01])|([^|]*)|(.*)$')
+  local held, started, worker, cancel, deadline, fails, crashes, wants, user, envelope =
+    string.match(stored[n], '^(%d+)|([^|]*)|([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|([01])|([^|]*)|(.*)$')
   if not held then
     -- Not written by our scripts: out of every index with it.
     for index = 1, 4 do redis.call('ZREM', KEYS[index], id) end
@@ -65,6 +65,10 @@ local function finish(n)
     if redis.call('LLEN', KEYS[8]) < 64 then redis.call('RPUSH', KEYS[8], '1') end
   end
 
+  -- Asked to be cancelled while it ran: it does not run again.
+  if cancel ~= '' and (op == 'requeue' or op == 'lost' or (op == 'fail' and ARGV[a + 4] ~= '-1')) then
+    op = 'cancel'
+  end
   local state = 'completed'
   if op == 'requeue' then
     back_to_queue()

@@ -48,8 +48,8 @@ local function accept(n)
   local keep_ms = ARGV[4]
   if wants == '0' then keep_ms = string.format('%d', math.max(ttl + delay + 60000, 300000)) end
   if not redis.call('SET', guard, 'pending', 'NX', 'PX', keep_ms) then return {'EXISTS'} end
-  -- The guard of a task without a reply goes with its status; the task itself may live on.
-  if wants == '0' and redis.call('HEXISTS', KEYS[4], id) == 1 then return {'EXISTS'} end
+  -- The guard of a task without a reply goes with its status, and one with a reply has another; the task itself lives.
+  if redis.call('HEXISTS', KEYS[4], id) == 1 then return {'EXISTS'} end
   if pending >= max_pending then
     redis.call('DEL', guard)
     redis.call('HINCRBY', KEYS[6], 'rejected_full', 1)
@@ -62,9 +62,14 @@ local function accept(n)
     return {'USER_LIMIT', tostring(u[2])}
   end
   if double_ms ~= 0 and double_ms ~= '0' and not redis.call('SET', KEYS[next_key - 1], id, 'NX', 'PX', double_ms) then
-    redis.call('DEL', guard)
-    redis.call('HINCRBY', KEYS[6], 'duplicates', 1)
-    return {'DUPLICATE', redis.call('GET', KEYS[next_key - 1])}
+    local first = redis.call('GET', KEYS[next_key - 1])
+    -- Once the first is answered, asking again means that the answer is wanted again.
+    if redis.call('HEXISTS', KEYS[4], first) == 1 then
+      redis.call('DEL', guard)
+      redis.call('HINCRBY', KEYS[6], 'duplicates', 1)
+      return {'DUPLICATE', first}
+    end
+    redis.call('SET', KEYS[next_key - 1], id, 'PX', double_ms)
   end
   -- Start-time fair queuing: a user's next task starts one unit after their last. A unit is 2^20; the rest of the
   -- score keeps the order of arrival among equals.

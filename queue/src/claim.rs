@@ -68,7 +68,7 @@ impl TaskQueue {
             }
             // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
             let sent_at = Instant::now();
-            let values: Vec<Vec<u8>> = self
+            let values: redis::RedisResult<Vec<Vec<u8>>> = self
                 .scripts
                 .claim
                 .key(self.keys.queue(task_type))
@@ -81,13 +81,26 @@ impl TaskQueue {
                 .arg(millis(self.config.lease))
                 .arg(worker)
                 .invoke_async(&mut self.connection.clone())
-                .await
-                .map_err(RedisError::during("claim tasks"))?;
+                .await;
+            let values: Vec<Vec<u8>> = match values {
+                Ok(values) => values,
+                // What is held already must run: dropped, it would count as a crash.
+                Err(error) if !leases.is_empty() => {
+                    tracing::warn!(task_type = %task_type, error = %error, "cannot claim tasks of a type");
+                    break;
+                }
+                Err(source) => return Err(RedisError { action: "claim tasks", source }),
+            };
             for pair in values.chunks_exact(2) {
                 let [id, value] = pair else { continue };
                 match read_claimed(id, value, task_type, sent_at, self.config.lease) {
                     Ok(lease) => leases.push(lease),
-                    Err(unreadable) => self.refuse_unreadable(task_type, &unreadable).await?,
+                    Err(unreadable) => {
+                        if let Err(error) = self.refuse_unreadable(task_type, &unreadable).await {
+                            // Its lease ends, and it comes again.
+                            tracing::warn!(task_type = %task_type, error = %error.source, "cannot refuse a task");
+                        }
+                    }
                 }
             }
         }

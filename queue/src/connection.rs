@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisResult, TlsCertificates};
+use redis::io::tcp::TcpSettings;
+use redis::{Client, IntoConnectionInfo, RedisResult, TlsCertificates};
 
 use crate::error::ConnectError;
 
-/// A short command that has no answer after this long is given up; the connection is then made anew.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A short command that has no answer after this long is given up: well within a lease.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection whose peer has not acknowledged what was sent for this long is broken: the machine is gone, not busy.
+const PEER_IS_GONE: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
 const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
@@ -29,13 +32,16 @@ impl RedisServer {
     pub fn new(url: &str, ca: Option<&[u8]>) -> Result<Self, ConnectError> {
         // The first call decides for the process; a later one finds the same there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = match ca {
-            Some(ca) => {
-                let root_cert = Some(ca.to_vec());
-                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
+        let client = url.into_connection_info().and_then(|address| {
+            let address = address.set_tcp_settings(tcp_settings());
+            match ca {
+                Some(ca) => {
+                    let root_cert = Some(ca.to_vec());
+                    Client::build_with_tls(address, TlsCertificates { client_tls: None, root_cert })
+                }
+                None => Client::open(address),
             }
-            None => Client::open(url),
-        };
+        });
         Ok(Self { client: client.map_err(|source| ConnectError::Address { source })? })
     }
 
@@ -80,6 +86,15 @@ impl RedisServer {
             .await
             .map_err(|source| ConnectError::Unreachable { source })
     }
+}
+
+/// A connection that breaks when the other machine is gone, instead of waiting for it for a quarter of an hour. A server
+/// that is frozen or busy still acknowledges what it is sent.
+fn tcp_settings() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(PEER_IS_GONE);
+    settings
 }
 
 /// Refuses a server on which the promises cannot be kept.

@@ -13,6 +13,8 @@ use crate::task_queue::TaskQueue;
 
 /// Entries moved in one turn, so that a flood does not hold up the sweep.
 const AT_MOST: usize = 256;
+/// Entries that cannot be taken yet, after which a turn ends.
+const WAITING_AT_MOST: usize = 32;
 /// Refused entries kept, and how much of each.
 const KEEP_REJECTED: usize = 1_000;
 const KEEP_BYTES: usize = 2_048;
@@ -24,6 +26,7 @@ const KEEP_BYTES: usize = 2_048;
 /// When Redis does not answer; nothing is lost.
 pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
     let list = queue.keys.ingress();
+    let mut waiting = 0;
     for moved in 0..AT_MOST {
         let entry: redis::RedisResult<Option<Vec<u8>>> =
             redis::cmd("LINDEX").arg(&list).arg(0).query_async(&mut queue.connection.clone()).await;
@@ -34,7 +37,20 @@ pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
             Err(source) => return Err(RedisError { action: "read the ingress list", source }),
         };
         if !accept(queue, &entry).await? {
-            return Ok(moved);
+            // It waits at the end of the list, so that it holds up nobody else.
+            let _moved: Option<Vec<u8>> = redis::cmd("LMOVE")
+                .arg(&list)
+                .arg(&list)
+                .arg("LEFT")
+                .arg("RIGHT")
+                .query_async(&mut queue.connection.clone())
+                .await
+                .map_err(RedisError::during("send a pushed task to the end"))?;
+            waiting += 1;
+            if WAITING_AT_MOST <= waiting {
+                return Ok(moved);
+            }
+            continue;
         }
         let _: i64 = redis::cmd("LREM")
             .arg(&list)
@@ -126,8 +142,11 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         let result = TaskResult::failure(code, reason);
         let result = serde_json::to_string(&result).unwrap_or_default();
         let keep = queue.config.keep_results.as_secs();
-        pipe.cmd("SET").arg(queue.keys.status(&id)).arg("failed").arg("EX").arg(keep).ignore();
-        pipe.cmd("SET").arg(queue.keys.result(&id)).arg(result).arg("EX").arg(keep).ignore();
+        // Only where nothing stands: the id may be that of a task that lives or was answered.
+        for (key, value) in [(queue.keys.status(&id), "failed"), (queue.keys.result(&id), &result)]
+        {
+            pipe.cmd("SET").arg(key).arg(value).arg("NX").arg("EX").arg(keep).ignore();
+        }
     }
     let () = pipe
         .query_async(&mut queue.connection.clone())

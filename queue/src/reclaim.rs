@@ -33,10 +33,14 @@ pub struct Swept {
 /// When Redis does not answer; what was done so far stays done.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
+    let mut trouble = None;
     for task_type in queue.task_types().await? {
-        sweep_type(queue, &task_type, &mut swept).await?;
+        // One type's trouble is not the others'.
+        if let Err(error) = sweep_type(queue, &task_type, &mut swept).await {
+            trouble = Some(error);
+        }
     }
-    Ok(swept)
+    trouble.map_or(Ok(swept), Err)
 }
 
 async fn sweep_type(

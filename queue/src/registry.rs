@@ -147,7 +147,8 @@ impl TaskQueue {
     /// When Redis does not answer.
     pub async fn announce_worker(&self, record: &WorkerRecord) -> Result<(), RedisError> {
         for task_type in record.plugins.iter().flat_map(|plugin| &plugin.task_types) {
-            self.remember_type(task_type).await.map_err(RedisError::during("announce a worker"))?;
+            // Each time, not once per process: a Redis that lost its data must hear of the types again.
+            self.add_type(task_type).await.map_err(RedisError::during("announce a worker"))?;
         }
         let json = serde_json::to_string(record).unwrap_or_default();
         let () = redis::pipe()

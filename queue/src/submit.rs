@@ -58,8 +58,11 @@ pub struct SubmitOptions {
     pub band: Band,
     /// Becomes ready only after this. The time to live begins with the submit.
     pub delay: Duration,
-    /// A task of the same person, type and params within this time is a duplicate of the first.
+    /// A task of the same person, type and params within this time is a duplicate of the first while that is not
+    /// answered.
     pub same_within: Duration,
+    /// With [`SubmitOptions::same_within`]: where it was asked; the same question in another place is another one.
+    pub same_place: i64,
 }
 
 impl TaskQueue {
@@ -181,7 +184,7 @@ impl TaskQueue {
             } else {
                 let (band, delay) = (options.band.offset(), millis(options.delay));
                 script
-                    .key(self.keys.double(task_type, &fingerprint(task)))
+                    .key(self.keys.double(task_type, &fingerprint(task, options.same_place)))
                     .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
             }
         }
@@ -196,13 +199,9 @@ fn set<T>(slots: &mut [Option<T>], place: usize, value: T) {
 }
 
 /// What makes two tasks the same question.
-fn fingerprint(task: &Task) -> String {
+fn fingerprint(task: &Task, place: i64) -> String {
     let params = serde_json::to_string(&task.params).unwrap_or_default();
-    let name = format!(
-        "{}:{params}:{}",
-        task.user_id,
-        task.reply_to.as_ref().map_or_else(String::new, ToString::to_string)
-    );
+    let name = format!("{}:{place}:{params}", task.user_id);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
 }
 

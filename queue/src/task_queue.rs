@@ -2,9 +2,11 @@
 //!
 //! Not here: [`crate::submit`], and a worker's half in [`crate::claim`] and [`crate::finish`].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::QueueConfig;
 use crate::connection::{RedisServer, check_server};
@@ -15,6 +17,9 @@ use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 use redis::aio::ConnectionManager;
 
+/// How long it is believed that Redis knows a type: a Redis that lost its data hears of it again after that.
+const TYPE_IS_KNOWN: Duration = Duration::from_secs(5);
+
 /// A handle on the queue. Cloning is cheap; all clones share one connection for short commands.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
@@ -23,7 +28,7 @@ pub struct TaskQueue {
     pub(crate) keys: Keys,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) config: Arc<QueueConfig>,
-    known_types: Arc<Mutex<HashSet<TaskType>>>,
+    known_types: Arc<Mutex<HashMap<TaskType, Instant>>>,
 }
 
 impl TaskQueue {
@@ -61,20 +66,28 @@ impl TaskQueue {
         self.connection.clone()
     }
 
-    /// Adds a type to the set that sweepers and coordinators look through; once per process and type.
+    /// Adds a type to the set that sweepers and coordinators look through, unless that was done a moment ago.
     pub(crate) async fn remember_type(&self, task_type: &TaskType) -> redis::RedisResult<()> {
-        let known = |types: &Mutex<HashSet<TaskType>>| {
-            types.lock().unwrap_or_else(PoisonError::into_inner).contains(task_type)
+        let now = Instant::now();
+        let known = {
+            let types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
+            types.get(task_type).is_some_and(|at| now < *at + TYPE_IS_KNOWN)
         };
-        if known(&self.known_types) {
+        if known {
             return Ok(());
         }
+        self.add_type(task_type).await?;
+        let mut types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.insert(task_type.clone(), now);
+        Ok(())
+    }
+
+    pub(crate) async fn add_type(&self, task_type: &TaskType) -> redis::RedisResult<()> {
         let () = redis::cmd("SADD")
             .arg(self.keys.types())
             .arg(task_type.as_str())
             .query_async(&mut self.connection.clone())
             .await?;
-        self.known_types.lock().unwrap_or_else(PoisonError::into_inner).insert(task_type.clone());
         Ok(())
     }
 

@@ -37,8 +37,8 @@ pub(crate) struct WorkerLoop<H> {
     started_at: u64,
     running: HashMap<String, Running>,
     tasks: JoinSet<()>,
-    /// Which task id each spawned future runs.
-    ids: HashMap<tokio::task::Id, String>,
+    /// Which task each spawned future runs, and under which token.
+    ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
     turn: usize,
 }
@@ -95,11 +95,11 @@ impl<H: TaskHandler> WorkerLoop<H> {
                     look = true;
                 }
                 _ = renew.tick() => self.renew().await,
-                _ = announce.tick() => self.announce().await,
+                _ = announce.tick() => self.announce(),
                 changed = self.plugins.changed() => {
                     look = true;
                     if changed.is_ok() {
-                        self.announce().await;
+                        self.announce();
                     }
                 }
                 woken = self.wakes.woken() => look |= self.wake(woken).await,
@@ -135,7 +135,9 @@ impl<H: TaskHandler> WorkerLoop<H> {
             Ok(Some(task_type)) => {
                 if !self.has_room() {
                     // The token was meant for somebody with room.
-                    self.queue.wake(&task_type).await.ok(); // The sweep makes up for it.
+                    let queue = self.queue.clone();
+                    // The sweep makes up for one that fails.
+                    tokio::spawn(async move { queue.wake(&task_type).await.ok() });
                 }
                 true
             }
@@ -171,7 +173,11 @@ impl<H: TaskHandler> WorkerLoop<H> {
             cancelled: cancelled.clone(),
             abandoned: abandoned.clone(),
         };
-        self.running.insert(id.clone(), entry);
+        if let Some(older) = self.running.insert(id.clone(), entry) {
+            // Our own, taken from us while we were frozen, and claimed again: the older run is nobody's any more.
+            older.abandoned.cancel();
+        }
+        let token = lease.token.clone();
         let (handler, finished) = (Arc::clone(&self.handler), self.finished.clone());
         let spawned = self.tasks.spawn(async move {
             // An abandoned task's future is dropped here, and with it whatever it ran.
@@ -182,7 +188,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 }
             }
         });
-        self.ids.insert(spawned.id(), id);
+        self.ids.insert(spawned.id(), (id, token));
     }
 
     fn forget(&mut self, joined: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
@@ -194,7 +200,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 error.id()
             }
         };
-        if let Some(id) = self.ids.remove(&spawned) {
+        let Some((id, token)) = self.ids.remove(&spawned) else { return };
+        if self.running.get(&id).is_some_and(|running| running.lease.token == token) {
             self.running.remove(&id);
         }
     }
@@ -248,7 +255,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
     }
 
-    async fn announce(&self) {
+    /// Beside the loop: a slow Redis must not keep leases from being renewed.
+    fn announce(&self) {
         let record = WorkerRecord {
             worker: self.worker.clone(),
             started_at: self.started_at,
@@ -256,9 +264,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
             running: self.tasks.len(),
             plugins: self.plugins.borrow().clone(),
         };
-        if let Err(error) = self.queue.announce_worker(&record).await {
-            tracing::warn!(error = %error.source, "cannot announce this worker");
-        }
+        let queue = self.queue.clone();
+        tokio::spawn(async move {
+            if let Err(error) = queue.announce_worker(&record).await {
+                tracing::warn!(error = %error.source, "cannot announce this worker");
+            }
+        });
     }
 
     async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {

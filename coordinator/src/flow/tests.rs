@@ -15,6 +15,7 @@ struct Chat {
     log: String,
     asked: Option<Question>,
     tasks: u32,
+    updates: u32,
     screen: Screen,
 }
 
@@ -45,7 +46,8 @@ impl Chat {
     }
 
     fn happens(&mut self, event: &Event) -> &mut Self {
-        for effect in react(&mut self.session, event) {
+        self.updates += 1;
+        for effect in react(&mut self.session, self.updates, event) {
             match effect {
                 Effect::Say(screen) => self.shows("bot:  ", screen),
                 Effect::Show { screen, .. } => self.shows("bot*: ", screen),

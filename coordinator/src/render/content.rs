@@ -1,6 +1,6 @@
 //! A creator's items, a page at a time.
 
-use super::{Button, Screen, link, shown};
+use super::{Button, Screen, counted, link, shown};
 use crate::callback::Token;
 use crate::session::{ContentView, PAGE_ITEMS};
 use crate::text;
@@ -29,8 +29,8 @@ pub fn page(view: &ContentView) -> Screen {
         })
         .collect();
     let mut screen = Screen::plain(format!(
-        "📂 <b>{name}</b> · {} items\nPage {} of {pages}\n\n{}",
-        view.total_items,
+        "📂 <b>{name}</b> · {}\nPage {} of {pages}\n\n{}",
+        counted(view.total_items as u64, "item"),
         page + 1,
         lines.join("\n")
     ));

@@ -1,6 +1,6 @@
 //! Creators: a list to choose from, and one by chance.
 
-use super::{Button, Screen, clean, link, shown};
+use super::{Button, Screen, clean, counted, counted_as, link, shown};
 use crate::callback::Token;
 use crate::session::{Creator, ResultSet};
 use crate::text;
@@ -54,8 +54,7 @@ fn add_way_on(screen: &mut Screen, set: &ResultSet) {
 fn label(creator: &Creator) -> String {
     let name = clean(&creator.name, 32);
     match creator.item_count {
-        Some(1) => format!("{name} · 1 item"),
-        Some(count) => format!("{name} · {count} items"),
+        Some(count) => format!("{name} · {}", counted(count, "item")),
         None => name,
     }
 }
@@ -68,7 +67,7 @@ fn line(number: usize, creator: &Creator) -> String {
         line.push_str(&format!(" <i>({})</i>", aliases.join(", ")));
     }
     if let Some(replies) = creator.replies {
-        line.push_str(&format!(" · {replies} replies"));
+        line.push_str(&format!(" · {}", counted_as(replies, "reply", "replies")));
     }
     if let Some(snippet) = &creator.snippet {
         line.push_str(&format!("\n    <i>{}</i>", shown(snippet, 120)));
@@ -79,7 +78,8 @@ fn line(number: usize, creator: &Creator) -> String {
 /// A creator by chance; `set` holds just them.
 pub fn random(set: &ResultSet) -> Screen {
     let Some(creator) = set.creators.first() else { return Screen::plain(text::TRY_OTHERWISE) };
-    let count = creator.item_count.map(|count| format!("\n{count} items")).unwrap_or_default();
+    let count = creator.item_count.map(|count| format!("\n{}", counted(count, "item")));
+    let count = count.unwrap_or_default();
     let name = link(&creator.name, &creator.url, MAX_NAME_CHARS);
     let mut screen = Screen::plain(format!("🎲 How about <b>{name}</b>?{count}"));
     let choose = Token::Choose { view: set.view.clone(), place: 0 };

@@ -65,8 +65,17 @@ impl SessionStore {
                 Ok(Session { rev: session.rev, ..Session::default() })
             }
             Err(error) => {
-                tracing::warn!(error = %error, "session cannot be read and is begun anew");
-                Ok(Session::default())
+                // Its number is kept, or nothing could ever replace it. The error's text may quote what a person wrote.
+                let rev = serde_json::from_slice::<serde_json::Value>(&stored)
+                    .ok()
+                    .and_then(|stored| stored.get("rev")?.as_u64())
+                    .unwrap_or(0);
+                tracing::warn!(
+                    line = error.line(),
+                    column = error.column(),
+                    "session cannot be read and is begun anew"
+                );
+                Ok(Session { rev, ..Session::default() })
             }
         }
     }

@@ -19,9 +19,17 @@ impl Watermark {
     }
 
     /// Takes an update in hand; false when it is or was already.
+    ///
+    /// A number below the offset was never asked for: the server has begun to count anew (Bot API: after a week without
+    /// updates the next number is drawn at random), and so do we.
     pub fn begin(&mut self, update_id: u32) -> bool {
-        if update_id < self.offset || self.waiting.contains(&update_id) {
+        if self.waiting.contains(&update_id) || self.in_hand.contains(&update_id) {
             return false;
+        }
+        if update_id < self.offset {
+            tracing::warn!("the server counts its updates anew");
+            self.offset = update_id;
+            self.waiting.clear();
         }
         self.in_hand.insert(update_id)
     }
@@ -71,7 +79,17 @@ mod tests {
         watermark.done(10);
         assert_eq!(watermark.offset(), 14);
         assert!(watermark.all_done());
-        assert!(!watermark.begin(13));
+    }
+
+    #[test]
+    fn a_server_that_counts_anew_is_followed() {
+        let mut watermark = Watermark::new(700_000_000);
+        assert!(watermark.begin(1_000));
+        assert!(watermark.begin(1_001));
+        watermark.done(1_000);
+        assert_eq!(watermark.offset(), 1_001);
+        watermark.done(1_001);
+        assert_eq!(watermark.offset(), 1_002);
     }
 
     #[test]

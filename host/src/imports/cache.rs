@@ -10,8 +10,9 @@ const MAX_TTL_SECONDS: u32 = 86_400;
 impl Sandbox {
     /// The entry's key in Redis and a connection, or why there is none.
     fn cache_entry(
-        &self,
+        &mut self,
         key: &str,
+        bytes: usize,
     ) -> Result<(String, redis::aio::ConnectionManager), CacheError> {
         if !self.around.cache {
             return Err(CacheError::NotGranted);
@@ -19,6 +20,12 @@ impl Sandbox {
         if MAX_KEY_BYTES < key.len() {
             return Err(CacheError::TooLarge(MAX_KEY_BYTES as u64));
         }
+        let (calls, room) = self.cache_left;
+        let (Some(calls), Some(room)) = (calls.checked_sub(1), room.checked_sub(bytes)) else {
+            tracing::warn!(plugin = self.around.name, "the task has used its share of the cache");
+            return Err(CacheError::Unavailable);
+        };
+        self.cache_left = (calls, room);
         let queue = self.around.queue.as_ref().ok_or(CacheError::Unavailable)?;
         Ok((queue.keys().plugin_cache(&self.around.name, key), queue.connection()))
     }
@@ -26,7 +33,7 @@ impl Sandbox {
 
 impl cache::Host for Sandbox {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, CacheError> {
-        let (key, mut connection) = self.cache_entry(&key)?;
+        let (key, mut connection) = self.cache_entry(&key, 0)?;
         let read: redis::RedisResult<Option<Vec<u8>>> =
             redis::cmd("GET").arg(key).query_async(&mut connection).await;
         read.map_err(|error| unavailable(&error))
@@ -39,10 +46,10 @@ impl cache::Host for Sandbox {
         ttl_seconds: u32,
     ) -> Result<(), CacheError> {
         let limit = self.around.limits.cache_entry_bytes;
-        let (key, mut connection) = self.cache_entry(&key)?;
         if limit < value.len() {
             return Err(CacheError::TooLarge(limit as u64));
         }
+        let (key, mut connection) = self.cache_entry(&key, value.len())?;
         let written: redis::RedisResult<()> = match ttl_seconds {
             0 => redis::cmd("DEL").arg(key).query_async(&mut connection).await,
             seconds => {

@@ -21,6 +21,8 @@ use crate::plugin_config::{Limits, SecretHeader};
 const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 16;
 const MAX_REQUEST_BODY: usize = 1 << 20;
+/// What one write to a request's body may hand over.
+const BODY_CHUNK_BYTES: usize = 16 << 10;
 
 /// A plugin version's HTTP client, with its own pool of connections.
 #[derive(Debug)]
@@ -77,6 +79,10 @@ impl HttpClient {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<http::Response<WasiBody>, HttpError> {
+        // TRACE gives back the headers, the host's own among them; CONNECT is a way around the allow-list.
+        if matches!(*request.method(), http::Method::TRACE | http::Method::CONNECT) {
+            return Err(HttpError::HttpRequestMethodInvalid);
+        }
         let origin = self.check(request.uri())?;
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, MAX_REQUEST_BODY)
@@ -198,6 +204,15 @@ type Sent = Result<
 >;
 
 impl WasiHttpHooks for Outgoing {
+    // What a body holds before it is sent is the host's memory, and a guest may open many.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

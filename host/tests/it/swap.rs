@@ -122,3 +122,18 @@ async fn changed_settings_and_data_take_effect_like_a_new_version() {
     let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
     assert_eq!(found.data["exact_match"], true);
 }
+
+#[tokio::test]
+async fn a_renamed_plugin_goes_on_under_its_new_name() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = start_worker(&redis, &folder).await;
+    for ending in ["toml", "wasm"] {
+        let [from, to] =
+            ["search", "a-search"].map(|name| folder.path().join(format!("{name}.{ending}")));
+        std::fs::rename(from, to).unwrap();
+    }
+    worker.says(&["plugin published", "plugin=\"a-search\""]).await;
+    let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(result.metadata["plugin"], "a-search");
+}

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use queue::ingress::drain_ingress;
-use queue::{TaskId, TaskQueue, TaskStatus};
+use queue::{QueueConfig, TaskId, TaskQueue, TaskStatus};
 
-use crate::support::{queue, task_type};
+use crate::support::{queue, quick, task_type, with_config};
 
 async fn push(queue: &TaskQueue, entry: &[u8]) {
     let () = redis::cmd("RPUSH")
@@ -60,4 +60,27 @@ async fn what_cannot_be_understood_is_kept_with_the_reason_and_the_rest_goes_on(
         .await
         .unwrap();
     assert_eq!(rejected, 5);
+}
+
+#[tokio::test]
+async fn a_person_with_too_much_under_way_holds_up_nobody_elses_pushed_tasks() {
+    let config = QueueConfig { user_cap: 1, ..quick() };
+    let (_redis, queue) = with_config(config).await;
+    for (id, user) in [("a", 1), ("b", 1), ("c", 1), ("d", 2)] {
+        let json =
+            format!(r#"{{"task_id":"{id}","user_id":{user},"task_type":"echo","params":{{}}}}"#);
+        push(&queue, json.as_bytes()).await;
+    }
+    drain_ingress(&queue).await.unwrap();
+    let leases = queue.claim(&[task_type("echo")], "w", 10).await.unwrap();
+    let mut ids: Vec<&str> = leases.iter().map(|lease| lease.task.task_id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "d"]);
+    let done: Vec<_> = leases
+        .into_iter()
+        .map(|lease| (lease, queue::Finish::Done, queue::TaskResult::success(1.into())))
+        .collect();
+    queue.store_results(&done).await.unwrap();
+    drain_ingress(&queue).await.unwrap();
+    assert_eq!(queue.claim(&[task_type("echo")], "w", 10).await.unwrap().len(), 1, "now its next");
 }

@@ -145,3 +145,19 @@ async fn junk_in_the_queues_keys_is_refused_and_harms_nothing() {
     let result = queue.get_result(&junk.parse().unwrap(), Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(result.code(), Some("invalid-task"));
 }
+
+#[tokio::test]
+async fn a_cancelled_task_whose_worker_dies_does_not_run_again() {
+    let (_redis, queue) = queue().await;
+    let task = task(1, "a");
+    queue.submit_task(&task).await.unwrap();
+    queue.claim(&[task_type("echo")], "dies", 1).await.unwrap();
+    assert!(queue.cancel(&task.task_id).await.unwrap());
+    eventually("the end", async || {
+        queue::reclaim::sweep(&queue).await.unwrap();
+        let status = queue.task_status(&task.task_id).await.unwrap();
+        (status == Some(TaskStatus::Cancelled)).then_some(())
+    })
+    .await;
+    assert!(queue.claim(&[task_type("echo")], "w", 1).await.unwrap().is_empty());
+}

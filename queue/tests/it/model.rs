@@ -146,6 +146,7 @@ impl Model {
         match how {
             How::Done => task.ended = Some(TaskStatus::Completed),
             How::Fail => task.ended = Some(TaskStatus::Failed),
+            How::Requeue if task.cancel_asked => task.ended = Some(TaskStatus::Cancelled),
             How::Requeue => {
                 self.send_back(cause);
                 return Finished::Requeued;
@@ -174,6 +175,11 @@ impl Model {
         let (mut reclaimed, mut crashed) = (0, 0);
         for cause in leased {
             let task = self.tasks.get_mut(&cause).unwrap();
+            if task.cancel_asked {
+                task.leased = false;
+                task.ended = Some(TaskStatus::Cancelled);
+                continue;
+            }
             task.crashes += 1;
             if MAX_CRASHES < task.crashes {
                 task.leased = false;

@@ -221,3 +221,20 @@ async fn a_handler_that_panics_loses_its_lease_and_the_task_runs_again() {
     assert!(wait_for(&queue, "a").await.success);
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_redis_that_lost_everything_is_worked_with_again() {
+    let (_redis, queue) = queue().await;
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    queue.submit_task(&task(1, "before")).await.unwrap();
+    assert!(wait_for(&queue, "before").await.success);
+    let () = redis::cmd("FLUSHALL").query_async(&mut queue.connection()).await.unwrap();
+    eventually("the type", async || {
+        let types = queue.task_types().await.unwrap();
+        types.contains(&task_type("echo")).then_some(())
+    })
+    .await;
+    queue.submit_task(&task(1, "after")).await.unwrap();
+    assert!(wait_for(&queue, "after").await.success);
+    worker.stop().await;
+}
