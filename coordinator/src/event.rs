@@ -26,6 +26,8 @@ pub enum Event {
         name: String,
         /// The rest of the message.
         argument: String,
+        /// Whether it can only be meant for this bot.
+        addressed: bool,
     },
     /// Wrote something else.
     Text(String),
@@ -49,13 +51,17 @@ impl Event {
             return private.then(|| Self::Text(text.to_owned()));
         };
         let (word, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
-        let (name, addressee) = word.split_once('@').unwrap_or((word, username));
-        if !addressee.eq_ignore_ascii_case(username) {
+        let (name, addressee) = match word.split_once('@') {
+            Some((name, addressee)) => (name, Some(addressee)),
+            None => (word, None),
+        };
+        if addressee.is_some_and(|addressee| !addressee.eq_ignore_ascii_case(username)) {
             return None;
         }
         Some(Self::Command {
             name: name.to_ascii_lowercase(),
             argument: argument.trim().to_owned(),
+            addressed: private || addressee.is_some(),
         })
     }
 }
@@ -108,7 +114,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, private: bool, expected: Option<(&str, &str)>) {
         let read = Event::read_text(text, "freefans_bot", private).map(|event| match event {
-            Event::Command { name, argument } => (name, argument),
+            Event::Command { name, argument, .. } => (name, argument),
             Event::Text(text) => (String::new(), text),
             other => unreachable!("{other:?}"),
         });

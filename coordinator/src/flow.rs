@@ -21,7 +21,12 @@ const MAX_QUERY_CHARS: usize = 200;
 pub fn react(session: &mut Session, update_id: u32, event: &Event) -> Vec<Effect> {
     let turn = session.turn_of(update_id);
     match event {
-        Event::Command { name, argument } => vec![command(session, turn, name, argument)],
+        Event::Command { name, argument, addressed } => {
+            let known = command(session, turn, name, argument);
+            // In a group somebody else's command is none of our business.
+            let unknown = || addressed.then(|| say(text::UNKNOWN_COMMAND));
+            known.or_else(unknown).into_iter().collect()
+        }
         Event::Text(text) => vec![search(turn, text)],
         Event::NoText => vec![say(text::TEXT_ONLY)],
         Event::Press { query_id, message_id, data } => {
@@ -47,15 +52,16 @@ fn say(html: &str) -> Effect {
     Effect::Say(Screen::plain(html))
 }
 
-fn command(session: &Session, turn: u64, name: &str, argument: &str) -> Effect {
-    match name {
+/// None when there is no such command.
+fn command(session: &Session, turn: u64, name: &str, argument: &str) -> Option<Effect> {
+    Some(match name {
         "start" => say(text::WELCOME),
         "help" => say(text::HELP),
         "search" if argument.is_empty() => say(text::SEARCH_WHAT),
         "search" => search(turn, argument),
         "random" => Effect::Ask { question: random(session), pressed: None, turn },
-        _ => say(text::UNKNOWN_COMMAND),
-    }
+        _ => return None,
+    })
 }
 
 fn search(turn: u64, text: &str) -> Effect {

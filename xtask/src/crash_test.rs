@@ -192,7 +192,7 @@ impl System {
 
     /// What the queue itself says at the end; gives the promises that were broken. `losses_seen` is how many lost
     /// workers the slow tasks' accepted results know of.
-    fn report(&mut self, until: Instant, losses_seen: u64) -> anyhow::Result<Vec<String>> {
+    fn report(&mut self, until: Instant, losses_seen: Option<u64>) -> anyhow::Result<Vec<String>> {
         let mut broken = Vec::new();
         // Acknowledging the last answers takes a moment more than showing them.
         let mut stats = self.stats()?;
@@ -214,7 +214,10 @@ impl System {
                 count(row, "stale")
             );
             // A result that was accepted from a holder whose lease had passed on knows of one loss too few.
-            if name == SLOW && lost != losses_seen {
+            if name == SLOW
+                && let Some(losses_seen) = losses_seen
+                && lost != losses_seen
+            {
                 broken.push(format!(
                     "{name}: {lost} leases were taken back, and the accepted results know of {losses_seen}: a late one was accepted"
                 ));

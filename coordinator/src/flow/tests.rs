@@ -313,6 +313,17 @@ fn what_cannot_be_asked_is_explained() {
 }
 
 #[test]
+fn in_a_group_an_unknown_command_is_answered_only_when_it_names_the_bot() {
+    let mut chat = Chat::default();
+    for text in ["/weather", "/weather@freefans_bot", "/help"] {
+        chat.happens(&Event::read_text(text, "freefans_bot", false).unwrap());
+    }
+    let said: Vec<&str> = chat.log.lines().filter(|line| line.starts_with("bot:")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("do not know this command"), "{said:?}");
+}
+
+#[test]
 fn stale_strange_and_foreign_buttons_are_explained() {
     let mut chat = Chat::default();
     chat.writes("luna").answered(&found());

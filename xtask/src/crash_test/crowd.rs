@@ -55,6 +55,7 @@ pub(super) struct Crowd {
     /// Slow tasks that were answered, whose results are still to be looked at.
     ended: Vec<String>,
     losses_seen: u64,
+    losses_unsaid: bool,
     /// When slow tasks that had lost their worker began again, in ms since 1970.
     restarts: Vec<u64>,
 }
@@ -73,6 +74,7 @@ impl Crowd {
             open: HashMap::new(),
             ended: Vec::new(),
             losses_seen: 0,
+            losses_unsaid: false,
             restarts: Vec::new(),
         };
         for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
@@ -118,15 +120,19 @@ impl Crowd {
                         self.restarts.push(end.saturating_sub(run_ms));
                     }
                 }
-                // Given up after its third worker died.
-                _ => self.losses_seen += 3,
+                _ => match result.pointer("/metadata/code").and_then(Value::as_str) {
+                    // Given up after its third worker died.
+                    Some("worker-crashed") => self.losses_seen += 3,
+                    // Out of time: nobody says how often it was tried.
+                    _ => self.losses_unsaid = true,
+                },
             }
         }
     }
 
-    /// How often the slow tasks' accepted results say that a worker was lost before them.
-    pub(super) fn losses_seen(&self) -> u64 {
-        self.losses_seen
+    /// How often the slow tasks' accepted results say that a worker was lost before them; none when one does not say.
+    pub(super) fn losses_seen(&self) -> Option<u64> {
+        (!self.losses_unsaid).then_some(self.losses_seen)
     }
 
     fn ask(&mut self, system: &System) -> anyhow::Result<()> {
