@@ -35,6 +35,12 @@ local ttl = tonumber(ARGV[5])
 local deadline_at = string.format('%d', now + ttl)
 local next_key = 8
 
+local ids, accepted = {}, {}
+for n = 1, tonumber(ARGV[1]) do ids[n] = ARGV[1 + n * 5] end
+if #ids == 0 then return {} end
+-- Every live task has a deadline.
+local live = redis.call('ZMSCORE', KEYS[3], unpack(ids))
+
 local function accept(n)
   local a = 1 + n * 5
   local id, user, wants = ARGV[a], ARGV[a + 2], ARGV[a + 3]
@@ -49,7 +55,7 @@ local function accept(n)
   if wants == '0' then keep_ms = string.format('%d', math.max(ttl + delay + 60000, 300000)) end
   if not redis.call('SET', guard, 'pending', 'NX', 'PX', keep_ms) then return {'EXISTS'} end
   -- The guard of a task without a reply goes with its status, and one with a reply has another; the task itself lives.
-  if redis.call('HEXISTS', KEYS[4], id) == 1 then return {'EXISTS'} end
+  if live[n] or accepted[id] then return {'EXISTS'} end
   if pending >= max_pending then
     redis.call('DEL', guard)
     redis.call('HINCRBY', KEYS[6], 'rejected_full', 1)
@@ -86,6 +92,7 @@ local function accept(n)
     queue[#queue + 1] = string.format('%d', (start + band) * 1048576 + serial % 1048576)
     queue[#queue + 1] = id
   end
+  accepted[id] = true
   serial = serial + 1
   pending = pending + 1
   return {'OK', tostring(pending - 1)}

@@ -159,3 +159,26 @@ async fn bands_wait_behind_each_other_but_not_for_ever() {
     assert_eq!(place("normal"), 50, "behind fifty tasks of one person, ahead of their next");
     assert_eq!(place("background"), 61);
 }
+
+#[tokio::test]
+async fn an_id_is_one_task_whether_it_wants_a_reply_or_not() {
+    let (_redis, queue) = queue().await;
+    let wants_reply = task(1, "a");
+    let mut wants_none = wants_reply.clone();
+    wants_none.reply_to = None;
+    queue.submit_task(&wants_none).await.unwrap();
+    let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
+    assert_eq!(queue.submit_task(&wants_reply).await.unwrap(), Submitted::Already);
+    let both: Vec<_> = [wants_none, wants_reply]
+        .map(|mut task| {
+            task.task_id = queue::TaskId::from_cause(&task.task_type, "b");
+            (task, SubmitOptions::default())
+        })
+        .into();
+    let answers = queue.submit_tasks(&both).await.unwrap();
+    assert!(matches!(answers[0], Ok(Submitted::New { .. })), "{answers:?}");
+    assert!(matches!(answers[1], Ok(Submitted::Already)), "{answers:?}");
+    let result = queue::TaskResult::success(serde_json::json!(1));
+    let stored = queue.store_result(lease, queue::Finish::Done, result).await.unwrap();
+    assert_eq!(stored, queue::Finished::Stored, "its holder was left alone");
+}
