@@ -162,7 +162,7 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
     let until = Instant::now() + Duration::from_millis(which.timeout_ms.min(MAX_WAIT_MS));
     let mut changes = simulator.changed.subscribe();
     loop {
-        {
+        let seen = {
             let state = simulator.lock();
             let found: Vec<Value> = state
                 .events
@@ -173,13 +173,12 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
             if !found.is_empty() {
                 return Json(json!({"seq": state.seq(), "events": found}));
             }
-        }
+            // Of this very look: what happens from now on belongs to the next.
+            state.seq()
+        };
         match tokio::time::timeout_at(until, changes.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => {
-                let seq = simulator.lock().seq();
-                return Json(json!({"seq": seq, "events": []}));
-            }
+            Ok(Err(_)) | Err(_) => return Json(json!({"seq": seen, "events": []})),
         }
     }
 }
