@@ -256,11 +256,20 @@ impl Performer {
 
     /// Tells the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
     async fn note_placeholder(&self, who: Who, id: &TaskId, message_id: i64) {
-        let in_the_way = match self.queue.note_placeholder(id, message_id).await {
-            Ok(ledger) => ledger.message_id != Some(message_id),
-            Err(error) => {
-                tracing::warn!(error = %error.source, "a placeholder could not be noted");
-                true
+        let until = Instant::now() + PLACEHOLDER_AT_MOST;
+        let in_the_way = loop {
+            match self.queue.note_placeholder(id, message_id).await {
+                Ok(ledger) => break ledger.message_id != Some(message_id),
+                // It may be noted all the same, and be the answer by now: better one message too many than none.
+                Err(error) if until < Instant::now() => {
+                    tracing::warn!(error = %error.source, "a placeholder could not be noted");
+                    break false;
+                }
+                Err(_) => {
+                    if self.pause(AFTER_TROUBLE).await.is_none() {
+                        break false;
+                    }
+                }
             }
         };
         if in_the_way && let Err(error) = self.bot.delete(who.chat_id, message_id).await {
