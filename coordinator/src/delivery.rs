@@ -251,9 +251,7 @@ impl Delivery {
         let ledger = queue.note_placeholder(id, sent).await.map_err(Trouble::queue)?;
         if ledger.message_id != Some(sent) {
             // Another one came first; ours is in the way.
-            if let Err(error) = self.performer.bot.delete(to.chat_id, sent).await {
-                tracing::debug!(error = %error, "a placeholder could not be removed");
-            }
+            self.performer.remove_placeholder(to.chat_id, sent).await;
             *mine = None;
         }
         Ok(ledger.message_id.filter(|_| !ledger.delivered()))

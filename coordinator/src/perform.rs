@@ -272,7 +272,14 @@ impl Performer {
                 }
             }
         };
-        if in_the_way && let Err(error) = self.bot.delete(who.chat_id, message_id).await {
+        if in_the_way {
+            self.remove_placeholder(who.chat_id, message_id).await;
+        }
+    }
+
+    /// Removes a placeholder that another one or the answer has made needless. One that stays is no harm.
+    pub(crate) async fn remove_placeholder(&self, chat_id: i64, message_id: i64) {
+        if let Err(error) = self.bot.delete(chat_id, message_id).await {
             tracing::debug!(error = %error, "a placeholder could not be removed");
         }
     }

@@ -157,14 +157,17 @@ impl<'a> Poller<'a> {
     }
 
     /// Lets what is in hand end and notes how far it came.
-    async fn finish(mut self, lease: &PollerLease) {
-        self.chats.close();
-        let (gone, _) = mpsc::channel(1);
-        self.handled = gone;
-        while let Some(update_id) = self.reports.recv().await {
-            self.watermark.done(update_id);
+    async fn finish(self, lease: &PollerLease) {
+        let Self { chats, handled, mut reports, mut watermark, noted, .. } = self;
+        chats.close();
+        // The reports end when the last chat has dropped its end of the channel.
+        drop(handled);
+        while let Some(update_id) = reports.recv().await {
+            watermark.done(update_id);
         }
-        self.chats.wait().await;
-        self.note(lease).await;
+        chats.wait().await;
+        if noted != watermark.offset() {
+            lease.note_offset(watermark.offset()).await;
+        }
     }
 }
