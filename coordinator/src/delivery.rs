@@ -54,11 +54,23 @@ pub async fn deliver_until(
         in_hand: Mutex::default(),
         running: TaskTracker::new(),
     });
+    let mut outbox = Outbox::new(&queue, &me);
+    let mut look = tokio::time::interval(LOOK_EVERY);
     while !shutdown.is_cancelled() {
-        if let Err(error) = delivery.read_until(&queue, &me, &shutdown).await {
-            tracing::warn!(error = %format!("{error:#}"), "cannot read the outbox; trying again");
-            // Losing the pause loses nothing.
-            let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
+        if look_due(&mut look) {
+            delivery.look(&mut outbox).await;
+        }
+        if IN_HAND_AT_MOST <= delivery.in_hand(|in_hand| in_hand.len()) {
+            // They wait for Telegram; what is not read yet waits in Redis.
+            tokio::time::sleep(AFTER_TROUBLE).await;
+            continue;
+        }
+        match outbox.read(READ_AT_ONCE, READ_WAIT).await {
+            Ok(read) => delivery.start(read),
+            // The outbox pauses by itself before it asks the same Redis again.
+            Err(error) => {
+                tracing::warn!(error = %error.source, "cannot read the outbox; trying again");
+            }
         }
     }
     delivery.running.close();
@@ -76,29 +88,17 @@ struct Delivery {
 }
 
 impl Delivery {
-    async fn read_until(
-        self: &Arc<Self>,
-        queue: &TaskQueue,
-        me: &str,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let mut outbox = Outbox::open(queue, me).await?;
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        while !shutdown.is_cancelled() {
-            if look_due(&mut look) {
-                outbox.refresh_types().await?;
-                let abandoned = outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await?;
-                self.start(abandoned);
-            }
-            if IN_HAND_AT_MOST <= self.in_hand(|in_hand| in_hand.len()) {
-                // They wait for Telegram; what is not read yet waits in Redis.
-                tokio::time::sleep(AFTER_TROUBLE).await;
-                continue;
-            }
-            let read = outbox.read(READ_AT_ONCE, READ_WAIT).await?;
-            self.start(read);
+    /// Looks which types there are, and takes over what a dead coordinator had in hand.
+    async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
+        if let Err(error) = outbox.refresh_types().await {
+            tracing::warn!(error = %error.source, "cannot look for the outbox's types; trying again");
         }
-        Ok(())
+        match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {
+            Ok(abandoned) => self.start(abandoned),
+            Err(error) => {
+                tracing::warn!(error = %error.source, "cannot take answers over; trying again");
+            }
+        }
     }
 
     fn start(self: &Arc<Self>, replies: Vec<Reply>) {

@@ -91,7 +91,7 @@ pub async fn run(
     let handler = Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry });
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
-        .await?;
+        .await;
     watching.await.context("the folder watcher ended badly")?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::lease::Lease;
 use crate::stored::Stored;
 use crate::task::{Task, TaskResult, TaskType};
 use crate::task_queue::{TaskQueue, millis};
-use crate::wake::Waiter;
+use crate::wake::Wakes;
 
 impl TaskQueue {
     /// Claims one ready task of `types`, waiting at most `timeout` for it.
@@ -21,14 +21,15 @@ impl TaskQueue {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a future dropped after the script ran leaves a task leased until its lease ends.
+    /// Not cancel safe: a future dropped after the script ran leaves a task leased until its lease ends, and one that
+    /// is dropped while it waits may take a wake-up with it, which the sweep makes up for.
     pub async fn get_task(
         &self,
         types: &[TaskType],
         worker: &str,
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
-        let mut waiter: Option<Waiter> = None;
+        let mut wakes = Wakes::new(self);
         let until = Instant::now() + timeout;
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {
@@ -38,12 +39,8 @@ impl TaskQueue {
             if left.is_zero() {
                 return Ok(None);
             }
-            if waiter.is_none() {
-                waiter = Some(Waiter::connect(self).await?);
-            }
-            if let Some(waiter) = &mut waiter {
-                waiter.wait(types, left).await?;
-            }
+            wakes.ask(types, left);
+            wakes.woken().await?;
         }
     }
 
@@ -66,40 +63,50 @@ impl TaskQueue {
             if room == 0 {
                 break;
             }
-            // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
-            let sent_at = Instant::now();
-            let values: redis::RedisResult<Vec<Vec<u8>>> = self
-                .scripts
-                .claim
-                .key(self.keys.queue(task_type))
-                .key(self.keys.active(task_type))
-                .key(self.keys.delayed(task_type))
-                .key(self.keys.data(task_type))
-                .key(self.keys.meta(task_type))
-                .key(self.keys.wake(task_type))
-                .arg(room)
-                .arg(millis(self.config.lease))
-                .arg(worker)
-                .invoke_async(&mut self.connection.clone())
-                .await;
-            let values: Vec<Vec<u8>> = match values {
-                Ok(values) => values,
+            match self.claim_type(task_type, worker, room).await {
+                Ok(claimed) => leases.extend(claimed),
                 // What is held already must run: dropped, it would count as a crash.
                 Err(error) if !leases.is_empty() => {
-                    tracing::warn!(task_type = %task_type, error = %error, "cannot claim tasks of a type");
+                    tracing::warn!(task_type = %task_type, error = %error.source, "cannot claim tasks of a type");
                     break;
                 }
-                Err(source) => return Err(RedisError { action: "claim tasks", source }),
-            };
-            for pair in values.chunks_exact(2) {
-                let [id, value] = pair else { continue };
-                match read_claimed(id, value, task_type, sent_at, self.config.lease) {
-                    Ok(lease) => leases.push(lease),
-                    Err(unreadable) => {
-                        if let Err(error) = self.refuse_unreadable(task_type, &unreadable).await {
-                            // Its lease ends, and it comes again.
-                            tracing::warn!(task_type = %task_type, error = %error.source, "cannot refuse a task");
-                        }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(leases)
+    }
+
+    /// As [`TaskQueue::claim`], for one type.
+    pub(crate) async fn claim_type(
+        &self,
+        task_type: &TaskType,
+        worker: &str,
+        max: usize,
+    ) -> Result<Vec<Lease>, RedisError> {
+        // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
+        let sent_at = Instant::now();
+        let mut script = self.scripts.claim.prepare();
+        script
+            .key(self.keys.queue(task_type))
+            .key(self.keys.active(task_type))
+            .key(self.keys.delayed(task_type))
+            .key(self.keys.data(task_type))
+            .key(self.keys.meta(task_type))
+            .key(self.keys.wake(task_type))
+            .arg(max)
+            .arg(millis(self.config.lease))
+            .arg(worker);
+        let values: redis::RedisResult<Vec<Vec<u8>>> =
+            script.run(&mut self.connection.clone()).await;
+        let mut leases = Vec::new();
+        for pair in values.map_err(RedisError::during("claim tasks"))?.chunks_exact(2) {
+            let [id, value] = pair else { continue };
+            match read_claimed(id, value, task_type, sent_at, self.config.lease) {
+                Ok(lease) => leases.push(lease),
+                Err(unreadable) => {
+                    if let Err(error) = self.refuse_unreadable(task_type, &unreadable).await {
+                        // Its lease ends, and it comes again.
+                        tracing::warn!(task_type = %task_type, error = %error.source, "cannot refuse a task");
                     }
                 }
             }

@@ -1,90 +1,216 @@
 //! Connections to Redis: one shared for short commands, own ones for commands that block.
+//!
+//! Where Redis is, and what each kind of place takes, is decided here alone: [`Connection`] runs commands on one
+//! server, on the master that Sentinel names, or in a Cluster, and the rest of the crate does not ask which.
+
+mod address;
+pub(crate) mod check;
+mod renewed;
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, IntoConnectionInfo, RedisResult, TlsCertificates};
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
+    Pipeline, RedisError, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+};
+use tokio::sync::watch;
 
 use crate::error::ConnectError;
+use address::{Address, Sentinels};
+use renewed::{Live, Renewed};
 
 /// A short command that has no answer after this long is given up: well within a lease.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection whose peer has not acknowledged what was sent for this long is broken: the machine is gone, not busy.
 const PEER_IS_GONE: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// In a Cluster and behind Sentinel there is another to ask.
+const CONNECT_TO_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
 /// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
 const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
+/// Pauses while a Cluster moves a slot or fails over.
+const CLUSTER_PAUSES_MS: (u64, u64) = (20, 200);
+const CLUSTER_ATTEMPTS: u32 = 16;
 
-/// How to reach one Redis.
+/// How to reach Redis.
 #[derive(Debug, Clone)]
-pub struct RedisServer {
-    client: Client,
+pub(crate) struct RedisServer {
+    address: Address,
+    ca: Option<Vec<u8>>,
+    /// Counts how often a shared connection found that the server it led to is no longer the right one.
+    moved: watch::Sender<u64>,
 }
 
 impl RedisServer {
-    /// Reads an address such as `redis://user:password@host:6379/0`, or `rediss://…` for TLS. `ca` is the certificate
-    /// (PEM) that the server's must be signed by; without it the system's certificates count.
+    /// Reads an address: `redis://[user:password@]host[:port][/db]`, `redis-cluster://host,host,…` or
+    /// `redis-sentinel://host,host,…/db?master=NAME`, each with `rediss` for TLS. `ca` is the certificate (PEM) that
+    /// the servers' must be signed by; without it the system's certificates count.
     ///
     /// # Errors
     ///
     /// [`ConnectError::Address`] when it does not parse or the certificate cannot be used.
-    pub fn new(url: &str, ca: Option<&[u8]>) -> Result<Self, ConnectError> {
+    pub(crate) fn new(url: &str, ca: Option<&[u8]>) -> Result<Self, ConnectError> {
         // The first call decides for the process; a later one finds the same there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = url.into_connection_info().and_then(|address| {
-            let address = address.set_tcp_settings(tcp_settings());
-            match ca {
-                Some(ca) => {
-                    let root_cert = Some(ca.to_vec());
-                    Client::build_with_tls(address, TlsCertificates { client_tls: None, root_cert })
-                }
-                None => Client::open(address),
-            }
-        });
-        Ok(Self { client: client.map_err(|source| ConnectError::Address { source })? })
+        let address = address::read(url).map_err(|source| ConnectError::Address { source })?;
+        let server = Self { address, ca: ca.map(<[u8]>::to_vec), moved: watch::Sender::new(0) };
+        let usable = match &server.address {
+            Address::One(node) => server.client(node.clone()).map(drop),
+            Address::Cluster(nodes) => server.cluster(nodes, RESPONSE_TIMEOUT).map(drop),
+            Address::Sentinel(sentinels) => server.sentinel(sentinels).map(drop),
+        };
+        usable.map_err(|source| ConnectError::Address { source })?;
+        Ok(server)
+    }
+
+    /// Whether keys of two slots may be on two servers, so that no command can name both.
+    pub(crate) fn has_slots(&self) -> bool {
+        matches!(self.address, Address::Cluster(_))
     }
 
     /// A connection for commands that answer at once; cloned freely, reconnects by itself.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Unreachable`] when the first connection fails.
-    pub async fn shared(&self) -> Result<ConnectionManager, ConnectError> {
-        self.connect(RESPONSE_TIMEOUT).await
+    /// When the first connection fails.
+    pub(crate) async fn shared(&self) -> RedisResult<Connection> {
+        self.connect(RESPONSE_TIMEOUT, false).await
     }
 
     /// A connection of its own for a command that waits up to `longest_wait` in the server.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Unreachable`] when the first connection fails.
-    pub async fn blocking(
-        &self,
-        longest_wait: Duration,
-    ) -> Result<ConnectionManager, ConnectError> {
-        self.connect(longest_wait + RESPONSE_TIMEOUT).await
+    /// When the first connection fails.
+    pub(crate) async fn blocking(&self, longest_wait: Duration) -> RedisResult<Connection> {
+        self.connect(longest_wait + RESPONSE_TIMEOUT, true).await
     }
 
-    /// A connection that listens to pub/sub channels.
+    /// A connection that listens to pub/sub channels. In a Cluster any node hears of every message.
     ///
     /// # Errors
     ///
     /// What the connection says.
-    pub async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
-        self.client.get_async_pubsub().await
+    pub(crate) async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
+        match &self.address {
+            Address::One(node) => self.client(node.clone())?.get_async_pubsub().await,
+            Address::Sentinel(sentinels) => {
+                let client = self.sentinel(sentinels)?.async_get_client().await?;
+                client.get_async_pubsub().await
+            }
+            Address::Cluster(nodes) => {
+                let mut last = RedisError::from((ErrorKind::Io, "no node of the Cluster answers"));
+                for node in nodes {
+                    let client = self.client(node.clone())?;
+                    let opening = client.get_async_pubsub();
+                    match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, opening).await {
+                        Ok(Ok(listening)) => return Ok(listening),
+                        Ok(Err(error)) => last = error,
+                        Err(_) => {}
+                    }
+                }
+                Err(last)
+            }
+        }
     }
 
-    async fn connect(&self, response_timeout: Duration) -> Result<ConnectionManager, ConnectError> {
+    async fn connect(&self, response_timeout: Duration, blocks: bool) -> RedisResult<Connection> {
+        let Address::One(node) = &self.address else {
+            let renewed = Renewed::connect(self.clone(), response_timeout, blocks).await?;
+            return Ok(Connection(Kind::Renewed(renewed)));
+        };
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(response_timeout))
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_min_delay(Duration::from_millis(50))
             .set_max_delay(RECONNECT_AT_MOST)
             .set_number_of_retries(3);
-        ConnectionManager::new_with_config(self.client.clone(), config)
-            .await
-            .map_err(|source| ConnectError::Unreachable { source })
+        let manager = ConnectionManager::new_with_config(self.client(node.clone())?, config);
+        Ok(Connection(Kind::One(manager.await?)))
+    }
+
+    /// Looks for the master or the Cluster.
+    async fn open(&self, response_timeout: Duration) -> RedisResult<Live> {
+        let client = match &self.address {
+            Address::Cluster(nodes) => {
+                let client = self.cluster(nodes, response_timeout)?;
+                return Ok(Live::Cluster(client.get_async_connection().await?));
+            }
+            Address::One(node) => self.client(node.clone())?,
+            Address::Sentinel(sentinels) => self.sentinel(sentinels)?.async_get_client().await?,
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TO_ONE_OF_SEVERAL))
+            .set_response_timeout(Some(response_timeout));
+        Ok(Live::Master(client.get_multiplexed_async_connection_with_config(&config).await?))
+    }
+
+    fn certificates(&self) -> Option<TlsCertificates> {
+        let root_cert = Some(self.ca.clone()?);
+        Some(TlsCertificates { client_tls: None, root_cert })
+    }
+
+    fn client(&self, node: ConnectionInfo) -> RedisResult<Client> {
+        match self.certificates() {
+            Some(certificates) => Client::build_with_tls(node, certificates),
+            None => Client::open(node),
+        }
+    }
+
+    fn cluster(
+        &self,
+        nodes: &[ConnectionInfo],
+        response_timeout: Duration,
+    ) -> RedisResult<ClusterClient> {
+        let (shortest, longest) = CLUSTER_PAUSES_MS;
+        let builder = ClusterClient::builder(nodes.iter().cloned())
+            .connection_timeout(CONNECT_TO_ONE_OF_SEVERAL)
+            .response_timeout(response_timeout)
+            .tcp_settings(tcp_settings())
+            .min_retry_wait(shortest)
+            .max_retry_wait(longest)
+            .retries(CLUSTER_ATTEMPTS);
+        match self.certificates() {
+            Some(certificates) => builder.certs(certificates).build(),
+            None => builder.build(),
+        }
+    }
+
+    fn sentinel(&self, sentinels: &Sentinels) -> RedisResult<redis::sentinel::SentinelClient> {
+        let addresses = sentinels.nodes.iter().map(|node| node.addr().clone());
+        let mut builder =
+            SentinelClientBuilder::new(addresses, &sentinels.master, SentinelServerType::Master)?
+                .set_client_to_redis_tcp_settings(tcp_settings())
+                .set_client_to_sentinel_tcp_settings(tcp_settings());
+        let to_master = sentinels.to_master.redis_settings();
+        builder = builder.set_client_to_redis_db(to_master.db());
+        if let Some(user) = to_master.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = to_master.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        let to_sentinel = sentinels.nodes.first().map(ConnectionInfo::redis_settings);
+        if let Some(user) = to_sentinel.and_then(redis::RedisConnectionInfo::username) {
+            builder = builder.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = to_sentinel.and_then(redis::RedisConnectionInfo::password) {
+            builder = builder.set_client_to_sentinel_password(password);
+        }
+        if matches!(sentinels.to_master.addr(), ConnectionAddr::TcpTls { .. }) {
+            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+            if let Some(certificates) = self.certificates() {
+                builder = builder
+                    .set_client_to_redis_certificates(certificates.clone())
+                    .set_client_to_sentinel_certificates(certificates);
+            }
+        }
+        builder.build()
     }
 }
 
@@ -97,62 +223,63 @@ fn tcp_settings() -> TcpSettings {
     settings
 }
 
-/// Refuses a server on which the promises cannot be kept.
-///
-/// # Errors
-///
-/// [`ConnectError::TooOld`], [`ConnectError::Evicts`], or [`ConnectError::Unreachable`].
-pub async fn check_server(connection: &mut ConnectionManager) -> Result<(), ConnectError> {
-    let info: String = redis::cmd("INFO")
-        .arg("server")
-        .arg("memory")
-        .arg("persistence")
-        .query_async(connection)
-        .await
-        .map_err(|source| ConnectError::Unreachable { source })?;
-    check_info(&info)
+/// Runs commands on whatever the address leads to. Cloning is cheap; clones share what is connected, and it is
+/// connected again by itself.
+#[derive(Debug, Clone)]
+pub struct Connection(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    One(ConnectionManager),
+    Renewed(Renewed),
 }
 
-fn check_info(info: &str) -> Result<(), ConnectError> {
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-    };
-    let version = field("redis_version").unwrap_or("unknown");
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < 7) {
-        return Err(ConnectError::TooOld { found: version.to_owned() });
+impl Connection {
+    /// What each master says about itself.
+    pub(crate) async fn info(&self, sections: &[&str]) -> RedisResult<Vec<String>> {
+        let mut info = redis::cmd("INFO");
+        info.arg(sections);
+        let cluster = match &self.0 {
+            Kind::Renewed(renewed) => renewed.cluster().await?,
+            Kind::One(_) => None,
+        };
+        let Some(mut cluster) = cluster else {
+            return Ok(vec![info.query_async(&mut self.clone()).await?]);
+        };
+        let each = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        match cluster.route_command(info, each).await?.extract_error()? {
+            Value::Map(nodes) => {
+                nodes.into_iter().map(|(_, info)| Ok(String::from_redis_value(info)?)).collect()
+            }
+            other => Ok(vec![String::from_redis_value(other)?]),
+        }
     }
-    if let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy"))
-        && limit != "0"
-        && policy != "noeviction"
-    {
-        return Err(ConnectError::Evicts { policy: policy.to_owned() });
-    }
-    if field("aof_enabled") == Some("0") {
-        tracing::warn!(
-            "Redis keeps no append-only file: tasks that wait are lost when it crashes. To keep them, run \
-             `redis-cli CONFIG SET appendonly yes` and set it in redis.conf"
-        );
-    }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_old_server_is_refused_with_its_version() {
-        let error = check_info("redis_version:6.2.7\r\nmaxmemory:0\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "Redis 6.2.7 is too old: version 7.0 or newer is needed");
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match &mut self.0 {
+            Kind::One(connection) => connection.req_packed_command(cmd),
+            Kind::Renewed(connection) => connection.req_packed_command(cmd),
+        }
     }
 
-    #[test]
-    fn a_server_that_evicts_is_refused_with_the_command_that_helps() {
-        let info = "redis_version:7.0.15\r\nmaxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n";
-        let error = check_info(info).unwrap_err().to_string();
-        assert!(error.contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
-        check_info(&info.replace("allkeys-lru", "noeviction")).unwrap();
-        check_info(&info.replace("maxmemory:1000", "maxmemory:0")).unwrap();
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match &mut self.0 {
+            Kind::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Kind::Renewed(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match &self.0 {
+            Kind::One(connection) => connection.get_db(),
+            Kind::Renewed(connection) => connection.get_db(),
+        }
     }
 }

@@ -172,7 +172,7 @@ impl TaskQueue {
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("count a type's tasks"))?;
-        let now = self.now_ms().await?;
+        let now = self.now_ms(&task_type).await?;
         let running = self.live(&task_type, &keys.active(&task_type), now, LOOK_AT_MOST).await?;
         let long = millis(stuck_after);
         let stuck = running.iter().filter(|task| task.running_ms.is_some_and(|ms| long < ms));
@@ -199,10 +199,13 @@ impl TaskQueue {
         })
     }
 
-    /// Redis' clock in ms since 1970.
-    pub(crate) async fn now_ms(&self) -> Result<u64, RedisError> {
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME")
-            .query_async(&mut self.connection.clone())
+    /// The clock in ms since 1970 of the Redis that holds a type.
+    pub(crate) async fn now_ms(&self, task_type: &TaskType) -> Result<u64, RedisError> {
+        let (seconds, micros): (u64, u64) = self
+            .scripts
+            .clock
+            .key(self.keys.meta(task_type))
+            .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the clock"))?;
         Ok(seconds * 1_000 + micros / 1_000)
@@ -218,7 +221,7 @@ impl TaskQueue {
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<LiveTask>, RedisError> {
-        let now = self.now_ms().await?;
+        let now = self.now_ms(task_type).await?;
         let mut tasks = Vec::new();
         for index in
             [self.keys.active(task_type), self.keys.queue(task_type), self.keys.delayed(task_type)]
@@ -239,7 +242,7 @@ impl TaskQueue {
     /// When Redis does not answer.
     pub async fn show(&self, id: &TaskId) -> Result<Option<LiveTask>, RedisError> {
         let Some(task_type) = id.task_type() else { return Ok(None) };
-        let now = self.now_ms().await?;
+        let now = self.now_ms(&task_type).await?;
         Ok(self.read_live(&task_type, vec![id.as_str().to_owned()], now).await?.pop())
     }
 

@@ -33,7 +33,9 @@ pub const FAILURE_CODES: &[&str] = &[
 pub enum ConnectError {
     /// The address does not parse.
     #[error(
-        "the Redis address is not usable; it looks like `redis://[user:password@]host[:port][/db]`, with TLS `rediss://…`"
+        "the Redis address is not usable; it looks like `redis://[user:password@]host[:port][/db]`, \
+         `redis-cluster://[user:password@]host[:port],host…` or \
+         `redis-sentinel://[user:password@]host[:port],host…[/db]?master=NAME`, with TLS `rediss…://`"
     )]
     Address {
         /// What the parser said. Never contains the address, which may hold a password.

@@ -1,5 +1,7 @@
 //! Ending and renewing leases, several in one call.
 
+use futures::future::join_all;
+
 use crate::error::RedisError;
 use crate::lease::{Finish, Finished, Lease, Renewal};
 use crate::task::{TaskId, TaskResult, TaskType};
@@ -77,7 +79,7 @@ impl TaskQueue {
         task_type: &TaskType,
         items: &[FinishItem<'_>],
     ) -> Result<Vec<String>, RedisError> {
-        let mut script = self.scripts.finish.prepare_invoke();
+        let mut script = self.scripts.finish.prepare();
         script
             .key(self.keys.queue(task_type))
             .key(self.keys.active(task_type))
@@ -109,49 +111,71 @@ impl TaskQueue {
                 .arg(result)
                 .arg(item.retry_ms);
         }
-        script
-            .invoke_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("finish tasks"))
+        script.run(&mut self.connection.clone()).await.map_err(RedisError::during("finish tasks"))
     }
 
-    /// Renews leases; one answer per lease in the same order.
+    /// Renews leases; one answer per lease in the same order, none for one whose type's Redis did not answer within
+    /// [`crate::QueueConfig::renew_every`].
     ///
     /// # Errors
     ///
-    /// When Redis does not answer; the leases may or may not have been renewed.
-    pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewal>, RedisError> {
-        let mut renewals = vec![Renewal::Lost; leases.len()];
+    /// When Redis does not answer for any; the leases may or may not have been renewed.
+    pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
+        let mut renewals = vec![None; leases.len()];
         let mut types: Vec<&TaskType> = leases.iter().map(|lease| &lease.task.task_type).collect();
         types.sort();
         types.dedup();
-        for task_type in types {
-            let mut script = self.scripts.heartbeat.prepare_invoke();
-            script
-                .key(self.keys.active(task_type))
-                .key(self.keys.data(task_type))
-                .arg(millis(self.config.lease));
-            let mut places = Vec::new();
-            for (place, lease) in leases.iter().enumerate() {
-                if lease.task.task_type == *task_type {
-                    script.arg(lease.task.task_id.as_str()).arg(&lease.token);
-                    places.push(place);
+        // Side by side: a type whose node in a Cluster is silent must not cost the others their leases.
+        let each = join_all(types.into_iter().map(|task_type| self.renew_type(task_type, leases)));
+        let mut trouble = None;
+        for renewed in each.await {
+            match renewed {
+                Ok(answers) => {
+                    for (place, renewal) in answers {
+                        if let Some(slot) = renewals.get_mut(place) {
+                            *slot = Some(renewal);
+                        }
+                    }
                 }
-            }
-            let answers: Vec<u8> = script
-                .invoke_async(&mut self.connection.clone())
-                .await
-                .map_err(RedisError::during("renew leases"))?;
-            for (place, answer) in places.into_iter().zip(answers) {
-                if let Some(slot) = renewals.get_mut(place) {
-                    *slot = match answer {
-                        1 => Renewal::Renewed,
-                        2 => Renewal::CancelRequested,
-                        _ => Renewal::Lost,
-                    };
-                }
+                Err(error) => trouble = Some(error),
             }
         }
-        Ok(renewals)
+        match trouble {
+            Some(error) if renewals.iter().all(Option::is_none) => Err(error),
+            _ => Ok(renewals),
+        }
+    }
+
+    async fn renew_type(
+        &self,
+        task_type: &TaskType,
+        leases: &[Lease],
+    ) -> Result<Vec<(usize, Renewal)>, RedisError> {
+        let mut script = self.scripts.heartbeat.prepare();
+        script
+            .key(self.keys.active(task_type))
+            .key(self.keys.data(task_type))
+            .arg(millis(self.config.lease));
+        let mut places = Vec::new();
+        for (place, lease) in leases.iter().enumerate() {
+            if lease.task.task_type == *task_type {
+                script.arg(lease.task.task_id.as_str()).arg(&lease.token);
+                places.push(place);
+            }
+        }
+        let mut connection = self.connection.clone();
+        let answered = script.run(&mut connection);
+        // Bounded, so that a frozen Redis cannot keep a worker from seeing that its leases have ended.
+        let answers = tokio::time::timeout(self.config.renew_every, answered).await;
+        let silent = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let answers: Vec<u8> = answers
+            .unwrap_or_else(|_| Err(silent()))
+            .map_err(RedisError::during("renew leases"))?;
+        let renewal = |answer| match answer {
+            1 => Renewal::Renewed,
+            2 => Renewal::CancelRequested,
+            _ => Renewal::Lost,
+        };
+        Ok(places.into_iter().zip(answers.into_iter().map(renewal)).collect())
     }
 }

@@ -122,8 +122,8 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
     let Refusal { id, code, reason } = refusal;
     tracing::warn!(code, error = reason, bytes = entry.len(), "pushed task refused");
     let start = entry.get(..KEEP_BYTES.min(entry.len())).unwrap_or_default();
-    let mut pipe = redis::pipe();
-    pipe.cmd("XADD")
+    let mut reject = redis::cmd("XADD");
+    reject
         .arg(queue.keys.ingress_rejected())
         .arg("MAXLEN")
         .arg("~")
@@ -136,8 +136,8 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         .arg("bytes")
         .arg(entry.len())
         .arg("start")
-        .arg(start)
-        .ignore();
+        .arg(start);
+    let mut commands = vec![reject];
     if let Some(id) = id {
         let result = TaskResult::failure(code, reason);
         let result = serde_json::to_string(&result).unwrap_or_default();
@@ -145,13 +145,18 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         // Only where nothing stands: the id may be that of a task that lives or was answered.
         for (key, value) in [(queue.keys.status(&id), "failed"), (queue.keys.result(&id), &result)]
         {
-            pipe.cmd("SET").arg(key).arg(value).arg("NX").arg("EX").arg(keep).ignore();
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(value).arg("NX").arg("EX").arg(keep);
+            commands.push(command);
         }
     }
-    let () = pipe
-        .query_async(&mut queue.connection.clone())
-        .await
-        .map_err(RedisError::during("refuse a pushed task"))?;
+    // One by one: in a Cluster they are on several nodes. A crash in between does it again.
+    for command in commands {
+        let _: redis::Value = command
+            .query_async(&mut queue.connection.clone())
+            .await
+            .map_err(RedisError::during("refuse a pushed task"))?;
+    }
     Ok(())
 }
 

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
 use crate::error::RedisError;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
 use crate::task_queue::{TaskQueue, millis};
+use crate::waits::Waits;
 
 const GROUP: &str = "coordinator";
 /// Longest wait in one read.
@@ -51,24 +51,20 @@ impl LedgerEntry {
 #[derive(Debug)]
 pub struct Outbox {
     queue: TaskQueue,
-    blocking: ConnectionManager,
+    waits: Waits<Option<StreamReadReply>>,
     consumer: String,
     types: Vec<TaskType>,
 }
 
 impl Outbox {
-    /// Opens the outbox under a name that no other living coordinator uses.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer.
-    pub async fn open(queue: &TaskQueue, consumer: &str) -> Result<Self, crate::ConnectError> {
-        Ok(Self {
+    /// The outbox, read under a name that no other living coordinator uses.
+    pub fn new(queue: &TaskQueue, consumer: &str) -> Self {
+        Self {
             queue: queue.clone(),
-            blocking: queue.server.blocking(LONGEST_READ).await?,
+            waits: Waits::new(&queue.server, LONGEST_READ),
             consumer: consumer.to_owned(),
             types: Vec::new(),
-        })
+        }
     }
 
     /// Looks which task types there are and makes sure that each has its consumer group.
@@ -78,11 +74,19 @@ impl Outbox {
     /// When Redis does not answer.
     pub async fn refresh_types(&mut self) -> Result<(), RedisError> {
         let types = self.queue.task_types().await?;
-        for task_type in types.iter().filter(|known| !self.types.contains(known)) {
-            self.create_group(task_type).await?;
+        self.types.retain(|known| types.contains(known));
+        let mut trouble = None;
+        for task_type in types {
+            if self.types.contains(&task_type) {
+                continue;
+            }
+            // In a Cluster one type's node may be away while the others' are there.
+            match self.create_group(&task_type).await {
+                Ok(()) => self.types.push(task_type),
+                Err(error) => trouble = Some(error),
+            }
         }
-        self.types = types;
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 
     async fn create_group(&self, task_type: &TaskType) -> Result<(), RedisError> {
@@ -117,44 +121,56 @@ impl Outbox {
             tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
             return Ok(Vec::new());
         }
-        let mut command = redis::cmd("XREADGROUP");
-        command
-            .arg("GROUP")
-            .arg(GROUP)
-            .arg(&self.consumer)
-            .arg("COUNT")
-            .arg(max)
-            .arg("BLOCK")
-            .arg(millis(wait.clamp(Duration::from_millis(1), LONGEST_READ)))
-            .arg("STREAMS");
-        let streams: Vec<String> =
-            self.types.iter().map(|task_type| self.queue.keys.replies(task_type)).collect();
-        for stream in &streams {
-            command.arg(stream);
-        }
-        for _ in &streams {
-            command.arg(">");
-        }
-        let read: redis::RedisResult<Option<StreamReadReply>> =
-            command.query_async(&mut self.blocking).await;
-        let read = match read {
-            Ok(read) => read,
-            Err(error) if error.code() == Some("NOGROUP") => {
-                // Redis lost its data, or the stream was deleted by hand: make the groups again.
-                self.types.clear();
-                return self.refresh_types().await.map(|()| Vec::new());
+        let (queue, consumer) = (&self.queue, &self.consumer);
+        self.waits.ask(&self.types, |together| {
+            let mut command = redis::cmd("XREADGROUP");
+            command
+                .arg("GROUP")
+                .arg(GROUP)
+                .arg(consumer)
+                .arg("COUNT")
+                .arg(max)
+                .arg("BLOCK")
+                .arg(millis(wait.clamp(Duration::from_millis(1), LONGEST_READ)))
+                .arg("STREAMS");
+            for task_type in together {
+                command.arg(queue.keys.replies(task_type));
             }
-            Err(source) => return Err(RedisError { action: "read the outbox", source }),
-        };
+            for _ in together {
+                command.arg(">");
+            }
+            command
+        });
         let mut replies = Vec::new();
-        for stream in read.map(|read| read.keys).unwrap_or_default() {
-            let place = streams.iter().position(|name| *name == stream.key);
-            let Some(task_type) = place.and_then(|place| self.types.get(place)).cloned() else {
-                continue;
-            };
-            self.collect(&task_type, stream.ids, &mut replies).await?;
+        let mut answer = Some(self.waits.answer().await);
+        // In a Cluster several types may have answered.
+        while let Some(read) = answer {
+            match read {
+                Ok(read) => self.take(read, &mut replies).await,
+                Err(error) if error.code() == Some("NOGROUP") => {
+                    // Redis lost its data, or the stream was deleted by hand: make the groups again.
+                    self.types.clear();
+                    self.refresh_types().await?;
+                }
+                // What was read already must be shown; the trouble comes again with the next read.
+                Err(error) if !replies.is_empty() => {
+                    tracing::debug!(error = %error, "cannot read the outbox of a type");
+                }
+                Err(source) => return Err(RedisError { action: "read the outbox", source }),
+            }
+            answer = self.waits.ready();
         }
         Ok(replies)
+    }
+
+    async fn take(&self, read: Option<StreamReadReply>, replies: &mut Vec<Reply>) {
+        for stream in read.map(|read| read.keys).unwrap_or_default() {
+            let keys = &self.queue.keys;
+            let known = self.types.iter().find(|known| keys.replies(known) == stream.key);
+            if let Some(task_type) = known {
+                self.collect(task_type, stream.ids, replies).await;
+            }
+        }
     }
 
     /// Takes over answers that another coordinator read at least `min_idle` ago and never acknowledged.
@@ -168,6 +184,7 @@ impl Outbox {
         min_idle: Duration,
     ) -> Result<Vec<Reply>, RedisError> {
         let mut replies = Vec::new();
+        let mut trouble = None;
         for task_type in self.types.clone() {
             let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
                 .arg(self.queue.keys.replies(&task_type))
@@ -180,14 +197,19 @@ impl Outbox {
                 .query_async(&mut self.queue.connection.clone())
                 .await;
             match claimed {
-                Ok(claimed) => self.collect(&task_type, claimed.claimed, &mut replies).await?,
+                Ok(claimed) => self.collect(&task_type, claimed.claimed, &mut replies).await,
                 Err(error) if error.code() == Some("NOGROUP") => {
                     self.create_group(&task_type).await?;
                 }
-                Err(source) => return Err(RedisError { action: "take over answers", source }),
+                Err(source) => {
+                    trouble = Some(RedisError { action: "take over answers", source });
+                }
             }
         }
-        Ok(replies)
+        match trouble {
+            Some(error) if replies.is_empty() => Err(error),
+            _ => Ok(replies),
+        }
     }
 
     /// Reads stream entries; one that cannot be understood is dropped, for it could never be sent.
@@ -196,17 +218,19 @@ impl Outbox {
         task_type: &TaskType,
         entries: Vec<StreamId>,
         replies: &mut Vec<Reply>,
-    ) -> Result<(), RedisError> {
+    ) {
         for entry in entries {
             match read_entry(task_type, &entry) {
                 Some(reply) => replies.push(reply),
                 None => {
                     tracing::warn!(task_type = %task_type, entry = entry.id, "outbox entry cannot be read; dropped");
-                    self.remove(task_type, &entry.id).await?;
+                    if let Err(error) = self.remove(task_type, &entry.id).await {
+                        // It is taken over again, and dropped then.
+                        tracing::debug!(error = %error.source, "the entry stays for now");
+                    }
                 }
             }
         }
-        Ok(())
     }
 
     async fn remove(&self, task_type: &TaskType, entry: &str) -> Result<(), RedisError> {
@@ -274,7 +298,7 @@ impl TaskQueue {
             .arg(GROUP)
             .arg(self.config.keep_ledger.as_secs())
             .arg(counter)
-            .invoke_async(&mut self.connection.clone())
+            .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("acknowledge an answer"))?;
         Ok(())

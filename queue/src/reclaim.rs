@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RedisError;
@@ -30,24 +31,23 @@ pub struct Swept {
 ///
 /// # Errors
 ///
-/// When Redis does not answer; what was done so far stays done.
+/// When Redis does not answer, for one type or for all; what was done stays done.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let mut swept = Swept::default();
-    let mut trouble = None;
-    for task_type in queue.task_types().await? {
-        // One type's trouble is not the others'.
-        if let Err(error) = sweep_type(queue, &task_type, &mut swept).await {
-            trouble = Some(error);
-        }
+    let types = queue.types_to_sweep().await?;
+    // Side by side: a type whose node in a Cluster is silent must not hold up the others.
+    let each = join_all(types.iter().map(|task_type| sweep_type(queue, task_type))).await;
+    let mut all = Swept::default();
+    for swept in each {
+        let swept = swept?;
+        all.reclaimed += swept.reclaimed;
+        all.crashed += swept.crashed;
+        all.expired += swept.expired;
     }
-    trouble.map_or(Ok(swept), Err)
+    Ok(all)
 }
 
-async fn sweep_type(
-    queue: &TaskQueue,
-    task_type: &TaskType,
-    swept: &mut Swept,
-) -> Result<(), RedisError> {
+async fn sweep_type(queue: &TaskQueue, task_type: &TaskType) -> Result<Swept, RedisError> {
+    let mut swept = Swept::default();
     let keys = &queue.keys;
     let (lost, expired): (Vec<String>, Vec<String>) = queue
         .scripts
@@ -59,12 +59,13 @@ async fn sweep_type(
         .key(keys.meta(task_type))
         .key(keys.wake(task_type))
         .arg(AT_MOST)
-        .invoke_async(&mut queue.connection.clone())
+        .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
     if !expired.is_empty() {
-        let offered = queue.offered_types().await?.contains(task_type);
-        let result = if offered {
+        // When nobody can say who is there, the sender is told the plain thing.
+        let offered = queue.offered_types().await.map(|types| types.contains(task_type));
+        let result = if offered.unwrap_or(true) {
             TaskResult::failure("deadline-exceeded", "it took too long; please try again")
         } else {
             TaskResult::failure("no-worker", format!("no worker offers task type `{task_type}`"))
@@ -81,7 +82,7 @@ async fn sweep_type(
         swept.reclaimed += words.iter().filter(|word| *word == "REQUEUED").count();
         swept.crashed += words.iter().filter(|word| *word == "failed").count();
     }
-    Ok(())
+    Ok(swept)
 }
 
 async fn finish_all(

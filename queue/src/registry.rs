@@ -101,11 +101,7 @@ impl DistributedWorkerRegistry {
     }
 
     /// Runs tasks until `shutdown`, then stops claiming, lets what runs finish for at most `drain`, hands the rest
-    /// back without using an attempt, and returns.
-    ///
-    /// # Errors
-    ///
-    /// When the connection to wait on cannot be opened at the start. Later trouble with Redis is outlived.
+    /// back without using an attempt, and returns. Trouble with Redis is outlived.
     pub async fn process_tasks<H: TaskHandler>(
         &self,
         handler: Arc<H>,
@@ -113,7 +109,7 @@ impl DistributedWorkerRegistry {
         concurrency: usize,
         drain: Duration,
         shutdown: CancellationToken,
-    ) -> Result<(), RedisError> {
+    ) {
         let concurrency = concurrency.max(1);
         let (finished, store) = mpsc::channel(concurrency + STORE_AT_ONCE);
         // The helpers outlive the loop: leases are renewed and results stored while it drains.
@@ -122,8 +118,8 @@ impl DistributedWorkerRegistry {
         background.spawn(sweep_until(self.queue.clone(), helpers.clone()));
         background.spawn(ingress_until(self.queue.clone(), helpers.clone()));
         let storing = tokio::spawn(store_until_closed(self.queue.clone(), store));
-        let looping = WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished);
-        let mut worker_loop = looping.await?;
+        let mut worker_loop =
+            WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished);
         worker_loop.run(drain, &shutdown).await;
         drop(worker_loop);
         helpers.cancel();
@@ -135,7 +131,6 @@ impl DistributedWorkerRegistry {
         }
         background.join_all().await;
         self.queue.forget_worker(worker).await.ok(); // The record expires by itself.
-        Ok(())
     }
 }
 
@@ -151,30 +146,37 @@ impl TaskQueue {
             self.add_type(task_type).await.map_err(RedisError::during("announce a worker"))?;
         }
         let json = serde_json::to_string(record).unwrap_or_default();
-        let () = redis::pipe()
-            .cmd("SET")
+        // Two commands: in a Cluster the record and the list of names are on two nodes.
+        let mut connection = self.connection.clone();
+        let () = redis::cmd("SET")
             .arg(self.keys.worker(&record.worker))
             .arg(json)
             .arg("PX")
             .arg(millis(SILENT_AFTER))
-            .ignore()
-            .zadd(self.keys.workers(), &record.worker, now_ms())
-            .ignore()
-            .query_async(&mut self.connection.clone())
+            .query_async(&mut connection)
+            .await
+            .map_err(RedisError::during("announce a worker"))?;
+        let () = redis::cmd("ZADD")
+            .arg(self.keys.workers())
+            .arg(now_ms())
+            .arg(&record.worker)
+            .query_async(&mut connection)
             .await
             .map_err(RedisError::during("announce a worker"))?;
         Ok(())
     }
 
     async fn forget_worker(&self, worker: &str) -> Result<(), RedisError> {
-        let () = redis::pipe()
-            .del(self.keys.worker(worker))
-            .ignore()
-            .zrem(self.keys.workers(), worker)
-            .ignore()
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("sign a worker off"))?;
+        let mut connection = self.connection.clone();
+        for command in [
+            redis::cmd("DEL").arg(self.keys.worker(worker)),
+            redis::cmd("ZREM").arg(self.keys.workers()).arg(worker),
+        ] {
+            let () = command
+                .query_async(&mut connection)
+                .await
+                .map_err(RedisError::during("sign a worker off"))?;
+        }
         Ok(())
     }
 

@@ -153,7 +153,7 @@ impl TaskQueue {
         task_type: &TaskType,
         batch: &[(&Task, String, SubmitOptions)],
     ) -> Result<Vec<Vec<String>>, SubmitError> {
-        let mut script = self.scripts.submit.prepare_invoke();
+        let mut script = self.scripts.submit.prepare();
         script
             .key(self.keys.queue(task_type))
             .key(self.keys.delayed(task_type))
@@ -188,7 +188,7 @@ impl TaskQueue {
                     .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
             }
         }
-        script.invoke_async(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
+        script.run(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
     }
 }
 

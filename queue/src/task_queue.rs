@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::QueueConfig;
-use crate::connection::{RedisServer, check_server};
+use crate::connection::check::check_servers;
+use crate::connection::{Connection, RedisServer};
 use crate::error::{ConnectError, RedisError};
 use crate::finish::FinishItem;
 use crate::keys::Keys;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
-use redis::aio::ConnectionManager;
 
 /// How long it is believed that Redis knows a type: a Redis that lost its data hears of it again after that.
 const TYPE_IS_KNOWN: Duration = Duration::from_secs(5);
@@ -24,11 +24,12 @@ const TYPE_IS_KNOWN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     pub(crate) server: RedisServer,
-    pub(crate) connection: ConnectionManager,
+    pub(crate) connection: Connection,
     pub(crate) keys: Keys,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) config: Arc<QueueConfig>,
     known_types: Arc<Mutex<HashMap<TaskType, Instant>>>,
+    last_types: Arc<Mutex<Vec<TaskType>>>,
 }
 
 impl TaskQueue {
@@ -39,8 +40,9 @@ impl TaskQueue {
     /// [`ConnectError`], each with what to do.
     pub async fn connect(url: &str, config: QueueConfig) -> Result<Self, ConnectError> {
         let server = RedisServer::new(url, config.redis_ca.as_deref())?;
-        let mut connection = server.shared().await?;
-        check_server(&mut connection).await?;
+        let connected = server.shared().await;
+        let connection = connected.map_err(|source| ConnectError::Unreachable { source })?;
+        check_servers(&connection).await?;
         Ok(Self {
             server,
             connection,
@@ -48,6 +50,7 @@ impl TaskQueue {
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
             known_types: Arc::default(),
+            last_types: Arc::default(),
         })
     }
 
@@ -62,21 +65,28 @@ impl TaskQueue {
     }
 
     /// The connection for short commands, for data that belongs to the caller (sessions, caches).
-    pub fn connection(&self) -> ConnectionManager {
+    pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
     /// Adds a type to the set that sweepers and coordinators look through, unless that was done a moment ago.
     pub(crate) async fn remember_type(&self, task_type: &TaskType) -> redis::RedisResult<()> {
         let now = Instant::now();
-        let known = {
+        let noted = {
             let types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
-            types.get(task_type).is_some_and(|at| now < *at + TYPE_IS_KNOWN)
+            types.get(task_type).copied()
         };
-        if known {
+        if noted.is_some_and(|at| now < at + TYPE_IS_KNOWN) {
             return Ok(());
         }
-        self.add_type(task_type).await?;
+        match self.add_type(task_type).await {
+            Ok(()) => {}
+            // In a Cluster the set may be on a node that is away while the type's own is there.
+            Err(error) if noted.is_some() => {
+                tracing::debug!(error = %error, "a known task type was not noted again");
+            }
+            Err(error) => return Err(error),
+        }
         let mut types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
         types.insert(task_type.clone(), now);
         Ok(())
@@ -119,6 +129,20 @@ impl TaskQueue {
             names.into_iter().filter_map(|name| name.parse().ok()).collect();
         types.sort();
         Ok(types)
+    }
+
+    /// As [`TaskQueue::task_types`], and what was known last when Redis does not say.
+    pub(crate) async fn types_to_sweep(&self) -> Result<Vec<TaskType>, RedisError> {
+        let listed = self.task_types().await;
+        let mut last = self.last_types.lock().unwrap_or_else(PoisonError::into_inner);
+        match listed {
+            Ok(types) => {
+                last.clone_from(&types);
+                Ok(types)
+            }
+            Err(_) if !last.is_empty() => Ok(last.clone()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tasks of `task_type` that wait: ready ones and those with a delay.

@@ -17,6 +17,8 @@ use crate::task_queue::TaskQueue;
 use crate::wake::Wakes;
 
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
+/// One wait for a wake-up; a plugin that came in between is waited for after it.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
@@ -41,23 +43,21 @@ pub(crate) struct WorkerLoop<H> {
     ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
     turn: usize,
+    /// Types whose Redis did not answer a claim a moment ago, and until when they are left alone.
+    resting: HashMap<TaskType, Instant>,
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
     /// A loop that hands results to `finished`.
-    ///
-    /// # Errors
-    ///
-    /// When the connection to wait on cannot be opened.
-    pub(crate) async fn new(
+    pub(crate) fn new(
         queue: TaskQueue,
         handler: Arc<H>,
         worker: &str,
         concurrency: usize,
         finished: mpsc::Sender<(Lease, Handled)>,
-    ) -> Result<Self, RedisError> {
-        Ok(Self {
-            wakes: Wakes::listen(&queue).await?,
+    ) -> Self {
+        Self {
+            wakes: Wakes::new(&queue),
             queue,
             plugins: handler.plugins(),
             handler,
@@ -69,7 +69,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
             ids: HashMap::new(),
             finished,
             turn: 0,
-        })
+            resting: HashMap::new(),
+        }
     }
 
     /// Claims and runs until `shutdown`, then drains for at most `drain`.
@@ -85,7 +86,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 look = self.claim(&types).await.is_err();
             }
             if self.has_room() && !types.is_empty() {
-                self.wakes.ask(&types);
+                self.wakes.ask(&types, LONGEST_WAIT);
             }
             // Every branch is safe to lose: the streams, timers and the join set keep their state.
             tokio::select! {
@@ -102,7 +103,9 @@ impl<H: TaskHandler> WorkerLoop<H> {
                         self.announce();
                     }
                 }
-                woken = self.wakes.woken() => look |= self.wake(woken).await,
+                woken = self.wakes.woken() => look |= self.wake(woken),
+                // What could not be claimed is tried again.
+                () = tokio::time::sleep(AFTER_TROUBLE), if look => {}
             }
         }
         self.drain(drain, &mut renew).await;
@@ -114,22 +117,32 @@ impl<H: TaskHandler> WorkerLoop<H> {
 
     /// Claims as much as there is room for. An error means that it is worth trying again.
     async fn claim(&mut self, types: &[TaskType]) -> Result<(), ()> {
-        let room = self.concurrency.saturating_sub(self.tasks.len());
-        match self.queue.claim(types, &self.worker, room).await {
-            Ok(leases) => {
-                leases.into_iter().for_each(|lease| self.start(lease));
-                Ok(())
+        let now = Instant::now();
+        self.resting.retain(|_, until| now < *until);
+        let mut trouble = !self.resting.is_empty();
+        for task_type in types {
+            if !self.has_room() {
+                break;
             }
-            Err(error) => {
-                tracing::warn!(error = %error.source, "cannot claim tasks; trying again");
-                tokio::time::sleep(AFTER_TROUBLE).await;
-                Err(())
+            // In a Cluster one type's node may be away while the others' are there.
+            if self.resting.contains_key(task_type) {
+                continue;
+            }
+            let room = self.concurrency.saturating_sub(self.tasks.len());
+            match self.queue.claim_type(task_type, &self.worker, room).await {
+                Ok(leases) => leases.into_iter().for_each(|lease| self.start(lease)),
+                Err(error) => {
+                    tracing::warn!(task_type = %task_type, error = %error.source, "cannot claim tasks; trying again");
+                    self.resting.insert(task_type.clone(), Instant::now() + AFTER_TROUBLE);
+                    trouble = true;
+                }
             }
         }
+        if trouble { Err(()) } else { Ok(()) }
     }
 
     /// Whether a wake-up means that there may be work for us.
-    async fn wake(&mut self, woken: Result<Option<TaskType>, RedisError>) -> bool {
+    fn wake(&self, woken: Result<Option<TaskType>, RedisError>) -> bool {
         match woken {
             Ok(None) => false,
             Ok(Some(task_type)) => {
@@ -143,7 +156,6 @@ impl<H: TaskHandler> WorkerLoop<H> {
             }
             Err(error) => {
                 tracing::warn!(error = %error.source, "cannot wait for tasks; trying again");
-                tokio::time::sleep(AFTER_TROUBLE).await;
                 true
             }
         }
@@ -216,16 +228,15 @@ impl<H: TaskHandler> WorkerLoop<H> {
         let leases: Vec<Lease> =
             self.running.values().map(|running| running.lease.clone()).collect();
         let sent_at = Instant::now();
-        // Bounded, so that a frozen Redis cannot keep us from seeing that our leases have ended.
-        let bound = self.queue.config.renew_every;
-        match tokio::time::timeout(bound, self.queue.renew(&leases)).await {
-            Ok(Ok(renewals)) => {
+        match self.queue.renew(&leases).await {
+            Ok(renewals) => {
                 for (lease, renewal) in leases.iter().zip(renewals) {
-                    self.apply(lease, renewal, sent_at);
+                    if let Some(renewal) = renewal {
+                        self.apply(lease, renewal, sent_at);
+                    }
                 }
             }
-            Ok(Err(error)) => tracing::warn!(error = %error.source, "cannot renew leases"),
-            Err(_) => tracing::warn!("cannot renew leases: Redis does not answer"),
+            Err(error) => tracing::warn!(error = %error.source, "cannot renew leases"),
         }
         self.fence();
     }

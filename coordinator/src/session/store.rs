@@ -1,7 +1,6 @@
 //! Sessions in Redis: read, and changed with compare-and-set.
 
-use queue::TaskQueue;
-use redis::Script;
+use queue::{Script, TaskQueue};
 
 use super::{Session, VERSION};
 
@@ -107,7 +106,7 @@ impl SessionStore {
                 .arg(rev)
                 .arg(json)
                 .arg(KEEP_SECONDS)
-                .invoke_async(&mut self.queue.connection())
+                .run(&mut self.queue.connection())
                 .await?;
             if written == 1 {
                 return Ok(result);

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use queue::TaskQueue;
-use redis::Script;
+use queue::{Script, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 /// How long a silent holder keeps the lease: as long as a worker its tasks.
@@ -93,7 +92,7 @@ impl PollerLease {
             .release
             .key(self.queue.keys().poller_lease(&self.bot))
             .arg(&self.me)
-            .invoke_async(&mut self.queue.connection())
+            .run(&mut self.queue.connection())
             .await;
         if let Err(error) = released {
             tracing::debug!(error = %error, "the right to fetch updates ends by itself");
@@ -120,7 +119,7 @@ impl PollerLease {
             .key(self.queue.keys().poller_lease(&self.bot))
             .arg(&self.me)
             .arg(u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX))
-            .invoke_async(&mut self.queue.connection())
+            .run(&mut self.queue.connection())
             .await?;
         Ok(held == 1)
     }

@@ -216,7 +216,7 @@ pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scrip
     let stopped = stop.clone();
     tokio::spawn(async move {
         let registry = DistributedWorkerRegistry::new(queue);
-        registry.process_tasks(handler, "script", 32, Duration::ZERO, stopped).await
+        registry.process_tasks(handler, "script", 32, Duration::ZERO, stopped).await;
     });
     Scripted { _stop: stop.drop_guard() }
 }

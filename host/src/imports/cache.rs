@@ -13,7 +13,7 @@ impl Sandbox {
         &mut self,
         key: &str,
         bytes: usize,
-    ) -> Result<(String, redis::aio::ConnectionManager), CacheError> {
+    ) -> Result<(String, queue::Connection), CacheError> {
         if !self.around.cache {
             return Err(CacheError::NotGranted);
         }

@@ -38,7 +38,7 @@ async fn a_renewed_lease_is_not_reclaimed() {
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
-        assert_eq!(renewals, [queue::lease::Renewal::Renewed]);
+        assert_eq!(renewals, [Some(queue::lease::Renewal::Renewed)]);
         assert_eq!(queue::reclaim::sweep(&queue).await.unwrap(), queue::reclaim::Swept::default());
     }
 }
@@ -114,7 +114,7 @@ async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worke
     assert_eq!(queue.task_status(&waiting.task_id).await.unwrap(), Some(TaskStatus::Cancelled));
     assert!(queue.cancel(&running.task_id).await.unwrap());
     let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
-    assert_eq!(renewals, [queue::lease::Renewal::CancelRequested]);
+    assert_eq!(renewals, [Some(queue::lease::Renewal::CancelRequested)]);
     assert!(!queue.cancel(&task(3, "unknown").task_id).await.unwrap());
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn start<H: TaskHandler>(
     let shutdown = CancellationToken::new();
     let stopping = shutdown.clone();
     let joined = tokio::spawn(async move {
-        registry.process_tasks(handler, &name, 4, drain, stopping).await.unwrap();
+        registry.process_tasks(handler, &name, 4, drain, stopping).await;
     });
     Running { shutdown, joined }
 }
