@@ -11,11 +11,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use queue::Connection;
 use queue::{
     DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, SubmitOptions,
     Task, TaskHandler, TaskQueue, TaskResult, TaskType,
 };
-use redis::aio::ConnectionManager;
 use serde_json::json;
 use test_kit::TestRedis;
 use tokio::sync::watch;
@@ -71,7 +71,7 @@ fn answer() -> TaskResult {
 }
 
 /// Microseconds that Redis spent in commands since the last call, scripts and their own commands counted once.
-async fn redis_us(connection: &mut ConnectionManager) -> f64 {
+async fn redis_us(connection: &mut Connection) -> f64 {
     let info: String =
         redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
     let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(connection).await.unwrap();

@@ -84,6 +84,16 @@ pub enum SubmitError {
         /// How many are under way.
         live: u64,
     },
+    /// In a Cluster the id must lie where its type lies.
+    #[error(
+        "in a Cluster the id of a `{task_type}` task begins with `{{{task_type}}}`; `{task_id}` does not"
+    )]
+    ForeignId {
+        /// The id.
+        task_id: TaskId,
+        /// The type.
+        task_type: TaskType,
+    },
     /// The task is larger than the queue takes.
     #[error("the task has {bytes} bytes; at most {limit} are taken")]
     TooLarge {
@@ -105,7 +115,7 @@ impl SubmitError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::QueueFull { .. } | Self::UserLimit { .. } | Self::Redis(_) => true,
-            Self::TooLarge { .. } | Self::Json(_) => false,
+            Self::ForeignId { .. } | Self::TooLarge { .. } | Self::Json(_) => false,
         }
     }
 }

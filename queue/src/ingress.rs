@@ -78,12 +78,13 @@ async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
         Err(SubmitError::Redis(source)) => {
             Err(RedisError { action: "submit a pushed task", source })
         }
-        Err(error @ (SubmitError::TooLarge { .. } | SubmitError::Json(_))) => {
-            let refusal = Refusal {
-                id: Some(task.task_id.clone()),
-                code: "task-too-large",
-                reason: error.to_string(),
+        Err(error) => {
+            let code = match error {
+                SubmitError::TooLarge { .. } => "task-too-large",
+                _ => "invalid-task",
             };
+            let (id, reason) = (Some(task.task_id.clone()), error.to_string());
+            let refusal = Refusal { id, code, reason };
             refuse(queue, entry, refusal).await?;
             Ok(true)
         }

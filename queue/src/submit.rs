@@ -71,7 +71,7 @@ impl TaskQueue {
     /// # Errors
     ///
     /// - [`SubmitError::QueueFull`], [`SubmitError::UserLimit`][]: try later.
-    /// - [`SubmitError::TooLarge`][]: do not try again.
+    /// - [`SubmitError::TooLarge`][], [`SubmitError::ForeignId`][]: do not try again.
     /// - [`SubmitError::Redis`][]: unknown whether it was accepted; submit it again.
     pub async fn submit_task(&self, task: &Task) -> Result<Submitted, SubmitError> {
         self.submit_with(task, SubmitOptions::default()).await
@@ -137,6 +137,10 @@ impl TaskQueue {
 
     /// The task as it is stored.
     fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
+        if self.server.has_slots() && task.task_id.task_type().as_ref() != Some(&task.task_type) {
+            let (task_id, task_type) = (task.task_id.clone(), task.task_type.clone());
+            return Err(SubmitError::ForeignId { task_id, task_type });
+        }
         let mut task = task.clone();
         task.submitted_at = now_ms();
         task.deadline_at = task.submitted_at.saturating_add(millis(self.config.time_to_live));

@@ -19,14 +19,33 @@ pub(crate) fn quick() -> QueueConfig {
     }
 }
 
-pub(crate) async fn queue() -> (TestRedis, TaskQueue) {
+/// Where the suite runs when [`crate::places`] runs it again: on a server of theirs.
+pub(crate) const URL: &str = "QUEUE_TEST_URL";
+/// The certificate of that server, when it has one.
+pub(crate) const CA: &str = "QUEUE_TEST_CA";
+
+/// A queue, and the server that is its own when it has one.
+pub(crate) async fn queue() -> (Option<TestRedis>, TaskQueue) {
     with_config(quick()).await
 }
 
-pub(crate) async fn with_config(config: QueueConfig) -> (TestRedis, TaskQueue) {
-    let redis = TestRedis::start();
-    let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
-    (redis, queue)
+pub(crate) async fn with_config(config: QueueConfig) -> (Option<TestRedis>, TaskQueue) {
+    let Ok(url) = std::env::var(URL) else {
+        let redis = TestRedis::start();
+        let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
+        return (Some(redis), queue);
+    };
+    // Shared with other tests, so each has its own keys.
+    let namespace = format!("freefans:{}", uuid::Uuid::new_v4().simple());
+    let redis_ca = std::env::var_os(CA).map(|file| std::fs::read(file).unwrap());
+    let queue = TaskQueue::connect(&url, QueueConfig { namespace, redis_ca, ..config }).await;
+    (None, queue.unwrap())
+}
+
+/// An id that another producer made up. In a Cluster it must begin with its type all the same.
+pub(crate) fn made_up_id(name: &str) -> String {
+    let in_cluster = std::env::var(URL).is_ok_and(|url| url.contains("-cluster:"));
+    if in_cluster { format!("{{echo}}{name}") } else { name.to_owned() }
 }
 
 pub(crate) fn task_type(name: &str) -> TaskType {

@@ -224,7 +224,8 @@ async fn a_handler_that_panics_loses_its_lease_and_the_task_runs_again() {
 
 #[tokio::test]
 async fn a_redis_that_lost_everything_is_worked_with_again() {
-    let (_redis, queue) = queue().await;
+    let redis = test_kit::TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
     queue.submit_task(&task(1, "before")).await.unwrap();
     assert!(wait_for(&queue, "before").await.success);
