@@ -63,6 +63,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sessions = SessionStore::new(queue.clone());
     let performer = Arc::new(Performer::new(bot, queue.clone(), sessions, shutdown.clone()));
     let sweeping = tokio::spawn(queue::reclaim::sweep_until(queue.clone(), shutdown.clone()));
+    let confirming = tokio::spawn(queue::recent::confirm_until(queue.clone(), shutdown.clone()));
     let delivering = tokio::spawn(delivery::deliver_until(
         queue,
         Arc::clone(&performer),
@@ -72,6 +73,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     updates::poll_until(&performer, &me, shutdown).await;
     performer.settle().await;
     sweeping.await.context("the sweep ended badly")?;
+    confirming.await.context("looking after recent tasks ended badly")?;
     delivering.await.context("the delivery ended badly")?;
     tracing::info!("coordinator stopped");
     Ok(())

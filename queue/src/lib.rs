@@ -18,6 +18,7 @@ pub mod ingress;
 pub mod keys;
 pub mod lease;
 pub mod outbox;
+pub mod recent;
 pub mod reclaim;
 pub mod registry;
 pub mod retry;

@@ -301,6 +301,7 @@ impl TaskQueue {
             .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("acknowledge an answer"))?;
+        self.recent(|recent| recent.forget(&reply.task.task_id));
         Ok(())
     }
 
@@ -339,6 +340,8 @@ impl TaskQueue {
             .query_async(&mut self.connection.clone())
             .await;
         noted.map_err(RedisError::during("note the placeholder"))?;
-        self.ledger(id).await
+        let ledger = self.ledger(id).await?;
+        self.recent(|recent| recent.note_placeholder(id, ledger.message_id));
+        Ok(ledger)
     }
 }

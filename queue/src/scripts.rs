@@ -95,6 +95,8 @@ pub(crate) struct Scripts {
     pub(crate) acknowledge: Script,
     /// The clock of the server that owns the key: those of a Cluster's nodes differ.
     pub(crate) clock: Script,
+    /// The process that owns the key.
+    pub(crate) server: Script,
 }
 
 impl Scripts {
@@ -107,6 +109,9 @@ impl Scripts {
             sweep: Script::new(include_str!("../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
             clock: Script::new("return redis.call('TIME')"),
+            server: Script::new(
+                "return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",
+            ),
         }
     }
 }

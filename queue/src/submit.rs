@@ -9,7 +9,7 @@ use crate::task::{Task, TaskId, TaskType, now_ms};
 use crate::task_queue::{TaskQueue, millis};
 
 /// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
-const AT_ONCE: usize = 256;
+pub(crate) const AT_ONCE: usize = 256;
 
 /// What a submit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +88,15 @@ impl TaskQueue {
         options: SubmitOptions,
     ) -> Result<Submitted, SubmitError> {
         let envelope = self.envelope(task)?;
+        let bytes = envelope.len();
         self.remember_type(&task.task_type).await.map_err(SubmitError::Redis)?;
         let answers = self.submit_batch(&task.task_type, &[(task, envelope, options)]).await?;
         let answer = answers.into_iter().next().unwrap_or_default();
-        read_answer(&task.task_type, &answer)
+        let submitted = read_answer(&task.task_type, &answer);
+        if submitted.is_ok() {
+            self.recent(|recent| recent.remember(task, options, bytes));
+        }
+        submitted
     }
 
     /// Accepts many tasks, hundreds in one call. One answer per task in the same order; one that is refused does not
@@ -127,8 +132,14 @@ impl TaskQueue {
             }
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
                 let answers = self.submit_batch(task_type, batch).await?;
-                for (place, answer) in places.iter().zip(answers) {
-                    set(&mut results, *place, read_answer(task_type, &answer));
+                for ((place, answer), (task, envelope, options)) in
+                    places.iter().zip(answers).zip(batch)
+                {
+                    let submitted = read_answer(task_type, &answer);
+                    if submitted.is_ok() {
+                        self.recent(|recent| recent.remember(task, *options, envelope.len()));
+                    }
+                    set(&mut results, *place, submitted);
                 }
             }
         }
@@ -136,7 +147,7 @@ impl TaskQueue {
     }
 
     /// The task as it is stored.
-    fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
+    pub(crate) fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
         if self.server.has_slots() && task.task_id.task_type().as_ref() != Some(&task.task_type) {
             let (task_id, task_type) = (task.task_id.clone(), task.task_type.clone());
             return Err(SubmitError::ForeignId { task_id, task_type });
@@ -152,7 +163,7 @@ impl TaskQueue {
         Ok(envelope)
     }
 
-    async fn submit_batch(
+    pub(crate) async fn submit_batch(
         &self,
         task_type: &TaskType,
         batch: &[(&Task, String, SubmitOptions)],
@@ -209,7 +220,10 @@ fn fingerprint(task: &Task, place: i64) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
 }
 
-fn read_answer(task_type: &TaskType, answer: &[String]) -> Result<Submitted, SubmitError> {
+pub(crate) fn read_answer(
+    task_type: &TaskType,
+    answer: &[String],
+) -> Result<Submitted, SubmitError> {
     let words: Vec<&str> = answer.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse().unwrap_or_default();
     match *words.as_slice() {

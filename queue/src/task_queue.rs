@@ -14,6 +14,7 @@ use crate::connection::{Connection, RedisServer};
 use crate::error::{ConnectError, RedisError};
 use crate::finish::FinishItem;
 use crate::keys::Keys;
+use crate::recent::Recent;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 
@@ -30,6 +31,7 @@ pub struct TaskQueue {
     pub(crate) config: Arc<QueueConfig>,
     known_types: Arc<Mutex<HashMap<TaskType, Instant>>>,
     last_types: Arc<Mutex<Vec<TaskType>>>,
+    pub(crate) recent: Arc<Mutex<Recent>>,
 }
 
 impl TaskQueue {
@@ -51,6 +53,7 @@ impl TaskQueue {
             config: Arc::new(config),
             known_types: Arc::default(),
             last_types: Arc::default(),
+            recent: Arc::default(),
         })
     }
 

@@ -43,3 +43,38 @@ async fn everything_submitted_before_redis_restarts_is_answered_after_it() {
     }
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
+    let mut redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    // The baseline: which server it is before the loss.
+    queue.confirm_recent().await.unwrap();
+    let asked = |n: i64| task(n, &format!("lost {n}"));
+    for n in 0..5 {
+        queue.submit_task(&asked(n)).await.unwrap();
+    }
+    queue.note_placeholder(&asked(0).task_id, 41).await.unwrap();
+    assert_eq!(queue.confirm_recent().await.unwrap(), 0, "nothing is lost yet");
+    let redis = tokio::task::spawn_blocking(move || {
+        redis.kill();
+        redis.revive();
+        redis
+    })
+    .await
+    .unwrap();
+    let lost = test_kit::eventually("a look at the new server", async || {
+        queue.confirm_recent().await.ok()
+    });
+    assert_eq!(lost.await, 5);
+    assert_eq!(queue.confirm_recent().await.unwrap(), 0, "once is enough");
+    let ledger = queue.ledger(&asked(0).task_id).await.unwrap();
+    assert_eq!(ledger.message_id, Some(41), "its answer finds its place");
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    for n in 0..5 {
+        let result = queue.get_result(&asked(n).task_id, Duration::from_secs(15)).await.unwrap();
+        assert!(result.expect("an answer").success);
+    }
+    worker.stop().await;
+    drop(redis);
+}
