@@ -7,6 +7,7 @@
 
 mod process;
 mod redis;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

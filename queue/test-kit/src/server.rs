@@ -1,0 +1,134 @@
+//! One `redis-server` process, whatever it is used for: a free port, a folder of its own, gone with its owner.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) const KEEPS_NOTHING: &[&str] = &["--save", "", "--appendonly", "no"];
+pub(crate) const KEEPS_ALL: &[&str] =
+    &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
+
+/// A server that runs or was killed. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+    command: Command,
+    dead: bool,
+}
+
+impl Server {
+    /// Starts what `build` makes of a port and a folder.
+    pub(crate) fn start(build: impl Fn(u16, &Path) -> Command) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), build, answers)
+    }
+
+    /// Starts it in a folder that is prepared; `answers` waits for it and tells whether it came.
+    pub(crate) fn start_in(
+        folder: tempfile::TempDir,
+        build: impl Fn(u16, &Path) -> Command,
+        answers: impl Fn(u16, &mut Child) -> bool,
+    ) -> Self {
+        // The port may be taken between our look and the server's start: then look again.
+        for _ in 0..10 {
+            let port = free_port();
+            let mut command = build(port, folder.path());
+            let mut process = spawn(&mut command);
+            if answers(port, &mut process) {
+                return Self { process, port, folder, command, dead: false };
+            }
+            // Gone already is as good.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        panic!("redis-server does not start: {:?}", build(0, folder.path()));
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.dead = true;
+    }
+
+    /// Starts it again on the same port and folder.
+    pub(crate) fn revive(&mut self) {
+        assert!(self.dead, "the server on port {} was not killed", self.port);
+        self.process = spawn(&mut self.command);
+        assert!(answers(self.port, &mut self.process), "redis-server does not start again");
+        self.dead = false;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A `redis-server` for this machine only.
+pub(crate) fn command(port: u16, folder: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+    command.arg("--dir").arg(folder).args(options);
+    command
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
+        panic!("cannot start redis-server ({error}); install it, for instance with `apt-get install redis-server`")
+    })
+}
+
+/// A port that nobody listens on now. It lies below those that outgoing connections take, since one of them could take
+/// the port of a killed server, and a client that calls such a port again and again would one day meet itself. The
+/// bus of a cluster's node, 10000 higher, lies below them as well.
+fn free_port() -> u16 {
+    // By chance, so that tests side by side seldom look at the same one.
+    let any = || u16::try_from(11_000 + RandomState::new().hash_one(0) % 10_000).unwrap();
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(any).take(1000).find(free).unwrap()
+}
+
+/// Waits until this very process answers and has read its data: another test's server may have taken the port first.
+fn answers(port: u16, process: &mut Child) -> bool {
+    let mine = format!("process_id:{}\r\n", process.id());
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        if process.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let ready = |info: String| info.contains(&mine) && !info.contains("loading:1");
+        if talk(port, &["INFO server", "INFO persistence"]).is_ok_and(ready) {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    false
+}
+
+fn talk(port: u16, commands: &[&str]) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(2)))?;
+    // QUIT closes the connection, so that reading to the end ends.
+    let lines: String =
+        commands.iter().chain(&["QUIT"]).map(|line| format!("{line}\r\n")).collect();
+    connection.write_all(lines.as_bytes())?;
+    let mut replies = String::new();
+    connection.read_to_string(&mut replies)?;
+    Ok(replies)
+}
