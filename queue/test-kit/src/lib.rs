@@ -2,9 +2,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test helper reports failure by panicking"
 )]
 
+mod cluster;
 mod process;
 mod redis;
 mod server;
@@ -12,6 +14,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use cluster::TestCluster;
 pub use process::Process;
 pub use redis::TestRedis;
 
@@ -23,15 +26,38 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// # Panics
 ///
 /// When it did not happen in time.
-pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let Some(found) = in_time(condition).await else {
+        panic!("{what} did not happen within {PATIENCE:?}")
+    };
+    found
+}
+
+/// As [`eventually`], for a condition that says why it does not hold yet: the last reason is part of the panic.
+pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Result<T, String>) -> T {
+    let mut reason = String::new();
+    let found = async || match condition() {
+        Ok(found) => Some(found),
+        Err(not_yet) => {
+            reason = not_yet;
+            None
+        }
+    };
+    let Some(found) = in_time(found).await else {
+        panic!("{what} did not happen within {PATIENCE:?}: {reason}")
+    };
+    found
+}
+
+async fn in_time<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let until = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < until {
         if let Some(found) = condition().await {
-            return found;
+            return Some(found);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{what} did not happen within {PATIENCE:?}")
+    None
 }
 
 /// The repository's folder.

@@ -83,8 +83,7 @@ impl Process {
     ///
     /// When it cannot be sent.
     pub fn signal(&self, name: &str) {
-        let arguments = [format!("-{name}"), self.child.id().to_string()];
-        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Ends it as a supervisor would; gives its exit code.
@@ -109,6 +108,12 @@ impl Process {
         })
         .await;
     }
+}
+
+/// Sends a signal, for instance `STOP`.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let arguments = [format!("-{name}"), process.id().to_string()];
+    assert!(Command::new("kill").args(arguments).status().unwrap().success());
 }
 
 fn collect(lines: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {

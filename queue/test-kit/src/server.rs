@@ -5,13 +5,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::process::signal;
 
 pub(crate) const KEEPS_NOTHING: &[&str] = &["--save", "", "--appendonly", "no"];
 pub(crate) const KEEPS_ALL: &[&str] =
     &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
 
-/// A server that runs or was killed. Killed when dropped.
+/// A server that runs, is frozen or was killed. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -19,6 +22,7 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     command: Command,
     dead: bool,
+    frozen: AtomicBool,
 }
 
 impl Server {
@@ -39,7 +43,8 @@ impl Server {
             let mut command = build(port, folder.path());
             let mut process = spawn(&mut command);
             if answers(port, &mut process) {
-                return Self { process, port, folder, command, dead: false };
+                let frozen = AtomicBool::new(false);
+                return Self { process, port, folder, command, dead: false, frozen };
             }
             // Gone already is as good.
             let _ = process.kill();
@@ -56,7 +61,12 @@ impl Server {
         self.folder.path()
     }
 
-    /// Ends it with SIGKILL.
+    /// Whether it can be asked something: neither killed nor frozen.
+    pub(crate) fn living(&self) -> bool {
+        !self.dead && !self.frozen.load(Ordering::SeqCst)
+    }
+
+    /// Ends it with SIGKILL, frozen or not.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -69,6 +79,42 @@ impl Server {
         self.process = spawn(&mut self.command);
         assert!(answers(self.port, &mut self.process), "redis-server does not start again");
         self.dead = false;
+        self.frozen.store(false, Ordering::SeqCst);
+    }
+
+    /// Stops it where it stands: its connections stay, nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
+        signal(&self.process, "STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        signal(&self.process, "CONT");
+        self.frozen.store(false, Ordering::SeqCst);
+    }
+
+    /// What `redis-cli` prints about a command.
+    pub(crate) fn ask(&self, command: &[&str]) -> String {
+        assert!(self.living(), "the server on port {} is dead or frozen: {command:?}", self.port);
+        let port = self.port.to_string();
+        let asked = Command::new("redis-cli").args(["-p", &port]).args(command).output();
+        let asked = asked.unwrap_or_else(|error| panic!("cannot start redis-cli: {error}"));
+        let complaint = String::from_utf8_lossy(&asked.stderr);
+        assert!(asked.status.success(), "redis-cli -p {port} {command:?}: {complaint}");
+        String::from_utf8_lossy(&asked.stdout).trim_end().to_owned()
+    }
+
+    /// As [`Server::ask`], for a command that must be answered with OK.
+    pub(crate) fn order(&self, command: &[&str]) {
+        let answer = self.ask(command);
+        assert_eq!(answer, "OK", "{command:?} on port {}", self.port);
+    }
+
+    /// The replies to several commands without arguments that need quoting, just as they come over the wire.
+    pub(crate) fn talk(&self, commands: &[&str]) -> Result<String, String> {
+        talk(self.port, commands)
+            .map_err(|error| format!("the server on port {} does not answer: {error}", self.port))
     }
 }
 

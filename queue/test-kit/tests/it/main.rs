@@ -1,0 +1,3 @@
+//! The parts that are themselves worth a test.
+
+mod cluster;
