@@ -108,6 +108,21 @@ impl TestCluster {
         self.living_masters().map(|master| master.ask(command)).collect()
     }
 
+    /// A living replica of a master.
+    ///
+    /// # Panics
+    ///
+    /// When it has none.
+    pub fn replica_of(&self, master: usize) -> usize {
+        let port = self.port(master);
+        let views = self.living().filter_map(|node| view(node).ok());
+        let replicas = views.flat_map(|view| {
+            view.replicas(port).map(|replica| self.node_on(replica.port)).collect::<Vec<_>>()
+        });
+        let living = replicas.into_iter().find(|replica| self.nodes[*replica].living());
+        living.unwrap_or_else(|| panic!("node {master} has no living replica"))
+    }
+
     /// Ends a node with SIGKILL, frozen or not.
     ///
     /// # Panics
@@ -307,16 +322,6 @@ impl TestCluster {
 
     fn id(&self, node: usize) -> String {
         self.ask(node, &["CLUSTER", "MYID"])
-    }
-
-    fn replica_of(&self, master: usize) -> usize {
-        let port = self.port(master);
-        let views = self.living().filter_map(|node| view(node).ok());
-        let replicas = views.flat_map(|view| {
-            view.replicas(port).map(|replica| self.node_on(replica.port)).collect::<Vec<_>>()
-        });
-        let living = replicas.into_iter().find(|replica| self.nodes[*replica].living());
-        living.unwrap_or_else(|| panic!("node {master} has no living replica"))
     }
 
     /// The master for a slot, when all living nodes have the same and think that the cluster works.

@@ -94,6 +94,33 @@ impl TestRedis {
     pub fn revive(&mut self) {
         self.server.revive();
     }
+
+    /// Stops it where it stands: its connections stay, nothing is answered.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be signalled.
+    pub fn freeze(&self) {
+        self.server.freeze();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be signalled.
+    pub fn thaw(&self) {
+        self.server.thaw();
+    }
+
+    /// What `redis-cli` prints about a command.
+    ///
+    /// # Panics
+    ///
+    /// When it is dead or frozen.
+    pub fn ask(&self, command: &[&str]) -> String {
+        self.server.ask(command)
+    }
 }
 
 /// An authority, and a certificate of it for this machine.

@@ -48,7 +48,7 @@ async fn everything_submitted_before_redis_restarts_is_answered_after_it() {
 async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
     let mut redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
-    // The baseline: which server it is before the loss.
+    // From here on it is remembered what is submitted.
     queue.confirm_recent().await.unwrap();
     let asked = |n: i64| task(n, &format!("lost {n}"));
     for n in 0..5 {

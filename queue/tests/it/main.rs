@@ -7,10 +7,12 @@
 )]
 
 mod crash;
+mod failover;
 mod ingress;
 mod lease;
 mod model;
 mod outbox;
+mod places;
 mod submit;
 mod support;
 mod worker;
