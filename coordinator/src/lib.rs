@@ -37,11 +37,13 @@ use crate::session::store::SessionStore;
 ///
 /// # Errors
 ///
-/// When Redis or the Bot API cannot be used at the start. Later trouble is outlived.
+/// When Redis is not usable or the Bot API cannot be used at the start. A Redis that is not there is waited for.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
-    let queue = TaskQueue::connect(config.redis_url.expose(), queue_config).await?;
+    let connecting =
+        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+    let Some(queue) = connecting.await? else { return Ok(()) };
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();

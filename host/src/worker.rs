@@ -47,7 +47,7 @@ impl TaskHandler for PluginHandler {
 ///
 /// # Errors
 ///
-/// When Redis cannot be reached or is not usable, or the plugin folder cannot be read.
+/// When Redis is not usable (one that is not there is waited for), or the plugin folder cannot be read.
 pub async fn run(
     config: HostConfig,
     shutdown: CancellationToken,
@@ -56,7 +56,9 @@ pub async fn run(
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
     let retry = queue_config.retry;
-    let queue = TaskQueue::connect(config.redis_url.expose(), queue_config).await?;
+    let connecting =
+        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+    let Some(queue) = connecting.await? else { return Ok(()) };
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -253,6 +255,27 @@ impl Connection {
             }
             other => Ok(vec![String::from_redis_value(other)?]),
         }
+    }
+}
+
+impl Connection {
+    /// Waits until a replica has what this connection wrote to `key`'s server, at most `at_most`, and says whether one
+    /// has. Nothing is waited for on one server, which is known to have none.
+    ///
+    /// Other commands of the connection wait as well.
+    pub(crate) async fn replicated(&self, key: &str, at_most: Duration) -> RedisResult<bool> {
+        let Kind::Renewed(renewed) = &self.0 else { return Ok(true) };
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(1).arg(u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX));
+        let replicas: u64 = match renewed.cluster().await? {
+            None => wait.query_async(&mut self.clone()).await?,
+            Some(mut cluster) => {
+                let owner = Route::with_key(key, SlotAddr::Master);
+                let owner = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(owner));
+                u64::from_redis_value(cluster.route_command(wait, owner).await?)?
+            }
+        };
+        Ok(0 < replicas)
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Recent {
     /// Oldest first; an id that was forgotten meanwhile stays until its time.
     order: VecDeque<(Instant, TaskId)>,
     bytes: usize,
+    /// Submits do not wait for a replica before this.
+    pub(crate) replica_silent_until: Option<Instant>,
     /// Which process owned a type's keys at the last look.
     servers: HashMap<TaskType, String>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::SubmitError;
@@ -10,6 +11,10 @@ use crate::task_queue::{TaskQueue, millis};
 
 /// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
 pub(crate) const AT_ONCE: usize = 256;
+
+/// How long a submit waits for a replica to have it, and for how long nobody waits after one that had not.
+const REPLICA_HAS: Duration = Duration::from_millis(100);
+const REPLICA_IS_SILENT: Duration = Duration::from_secs(2);
 
 /// What a submit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +96,7 @@ impl TaskQueue {
         let bytes = envelope.len();
         self.remember_type(&task.task_type).await.map_err(SubmitError::Redis)?;
         let answers = self.submit_batch(&task.task_type, &[(task, envelope, options)]).await?;
+        self.wait_for_replica(&task.task_type).await;
         let answer = answers.into_iter().next().unwrap_or_default();
         let submitted = read_answer(&task.task_type, &answer);
         if submitted.is_ok() {
@@ -132,6 +138,7 @@ impl TaskQueue {
             }
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
                 let answers = self.submit_batch(task_type, batch).await?;
+                self.wait_for_replica(task_type).await;
                 for ((place, answer), (task, envelope, options)) in
                     places.iter().zip(answers).zip(batch)
                 {
@@ -161,6 +168,21 @@ impl TaskQueue {
             return Err(SubmitError::TooLarge { bytes, limit });
         }
         Ok(envelope)
+    }
+
+    /// Lets a submit be known to a replica before it counts as accepted, so that the master and its submitter may die in
+    /// the same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
+    async fn wait_for_replica(&self, task_type: &TaskType) {
+        let quiet_until = |queue: &Self| queue.recent(|recent| recent.replica_silent_until);
+        if quiet_until(self).is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        let replicated = self.connection.replicated(&self.keys.data(task_type), REPLICA_HAS).await;
+        if !matches!(replicated, Ok(true)) {
+            tracing::debug!(task_type = %task_type, "no replica has the submit yet");
+            let until = Instant::now() + REPLICA_IS_SILENT;
+            self.recent(|recent| recent.replica_silent_until = Some(until));
+        }
     }
 
     pub(crate) async fn submit_batch(

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use redis::ErrorKind;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::QueueConfig;
 use crate::connection::check::check_servers;
@@ -20,6 +22,9 @@ use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 
 /// How long it is believed that Redis knows a type: a Redis that lost its data hears of it again after that.
 const TYPE_IS_KNOWN: Duration = Duration::from_secs(5);
+
+/// Between two attempts to reach a Redis that is not there yet.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// A handle on the queue. Cloning is cheap; all clones share one connection for short commands.
 #[derive(Debug, Clone)]
@@ -55,6 +60,34 @@ impl TaskQueue {
             last_types: Arc::default(),
             recent: Arc::default(),
         })
+    }
+
+    /// As [`TaskQueue::connect`], but waits for a Redis that cannot be reached yet: it may be starting, loading or failing
+    /// over. None when `shutdown` came first.
+    ///
+    /// # Errors
+    ///
+    /// What waiting does not mend: an address that does not parse, a password that is refused, a server that cannot keep
+    /// the promises.
+    pub async fn connect_when_there(
+        url: &str,
+        config: QueueConfig,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>, ConnectError> {
+        loop {
+            match Self::connect(url, config.clone()).await {
+                Ok(queue) => return Ok(Some(queue)),
+                Err(ConnectError::Unreachable { source })
+                    if source.kind() != ErrorKind::AuthenticationFailed =>
+                {
+                    tracing::warn!(error = %source, "cannot reach Redis; trying again each second");
+                }
+                Err(error) => return Err(error),
+            }
+            if shutdown.run_until_cancelled(tokio::time::sleep(TRY_AGAIN)).await.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// The key names in use.
