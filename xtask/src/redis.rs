@@ -8,7 +8,6 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::debian;
-use crate::process::capture;
 use crate::processes::{Service, Stop};
 
 const START_BOUND: Duration = Duration::from_secs(10);
@@ -24,52 +23,24 @@ pub(crate) fn ensure_installed() -> anyhow::Result<()> {
 
 /// Nothing is written to disk.
 const FORGETFUL: &[&str] = &["--save", "", "--appendonly", "no"];
-/// Every write is on disk before it is acknowledged.
-const DURABLE: &[&str] = &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
 
 /// A server on a free port of this machine, with an empty folder.
 #[derive(Debug)]
 pub(crate) struct Redis {
     // Dropped in this order: the server before its folder.
     service: Service,
+    /// Where it runs; only the test looks at it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "kept until the server is gone"))]
     folder: TempDir,
     port: u16,
-    options: &'static [&'static str],
 }
 
 impl Redis {
     /// A server that keeps nothing.
     pub(crate) fn start(stop: &Stop) -> anyhow::Result<Self> {
-        Self::start_with(stop, FORGETFUL)
-    }
-
-    /// A server that keeps everything it acknowledged, for [`Redis::kill`] and [`Redis::revive`].
-    pub(crate) fn start_durable(stop: &Stop) -> anyhow::Result<Self> {
-        Self::start_with(stop, DURABLE)
-    }
-
-    fn start_with(stop: &Stop, options: &'static [&'static str]) -> anyhow::Result<Self> {
         ensure_installed()?;
         // Another program may take the port between our look and the server's bind.
-        Self::try_start(stop, options).or_else(|_| Self::try_start(stop, options))
-    }
-
-    /// Ends it with SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        self.service.signal("KILL");
-    }
-
-    /// Starts it again on its port and folder.
-    pub(crate) fn revive(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        self.service = spawn(self.port, &self.folder, self.options, stop)?;
-        Ok(())
-    }
-
-    /// Runs `redis-cli` with these arguments and gives what it printed.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]).args(arguments);
-        capture(&mut command)
+        Self::try_start(stop).or_else(|_| Self::try_start(stop))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -80,23 +51,18 @@ impl Redis {
         &mut self.service
     }
 
-    fn try_start(stop: &Stop, options: &'static [&'static str]) -> anyhow::Result<Self> {
+    fn try_start(stop: &Stop) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("creating a folder for Redis")?;
         let port = free_port().context("looking for a free port")?;
-        let service = spawn(port, &folder, options, stop)?;
-        Ok(Self { service, folder, port, options })
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(FORGETFUL).arg("--dir").arg(folder.path());
+        let mut service = Service::start("redis", &mut command, folder.path())?;
+        service.wait_for_line("readiness", START_BOUND, stop, |line| {
+            line.contains("Ready to accept connections").then_some(())
+        })?;
+        Ok(Self { service, folder, port })
     }
-}
-
-fn spawn(port: u16, folder: &TempDir, options: &[&str], stop: &Stop) -> anyhow::Result<Service> {
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-    command.args(options).arg("--dir").arg(folder.path());
-    let mut service = Service::start("redis", &mut command, folder.path())?;
-    service.wait_for_line("readiness", START_BOUND, stop, |line| {
-        line.contains("Ready to accept connections").then_some(())
-    })?;
-    Ok(service)
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -198,6 +198,11 @@ impl TestCluster {
         until("a whole cluster", || self.whole()).await;
     }
 
+    /// Whether it is as [`TestCluster::settled`] waits for it to be.
+    pub fn is_settled(&self) -> bool {
+        self.whole().is_ok()
+    }
+
     /// Moves the key's slot with all its keys to another master, as resharding does.
     ///
     /// # Panics

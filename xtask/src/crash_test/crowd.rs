@@ -22,15 +22,21 @@ const PER_TURN: usize = 2;
 /// Every so many questions one is a slow task, so that kills meet tasks that run.
 const SLOW_EVERY: u64 = 4;
 const SLOW_MS: u64 = 1_500;
+/// Where any producer may push a task.
+const INGRESS: &str = "freefans:tasks:queue";
+/// In a Cluster a push can be lost with its node: a careful producer pushes the same task again until it is answered.
+const PUSH_AGAIN: Duration = Duration::from_secs(10);
 /// The beginning of a placeholder.
 const PLACEHOLDER: &str = "🔎 Looking for ";
 
 /// One question.
 struct Question {
+    chat: i64,
     asked_at: Instant,
     answered_at: Option<Instant>,
     /// Its task, when it was submitted by hand.
     task_id: Option<String>,
+    pushed_at: Instant,
 }
 
 /// A message of the bot.
@@ -97,14 +103,28 @@ impl Crowd {
         }
         self.look()?;
         self.look_at_results(system);
+        self.push_again(system);
         Ok(())
+    }
+
+    pub(super) fn push_again(&mut self, system: &System) {
+        if !system.redis.is_cluster() {
+            return;
+        }
+        for (word, question) in &mut self.questions {
+            let open = question.task_id.is_some() && question.answered_at.is_none();
+            if open && PUSH_AGAIN < question.pushed_at.elapsed() {
+                question.pushed_at = Instant::now();
+                push_slow(system, question.chat, word);
+            }
+        }
     }
 
     /// Looks on which attempt the slow tasks were answered, while their results are there.
     pub(super) fn look_at_results(&mut self, system: &System) {
         for task_id in std::mem::take(&mut self.ended) {
             let key = format!("freefans:tasks:result:{task_id}");
-            let result = system.redis.ask(&["GET", &key]).ok();
+            let result = system.redis.ask(&key, &["GET", &key]);
             let result = result.and_then(|json| serde_json::from_str::<Value>(&json).ok());
             let Some(result) = result else {
                 // Redis is away: later.
@@ -153,7 +173,8 @@ impl Crowd {
             self.write(chat, &word)?;
             None
         };
-        let question = Question { asked_at: Instant::now(), answered_at: None, task_id };
+        let now = Instant::now();
+        let question = Question { chat, asked_at: now, answered_at: None, task_id, pushed_at: now };
         self.questions.insert(word, question);
         *self.open.entry(chat).or_default() += 1;
         Ok(())
@@ -285,9 +306,9 @@ fn push_slow(system: &System, chat: i64, word: &str) -> Option<String> {
             "chat_id": chat, "user_id": chat, "question": {"kind": "search", "query": word},
         },
     });
-    let pushed = system.redis.ask(&["RPUSH", "freefans:tasks:queue", &task.to_string()]);
+    let pushed = system.redis.ask(INGRESS, &["RPUSH", INGRESS, &task.to_string()]);
     // redis-cli exits well when the server says no; only a number means that it is on the list.
-    pushed.ok()?.trim().parse::<u64>().ok()?;
+    pushed?.trim().parse::<u64>().ok()?;
     Some(task_id)
 }
 

@@ -7,7 +7,6 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{COORDINATORS, System, WORKERS};
-use crate::processes::Stop;
 
 /// Longer than a lease, so that a frozen worker's tasks are taken from it.
 const FREEZE_MS: (u64, u64) = (6_500, 9_000);
@@ -17,6 +16,17 @@ const PAUSE_MS: (u64, u64) = (300, 2_500);
 const SOON_MS: (u64, u64) = (50, 500);
 /// How long something that was killed stays away.
 const AWAY_MS: (u64, u64) = (0, 2_000);
+/// How long a node of a Cluster is dead or frozen: longer than the others need to replace it.
+const NODE_AWAY_MS: (u64, u64) = (4_000, 6_000);
+/// How long the one Redis is frozen.
+const REDIS_FROZEN_MS: (u64, u64) = (1_000, 4_000);
+/// What a Redis is chosen by: the node of a Cluster that holds one of these.
+const KEYS: &[&str] = &[
+    "freefans:tasks:queue:{search_creator}",
+    "freefans:tasks:queue:{probe_sleep}",
+    "freefans:tasks:queue",
+    "freefans:tasks:types",
+];
 
 /// A process by kind and place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +49,6 @@ pub(super) struct Trouble {
     draws: Draws,
     next_at: Instant,
     later: Vec<(Instant, Later)>,
-    redis_away: bool,
     counts: BTreeMap<&'static str, u32>,
     /// When workers were killed or frozen, in ms since 1970.
     pub(super) worker_losses: Vec<u64>,
@@ -51,38 +60,39 @@ impl Trouble {
             draws: Draws(seed),
             next_at: Instant::now() + Duration::from_secs(1),
             later: Vec::new(),
-            redis_away: false,
             counts: BTreeMap::new(),
             worker_losses: Vec::new(),
         }
     }
 
     /// Makes the trouble that is due, and lets come back what is due.
-    pub(super) fn turn(&mut self, system: &mut System, stop: &Stop) -> anyhow::Result<()> {
-        self.let_return(system, stop, Instant::now())?;
+    pub(super) fn turn(&mut self, system: &mut System) -> anyhow::Result<()> {
+        self.let_return(system, Instant::now())?;
         if Instant::now() < self.next_at {
             return Ok(());
         }
         self.next_at = Instant::now() + self.draws.span(PAUSE_MS);
         let worker = Who::Worker(self.draws.place(WORKERS));
         let coordinator = Who::Coordinator(self.draws.place(COORDINATORS));
-        match self.draws.below(10) {
+        match self.draws.below(12) {
             0..=2 => self.kill(system, worker),
             3..=4 => self.kill(system, coordinator),
             5 => self.freeze(system, worker),
             6 => self.freeze(system, coordinator),
-            7 => self.restart_redis(system),
-            8 => self.cut_connections(system),
+            7 => self.take_redis(system, false),
+            8 => self.take_redis(system, true),
+            9 => self.fail_over(system),
+            10 => self.cut_connections(system),
             _ => self.bad_day(system)?,
         }
         Ok(())
     }
 
     /// Lets everything come back and Telegram be well.
-    pub(super) fn end(&mut self, system: &mut System, stop: &Stop) -> anyhow::Result<()> {
+    pub(super) fn end(&mut self, system: &mut System) -> anyhow::Result<()> {
         self.later.retain(|(_, what)| !matches!(what, Later::Kill(_)));
         let last = self.later.iter().map(|(at, _)| *at).max();
-        self.let_return(system, stop, last.unwrap_or_else(Instant::now))?;
+        self.let_return(system, last.unwrap_or_else(Instant::now))?;
         system.revive()?;
         let address = format!("{}/sim/faults", system.simulator);
         ureq::delete(&address).call().context("ending the bad days")?;
@@ -99,12 +109,7 @@ impl Trouble {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    fn let_return(
-        &mut self,
-        system: &mut System,
-        stop: &Stop,
-        until: Instant,
-    ) -> anyhow::Result<()> {
+    fn let_return(&mut self, system: &mut System, until: Instant) -> anyhow::Result<()> {
         let (due, later): (Vec<_>, Vec<_>) = self.later.drain(..).partition(|(at, _)| *at <= until);
         self.later = later;
         for (_, what) in due {
@@ -116,10 +121,7 @@ impl Trouble {
                         service.signal("CONT");
                     }
                 }
-                Later::Redis => {
-                    system.redis.revive(stop)?;
-                    self.redis_away = false;
-                }
+                Later::Redis => system.redis.give_back(),
             }
         }
         Ok(())
@@ -168,23 +170,40 @@ impl Trouble {
         }
     }
 
-    fn restart_redis(&mut self, system: &mut System) {
-        if self.redis_away {
+    /// Kills or freezes a Redis, which comes back later.
+    fn take_redis(&mut self, system: &mut System, frozen: bool) {
+        let key = self.key();
+        if !system.redis.whole() {
             return;
         }
-        system.redis.kill();
-        self.redis_away = true;
-        self.count("Redis restarted");
-        self.later.push((Instant::now() + self.draws.span(AWAY_MS), Later::Redis));
+        system.redis.take_away(key, frozen);
+        let away = match (system.redis.is_cluster(), frozen) {
+            (true, _) => NODE_AWAY_MS,
+            (false, true) => REDIS_FROZEN_MS,
+            (false, false) => AWAY_MS,
+        };
+        self.later.push((Instant::now() + self.draws.span(away), Later::Redis));
+        self.count(if frozen { "Redis frozen" } else { "Redis killed" });
         // What a coordinator holds and cannot hand over is lost with it, if it had said that it took it.
         let coordinator = Who::Coordinator(self.draws.place(COORDINATORS));
         self.later.push((Instant::now() + self.draws.span(SOON_MS), Later::Kill(coordinator)));
     }
 
+    fn fail_over(&mut self, system: &mut System) {
+        let key = self.key();
+        if system.redis.is_cluster() && system.redis.whole() {
+            system.redis.fail_over(key);
+            self.count("forced failover");
+        }
+    }
+
+    fn key(&mut self) -> &'static str {
+        KEYS.get(self.draws.place(KEYS.len())).copied().unwrap_or_default()
+    }
+
     fn cut_connections(&mut self, system: &System) {
         for kind in ["normal", "pubsub"] {
-            // Fails while Redis is away, when there is nothing to cut.
-            let _ = system.redis.ask(&["CLIENT", "KILL", "TYPE", kind]);
+            system.redis.ask_all(&["CLIENT", "KILL", "TYPE", kind]);
         }
         self.count("connections cut");
     }

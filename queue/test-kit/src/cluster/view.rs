@@ -42,9 +42,10 @@ impl View {
         }
     }
 
-    /// Who is master for a slot, after the epoch of its claim.
+    /// Who is master for a slot, after the epoch of its claim. A node that has just come back may know that somebody
+    /// has it and not yet where that one is, which it writes as port 0.
     pub(super) fn claim(&self, slot: u16) -> Option<(u64, u16)> {
-        let owner = self.members.iter().find(|member| member.has(slot))?;
+        let owner = self.members.iter().find(|member| member.has(slot) && member.port != 0)?;
         Some((owner.epoch, owner.port))
     }
 
