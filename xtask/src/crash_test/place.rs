@@ -78,18 +78,18 @@ impl Place {
         let node = match &mut self.servers {
             Servers::One(redis) => {
                 if frozen {
-                    redis.freeze()
+                    redis.freeze();
                 } else {
-                    redis.kill()
+                    redis.kill();
                 }
                 0
             }
             Servers::Cluster { cluster, .. } => {
                 let node = cluster.owner(key);
                 if frozen {
-                    cluster.freeze(node)
+                    cluster.freeze(node);
                 } else {
-                    cluster.kill(node)
+                    cluster.kill(node);
                 }
                 node
             }
