@@ -1,11 +1,16 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
+use queue::TaskType;
 use reqwest::Url;
+
+/// Each one is swept each second by every process.
+const PARTITIONS_AT_MOST: u16 = 64;
 
 /// How to serve the bot, as it was written.
 #[derive(Debug, clap::Args)]
@@ -24,6 +29,11 @@ pub struct Serve {
     /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
     #[arg(long, env = "REDIS_CA")]
     redis_ca: Option<PathBuf>,
+    /// Spreads the people of hot task types over so many queues each, for instance `search_creator=4`, several with
+    /// commas: in a Redis Cluster the queues lie on several nodes. The same for all coordinators; to change it, stop them
+    /// all first.
+    #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
+    queue_partitions: Vec<(TaskType, u16)>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
@@ -44,6 +54,8 @@ pub struct Config {
     pub redis_url: Secret<String>,
     /// The certificate that Redis' own must be signed by.
     pub redis_ca: Option<PathBuf>,
+    /// How many queues hot task types have.
+    pub queue_partitions: BTreeMap<TaskType, u16>,
     /// The Bot API server.
     pub api_url: Url,
     /// Where health and metrics are served.
@@ -85,11 +97,22 @@ impl Serve {
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let Self { redis_url, redis_ca, listen, .. } = self;
-                Ok(Config { token, redis_url, redis_ca, api_url, listen })
+                let queue_partitions = self.queue_partitions.into_iter().collect();
+                Ok(Config { token, redis_url, redis_ca, queue_partitions, api_url, listen })
             }
             _ => Err(problems),
         }
     }
+}
+
+/// `TYPE=NUMBER`.
+fn partitions(text: &str) -> Result<(TaskType, u16), String> {
+    let (task_type, number) = text.split_once('=').ok_or("it takes `TYPE=NUMBER`")?;
+    let task_type = task_type.trim().parse::<TaskType>().map_err(|error| error.to_string())?;
+    let number =
+        number.trim().parse().ok().filter(|number| (1..=PARTITIONS_AT_MOST).contains(number));
+    let number = number.ok_or(format!("it takes 1 to {PARTITIONS_AT_MOST} partitions"))?;
+    Ok((task_type, number))
 }
 
 fn looks_like_token(token: &str) -> bool {
@@ -123,6 +146,22 @@ mod tests {
                 .unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].contains("@BotFather") || problems[0].contains("123456:ABC"));
+    }
+
+    #[test]
+    fn hot_types_are_divided() {
+        let token = ["--telegram-bot-token", "123:abc"];
+        let config =
+            parse(&[&token[..], &["--queue-partitions", "search=4,load=2"]].concat()).unwrap();
+        let divided: Vec<String> = config
+            .queue_partitions
+            .iter()
+            .map(|(task_type, number)| format!("{task_type} {number}"))
+            .collect();
+        assert_eq!(divided, ["load 2", "search 4"]);
+        for junk in ["search", "search=0", "search=65", "Search=2"] {
+            assert!(partitions(junk).is_err(), "{junk}");
+        }
     }
 
     #[test]

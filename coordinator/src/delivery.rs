@@ -90,7 +90,7 @@ struct Delivery {
 impl Delivery {
     /// Looks which types there are, and takes over what a dead coordinator had in hand.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
-        if let Err(error) = outbox.refresh_types().await {
+        if let Err(error) = outbox.refresh_lanes().await {
             tracing::warn!(error = %error.source, "cannot look for the outbox's types; trying again");
         }
         match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {

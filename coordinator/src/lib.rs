@@ -40,7 +40,8 @@ use crate::session::store::SessionStore;
 /// When Redis is not usable or the Bot API cannot be used at the start. A Redis that is not there is waited for.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
-    let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
+    let partitions = config.queue_partitions.clone();
+    let queue_config = QueueConfig { redis_ca, partitions, ..QueueConfig::default() };
     let connecting =
         TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };

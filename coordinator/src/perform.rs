@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::error::SubmitError;
-use queue::{SubmitOptions, Submitted, Task, TaskId, TaskQueue, TaskType};
+use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -180,7 +180,8 @@ impl Performer {
         turn: u64,
     ) -> bool {
         let Some(task_type) = question.task_type() else { return true };
-        let task = new_task(task_type, who, cause, &question, pressed.as_ref(), turn);
+        let lane = self.queue.lane_of(&task_type, who.user_id);
+        let task = new_task(&lane, who, cause, &question, pressed.as_ref(), turn);
         // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
@@ -326,15 +327,15 @@ impl Performer {
 }
 
 fn new_task(
-    task_type: TaskType,
+    lane: &Lane,
     who: Who,
     cause: &str,
     question: &Question,
     pressed: Option<&Pressed>,
     turn: u64,
 ) -> Task {
-    let mut task = Task::new(task_type, who.user_id, question.params());
-    task.task_id = TaskId::from_cause(&task.task_type, cause);
+    let mut task = Task::in_lane(lane, who.user_id, question.params());
+    task.task_id = TaskId::from_cause(lane, cause);
     let reply_to = ReplyTo {
         chat_id: who.chat_id,
         user_id: who.user_id,

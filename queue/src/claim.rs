@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::error::RedisError;
 use crate::finish::FinishItem;
+use crate::lane::Lane;
 use crate::lease::Lease;
 use crate::stored::Stored;
 use crate::task::{Task, TaskResult, TaskType};
@@ -39,7 +40,7 @@ impl TaskQueue {
             if left.is_zero() {
                 return Ok(None);
             }
-            wakes.ask(types, left);
+            wakes.ask(&self.lanes_of(types), left);
             wakes.woken().await?;
         }
     }
@@ -58,16 +59,16 @@ impl TaskQueue {
         max: usize,
     ) -> Result<Vec<Lease>, RedisError> {
         let mut leases = Vec::new();
-        for task_type in types {
+        for lane in self.lanes_of(types) {
             let room = max - leases.len();
             if room == 0 {
                 break;
             }
-            match self.claim_type(task_type, worker, room).await {
+            match self.claim_lane(&lane, worker, room).await {
                 Ok(claimed) => leases.extend(claimed),
                 // What is held already must run: dropped, it would count as a crash.
                 Err(error) if !leases.is_empty() => {
-                    tracing::warn!(task_type = %task_type, error = %error.source, "cannot claim tasks of a type");
+                    tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks of a lane");
                     break;
                 }
                 Err(error) => return Err(error),
@@ -76,10 +77,10 @@ impl TaskQueue {
         Ok(leases)
     }
 
-    /// As [`TaskQueue::claim`], for one type.
-    pub(crate) async fn claim_type(
+    /// As [`TaskQueue::claim`], for one lane.
+    pub(crate) async fn claim_lane(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         worker: &str,
         max: usize,
     ) -> Result<Vec<Lease>, RedisError> {
@@ -87,12 +88,12 @@ impl TaskQueue {
         let sent_at = Instant::now();
         let mut script = self.scripts.claim.prepare();
         script
-            .key(self.keys.queue(task_type))
-            .key(self.keys.active(task_type))
-            .key(self.keys.delayed(task_type))
-            .key(self.keys.data(task_type))
-            .key(self.keys.meta(task_type))
-            .key(self.keys.wake(task_type))
+            .key(self.keys.queue(lane))
+            .key(self.keys.active(lane))
+            .key(self.keys.delayed(lane))
+            .key(self.keys.data(lane))
+            .key(self.keys.meta(lane))
+            .key(self.keys.wake(lane))
             .arg(max)
             .arg(millis(self.config.lease))
             .arg(worker);
@@ -101,12 +102,12 @@ impl TaskQueue {
         let mut leases = Vec::new();
         for pair in values.map_err(RedisError::during("claim tasks"))?.chunks_exact(2) {
             let [id, value] = pair else { continue };
-            match read_claimed(id, value, task_type, sent_at, self.config.lease) {
+            match read_claimed(id, value, lane, sent_at, self.config.lease) {
                 Ok(lease) => leases.push(lease),
                 Err(unreadable) => {
-                    if let Err(error) = self.refuse_unreadable(task_type, &unreadable).await {
+                    if let Err(error) = self.refuse_unreadable(lane, &unreadable).await {
                         // Its lease ends, and it comes again.
-                        tracing::warn!(task_type = %task_type, error = %error.source, "cannot refuse a task");
+                        tracing::warn!(lane = %lane, error = %error.source, "cannot refuse a task");
                     }
                 }
             }
@@ -116,11 +117,11 @@ impl TaskQueue {
 
     async fn refuse_unreadable(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         unreadable: &Unreadable,
     ) -> Result<(), RedisError> {
         tracing::warn!(
-            task_id = %unreadable.id, task_type = %task_type, error = %unreadable.reason,
+            task_id = %unreadable.id, lane = %lane, error = %unreadable.reason,
             "task refused: its JSON cannot be read"
         );
         let result = TaskResult::failure("invalid-task", unreadable.reason.clone());
@@ -131,7 +132,7 @@ impl TaskQueue {
             result: &result,
             retry_ms: -1,
         };
-        self.finish_items(task_type, &[item]).await?;
+        self.finish_items(lane, &[item]).await?;
         Ok(())
     }
 }
@@ -145,7 +146,7 @@ struct Unreadable {
 fn read_claimed(
     id: &[u8],
     value: &[u8],
-    task_type: &TaskType,
+    lane: &Lane,
     sent_at: Instant,
     longest: Duration,
 ) -> Result<Lease, Unreadable> {
@@ -161,7 +162,7 @@ fn read_claimed(
     if task.task_id.as_str() != id {
         return Err(unreadable("the task's JSON carries another task's id".to_owned()));
     }
-    if task.task_type != *task_type {
+    if task.task_type != *lane.task_type() {
         let reason = "the task's JSON carries another task type than its queue";
         return Err(unreadable(reason.to_owned()));
     }

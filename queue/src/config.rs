@@ -1,15 +1,20 @@
 //! The queue's limits and times.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::keys::{DEFAULT_NAMESPACE, Keys};
 use crate::retry::RetryPolicy;
+use crate::task::TaskType;
 
 /// How the queue behaves. The defaults are what the product promises; tests shorten them.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
     /// The certificate (PEM) that the server's must be signed by, for `rediss://`; the system's without it.
     pub redis_ca: Option<Vec<u8>>,
+    /// Types whose people are spread over so many lanes, because one Redis of a Cluster cannot carry them. Every process
+    /// that submits must have the same: the lane is part of a task's id.
+    pub partitions: BTreeMap<TaskType, u16>,
     /// First part of every key.
     pub namespace: String,
     /// How long a worker may hold a task without a sign of life. 6 s and a sweep each second: a killed worker's task
@@ -44,6 +49,7 @@ impl Default for QueueConfig {
     fn default() -> Self {
         Self {
             redis_ca: None,
+            partitions: BTreeMap::new(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lease: Duration::from_secs(6),
             renew_every: Duration::from_secs(2),

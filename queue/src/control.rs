@@ -3,13 +3,17 @@
 //! Looking is made of plain reads, so two numbers may be from two moments. [`TaskQueue::cancel`] lies beside submit and
 //! claim: it ends a task.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use redis::streams::StreamRangeReply;
 use serde::Serialize;
 
 use crate::error::{RedisError, SubmitError};
+use crate::keys::Keys;
+use crate::lane::Lane;
 use crate::stored::Stored;
 use crate::submit::Submitted;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
@@ -72,7 +76,7 @@ pub struct LiveTask {
 /// A task that failed for good.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeadLetter {
-    /// Its place in the stream.
+    /// Its place in the stream, and of which part when its type is divided.
     pub entry: String,
     /// What it was; none when its JSON cannot be read.
     pub task: Option<Task>,
@@ -124,16 +128,19 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn set_paused(&self, task_type: &TaskType, paused: bool) -> Result<(), RedisError> {
-        self.remember_type(task_type).await.map_err(RedisError::during("pause a type"))?;
-        let () = redis::cmd("HSET")
-            .arg(self.keys.meta(task_type))
-            .arg("paused")
-            .arg(i32::from(paused))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("pause a type"))?;
-        if !paused {
-            self.wake(task_type).await?;
+        let whole = Lane::whole(task_type);
+        self.remember_lane(&whole).await.map_err(RedisError::during("pause a type"))?;
+        for lane in self.known_lanes_of(task_type).await? {
+            let () = redis::cmd("HSET")
+                .arg(self.keys.meta(&lane))
+                .arg("paused")
+                .arg(i32::from(paused))
+                .query_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("pause a type"))?;
+            if !paused {
+                self.wake(&lane).await?;
+            }
         }
         Ok(())
     }
@@ -145,35 +152,45 @@ impl TaskQueue {
     /// When Redis does not answer.
     pub async fn stats(&self, stuck_after: Duration) -> Result<Vec<TypeStats>, RedisError> {
         let offered = self.offered_types().await?;
-        let mut stats = Vec::new();
-        for task_type in self.task_types().await? {
-            let offered = offered.contains(&task_type);
-            stats.push(self.type_stats(task_type, offered, stuck_after).await?);
+        let mut types: BTreeMap<TaskType, TypeStats> = BTreeMap::new();
+        for lane in self.lanes().await? {
+            let offered = offered.contains(lane.task_type());
+            let stats = self.lane_stats(&lane, offered, stuck_after).await?;
+            match types.entry(lane.task_type().clone()) {
+                Entry::Vacant(first) => drop(first.insert(stats)),
+                Entry::Occupied(mut sum) => sum.get_mut().add(stats),
+            }
         }
-        Ok(stats)
+        Ok(types.into_values().collect())
     }
 
-    async fn type_stats(
+    /// The lanes of a type that Redis knows.
+    async fn known_lanes_of(&self, task_type: &TaskType) -> Result<Vec<Lane>, RedisError> {
+        self.lanes().await?;
+        Ok(self.lanes_of(std::slice::from_ref(task_type)))
+    }
+
+    async fn lane_stats(
         &self,
-        task_type: TaskType,
+        lane: &Lane,
         offered: bool,
         stuck_after: Duration,
     ) -> Result<TypeStats, RedisError> {
         type Counts = (u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
         let keys = &self.keys;
         let (ready, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
-            .zcard(keys.queue(&task_type))
-            .zcard(keys.delayed(&task_type))
-            .zcard(keys.active(&task_type))
-            .xlen(keys.replies(&task_type))
-            .xlen(keys.dead(&task_type))
-            .zrange_withscores(keys.deadline(&task_type), 0, 0)
-            .hgetall(keys.meta(&task_type))
+            .zcard(keys.queue(lane))
+            .zcard(keys.delayed(lane))
+            .zcard(keys.active(lane))
+            .xlen(keys.replies(lane))
+            .xlen(keys.dead(lane))
+            .zrange_withscores(keys.deadline(lane), 0, 0)
+            .hgetall(keys.meta(lane))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("count a type's tasks"))?;
-        let now = self.now_ms(&task_type).await?;
-        let running = self.live(&task_type, &keys.active(&task_type), now, LOOK_AT_MOST).await?;
+        let now = self.now_ms(lane).await?;
+        let running = self.live(lane, &keys.active(lane), now, LOOK_AT_MOST).await?;
         let long = millis(stuck_after);
         let stuck = running.iter().filter(|task| task.running_ms.is_some_and(|ms| long < ms));
         let submitted_at =
@@ -195,16 +212,16 @@ impl TaskQueue {
             paused: meta.get("paused").is_some_and(|word| word == "1"),
             offered,
             counters,
-            task_type,
+            task_type: lane.task_type().clone(),
         })
     }
 
-    /// The clock in ms since 1970 of the Redis that holds a type.
-    pub(crate) async fn now_ms(&self, task_type: &TaskType) -> Result<u64, RedisError> {
+    /// The clock in ms since 1970 of the Redis that holds a lane.
+    pub(crate) async fn now_ms(&self, lane: &Lane) -> Result<u64, RedisError> {
         let (seconds, micros): (u64, u64) = self
             .scripts
             .clock
-            .key(self.keys.meta(task_type))
+            .key(self.keys.meta(lane))
             .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the clock"))?;
@@ -221,16 +238,18 @@ impl TaskQueue {
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<LiveTask>, RedisError> {
-        let now = self.now_ms(task_type).await?;
         let mut tasks = Vec::new();
-        for index in
-            [self.keys.active(task_type), self.keys.queue(task_type), self.keys.delayed(task_type)]
+        let lanes = self.known_lanes_of(task_type).await?;
+        let indexes: [fn(&Keys, &Lane) -> String; 3] = [Keys::active, Keys::queue, Keys::delayed];
+        for (index, lane) in
+            indexes.iter().flat_map(|index| lanes.iter().map(move |lane| (index, lane)))
         {
             let room = isize::try_from(max - tasks.len()).unwrap_or(isize::MAX);
             if room == 0 {
                 break;
             }
-            tasks.extend(self.live(task_type, &index, now, room).await?);
+            let now = self.now_ms(lane).await?;
+            tasks.extend(self.live(lane, &index(&self.keys, lane), now, room).await?);
         }
         Ok(tasks)
     }
@@ -241,14 +260,14 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn show(&self, id: &TaskId) -> Result<Option<LiveTask>, RedisError> {
-        let Some(task_type) = id.task_type() else { return Ok(None) };
-        let now = self.now_ms(&task_type).await?;
-        Ok(self.read_live(&task_type, vec![id.as_str().to_owned()], now).await?.pop())
+        let Some(lane) = id.lane() else { return Ok(None) };
+        let now = self.now_ms(&lane).await?;
+        Ok(self.read_live(&lane, vec![id.as_str().to_owned()], now).await?.pop())
     }
 
     async fn live(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         index: &str,
         now: u64,
         max: isize,
@@ -260,12 +279,12 @@ impl TaskQueue {
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("list tasks"))?;
-        self.read_live(task_type, ids, now).await
+        self.read_live(lane, ids, now).await
     }
 
     async fn read_live(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         ids: Vec<String>,
         now: u64,
     ) -> Result<Vec<LiveTask>, RedisError> {
@@ -273,8 +292,8 @@ impl TaskQueue {
             return Ok(Vec::new());
         }
         let mut pipe = redis::pipe();
-        pipe.cmd("HMGET").arg(self.keys.data(task_type)).arg(&ids);
-        pipe.cmd("ZMSCORE").arg(self.keys.delayed(task_type)).arg(&ids);
+        pipe.cmd("HMGET").arg(self.keys.data(lane)).arg(&ids);
+        pipe.cmd("ZMSCORE").arg(self.keys.delayed(lane)).arg(&ids);
         let (values, delayed): (Vec<Option<Vec<u8>>>, Vec<Option<f64>>) = pipe
             .query_async(&mut self.connection.clone())
             .await
@@ -314,16 +333,23 @@ impl TaskQueue {
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<DeadLetter>, RedisError> {
-        let read: StreamRangeReply = redis::cmd("XREVRANGE")
-            .arg(self.keys.dead(task_type))
-            .arg("+")
-            .arg("-")
-            .arg("COUNT")
-            .arg(max)
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("read the dead letters"))?;
-        Ok(read.ids.iter().map(dead_letter).collect())
+        let mut letters = Vec::new();
+        for lane in self.known_lanes_of(task_type).await? {
+            let read: StreamRangeReply = redis::cmd("XREVRANGE")
+                .arg(self.keys.dead(&lane))
+                .arg("+")
+                .arg("-")
+                .arg("COUNT")
+                .arg(max)
+                .query_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("read the dead letters"))?;
+            letters.extend(read.ids.iter().map(|entry| dead_letter(&lane, entry)));
+        }
+        // An entry's id begins with its time.
+        letters.sort_by_key(|letter| Reverse(entry_time(&letter.entry)));
+        letters.truncate(max);
+        Ok(letters)
     }
 
     /// Submits a dead letter's task again, as a new task with the same params and addressee, and removes the letter.
@@ -333,28 +359,39 @@ impl TaskQueue {
     ///
     /// [`ReplayError`]; the letter stays where it is.
     pub async fn replay(&self, task_type: &TaskType, entry: &str) -> Result<TaskId, ReplayError> {
+        let not_found = || {
+            let (task_type, entry) = (task_type.clone(), entry.to_owned());
+            ReplayError::NotFound { task_type, entry }
+        };
+        let (id, part) = entry.split_once('.').unwrap_or((entry, ""));
+        let lane = match part {
+            "" => Lane::whole(task_type),
+            part => match format!("{task_type}.{part}").parse() {
+                Ok(lane) => lane,
+                Err(_) => return Err(not_found()),
+            },
+        };
         let read: StreamRangeReply = redis::cmd("XRANGE")
-            .arg(self.keys.dead(task_type))
-            .arg(entry)
-            .arg(entry)
+            .arg(self.keys.dead(&lane))
+            .arg(id)
+            .arg(id)
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read a dead letter"))?;
-        let Some(letter) = read.ids.first().map(dead_letter) else {
-            let (task_type, entry) = (task_type.clone(), entry.to_owned());
-            return Err(ReplayError::NotFound { task_type, entry });
+        let letter = read.ids.first().map(|found| dead_letter(&lane, found));
+        let letter = letter.ok_or_else(not_found)?;
+        let Some(mut task) = letter.task else {
+            return Err(ReplayError::Unreadable { entry: letter.entry });
         };
-        let entry = entry.to_owned();
-        let Some(mut task) = letter.task else { return Err(ReplayError::Unreadable { entry }) };
         // Made from the letter's place, so that replaying it twice at once is one task.
-        task.task_id = TaskId::from_cause(task_type, &format!("replay:{entry}"));
+        task.task_id = TaskId::from_cause(&lane, &format!("replay:{entry}"));
         match self.submit_task(&task).await {
             Ok(Submitted::New { .. } | Submitted::Already | Submitted::Duplicate { .. }) => {}
-            Err(source) => return Err(ReplayError::Submit { entry, source }),
+            Err(source) => return Err(ReplayError::Submit { entry: letter.entry, source }),
         }
         let _removed: u64 = redis::cmd("XDEL")
-            .arg(self.keys.dead(task_type))
-            .arg(&entry)
+            .arg(self.keys.dead(&lane))
+            .arg(id)
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("remove a dead letter"))?;
@@ -362,17 +399,44 @@ impl TaskQueue {
     }
 }
 
+impl TypeStats {
+    /// Adds another lane of the same type.
+    fn add(&mut self, other: Self) {
+        self.ready += other.ready;
+        self.delayed += other.delayed;
+        self.active += other.active;
+        self.stuck += other.stuck;
+        self.replies += other.replies;
+        self.dead += other.dead;
+        self.oldest_ms = self.oldest_ms.max(other.oldest_ms);
+        self.paused &= other.paused;
+        for (name, count) in other.counters {
+            *self.counters.entry(name).or_default() += count;
+        }
+    }
+}
+
 /// Fields of `meta` that are no counters.
 const SWITCHES: &[&str] = &["paused", "max_active", "max_pending", "user_cap", "vtime"];
 
-fn dead_letter(entry: &redis::streams::StreamId) -> DeadLetter {
+fn dead_letter(lane: &Lane, entry: &redis::streams::StreamId) -> DeadLetter {
     let text = |name: &str| entry.get::<String>(name).unwrap_or_default();
     DeadLetter {
-        entry: entry.id.clone(),
+        entry: match lane.partition() {
+            None => entry.id.clone(),
+            Some(part) => format!("{}.{part}", entry.id),
+        },
         task: serde_json::from_str(&text("task")).ok(),
         result: serde_json::from_str(&text("result")).ok(),
         failures: text("failures").parse().unwrap_or(0),
         crashes: text("crashes").parse().unwrap_or(0),
         worker: text("worker"),
     }
+}
+
+/// The time in a stream entry's id, and its number within that millisecond.
+fn entry_time(entry: &str) -> (u64, u64) {
+    let (id, _) = entry.split_once('.').unwrap_or((entry, ""));
+    let (time, number) = id.split_once('-').unwrap_or((id, ""));
+    (time.parse().unwrap_or(0), number.parse().unwrap_or(0))
 }

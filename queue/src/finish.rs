@@ -1,10 +1,13 @@
 //! Ending and renewing leases, several in one call.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 
 use crate::error::RedisError;
+use crate::lane::Lane;
 use crate::lease::{Finish, Finished, Lease, Renewal};
-use crate::task::{TaskId, TaskResult, TaskType};
+use crate::task::{TaskId, TaskResult};
 use crate::task_queue::{TaskQueue, millis};
 
 pub(crate) struct FinishItem<'a> {
@@ -29,15 +32,12 @@ impl TaskQueue {
         items: &[(Lease, Finish, TaskResult)],
     ) -> Result<Vec<Finished>, RedisError> {
         let mut finished = vec![Finished::Stale; items.len()];
-        let mut types: Vec<&TaskType> =
-            items.iter().map(|(lease, _, _)| &lease.task.task_type).collect();
-        types.sort();
-        types.dedup();
-        for task_type in types {
+        let lanes: BTreeSet<Lane> = items.iter().map(|(lease, ..)| lease.task.lane()).collect();
+        for lane in lanes {
             let (places, batch): (Vec<usize>, Vec<FinishItem<'_>>) = items
                 .iter()
                 .enumerate()
-                .filter(|(_, (lease, _, _))| lease.task.task_type == *task_type)
+                .filter(|(_, (lease, _, _))| lease.task.lane() == lane)
                 .map(|(place, (lease, finish, result))| {
                     let item = FinishItem {
                         id: lease.task.task_id.as_str(),
@@ -49,7 +49,7 @@ impl TaskQueue {
                     (place, item)
                 })
                 .unzip();
-            let words = self.finish_items(task_type, &batch).await?;
+            let words = self.finish_items(&lane, &batch).await?;
             for (place, word) in places.into_iter().zip(words) {
                 if let Some(slot) = finished.get_mut(place) {
                     *slot = Finished::from_reply(&word);
@@ -76,21 +76,21 @@ impl TaskQueue {
 
     pub(crate) async fn finish_items(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         items: &[FinishItem<'_>],
     ) -> Result<Vec<String>, RedisError> {
         let mut script = self.scripts.finish.prepare();
         script
-            .key(self.keys.queue(task_type))
-            .key(self.keys.active(task_type))
-            .key(self.keys.delayed(task_type))
-            .key(self.keys.deadline(task_type))
-            .key(self.keys.data(task_type))
-            .key(self.keys.users(task_type))
-            .key(self.keys.meta(task_type))
-            .key(self.keys.wake(task_type))
-            .key(self.keys.replies(task_type))
-            .key(self.keys.dead(task_type))
+            .key(self.keys.queue(lane))
+            .key(self.keys.active(lane))
+            .key(self.keys.delayed(lane))
+            .key(self.keys.deadline(lane))
+            .key(self.keys.data(lane))
+            .key(self.keys.users(lane))
+            .key(self.keys.meta(lane))
+            .key(self.keys.wake(lane))
+            .key(self.keys.replies(lane))
+            .key(self.keys.dead(lane))
             .arg(items.len())
             .arg(self.config.keep_results.as_secs())
             .arg(self.config.max_crashes)
@@ -98,7 +98,7 @@ impl TaskQueue {
             .arg(self.keys.done_channel_prefix());
         for item in items {
             // The id came from Redis or from a checked task; a text that is no id at all has no keys of its own.
-            let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(task_type));
+            let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
             let result = serde_json::to_string(item.result).unwrap_or_else(|_| {
                 r#"{"success":false,"data":null,"error":"the result cannot be written as JSON","metadata":{"code":"invalid-output","retryable":false},"completed_at":0}"#.to_owned()
             });
@@ -114,7 +114,7 @@ impl TaskQueue {
         script.run(&mut self.connection.clone()).await.map_err(RedisError::during("finish tasks"))
     }
 
-    /// Renews leases; one answer per lease in the same order, none for one whose type's Redis did not answer within
+    /// Renews leases; one answer per lease in the same order, none for one whose lane's Redis did not answer within
     /// [`crate::QueueConfig::renew_every`].
     ///
     /// # Errors
@@ -122,11 +122,9 @@ impl TaskQueue {
     /// When Redis does not answer for any; the leases may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
-        let mut types: Vec<&TaskType> = leases.iter().map(|lease| &lease.task.task_type).collect();
-        types.sort();
-        types.dedup();
-        // Side by side: a type whose node in a Cluster is silent must not cost the others their leases.
-        let each = join_all(types.into_iter().map(|task_type| self.renew_type(task_type, leases)));
+        let lanes: BTreeSet<Lane> = leases.iter().map(|lease| lease.task.lane()).collect();
+        // Side by side: a lane whose node in a Cluster is silent must not cost the others their leases.
+        let each = join_all(lanes.iter().map(|lane| self.renew_lane(lane, leases)));
         let mut trouble = None;
         for renewed in each.await {
             match renewed {
@@ -146,19 +144,16 @@ impl TaskQueue {
         }
     }
 
-    async fn renew_type(
+    async fn renew_lane(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         leases: &[Lease],
     ) -> Result<Vec<(usize, Renewal)>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
-        script
-            .key(self.keys.active(task_type))
-            .key(self.keys.data(task_type))
-            .arg(millis(self.config.lease));
+        script.key(self.keys.active(lane)).key(self.keys.data(lane)).arg(millis(self.config.lease));
         let mut places = Vec::new();
         for (place, lease) in leases.iter().enumerate() {
-            if lease.task.task_type == *task_type {
+            if lease.task.lane() == *lane {
                 script.arg(lease.task.task_id.as_str()).arg(&lease.token);
                 places.push(place);
             }

@@ -1,9 +1,10 @@
 //! The names of all keys in Redis. No other file spells one.
 //!
-//! `{T}`, the task type in braces, is a Cluster hash tag: all keys of one type live on one slot, so that every step
-//! of a task is one atomic script. A task's id begins with the same tag.
+//! `{T}`, the lane in braces (a task type, or `TYPE.PARTITION` of a divided one), is a Cluster hash tag: all keys of one lane
+//! live on one slot, so that every step of a task is one atomic script. A task's id begins with the same tag.
 
-use crate::task::{TaskId, TaskType};
+use crate::lane::Lane;
+use crate::task::TaskId;
 
 /// The namespace used when none is configured.
 pub const DEFAULT_NAMESPACE: &str = "freefans";
@@ -26,8 +27,8 @@ impl Keys {
         Self { namespace: namespace.into() }
     }
 
-    fn of_type(&self, name: &str, task_type: &TaskType) -> String {
-        format!("{}:tasks:{name}:{{{task_type}}}", self.namespace)
+    fn of_type(&self, name: &str, lane: &Lane) -> String {
+        format!("{}:tasks:{name}:{{{lane}}}", self.namespace)
     }
 
     fn of_task(&self, name: &str, id: &TaskId) -> String {
@@ -45,54 +46,54 @@ impl Keys {
     }
 
     /// ZSET id → virtual start time: ready tasks in fair order.
-    pub fn queue(&self, task_type: &TaskType) -> String {
-        self.of_type("queue", task_type)
+    pub fn queue(&self, lane: &Lane) -> String {
+        self.of_type("queue", lane)
     }
 
     /// ZSET id → end of the lease in ms of Redis' clock: running tasks.
-    pub fn active(&self, task_type: &TaskType) -> String {
-        self.of_type("active", task_type)
+    pub fn active(&self, lane: &Lane) -> String {
+        self.of_type("active", lane)
     }
 
     /// ZSET id → due time in ms: retries and scheduled tasks.
-    pub fn delayed(&self, task_type: &TaskType) -> String {
-        self.of_type("delayed", task_type)
+    pub fn delayed(&self, lane: &Lane) -> String {
+        self.of_type("delayed", lane)
     }
 
     /// ZSET id → the time in ms by which the task must be answered.
-    pub fn deadline(&self, task_type: &TaskType) -> String {
-        self.of_type("deadline", task_type)
+    pub fn deadline(&self, lane: &Lane) -> String {
+        self.of_type("deadline", lane)
     }
 
     /// HASH id → `token|claimed at|worker|cancel asked|deadline|failures|crashes|wants a reply|user|task JSON`; see
     /// [`crate::stored`].
-    pub fn data(&self, task_type: &TaskType) -> String {
-        self.of_type("data", task_type)
+    pub fn data(&self, lane: &Lane) -> String {
+        self.of_type("data", lane)
     }
 
     /// HASH user → `virtual finish time|live tasks`.
-    pub fn users(&self, task_type: &TaskType) -> String {
-        self.of_type("users", task_type)
+    pub fn users(&self, lane: &Lane) -> String {
+        self.of_type("users", lane)
     }
 
     /// HASH of switches (`paused`, `max_active`, `max_pending`, `user_cap`) and counters.
-    pub fn meta(&self, task_type: &TaskType) -> String {
-        self.of_type("meta", task_type)
+    pub fn meta(&self, lane: &Lane) -> String {
+        self.of_type("meta", lane)
     }
 
     /// LIST of at most 64 wake-up tokens for idle workers.
-    pub fn wake(&self, task_type: &TaskType) -> String {
-        self.of_type("wake", task_type)
+    pub fn wake(&self, lane: &Lane) -> String {
+        self.of_type("wake", lane)
     }
 
     /// STREAM of finished tasks whose answer a coordinator has to send.
-    pub fn replies(&self, task_type: &TaskType) -> String {
-        self.of_type("replies", task_type)
+    pub fn replies(&self, lane: &Lane) -> String {
+        self.of_type("replies", lane)
     }
 
     /// STREAM of tasks that failed for good.
-    pub fn dead(&self, task_type: &TaskType) -> String {
-        self.of_type("dead", task_type)
+    pub fn dead(&self, lane: &Lane) -> String {
+        self.of_type("dead", lane)
     }
 
     /// STRING: the task's status, one word.
@@ -116,8 +117,8 @@ impl Keys {
     }
 
     /// STRING: the first task of those that ask just the same within a moment.
-    pub fn double(&self, task_type: &TaskType, fingerprint: &str) -> String {
-        format!("{}:tasks:double:{{{task_type}}}{fingerprint}", self.namespace)
+    pub fn double(&self, lane: &Lane, fingerprint: &str) -> String {
+        format!("{}:tasks:double:{{{lane}}}{fingerprint}", self.namespace)
     }
 
     /// STRING: the latest progress text of a running task.
@@ -130,7 +131,7 @@ impl Keys {
         format!("{}:tasks:done:", self.namespace)
     }
 
-    /// SET of all task types ever submitted or offered.
+    /// SET of all lanes ever submitted to or offered.
     pub fn types(&self) -> String {
         format!("{}:tasks:types", self.namespace)
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
 use crate::error::RedisError;
-use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
+use crate::lane::Lane;
+use crate::task::{Task, TaskId, TaskResult, TaskStatus};
 use crate::task_queue::{TaskQueue, millis};
 use crate::waits::Waits;
 
@@ -19,8 +20,8 @@ const LONGEST_READ: Duration = Duration::from_secs(2);
 /// One answer to send.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The queue it came from.
-    pub task_type: TaskType,
+    /// The lane it came from.
+    pub lane: Lane,
     /// Its place in the outbox.
     pub entry: String,
     /// What was asked, with `reply_to`.
@@ -53,7 +54,7 @@ pub struct Outbox {
     queue: TaskQueue,
     waits: Waits<Option<StreamReadReply>>,
     consumer: String,
-    types: Vec<TaskType>,
+    lanes: Vec<Lane>,
 }
 
 impl Outbox {
@@ -63,37 +64,37 @@ impl Outbox {
             queue: queue.clone(),
             waits: Waits::new(&queue.server, LONGEST_READ),
             consumer: consumer.to_owned(),
-            types: Vec::new(),
+            lanes: Vec::new(),
         }
     }
 
-    /// Looks which task types there are and makes sure that each has its consumer group.
+    /// Looks which lanes there are and makes sure that each has its consumer group.
     ///
     /// # Errors
     ///
     /// When Redis does not answer.
-    pub async fn refresh_types(&mut self) -> Result<(), RedisError> {
-        let types = self.queue.task_types().await?;
-        self.types.retain(|known| types.contains(known));
+    pub async fn refresh_lanes(&mut self) -> Result<(), RedisError> {
+        let lanes = self.queue.lanes().await?;
+        self.lanes.retain(|known| lanes.contains(known));
         let mut trouble = None;
-        for task_type in types {
-            if self.types.contains(&task_type) {
+        for lane in lanes {
+            if self.lanes.contains(&lane) {
                 continue;
             }
-            // In a Cluster one type's node may be away while the others' are there.
-            match self.create_group(&task_type).await {
-                Ok(()) => self.types.push(task_type),
+            // In a Cluster one lane's node may be away while the others' are there.
+            match self.create_group(&lane).await {
+                Ok(()) => self.lanes.push(lane),
                 Err(error) => trouble = Some(error),
             }
         }
         trouble.map_or(Ok(()), Err)
     }
 
-    async fn create_group(&self, task_type: &TaskType) -> Result<(), RedisError> {
+    async fn create_group(&self, lane: &Lane) -> Result<(), RedisError> {
         // From id 0: answers that were stored before any coordinator ran are sent too.
         let created: redis::RedisResult<()> = redis::cmd("XGROUP")
             .arg("CREATE")
-            .arg(self.queue.keys.replies(task_type))
+            .arg(self.queue.keys.replies(lane))
             .arg(GROUP)
             .arg("0")
             .arg("MKSTREAM")
@@ -117,12 +118,12 @@ impl Outbox {
     ///
     /// Not cancel safe: answers that were read and dropped are sent when [`Outbox::take_over`] finds them.
     pub async fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Reply>, RedisError> {
-        if self.types.is_empty() {
+        if self.lanes.is_empty() {
             tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
             return Ok(Vec::new());
         }
         let (queue, consumer) = (&self.queue, &self.consumer);
-        self.waits.ask(&self.types, |together| {
+        self.waits.ask(&self.lanes, |together| {
             let mut command = redis::cmd("XREADGROUP");
             command
                 .arg("GROUP")
@@ -133,8 +134,8 @@ impl Outbox {
                 .arg("BLOCK")
                 .arg(millis(wait.clamp(Duration::from_millis(1), LONGEST_READ)))
                 .arg("STREAMS");
-            for task_type in together {
-                command.arg(queue.keys.replies(task_type));
+            for lane in together {
+                command.arg(queue.keys.replies(lane));
             }
             for _ in together {
                 command.arg(">");
@@ -143,18 +144,18 @@ impl Outbox {
         });
         let mut replies = Vec::new();
         let mut answer = Some(self.waits.answer().await);
-        // In a Cluster several types may have answered.
+        // In a Cluster several lanes may have answered.
         while let Some(read) = answer {
             match read {
                 Ok(read) => self.take(read, &mut replies).await,
                 Err(error) if error.code() == Some("NOGROUP") => {
                     // Redis lost its data, or the stream was deleted by hand: make the groups again.
-                    self.types.clear();
-                    self.refresh_types().await?;
+                    self.lanes.clear();
+                    self.refresh_lanes().await?;
                 }
                 // What was read already must be shown; the trouble comes again with the next read.
                 Err(error) if !replies.is_empty() => {
-                    tracing::debug!(error = %error, "cannot read the outbox of a type");
+                    tracing::debug!(error = %error, "cannot read the outbox of a lane");
                 }
                 Err(source) => return Err(RedisError { action: "read the outbox", source }),
             }
@@ -166,9 +167,9 @@ impl Outbox {
     async fn take(&self, read: Option<StreamReadReply>, replies: &mut Vec<Reply>) {
         for stream in read.map(|read| read.keys).unwrap_or_default() {
             let keys = &self.queue.keys;
-            let known = self.types.iter().find(|known| keys.replies(known) == stream.key);
-            if let Some(task_type) = known {
-                self.collect(task_type, stream.ids, replies).await;
+            let known = self.lanes.iter().find(|known| keys.replies(known) == stream.key);
+            if let Some(lane) = known {
+                self.collect(lane, stream.ids, replies).await;
             }
         }
     }
@@ -185,9 +186,9 @@ impl Outbox {
     ) -> Result<Vec<Reply>, RedisError> {
         let mut replies = Vec::new();
         let mut trouble = None;
-        for task_type in self.types.clone() {
+        for lane in self.lanes.clone() {
             let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
-                .arg(self.queue.keys.replies(&task_type))
+                .arg(self.queue.keys.replies(&lane))
                 .arg(GROUP)
                 .arg(&self.consumer)
                 .arg(millis(min_idle))
@@ -197,9 +198,9 @@ impl Outbox {
                 .query_async(&mut self.queue.connection.clone())
                 .await;
             match claimed {
-                Ok(claimed) => self.collect(&task_type, claimed.claimed, &mut replies).await,
+                Ok(claimed) => self.collect(&lane, claimed.claimed, &mut replies).await,
                 Err(error) if error.code() == Some("NOGROUP") => {
-                    self.create_group(&task_type).await?;
+                    self.create_group(&lane).await?;
                 }
                 Err(source) => {
                     trouble = Some(RedisError { action: "take over answers", source });
@@ -213,18 +214,13 @@ impl Outbox {
     }
 
     /// Reads stream entries; one that cannot be understood is dropped, for it could never be sent.
-    async fn collect(
-        &self,
-        task_type: &TaskType,
-        entries: Vec<StreamId>,
-        replies: &mut Vec<Reply>,
-    ) {
+    async fn collect(&self, lane: &Lane, entries: Vec<StreamId>, replies: &mut Vec<Reply>) {
         for entry in entries {
-            match read_entry(task_type, &entry) {
+            match read_entry(lane, &entry) {
                 Some(reply) => replies.push(reply),
                 None => {
-                    tracing::warn!(task_type = %task_type, entry = entry.id, "outbox entry cannot be read; dropped");
-                    if let Err(error) = self.remove(task_type, &entry.id).await {
+                    tracing::warn!(lane = %lane, entry = entry.id, "outbox entry cannot be read; dropped");
+                    if let Err(error) = self.remove(lane, &entry.id).await {
                         // It is taken over again, and dropped then.
                         tracing::debug!(error = %error.source, "the entry stays for now");
                     }
@@ -233,8 +229,8 @@ impl Outbox {
         }
     }
 
-    async fn remove(&self, task_type: &TaskType, entry: &str) -> Result<(), RedisError> {
-        let stream = self.queue.keys.replies(task_type);
+    async fn remove(&self, lane: &Lane, entry: &str) -> Result<(), RedisError> {
+        let stream = self.queue.keys.replies(lane);
         let () = redis::pipe()
             .xack(&stream, GROUP, &[entry])
             .ignore()
@@ -247,7 +243,7 @@ impl Outbox {
     }
 }
 
-fn read_entry(task_type: &TaskType, entry: &StreamId) -> Option<Reply> {
+fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
     let status: String = entry.get("state")?;
     let task: String = entry.get("task")?;
     let result: String = entry.get("result")?;
@@ -259,7 +255,7 @@ fn read_entry(task_type: &TaskType, entry: &StreamId) -> Option<Reply> {
         TaskResult::failure("invalid-output", "the stored result cannot be read")
     });
     Some(Reply {
-        task_type: task_type.clone(),
+        lane: lane.clone(),
         entry: entry.id.clone(),
         task,
         status: status.parse().ok()?,
@@ -291,9 +287,9 @@ impl TaskQueue {
         let _removed: i64 = self
             .scripts
             .acknowledge
-            .key(self.keys.replies(&reply.task_type))
+            .key(self.keys.replies(&reply.lane))
             .key(self.keys.reply(&reply.task.task_id))
-            .key(self.keys.meta(&reply.task_type))
+            .key(self.keys.meta(&reply.lane))
             .arg(&reply.entry)
             .arg(GROUP)
             .arg(self.config.keep_ledger.as_secs())

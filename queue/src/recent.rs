@@ -7,7 +7,7 @@
 //!
 //! Nothing of the kind is needed for what happens later to a task: a lost claim or result leaves a task that waits, or a
 //! lease that ends, and it runs again; a lost acknowledgement leaves an answer that is shown again in its own place. One
-//! type's keys lie on one server and arrive at its replica in order, so its indexes always fit together.
+//! lane's keys lie on one server and arrive at its replica in order, so its indexes always fit together.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{RedisError, SubmitError};
+use crate::lane::Lane;
 use crate::submit::{AT_ONCE, SubmitOptions, Submitted, read_answer};
-use crate::task::{Task, TaskId, TaskType};
+use crate::task::{Task, TaskId};
 use crate::task_queue::TaskQueue;
 
 /// How long a task is remembered: longer than a failover takes to be seen.
@@ -36,8 +37,8 @@ pub(crate) struct Recent {
     bytes: usize,
     /// Submits do not wait for a replica before this.
     pub(crate) replica_silent_until: Option<Instant>,
-    /// Which process owned a type's keys at the last look.
-    servers: HashMap<TaskType, String>,
+    /// Which process owned a lane's keys at the last look.
+    servers: HashMap<Lane, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,22 +80,21 @@ impl Recent {
         }
     }
 
-    /// The types with tasks that are still remembered.
-    fn types(&mut self) -> Vec<TaskType> {
+    /// The lanes with tasks that are still remembered.
+    fn lanes(&mut self) -> BTreeSet<Lane> {
         self.looked_after = true;
         while self.order.front().is_some_and(|(at, _)| REMEMBER < at.elapsed()) {
             if let Some((_, oldest)) = self.order.pop_front() {
                 self.forget(&oldest);
             }
         }
-        let types = self.tasks.values().map(|known| known.task.task_type.clone());
-        types.collect::<BTreeSet<_>>().into_iter().collect()
+        self.tasks.values().map(|known| known.task.lane()).collect()
     }
 
-    /// The tasks of a type in the order of their submits.
-    fn of_type(&self, task_type: &TaskType) -> Vec<Remembered> {
+    /// The tasks of a lane in the order of their submits.
+    fn of_lane(&self, lane: &Lane) -> Vec<Remembered> {
         let known = self.order.iter().filter_map(|(_, id)| self.tasks.get(id));
-        known.filter(|known| known.task.task_type == *task_type).cloned().collect()
+        known.filter(|known| known.task.lane() == *lane).cloned().collect()
     }
 }
 
@@ -107,9 +107,9 @@ impl TaskQueue {
     /// When a server does not answer; the next call looks again.
     pub async fn confirm_recent(&self) -> Result<usize, RedisError> {
         let (mut lost, mut trouble) = (0, None);
-        for task_type in self.recent(Recent::types) {
-            // In a Cluster one type's node may be away while the others' are there.
-            match self.confirm_type(&task_type).await {
+        for lane in self.recent(Recent::lanes) {
+            // In a Cluster one lane's node may be away while the others' are there.
+            match self.confirm_lane(&lane).await {
                 Ok(again) => lost += again,
                 Err(error) => trouble = Some(error),
             }
@@ -117,30 +117,30 @@ impl TaskQueue {
         trouble.map_or(Ok(lost), Err)
     }
 
-    async fn confirm_type(&self, task_type: &TaskType) -> Result<usize, RedisError> {
+    async fn confirm_lane(&self, lane: &Lane) -> Result<usize, RedisError> {
         let server: String = self
             .scripts
             .server
-            .key(self.keys.meta(task_type))
+            .key(self.keys.meta(lane))
             .run(&mut self.connection.clone())
             .await
-            .map_err(RedisError::during("ask who holds a type"))?;
-        if self.recent(|recent| recent.servers.get(task_type) == Some(&server)) {
+            .map_err(RedisError::during("ask who holds a lane"))?;
+        if self.recent(|recent| recent.servers.get(lane) == Some(&server)) {
             return Ok(0);
         }
         // The first look cannot know who it was before: then too.
-        let (lost, refused) = self.submit_again(task_type).await?;
+        let (lost, refused) = self.submit_again(lane).await?;
         if refused == 0 {
-            self.recent(|recent| recent.servers.insert(task_type.clone(), server));
+            self.recent(|recent| recent.servers.insert(lane.clone(), server));
         }
         Ok(lost)
     }
 
     /// How many came to life again, and how many were refused for now.
-    async fn submit_again(&self, task_type: &TaskType) -> Result<(usize, usize), RedisError> {
-        let tasks = self.recent(|recent| recent.of_type(task_type));
+    async fn submit_again(&self, lane: &Lane) -> Result<(usize, usize), RedisError> {
+        let tasks = self.recent(|recent| recent.of_lane(lane));
         let during = || RedisError::during("submit a task again");
-        self.add_type(task_type).await.map_err(during())?;
+        self.add_lane(lane).await.map_err(during())?;
         let (mut lost, mut refusals) = (0, 0);
         for chunk in tasks.chunks(AT_ONCE) {
             let mut batch = Vec::with_capacity(chunk.len());
@@ -154,9 +154,9 @@ impl TaskQueue {
                     batch.push((&known.task, envelope, known.options));
                 }
             }
-            let answers = self.submit_batch(task_type, &batch).await;
+            let answers = self.submit_batch(lane, &batch).await;
             for ((task, ..), answer) in batch.iter().zip(answers.map_err(refused(during()))?) {
-                match read_answer(task_type, &answer) {
+                match read_answer(&task.task_type, &answer) {
                     Ok(Submitted::New { .. }) => {
                         lost += 1;
                         tracing::warn!(task_id = %task.task_id, "the task was lost with its server and is submitted again");

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::RedisError;
 use crate::finish::FinishItem;
-use crate::task::{TaskResult, TaskType};
+use crate::lane::Lane;
+use crate::task::TaskResult;
 use crate::task_queue::TaskQueue;
 
-/// Tasks that one sweep handles per type; the next sweep takes the rest.
+/// Tasks that one sweep handles per lane; the next sweep takes the rest.
 const AT_MOST: usize = 256;
 
 /// What a sweep did.
@@ -27,15 +28,15 @@ pub struct Swept {
     pub expired: usize,
 }
 
-/// Looks once through all types.
+/// Looks once through all lanes.
 ///
 /// # Errors
 ///
-/// When Redis does not answer, for one type or for all; what was done stays done.
+/// When Redis does not answer, for one lane or for all; what was done stays done.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let types = queue.types_to_sweep().await?;
-    // Side by side: a type whose node in a Cluster is silent must not hold up the others.
-    let each = join_all(types.iter().map(|task_type| sweep_type(queue, task_type))).await;
+    let lanes = queue.lanes_to_sweep().await?;
+    // Side by side: a lane whose node in a Cluster is silent must not hold up the others.
+    let each = join_all(lanes.iter().map(|lane| sweep_lane(queue, lane))).await;
     let mut all = Swept::default();
     for swept in each {
         let swept = swept?;
@@ -46,31 +47,34 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
     Ok(all)
 }
 
-async fn sweep_type(queue: &TaskQueue, task_type: &TaskType) -> Result<Swept, RedisError> {
+async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
     let keys = &queue.keys;
     let (lost, expired): (Vec<String>, Vec<String>) = queue
         .scripts
         .sweep
-        .key(keys.queue(task_type))
-        .key(keys.active(task_type))
-        .key(keys.delayed(task_type))
-        .key(keys.deadline(task_type))
-        .key(keys.meta(task_type))
-        .key(keys.wake(task_type))
+        .key(keys.queue(lane))
+        .key(keys.active(lane))
+        .key(keys.delayed(lane))
+        .key(keys.deadline(lane))
+        .key(keys.meta(lane))
+        .key(keys.wake(lane))
         .arg(AT_MOST)
         .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
     if !expired.is_empty() {
         // When nobody can say who is there, the sender is told the plain thing.
-        let offered = queue.offered_types().await.map(|types| types.contains(task_type));
+        let offered = queue.offered_types().await.map(|types| types.contains(lane.task_type()));
         let result = if offered.unwrap_or(true) {
             TaskResult::failure("deadline-exceeded", "it took too long; please try again")
         } else {
-            TaskResult::failure("no-worker", format!("no worker offers task type `{task_type}`"))
+            TaskResult::failure(
+                "no-worker",
+                format!("no worker offers task type `{}`", lane.task_type()),
+            )
         };
-        let words = finish_all(queue, task_type, &expired, "expired", &result).await?;
+        let words = finish_all(queue, lane, &expired, "expired", &result).await?;
         swept.expired += words.iter().filter(|word| *word == "timeout").count();
     }
     if !lost.is_empty() {
@@ -78,7 +82,7 @@ async fn sweep_type(queue: &TaskQueue, task_type: &TaskType) -> Result<Swept, Re
             "worker-crashed",
             "the worker died each time it ran this task, so it was given up",
         );
-        let words = finish_all(queue, task_type, &lost, "lost", &result).await?;
+        let words = finish_all(queue, lane, &lost, "lost", &result).await?;
         swept.reclaimed += words.iter().filter(|word| *word == "REQUEUED").count();
         swept.crashed += words.iter().filter(|word| *word == "failed").count();
     }
@@ -87,14 +91,14 @@ async fn sweep_type(queue: &TaskQueue, task_type: &TaskType) -> Result<Swept, Re
 
 async fn finish_all(
     queue: &TaskQueue,
-    task_type: &TaskType,
+    lane: &Lane,
     ids: &[String],
     op: &'static str,
     result: &TaskResult,
 ) -> Result<Vec<String>, RedisError> {
     let items: Vec<FinishItem<'_>> =
         ids.iter().map(|id| FinishItem { id, token: "*", op, result, retry_ms: -1 }).collect();
-    queue.finish_items(task_type, &items).await
+    queue.finish_items(lane, &items).await
 }
 
 /// Sweeps until `shutdown`. Trouble with Redis is logged and tried again at the next turn.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{RedisError, WaitError};
 use crate::ingress::ingress_until;
+use crate::lane::Lane;
 use crate::lease::{Finish, Lease};
 use crate::reclaim::sweep_until;
 use crate::storing::{STORE_AT_ONCE, store_until_closed};
@@ -143,7 +144,9 @@ impl TaskQueue {
     pub async fn announce_worker(&self, record: &WorkerRecord) -> Result<(), RedisError> {
         for task_type in record.plugins.iter().flat_map(|plugin| &plugin.task_types) {
             // Each time, not once per process: a Redis that lost its data must hear of the types again.
-            self.add_type(task_type).await.map_err(RedisError::during("announce a worker"))?;
+            self.add_lane(&Lane::whole(task_type))
+                .await
+                .map_err(RedisError::during("announce a worker"))?;
         }
         let json = serde_json::to_string(record).unwrap_or_default();
         // Two commands: in a Cluster the record and the list of names are on two nodes.

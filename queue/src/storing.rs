@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::lane::Lane;
 use crate::lease::{Finish, Finished, Lease};
 use crate::registry::Handled;
-use crate::task::{TaskResult, TaskType};
+use crate::task::TaskResult;
 use crate::task_queue::TaskQueue;
 
 /// Results stored in one script call.
@@ -17,28 +18,28 @@ pub(crate) const STORE_AT_ONCE: usize = 128;
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
-/// Stores results as they come, each type beside the others: in a Cluster one type's node may be away while the others'
+/// Stores results as they come, each lane beside the others: in a Cluster one lane's node may be away while the others'
 /// are there.
 pub(crate) async fn store_until_closed(
     queue: TaskQueue,
     mut store: mpsc::Receiver<(Lease, Handled)>,
 ) {
-    let mut types: HashMap<TaskType, mpsc::UnboundedSender<(Lease, Handled)>> = HashMap::new();
+    let mut lanes: HashMap<Lane, mpsc::UnboundedSender<(Lease, Handled)>> = HashMap::new();
     let mut storing = JoinSet::new();
     while let Some((lease, handled)) = store.recv().await {
-        let to = types.entry(lease.task.task_type.clone()).or_insert_with(|| {
+        let to = lanes.entry(lease.task.lane()).or_insert_with(|| {
             // Bounded by what the worker runs at once: a lease whose result waits here ends with its time.
             let (sender, receiver) = mpsc::unbounded_channel();
-            storing.spawn(store_type(queue.clone(), receiver));
+            storing.spawn(store_lane(queue.clone(), receiver));
             sender
         });
         let _ = to.send((lease, handled)); // Closed only when its task panicked; the lease ends then.
     }
-    drop(types);
+    drop(lanes);
     storing.join_all().await;
 }
 
-async fn store_type(queue: TaskQueue, mut store: mpsc::UnboundedReceiver<(Lease, Handled)>) {
+async fn store_lane(queue: TaskQueue, mut store: mpsc::UnboundedReceiver<(Lease, Handled)>) {
     let mut batch = Vec::with_capacity(STORE_AT_ONCE);
     while 0 < store.recv_many(&mut batch, STORE_AT_ONCE).await {
         let items: Vec<(Lease, Finish, TaskResult)> = batch

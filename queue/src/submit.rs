@@ -1,11 +1,13 @@
 //! Submitting: a task is accepted once per id, several in one call.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::SubmitError;
+use crate::lane::Lane;
 use crate::task::{Task, TaskId, TaskType, now_ms};
 use crate::task_queue::{TaskQueue, millis};
 
@@ -94,9 +96,10 @@ impl TaskQueue {
     ) -> Result<Submitted, SubmitError> {
         let envelope = self.envelope(task)?;
         let bytes = envelope.len();
-        self.remember_type(&task.task_type).await.map_err(SubmitError::Redis)?;
-        let answers = self.submit_batch(&task.task_type, &[(task, envelope, options)]).await?;
-        self.wait_for_replica(&task.task_type).await;
+        let lane = task.lane();
+        self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
+        let answers = self.submit_batch(&lane, &[(task, envelope, options)]).await?;
+        self.wait_for_replica(&lane).await;
         let answer = answers.into_iter().next().unwrap_or_default();
         let submitted = read_answer(&task.task_type, &answer);
         if submitted.is_ok() {
@@ -117,17 +120,16 @@ impl TaskQueue {
     ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
         let mut results: Vec<Option<Result<Submitted, SubmitError>>> = Vec::new();
         results.resize_with(tasks.len(), || None);
-        let mut types: Vec<&TaskType> = tasks.iter().map(|(task, _)| &task.task_type).collect();
-        types.sort();
-        types.dedup();
-        for task_type in types {
-            self.remember_type(task_type).await.map_err(SubmitError::Redis)?;
+        let mut lanes: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
+        for (place, (task, _)) in tasks.iter().enumerate() {
+            lanes.entry(task.lane()).or_default().push(place);
+        }
+        for (lane, members) in lanes {
+            self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
             let mut places = Vec::new();
             let mut batch = Vec::new();
-            for (place, (task, options)) in tasks.iter().enumerate() {
-                if task.task_type != *task_type {
-                    continue;
-                }
+            for place in members {
+                let Some((task, options)) = tasks.get(place) else { continue };
                 match self.envelope(task) {
                     Ok(envelope) => {
                         places.push(place);
@@ -137,12 +139,12 @@ impl TaskQueue {
                 }
             }
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
-                let answers = self.submit_batch(task_type, batch).await?;
-                self.wait_for_replica(task_type).await;
+                let answers = self.submit_batch(&lane, batch).await?;
+                self.wait_for_replica(&lane).await;
                 for ((place, answer), (task, envelope, options)) in
                     places.iter().zip(answers).zip(batch)
                 {
-                    let submitted = read_answer(task_type, &answer);
+                    let submitted = read_answer(&task.task_type, &answer);
                     if submitted.is_ok() {
                         self.recent(|recent| recent.remember(task, *options, envelope.len()));
                     }
@@ -155,7 +157,7 @@ impl TaskQueue {
 
     /// The task as it is stored.
     pub(crate) fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
-        if self.server.has_slots() && task.task_id.task_type().as_ref() != Some(&task.task_type) {
+        if self.server.has_slots() && task.task_id.lane().as_ref() != Some(&task.lane()) {
             let (task_id, task_type) = (task.task_id.clone(), task.task_type.clone());
             return Err(SubmitError::ForeignId { task_id, task_type });
         }
@@ -172,14 +174,14 @@ impl TaskQueue {
 
     /// Lets a submit be known to a replica before it counts as accepted, so that the master and its submitter may die in
     /// the same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
-    async fn wait_for_replica(&self, task_type: &TaskType) {
+    async fn wait_for_replica(&self, lane: &Lane) {
         let quiet_until = |queue: &Self| queue.recent(|recent| recent.replica_silent_until);
         if quiet_until(self).is_some_and(|until| Instant::now() < until) {
             return;
         }
-        let replicated = self.connection.replicated(&self.keys.data(task_type), REPLICA_HAS).await;
+        let replicated = self.connection.replicated(&self.keys.data(lane), REPLICA_HAS).await;
         if !matches!(replicated, Ok(true)) {
-            tracing::debug!(task_type = %task_type, "no replica has the submit yet");
+            tracing::debug!(lane = %lane, "no replica has the submit yet");
             let until = Instant::now() + REPLICA_IS_SILENT;
             self.recent(|recent| recent.replica_silent_until = Some(until));
         }
@@ -187,18 +189,18 @@ impl TaskQueue {
 
     pub(crate) async fn submit_batch(
         &self,
-        task_type: &TaskType,
+        lane: &Lane,
         batch: &[(&Task, String, SubmitOptions)],
     ) -> Result<Vec<Vec<String>>, SubmitError> {
         let mut script = self.scripts.submit.prepare();
         script
-            .key(self.keys.queue(task_type))
-            .key(self.keys.delayed(task_type))
-            .key(self.keys.deadline(task_type))
-            .key(self.keys.data(task_type))
-            .key(self.keys.users(task_type))
-            .key(self.keys.meta(task_type))
-            .key(self.keys.wake(task_type))
+            .key(self.keys.queue(lane))
+            .key(self.keys.delayed(lane))
+            .key(self.keys.deadline(lane))
+            .key(self.keys.data(lane))
+            .key(self.keys.users(lane))
+            .key(self.keys.meta(lane))
+            .key(self.keys.wake(lane))
             .arg(batch.len())
             .arg(self.config.max_pending)
             .arg(self.config.user_cap)
@@ -221,7 +223,7 @@ impl TaskQueue {
             } else {
                 let (band, delay) = (options.band.offset(), millis(options.delay));
                 script
-                    .key(self.keys.double(task_type, &fingerprint(task, options.same_place)))
+                    .key(self.keys.double(lane, &fingerprint(task, options.same_place)))
                     .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
             }
         }

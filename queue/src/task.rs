@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::lane::Lane;
+
 /// Longest name of a task type, in bytes.
 pub const MAX_TASK_TYPE_BYTES: usize = 64;
 /// Longest task id, in bytes: a tag, a UUID, and room for other producers' ids.
@@ -67,7 +69,7 @@ impl fmt::Display for TaskType {
     }
 }
 
-/// A task's name in every process: the task type as a Cluster hash tag, then a UUID.
+/// A task's name in every process: its lane as a Cluster hash tag, then a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskId(String);
@@ -79,15 +81,15 @@ pub struct InvalidTaskId;
 
 impl TaskId {
     /// A new id that sorts by time.
-    pub fn new(task_type: &TaskType) -> Self {
-        Self(format!("{{{task_type}}}{}", Uuid::now_v7()))
+    pub fn new(lane: &Lane) -> Self {
+        Self(format!("{{{lane}}}{}", Uuid::now_v7()))
     }
 
     /// The id that the same `name` always gives. What causes a task names it, for instance a bot and an update, so
     /// that the same cause seen twice is the same task.
-    pub fn from_cause(task_type: &TaskType, name: &str) -> Self {
+    pub fn from_cause(lane: &Lane, name: &str) -> Self {
         let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        Self(format!("{{{task_type}}}{uuid}"))
+        Self(format!("{{{lane}}}{uuid}"))
     }
 
     /// The id as text.
@@ -95,8 +97,8 @@ impl TaskId {
         &self.0
     }
 
-    /// The task type in the id's tag; none for an id that another producer made up.
-    pub fn task_type(&self) -> Option<TaskType> {
+    /// The lane in the id's tag; none for an id that another producer made up.
+    pub fn lane(&self) -> Option<Lane> {
         let (tag, _) = self.0.strip_prefix('{')?.split_once('}')?;
         tag.parse().ok()
     }
@@ -171,7 +173,7 @@ impl Task {
     /// A task with a new id and the default deadline, to be answered to whoever waits for it.
     pub fn new(task_type: TaskType, user_id: i64, params: Map<String, Value>) -> Self {
         Self {
-            task_id: TaskId::new(&task_type),
+            task_id: TaskId::new(&Lane::whole(&task_type)),
             user_id,
             task_type,
             params,

@@ -2,8 +2,8 @@
 //!
 //! Not here: [`crate::submit`], and a worker's half in [`crate::claim`] and [`crate::finish`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::ErrorKind;
@@ -16,12 +16,13 @@ use crate::connection::{Connection, RedisServer};
 use crate::error::{ConnectError, RedisError};
 use crate::finish::FinishItem;
 use crate::keys::Keys;
+use crate::lane::Lane;
 use crate::recent::Recent;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 
-/// How long it is believed that Redis knows a type: a Redis that lost its data hears of it again after that.
-const TYPE_IS_KNOWN: Duration = Duration::from_secs(5);
+/// How long it is believed that Redis knows a lane: a Redis that lost its data hears of it again after that.
+const LANE_IS_KNOWN: Duration = Duration::from_secs(5);
 
 /// Between two attempts to reach a Redis that is not there yet.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -34,8 +35,8 @@ pub struct TaskQueue {
     pub(crate) keys: Keys,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) config: Arc<QueueConfig>,
-    known_types: Arc<Mutex<HashMap<TaskType, Instant>>>,
-    last_types: Arc<Mutex<Vec<TaskType>>>,
+    known_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
+    last_lanes: Arc<Mutex<Vec<Lane>>>,
     pub(crate) recent: Arc<Mutex<Recent>>,
 }
 
@@ -56,8 +57,8 @@ impl TaskQueue {
             keys: config.keys(),
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
-            known_types: Arc::default(),
-            last_types: Arc::default(),
+            known_lanes: Arc::default(),
+            last_lanes: Arc::default(),
             recent: Arc::default(),
         })
     }
@@ -105,33 +106,33 @@ impl TaskQueue {
         self.connection.clone()
     }
 
-    /// Adds a type to the set that sweepers and coordinators look through, unless that was done a moment ago.
-    pub(crate) async fn remember_type(&self, task_type: &TaskType) -> redis::RedisResult<()> {
+    /// Adds a lane to the set that sweepers and coordinators look through, unless that was done a moment ago.
+    pub(crate) async fn remember_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
         let now = Instant::now();
         let noted = {
-            let types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
-            types.get(task_type).copied()
+            let lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            lanes.get(lane).copied()
         };
-        if noted.is_some_and(|at| now < at + TYPE_IS_KNOWN) {
+        if noted.is_some_and(|at| now < at + LANE_IS_KNOWN) {
             return Ok(());
         }
-        match self.add_type(task_type).await {
+        match self.add_lane(lane).await {
             Ok(()) => {}
-            // In a Cluster the set may be on a node that is away while the type's own is there.
+            // In a Cluster the set may be on a node that is away while the lane's own is there.
             Err(error) if noted.is_some() => {
-                tracing::debug!(error = %error, "a known task type was not noted again");
+                tracing::debug!(error = %error, "a known lane was not noted again");
             }
             Err(error) => return Err(error),
         }
-        let mut types = self.known_types.lock().unwrap_or_else(PoisonError::into_inner);
-        types.insert(task_type.clone(), now);
+        let mut lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.insert(lane.clone(), now);
         Ok(())
     }
 
-    pub(crate) async fn add_type(&self, task_type: &TaskType) -> redis::RedisResult<()> {
+    pub(crate) async fn add_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
         let () = redis::cmd("SADD")
             .arg(self.keys.types())
-            .arg(task_type.as_str())
+            .arg(lane.to_string())
             .query_async(&mut self.connection.clone())
             .await?;
         Ok(())
@@ -156,29 +157,58 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn task_types(&self) -> Result<Vec<TaskType>, RedisError> {
+        let lanes = self.lanes().await?;
+        let types: BTreeSet<TaskType> =
+            lanes.into_iter().map(|lane| lane.task_type().clone()).collect();
+        Ok(types.into_iter().collect())
+    }
+
+    /// All lanes that were ever submitted to or offered.
+    pub(crate) async fn lanes(&self) -> Result<Vec<Lane>, RedisError> {
         let names: Vec<String> = redis::cmd("SMEMBERS")
             .arg(self.keys.types())
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("list the task types"))?;
-        let mut types: Vec<TaskType> =
-            names.into_iter().filter_map(|name| name.parse().ok()).collect();
-        types.sort();
-        Ok(types)
+        let mut lanes: Vec<Lane> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
+        lanes.sort();
+        self.last_lanes().clone_from(&lanes);
+        Ok(lanes)
     }
 
-    /// As [`TaskQueue::task_types`], and what was known last when Redis does not say.
-    pub(crate) async fn types_to_sweep(&self) -> Result<Vec<TaskType>, RedisError> {
-        let listed = self.task_types().await;
-        let mut last = self.last_types.lock().unwrap_or_else(PoisonError::into_inner);
+    /// As [`TaskQueue::lanes`], and what was known last when Redis does not say.
+    pub(crate) async fn lanes_to_sweep(&self) -> Result<Vec<Lane>, RedisError> {
+        let listed = self.lanes().await;
+        let last = self.last_lanes();
         match listed {
-            Ok(types) => {
-                last.clone_from(&types);
-                Ok(types)
-            }
             Err(_) if !last.is_empty() => Ok(last.clone()),
-            Err(error) => Err(error),
+            listed => listed,
         }
+    }
+
+    /// The lanes of some types, each type's own and the parts that are known: whoever sweeps keeps them up to date.
+    pub(crate) fn lanes_of(&self, types: &[TaskType]) -> Vec<Lane> {
+        let last = self.last_lanes();
+        let parts = |task_type| {
+            last.iter()
+                .filter(move |lane| lane.task_type() == task_type && lane.partition().is_some())
+        };
+        types
+            .iter()
+            .flat_map(|task_type| {
+                std::iter::once(Lane::whole(task_type)).chain(parts(task_type).cloned())
+            })
+            .collect()
+    }
+
+    /// Where a person's new task of a type belongs.
+    pub fn lane_of(&self, task_type: &TaskType, user_id: i64) -> Lane {
+        let parts = self.config.partitions.get(task_type).copied().unwrap_or(1);
+        Lane::of_person(task_type, parts, user_id)
+    }
+
+    fn last_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.last_lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tasks of `task_type` that wait: ready ones and those with a delay.
@@ -187,13 +217,17 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn queue_size(&self, task_type: &TaskType) -> Result<u64, RedisError> {
-        let (ready, delayed): (u64, u64) = redis::pipe()
-            .zcard(self.keys.queue(task_type))
-            .zcard(self.keys.delayed(task_type))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("count the waiting tasks"))?;
-        Ok(ready + delayed)
+        let mut size = 0;
+        for lane in self.lanes_of(std::slice::from_ref(task_type)) {
+            let (ready, delayed): (u64, u64) = redis::pipe()
+                .zcard(self.keys.queue(&lane))
+                .zcard(self.keys.delayed(&lane))
+                .query_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("count the waiting tasks"))?;
+            size += ready + delayed;
+        }
+        Ok(size)
     }
 
     /// Where a task is. None for an id that was never seen, or that ended more than five minutes ago.
@@ -207,7 +241,7 @@ impl TaskQueue {
     pub async fn task_status(&self, id: &TaskId) -> Result<Option<TaskStatus>, RedisError> {
         let failed = RedisError::during("read a task's status");
         let mut connection = self.connection.clone();
-        let Some(task_type) = id.task_type() else {
+        let Some(lane) = id.lane() else {
             // An id that another producer made up does not say where its indexes are.
             let word: redis::RedisResult<Option<String>> =
                 redis::cmd("GET").arg(self.keys.status(id)).query_async(&mut connection).await;
@@ -215,8 +249,8 @@ impl TaskQueue {
         };
         let (word, alive, lease): (Option<String>, bool, Option<f64>) = redis::pipe()
             .get(self.keys.status(id))
-            .hexists(self.keys.data(&task_type), id.as_str())
-            .zscore(self.keys.active(&task_type), id.as_str())
+            .hexists(self.keys.data(&lane), id.as_str())
+            .zscore(self.keys.active(&lane), id.as_str())
             .query_async(&mut connection)
             .await
             .map_err(failed)?;
@@ -236,11 +270,11 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn cancel(&self, id: &TaskId) -> Result<bool, RedisError> {
-        let Some(task_type) = id.task_type() else { return Ok(false) };
+        let Some(lane) = id.lane() else { return Ok(false) };
         let result = TaskResult::failure("cancelled", "cancelled");
         let item =
             FinishItem { id: id.as_str(), token: "*", op: "cancel", result: &result, retry_ms: -1 };
-        let words = self.finish_items(&task_type, &[item]).await?;
+        let words = self.finish_items(&lane, &[item]).await?;
         Ok(words.iter().any(|word| word == "cancelled" || word == "SIGNALLED"))
     }
 }

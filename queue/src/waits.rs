@@ -1,7 +1,7 @@
 //! Commands that wait in the server, answered without losing an answer.
 //!
-//! A command that waits has a connection of its own. On one server a single command waits for all task types; in a
-//! Cluster no command can name keys of two slots, so there is one connection per type, and they wait side by side.
+//! A command that waits has a connection of its own. On one server a single command waits for all lanes; in a
+//! Cluster no command can name keys of two slots, so there is one connection per lane, and they wait side by side.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::connection::RedisServer;
-use crate::task::TaskType;
+use crate::lane::Lane;
 
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
-/// The types that one command waits for.
-pub(crate) type Together = Vec<TaskType>;
+/// The lanes that one command waits for.
+pub(crate) type Together = Vec<Lane>;
 
 /// Waits for several things at once. Dropping it drops the connections.
 #[derive(Debug)]
 pub(crate) struct Waits<T> {
     server: RedisServer,
     longest: Duration,
-    /// By what is waited for: a type's name, or nothing for all of them.
+    /// By what is waited for: a lane's name, or nothing for all of them.
     waiting: HashMap<String, Waiting>,
     answer: mpsc::UnboundedSender<(String, RedisResult<T>)>,
     answers: mpsc::UnboundedReceiver<(String, RedisResult<T>)>,
@@ -50,13 +50,13 @@ impl<T: FromRedisValue + Send + 'static> Waits<T> {
         Self { server: server.clone(), longest, waiting: HashMap::new(), answer, answers }
     }
 
-    /// Waits for what concerns `types` from now on, with the command that `command` makes for those that can be named
+    /// Waits for what concerns `lanes` from now on, with the command that `command` makes for those that can be named
     /// together. What is waited for already goes on being waited for.
-    pub(crate) fn ask(&mut self, types: &[TaskType], command: impl Fn(&Together) -> Cmd) {
+    pub(crate) fn ask(&mut self, lanes: &[Lane], command: impl Fn(&Together) -> Cmd) {
         let groups: Vec<(String, Together)> = match self.server.has_slots() {
-            true => types.iter().map(|one| (one.to_string(), vec![one.clone()])).collect(),
-            false if types.is_empty() => Vec::new(),
-            false => vec![(String::new(), types.to_vec())],
+            true => lanes.iter().map(|one| (one.to_string(), vec![one.clone()])).collect(),
+            false if lanes.is_empty() => Vec::new(),
+            false => vec![(String::new(), lanes.to_vec())],
         };
         self.waiting.retain(|name, _| groups.iter().any(|(group, _)| group == name));
         for (name, together) in groups {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::error::RedisError;
 use crate::keys::Keys;
-use crate::task::TaskType;
+use crate::lane::Lane;
+
 use crate::task_queue::TaskQueue;
 use crate::waits::Waits;
 
@@ -17,50 +18,50 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(2);
 pub(crate) struct Wakes {
     waits: Waits<Option<(String, String)>>,
     keys: Keys,
-    types: Vec<TaskType>,
+    lanes: Vec<Lane>,
 }
 
 impl Wakes {
     pub(crate) fn new(queue: &TaskQueue) -> Self {
         let waits = Waits::new(&queue.server, LONGEST_BLOCK);
-        Self { waits, keys: queue.keys.clone(), types: Vec::new() }
+        Self { waits, keys: queue.keys.clone(), lanes: Vec::new() }
     }
 
-    /// Waits for a token of `types` from now on, at most `at_most`, unless it does already.
-    pub(crate) fn ask(&mut self, types: &[TaskType], at_most: Duration) {
-        if self.types != types {
-            self.types = types.to_vec();
+    /// Waits for a token of `lanes` from now on, at most `at_most`, unless it does already.
+    pub(crate) fn ask(&mut self, lanes: &[Lane], at_most: Duration) {
+        if self.lanes != lanes {
+            self.lanes = lanes.to_vec();
         }
         // 0 would mean for ever.
         let wait = at_most.clamp(Duration::from_millis(10), LONGEST_BLOCK).as_secs_f64();
-        self.waits.ask(types, |together| {
+        self.waits.ask(lanes, |together| {
             let mut command = redis::cmd("BLPOP");
-            for task_type in together {
-                command.arg(self.keys.wake(task_type));
+            for lane in together {
+                command.arg(self.keys.wake(lane));
             }
             command.arg(wait);
             command
         });
     }
 
-    /// The answer to the last [`Wakes::ask`]: which type may have a task, none when no token came in time. Never
+    /// The answer to the last [`Wakes::ask`]: which lane may have a task, none when no token came in time. Never
     /// returns when nothing was asked.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub(crate) async fn woken(&mut self) -> Result<Option<TaskType>, RedisError> {
+    pub(crate) async fn woken(&mut self) -> Result<Option<Lane>, RedisError> {
         let woken = self.waits.answer().await.map_err(RedisError::during("wait for tasks"))?;
         let list = woken.map(|(list, _token)| list);
-        Ok(self.types.iter().find(|known| list.as_ref() == Some(&self.keys.wake(known))).cloned())
+        Ok(self.lanes.iter().find(|known| list.as_ref() == Some(&self.keys.wake(known))).cloned())
     }
 }
 
 impl TaskQueue {
     /// Leaves a token for an idle worker.
-    pub(crate) async fn wake(&self, task_type: &TaskType) -> Result<(), RedisError> {
+    pub(crate) async fn wake(&self, lane: &Lane) -> Result<(), RedisError> {
         let _length: i64 = redis::cmd("RPUSH")
-            .arg(self.keys.wake(task_type))
+            .arg(self.keys.wake(lane))
             .arg("1")
             .query_async(&mut self.connection.clone())
             .await

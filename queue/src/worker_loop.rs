@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RedisError;
+use crate::lane::Lane;
 use crate::lease::{Finish, Lease, Renewal};
 use crate::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
 use crate::task::{TaskResult, TaskType, now_ms};
@@ -43,8 +44,8 @@ pub(crate) struct WorkerLoop<H> {
     ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
     turn: usize,
-    /// Types whose Redis did not answer a claim a moment ago, and until when they are left alone.
-    resting: HashMap<TaskType, Instant>,
+    /// Lanes whose Redis did not answer a claim a moment ago, and until when they are left alone.
+    resting: HashMap<Lane, Instant>,
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
@@ -81,12 +82,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
         // Whether there may be work that no wake-up was for: at the start, and when room has become free.
         let mut look = true;
         while !shutdown.is_cancelled() {
-            let types = self.offered_types();
+            let lanes = self.offered_lanes();
             if look && self.has_room() {
-                look = self.claim(&types).await.is_err();
+                look = self.claim(&lanes).await.is_err();
             }
-            if self.has_room() && !types.is_empty() {
-                self.wakes.ask(&types, LONGEST_WAIT);
+            if self.has_room() && !lanes.is_empty() {
+                self.wakes.ask(&lanes, LONGEST_WAIT);
             }
             // Every branch is safe to lose: the streams, timers and the join set keep their state.
             tokio::select! {
@@ -116,24 +117,24 @@ impl<H: TaskHandler> WorkerLoop<H> {
     }
 
     /// Claims as much as there is room for. An error means that it is worth trying again.
-    async fn claim(&mut self, types: &[TaskType]) -> Result<(), ()> {
+    async fn claim(&mut self, lanes: &[Lane]) -> Result<(), ()> {
         let now = Instant::now();
         self.resting.retain(|_, until| now < *until);
         let mut trouble = !self.resting.is_empty();
-        for task_type in types {
+        for lane in lanes {
             if !self.has_room() {
                 break;
             }
-            // In a Cluster one type's node may be away while the others' are there.
-            if self.resting.contains_key(task_type) {
+            // In a Cluster one lane's node may be away while the others' are there.
+            if self.resting.contains_key(lane) {
                 continue;
             }
             let room = self.concurrency.saturating_sub(self.tasks.len());
-            match self.queue.claim_type(task_type, &self.worker, room).await {
+            match self.queue.claim_lane(lane, &self.worker, room).await {
                 Ok(leases) => leases.into_iter().for_each(|lease| self.start(lease)),
                 Err(error) => {
-                    tracing::warn!(task_type = %task_type, error = %error.source, "cannot claim tasks; trying again");
-                    self.resting.insert(task_type.clone(), Instant::now() + AFTER_TROUBLE);
+                    tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks; trying again");
+                    self.resting.insert(lane.clone(), Instant::now() + AFTER_TROUBLE);
                     trouble = true;
                 }
             }
@@ -142,15 +143,15 @@ impl<H: TaskHandler> WorkerLoop<H> {
     }
 
     /// Whether a wake-up means that there may be work for us.
-    fn wake(&self, woken: Result<Option<TaskType>, RedisError>) -> bool {
+    fn wake(&self, woken: Result<Option<Lane>, RedisError>) -> bool {
         match woken {
             Ok(None) => false,
-            Ok(Some(task_type)) => {
+            Ok(Some(lane)) => {
                 if !self.has_room() {
                     // The token was meant for somebody with room.
                     let queue = self.queue.clone();
                     // The sweep makes up for one that fails.
-                    tokio::spawn(async move { queue.wake(&task_type).await.ok() });
+                    tokio::spawn(async move { queue.wake(&lane).await.ok() });
                 }
                 true
             }
@@ -161,20 +162,20 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
     }
 
-    /// The offered types, beginning with another one each time so that a busy type does not starve the rest.
-    fn offered_types(&mut self) -> Vec<TaskType> {
+    /// The lanes of the offered types, beginning with another one each time so that a busy one does not starve the rest.
+    fn offered_lanes(&mut self) -> Vec<Lane> {
         let types: BTreeSet<TaskType> = self
             .plugins
             .borrow()
             .iter()
             .flat_map(|plugin| plugin.task_types.iter().cloned())
             .collect();
-        let mut types: Vec<TaskType> = types.into_iter().collect();
-        if !types.is_empty() {
-            self.turn = self.turn.wrapping_add(1) % types.len();
-            types.rotate_left(self.turn);
+        let mut lanes = self.queue.lanes_of(&types.into_iter().collect::<Vec<_>>());
+        if !lanes.is_empty() {
+            self.turn = self.turn.wrapping_add(1) % lanes.len();
+            lanes.rotate_left(self.turn);
         }
-        types
+        lanes
     }
 
     fn start(&mut self, lease: Lease) {

@@ -70,7 +70,10 @@ impl Chat {
     fn answered(&mut self, result: &TaskResult) -> &mut Self {
         let question = self.asked.take().expect("something was asked");
         self.tasks += 1;
-        let id = TaskId::from_cause(&question.task_type().unwrap(), &self.tasks.to_string());
+        let id = TaskId::from_cause(
+            &queue::Lane::whole(&question.task_type().unwrap()),
+            &self.tasks.to_string(),
+        );
         let before = self.session.clone();
         let screen = answer::answer(&mut self.session, view_name(&id), &question, result);
         let after = self.session.clone();

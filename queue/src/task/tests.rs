@@ -18,11 +18,11 @@ fn a_result_reads_and_writes_the_published_json() {
 
 #[test]
 fn the_same_cause_is_the_same_task() {
-    let task_type: TaskType = "search_creator".parse().unwrap();
-    let id = TaskId::from_cause(&task_type, "bot 1 update 2");
-    assert_eq!(id, TaskId::from_cause(&task_type, "bot 1 update 2"));
-    assert_ne!(id, TaskId::from_cause(&task_type, "bot 1 update 3"));
-    assert_eq!(id.task_type(), Some(task_type));
+    let lane: Lane = "search_creator".parse().unwrap();
+    let id = TaskId::from_cause(&lane, "bot 1 update 2");
+    assert_eq!(id, TaskId::from_cause(&lane, "bot 1 update 2"));
+    assert_ne!(id, TaskId::from_cause(&lane, "bot 1 update 3"));
+    assert_eq!(id.lane(), Some(lane));
 }
 
 #[test]

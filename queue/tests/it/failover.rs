@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{QueueConfig, TaskQueue};
+use queue::{Lane, QueueConfig, TaskQueue};
 use test_kit::{TestCluster, TestRedis};
 use tokio_util::sync::CancellationToken;
 
@@ -89,7 +89,7 @@ async fn ask_until(queue: TaskQueue, enough: CancellationToken) -> usize {
 
 /// A key that lies where the tasks of the test lie.
 fn key() -> String {
-    queue::Keys::default().queue(&task_type("echo"))
+    queue::Keys::default().queue(&Lane::whole(&task_type("echo")))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,7 +63,7 @@ async fn a_task_whose_worker_dies_each_time_is_given_up_and_kept_as_a_dead_lette
     .await;
     assert_eq!(result.code(), Some("worker-crashed"));
     let dead: u64 = redis::cmd("XLEN")
-        .arg(queue.keys().dead(&echo))
+        .arg(queue.keys().dead(&queue::Lane::whole(&echo)))
         .query_async(&mut queue.connection())
         .await
         .unwrap();
@@ -122,19 +122,20 @@ async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worke
 async fn junk_in_the_queues_keys_is_refused_and_harms_nothing() {
     let (_redis, queue) = queue().await;
     let echo = task_type("echo");
+    let lane = queue::Lane::whole(&echo);
     let junk = "{echo}junk";
     let () = redis::pipe()
-        .zadd(queue.keys().queue(&echo), "{echo}no-data", 0)
+        .zadd(queue.keys().queue(&lane), "{echo}no-data", 0)
         .ignore()
-        .zadd(queue.keys().queue(&echo), junk, 0)
+        .zadd(queue.keys().queue(&lane), junk, 0)
         .ignore()
-        .zadd(queue.keys().deadline(&echo), junk, 9_999_999_999_999_u64)
+        .zadd(queue.keys().deadline(&lane), junk, 9_999_999_999_999_u64)
         .ignore()
-        .hset(queue.keys().data(&echo), junk, "0||||9999999999999|0|0|0|7|{not json")
+        .hset(queue.keys().data(&lane), junk, "0||||9999999999999|0|0|0|7|{not json")
         .ignore()
-        .zadd(queue.keys().queue(&echo), "{echo}no-fields", 0)
+        .zadd(queue.keys().queue(&lane), "{echo}no-fields", 0)
         .ignore()
-        .hset(queue.keys().data(&echo), "{echo}no-fields", "junk")
+        .hset(queue.keys().data(&lane), "{echo}no-fields", "junk")
         .ignore()
         .query_async(&mut queue.connection())
         .await

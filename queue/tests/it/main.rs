@@ -12,6 +12,7 @@ mod ingress;
 mod lease;
 mod model;
 mod outbox;
+mod partitions;
 mod places;
 mod submit;
 mod support;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use queue::error::SubmitError;
 use queue::{
-    Finish, Finished, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue, TaskResult,
+    Finish, Finished, Lane, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue, TaskResult,
     TaskStatus, TaskType,
 };
 use test_kit::TestRedis;
@@ -207,16 +207,20 @@ fn kind() -> TaskType {
     "model".parse().unwrap()
 }
 
+fn lane() -> Lane {
+    Lane::whole(&kind())
+}
+
 fn task(user: i64, cause: u32) -> Task {
     let mut task = Task::new(kind(), user, serde_json::Map::new());
-    task.task_id = TaskId::from_cause(&kind(), &cause.to_string());
+    task.task_id = TaskId::from_cause(&lane(), &cause.to_string());
     task.params.insert("cause".to_owned(), cause.into());
     task.reply_to = Some(serde_json::json!({}));
     task
 }
 
 fn id(cause: u32) -> String {
-    TaskId::from_cause(&kind(), &cause.to_string()).as_str().to_owned()
+    TaskId::from_cause(&lane(), &cause.to_string()).as_str().to_owned()
 }
 
 fn cause_of(lease: &Lease) -> u32 {
@@ -309,18 +313,18 @@ async fn drain(queue: &TaskQueue, model: &mut Model) {
     }
     let keys = queue.keys();
     let live = [
-        keys.queue(&kind()),
-        keys.active(&kind()),
-        keys.delayed(&kind()),
-        keys.deadline(&kind()),
-        keys.data(&kind()),
-        keys.users(&kind()),
+        keys.queue(&lane()),
+        keys.active(&lane()),
+        keys.delayed(&lane()),
+        keys.deadline(&lane()),
+        keys.data(&lane()),
+        keys.users(&lane()),
     ];
     let left: u64 =
         redis::cmd("EXISTS").arg(&live).query_async(&mut queue.connection()).await.unwrap();
     assert_eq!(left, 0, "live keys are left behind");
     let replies: usize = redis::cmd("XLEN")
-        .arg(keys.replies(&kind()))
+        .arg(keys.replies(&lane()))
         .query_async(&mut queue.connection())
         .await
         .unwrap();

@@ -19,12 +19,12 @@ async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
     // Stored before any coordinator was there.
     answer(&queue, "a").await;
     let mut first = Outbox::new(&queue, "first");
-    first.refresh_types().await.unwrap();
+    first.refresh_lanes().await.unwrap();
     let read = first.read(10, Duration::from_millis(100)).await.unwrap();
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].task.reply_to, Some(json!({"chat_id": 1})));
     let mut second = Outbox::new(&queue, "second");
-    second.refresh_types().await.unwrap();
+    second.refresh_lanes().await.unwrap();
     assert!(second.read(10, Duration::from_millis(50)).await.unwrap().is_empty());
     let taken = second.take_over(10, Duration::ZERO).await.unwrap();
     assert_eq!(taken.len(), 1);
@@ -41,7 +41,7 @@ async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
     let entry = queue.ledger(&id).await.unwrap();
     assert!(!entry.delivered());
     let mut outbox = Outbox::new(&queue, "c");
-    outbox.refresh_types().await.unwrap();
+    outbox.refresh_lanes().await.unwrap();
     let read = outbox.read(10, Duration::from_millis(100)).await.unwrap();
     queue.acknowledge(&read[0], Delivered::Shown).await.unwrap();
     let entry = queue.note_placeholder(&id, 77).await.unwrap();
@@ -53,9 +53,9 @@ async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
 async fn a_type_that_appears_later_is_read_too() {
     let (_redis, queue) = queue().await;
     let mut outbox = Outbox::new(&queue, "c");
-    outbox.refresh_types().await.unwrap();
+    outbox.refresh_lanes().await.unwrap();
     assert!(outbox.read(10, Duration::from_millis(10)).await.unwrap().is_empty());
     answer(&queue, "a").await;
-    outbox.refresh_types().await.unwrap();
+    outbox.refresh_lanes().await.unwrap();
     assert_eq!(outbox.read(10, Duration::from_millis(100)).await.unwrap().len(), 1);
 }

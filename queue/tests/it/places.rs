@@ -12,7 +12,7 @@ use crate::support::{CA, URL};
 fn run_suite(url: &str, ca: Option<&Path>) {
     let mut suite = Command::new(std::env::current_exe().unwrap());
     suite.env(URL, url).args(["--test-threads", "4"]);
-    for module in ["ingress::", "lease::", "outbox::", "submit::", "worker::"] {
+    for module in ["ingress::", "lease::", "outbox::", "partitions::", "submit::", "worker::"] {
         suite.arg(module);
     }
     if let Some(ca) = ca {

@@ -102,7 +102,7 @@ async fn many_tasks_are_accepted_in_one_call_and_a_refused_one_keeps_no_other_ou
     large.params.insert("query".to_owned(), "x".repeat(300_000).into());
     let mut other = task(1, "other type");
     other.task_type = task_type("other");
-    other.task_id = queue::TaskId::new(&other.task_type);
+    other.task_id = queue::TaskId::new(&queue::Lane::whole(&other.task_type));
     let mut tasks: Vec<_> =
         (0..600).map(|n| (task(n % 7, &n.to_string()), SubmitOptions::default())).collect();
     tasks.push((task(0, "0"), SubmitOptions::default()));
@@ -171,7 +171,7 @@ async fn an_id_is_one_task_whether_it_wants_a_reply_or_not() {
     assert_eq!(queue.submit_task(&wants_reply).await.unwrap(), Submitted::Already);
     let both: Vec<_> = [wants_none, wants_reply]
         .map(|mut task| {
-            task.task_id = queue::TaskId::from_cause(&task.task_type, "b");
+            task.task_id = queue::TaskId::from_cause(&task.lane(), "b");
             (task, SubmitOptions::default())
         })
         .into();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{QueueConfig, Task, TaskId, TaskQueue, TaskType};
+use queue::{Lane, QueueConfig, Task, TaskId, TaskQueue, TaskType};
 use serde_json::json;
 use test_kit::TestRedis;
 
@@ -56,7 +56,7 @@ pub(crate) fn task_type(name: &str) -> TaskType {
 pub(crate) fn task(user_id: i64, cause: &str) -> Task {
     let kind = task_type("echo");
     let mut task = Task::new(kind.clone(), user_id, serde_json::Map::new());
-    task.task_id = TaskId::from_cause(&kind, cause);
+    task.task_id = TaskId::from_cause(&Lane::whole(&kind), cause);
     task.params.insert("cause".to_owned(), cause.into());
     task.reply_to = Some(json!({"chat_id": user_id}));
     task

@@ -116,7 +116,7 @@ async fn only_offered_types_are_claimed() {
     queue.submit_task(&task(1, "nobody offers this")).await.unwrap();
     let mut offered = task(1, "somebody offers this");
     offered.task_type = task_type("other");
-    offered.task_id = queue::TaskId::new(&offered.task_type);
+    offered.task_id = queue::TaskId::new(&queue::Lane::whole(&offered.task_type));
     queue.submit_task(&offered).await.unwrap();
     queue.get_result(&offered.task_id, Duration::from_secs(15)).await.unwrap().unwrap();
     let status = queue.task_status(&task(1, "nobody offers this").task_id).await.unwrap();

@@ -1,0 +1,90 @@
+//! A hot type is divided: its people are spread, and everything else is as with one queue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use queue::{Finish, Outbox, QueueConfig, Task, TaskQueue, TaskResult};
+use serde_json::{Map, json};
+
+use crate::support::{eventually, quick, task_type, with_config};
+use crate::worker::{Echo, start};
+
+const PEOPLE: i64 = 24;
+
+async fn divided() -> (Option<test_kit::TestRedis>, TaskQueue) {
+    let partitions = BTreeMap::from([(task_type("echo"), 4)]);
+    with_config(QueueConfig { partitions, ..quick() }).await
+}
+
+fn task_of(queue: &TaskQueue, user_id: i64) -> Task {
+    let lane = queue.lane_of(&task_type("echo"), user_id);
+    let mut task = Task::in_lane(&lane, user_id, Map::new());
+    task.reply_to = Some(json!({"chat_id": user_id}));
+    task
+}
+
+#[tokio::test]
+async fn everyones_task_runs_and_is_answered_wherever_it_lies() {
+    let (_redis, queue) = divided().await;
+    let tasks: Vec<Task> = (0..PEOPLE).map(|user| task_of(&queue, user)).collect();
+    let lanes: std::collections::BTreeSet<_> = tasks.iter().map(Task::lane).collect();
+    assert_eq!(lanes.len(), 4, "24 people are spread over all lanes");
+    for task in &tasks {
+        queue.submit_task(task).await.unwrap();
+    }
+    assert_eq!(queue.task_types().await.unwrap(), [task_type("echo")], "one type for everyone");
+    assert_eq!(queue.queue_size(&task_type("echo")).await.unwrap(), 24);
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    for task in &tasks {
+        let result = queue.get_result(&task.task_id, Duration::from_secs(15)).await.unwrap();
+        assert!(result.expect("an answer").success);
+    }
+    let mut outbox = Outbox::new(&queue, "c");
+    outbox.refresh_lanes().await.unwrap();
+    let mut answered = 0;
+    eventually("all answers in the outbox", async || {
+        for reply in outbox.read(10, Duration::from_millis(200)).await.unwrap() {
+            queue.acknowledge(&reply, queue::Delivered::Shown).await.unwrap();
+            answered += 1;
+        }
+        (answered == PEOPLE).then_some(())
+    })
+    .await;
+    let stats = queue.stats(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(stats.len(), 1);
+    let count = |name: &str| stats[0].counters.get(name).copied().unwrap_or(0);
+    assert_eq!((count("submitted"), count("completed"), count("delivered")), (24, 24, 24));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_pauses_cancels_and_replays_a_divided_type_as_one() {
+    let (_redis, queue) = divided().await;
+    let echo = task_type("echo");
+    let tasks: Vec<Task> = (0..PEOPLE).map(|user| task_of(&queue, user)).collect();
+    for task in &tasks {
+        queue.submit_task(task).await.unwrap();
+    }
+    queue.set_paused(&echo, true).await.unwrap();
+    assert!(queue.claim(std::slice::from_ref(&echo), "w", 24).await.unwrap().is_empty());
+    assert_eq!(queue.list(&echo, 100).await.unwrap().len(), 24);
+    assert!(queue.cancel(&tasks[0].task_id).await.unwrap());
+    queue.set_paused(&echo, false).await.unwrap();
+    let leases = queue.claim(std::slice::from_ref(&echo), "w", 24).await.unwrap();
+    assert_eq!(leases.len(), 23);
+    let failed: Vec<_> = leases
+        .into_iter()
+        .map(|lease| (lease, Finish::Failed, TaskResult::failure("plugin-failed", "no")))
+        .collect();
+    queue.store_results(&failed).await.unwrap();
+    let dead = queue.dead_letters(&echo, 100).await.unwrap();
+    assert_eq!(dead.len(), 23);
+    assert_eq!(queue.dead_letters(&echo, 5).await.unwrap(), dead[..5], "the newest of all");
+    for letter in &dead {
+        let again = queue.replay(&echo, &letter.entry).await.unwrap();
+        assert_eq!(again.lane(), letter.task.as_ref().map(Task::lane), "back where it was");
+    }
+    assert_eq!(queue.queue_size(&echo).await.unwrap(), 23);
+    assert!(queue.replay(&echo, &dead[0].entry).await.is_err(), "it is gone");
+    assert!(queue.replay(&echo, "1-1.x").await.is_err());
+}
