@@ -188,6 +188,24 @@ impl TestCluster {
         .await
     }
 
+    /// Waits until the living replicas of a master have all that it has written so far. (WAIT by
+    /// [`TestCluster::ask`] is of no use: it speaks of what its own connection wrote.)
+    ///
+    /// # Panics
+    ///
+    /// When the master does not live or its replicas do not come after it in time.
+    pub async fn replicated(&self, master: usize) {
+        let master = &self.nodes[master];
+        let written = master.offset().unwrap_or_else(|error| panic!("{error}"));
+        until("that replicas have all", || {
+            let view = view(master)?;
+            let replicas = view.replicas(master.port()).map(|replica| self.node_on(replica.port));
+            let mut living = replicas.map(|node| &self.nodes[node]).filter(|node| node.living());
+            living.try_for_each(|replica| replica.has(written))
+        })
+        .await;
+    }
+
     /// Waits until the cluster is whole, as far as its nodes live: the living ones agree, each slot's master lives, and
     /// each living replica follows its master.
     ///

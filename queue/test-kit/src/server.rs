@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +111,26 @@ impl Server {
         assert_eq!(answer, "OK", "{command:?} on port {}", self.port);
     }
 
+    /// How much of what the master wrote it has: all, on the master itself.
+    pub(crate) fn offset(&self) -> Result<u64, String> {
+        let info = self.talk(&["INFO replication"])?;
+        // A replica tells both; what it only received and did not do yet is in neither.
+        let lines = ["slave_repl_offset:", "master_repl_offset:"].into_iter();
+        let mut offsets =
+            lines.filter_map(|name| info.lines().find_map(|line| line.strip_prefix(name)));
+        let offset = offsets.next().and_then(|offset| offset.parse().ok());
+        offset.ok_or_else(|| format!("the server on port {} has no offset", self.port))
+    }
+
+    /// Whether it has what its master had written at `offset`.
+    pub(crate) fn has(&self, offset: u64) -> Result<(), String> {
+        let mine = self.offset()?;
+        if mine < offset {
+            return Err(format!("the server on port {} has {mine} of {offset} bytes", self.port));
+        }
+        Ok(())
+    }
+
     /// The replies to several commands without arguments that need quoting, just as they come over the wire.
     pub(crate) fn talk(&self, commands: &[&str]) -> Result<String, String> {
         talk(self.port, commands)
@@ -170,10 +190,10 @@ fn answers(port: u16, process: &mut Child) -> bool {
 fn talk(port: u16, commands: &[&str]) -> std::io::Result<String> {
     let mut connection = TcpStream::connect(("127.0.0.1", port))?;
     connection.set_read_timeout(Some(Duration::from_secs(2)))?;
-    // QUIT closes the connection, so that reading to the end ends.
-    let lines: String =
-        commands.iter().chain(&["QUIT"]).map(|line| format!("{line}\r\n")).collect();
+    let lines: String = commands.iter().map(|line| format!("{line}\r\n")).collect();
     connection.write_all(lines.as_bytes())?;
+    // A server that finds nothing more to read closes, so that reading to the end ends. Sentinels have no QUIT.
+    connection.shutdown(Shutdown::Write)?;
     let mut replies = String::new();
     connection.read_to_string(&mut replies)?;
     Ok(replies)

@@ -116,7 +116,7 @@ mod tests {
         aa 127.0.0.1:11001@21001 myself,master - 0 0 1 connected 0-5 7 [7->-bb]\n\
         bb 127.0.0.1:11002@21002,name master,fail? - 0 0 2 connected 6 8-16383\n\
         cc 127.0.0.1:11003@21003 slave aa 0 0 1 disconnected\n\r\n\
-        $50\r\n# Replication\r\nrole:master\r\n\r\n+OK\r\n";
+        $50\r\n# Replication\r\nrole:master\r\n\r\n";
 
     #[test]
     fn a_view_tells_who_has_what() {

@@ -7,7 +7,7 @@ async fn a_key_is_there_after_its_master_was_killed() {
     let mut cluster = TestCluster::start().await;
     let old = cluster.owner("key");
     assert_eq!(cluster.ask(old, &["SET", "key", "value"]), "OK");
-    assert_eq!(cluster.ask(old, &["WAIT", "1", "5000"]), "1");
+    cluster.replicated(old).await;
 
     cluster.kill(old);
     let new = cluster.wait_for_owner_change("key", old).await;
