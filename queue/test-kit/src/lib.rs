@@ -9,6 +9,7 @@
 mod cluster;
 mod process;
 mod redis;
+mod sentinel;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use cluster::TestCluster;
 pub use process::Process;
 pub use redis::TestRedis;
+pub use sentinel::TestSentinel;
 
 /// How long a test waits for what must happen. Long, because a busy machine is no failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);

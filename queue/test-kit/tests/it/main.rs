@@ -1,3 +1,4 @@
 //! The parts that are themselves worth a test.
 
 mod cluster;
+mod sentinel;

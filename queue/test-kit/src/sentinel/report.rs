@@ -1,0 +1,75 @@
+//! What one sentinel says about the master and those around it.
+
+use std::collections::HashMap;
+
+use crate::server::Server;
+
+/// All that one sentinel says.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// The port of the master that it tells clients.
+    pub(super) master: u16,
+    /// The failover by which it became the master.
+    pub(super) epoch: u64,
+    /// Whether the master is well and no failover goes on.
+    pub(super) calm: bool,
+    /// The ports of replicas and other sentinels that are well.
+    pub(super) well: Vec<u16>,
+}
+
+impl Report {
+    /// Asks a sentinel.
+    pub(super) fn of(sentinel: &Server) -> Result<Self, String> {
+        let address = sentinel.talk(&["SENTINEL GET-MASTER-ADDR-BY-NAME main"])?;
+        let master = words(&address).nth(1).and_then(|port| port.parse().ok());
+        let about = records(&sentinel.talk(&["SENTINEL MASTER main"])?);
+        let (Some(master), [about]) = (master, &*about) else {
+            return Err(format!("the sentinel on port {} knows no master", sentinel.port()));
+        };
+        let others = sentinel.talk(&["SENTINEL REPLICAS main", "SENTINEL SENTINELS main"])?;
+        let others = records(&others);
+        let well = others.iter().filter(|other| ["slave", "sentinel"].contains(&&*other["flags"]));
+        Ok(Self {
+            master,
+            epoch: about["config-epoch"].parse().unwrap(),
+            calm: about["flags"] == "master",
+            well: well.map(|other| other["port"].parse().unwrap()).collect(),
+        })
+    }
+}
+
+/// The strings in replies as they come over the wire.
+fn words(replies: &str) -> impl Iterator<Item = &str> {
+    replies.lines().filter(|line| !line.starts_with(['*', '$']))
+}
+
+/// Lists of names and values; each begins with the name `name`.
+fn records(replies: &str) -> Vec<HashMap<String, String>> {
+    let mut records: Vec<HashMap<_, _>> = Vec::new();
+    let words: Vec<&str> = words(replies).collect();
+    for pair in words.chunks_exact(2) {
+        if pair[0] == "name" {
+            records.push(HashMap::new());
+        }
+        if let Some(record) = records.last_mut() {
+            record.insert(pair[0].to_owned(), pair[1].to_owned());
+        }
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_told_apart() {
+        let found = records(
+            "*2\r\n*4\r\n$4\r\nname\r\n$1\r\na\r\n$5\r\nrunid\r\n$0\r\n\r\n\
+             *2\r\n$4\r\nname\r\n$1\r\nb\r\n",
+        );
+        let names: Vec<_> = found.iter().map(|record| &*record["name"]).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(found[0]["runid"], "");
+    }
+}
