@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use queue::{Lane, QueueConfig, TaskQueue};
-use test_kit::{TestCluster, TestRedis};
+use test_kit::{TestCluster, TestRedis, TestSentinel};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{eventually, quick, task, task_type};
@@ -153,11 +153,7 @@ async fn a_write_that_a_failover_lost_is_made_up_for() {
     queue.submit_task(&task(1, "seen by the replica")).await.unwrap();
     let old = cluster.owner(&key());
     let replica = cluster.replica_of(old);
-    eventually("the first task at the replica", async || {
-        let keys = cluster.ask(replica, &["DBSIZE"]);
-        (keys != "0").then_some(())
-    })
-    .await;
+    cluster.replicated(old).await;
     // Frozen alone it would still read later what its machine received for it.
     cluster.freeze(replica);
     cluster.ask(old, &["CLIENT", "KILL", "TYPE", "replica"]);
@@ -176,6 +172,33 @@ async fn a_write_that_a_failover_lost_is_made_up_for() {
         assert!(result.expect("an answer").success, "{cause}");
     }
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_that_sentinel_watches_dies() {
+    let mut sentinel = TestSentinel::start().await;
+    let asked = Asked::begin(&sentinel.url()).await;
+    let old = sentinel.master();
+    sentinel.kill_master();
+    sentinel.wait_for_failover(old).await;
+    asked.goes_on("work on the new master").await;
+    sentinel.revive(old);
+    sentinel.settled().await;
+    asked.all_are_answered().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_that_sentinel_watches_freezes_and_one_sentinel_is_dead() {
+    let mut sentinel = TestSentinel::start().await;
+    let asked = Asked::begin(&sentinel.url()).await;
+    let old = sentinel.master();
+    sentinel.kill_sentinel(0);
+    sentinel.freeze_master();
+    sentinel.wait_for_failover(old).await;
+    asked.goes_on("work while the old master is frozen").await;
+    // For a moment two take themselves for the master.
+    sentinel.thaw(old);
+    asked.all_are_answered().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use test_kit::{TestCluster, TestRedis};
+use test_kit::{TestCluster, TestRedis, TestSentinel};
 
 use crate::support::{CA, URL};
 
@@ -30,6 +30,12 @@ fn run_suite(url: &str, ca: Option<&Path>) {
 async fn the_suite_holds_in_a_cluster() {
     let cluster = TestCluster::start().await;
     run_suite(&cluster.url(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_holds_behind_sentinel() {
+    let sentinel = TestSentinel::start().await;
+    run_suite(&sentinel.url(), None);
 }
 
 #[test]
