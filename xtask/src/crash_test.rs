@@ -5,6 +5,7 @@
 //! own timing is theirs). The people and their books are in [`crowd`], the trouble in [`trouble`].
 
 mod crowd;
+mod memory;
 mod place;
 mod trouble;
 
@@ -22,6 +23,7 @@ use crate::processes::{Service, Stop};
 use crate::redis;
 use crate::{target_dir, toolchain};
 use crowd::Crowd;
+use memory::Memory;
 use place::Place;
 use trouble::Trouble;
 
@@ -29,12 +31,15 @@ const TOKEN: &str = "123456:SIMULATOR";
 const WORKERS: usize = 3;
 const COORDINATORS: usize = 2;
 const READY_BOUND: Duration = Duration::from_secs(60);
+const TURN: Duration = Duration::from_millis(50);
 /// When the trouble is over, everything is answered within the time a task may live, and a little.
 const SETTLE_BOUND: Duration = Duration::from_secs(150);
 /// The type of the slow tasks. Nothing but a lost worker makes them run again.
 const SLOW: &str = "probe_sleep";
-/// Live indexes of the queue: gone when nothing is under way.
-const LIVE_KEYS: &[&str] = &["queue:", "active:", "delayed:", "deadline:", "data:", "users:"];
+/// Before and after an outage.
+const AROUND_OUTAGE: Duration = Duration::from_secs(10);
+/// What the outage takes away: the one Redis, or the node with this key.
+const OUTAGE_OF: &str = "freefans:tasks:queue:{search_creator}";
 
 /// Kills, freezes and disturbs everything at random, and checks that everyone is answered once.
 #[derive(Debug, clap::Args)]
@@ -48,19 +53,25 @@ pub(crate) struct CrashTest {
     /// On a Cluster of three masters with a replica each, whose nodes die, freeze and fail over.
     #[arg(long)]
     cluster: bool,
+    /// No trouble but one: Redis is killed under load and stays away for so many seconds.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "minutes")]
+    outage: Option<u64>,
 }
 
 impl CrashTest {
     /// A short run that is always the same.
     pub(crate) fn short() -> Self {
-        Self { seed: Some(1), minutes: 0.5, cluster: false }
+        Self { seed: Some(1), minutes: 0.5, cluster: false, outage: None }
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         ensure!(0.0 < self.minutes && self.minutes <= 600.0, "--minutes takes 0 to 600");
         let seed = self.seed.unwrap_or_else(seed_from_clock);
         let place = if self.cluster { "a Cluster" } else { "one Redis" };
-        println!("seed {seed}, {} min of trouble on {place}", self.minutes);
+        match self.outage {
+            None => println!("seed {seed}, {} min of trouble on {place}", self.minutes),
+            Some(seconds) => println!("{place} is away for {seconds} s"),
+        }
         BuildPlugins::for_tests().run(root)?;
         let mut cargo = toolchain::clean_cargo(root);
         run(cargo.args(["build", "--locked", "--workspace", "--bins"]))?;
@@ -68,14 +79,26 @@ impl CrashTest {
         let mut system = System::start(root, self.cluster, &stop)?;
         let mut crowd = Crowd::new(&system.simulator)?;
         let mut trouble = Trouble::new(seed);
-        let until = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
-        while Instant::now() < until {
-            ensure!(!stop.requested(), "interrupted");
-            trouble.turn(&mut system)?;
-            crowd.turn(&system)?;
-            std::thread::sleep(Duration::from_millis(50));
+        let lasts = Duration::from_secs_f64(self.minutes * 60.0);
+        let mut memory = Memory::watch(&system, lasts);
+        if let Some(seconds) = self.outage {
+            let mut ask_for = |system: &System, lasts| ask_for(system, &mut crowd, lasts, &stop);
+            ask_for(&system, AROUND_OUTAGE)?;
+            system.redis.take_away(OUTAGE_OF, false);
+            ask_for(&system, Duration::from_secs(seconds))?;
+            system.redis.give_back();
+            ask_for(&system, AROUND_OUTAGE)?;
+        } else {
+            let until = Instant::now() + lasts;
+            while Instant::now() < until {
+                ensure!(!stop.requested(), "interrupted");
+                trouble.turn(&mut system)?;
+                crowd.turn(&system)?;
+                memory.turn(&system);
+                std::thread::sleep(TURN);
+            }
+            trouble.end(&mut system)?;
         }
-        trouble.end(&mut system)?;
         println!("the trouble is over; waiting for the last answers");
         let until = Instant::now() + SETTLE_BOUND;
         while crowd.waiting() && Instant::now() < until {
@@ -88,6 +111,14 @@ impl CrashTest {
         let mut broken = crowd.report(&trouble.worker_losses);
         trouble.report();
         broken.extend(system.report(until, crowd.losses_seen())?);
+        broken.extend(memory.report(&system, crowd.asked()));
+        if self.outage.is_some() {
+            let ended = system.ended();
+            println!("{ended} of {} processes ended", WORKERS + COORDINATORS);
+            if 0 < ended {
+                broken.push(format!("{ended} processes did not outlive the outage"));
+            }
+        }
         if broken.is_empty() {
             println!("\nevery promise was kept (seed {seed})");
             return Ok(());
@@ -101,6 +132,17 @@ impl CrashTest {
             if self.cluster { " --cluster" } else { "" }
         )
     }
+}
+
+/// Lets the crowd ask for a while.
+fn ask_for(system: &System, crowd: &mut Crowd, lasts: Duration, stop: &Stop) -> anyhow::Result<()> {
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        ensure!(!stop.requested(), "interrupted");
+        crowd.turn(system)?;
+        std::thread::sleep(TURN);
+    }
+    Ok(())
 }
 
 fn seed_from_clock() -> u64 {
@@ -245,14 +287,13 @@ impl System {
         if under_way(&stats) != 0 {
             broken.push(format!("{} tasks or answers are still under way", under_way(&stats)));
         }
-        let keys = self.redis.ask_all(&["--scan", "--pattern", "freefans:tasks:*"]);
-        for key in keys.iter().flat_map(|keys| keys.lines()) {
-            let name = key.strip_prefix("freefans:tasks:").unwrap_or(key);
-            if LIVE_KEYS.iter().any(|live| name.starts_with(live)) {
-                broken.push(format!("the key {key} is left behind"));
-            }
-        }
         Ok(broken)
+    }
+
+    /// How many processes ended by themselves.
+    fn ended(&mut self) -> usize {
+        let all = self.workers.iter_mut().chain(&mut self.coordinators).flatten();
+        all.filter_map(Service::ended).count()
     }
 
     fn stats(&self) -> anyhow::Result<Vec<Value>> {

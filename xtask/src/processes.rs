@@ -114,6 +114,13 @@ impl Service {
         self.child.try_wait().ok().flatten()
     }
 
+    /// The memory it takes at the moment; none when the system does not say.
+    pub(crate) fn rss_mib(&self) -> Option<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+    }
+
     /// The end of its log, for a failure's text.
     pub(crate) fn tail(&self) -> String {
         let tail = last_lines(&self.output(), TAIL_LINES);

@@ -238,6 +238,11 @@ impl Crowd {
         message.answer = Some(text.to_owned());
     }
 
+    /// How many questions there were.
+    pub(super) fn asked(&self) -> usize {
+        self.questions.len()
+    }
+
     /// Whether somebody still waits.
     pub(super) fn waiting(&self) -> bool {
         !self.ended.is_empty()
