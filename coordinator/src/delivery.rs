@@ -56,6 +56,7 @@ pub async fn deliver_until(
     });
     let mut outbox = Outbox::new(&queue, &me);
     let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         if look_due(&mut look) {
             delivery.look(&mut outbox).await;

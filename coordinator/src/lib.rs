@@ -65,6 +65,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
     let performer = Arc::new(Performer::new(bot, queue.clone(), sessions, shutdown.clone()));
+    if let Err(error) = queue.announce_partitions().await {
+        tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
+    }
     let sweeping = tokio::spawn(queue::reclaim::sweep_until(queue.clone(), shutdown.clone()));
     let confirming = tokio::spawn(queue::recent::confirm_until(queue.clone(), shutdown.clone()));
     let delivering = tokio::spawn(delivery::deliver_until(

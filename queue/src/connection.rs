@@ -7,9 +7,15 @@ mod address;
 pub(crate) mod check;
 mod renewed;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use redis::aio::{
+    ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection,
+};
 use redis::cluster::ClusterClient;
 use redis::cluster_routing::{
     MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
@@ -33,17 +39,22 @@ const PEER_IS_GONE: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// In a Cluster and behind Sentinel there is another to ask.
 const CONNECT_TO_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
+/// Nodes of a Cluster that are remembered.
+const LEARNED_AT_MOST: usize = 1_000;
 /// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
 const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
 /// Pauses while a Cluster moves a slot or fails over.
 const CLUSTER_PAUSES_MS: (u64, u64) = (20, 200);
-const CLUSTER_ATTEMPTS: u32 = 16;
+/// Few: whoever asks tries again, and must not wait long for a node that is away.
+const CLUSTER_ATTEMPTS: u32 = 5;
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisServer {
     address: Address,
     ca: Option<Vec<u8>>,
+    /// Nodes of a Cluster that others named, so that it is found again when all that were configured are gone.
+    learned: Arc<Mutex<BTreeSet<(String, u16)>>>,
     /// Counts how often a shared connection found that the server it led to is no longer the right one.
     moved: watch::Sender<u64>,
 }
@@ -60,7 +71,8 @@ impl RedisServer {
         // The first call decides for the process; a later one finds the same there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = address::read(url).map_err(|source| ConnectError::Address { source })?;
-        let server = Self { address, ca: ca.map(<[u8]>::to_vec), moved: watch::Sender::new(0) };
+        let (ca, learned) = (ca.map(<[u8]>::to_vec), Arc::default());
+        let server = Self { address, ca, learned, moved: watch::Sender::new(0) };
         let usable = match &server.address {
             Address::One(node) => server.client(node.clone()).map(drop),
             Address::Cluster(nodes) => server.cluster(nodes, RESPONSE_TIMEOUT).map(drop),
@@ -84,7 +96,8 @@ impl RedisServer {
         self.connect(RESPONSE_TIMEOUT, false).await
     }
 
-    /// A connection of its own for a command that waits up to `longest_wait` in the server.
+    /// A connection of its own for a command that waits up to `longest_wait` in the server. In a Cluster it leads to one
+    /// node, and follows the keys that it is asked about.
     ///
     /// # Errors
     ///
@@ -105,19 +118,58 @@ impl RedisServer {
                 let client = self.sentinel(sentinels)?.async_get_client().await?;
                 client.get_async_pubsub().await
             }
-            Address::Cluster(nodes) => {
-                let mut last = RedisError::from((ErrorKind::Io, "no node of the Cluster answers"));
-                for node in nodes {
-                    let client = self.client(node.clone())?;
-                    let opening = client.get_async_pubsub();
-                    match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, opening).await {
-                        Ok(Ok(listening)) => return Ok(listening),
-                        Ok(Err(error)) => last = error,
-                        Err(_) => {}
-                    }
-                }
-                Err(last)
+            Address::Cluster(_) => {
+                let listen =
+                    |client: Client| async move { client.get_async_pubsub().await }.boxed();
+                self.any_node(None, listen).await
             }
+        }
+    }
+
+    /// Opens something at the first node that lets itself be opened, `first` before all others.
+    async fn any_node<T>(
+        &self,
+        first: Option<(String, u16)>,
+        open: impl Fn(Client) -> BoxFuture<'static, RedisResult<T>>,
+    ) -> RedisResult<T> {
+        let mut last = RedisError::from((ErrorKind::Io, "no node of the Cluster answers"));
+        for node in self.nodes(first) {
+            let opening = open(self.client(node)?);
+            match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, opening).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(error)) => last = error,
+                Err(_) => {}
+            }
+        }
+        Err(last)
+    }
+
+    /// Where a node of the Cluster may be: `first`, as configured, and as learned.
+    fn nodes(&self, first: Option<(String, u16)>) -> Vec<ConnectionInfo> {
+        let Address::Cluster(configured) = &self.address else { return Vec::new() };
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let at = |(host, port): (String, u16)| {
+            let like = configured.first()?;
+            let address = match like.addr() {
+                ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                    host,
+                    port,
+                    insecure: *insecure,
+                    tls_params: tls_params.clone(),
+                },
+                _ => ConnectionAddr::Tcp(host, port),
+            };
+            Some(like.clone().set_addr(address))
+        };
+        let first = first.into_iter().filter_map(at);
+        first.chain(configured.iter().cloned()).chain(learned.into_iter().filter_map(at)).collect()
+    }
+
+    fn learn(&self, nodes: impl IntoIterator<Item = (String, u16)>) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.extend(nodes);
+        while LEARNED_AT_MOST < learned.len() {
+            learned.pop_first();
         }
     }
 
@@ -139,17 +191,30 @@ impl RedisServer {
     /// Looks for the master or the Cluster.
     async fn open(&self, response_timeout: Duration) -> RedisResult<Live> {
         let client = match &self.address {
-            Address::Cluster(nodes) => {
-                let client = self.cluster(nodes, response_timeout)?;
-                return Ok(Live::Cluster(client.get_async_connection().await?));
+            Address::Cluster(_) => {
+                let client = self.cluster(&self.nodes(None), response_timeout)?;
+                let mut connection = client.get_async_connection().await?;
+                let slots = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await;
+                if let Ok(slots) = slots {
+                    self.learn(nodes_in(&slots));
+                }
+                return Ok(Live::Cluster(connection));
             }
             Address::One(node) => self.client(node.clone())?,
             Address::Sentinel(sentinels) => self.sentinel(sentinels)?.async_get_client().await?,
         };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TO_ONE_OF_SEVERAL))
-            .set_response_timeout(Some(response_timeout));
-        Ok(Live::Master(client.get_multiplexed_async_connection_with_config(&config).await?))
+        Ok(Live::One(connect_to(client, response_timeout).await?))
+    }
+
+    /// Opens a connection to one node of the Cluster, to `first` if it can be had.
+    async fn open_node(
+        &self,
+        first: Option<(String, u16)>,
+        response_timeout: Duration,
+    ) -> RedisResult<Live> {
+        self.learn(first.clone());
+        let open = move |client| connect_to(client, response_timeout).boxed();
+        Ok(Live::One(self.any_node(first, open).await?))
     }
 
     fn certificates(&self) -> Option<TlsCertificates> {
@@ -216,6 +281,29 @@ impl RedisServer {
     }
 }
 
+async fn connect_to(
+    client: Client,
+    response_timeout: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TO_ONE_OF_SEVERAL))
+        .set_response_timeout(Some(response_timeout));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// The nodes in an answer to CLUSTER SLOTS: arrays that begin with a host and a port.
+fn nodes_in(value: &Value) -> Vec<(String, u16)> {
+    let Value::Array(items) = value else { return Vec::new() };
+    match items.as_slice() {
+        [Value::BulkString(host), Value::Int(port), ..] => {
+            let host = String::from_utf8_lossy(host).into_owned();
+            let port = u16::try_from(*port).ok().filter(|_| !host.is_empty());
+            port.map(|port| (host, port)).into_iter().collect()
+        }
+        items => items.iter().flat_map(nodes_in).collect(),
+    }
+}
+
 /// A connection that breaks when the other machine is gone, instead of waiting for it for a quarter of an hour. A server
 /// that is frozen or busy still acknowledges what it is sent.
 fn tcp_settings() -> TcpSettings {
@@ -237,6 +325,22 @@ enum Kind {
 }
 
 impl Connection {
+    /// Whether Redis answers; in a Cluster, whether one of its masters does.
+    pub(crate) async fn ping(&self) -> RedisResult<()> {
+        let ping = redis::cmd("PING");
+        let cluster = match &self.0 {
+            Kind::Renewed(renewed) => renewed.cluster().await?,
+            Kind::One(_) => None,
+        };
+        match cluster {
+            None => ping.query_async(&mut self.clone()).await,
+            Some(mut cluster) => {
+                let any = RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary);
+                cluster.route_command(ping, any).await?.extract_error().map(drop)
+            }
+        }
+    }
+
     /// What each master says about itself.
     pub(crate) async fn info(&self, sections: &[&str]) -> RedisResult<Vec<String>> {
         let mut info = redis::cmd("INFO");

@@ -35,6 +35,12 @@ impl Lane {
         Self { task_type: task_type.clone(), partition: Some(partition) }
     }
 
+    /// All lanes of a type that has so many partitions, but for [`Lane::whole`].
+    pub fn all_of(task_type: &TaskType, partitions: u16) -> impl Iterator<Item = Self> {
+        let some = if partitions < 2 { 0 } else { partitions };
+        (0..some).map(|number| Self { task_type: task_type.clone(), partition: Some(number) })
+    }
+
     /// The type.
     pub fn task_type(&self) -> &TaskType {
         &self.task_type

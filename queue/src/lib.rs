@@ -9,6 +9,7 @@
 //! Not here: what a task means (the host's plugins) and where its answer goes (the coordinator); `reply_to` is opaque.
 
 mod claim;
+mod claimer;
 pub mod config;
 pub mod connection;
 pub mod control;

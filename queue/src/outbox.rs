@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
 use crate::error::RedisError;
@@ -42,6 +43,10 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
+    fn from_texts((state, message): (Option<String>, Option<String>)) -> Self {
+        Self { state, message_id: message.and_then(|text| text.parse().ok()) }
+    }
+
     /// Whether the answer was sent.
     pub fn delivered(&self) -> bool {
         self.state.as_deref() == Some("delivered")
@@ -76,13 +81,12 @@ impl Outbox {
     pub async fn refresh_lanes(&mut self) -> Result<(), RedisError> {
         let lanes = self.queue.lanes().await?;
         self.lanes.retain(|known| lanes.contains(known));
+        let new: Vec<Lane> = lanes.into_iter().filter(|lane| !self.lanes.contains(lane)).collect();
+        // Side by side: in a Cluster one lane's node may be away while the others' are there.
+        let made = join_all(new.iter().map(|lane| self.create_group(lane))).await;
         let mut trouble = None;
-        for lane in lanes {
-            if self.lanes.contains(&lane) {
-                continue;
-            }
-            // In a Cluster one lane's node may be away while the others' are there.
-            match self.create_group(&lane).await {
+        for (lane, made) in new.into_iter().zip(made) {
+            match made {
                 Ok(()) => self.lanes.push(lane),
                 Err(error) => trouble = Some(error),
             }
@@ -142,26 +146,26 @@ impl Outbox {
             }
             command
         });
-        let mut replies = Vec::new();
+        let (mut replies, mut trouble) = (Vec::new(), None);
         let mut answer = Some(self.waits.answer().await);
         // In a Cluster several lanes may have answered.
         while let Some(read) = answer {
             match read {
                 Ok(read) => self.take(read, &mut replies).await,
                 Err(error) if error.code() == Some("NOGROUP") => {
-                    // Redis lost its data, or the stream was deleted by hand: make the groups again.
+                    // Redis lost its data, or the stream was deleted by hand: the next look makes the groups again.
                     self.lanes.clear();
-                    self.refresh_lanes().await?;
+                    trouble = self.refresh_lanes().await.err();
                 }
-                // What was read already must be shown; the trouble comes again with the next read.
-                Err(error) if !replies.is_empty() => {
-                    tracing::debug!(error = %error, "cannot read the outbox of a lane");
-                }
-                Err(source) => return Err(RedisError { action: "read the outbox", source }),
+                Err(source) => trouble = Some(RedisError { action: "read the outbox", source }),
             }
             answer = self.waits.ready();
         }
-        Ok(replies)
+        match trouble {
+            // What was read already must be shown; the trouble comes again with the next read.
+            Some(error) if replies.is_empty() => Err(error),
+            _ => Ok(replies),
+        }
     }
 
     async fn take(&self, read: Option<StreamReadReply>, replies: &mut Vec<Reply>) {
@@ -184,32 +188,44 @@ impl Outbox {
         max: usize,
         min_idle: Duration,
     ) -> Result<Vec<Reply>, RedisError> {
-        let mut replies = Vec::new();
-        let mut trouble = None;
-        for lane in self.lanes.clone() {
-            let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
-                .arg(self.queue.keys.replies(&lane))
-                .arg(GROUP)
-                .arg(&self.consumer)
-                .arg(millis(min_idle))
-                .arg("0-0")
-                .arg("COUNT")
-                .arg(max)
-                .query_async(&mut self.queue.connection.clone())
-                .await;
+        // Side by side: in a Cluster one lane's node may be away while the others' are there.
+        let each =
+            join_all(self.lanes.iter().map(|lane| self.claim_idle(lane, max, min_idle))).await;
+        let (mut replies, mut trouble) = (Vec::new(), None);
+        for (lane, claimed) in self.lanes.iter().zip(each) {
             match claimed {
-                Ok(claimed) => self.collect(&lane, claimed.claimed, &mut replies).await,
-                Err(error) if error.code() == Some("NOGROUP") => {
-                    self.create_group(&lane).await?;
-                }
-                Err(source) => {
-                    trouble = Some(RedisError { action: "take over answers", source });
-                }
+                Ok(entries) => self.collect(lane, entries, &mut replies).await,
+                Err(error) => trouble = Some(error),
             }
         }
         match trouble {
             Some(error) if replies.is_empty() => Err(error),
             _ => Ok(replies),
+        }
+    }
+
+    async fn claim_idle(
+        &self,
+        lane: &Lane,
+        max: usize,
+        min_idle: Duration,
+    ) -> Result<Vec<StreamId>, RedisError> {
+        let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
+            .arg(self.queue.keys.replies(lane))
+            .arg(GROUP)
+            .arg(&self.consumer)
+            .arg(millis(min_idle))
+            .arg("0-0")
+            .arg("COUNT")
+            .arg(max)
+            .query_async(&mut self.queue.connection.clone())
+            .await;
+        match claimed {
+            Ok(claimed) => Ok(claimed.claimed),
+            Err(error) if error.code() == Some("NOGROUP") => {
+                self.create_group(lane).await.map(|()| Vec::new())
+            }
+            Err(source) => Err(RedisError { action: "take over answers", source }),
         }
     }
 
@@ -307,13 +323,13 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        let (state, message): (Option<String>, Option<String>) = redis::cmd("MGET")
+        let found: (Option<String>, Option<String>) = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        Ok(LedgerEntry { state, message_id: message.and_then(|text| text.parse().ok()) })
+        Ok(LedgerEntry::from_texts(found))
     }
 
     /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the
@@ -327,16 +343,17 @@ impl TaskQueue {
         id: &TaskId,
         message_id: i64,
     ) -> Result<LedgerEntry, RedisError> {
-        let noted: redis::RedisResult<Option<String>> = redis::cmd("SET")
-            .arg(self.keys.placeholder(id))
+        let noted: (Option<String>, Option<String>) = self
+            .scripts
+            .place
+            .key(self.keys.reply(id))
+            .key(self.keys.placeholder(id))
             .arg(message_id)
-            .arg("NX")
-            .arg("EX")
             .arg(self.config.keep_ledger.as_secs())
-            .query_async(&mut self.connection.clone())
-            .await;
-        noted.map_err(RedisError::during("note the placeholder"))?;
-        let ledger = self.ledger(id).await?;
+            .run(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("note the placeholder"))?;
+        let ledger = LedgerEntry::from_texts(noted);
         self.recent(|recent| recent.note_placeholder(id, ledger.message_id));
         Ok(ledger)
     }

@@ -12,6 +12,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +36,8 @@ pub(crate) struct Recent {
     /// Oldest first; an id that was forgotten meanwhile stays until its time.
     order: VecDeque<(Instant, TaskId)>,
     bytes: usize,
-    /// Submits do not wait for a replica before this.
-    pub(crate) replica_silent_until: Option<Instant>,
-    /// Which process owned a lane's keys at the last look.
-    servers: HashMap<Lane, String>,
+    /// Which process owned a lane's keys at the last look, and when that was.
+    servers: HashMap<Lane, (String, Instant)>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,14 +79,24 @@ impl Recent {
         }
     }
 
-    /// The lanes with tasks that are still remembered.
+    /// The lanes with tasks that are still remembered. A task is old enough to be forgotten when its server was seen
+    /// to be the same that much later: while Redis is away nothing is forgotten.
     fn lanes(&mut self) -> BTreeSet<Lane> {
         self.looked_after = true;
-        while self.order.front().is_some_and(|(at, _)| REMEMBER < at.elapsed()) {
-            if let Some((_, oldest)) = self.order.pop_front() {
-                self.forget(&oldest);
-            }
-        }
+        let Self { tasks, servers, .. } = self;
+        let old: Vec<TaskId> = self
+            .order
+            .iter()
+            .filter(|(at, id)| {
+                tasks.get(id).is_none_or(|known| {
+                    let seen = servers.get(&known.task.lane());
+                    seen.is_some_and(|(_, seen_at)| *at + REMEMBER < *seen_at)
+                })
+            })
+            .map(|(_, id)| id.clone())
+            .collect();
+        old.iter().for_each(|id| self.forget(id));
+        self.order.retain(|(_, id)| self.tasks.contains_key(id));
         self.tasks.values().map(|known| known.task.lane()).collect()
     }
 
@@ -106,18 +115,14 @@ impl TaskQueue {
     ///
     /// When a server does not answer; the next call looks again.
     pub async fn confirm_recent(&self) -> Result<usize, RedisError> {
-        let (mut lost, mut trouble) = (0, None);
-        for lane in self.recent(Recent::lanes) {
-            // In a Cluster one lane's node may be away while the others' are there.
-            match self.confirm_lane(&lane).await {
-                Ok(again) => lost += again,
-                Err(error) => trouble = Some(error),
-            }
-        }
-        trouble.map_or(Ok(lost), Err)
+        let lanes = self.recent(Recent::lanes);
+        // Side by side: in a Cluster one lane's node may be away while the others' are there.
+        let each = join_all(lanes.iter().map(|lane| self.confirm_lane(lane))).await;
+        each.into_iter().try_fold(0, |lost, again| Ok(lost + again?))
     }
 
     async fn confirm_lane(&self, lane: &Lane) -> Result<usize, RedisError> {
+        let asked_at = Instant::now();
         let server: String = self
             .scripts
             .server
@@ -125,13 +130,20 @@ impl TaskQueue {
             .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("ask who holds a lane"))?;
-        if self.recent(|recent| recent.servers.get(lane) == Some(&server)) {
+        let same = self.recent(|recent| match recent.servers.get_mut(lane) {
+            Some((known, seen_at)) if *known == server => {
+                *seen_at = asked_at;
+                true
+            }
+            _ => false,
+        });
+        if same {
             return Ok(0);
         }
         // The first look cannot know who it was before: then too.
         let (lost, refused) = self.submit_again(lane).await?;
         if refused == 0 {
-            self.recent(|recent| recent.servers.insert(lane.clone(), server));
+            self.recent(|recent| recent.servers.insert(lane.clone(), (server, asked_at)));
         }
         Ok(lost)
     }

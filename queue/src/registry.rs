@@ -13,6 +13,7 @@ use crate::error::{RedisError, WaitError};
 use crate::ingress::ingress_until;
 use crate::lane::Lane;
 use crate::lease::{Finish, Lease};
+use crate::recent::confirm_until;
 use crate::reclaim::sweep_until;
 use crate::storing::{STORE_AT_ONCE, store_until_closed};
 use crate::task::{Task, TaskResult, TaskType, now_ms};
@@ -118,6 +119,7 @@ impl DistributedWorkerRegistry {
         let mut background = JoinSet::new();
         background.spawn(sweep_until(self.queue.clone(), helpers.clone()));
         background.spawn(ingress_until(self.queue.clone(), helpers.clone()));
+        background.spawn(confirm_until(self.queue.clone(), helpers.clone()));
         let storing = tokio::spawn(store_until_closed(self.queue.clone(), store));
         let mut worker_loop =
             WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished);

@@ -93,6 +93,7 @@ pub(crate) struct Scripts {
     pub(crate) finish: Script,
     pub(crate) sweep: Script,
     pub(crate) acknowledge: Script,
+    pub(crate) place: Script,
     /// The clock of the server that owns the key: those of a Cluster's nodes differ.
     pub(crate) clock: Script,
     /// The process that owns the key.
@@ -108,6 +109,7 @@ impl Scripts {
             finish: Script::new(include_str!("../lua/finish.lua")),
             sweep: Script::new(include_str!("../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
+            place: Script::new(include_str!("../lua/place.lua")),
             clock: Script::new("return redis.call('TIME')"),
             server: Script::new(
                 "return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",

@@ -35,6 +35,13 @@ pub enum Submitted {
     },
 }
 
+impl Submitted {
+    /// Whether the queue knows the task under its own id.
+    fn is_accepted(&self) -> bool {
+        matches!(self, Self::New { .. } | Self::Already)
+    }
+}
+
 /// How soon a task's turn comes. All bands age in the same virtual time: a lower one waits longer, never for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Band {
@@ -99,12 +106,12 @@ impl TaskQueue {
         let lane = task.lane();
         self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
         let answers = self.submit_batch(&lane, &[(task, envelope, options)]).await?;
-        self.wait_for_replica(&lane).await;
         let answer = answers.into_iter().next().unwrap_or_default();
         let submitted = read_answer(&task.task_type, &answer);
-        if submitted.is_ok() {
+        if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
             self.recent(|recent| recent.remember(task, options, bytes));
         }
+        self.wait_for_replica(&lane).await;
         submitted
     }
 
@@ -140,16 +147,16 @@ impl TaskQueue {
             }
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
                 let answers = self.submit_batch(&lane, batch).await?;
-                self.wait_for_replica(&lane).await;
                 for ((place, answer), (task, envelope, options)) in
                     places.iter().zip(answers).zip(batch)
                 {
                     let submitted = read_answer(&task.task_type, &answer);
-                    if submitted.is_ok() {
+                    if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
                         self.recent(|recent| recent.remember(task, *options, envelope.len()));
                     }
                     set(&mut results, *place, submitted);
                 }
+                self.wait_for_replica(&lane).await;
             }
         }
         Ok(results.into_iter().map(|result| result.unwrap_or(Ok(Submitted::Already))).collect())
@@ -175,15 +182,17 @@ impl TaskQueue {
     /// Lets a submit be known to a replica before it counts as accepted, so that the master and its submitter may die in
     /// the same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
     async fn wait_for_replica(&self, lane: &Lane) {
-        let quiet_until = |queue: &Self| queue.recent(|recent| recent.replica_silent_until);
-        if quiet_until(self).is_some_and(|until| Instant::now() < until) {
+        // One at a time: those that wait behind one that found no replica do not ask again.
+        let mut silent = self.silent_replicas.lock().await;
+        if silent.get(lane).is_some_and(|until| Instant::now() < *until) {
             return;
         }
         let replicated = self.connection.replicated(&self.keys.data(lane), REPLICA_HAS).await;
-        if !matches!(replicated, Ok(true)) {
+        if matches!(replicated, Ok(true)) {
+            silent.remove(lane);
+        } else {
             tracing::debug!(lane = %lane, "no replica has the submit yet");
-            let until = Instant::now() + REPLICA_IS_SILENT;
-            self.recent(|recent| recent.replica_silent_until = Some(until));
+            silent.insert(lane.clone(), Instant::now() + REPLICA_IS_SILENT);
         }
     }
 

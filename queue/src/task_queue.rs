@@ -38,6 +38,8 @@ pub struct TaskQueue {
     known_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
     last_lanes: Arc<Mutex<Vec<Lane>>>,
     pub(crate) recent: Arc<Mutex<Recent>>,
+    /// Lanes whose submits do not wait for a replica before then.
+    pub(crate) silent_replicas: Arc<tokio::sync::Mutex<HashMap<Lane, Instant>>>,
 }
 
 impl TaskQueue {
@@ -60,6 +62,7 @@ impl TaskQueue {
             known_lanes: Arc::default(),
             last_lanes: Arc::default(),
             recent: Arc::default(),
+            silent_replicas: Arc::default(),
         })
     }
 
@@ -78,9 +81,7 @@ impl TaskQueue {
         loop {
             match Self::connect(url, config.clone()).await {
                 Ok(queue) => return Ok(Some(queue)),
-                Err(ConnectError::Unreachable { source })
-                    if source.kind() != ErrorKind::AuthenticationFailed =>
-                {
+                Err(ConnectError::Unreachable { source }) if !is_final(&source) => {
                     tracing::warn!(error = %source, "cannot reach Redis; trying again each second");
                 }
                 Err(error) => return Err(error),
@@ -138,17 +139,27 @@ impl TaskQueue {
         Ok(())
     }
 
-    /// Whether Redis answers.
+    /// Makes the lanes of divided types known, so that an operator's pause reaches them before their first task.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer; each lane is made known with its first task as well.
+    pub async fn announce_partitions(&self) -> Result<(), RedisError> {
+        for (task_type, partitions) in &self.config.partitions {
+            for lane in Lane::all_of(task_type, *partitions) {
+                self.add_lane(&lane).await.map_err(RedisError::during("announce a partition"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether Redis answers; in a Cluster, whether one of its nodes does.
     ///
     /// # Errors
     ///
     /// When it does not.
     pub async fn ping(&self) -> Result<(), RedisError> {
-        let () = redis::cmd("PING")
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("reach Redis"))?;
-        Ok(())
+        self.connection.ping().await.map_err(RedisError::during("reach Redis"))
     }
 
     /// All task types that were ever submitted or offered.
@@ -277,6 +288,14 @@ impl TaskQueue {
         let words = self.finish_items(&lane, &[item]).await?;
         Ok(words.iter().any(|word| word == "cancelled" || word == "SIGNALLED"))
     }
+}
+
+/// Whether an error stays however long one waits. A Cluster's client tells only in words why no node took it.
+fn is_final(error: &redis::RedisError) -> bool {
+    let refused = ["WRONGPASS", "NOAUTH", "NOPERM", "invalid username-password"];
+    matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig)
+        || error.code().is_some_and(|code| refused.contains(&code))
+        || refused.iter().any(|word| error.to_string().contains(word))
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -37,10 +37,16 @@ impl TaskQueue {
         }
         let until = Instant::now() + timeout;
         let redis_error = |source| WaitError::Redis { task_id: id.clone(), source };
-        let mut notices = self.server.pubsub().await.map_err(redis_error)?;
         let channel = format!("{}{id}", self.keys.done_channel_prefix());
-        notices.subscribe(&channel).await.map_err(redis_error)?;
-        let mut notices = notices.into_on_message();
+        let listening = async {
+            let mut notices = self.server.pubsub().await?;
+            notices.subscribe(&channel).await?;
+            redis::RedisResult::Ok(notices)
+        };
+        let Ok(notices) = tokio::time::timeout_at(until, listening).await else {
+            return self.stored_result(id).await;
+        };
+        let mut notices = notices.map_err(redis_error)?.into_on_message();
         loop {
             if let Some(result) = self.stored_result(id).await? {
                 return Ok(Some(result));

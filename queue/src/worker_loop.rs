@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::claimer::{Claimed, Claimer};
 use crate::error::RedisError;
 use crate::lane::Lane;
 use crate::lease::{Finish, Lease, Renewal};
@@ -22,6 +23,8 @@ const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+/// How long a stopping worker waits for a claim that is under way.
+const LAST_CLAIM: Duration = Duration::from_millis(500);
 
 struct Running {
     lease: Lease,
@@ -33,6 +36,7 @@ struct Running {
 pub(crate) struct WorkerLoop<H> {
     queue: TaskQueue,
     wakes: Wakes,
+    claimer: Claimer,
     handler: Arc<H>,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
     worker: String,
@@ -44,8 +48,6 @@ pub(crate) struct WorkerLoop<H> {
     ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
     turn: usize,
-    /// Lanes whose Redis did not answer a claim a moment ago, and until when they are left alone.
-    resting: HashMap<Lane, Instant>,
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
@@ -59,6 +61,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
     ) -> Self {
         Self {
             wakes: Wakes::new(&queue),
+            claimer: Claimer::start(queue.clone(), worker.to_owned()),
             queue,
             plugins: handler.plugins(),
             handler,
@@ -70,7 +73,6 @@ impl<H: TaskHandler> WorkerLoop<H> {
             ids: HashMap::new(),
             finished,
             turn: 0,
-            resting: HashMap::new(),
         }
     }
 
@@ -81,10 +83,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
         let mut announce = tokio::time::interval(ANNOUNCE_EVERY);
         // Whether there may be work that no wake-up was for: at the start, and when room has become free.
         let mut look = true;
+        let mut look_again_at = None;
         while !shutdown.is_cancelled() {
             let lanes = self.offered_lanes();
-            if look && self.has_room() {
-                look = self.claim(&lanes).await.is_err();
+            if look && self.has_room() && !lanes.is_empty() {
+                let room = self.concurrency.saturating_sub(self.tasks.len());
+                look = !self.claimer.ask(&lanes, room);
             }
             if self.has_room() && !lanes.is_empty() {
                 self.wakes.ask(&lanes, LONGEST_WAIT);
@@ -105,8 +109,18 @@ impl<H: TaskHandler> WorkerLoop<H> {
                     }
                 }
                 woken = self.wakes.woken() => look |= self.wake(woken),
-                // What could not be claimed is tried again.
-                () = tokio::time::sleep(AFTER_TROUBLE), if look => {}
+                claimed = self.claimer.next() => match claimed {
+                    Claimed::Leases(leases) => {
+                        leases.into_iter().for_each(|lease| self.start(lease));
+                    }
+                    Claimed::Done { trouble } => {
+                        look_again_at = trouble.then(|| Instant::now() + AFTER_TROUBLE);
+                    }
+                },
+                () = sleep_until(look_again_at) => {
+                    look_again_at = None;
+                    look = true;
+                }
             }
         }
         self.drain(drain, &mut renew).await;
@@ -114,32 +128,6 @@ impl<H: TaskHandler> WorkerLoop<H> {
 
     fn has_room(&self) -> bool {
         self.tasks.len() < self.concurrency
-    }
-
-    /// Claims as much as there is room for. An error means that it is worth trying again.
-    async fn claim(&mut self, lanes: &[Lane]) -> Result<(), ()> {
-        let now = Instant::now();
-        self.resting.retain(|_, until| now < *until);
-        let mut trouble = !self.resting.is_empty();
-        for lane in lanes {
-            if !self.has_room() {
-                break;
-            }
-            // In a Cluster one lane's node may be away while the others' are there.
-            if self.resting.contains_key(lane) {
-                continue;
-            }
-            let room = self.concurrency.saturating_sub(self.tasks.len());
-            match self.queue.claim_lane(lane, &self.worker, room).await {
-                Ok(leases) => leases.into_iter().for_each(|lease| self.start(lease)),
-                Err(error) => {
-                    tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks; trying again");
-                    self.resting.insert(lane.clone(), Instant::now() + AFTER_TROUBLE);
-                    trouble = true;
-                }
-            }
-        }
-        if trouble { Err(()) } else { Ok(()) }
     }
 
     /// Whether a wake-up means that there may be work for us.
@@ -284,8 +272,27 @@ impl<H: TaskHandler> WorkerLoop<H> {
         });
     }
 
+    /// Sends back what a claim brings that was under way when the worker was stopped.
+    async fn hand_back_the_last_claim(&mut self) {
+        let until = Instant::now() + LAST_CLAIM;
+        while let Ok(Claimed::Leases(leases)) =
+            tokio::time::timeout_at(until, self.claimer.next()).await
+        {
+            for lease in leases {
+                self.hand_back(lease).await;
+            }
+        }
+    }
+
+    async fn hand_back(&self, lease: Lease) {
+        let result = TaskResult::failure("host-error", "the worker was stopped");
+        let handled = Handled { result, finish: Finish::Requeue };
+        let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
+    }
+
     async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {
         let until = Instant::now() + at_most;
+        self.hand_back_the_last_claim().await;
         if !self.tasks.is_empty() {
             tracing::info!(running = self.tasks.len(), "draining");
         }
@@ -305,9 +312,15 @@ impl<H: TaskHandler> WorkerLoop<H> {
             self.forget(joined);
         }
         for lease in left {
-            let result = TaskResult::failure("host-error", "the worker was stopped");
-            let handled = Handled { result, finish: Finish::Requeue };
-            let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
+            self.hand_back(lease).await;
         }
+    }
+}
+
+/// Returns at that time, or never.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

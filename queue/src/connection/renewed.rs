@@ -24,10 +24,13 @@ const LOOK_AT_MOST: Duration = Duration::from_secs(5);
 /// After an attempt to connect that failed, the next waits this long: one for all who ask meanwhile.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
+/// How often a call that waits follows its keys to another node.
+const HOPS: usize = 3;
+
 /// What is connected.
 #[derive(Clone)]
 pub(super) enum Live {
-    Master(MultiplexedConnection),
+    One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
@@ -39,7 +42,8 @@ pub(super) struct Renewed {
 struct Shared {
     server: RedisServer,
     response_timeout: Duration,
-    /// Whether its commands wait in the server: then it lets go when another connection finds that the server moved.
+    /// Whether its commands wait in the server. Then it lets go when another connection finds that the master moved, and
+    /// in a Cluster it leads to one node only.
     blocks: bool,
     state: Mutex<State>,
 }
@@ -50,6 +54,10 @@ struct State {
     /// Counts connections, so that a late error drops only the one it came from.
     generation: u64,
     failed: Option<(Instant, RedisError)>,
+    /// Whether a new connection is being made while the old one is still used.
+    renewing: bool,
+    /// Where a node said that the keys are.
+    towards: Option<(String, u16)>,
 }
 
 impl fmt::Debug for Renewed {
@@ -75,7 +83,7 @@ impl Renewed {
     pub(super) async fn cluster(&self) -> RedisResult<Option<ClusterConnection>> {
         match self.live().await?.1 {
             Live::Cluster(cluster) => Ok(Some(cluster)),
-            Live::Master(_) => Ok(None),
+            Live::One(_) => Ok(None),
         }
     }
 
@@ -90,16 +98,10 @@ impl Renewed {
         {
             return Err(error.clone());
         }
-        let connecting = self.shared.server.open(self.shared.response_timeout);
-        let opened = match tokio::time::timeout(LOOK_AT_MOST, connecting).await {
-            Ok(opened) => opened,
-            Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-        };
-        match opened {
+        let towards = state.towards.take();
+        match self.open(towards).await {
             Ok(live) => {
-                state.generation += 1;
-                state.failed = None;
-                state.live = Some(live.clone());
+                state.put(live.clone());
                 Ok((state.generation, live))
             }
             Err(error) => {
@@ -109,37 +111,88 @@ impl Renewed {
         }
     }
 
-    /// Lets a connection go, unless that was done already.
-    async fn discard(&self, generation: u64) {
-        let mut state = self.shared.state.lock().await;
-        if state.generation == generation && state.live.take().is_some() && !self.shared.blocks {
-            self.shared.server.moved.send_modify(|moves| *moves += 1);
+    async fn open(&self, towards: Option<(String, u16)>) -> RedisResult<Live> {
+        let Shared { server, response_timeout, blocks, .. } = &*self.shared;
+        let opening = async {
+            match *blocks && server.has_slots() {
+                true => server.open_node(towards, *response_timeout).await,
+                false => server.open(*response_timeout).await,
+            }
+        };
+        match tokio::time::timeout(LOOK_AT_MOST, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
         }
+    }
+
+    /// Replaces a connection, unless that was done already. One that waits is let go at once; one that is shared goes
+    /// on being used until there is another: in a Cluster it may still serve most.
+    async fn replace(&self, generation: u64, towards: Option<(String, u16)>) {
+        let mut state = self.shared.state.lock().await;
+        if state.generation != generation || state.renewing || state.live.is_none() {
+            return;
+        }
+        if self.shared.blocks {
+            state.live = None;
+            state.towards = towards;
+            return;
+        }
+        state.renewing = true;
+        drop(state);
+        let renewed = self.clone();
+        tokio::spawn(async move {
+            let opened = renewed.open(None).await;
+            let mut state = renewed.shared.state.lock().await;
+            state.renewing = false;
+            match opened {
+                Ok(live) => {
+                    state.put(live);
+                    renewed.shared.server.moved.send_modify(|moves| *moves += 1);
+                }
+                Err(error) => tracing::debug!(error = %error, "Redis was looked for and not found"),
+            }
+        });
     }
 
     /// Runs `call` on what is connected. `refusal` finds what a server answered in place of a value.
     async fn with<T>(
         &self,
         call: impl AsyncFnOnce(Live) -> RedisResult<T>,
-        refusal: impl FnOnce(&T) -> Option<ErrorKind>,
+        refusal: impl FnOnce(&T) -> Option<RedisError>,
     ) -> RedisResult<T> {
         let mut moved = self.shared.server.moved.subscribe();
         let (generation, live) = self.live().await?;
+        let follows = self.shared.blocks && !self.shared.server.has_slots();
         let result = tokio::select! {
             result = call(live) => result,
-            () = server_moves(&mut moved), if self.shared.blocks => {
+            () = server_moves(&mut moved), if follows => {
                 Err(RedisError::from(std::io::Error::other("Redis was looked for anew")))
             }
         };
-        let kind = match &result {
+        let error = match &result {
             Ok(value) => refusal(value),
-            Err(error) => Some(error.kind()),
+            Err(error) => Some(error.clone()),
         };
-        if kind.is_some_and(leads_astray) {
-            self.discard(generation).await;
+        if let Some(error) = error.filter(|error| leads_astray(error.kind())) {
+            let towards = error.redirect_node().and_then(|(node, _slot)| address(node));
+            self.replace(generation, towards).await;
         }
         result
     }
+}
+
+impl State {
+    fn put(&mut self, live: Live) {
+        self.generation += 1;
+        self.failed = None;
+        self.live = Some(live);
+    }
+}
+
+/// `host:port`.
+fn address(node: &str) -> Option<(String, u16)> {
+    let (host, port) = node.rsplit_once(':')?;
+    Some((host.to_owned(), port.parse().ok()?)).filter(|(host, _)| !host.is_empty())
 }
 
 /// Returns when another connection finds that the server moved.
@@ -154,28 +207,47 @@ fn leads_astray(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => true,
         ErrorKind::Server(kind) => {
-            matches!(kind, ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+            use ServerErrorKind::{MasterDown, Moved, ReadOnly};
+            matches!(kind, ReadOnly | MasterDown | Moved)
         }
         _ => false,
     }
 }
 
-fn refusal(value: &Value) -> Option<ErrorKind> {
+fn refusal(value: &Value) -> Option<RedisError> {
     match value {
-        Value::ServerError(error) => error.kind().map(ErrorKind::Server),
+        Value::ServerError(error) => Some(error.clone().into()),
         _ => None,
+    }
+}
+
+impl Renewed {
+    /// Whether a call that waits is worth repeating at once: it was told where its keys are.
+    fn follows(&self, error: Option<&ErrorKind>) -> bool {
+        self.shared.blocks && error == Some(&ErrorKind::Server(ServerErrorKind::Moved))
     }
 }
 
 impl ConnectionLike for Renewed {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.with(
-            async move |live| match live {
-                Live::Master(mut connection) => connection.req_packed_command(cmd).await,
-                Live::Cluster(mut connection) => connection.req_packed_command(cmd).await,
-            },
-            refusal,
-        ))
+        Box::pin(async move {
+            let mut hops = 0;
+            loop {
+                let call = async |live| match live {
+                    Live::One(mut connection) => connection.req_packed_command(cmd).await,
+                    Live::Cluster(mut connection) => connection.req_packed_command(cmd).await,
+                };
+                let answer = self.with(call, refusal).await;
+                let error = match &answer {
+                    Ok(value) => refusal(value).map(|error| error.kind()),
+                    Err(error) => Some(error.kind()),
+                };
+                if HOPS <= hops || !self.follows(error.as_ref()) {
+                    return answer;
+                }
+                hops += 1;
+            }
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -184,17 +256,15 @@ impl ConnectionLike for Renewed {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(self.with(
-            async move |live| match live {
-                Live::Master(mut connection) => {
-                    connection.req_packed_commands(pipeline, offset, count).await
-                }
-                Live::Cluster(mut connection) => {
-                    connection.req_packed_commands(pipeline, offset, count).await
-                }
-            },
-            |values: &Vec<Value>| values.iter().find_map(refusal),
-        ))
+        let call = async move |live| match live {
+            Live::One(mut connection) => {
+                connection.req_packed_commands(pipeline, offset, count).await
+            }
+            Live::Cluster(mut connection) => {
+                connection.req_packed_commands(pipeline, offset, count).await
+            }
+        };
+        Box::pin(self.with(call, |values: &Vec<Value>| values.iter().find_map(refusal)))
     }
 
     fn get_db(&self) -> i64 {
