@@ -1,4 +1,6 @@
-//! `worker`'s command line.
+//! `worker`'s command line: run tasks, or look at plugins without a queue.
+
+pub mod plugins;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,8 +14,26 @@ use crate::config::{Ceilings, HostConfig};
 
 /// Runs tasks in WebAssembly plugins that are replaced while it runs.
 #[derive(Debug, Parser)]
-#[command(name = "worker", version)]
+#[command(name = "worker", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// Without a command tasks are run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run them.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What to do instead of running tasks.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Shows, checks and tries out plugins.
+    Plugins(plugins::PluginsCommand),
+}
+
+/// How to run tasks.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
     /// Folder with `*.wasm` and their `*.toml`; changes in it take effect at once.
     #[arg(long, env = "PLUGINS", default_value = "./plugins")]
     plugins: PathBuf,
@@ -42,7 +62,7 @@ pub struct Cli {
     log_format: LogFormat,
 }
 
-impl Cli {
+impl Serve {
     /// How to log.
     pub fn log_format(&self) -> LogFormat {
         self.log_format

@@ -25,21 +25,21 @@ const KEEP_RESIDENT_BYTES: usize = 64 << 10;
 ///
 /// When neither a pooled nor an on-demand engine can be made.
 pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine> {
-    let mut config = base();
+    let mut config = base(ceilings);
     config.allocation_strategy(pool(concurrency, ceilings));
     let engine = match Engine::new(&config) {
         Ok(engine) => engine,
         Err(error) => {
             // Some small or emulated machines have too little address space for the pool.
             tracing::warn!(error = %error, "no instance pool on this machine; tasks start slower");
-            Engine::new(&base())?
+            Engine::new(&base(ceilings))?
         }
     };
     start_clock(&engine)?;
     Ok(engine)
 }
 
-fn base() -> Config {
+fn base(ceilings: &Ceilings) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -49,6 +49,8 @@ fn base() -> Config {
         // One thread: a compile must not take all cores from running tasks.
         .parallel_compilation(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // However large what `init` left, an instance maps it instead of copying it.
+        .memory_guaranteed_dense_image_size(ceilings.memory_bytes as u64)
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20);
     config

@@ -83,6 +83,11 @@ impl NetGrants {
         Self { origins }
     }
 
+    /// Allows one more.
+    pub fn add(&mut self, origin: Origin) {
+        self.origins.push(origin);
+    }
+
     /// Whether a request to `origin` may be sent.
     pub fn allows(&self, origin: &Origin) -> bool {
         self.origins.contains(origin)

@@ -15,6 +15,7 @@ pub mod error;
 pub mod grants;
 mod imports;
 pub mod metrics;
+pub mod offline;
 pub mod plugin;
 pub mod plugin_config;
 mod runner;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use host::cli::Cli;
+use host::cli::plugins::PluginsCommand;
+use host::cli::{Cli, Command, Serve};
 
 /// Bad configuration, after sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -17,7 +18,11 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    match run(cli, dotenv) {
+    let Cli { command, serve } = cli;
+    if let Some(Command::Plugins(command)) = command {
+        return try_out(command);
+    }
+    match run(serve, dotenv) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %format!("{error:#}"), "the worker stops");
@@ -26,8 +31,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, dotenv: dotenvy::Result<std::path::PathBuf>) -> anyhow::Result<()> {
-    ops::telemetry::init(cli.log_format())?;
+fn run(serve: Serve, dotenv: dotenvy::Result<std::path::PathBuf>) -> anyhow::Result<()> {
+    ops::telemetry::init(serve.log_format())?;
     if let Err(error) = dotenv
         && !error.not_found()
     {
@@ -36,8 +41,29 @@ fn run(cli: Cli, dotenv: dotenvy::Result<std::path::PathBuf>) -> anyhow::Result<
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = ops::shutdown::signal_token()?;
-        host::worker::run(cli.into_config(), shutdown, announce).await
+        Box::pin(host::worker::run(serve.into_config(), shutdown, announce)).await
     })
+}
+
+/// Looks at plugins and ends.
+fn try_out(command: PluginsCommand) -> ExitCode {
+    let ran = ops::telemetry::init(ops::telemetry::LogFormat::Text).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(command.run(&mut std::io::stdout().lock()))
+    });
+    match ran {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "whoever called us reads it")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
 }
 
 /// One line on standard output for whoever started us.

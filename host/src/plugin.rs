@@ -1,6 +1,7 @@
 //! One version of one plugin, ready to run tasks.
 
 pub mod load;
+mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct PluginVersion {
     pub path: PathBuf,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) component: v1::PluginPre<Sandbox>,
+    /// Whether its instances begin with what `init` left; otherwise it runs for each task.
+    pub(crate) initialised: bool,
     pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
 }
 
@@ -47,6 +50,11 @@ impl PluginVersion {
     /// The task types it handles.
     pub fn task_types(&self) -> impl Iterator<Item = &TaskType> {
         self.descriptor.task_types.iter().map(|described| &described.name)
+    }
+
+    /// Whether its instances begin with what `init` left; otherwise it runs for each task.
+    pub fn prepared(&self) -> bool {
+        self.initialised
     }
 
     /// What the worker registry says about it.

@@ -144,6 +144,35 @@ impl PluginConfig {
             .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
     }
 
+    /// Adds a grant as it is written on a command line: `net=ORIGIN`, `data.NAME=FILE` or `cache`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn allow(&mut self, grant: &str) -> Result<(), String> {
+        match grant.split_once('=') {
+            None if grant == "cache" => self.cache = true,
+            None if grant == "net" => {
+                self.net.get_or_insert_with(|| NetGrants::new(Vec::new()));
+            }
+            Some(("net", origin)) => {
+                let origin =
+                    Origin::parse_grant(origin).map_err(|problem| format!("net: {problem}"))?;
+                self.net.get_or_insert_with(|| NetGrants::new(Vec::new())).add(origin);
+            }
+            Some((key, file)) if key.starts_with("data.") => {
+                let name = key.strip_prefix("data.").unwrap_or_default();
+                self.data.insert(name.to_owned(), PathBuf::from(file));
+            }
+            _ => {
+                return Err(format!(
+                    "`{grant}` is no grant; it is `net`, `net=ORIGIN`, `data.NAME=FILE` or `cache`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn parse(
         text: &str,
         folder: &Path,

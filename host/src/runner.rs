@@ -160,7 +160,9 @@ async fn handle(
     lease: &Lease,
 ) -> wasmtime::Result<Handle> {
     let instance = version.component.instantiate_async(&mut *store).await?;
-    if let Err(reason) = instance.call_init(&mut *store).await? {
+    if !version.initialised
+        && let Err(reason) = instance.call_init(&mut *store).await?
+    {
         return Ok(Handle::NotReady(reason));
     }
     let task = v1::Task {

@@ -105,6 +105,13 @@ fn ticks(budget: Duration) -> u32 {
     u32::try_from(budget.as_millis() / EPOCH_TICK.as_millis()).unwrap_or(u32::MAX)
 }
 
+impl Sandbox {
+    /// Whether the guest holds anything of the host's.
+    pub(crate) fn holds_handles(&self) -> bool {
+        !self.table.is_empty()
+    }
+}
+
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ops::chain::chain;
 use queue::TaskQueue;
 use sha2::{Digest, Sha256};
-use wasmtime::component::Component;
+use wasmtime::component::{Component, Instance};
 use wasmtime::{Engine, Store};
 
 use crate::bindings::{Descriptor, v1};
@@ -19,6 +19,7 @@ use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
+use crate::plugin::snapshot::{self, Instrumented};
 use crate::plugin::{PluginVersion, Surroundings};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
@@ -32,6 +33,19 @@ pub struct Loader {
     queue: Option<TaskQueue>,
     /// One compile at a time: more would take the processor from running tasks.
     compiling: tokio::sync::Semaphore,
+}
+
+/// What a component is made of.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Anatomy {
+    /// Size of its file.
+    pub bytes: usize,
+    /// SHA-256 of its file, in hex.
+    pub digest: String,
+    /// What it wants from its host.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub exports: Vec<String>,
 }
 
 impl Loader {
@@ -50,6 +64,27 @@ impl Loader {
         Ok(Self { engine, linkers, ceilings, queue, compiling })
     }
 
+    /// What a component is made of, whether it would be accepted or not.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is no component.
+    pub async fn dissect(&self, path: &Path) -> Result<Anatomy, LoadError> {
+        let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
+        let (size, digest) = (bytes.len(), hex(&Sha256::digest(&bytes)));
+        let component = self.compile(bytes).await;
+        let component =
+            component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
+        let of_type = component.component_type();
+        let names = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect();
+        Ok(Anatomy {
+            bytes: size,
+            digest,
+            imports: names(&mut of_type.imports(&self.engine).map(|(name, _)| name)),
+            exports: names(&mut of_type.exports(&self.engine).map(|(name, _)| name)),
+        })
+    }
+
     /// The engine that loaded plugins run on.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -61,49 +96,102 @@ impl Loader {
     ///
     /// [`LoadError`], each with what is wrong and, where a person can act, what to do.
     pub async fn load(&self, path: &Path) -> Result<PluginVersion, LoadError> {
-        let name = plugin_name(path)?;
         let config = PluginConfig::for_component(path, &self.ceilings)?;
+        self.load_with(path, config).await
+    }
+
+    /// Loads the component at `path` with settings from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::load`].
+    pub async fn load_with(
+        &self,
+        path: &Path,
+        config: PluginConfig,
+    ) -> Result<PluginVersion, LoadError> {
+        let name = plugin_name(path)?;
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let digest = hex(&Sha256::digest(&bytes));
-        let component = self.compile(path, bytes).await?;
+        // Compiled once for everything up to `init`, and once more with what `init` left.
+        let instrumented = Instrumented::new(&bytes);
+        let wasm = instrumented.as_ref().map_or(&bytes, |instrumented| &instrumented.wasm);
+        let component = self.compile(wasm.clone()).await;
+        let component =
+            component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
         check_imports(&name, &component, &self.engine, &config)?;
         let around = self.surroundings(name, path, config).await?;
-        let linker = self.linkers.for_grants(around.http.is_some());
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
-        let pre = linker.instantiate_pre(&component).map_err(contract)?;
-        let component = v1::PluginPre::new(pre).map_err(contract)?;
+        let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let validators = compile_schemas(&around.name, &descriptor)?;
-        let (store, _) = self.start(&component, &around, None).await?;
-        tracing::debug!(
-            plugin = around.name,
-            peak_memory_bytes = store.data().memory.peak,
-            "plugin initialised"
-        );
+        let (store, instance) = self.start(&component, &around).await?;
+        let prepared = match &instrumented {
+            Ok(instrumented) => self.prepare(instrumented, store, instance, &around).await,
+            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
+        };
+        let (component, initialised) = match prepared {
+            Ok(prepared) => (prepared, true),
+            Err(reason) => {
+                tracing::warn!(
+                    plugin = around.name,
+                    reason = %chain(reason.as_ref()),
+                    "no snapshot of this plugin: `init` runs for each task"
+                );
+                let plain = self.compile(bytes.clone()).await.map_err(contract)?;
+                (self.link(&plain, &around).map_err(contract)?, false)
+            }
+        };
         Ok(PluginVersion {
             descriptor,
             digest,
             path: path.to_owned(),
             around,
             component,
+            initialised,
             validators,
         })
     }
 
-    async fn compile(&self, path: &Path, bytes: Bytes) -> Result<Component, LoadError> {
+    async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
         let _turn = self.compiling.acquire().await; // Never closed.
         let engine = self.engine.clone();
         // A panic in the compiler arrives as a join error and refuses the file like any other.
-        let compiled = tokio::task::spawn_blocking(move || {
-            let component = Component::from_binary(&engine, &bytes)?;
-            component.initialize_copy_on_write_image()?;
-            Ok(component)
-        })
-        .await
-        .unwrap_or_else(|error| {
+        let compiling = tokio::task::spawn_blocking(move || snapshot::compile(&engine, &wasm));
+        compiling.await.unwrap_or_else(|error| {
             Err(wasmtime::Error::msg(format!("the compiler panicked: {error}")))
-        });
-        compiled.map_err(|source| LoadError::Compile { path: path.to_owned(), source })
+        })
+    }
+
+    fn link(
+        &self,
+        component: &Component,
+        around: &Surroundings,
+    ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
+        let linker = self.linkers.for_grants(around.http.is_some());
+        v1::PluginPre::new(linker.instantiate_pre(component)?)
+    }
+
+    /// A component whose instances begin with what `init` left in this one.
+    async fn prepare(
+        &self,
+        instrumented: &Instrumented<'_>,
+        mut store: Store<Sandbox>,
+        instance: Instance,
+        around: &Surroundings,
+    ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
+        let began = std::time::Instant::now();
+        let snapshot = instrumented.snapshot(&mut store, instance).await?;
+        let snapshot_bytes = snapshot.len();
+        let prepared = self.link(&self.compile(snapshot.into()).await?, around)?;
+        tracing::debug!(
+            plugin = around.name,
+            peak_memory_bytes = store.data().memory.peak,
+            snapshot_bytes,
+            took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "plugin initialised"
+        );
+        Ok(prepared)
     }
 
     async fn surroundings(
@@ -160,17 +248,17 @@ impl Loader {
     }
 
     /// A fresh instance on which `init` has run.
-    pub(crate) async fn start(
+    async fn start(
         &self,
         component: &v1::PluginPre<Sandbox>,
         around: &Arc<Surroundings>,
-        task_id: Option<queue::TaskId>,
-    ) -> Result<(Store<Sandbox>, v1::Plugin), LoadError> {
+    ) -> Result<(Store<Sandbox>, Instance), LoadError> {
         let plugin = around.name.clone();
-        let mut store = Sandbox::store(&self.engine, around, task_id);
+        let mut store = Sandbox::store(&self.engine, around, None);
         let call = async {
-            let instance = component.instantiate_async(&mut store).await?;
-            let initialised = instance.call_init(&mut store).await?;
+            let instance = component.instance_pre().instantiate_async(&mut store).await?;
+            let guest = v1::Plugin::new(&mut store, &instance)?;
+            let initialised = guest.call_init(&mut store).await?;
             wasmtime::Result::Ok((instance, initialised))
         };
         let function = "init";

@@ -10,5 +10,6 @@ mod by_hand;
 mod http;
 mod plugins;
 mod sandbox;
+mod snapshot;
 mod support;
 mod swap;

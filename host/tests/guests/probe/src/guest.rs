@@ -1,5 +1,6 @@
 //! The world's exports.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ const TYPES: &[&str] = &[
     "probe_fail",
     "probe_log",
     "probe_count",
+    "probe_init",
     "probe_exit",
     "probe_config",
     "probe_cache",
@@ -34,6 +36,8 @@ const TYPES: &[&str] = &[
 ];
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
+/// Drawn in `init`: the same number in two tasks means that they begin where one `init` ended.
+static DRAWN: AtomicU64 = AtomicU64::new(0);
 
 fn version() -> String {
     if cfg!(feature = "marked") { "1.0.0+marked".to_owned() } else { "1.0.0".to_owned() }
@@ -61,10 +65,14 @@ impl bindings::Guest for Probe {
     }
 
     fn init() -> Result<(), String> {
-        match config::get("refuse_init") {
-            Some(reason) => Err(reason),
-            None => Ok(()),
+        if let Some(reason) = config::get("refuse_init") {
+            return Err(reason);
         }
+        if let Some(text) = config::get("say_at_init") {
+            println!("{text}");
+        }
+        DRAWN.store(RandomState::new().build_hasher().finish(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn handle(task: Task) -> Result<Output, Failure> {
@@ -111,6 +119,7 @@ impl bindings::Guest for Probe {
                 json!({})
             }
             "probe_count" => json!({"calls": CALLS.fetch_add(1, Ordering::Relaxed) + 1}),
+            "probe_init" => json!({"drawn": DRAWN.load(Ordering::Relaxed).to_string()}),
             "probe_exit" => exit(i32::try_from(number("code")).unwrap_or(1)),
             "probe_config" => json!({"value": config::get(&text("key"))}),
             "probe_cache" => {

@@ -1,0 +1,235 @@
+//! `worker plugins …`: what a worker would make of a plugin, without one.
+//!
+//! Exit codes: 0 well, 1 refused or failed, 64 the call was wrong (sysexits.h).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Subcommand;
+use queue::{Task, TaskType};
+use serde_json::{Map, Value, json};
+
+use crate::offline::{Bench, Examined, Ran};
+
+/// Shows, checks and tries out plugins.
+#[derive(Debug, clap::Args)]
+pub struct PluginsCommand {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Every plugin in a folder, and what a worker would make of it.
+    List {
+        /// The folder.
+        #[arg(default_value = "./plugins", env = "PLUGINS")]
+        folder: PathBuf,
+    },
+    /// What a plugin is: task types and schemas, imports and exports, size and digest.
+    Inspect {
+        /// The component.
+        file: PathBuf,
+    },
+    /// Whether a worker would accept a plugin with the settings beside it, and if not, why.
+    Check {
+        /// The component.
+        file: PathBuf,
+    },
+    /// Runs one task and prints its result. What the plugin says goes to standard error.
+    Run {
+        /// The component.
+        file: PathBuf,
+        /// The task type.
+        #[arg(long)]
+        task_type: TaskType,
+        /// The params: a JSON object.
+        #[arg(long, default_value = "{}")]
+        params: String,
+        /// Who asks.
+        #[arg(long, default_value_t = 0)]
+        user_id: i64,
+        /// One more grant than the settings give: `net=https://host`, `data.NAME=FILE`, `cache`.
+        #[arg(long)]
+        allow: Vec<String>,
+        /// Runs it so many times, and says how long it took.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        repeat: u16,
+    },
+}
+
+impl PluginsCommand {
+    /// Carries it out and writes what there is to say to `out`; false when something was refused or failed.
+    ///
+    /// # Errors
+    ///
+    /// When the call is wrong or this machine has no engine for it.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
+        let bench = Bench::new().map_err(anyhow::Error::from)?;
+        let examine = async |file: &PathBuf, allow: &[String]| {
+            bench.examine(file, allow).await.map_err(anyhow::Error::msg)
+        };
+        match self.action {
+            Action::List { folder } => {
+                let mut well = true;
+                let mut rows = Vec::new();
+                for file in components(&folder)? {
+                    let examined = examine(&file, &[]).await?;
+                    well &= examined.loaded.is_ok();
+                    match self.json {
+                        true => rows.push(facts(&examined)),
+                        false => writeln!(out, "{}", line(&examined))?,
+                    }
+                }
+                if self.json {
+                    writeln!(out, "{:#}", Value::Array(rows))?;
+                }
+                Ok(well)
+            }
+            Action::Inspect { file } => {
+                let examined = examine(&file, &[]).await?;
+                match self.json {
+                    true => writeln!(out, "{:#}", facts(&examined))?,
+                    false => inspect(out, &examined)?,
+                }
+                Ok(examined.anatomy.is_some())
+            }
+            Action::Check { file } => {
+                let examined = examine(&file, &[]).await?;
+                let refusal = examined.refusal();
+                match (self.json, refusal.is_empty()) {
+                    (true, accepted) => {
+                        writeln!(out, "{:#}", json!({"accepted": accepted, "refusal": refusal}))?;
+                    }
+                    (false, true) => writeln!(out, "{}", line(&examined))?,
+                    (false, false) => {
+                        writeln!(out, "{} would be refused:", file.display())?;
+                        for reason in &refusal {
+                            writeln!(out, "  {reason}")?;
+                        }
+                    }
+                }
+                Ok(refusal.is_empty())
+            }
+            Action::Run { file, task_type, params, user_id, allow, repeat } => {
+                let params: Map<String, Value> = serde_json::from_str(&params)
+                    .context("--params takes a JSON object, for instance '{\"query\":\"luna\"}'")?;
+                let examined = examine(&file, &allow).await?;
+                let load_time = examined.load_time;
+                let version = examined.loaded?;
+                anyhow::ensure!(
+                    version.task_types().any(|known| *known == task_type),
+                    "{} does not handle `{task_type}`; it handles {}",
+                    file.display(),
+                    version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
+                );
+                let task = Task::new(task_type, user_id, params);
+                let ran = bench.run(version, &task, usize::from(repeat)).await;
+                let Some(first) = ran.first() else { return Ok(false) };
+                writeln!(out, "{:#}", serde_json::to_value(&first.result)?)?;
+                if 1 < repeat {
+                    writeln!(out, "{}", times(load_time, &ran))?;
+                }
+                Ok(ran.iter().all(|ran| ran.result.success))
+            }
+        }
+    }
+}
+
+/// The components of a folder by name.
+fn components(folder: &PathBuf) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| {
+        format!("cannot read the plugin folder {}; name another", folder.display())
+    })?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "wasm"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn line(examined: &Examined) -> String {
+    let file = examined.path.file_name().unwrap_or_default().to_string_lossy();
+    match &examined.loaded {
+        Ok(version) => format!(
+            "{file}: {} {} handles {} (sha256 {:.12}, {})",
+            version.descriptor.name,
+            version.descriptor.version,
+            version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", "),
+            version.digest,
+            if version.prepared() { "prepared once" } else { "`init` runs for each task" },
+        ),
+        Err(_) => format!("{file}: refused: {}", examined.refusal().join(": ")),
+    }
+}
+
+fn facts(examined: &Examined) -> Value {
+    let described = examined.loaded.as_ref().ok().map(|version| {
+        let types: Vec<Value> = version
+            .descriptor
+            .task_types
+            .iter()
+            .map(|described| {
+                json!({
+                    "name": described.name, "summary": described.summary,
+                    "params_schema": described.params_schema,
+                })
+            })
+            .collect();
+        json!({
+            "name": version.descriptor.name, "version": version.descriptor.version,
+            "task_types": types, "prepared": version.prepared(),
+        })
+    });
+    json!({
+        "file": examined.path, "anatomy": examined.anatomy, "plugin": described,
+        "accepted": examined.loaded.is_ok(), "refusal": examined.refusal(),
+    })
+}
+
+fn inspect(out: &mut impl Write, examined: &Examined) -> anyhow::Result<()> {
+    writeln!(out, "{}", line(examined))?;
+    if let Some(anatomy) = &examined.anatomy {
+        writeln!(out, "\n{} KiB, sha256 {}", anatomy.bytes.div_ceil(1024), anatomy.digest)?;
+        for (what, names) in [("imports", &anatomy.imports), ("exports", &anatomy.exports)] {
+            writeln!(out, "\n{what}:")?;
+            for name in names {
+                writeln!(out, "  {name}")?;
+            }
+        }
+    }
+    if let Ok(version) = &examined.loaded {
+        for described in &version.descriptor.task_types {
+            writeln!(out, "\n{}: {}", described.name, described.summary)?;
+            writeln!(out, "{:#}", described.params_schema)?;
+        }
+    }
+    Ok(())
+}
+
+fn times(load: Duration, ran: &[Ran]) -> String {
+    let mut later: Vec<Duration> = ran.iter().skip(1).map(|ran| ran.took).collect();
+    later.sort_unstable();
+    let at = |share: usize| {
+        let place = (later.len() * share / 100).min(later.len().saturating_sub(1));
+        later.get(place).copied().unwrap_or_default()
+    };
+    let first = ran.first().map(|ran| ran.took).unwrap_or_default();
+    let peak = ran
+        .iter()
+        .filter_map(|ran| ran.result.metadata.get("peak_memory_bytes").and_then(Value::as_u64));
+    #[expect(clippy::cast_precision_loss, reason = "bytes below 2^52")]
+    let peak = peak.max().unwrap_or(0) as f64 / f64::from(1 << 20);
+    format!(
+        "loaded in {load:.2?}; first run {first:.2?}; then median {:.2?}, 99 % {:.2?}, of {} runs; at most {peak:.1} MiB of memory",
+        at(50),
+        at(99),
+        later.len()
+    )
+}

@@ -1,0 +1,107 @@
+//! Plugins without a queue: looked at, checked and run by the very code that a worker uses.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ops::chain::chain;
+use queue::{Lease, Task, TaskResult};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Ceilings;
+use crate::engine;
+use crate::error::LoadError;
+use crate::plugin::PluginVersion;
+use crate::plugin::load::{Anatomy, Loader};
+use crate::plugin_config::PluginConfig;
+use crate::runner;
+
+/// One task may take as long as it may from a chat.
+const TIME_TO_LIVE: Duration = Duration::from_secs(120);
+
+/// A host with one instance at a time and no Redis.
+#[derive(Debug)]
+pub struct Bench {
+    loader: Loader,
+    ceilings: Ceilings,
+}
+
+/// What came of looking at one file.
+#[derive(Debug)]
+pub struct Examined {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is made of; none when it is no component.
+    pub anatomy: Option<Anatomy>,
+    /// What a worker would make of it.
+    pub loaded: Result<PluginVersion, LoadError>,
+    /// How long loading took, `init` and compiling included.
+    pub load_time: Duration,
+}
+
+impl Examined {
+    /// Why a worker would refuse it, cause by cause; nothing when it would not.
+    pub fn refusal(&self) -> Vec<String> {
+        match &self.loaded {
+            Ok(_) => Vec::new(),
+            Err(error) => chain(error).to_string().split(": ").map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// One task that was run.
+#[derive(Debug)]
+pub struct Ran {
+    /// What came of it.
+    pub result: TaskResult,
+    /// From the task to its result, instance included.
+    pub took: Duration,
+}
+
+impl Bench {
+    /// A host on this machine.
+    ///
+    /// # Errors
+    ///
+    /// When there is no engine.
+    pub fn new() -> wasmtime::Result<Self> {
+        let ceilings = Ceilings::default();
+        let engine = engine::build(1, &ceilings)?;
+        Ok(Self { loader: Loader::new(engine, ceilings, None)?, ceilings })
+    }
+
+    /// Looks at a file with the settings beside it and some more grants.
+    ///
+    /// # Errors
+    ///
+    /// When a grant is wrong.
+    pub async fn examine(&self, path: &Path, allow: &[String]) -> Result<Examined, String> {
+        let anatomy = self.loader.dissect(path).await.ok();
+        let began = Instant::now();
+        let loaded = match PluginConfig::for_component(path, &self.ceilings) {
+            Ok(mut config) => {
+                for grant in allow {
+                    config.allow(grant)?;
+                }
+                self.loader.load_with(path, config).await
+            }
+            Err(error) => Err(error),
+        };
+        Ok(Examined { path: path.to_owned(), anatomy, loaded, load_time: began.elapsed() })
+    }
+
+    /// Runs a task `times` times, each in a fresh instance.
+    pub async fn run(&self, version: PluginVersion, task: &Task, times: usize) -> Vec<Ran> {
+        let version = std::sync::Arc::new(version);
+        let retry = queue::retry::RetryPolicy::default();
+        let mut ran = Vec::with_capacity(times);
+        for _ in 0..times {
+            let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
+            let began = Instant::now();
+            let never = CancellationToken::new();
+            let handled =
+                runner::run(&self.loader, &version, &lease, "offline", &retry, &never).await;
+            ran.push(Ran { result: handled.result, took: began.elapsed() });
+        }
+        ran
+    }
+}
