@@ -44,7 +44,9 @@ pub enum LoadError {
         source: wasmtime::Error,
     },
     /// The component wants something that the operator has not given.
-    #[error("plugin `{plugin}` imports `{import}`; to allow it, add `{grant}` to {plugin}.toml")]
+    #[error(
+        "plugin `{plugin}` imports `{import}`, which it is not granted; under `[grants]` in {plugin}.toml add {grant}"
+    )]
     NotGranted {
         /// The plugin's name, taken from the file name.
         plugin: String,

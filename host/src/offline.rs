@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ops::chain::chain;
 use queue::{Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 
@@ -41,10 +40,11 @@ pub struct Examined {
 impl Examined {
     /// Why a worker would refuse it, cause by cause; nothing when it would not.
     pub fn refusal(&self) -> Vec<String> {
-        match &self.loaded {
-            Ok(_) => Vec::new(),
-            Err(error) => chain(error).to_string().split(": ").map(str::to_owned).collect(),
-        }
+        let first = self.loaded.as_ref().err().map(|error| error as &dyn std::error::Error);
+        std::iter::successors(first, |error| error.source())
+            // One line each: a parser may draw a picture.
+            .map(|cause| cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     }
 }
 

@@ -323,8 +323,7 @@ fn check_imports(
             return Err(LoadError::NotGranted {
                 plugin: plugin.to_owned(),
                 import: import.to_owned(),
-                grant: "net = [\"https://host\"]` under `[grants]`, or `net = []` to load it with every request \
-                        refused, as in `net = []",
+                grant: "`net = [\"https://host\"]`, or `net = []` to load it with every request refused",
             });
         }
     }

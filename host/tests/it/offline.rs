@@ -1,0 +1,125 @@
+//! `worker plugins …`: what a worker would make of a plugin, without a queue.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::Folder;
+
+fn plugins(arguments: &[&str]) -> Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.arg("plugins").args(arguments).env_remove("RUST_LOG").env_remove("PLUGINS");
+    command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL").output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn file(folder: &Folder, name: &str) -> String {
+    folder.path().join(name).display().to_string()
+}
+
+#[test]
+fn a_folder_is_listed_with_what_is_refused_and_why() {
+    let folder = Folder::with(&["search", "probe"]);
+    folder.settings("probe", "");
+    std::fs::write(folder.path().join("junk.wasm"), b"not wasm").unwrap();
+    let listed = plugins(&["list", &folder.path().display().to_string()]);
+    assert_eq!(listed.status.code(), Some(1), "something is refused");
+    let lines: Vec<String> = said(&listed).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with("junk.wasm: refused:"), "{}", lines[0]);
+    assert!(lines[1].contains("net = []"), "{}", lines[1]);
+    assert!(lines[2].starts_with("search.wasm: search "), "{}", lines[2]);
+    assert!(lines[2].contains("search_creator") && lines[2].contains("prepared once"));
+}
+
+#[test]
+fn a_check_says_yes_or_why_not() {
+    let folder = Folder::with(&["search", "probe"]);
+    let good = plugins(&["check", &file(&folder, "search.wasm")]);
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+    folder.settings("probe", "[grants]\nnett = []\n");
+    let bad = plugins(&["check", &file(&folder, "probe.wasm"), "--json"]);
+    assert_eq!(bad.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!(told["accepted"], false);
+    assert!(told["refusal"].to_string().contains("unknown field `nett`"), "{told}");
+}
+
+#[test]
+fn an_inspection_shows_types_schemas_imports_and_digest() {
+    let folder = Folder::with(&["search"]);
+    let shown = plugins(&["inspect", &file(&folder, "search.wasm"), "--json"]);
+    assert_eq!(shown.status.code(), Some(0));
+    let facts: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(facts["plugin"]["task_types"][0]["name"], "search_creator");
+    assert!(facts["plugin"]["task_types"][0]["params_schema"]["properties"]["query"].is_object());
+    let imports = facts["anatomy"]["imports"].as_array().unwrap();
+    assert!(imports.iter().any(|import| import == "freefans:plugin/data@1.0.0"), "{imports:?}");
+    assert_eq!(facts["anatomy"]["digest"].as_str().unwrap().len(), 64);
+    let people = said(&plugins(&["inspect", &file(&folder, "search.wasm")]));
+    for part in ["imports:", "  wasi:io/poll", "exports:\n  describe", "search_creator: "] {
+        assert!(people.contains(part), "{part}: {people}");
+    }
+}
+
+#[test]
+fn one_task_is_run_with_the_grants_of_the_settings_and_of_the_call() {
+    let folder = Folder::with(&["search", "probe"]);
+    let search = file(&folder, "search.wasm");
+    let found = plugins(&[
+        "run",
+        &search,
+        "--task-type",
+        "search_creator",
+        "--params",
+        r#"{"query":"luna marlowe"}"#,
+    ]);
+    assert_eq!(found.status.code(), Some(0));
+    let result: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(result["data"]["creators"][0]["name"], "Luna Marlowe");
+    let repeated = plugins(&[
+        "run",
+        &search,
+        "--task-type",
+        "get_random_creator",
+        "--params",
+        r#"{"min_items":1}"#,
+        "--repeat",
+        "5",
+    ]);
+    assert!(said(&repeated).contains("of 4 runs; at most"), "{}", said(&repeated));
+
+    let probe = file(&folder, "probe.wasm");
+    let fetch = [
+        "run",
+        &probe,
+        "--task-type",
+        "probe_fetch",
+        "--params",
+        r#"{"url":"http://127.0.0.1:1/"}"#,
+    ];
+    let refused = plugins(&fetch);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("Denied"));
+    let granted = plugins(&[&fetch[..], &["--allow", "net=http://127.0.0.1:1"]].concat());
+    assert!(!said(&granted).contains("Denied"), "{}", said(&granted));
+    let file = "data.creators=".to_owned() + &file(&folder, "data/creators.csv");
+    let read = ["run", &probe, "--task-type", "probe_data", "--params", r#"{"name":"creators"}"#];
+    assert_eq!(plugins(&read).status.code(), Some(1));
+    assert_eq!(plugins(&[&read[..], &["--allow", &file]].concat()).status.code(), Some(0));
+
+    for (arguments, part) in [
+        (["run", &probe, "--task-type", "nothing"].as_slice(), "does not handle `nothing`"),
+        (&["run", &probe, "--task-type", "probe_echo", "--params", "7"], "takes a JSON object"),
+        (&["run", &probe, "--task-type", "probe_echo", "--allow", "all"], "is no grant"),
+        (&["list", "/nowhere"], "cannot read the plugin folder /nowhere"),
+    ] {
+        let wrong = plugins(arguments);
+        assert_eq!(wrong.status.code(), Some(64), "{arguments:?}");
+        let told = String::from_utf8_lossy(&wrong.stderr);
+        assert!(told.contains(part), "{told}");
+    }
+}
