@@ -37,6 +37,10 @@ pub struct Serve {
     /// Folder with `*.wasm` and their `*.toml`; changes in it take effect at once.
     #[arg(long, env = "PLUGINS", default_value = "./plugins")]
     plugins: PathBuf,
+    /// Folder for prepared plugins, so that the next start is quick; made for this user alone. `none` for no such folder.
+    /// Without it `freefans-workers` in the user's cache folder is used.
+    #[arg(long, env = "PLUGIN_CACHE")]
+    plugin_cache: Option<PathBuf>,
     /// Where Redis is.
     #[arg(
         long,
@@ -74,10 +78,23 @@ impl Serve {
             redis_url: self.redis_url,
             redis_ca: self.redis_ca,
             plugins: self.plugins,
+            plugin_cache: match self.plugin_cache {
+                Some(none) if none.as_os_str() == "none" => None,
+                Some(folder) => Some(folder),
+                None => default_cache(),
+            },
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.listen,
             ceilings: Ceilings::default(),
         }
     }
+}
+
+/// Where a user's programs keep what can be made again (XDG Base Directory Specification).
+fn default_cache() -> Option<PathBuf> {
+    let absolute =
+        |variable| std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("freefans-workers"))
 }

@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub redis_ca: Option<PathBuf>,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
+    /// The folder for prepared plugins; none to prepare them at each start.
+    pub plugin_cache: Option<PathBuf>,
     /// Tasks run at once.
     pub concurrency: usize,
     /// How long a shutdown waits for running tasks.

@@ -1,5 +1,6 @@
 //! One version of one plugin, ready to run tasks.
 
+pub mod cache;
 pub mod load;
 mod snapshot;
 

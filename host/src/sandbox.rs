@@ -110,6 +110,11 @@ impl Sandbox {
     pub(crate) fn holds_handles(&self) -> bool {
         !self.table.is_empty()
     }
+
+    /// Whether it asked anything that may answer differently another time: the web, or the cache.
+    pub(crate) fn asked_outside(&self) -> bool {
+        0 < self.outgoing.sent() || self.cache_left.0 < MAX_CACHE_CALLS
+    }
 }
 
 impl WasiView for Sandbox {

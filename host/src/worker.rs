@@ -1,5 +1,6 @@
 //! The worker: plugins, and the queue's loop around them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::PluginCatalog;
 use crate::config::HostConfig;
+use crate::plugin::cache::PreparedCache;
 use crate::plugin::load::Loader;
 use crate::swap::PluginFolder;
 use crate::swap::watch::watch_until;
@@ -65,7 +67,8 @@ pub async fn run(
     let loader = Arc::new(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
-            .context("cannot build the linkers")?,
+            .context("cannot build the linkers")?
+            .with_cache(config.plugin_cache.as_deref().and_then(open_cache)),
     );
     let catalog = Arc::new(PluginCatalog::default());
     if let Some(address) = config.listen {
@@ -96,6 +99,19 @@ pub async fn run(
         .await;
     watching.await.context("the folder watcher ended badly")?;
     Ok(())
+}
+
+/// The cache, when it can be used; a worker without one only starts slower.
+fn open_cache(folder: &Path) -> Option<PreparedCache> {
+    PreparedCache::open(folder)
+        .inspect_err(|error| {
+            tracing::warn!(
+                folder = %folder.display(),
+                error = %error,
+                "prepared plugins are not kept for the next start"
+            );
+        })
+        .ok()
 }
 
 /// Ready to work: Redis answers, and there is a plugin.

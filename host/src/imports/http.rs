@@ -196,6 +196,11 @@ impl Outgoing {
     pub(crate) fn new(client: Option<Arc<HttpClient>>) -> Self {
         Self { client, sent: 0 }
     }
+
+    /// Requests so far, those that were refused included.
+    pub(crate) fn sent(&self) -> u32 {
+        self.sent
+    }
 }
 
 type Sent = Result<

@@ -19,6 +19,7 @@ use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
+use crate::plugin::cache::{Key, PreparedCache};
 use crate::plugin::snapshot::{self, Instrumented};
 use crate::plugin::{PluginVersion, Surroundings};
 use crate::plugin_config::PluginConfig;
@@ -31,6 +32,7 @@ pub struct Loader {
     linkers: Linkers,
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
+    prepared: Option<PreparedCache>,
     /// One compile at a time: more would take the processor from running tasks.
     compiling: tokio::sync::Semaphore,
 }
@@ -61,7 +63,13 @@ impl Loader {
     ) -> wasmtime::Result<Self> {
         let linkers = Linkers::new(&engine)?;
         let compiling = tokio::sync::Semaphore::new(1);
-        Ok(Self { engine, linkers, ceilings, queue, compiling })
+        Ok(Self { engine, linkers, ceilings, queue, prepared: None, compiling })
+    }
+
+    /// Keeps prepared plugins for the next start.
+    #[must_use]
+    pub fn with_cache(self, prepared: Option<PreparedCache>) -> Self {
+        Self { prepared, ..self }
     }
 
     /// What a component is made of, whether it would be accepted or not.
@@ -113,21 +121,39 @@ impl Loader {
         let name = plugin_name(path)?;
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let digest = hex(&Sha256::digest(&bytes));
+        let allows_requests = config.net.is_some();
+        let around = self.surroundings(name, path, config).await?;
+        let key = self.key(&digest, &around);
+        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
+        if let Some(kept) = self.kept(&key).await {
+            check_imports(&around.name, &kept, &self.engine, allows_requests)?;
+            let component = self.link(&kept, &around).map_err(contract)?;
+            let descriptor = self.describe(&component, &around).await?;
+            let validators = compile_schemas(&around.name, &descriptor)?;
+            let (path, initialised) = (path.to_owned(), true);
+            return Ok(PluginVersion {
+                descriptor,
+                digest,
+                path,
+                around,
+                component,
+                initialised,
+                validators,
+            });
+        }
         // Compiled once for everything up to `init`, and once more with what `init` left.
         let instrumented = Instrumented::new(&bytes);
         let wasm = instrumented.as_ref().map_or(&bytes, |instrumented| &instrumented.wasm);
         let component = self.compile(wasm.clone()).await;
         let component =
             component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
-        check_imports(&name, &component, &self.engine, &config)?;
-        let around = self.surroundings(name, path, config).await?;
-        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
+        check_imports(&around.name, &component, &self.engine, allows_requests)?;
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let validators = compile_schemas(&around.name, &descriptor)?;
         let (store, instance) = self.start(&component, &around).await?;
         let prepared = match &instrumented {
-            Ok(instrumented) => self.prepare(instrumented, store, instance, &around).await,
+            Ok(instrumented) => self.prepare(instrumented, store, instance, &around, &key).await,
             Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
         };
         let (component, initialised) = match prepared {
@@ -151,6 +177,43 @@ impl Loader {
             initialised,
             validators,
         })
+    }
+
+    /// The name of what `init` makes of these files and settings.
+    fn key(&self, digest: &str, around: &Surroundings) -> String {
+        let mut key = Key::new(&self.engine);
+        key.add(digest.as_bytes());
+        key.add(
+            format!("{:?} {} {}", around.limits, around.cache, around.http.is_some()).as_bytes(),
+        );
+        for (name, value) in &around.settings {
+            key.add(name.as_bytes());
+            key.add(value.as_bytes());
+        }
+        for (name, bytes) in &around.data {
+            key.add(name.as_bytes());
+            key.add(&Sha256::digest(bytes));
+        }
+        key.finish()
+    }
+
+    async fn kept(&self, key: &str) -> Option<Component> {
+        let (cache, engine, key) = (self.prepared.clone()?, self.engine.clone(), key.to_owned());
+        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
+        reading.await.ok().flatten()
+    }
+
+    async fn keep(&self, key: &str, component: Component) {
+        let Some(cache) = self.prepared.clone() else { return };
+        let key = key.to_owned();
+        let storing = tokio::task::spawn_blocking(move || cache.put(&key, &component));
+        match storing.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
+            }
+            Err(error) => tracing::warn!(error = %error, "a prepared plugin was not kept"),
+        }
     }
 
     async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
@@ -179,11 +242,17 @@ impl Loader {
         mut store: Store<Sandbox>,
         instance: Instance,
         around: &Surroundings,
+        key: &str,
     ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
         let began = std::time::Instant::now();
         let snapshot = instrumented.snapshot(&mut store, instance).await?;
         let snapshot_bytes = snapshot.len();
-        let prepared = self.link(&self.compile(snapshot.into()).await?, around)?;
+        let component = self.compile(snapshot.into()).await?;
+        let prepared = self.link(&component, around)?;
+        // What `init` fetched may be another thing at the next start.
+        if !store.data().asked_outside() {
+            self.keep(key, component).await;
+        }
         tracing::debug!(
             plugin = around.name,
             peak_memory_bytes = store.data().memory.peak,
@@ -316,10 +385,10 @@ fn check_imports(
     plugin: &str,
     component: &Component,
     engine: &Engine,
-    config: &PluginConfig,
+    allows_requests: bool,
 ) -> Result<(), LoadError> {
     for (import, _) in component.component_type().imports(engine) {
-        if import.starts_with("wasi:http/") && config.net.is_none() {
+        if import.starts_with("wasi:http/") && !allows_requests {
             return Err(LoadError::NotGranted {
                 plugin: plugin.to_owned(),
                 import: import.to_owned(),
@@ -351,7 +420,7 @@ fn compile_schemas(
     Ok(validators)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.

@@ -37,3 +37,23 @@ async fn a_plugin_whose_init_cannot_be_kept_works_all_the_same_and_the_log_says_
     assert_eq!(broken.code(), Some("trap"));
     worker.says(&["plugin trapped", "boom"]).await;
 }
+
+#[tokio::test]
+async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let drawn = async || run(&queue, "probe_init", json!({})).await.data["drawn"].clone();
+    let worker = start_worker(&redis, &folder).await;
+    let first = drawn().await;
+    worker.kill();
+    let worker = start_worker(&redis, &folder).await;
+    assert_eq!(drawn().await, first, "what the first one prepared");
+    worker.kill();
+    // Somebody else's bytes are not run.
+    for file in std::fs::read_dir(folder.path().join("cache")).unwrap() {
+        std::fs::write(file.unwrap().path(), b"something else").unwrap();
+    }
+    let worker = start_worker(&redis, &folder).await;
+    worker.says(&["does not fit and is made anew"]).await;
+    assert_ne!(drawn().await, first);
+}
