@@ -22,7 +22,7 @@ pub mod session;
 pub mod text;
 pub mod updates;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use queue::{QueueConfig, TaskQueue};
@@ -42,19 +42,24 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let partitions = config.queue_partitions.clone();
     let queue_config = QueueConfig { redis_ca, partitions, ..QueueConfig::default() };
-    let connecting =
-        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
-    let Some(queue) = connecting.await? else { return Ok(()) };
+    let reached = Arc::new(OnceLock::new());
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();
-        let asked = queue.clone();
+        let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
         let ready = move || {
-            let queue = asked.clone();
-            async move { queue.ping().await.map_err(|error| error.to_string()) }
+            let asked = Arc::clone(&asked);
+            async move { TaskQueue::readiness(asked.get()).await }
         };
+        // Before Redis is there: who watches us must not take waiting for being dead.
         let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
         tracing::info!(%address, "serving health and metrics");
+    }
+    let connecting =
+        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+    let Some(queue) = connecting.await? else { return Ok(()) };
+    let _ = reached.set(queue.clone()); // Set once, here.
+    if config.listen.is_some() {
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;

@@ -1,7 +1,7 @@
 //! The worker: plugins, and the queue's loop around them.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use queue::{
@@ -58,9 +58,19 @@ pub async fn run(
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
     let retry = queue_config.retry;
+    let (reached, catalog) = (Arc::new(OnceLock::new()), Arc::new(PluginCatalog::default()));
+    if let Some(address) = config.listen {
+        let handle = ops::server::collect()?;
+        metrics::describe();
+        let ready = readiness(Arc::clone(&reached), Arc::clone(&catalog));
+        // Before Redis is there: who watches us must not take waiting for being dead.
+        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
+        tracing::info!(%address, "serving health and metrics");
+    }
     let connecting =
         TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
+    let _ = reached.set(queue.clone()); // Set once, here.
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;
@@ -70,14 +80,6 @@ pub async fn run(
             .context("cannot build the linkers")?
             .with_cache(config.plugin_cache.as_deref().and_then(open_cache)),
     );
-    let catalog = Arc::new(PluginCatalog::default());
-    if let Some(address) = config.listen {
-        let handle = ops::server::collect()?;
-        metrics::describe();
-        let ready = readiness(queue.clone(), Arc::clone(&catalog));
-        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
-        tracing::info!(%address, "serving health and metrics");
-    }
     let mut folder = PluginFolder::new(
         config.plugins.clone(),
         config.ceilings,
@@ -116,13 +118,13 @@ fn open_cache(folder: &Path) -> Option<PreparedCache> {
 
 /// Ready to work: Redis answers, and there is a plugin.
 fn readiness(
-    queue: TaskQueue,
+    queue: Arc<OnceLock<TaskQueue>>,
     catalog: Arc<PluginCatalog>,
 ) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync {
     move || {
-        let (queue, catalog) = (queue.clone(), Arc::clone(&catalog));
+        let (queue, catalog) = (Arc::clone(&queue), Arc::clone(&catalog));
         Box::pin(async move {
-            queue.ping().await.map_err(|error| error.to_string())?;
+            TaskQueue::readiness(queue.get()).await?;
             match catalog.offered().borrow().is_empty() {
                 true => Err("no plugin is loaded".to_owned()),
                 false => Ok(()),

@@ -353,6 +353,10 @@ impl TaskQueue {
             .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("note the placeholder"))?;
+        // A note that a failover loses would let another coordinator send the answer a second time.
+        if let Some(lane) = id.lane() {
+            self.wait_for_replica(&lane).await;
+        }
         let ledger = LedgerEntry::from_texts(noted);
         self.recent(|recent| recent.note_placeholder(id, ledger.message_id));
         Ok(ledger)

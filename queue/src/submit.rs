@@ -179,9 +179,9 @@ impl TaskQueue {
         Ok(envelope)
     }
 
-    /// Lets a submit be known to a replica before it counts as accepted, so that the master and its submitter may die in
-    /// the same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
-    async fn wait_for_replica(&self, lane: &Lane) {
+    /// Lets what was written be known to a replica before it counts, so that the master and whoever wrote it may die in the
+    /// same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
+    pub(crate) async fn wait_for_replica(&self, lane: &Lane) {
         // One at a time: those that wait behind one that found no replica do not ask again.
         let mut silent = self.silent_replicas.lock().await;
         if silent.get(lane).is_some_and(|until| Instant::now() < *until) {
@@ -191,7 +191,7 @@ impl TaskQueue {
         if matches!(replicated, Ok(true)) {
             silent.remove(lane);
         } else {
-            tracing::debug!(lane = %lane, "no replica has the submit yet");
+            tracing::debug!(lane = %lane, "no replica has it yet");
             silent.insert(lane.clone(), Instant::now() + REPLICA_IS_SILENT);
         }
     }

@@ -162,6 +162,18 @@ impl TaskQueue {
         self.connection.ping().await.map_err(RedisError::during("reach Redis"))
     }
 
+    /// What a readiness probe is told: nothing when Redis was reached and answers, otherwise why not.
+    ///
+    /// # Errors
+    ///
+    /// The reason, in words.
+    pub async fn readiness(queue: Option<&Self>) -> Result<(), String> {
+        match queue {
+            None => Err("Redis was not reached yet".to_owned()),
+            Some(queue) => queue.ping().await.map_err(|error| error.to_string()),
+        }
+    }
+
     /// All task types that were ever submitted or offered.
     ///
     /// # Errors

@@ -85,3 +85,25 @@ async fn an_address_that_is_taken_is_told_with_the_flag_to_change() {
     let process = Process::start(&mut command);
     process.says(&["cannot listen on", "--listen"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_comes_later_is_waited_for() {
+    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    redis.kill();
+    let folder = tempfile::tempdir().unwrap();
+    let worker = real_worker_command(&redis, folder.path());
+    let (worker, at_worker) = listening(worker, "serving health and metrics").await;
+    let coordinator = coordinator_command(&redis, &telegram);
+    let (coordinator, at_coordinator) = listening(coordinator, "serving health and metrics").await;
+    for (process, address) in [(&worker, &at_worker), (&coordinator, &at_coordinator)] {
+        process.says(&["cannot reach Redis; trying again"]).await;
+        assert_eq!(get(address, "/healthz").await.0, 200, "waiting is not being dead");
+        let not_yet = (503, "not ready: Redis was not reached yet\n".to_owned());
+        assert_eq!(get(address, "/readyz").await, not_yet);
+    }
+    redis.revive();
+    coordinator.says(&["coordinator ready"]).await;
+    worker.says(&["ready: "]).await;
+    telegram.write(7, "luna marlowe").await;
+    telegram.bot_says(7, "1. Luna Marlowe").await;
+}

@@ -46,3 +46,17 @@ async fn without_the_certificate_nothing_is_trusted_and_the_password_stays_out_o
     coordinator.says(&["cannot reach Redis"]).await;
     assert!(!coordinator.log().contains("change-me"), "{}", coordinator.log());
 }
+
+#[tokio::test]
+async fn a_password_that_is_refused_ends_the_start_for_waiting_does_not_mend_it() {
+    let acl = test_kit::root().join("docs/redis.acl");
+    let (redis, telegram) = (TestRedis::start_secured(&acl), Telegram::start().await);
+    let mut coordinator = coordinator_command(&redis, &telegram);
+    coordinator
+        .env("REDIS_URL", redis.secured_url(COORDINATOR.0, "hush"))
+        .env("REDIS_CA", redis.ca());
+    let mut coordinator = Process::start(&mut coordinator);
+    coordinator.says(&["the coordinator stops", "cannot reach Redis"]).await;
+    crate::support::eventually("its end", async || (!coordinator.alive()).then_some(())).await;
+    assert!(!coordinator.log().contains("hush"), "{}", coordinator.log());
+}
