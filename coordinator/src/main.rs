@@ -46,7 +46,7 @@ fn run(config: coordinator::config::Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = ops::shutdown::signal_token()?;
-        Box::pin(coordinator::run(config, shutdown)).await
+        coordinator::run(config, shutdown).await
     })
 }
 

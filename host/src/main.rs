@@ -41,7 +41,7 @@ fn run(serve: Serve, dotenv: dotenvy::Result<std::path::PathBuf>) -> anyhow::Res
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = ops::shutdown::signal_token()?;
-        Box::pin(host::worker::run(serve.into_config(), shutdown, announce)).await
+        host::worker::run(serve.into_config(), shutdown, announce).await
     })
 }
 

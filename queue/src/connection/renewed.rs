@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
@@ -113,11 +114,10 @@ impl Renewed {
 
     async fn open(&self, towards: Option<(String, u16)>) -> RedisResult<Live> {
         let Shared { server, response_timeout, blocks, .. } = &*self.shared;
-        let opening = async {
-            match *blocks && server.has_slots() {
-                true => server.open_node(towards, *response_timeout).await,
-                false => server.open(*response_timeout).await,
-            }
+        // Boxed: what connects to a Cluster is a large future, and every command holds it.
+        let opening = match *blocks && server.has_slots() {
+            true => server.open_node(towards, *response_timeout).boxed(),
+            false => server.open(*response_timeout).boxed(),
         };
         match tokio::time::timeout(LOOK_AT_MOST, opening).await {
             Ok(opened) => opened,
