@@ -16,8 +16,8 @@ use crate::task_queue::TaskQueue;
 
 /// In a Cluster a claim without an answer is given up after this long.
 const CLAIM_AT_MOST: Duration = Duration::from_secs(1);
-/// How long a lane rests after its first trouble, and at most.
-const REST: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+/// How long a lane rests after its first trouble, and at most: work goes on within 2 s of its Redis being back.
+const REST: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1_500));
 
 /// What a pass brings.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ impl Claimer {
             return false;
         }
         self.busy = self.asks.try_send((lanes.to_vec(), room)).is_ok();
+        self.busy
+    }
+
+    /// Whether a pass is under way.
+    pub(crate) fn busy(&self) -> bool {
         self.busy
     }
 

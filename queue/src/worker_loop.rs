@@ -275,11 +275,15 @@ impl<H: TaskHandler> WorkerLoop<H> {
     /// Sends back what a claim brings that was under way when the worker was stopped.
     async fn hand_back_the_last_claim(&mut self) {
         let until = Instant::now() + LAST_CLAIM;
-        while let Ok(Claimed::Leases(leases)) =
-            tokio::time::timeout_at(until, self.claimer.next()).await
-        {
-            for lease in leases {
-                self.hand_back(lease).await;
+        while self.claimer.busy() {
+            match tokio::time::timeout_at(until, self.claimer.next()).await {
+                Ok(Claimed::Leases(leases)) => {
+                    for lease in leases {
+                        self.hand_back(lease).await;
+                    }
+                }
+                Ok(Claimed::Done { .. }) => {}
+                Err(_) => return,
             }
         }
     }
