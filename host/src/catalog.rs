@@ -9,8 +9,27 @@ use tokio::sync::watch;
 
 use crate::error::LoadError;
 use crate::plugin::PluginVersion;
+use crate::plugin::tally::Verdict;
 
-type Versions = BTreeMap<String, Arc<PluginVersion>>;
+type Versions = BTreeMap<String, InForce>;
+
+/// A version in force, and the one before it while the new one is watched.
+#[derive(Debug, Clone)]
+struct InForce {
+    version: Arc<PluginVersion>,
+    before: Option<Arc<PluginVersion>>,
+}
+
+/// A version that was taken out of force because too many of its first tasks failed.
+#[derive(Debug)]
+pub struct RolledBack {
+    /// The version that is in force again.
+    pub to: Arc<PluginVersion>,
+    /// How many of its tasks failed.
+    pub failed: u32,
+    /// How many ended.
+    pub ended: u32,
+}
 
 /// The plugins in force. A reader sees the old set or the new one, never a mixture.
 #[derive(Debug)]
@@ -37,13 +56,14 @@ impl PluginCatalog {
         let versions = self.versions.load();
         versions
             .values()
+            .map(|in_force| &in_force.version)
             .find(|version| version.task_types().any(|known| known == task_type))
             .map(Arc::clone)
     }
 
     /// The version in force under a plugin's name.
     pub fn named(&self, name: &str) -> Option<Arc<PluginVersion>> {
-        self.versions.load().get(name).map(Arc::clone)
+        self.versions.load().get(name).map(|in_force| Arc::clone(&in_force.version))
     }
 
     /// What is offered; a new value with each change.
@@ -59,7 +79,8 @@ impl PluginCatalog {
     pub fn publish(&self, version: PluginVersion) -> Result<Option<Arc<PluginVersion>>, LoadError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = Versions::clone(&self.versions.load());
-        for owner in versions.values().filter(|owner| owner.name() != version.name()) {
+        let owners = versions.values().map(|in_force| &in_force.version);
+        for owner in owners.filter(|owner| owner.name() != version.name()) {
             if let Some(taken) =
                 version.task_types().find(|mine| owner.task_types().any(|theirs| theirs == *mine))
             {
@@ -70,22 +91,57 @@ impl PluginCatalog {
                 });
             }
         }
-        let old = versions.insert(version.name().to_owned(), Arc::new(version));
+        let name = version.name().to_owned();
+        let old = versions.remove(&name).map(|in_force| in_force.version);
+        versions.insert(name, InForce { version: Arc::new(version), before: old.clone() });
         self.put(versions);
         Ok(old)
+    }
+
+    /// Looks how a version does that a task has just ended on. One that does worse than the version before gives way to
+    /// it; one that does well lets the version before go.
+    pub fn judge(&self, version: &Arc<PluginVersion>) -> Option<RolledBack> {
+        let before = {
+            let versions = self.versions.load();
+            let in_force = versions.get(version.name())?;
+            // Most versions are watched no longer: a look without a lock.
+            let before = in_force.before.clone()?;
+            Arc::ptr_eq(&in_force.version, version).then_some(before)?
+        };
+        let verdict = version.tally.judge(&before.tally);
+        if verdict == Verdict::Watch {
+            return None;
+        }
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = Versions::clone(&self.versions.load());
+        let in_force = versions.get_mut(version.name())?;
+        // Another task's end may have decided it meanwhile, or another version come.
+        if !Arc::ptr_eq(&in_force.version, version) || in_force.before.is_none() {
+            return None;
+        }
+        in_force.before = None;
+        let rolled_back = match verdict {
+            Verdict::RollBack { failed, ended } => {
+                in_force.version = Arc::clone(&before);
+                Some(RolledBack { to: before, failed, ended })
+            }
+            Verdict::Watch | Verdict::Keep => None,
+        };
+        self.put(versions);
+        rolled_back
     }
 
     /// Takes a plugin out of force.
     pub fn remove(&self, name: &str) -> Option<Arc<PluginVersion>> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = Versions::clone(&self.versions.load());
-        let old = versions.remove(name);
+        let old = versions.remove(name).map(|in_force| in_force.version);
         self.put(versions);
         old
     }
 
     fn put(&self, versions: Versions) {
-        let offered = versions.values().map(|version| version.offered()).collect();
+        let offered = versions.values().map(|in_force| in_force.version.offered()).collect();
         self.versions.store(Arc::new(versions));
         self.offered.send_replace(offered);
     }

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod load;
 mod snapshot;
+pub(crate) mod tally;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use queue::{OfferedPlugin, TaskQueue, TaskType};
 
 use crate::bindings::{Descriptor, v1};
 use crate::imports::http::HttpClient;
+use crate::plugin::tally::Tally;
 use crate::plugin_config::Limits;
 use crate::sandbox::Sandbox;
 
@@ -29,6 +31,7 @@ pub struct PluginVersion {
     pub(crate) component: v1::PluginPre<Sandbox>,
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.
     pub(crate) initialised: bool,
+    pub(crate) tally: Tally,
     pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
 }
 

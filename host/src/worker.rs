@@ -36,7 +36,24 @@ impl TaskHandler for PluginHandler {
             let result = TaskResult::failure("unknown-task-type", "no plugin for this task type");
             return Handled { result, finish: Finish::Requeue };
         };
-        runner::run(&self.loader, &version, lease, &self.worker, &self.retry, &cancelled).await
+        let handled =
+            runner::run(&self.loader, &version, lease, &self.worker, &self.retry, &cancelled).await;
+        version.tally.note(handled.result.code());
+        if let Some(back) = self.catalog.judge(&version) {
+            metrics::plugin_looked_at("rolled-back");
+            metrics::plugin_in_force(version.name(), &version.descriptor.version, false);
+            metrics::plugin_in_force(version.name(), &back.to.descriptor.version, true);
+            tracing::error!(
+                plugin = version.name(),
+                plugin_version = version.descriptor.version,
+                digest = version.digest.get(..12).unwrap_or_default(),
+                back_to = back.to.descriptor.version,
+                failed = back.failed,
+                of = back.ended,
+                "plugin rolled back: too many of its first tasks failed; put a mended file or the old one in place"
+            );
+        }
+        handled
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

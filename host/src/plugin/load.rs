@@ -21,6 +21,7 @@ use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::{Key, PreparedCache};
 use crate::plugin::snapshot::{self, Instrumented};
+use crate::plugin::tally::Tally;
 use crate::plugin::{PluginVersion, Surroundings};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
@@ -138,6 +139,7 @@ impl Loader {
                 around,
                 component,
                 initialised,
+                tally: Tally::default(),
                 validators,
             });
         }
@@ -175,6 +177,7 @@ impl Loader {
             around,
             component,
             initialised,
+            tally: Tally::default(),
             validators,
         })
     }

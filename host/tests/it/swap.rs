@@ -137,3 +137,31 @@ async fn a_renamed_plugin_goes_on_under_its_new_name() {
     let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
     assert_eq!(result.metadata["plugin"], "a-search");
 }
+
+#[tokio::test]
+async fn a_version_that_fails_half_its_tasks_gives_way_to_the_one_before() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = start_worker(&redis, &folder).await;
+    for _ in 0..10 {
+        assert!(run(&queue, "probe_echo", json!({})).await.success);
+    }
+    folder.settings("probe", "[grants]\nnet = []\n[config]\nfail_half = true\n");
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    eventually("the rollback", async || {
+        run(&queue, "probe_echo", json!({})).await;
+        worker.log().contains("plugin rolled back: too many").then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        assert!(run(&queue, "probe_echo", json!({})).await.success, "the one before is in force");
+    }
+    // A mended file is a new version like any other.
+    folder.settings("probe", "[grants]\nnet = []\n[config]\nother = 1\n");
+    eventually("the mended version", async || {
+        let log = worker.log();
+        (log.matches("plugin published").count() == 3).then_some(())
+    })
+    .await;
+    assert!(run(&queue, "probe_echo", json!({})).await.success);
+}

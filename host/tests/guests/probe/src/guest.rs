@@ -76,6 +76,9 @@ impl bindings::Guest for Probe {
     }
 
     fn handle(task: Task) -> Result<Output, Failure> {
+        if config::get("fail_half").is_some() && task.seed % 2 == 0 {
+            return Err(Failure::Fatal("one of the bad half".to_owned()));
+        }
         let params: Value = serde_json::from_str(&task.params)
             .map_err(|error| Failure::Invalid(error.to_string()))?;
         let number = |key: &str| params.get(key).and_then(Value::as_u64).unwrap_or(0);
