@@ -2,8 +2,9 @@
 //! a Cluster.
 //!
 //! A failover is noticed by its errors. A node that is frozen gives none: it only stays silent, and neither Sentinel's
-//! client nor the Cluster's looks for another then. So whoever gets no answer in time drops the connection here, and
-//! the next command begins from the address again.
+//! client nor the Cluster's looks for another then. So an answer that does not come in time makes us look from the
+//! address again. Until something is found a shared connection goes on being used, for in a Cluster it may still serve
+//! most; a connection that waits in the server is let go at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// How often a call that waits follows its keys to another node.
 const HOPS: usize = 3;
 
-/// What is connected.
+/// What is connected: one server (the master, or a node of a Cluster), or all of a Cluster.
 #[derive(Clone)]
 pub(super) enum Live {
     One(MultiplexedConnection),
