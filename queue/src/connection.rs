@@ -87,6 +87,11 @@ impl RedisServer {
         matches!(self.address, Address::Cluster(_))
     }
 
+    /// Whether it is one server, of which no replica is known.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.address, Address::One(_))
+    }
+
     /// A connection for commands that answer at once; cloned freely, reconnects by itself.
     ///
     /// # Errors

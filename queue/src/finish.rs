@@ -1,11 +1,9 @@
 //! Ending and renewing leases, several in one call.
 
-use std::collections::BTreeSet;
-
 use futures::future::join_all;
 
 use crate::error::RedisError;
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::lease::{Finish, Finished, Lease, Renewal};
 use crate::task::{TaskId, TaskResult};
 use crate::task_queue::{TaskQueue, millis};
@@ -32,23 +30,18 @@ impl TaskQueue {
         items: &[(Lease, Finish, TaskResult)],
     ) -> Result<Vec<Finished>, RedisError> {
         let mut finished = vec![Finished::Stale; items.len()];
-        let lanes: BTreeSet<Lane> = items.iter().map(|(lease, ..)| lease.task.lane()).collect();
-        for lane in lanes {
-            let (places, batch): (Vec<usize>, Vec<FinishItem<'_>>) = items
+        for (lane, places) in lane::places(items.iter().map(|(lease, ..)| lease.task.lane())) {
+            let batch: Vec<FinishItem<'_>> = places
                 .iter()
-                .enumerate()
-                .filter(|(_, (lease, _, _))| lease.task.lane() == lane)
-                .map(|(place, (lease, finish, result))| {
-                    let item = FinishItem {
-                        id: lease.task.task_id.as_str(),
-                        token: &lease.token,
-                        op: finish.op(),
-                        result,
-                        retry_ms: finish.retry_ms(),
-                    };
-                    (place, item)
+                .filter_map(|place| items.get(*place))
+                .map(|(lease, finish, result)| FinishItem {
+                    id: lease.task.task_id.as_str(),
+                    token: &lease.token,
+                    op: finish.op(),
+                    result,
+                    retry_ms: finish.retry_ms(),
                 })
-                .unzip();
+                .collect();
             let words = self.finish_items(&lane, &batch).await?;
             for (place, word) in places.into_iter().zip(words) {
                 if let Some(slot) = finished.get_mut(place) {
@@ -122,15 +115,16 @@ impl TaskQueue {
     /// When Redis does not answer for any; the leases may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
-        let lanes: BTreeSet<Lane> = leases.iter().map(|lease| lease.task.lane()).collect();
+        let lanes = lane::places(leases.iter().map(|lease| lease.task.lane()));
         // Side by side: a lane whose node in a Cluster is silent must not cost the others their leases.
-        let each = join_all(lanes.iter().map(|lane| self.renew_lane(lane, leases)));
+        let each =
+            join_all(lanes.iter().map(|(lane, places)| self.renew_lane(lane, places, leases)));
         let mut trouble = None;
-        for renewed in each.await {
+        for (places, renewed) in lanes.values().zip(each.await) {
             match renewed {
                 Ok(answers) => {
-                    for (place, renewal) in answers {
-                        if let Some(slot) = renewals.get_mut(place) {
+                    for (place, renewal) in places.iter().zip(answers) {
+                        if let Some(slot) = renewals.get_mut(*place) {
                             *slot = Some(renewal);
                         }
                     }
@@ -147,16 +141,13 @@ impl TaskQueue {
     async fn renew_lane(
         &self,
         lane: &Lane,
+        places: &[usize],
         leases: &[Lease],
-    ) -> Result<Vec<(usize, Renewal)>, RedisError> {
+    ) -> Result<Vec<Renewal>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
         script.key(self.keys.active(lane)).key(self.keys.data(lane)).arg(millis(self.config.lease));
-        let mut places = Vec::new();
-        for (place, lease) in leases.iter().enumerate() {
-            if lease.task.lane() == *lane {
-                script.arg(lease.task.task_id.as_str()).arg(&lease.token);
-                places.push(place);
-            }
+        for lease in places.iter().filter_map(|place| leases.get(*place)) {
+            script.arg(lease.task.task_id.as_str()).arg(&lease.token);
         }
         let mut connection = self.connection.clone();
         let answered = script.run(&mut connection);
@@ -171,6 +162,6 @@ impl TaskQueue {
             2 => Renewal::CancelRequested,
             _ => Renewal::Lost,
         };
-        Ok(places.into_iter().zip(answers.into_iter().map(renewal)).collect())
+        Ok(answers.into_iter().map(renewal).collect())
     }
 }

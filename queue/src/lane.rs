@@ -3,6 +3,7 @@
 //! A task type is one lane, unless the operator divides it because one Redis cannot carry it: then its people are spread
 //! over several. A person's tasks stay in one lane, where their order, share and limit hold.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -77,6 +78,15 @@ impl FromStr for Lane {
             None => Ok(Self { task_type: name.parse()?, partition: None }),
         }
     }
+}
+
+/// The places in a list that belong to each lane. Said once, for reading a lane from an id costs something.
+pub(crate) fn places(lanes: impl Iterator<Item = Lane>) -> BTreeMap<Lane, Vec<usize>> {
+    let mut places: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
+    for (place, lane) in lanes.enumerate() {
+        places.entry(lane).or_default().push(place);
+    }
+    places
 }
 
 impl Task {

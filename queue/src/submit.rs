@@ -1,13 +1,12 @@
 //! Submitting: a task is accepted once per id, several in one call.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::SubmitError;
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::task::{Task, TaskId, TaskType, now_ms};
 use crate::task_queue::{TaskQueue, millis};
 
@@ -127,11 +126,7 @@ impl TaskQueue {
     ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
         let mut results: Vec<Option<Result<Submitted, SubmitError>>> = Vec::new();
         results.resize_with(tasks.len(), || None);
-        let mut lanes: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
-        for (place, (task, _)) in tasks.iter().enumerate() {
-            lanes.entry(task.lane()).or_default().push(place);
-        }
-        for (lane, members) in lanes {
+        for (lane, members) in lane::places(tasks.iter().map(|(task, _)| task.lane())) {
             self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
             let mut places = Vec::new();
             let mut batch = Vec::new();
@@ -182,6 +177,9 @@ impl TaskQueue {
     /// Lets what was written be known to a replica before it counts, so that the master and whoever wrote it may die in the
     /// same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
     pub(crate) async fn wait_for_replica(&self, lane: &Lane) {
+        if self.server.is_one() {
+            return;
+        }
         // One at a time: those that wait behind one that found no replica do not ask again.
         let mut silent = self.silent_replicas.lock().await;
         if silent.get(lane).is_some_and(|until| Instant::now() < *until) {

@@ -126,48 +126,24 @@ impl Loader {
         let around = self.surroundings(name, path, config).await?;
         let key = self.key(&digest, &around);
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
-        if let Some(kept) = self.kept(&key).await {
-            check_imports(&around.name, &kept, &self.engine, allows_requests)?;
-            let component = self.link(&kept, &around).map_err(contract)?;
-            let descriptor = self.describe(&component, &around).await?;
-            let validators = compile_schemas(&around.name, &descriptor)?;
-            let (path, initialised) = (path.to_owned(), true);
-            return Ok(PluginVersion {
-                descriptor,
-                digest,
-                path,
-                around,
-                component,
-                initialised,
-                tally: Tally::default(),
-                validators,
-            });
-        }
+        let kept = self.kept(&key).await;
         // Compiled once for everything up to `init`, and once more with what `init` left.
-        let instrumented = Instrumented::new(&bytes);
-        let wasm = instrumented.as_ref().map_or(&bytes, |instrumented| &instrumented.wasm);
-        let component = self.compile(wasm.clone()).await;
+        let instrumented = kept.is_none().then(|| Instrumented::new(&bytes));
+        let component = match (kept, &instrumented) {
+            (Some(kept), _) => Ok(kept),
+            (None, Some(Ok(instrumented))) => self.compile(instrumented.wasm.clone()).await,
+            (None, _) => self.compile(bytes.clone()).await,
+        };
         let component =
             component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
         check_imports(&around.name, &component, &self.engine, allows_requests)?;
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let validators = compile_schemas(&around.name, &descriptor)?;
-        let (store, instance) = self.start(&component, &around).await?;
-        let prepared = match &instrumented {
-            Ok(instrumented) => self.prepare(instrumented, store, instance, &around, &key).await,
-            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
-        };
-        let (component, initialised) = match prepared {
-            Ok(prepared) => (prepared, true),
-            Err(reason) => {
-                tracing::warn!(
-                    plugin = around.name,
-                    reason = %chain(reason.as_ref()),
-                    "no snapshot of this plugin: `init` runs for each task"
-                );
-                let plain = self.compile(bytes.clone()).await.map_err(contract)?;
-                (self.link(&plain, &around).map_err(contract)?, false)
+        let (component, initialised) = match instrumented {
+            None => (component, true),
+            Some(instrumented) => {
+                self.initialise(&component, instrumented, &bytes, &around, &key).await?
             }
         };
         Ok(PluginVersion {
@@ -180,6 +156,35 @@ impl Loader {
             tally: Tally::default(),
             validators,
         })
+    }
+
+    /// Runs `init`, and gives a component that begins with what it left; where that cannot be, the one as it came.
+    async fn initialise(
+        &self,
+        component: &v1::PluginPre<Sandbox>,
+        instrumented: wasmtime::Result<Instrumented<'_>>,
+        wasm: &Bytes,
+        around: &Arc<Surroundings>,
+        key: &str,
+    ) -> Result<(v1::PluginPre<Sandbox>, bool), LoadError> {
+        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
+        let (store, instance) = self.start(component, around).await?;
+        let prepared = match &instrumented {
+            Ok(instrumented) => self.prepare(instrumented, store, instance, around, key).await,
+            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
+        };
+        match prepared {
+            Ok(prepared) => Ok((prepared, true)),
+            Err(reason) => {
+                tracing::warn!(
+                    plugin = around.name,
+                    reason = %chain(reason.as_ref()),
+                    "no snapshot of this plugin: `init` runs for each task"
+                );
+                let plain = self.compile(wasm.clone()).await.map_err(contract)?;
+                Ok((self.link(&plain, around).map_err(contract)?, false))
+            }
+        }
     }
 
     /// The name of what `init` makes of these files and settings.
