@@ -108,7 +108,7 @@ impl CrashTest {
             crowd.push_again(&system);
             std::thread::sleep(Duration::from_millis(100));
         }
-        let mut broken = crowd.report(&trouble.worker_losses);
+        let mut broken = crowd.report(&trouble.log);
         trouble.report();
         broken.extend(system.report(until, crowd.losses_seen())?);
         broken.extend(memory.report(&system, crowd.asked()));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::System;
+use super::trouble::Log;
 
 /// People; each is one chat.
 const PEOPLE: i64 = 60;
@@ -26,6 +27,10 @@ const SLOW_MS: u64 = 1_500;
 const INGRESS: &str = "freefans:tasks:queue";
 /// In a Cluster a push can be lost with its node: a careful producer pushes the same task again until it is answered.
 const PUSH_AGAIN: Duration = Duration::from_secs(10);
+/// What a worker's lease lasts.
+const LEASE_MS: u64 = 6_000;
+/// A task that lost its worker runs again within a lease and a sweep.
+const RESTART_BOUND: Duration = Duration::from_secs(7);
 /// The beginning of a placeholder.
 const PLACEHOLDER: &str = "🔎 Looking for ";
 
@@ -249,8 +254,8 @@ impl Crowd {
             || self.questions.values().any(|question| question.answered_at.is_none())
     }
 
-    /// Closes the books; gives the promises that were broken. `losses` is when workers were killed or frozen.
-    pub(super) fn report(&self, losses: &[u64]) -> Vec<String> {
+    /// Closes the books; gives the promises that were broken.
+    pub(super) fn report(&self, log: &Log) -> Vec<String> {
         let mut answers: HashMap<&str, (u32, u32)> = HashMap::new();
         let (mut orphans, mut told_failed) = (0, 0);
         for message in self.messages.values() {
@@ -285,20 +290,40 @@ impl Crowd {
             waits.len()
         );
         println!("from question to answer: {}", spread(waits));
-        let recoveries: Vec<Duration> = self
-            .restarts
-            .iter()
-            .filter_map(|restart| {
-                let loss = losses.iter().filter(|loss| *loss <= restart).max()?;
-                Some(Duration::from_millis(restart - loss))
-            })
-            .collect();
-        println!(
-            "{} running tasks lost their worker; from the last loss to their new start: {}",
-            recoveries.len(),
-            spread(recoveries)
-        );
+        self.report_restarts(log);
         broken
+    }
+
+    /// How soon tasks began again. A task whose Redis was there loses its worker only when that dies or freezes: what is
+    /// measured goes from there. Around a Redis that was away a worker that lives cannot keep its lease either: then it
+    /// goes from the return of that Redis, or, when a replica had taken over before, from when it went.
+    fn report_restarts(&self, log: &Log) {
+        let (mut from_loss, mut around_redis) = (Vec::new(), Vec::new());
+        for &restart in &self.restarts {
+            let lost = log.workers_lost.iter().copied().filter(|at| *at <= restart).max();
+            let trouble = log.redis_away.iter().copied().filter(|(from, _)| *from <= restart).max();
+            let lost = lost.unwrap_or_default();
+            match trouble {
+                // Leases that were not renewed until a Redis was back end so long after it at most.
+                Some((from, back)) if lost < back.saturating_add(LEASE_MS) => {
+                    let began = if restart < back { from } else { back };
+                    around_redis.push(Duration::from_millis(restart - began.max(lost)));
+                }
+                _ => from_loss.push(Duration::from_millis(restart - lost)),
+            }
+        }
+        println!(
+            "{} running tasks lost their worker while Redis was there, {} began again later than {} s; from the loss to their new start: {}",
+            from_loss.len(),
+            from_loss.iter().filter(|took| RESTART_BOUND < **took).count(),
+            RESTART_BOUND.as_secs(),
+            spread(from_loss)
+        );
+        println!(
+            "{} began again around a Redis that was away; from its return, or the loss after it: {}",
+            around_redis.len(),
+            spread(around_redis)
+        );
     }
 }
 

@@ -50,8 +50,16 @@ pub(super) struct Trouble {
     next_at: Instant,
     later: Vec<(Instant, Later)>,
     counts: BTreeMap<&'static str, u32>,
-    /// When workers were killed or frozen, in ms since 1970.
-    pub(super) worker_losses: Vec<u64>,
+    pub(super) log: Log,
+}
+
+/// When what happened, in ms since 1970: what a late restart is judged by.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// Workers killed or frozen.
+    pub(super) workers_lost: Vec<u64>,
+    /// From when until when a Redis was dead or frozen; a failover that somebody ordered begins and ends at once.
+    pub(super) redis_away: Vec<(u64, u64)>,
 }
 
 impl Trouble {
@@ -61,7 +69,7 @@ impl Trouble {
             next_at: Instant::now() + Duration::from_secs(1),
             later: Vec::new(),
             counts: BTreeMap::new(),
-            worker_losses: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -121,7 +129,12 @@ impl Trouble {
                         service.signal("CONT");
                     }
                 }
-                Later::Redis => system.redis.give_back(),
+                Later::Redis => {
+                    system.redis.give_back();
+                    if let Some((_, until)) = self.log.redis_away.last_mut() {
+                        *until = now_ms();
+                    }
+                }
             }
         }
         Ok(())
@@ -164,9 +177,7 @@ impl Trouble {
 
     fn lost(&mut self, who: Who) {
         if matches!(who, Who::Worker(_)) {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let ms = since.unwrap_or_default().as_millis();
-            self.worker_losses.push(u64::try_from(ms).unwrap_or(u64::MAX));
+            self.log.workers_lost.push(now_ms());
         }
     }
 
@@ -176,6 +187,7 @@ impl Trouble {
         if !system.redis.whole() {
             return;
         }
+        self.log.redis_away.push((now_ms(), u64::MAX));
         system.redis.take_away(key, frozen);
         let away = match (system.redis.is_cluster(), frozen) {
             (true, _) => NODE_AWAY_MS,
@@ -192,7 +204,9 @@ impl Trouble {
     fn fail_over(&mut self, system: &mut System) {
         let key = self.key();
         if system.redis.is_cluster() && system.redis.whole() {
+            let began = now_ms();
             system.redis.fail_over(key);
+            self.log.redis_away.push((began, now_ms()));
             self.count("forced failover");
         }
     }
@@ -235,6 +249,11 @@ fn slot(system: &mut System, who: Who) -> &mut Option<crate::processes::Service>
     }
     #[expect(clippy::indexing_slicing, reason = "the line above makes it long enough")]
     &mut list[place]
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Numbers from a seed: `SplitMix64` (Steele, Lea and Flood 2014), the same on every machine and for ever.
