@@ -5,20 +5,16 @@
 
 mod address;
 pub(crate) mod check;
+mod cluster;
 mod renewed;
+mod slots;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use redis::aio::{
     ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection,
-};
-use redis::cluster::ClusterClient;
-use redis::cluster_routing::{
-    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
 };
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
@@ -30,7 +26,9 @@ use tokio::sync::watch;
 
 use crate::error::ConnectError;
 use address::{Address, Sentinels};
-use renewed::{Live, Renewed};
+use cluster::{Cluster, Topology};
+use renewed::Renewed;
+use slots::Node;
 
 /// A short command that has no answer after this long is given up: well within a lease.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,22 +37,16 @@ const PEER_IS_GONE: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// In a Cluster and behind Sentinel there is another to ask.
 const CONNECT_TO_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
-/// Nodes of a Cluster that are remembered.
-const LEARNED_AT_MOST: usize = 1_000;
 /// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
 const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
-/// Pauses while a Cluster moves a slot or fails over.
-const CLUSTER_PAUSES_MS: (u64, u64) = (20, 200);
-/// Few: whoever asks tries again, and must not wait long for a node that is away.
-const CLUSTER_ATTEMPTS: u32 = 5;
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisServer {
     address: Address,
     ca: Option<Vec<u8>>,
-    /// Nodes of a Cluster that others named, so that it is found again when all that were configured are gone.
-    learned: Arc<Mutex<BTreeSet<(String, u16)>>>,
+    /// What is known of a Cluster.
+    topology: Arc<Topology>,
     /// Counts how often a shared connection found that the server it led to is no longer the right one.
     moved: watch::Sender<u64>,
 }
@@ -71,11 +63,13 @@ impl RedisServer {
         // The first call decides for the process; a later one finds the same there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = address::read(url).map_err(|source| ConnectError::Address { source })?;
-        let (ca, learned) = (ca.map(<[u8]>::to_vec), Arc::default());
-        let server = Self { address, ca, learned, moved: watch::Sender::new(0) };
+        let (ca, topology) = (ca.map(<[u8]>::to_vec), Arc::new(Topology::new()));
+        let server = Self { address, ca, topology, moved: watch::Sender::new(0) };
         let usable = match &server.address {
             Address::One(node) => server.client(node.clone()).map(drop),
-            Address::Cluster(nodes) => server.cluster(nodes, RESPONSE_TIMEOUT).map(drop),
+            Address::Cluster(nodes) => {
+                nodes.iter().try_for_each(|node| server.client(node.clone()).map(drop))
+            }
             Address::Sentinel(sentinels) => server.sentinel(sentinels).map(drop),
         };
         usable.map_err(|source| ConnectError::Address { source })?;
@@ -85,11 +79,6 @@ impl RedisServer {
     /// Whether keys of two slots may be on two servers, so that no command can name both.
     pub(crate) fn has_slots(&self) -> bool {
         matches!(self.address, Address::Cluster(_))
-    }
-
-    /// Whether it is one server, of which no replica is known.
-    pub(crate) fn is_one(&self) -> bool {
-        matches!(self.address, Address::One(_))
     }
 
     /// A connection for commands that answer at once; cloned freely, reconnects by itself.
@@ -124,102 +113,76 @@ impl RedisServer {
                 client.get_async_pubsub().await
             }
             Address::Cluster(_) => {
-                let listen =
-                    |client: Client| async move { client.get_async_pubsub().await }.boxed();
-                self.any_node(None, listen).await
+                let listen = self.nodes().into_iter().map(|node| {
+                    let client = self.client(node);
+                    async move { client?.get_async_pubsub().await }.boxed()
+                });
+                let first = futures::future::select_ok(listen);
+                match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, first).await {
+                    Ok(listening) => Ok(listening?.0),
+                    Err(_) => {
+                        Err(RedisError::from((ErrorKind::Io, "no node of the Cluster answers")))
+                    }
+                }
             }
         }
     }
 
-    /// Opens something at the first node that lets itself be opened, `first` before all others.
-    async fn any_node<T>(
-        &self,
-        first: Option<(String, u16)>,
-        open: impl Fn(Client) -> BoxFuture<'static, RedisResult<T>>,
-    ) -> RedisResult<T> {
-        let mut last = RedisError::from((ErrorKind::Io, "no node of the Cluster answers"));
-        for node in self.nodes(first) {
-            let opening = open(self.client(node)?);
-            match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, opening).await {
-                Ok(Ok(opened)) => return Ok(opened),
-                Ok(Err(error)) => last = error,
-                Err(_) => {}
-            }
-        }
-        Err(last)
-    }
-
-    /// Where a node of the Cluster may be: `first`, as configured, and as learned.
-    fn nodes(&self, first: Option<(String, u16)>) -> Vec<ConnectionInfo> {
+    /// Where nodes of the Cluster may be: as configured, and as learned.
+    fn nodes(&self) -> Vec<ConnectionInfo> {
         let Address::Cluster(configured) = &self.address else { return Vec::new() };
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let at = |(host, port): (String, u16)| {
-            let like = configured.first()?;
-            let address = match like.addr() {
-                ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                    host,
-                    port,
-                    insecure: *insecure,
-                    tls_params: tls_params.clone(),
-                },
-                _ => ConnectionAddr::Tcp(host, port),
-            };
-            Some(like.clone().set_addr(address))
-        };
-        let first = first.into_iter().filter_map(at);
-        first.chain(configured.iter().cloned()).chain(learned.into_iter().filter_map(at)).collect()
+        let learned = self.topology.learned().into_iter().filter_map(|node| self.at(node).ok());
+        let learned: Vec<_> =
+            learned.filter(|node| configured.iter().all(|one| one.addr() != node.addr())).collect();
+        [configured.clone(), learned].concat()
     }
 
-    fn learn(&self, nodes: impl IntoIterator<Item = (String, u16)>) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.extend(nodes);
-        while LEARNED_AT_MOST < learned.len() {
-            learned.pop_first();
-        }
+    /// A node of the Cluster, reached like those that are configured.
+    fn at(&self, (host, port): Node) -> RedisResult<ConnectionInfo> {
+        let like = match &self.address {
+            Address::Cluster(configured) => configured.first(),
+            _ => None,
+        };
+        let Some(like) = like else {
+            return Err(RedisError::from((ErrorKind::InvalidClientConfig, "it is no Cluster")));
+        };
+        let address = match like.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        Ok(like.clone().set_addr(address))
     }
 
     async fn connect(&self, response_timeout: Duration, blocks: bool) -> RedisResult<Connection> {
-        let Address::One(node) = &self.address else {
-            let renewed = Renewed::connect(self.clone(), response_timeout, blocks).await?;
-            return Ok(Connection(Kind::Renewed(renewed)));
-        };
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(response_timeout))
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_min_delay(Duration::from_millis(50))
-            .set_max_delay(RECONNECT_AT_MOST)
-            .set_number_of_retries(3);
-        let manager = ConnectionManager::new_with_config(self.client(node.clone())?, config);
-        Ok(Connection(Kind::One(manager.await?)))
-    }
-
-    /// Looks for the master or the Cluster.
-    async fn open(&self, response_timeout: Duration) -> RedisResult<Live> {
-        let client = match &self.address {
-            Address::Cluster(_) => {
-                let client = self.cluster(&self.nodes(None), response_timeout)?;
-                let mut connection = client.get_async_connection().await?;
-                let slots = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await;
-                if let Ok(slots) = slots {
-                    self.learn(nodes_in(&slots));
-                }
-                return Ok(Live::Cluster(connection));
+        let server = self.clone();
+        let kind = match &self.address {
+            Address::One(node) => {
+                let config = managed(response_timeout, CONNECT_TIMEOUT);
+                let client = self.client(node.clone())?;
+                Kind::One(ConnectionManager::new_with_config(client, config).await?)
             }
-            Address::One(node) => self.client(node.clone())?,
-            Address::Sentinel(sentinels) => self.sentinel(sentinels)?.async_get_client().await?,
+            Address::Sentinel(_) => {
+                Kind::Renewed(Renewed::connect(server, response_timeout, blocks).await?)
+            }
+            Address::Cluster(_) => {
+                Kind::Cluster(Cluster::connect(server, response_timeout, blocks).await?)
+            }
         };
-        Ok(Live::One(connect_to(client, response_timeout).await?))
+        Ok(Connection(kind))
     }
 
-    /// Opens a connection to one node of the Cluster, to `first` if it can be had.
-    async fn open_node(
-        &self,
-        first: Option<(String, u16)>,
-        response_timeout: Duration,
-    ) -> RedisResult<Live> {
-        self.learn(first.clone());
-        let open = move |client| connect_to(client, response_timeout).boxed();
-        Ok(Live::One(self.any_node(first, open).await?))
+    /// Connects to the master that Sentinel names.
+    async fn open_master(&self, response_timeout: Duration) -> RedisResult<MultiplexedConnection> {
+        let Address::Sentinel(sentinels) = &self.address else {
+            return Err(RedisError::from((ErrorKind::InvalidClientConfig, "it is no Sentinel")));
+        };
+        let client = self.sentinel(sentinels)?.async_get_client().await?;
+        connect_to(client, response_timeout).await
     }
 
     fn certificates(&self) -> Option<TlsCertificates> {
@@ -231,25 +194,6 @@ impl RedisServer {
         match self.certificates() {
             Some(certificates) => Client::build_with_tls(node, certificates),
             None => Client::open(node),
-        }
-    }
-
-    fn cluster(
-        &self,
-        nodes: &[ConnectionInfo],
-        response_timeout: Duration,
-    ) -> RedisResult<ClusterClient> {
-        let (shortest, longest) = CLUSTER_PAUSES_MS;
-        let builder = ClusterClient::builder(nodes.iter().cloned())
-            .connection_timeout(CONNECT_TO_ONE_OF_SEVERAL)
-            .response_timeout(response_timeout)
-            .tcp_settings(tcp_settings())
-            .min_retry_wait(shortest)
-            .max_retry_wait(longest)
-            .retries(CLUSTER_ATTEMPTS);
-        match self.certificates() {
-            Some(certificates) => builder.certs(certificates).build(),
-            None => builder.build(),
         }
     }
 
@@ -296,16 +240,21 @@ async fn connect_to(
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// The nodes in an answer to CLUSTER SLOTS: arrays that begin with a host and a port.
-fn nodes_in(value: &Value) -> Vec<(String, u16)> {
-    let Value::Array(items) = value else { return Vec::new() };
-    match items.as_slice() {
-        [Value::BulkString(host), Value::Int(port), ..] => {
-            let host = String::from_utf8_lossy(host).into_owned();
-            let port = u16::try_from(*port).ok().filter(|_| !host.is_empty());
-            port.map(|port| (host, port)).into_iter().collect()
-        }
-        items => items.iter().flat_map(nodes_in).collect(),
+/// A connection to one server that is made anew when it breaks.
+fn managed(response_timeout: Duration, connect_timeout: Duration) -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_response_timeout(Some(response_timeout))
+        .set_connection_timeout(Some(connect_timeout))
+        .set_min_delay(Duration::from_millis(50))
+        .set_max_delay(RECONNECT_AT_MOST)
+        .set_number_of_retries(3)
+}
+
+/// What a server answered in place of a value.
+fn refusal(value: &Value) -> Option<RedisError> {
+    match value {
+        Value::ServerError(error) => Some(error.clone().into()),
+        _ => None,
     }
 }
 
@@ -327,22 +276,15 @@ pub struct Connection(Kind);
 enum Kind {
     One(ConnectionManager),
     Renewed(Renewed),
+    Cluster(Cluster),
 }
 
 impl Connection {
     /// Whether Redis answers; in a Cluster, whether one of its masters does.
     pub(crate) async fn ping(&self) -> RedisResult<()> {
-        let ping = redis::cmd("PING");
-        let cluster = match &self.0 {
-            Kind::Renewed(renewed) => renewed.cluster().await?,
-            Kind::One(_) => None,
-        };
-        match cluster {
-            None => ping.query_async(&mut self.clone()).await,
-            Some(mut cluster) => {
-                let any = RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary);
-                cluster.route_command(ping, any).await?.extract_error().map(drop)
-            }
+        match &self.0 {
+            Kind::Cluster(cluster) => cluster.ping().await,
+            _ => redis::cmd("PING").query_async(&mut self.clone()).await,
         }
     }
 
@@ -350,39 +292,35 @@ impl Connection {
     pub(crate) async fn info(&self, sections: &[&str]) -> RedisResult<Vec<String>> {
         let mut info = redis::cmd("INFO");
         info.arg(sections);
-        let cluster = match &self.0 {
-            Kind::Renewed(renewed) => renewed.cluster().await?,
-            Kind::One(_) => None,
-        };
-        let Some(mut cluster) = cluster else {
-            return Ok(vec![info.query_async(&mut self.clone()).await?]);
-        };
-        let each = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-        match cluster.route_command(info, each).await?.extract_error()? {
-            Value::Map(nodes) => {
-                nodes.into_iter().map(|(_, info)| Ok(String::from_redis_value(info)?)).collect()
+        match &self.0 {
+            Kind::Cluster(cluster) => {
+                let answers = cluster.ask_masters(&info).await?;
+                answers.into_iter().map(|info| Ok(String::from_redis_value(info)?)).collect()
             }
-            other => Ok(vec![String::from_redis_value(other)?]),
+            _ => Ok(vec![info.query_async(&mut self.clone()).await?]),
         }
     }
-}
 
-impl Connection {
+    /// Who has a key, by a name that changes when somebody else has; nothing on one server, of which no replica is known.
+    pub(crate) fn server_of(&self, key: &str) -> Option<String> {
+        match &self.0 {
+            Kind::One(_) => None,
+            Kind::Renewed(renewed) => Some(renewed.generation().to_string()),
+            Kind::Cluster(cluster) => Some(cluster.owner_of(key)),
+        }
+    }
+
     /// Waits until a replica has what this connection wrote to `key`'s server, at most `at_most`, and says whether one
     /// has. Nothing is waited for on one server, which is known to have none.
     ///
     /// Other commands of the connection wait as well.
     pub(crate) async fn replicated(&self, key: &str, at_most: Duration) -> RedisResult<bool> {
-        let Kind::Renewed(renewed) = &self.0 else { return Ok(true) };
         let mut wait = redis::cmd("WAIT");
         wait.arg(1).arg(u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX));
-        let replicas: u64 = match renewed.cluster().await? {
-            None => wait.query_async(&mut self.clone()).await?,
-            Some(mut cluster) => {
-                let owner = Route::with_key(key, SlotAddr::Master);
-                let owner = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(owner));
-                u64::from_redis_value(cluster.route_command(wait, owner).await?)?
-            }
+        let replicas: u64 = match &self.0 {
+            Kind::One(_) => return Ok(true),
+            Kind::Renewed(_) => wait.query_async(&mut self.clone()).await?,
+            Kind::Cluster(cluster) => u64::from_redis_value(cluster.ask_owner(key, &wait).await?)?,
         };
         Ok(0 < replicas)
     }
@@ -393,6 +331,7 @@ impl ConnectionLike for Connection {
         match &mut self.0 {
             Kind::One(connection) => connection.req_packed_command(cmd),
             Kind::Renewed(connection) => connection.req_packed_command(cmd),
+            Kind::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
 
@@ -405,6 +344,7 @@ impl ConnectionLike for Connection {
         match &mut self.0 {
             Kind::One(connection) => connection.req_packed_commands(pipeline, offset, count),
             Kind::Renewed(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Kind::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
@@ -412,6 +352,7 @@ impl ConnectionLike for Connection {
         match &self.0 {
             Kind::One(connection) => connection.get_db(),
             Kind::Renewed(connection) => connection.get_db(),
+            Kind::Cluster(connection) => connection.get_db(),
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod recent;
 pub mod reclaim;
 pub mod registry;
+mod replica;
 pub mod retry;
 mod scripts;
 mod stored;

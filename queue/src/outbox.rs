@@ -343,20 +343,28 @@ impl TaskQueue {
         id: &TaskId,
         message_id: i64,
     ) -> Result<LedgerEntry, RedisError> {
-        let noted: (Option<String>, Option<String>) = self
-            .scripts
-            .place
-            .key(self.keys.reply(id))
-            .key(self.keys.placeholder(id))
-            .arg(message_id)
-            .arg(self.config.keep_ledger.as_secs())
-            .run(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("note the placeholder"))?;
+        let lane = id.lane();
         // A note that a failover loses would let another coordinator send the answer a second time.
-        if let Some(lane) = id.lane() {
-            self.wait_for_replica(&lane).await;
-        }
+        let mut keeping = lane.as_ref().map(|lane| self.keep(lane));
+        let noted = loop {
+            let noted: (Option<String>, Option<String>) = self
+                .scripts
+                .place
+                .key(self.keys.reply(id))
+                .key(self.keys.placeholder(id))
+                .arg(message_id)
+                .arg(self.config.keep_ledger.as_secs())
+                .run(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("note the placeholder"))?;
+            let kept = match &mut keeping {
+                Some(keeping) => keeping.kept().await,
+                None => Ok(true),
+            };
+            if kept.map_err(RedisError::during("let a replica know of the placeholder"))? {
+                break noted;
+            }
+        };
         let ledger = LedgerEntry::from_texts(noted);
         self.recent(|recent| recent.note_placeholder(id, ledger.message_id));
         Ok(ledger)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::SubmitError;
@@ -12,10 +11,6 @@ use crate::task_queue::{TaskQueue, millis};
 
 /// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
 pub(crate) const AT_ONCE: usize = 256;
-
-/// How long a submit waits for a replica to have it, and for how long nobody waits after one that had not.
-const REPLICA_HAS: Duration = Duration::from_millis(100);
-const REPLICA_IS_SILENT: Duration = Duration::from_secs(2);
 
 /// What a submit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +99,25 @@ impl TaskQueue {
         let bytes = envelope.len();
         let lane = task.lane();
         self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
-        let answers = self.submit_batch(&lane, &[(task, envelope, options)]).await?;
-        let answer = answers.into_iter().next().unwrap_or_default();
-        let submitted = read_answer(&task.task_type, &answer);
-        if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
-            self.recent(|recent| recent.remember(task, options, bytes));
+        let batch = [(task, envelope, options)];
+        let mut keeping = self.keep(&lane);
+        let mut before = None;
+        loop {
+            let answers = self.submit_batch(&lane, &batch).await?;
+            let answer = answers.into_iter().next().unwrap_or_default();
+            let submitted = match (before, read_answer(&task.task_type, &answer)?) {
+                // Written again, and there.
+                (Some(before), Submitted::Already) => before,
+                (_, submitted) => submitted,
+            };
+            if submitted.is_accepted() {
+                self.recent(|recent| recent.remember(task, options, bytes));
+            }
+            if keeping.kept().await.map_err(SubmitError::Redis)? {
+                return Ok(submitted);
+            }
+            before = Some(submitted);
         }
-        self.wait_for_replica(&lane).await;
-        submitted
     }
 
     /// Accepts many tasks, hundreds in one call. One answer per task in the same order; one that is refused does not
@@ -141,6 +147,7 @@ impl TaskQueue {
                 }
             }
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
+                let keeping = self.keep(&lane);
                 let answers = self.submit_batch(&lane, batch).await?;
                 for ((place, answer), (task, envelope, options)) in
                     places.iter().zip(answers).zip(batch)
@@ -151,7 +158,7 @@ impl TaskQueue {
                     }
                     set(&mut results, *place, submitted);
                 }
-                self.wait_for_replica(&lane).await;
+                keeping.replica_has_it().await.map_err(SubmitError::Redis)?;
             }
         }
         Ok(results.into_iter().map(|result| result.unwrap_or(Ok(Submitted::Already))).collect())
@@ -172,26 +179,6 @@ impl TaskQueue {
             return Err(SubmitError::TooLarge { bytes, limit });
         }
         Ok(envelope)
-    }
-
-    /// Lets what was written be known to a replica before it counts, so that the master and whoever wrote it may die in the
-    /// same moment. Where no replica answers, nobody waits for one for a while: [`crate::recent`] is what is left.
-    pub(crate) async fn wait_for_replica(&self, lane: &Lane) {
-        if self.server.is_one() {
-            return;
-        }
-        // One at a time: those that wait behind one that found no replica do not ask again.
-        let mut silent = self.silent_replicas.lock().await;
-        if silent.get(lane).is_some_and(|until| Instant::now() < *until) {
-            return;
-        }
-        let replicated = self.connection.replicated(&self.keys.data(lane), REPLICA_HAS).await;
-        if matches!(replicated, Ok(true)) {
-            silent.remove(lane);
-        } else {
-            tracing::debug!(lane = %lane, "no replica has it yet");
-            silent.insert(lane.clone(), Instant::now() + REPLICA_IS_SILENT);
-        }
     }
 
     pub(crate) async fn submit_batch(

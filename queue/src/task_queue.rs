@@ -18,6 +18,7 @@ use crate::finish::FinishItem;
 use crate::keys::Keys;
 use crate::lane::Lane;
 use crate::recent::Recent;
+use crate::replica::Replicas;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 
@@ -38,8 +39,7 @@ pub struct TaskQueue {
     known_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
     last_lanes: Arc<Mutex<Vec<Lane>>>,
     pub(crate) recent: Arc<Mutex<Recent>>,
-    /// Lanes whose submits do not wait for a replica before then.
-    pub(crate) silent_replicas: Arc<tokio::sync::Mutex<HashMap<Lane, Instant>>>,
+    pub(crate) replicas: Replicas,
 }
 
 impl TaskQueue {
@@ -62,7 +62,7 @@ impl TaskQueue {
             known_lanes: Arc::default(),
             last_lanes: Arc::default(),
             recent: Arc::default(),
-            silent_replicas: Arc::default(),
+            replicas: Replicas::default(),
         })
     }
 
@@ -117,16 +117,24 @@ impl TaskQueue {
         if noted.is_some_and(|at| now < at + LANE_IS_KNOWN) {
             return Ok(());
         }
-        match self.add_lane(lane).await {
-            Ok(()) => {}
-            // In a Cluster the set may be on a node that is away while the lane's own is there.
-            Err(error) if noted.is_some() => {
+        let note = |at| {
+            let mut lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            lanes.insert(lane.clone(), at);
+        };
+        if noted.is_none() {
+            self.add_lane(lane).await?;
+            note(now);
+            return Ok(());
+        }
+        // It is there unless Redis was emptied. In a Cluster the set may be on a node that is away while the lane's own is
+        // there, so nobody waits.
+        note(now);
+        let (queue, lane) = (self.clone(), lane.clone());
+        tokio::spawn(async move {
+            if let Err(error) = queue.add_lane(&lane).await {
                 tracing::debug!(error = %error, "a known lane was not noted again");
             }
-            Err(error) => return Err(error),
-        }
-        let mut lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.insert(lane.clone(), now);
+        });
         Ok(())
     }
 

@@ -120,6 +120,42 @@ async fn a_master_of_a_cluster_freezes_and_comes_back_as_a_replica() {
     asked.all_are_answered().await;
 }
 
+/// A lane on another node than `key()`.
+fn elsewhere(cluster: &TestCluster) -> Lane {
+    let away = cluster.owner(&key());
+    let lanes = ('a'..='z').map(|letter| Lane::whole(&task_type(&format!("other_{letter}"))));
+    let on_another = |lane: &Lane| cluster.owner(&queue::Keys::default().queue(lane)) != away;
+    lanes.into_iter().find(on_another).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_of_other_nodes_go_on_while_one_node_is_silent() {
+    let cluster = TestCluster::start().await;
+    let other = elsewhere(&cluster).task_type().clone();
+    let asked = Asked::begin(&cluster.url()).await;
+    let echo = Echo::new(&[other.as_str()], Duration::ZERO);
+    let worker = start(&asked.queue, &echo, "other", Duration::from_secs(5));
+    let silent = cluster.owner(&key());
+    let replica = cluster.replica_of(silent);
+    for n in 0..20 {
+        if n == 1 {
+            cluster.freeze(silent);
+            cluster.freeze(replica);
+        }
+        let task = queue::Task::new(other.clone(), 3, serde_json::Map::new());
+        let what = format!("task {n} of a lane elsewhere");
+        eventually(&what, async || asked.queue.submit_task(&task).await.ok()).await;
+        let result = asked.queue.get_result(&task.task_id, PATIENT).await.unwrap();
+        assert!(result.is_some_and(|result| result.success), "{what}");
+        // So that commands to the silent node run into their time limit meanwhile.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    cluster.thaw(silent);
+    cluster.thaw(replica);
+    worker.stop().await;
+    asked.all_are_answered().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_of_a_cluster_takes_over_by_order() {
     let cluster = TestCluster::start().await;
