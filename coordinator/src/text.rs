@@ -87,8 +87,12 @@ pub fn failure_sentence(code: &str) -> &'static str {
             "Something broke while I was answering. Please try again."
         }
         "wall-limit" | "cpu-limit" => "That took too long, so I stopped. Please try again.",
-        "memory-limit" | "output-limit" => {
+        "memory-limit" | "table-limit" | "stack-limit" | "handle-limit" | "hostcall-limit"
+        | "input-limit" | "output-limit" | "log-limit" => {
             "That was too much at once. Please ask for something smaller."
+        }
+        "request-limit" | "request-body-limit" | "response-limit" | "cache-limit" => {
+            "I would have had to look up too much for that. Please ask for something smaller."
         }
         "host-error" | "worker-crashed" => "I had an accident while answering. Please try again.",
         "deadline-exceeded" => "I did not get to it in time. Please try again.",

@@ -5,10 +5,12 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::plugin::PluginVersion;
+use crate::sandbox::limits::Limit;
 
 const TASKS: &str = "freefans_worker_tasks_total";
 const WAIT: &str = "freefans_task_wait_seconds";
 const RUN: &str = "freefans_task_run_seconds";
+const LIMITS: &str = "freefans_plugin_limits_total";
 const SWAPS: &str = "freefans_plugin_loads_total";
 const PLUGINS: &str = "freefans_worker_plugin_info";
 
@@ -20,6 +22,10 @@ pub fn describe() {
     );
     describe_histogram!(WAIT, "From submit to start, by the clocks of submitter and worker.");
     describe_histogram!(RUN, "From start to result, instance included.");
+    describe_counter!(
+        LIMITS,
+        "Tasks that ran into a limit, by plugin and limit; some are answered all the same."
+    );
     describe_counter!(
         SWAPS,
         "Plugin files that were looked at, by outcome: `published` or a refusal's code."
@@ -40,6 +46,11 @@ pub(crate) fn task_ended(
     histogram!(WAIT, "task_type" => task_type.clone()).record(waited.as_secs_f64());
     histogram!(RUN, "task_type" => task_type.clone()).record(ran.as_secs_f64());
     counter!(TASKS, "task_type" => task_type, "plugin" => plugin, "code" => code).increment(1);
+}
+
+/// A task ran into a limit.
+pub(crate) fn limit_reached(plugin: &str, limit: Limit) {
+    counter!(LIMITS, "plugin" => plugin.to_owned(), "limit" => limit.code()).increment(1);
 }
 
 /// A plugin file was put in force or refused.

@@ -3,9 +3,10 @@
 //! What stands here is the operator's word: what the plugin may reach and how much it may use. Without a file a
 //! plugin gets the default limits and no grants.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ops::secret::Secret;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::grants::{NetGrants, Origin};
+pub use crate::plugin_config::limits::Limits;
+use crate::plugin_config::limits::RawLimits;
 
 /// What a plugin may reach and use, checked.
 #[derive(Debug)]
@@ -42,27 +45,6 @@ pub struct SecretHeader {
     pub value: Secret<http::HeaderValue>,
 }
 
-/// What one task may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// From start to answer.
-    pub wall: Duration,
-    /// Time on a processor.
-    pub cpu: Duration,
-    /// Linear memory, all memories together, in bytes.
-    pub memory_bytes: usize,
-    /// The answer's data and metadata, in bytes.
-    pub output_bytes: usize,
-    /// Requests it may send.
-    pub http_requests: u32,
-    /// Body of one response, in bytes.
-    pub http_response_bytes: usize,
-    /// Log lines; the rest is dropped.
-    pub log_lines: u32,
-    /// One cache entry, in bytes.
-    pub cache_entry_bytes: usize,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawPluginConfig {
@@ -90,36 +72,6 @@ struct RawSecret {
     prefix: String,
     #[serde(default)]
     optional: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawLimits {
-    wall_ms: u64,
-    cpu_ms: u64,
-    max_memory_mb: usize,
-    max_output_kb: usize,
-    max_http_requests: u32,
-    max_http_response_kb: usize,
-    max_log_lines: u32,
-    max_cache_entry_kb: usize,
-}
-
-impl Default for RawLimits {
-    /// A chat answer that takes longer than 30 s has lost its reader; 5 s of processor time is a hundred times what
-    /// a search takes; 256 MB holds an index over a large catalogue; 1 MB of answer is a few hundred chat messages.
-    fn default() -> Self {
-        Self {
-            wall_ms: 30_000,
-            cpu_ms: 5_000,
-            max_memory_mb: 256,
-            max_output_kb: 1_024,
-            max_http_requests: 8,
-            max_http_response_kb: 4_096,
-            max_log_lines: 200,
-            max_cache_entry_kb: 1_024,
-        }
-    }
 }
 
 /// Where `${NAME}` in a settings file comes from; tests hand in a map.
@@ -193,7 +145,7 @@ impl PluginConfig {
         for secret in &raw.secrets {
             secrets.extend(parse_secret(secret, environment)?);
         }
-        let limits = Limits::try_from_raw(&raw.limits, ceilings)?;
+        let limits = Limits::from_raw(&raw.limits, ceilings)?;
         Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits })
     }
 
@@ -256,39 +208,6 @@ fn setting(value: toml::Value, environment: Environment<'_>) -> Option<String> {
         toml::Value::Boolean(on) => Some(on.to_string()),
         toml::Value::Datetime(time) => Some(time.to_string()),
         toml::Value::Array(_) | toml::Value::Table(_) => serde_json::to_string(&value).ok(),
-    }
-}
-
-impl Limits {
-    fn try_from_raw(raw: &RawLimits, ceilings: &Ceilings) -> Result<Self, String> {
-        let memory_bytes = raw.max_memory_mb.saturating_mul(1 << 20);
-        if ceilings.memory_bytes < memory_bytes {
-            return Err(format!(
-                "limits: max_memory_mb = {} is above this server's ceiling of {}",
-                raw.max_memory_mb,
-                ceilings.memory_bytes >> 20
-            ));
-        }
-        for (name, value) in [
-            ("wall_ms", raw.wall_ms),
-            ("cpu_ms", raw.cpu_ms),
-            ("max_memory_mb", raw.max_memory_mb as u64),
-            ("max_output_kb", raw.max_output_kb as u64),
-        ] {
-            if value == 0 {
-                return Err(format!("limits: {name} must be above 0"));
-            }
-        }
-        Ok(Self {
-            wall: Duration::from_millis(raw.wall_ms),
-            cpu: Duration::from_millis(raw.cpu_ms),
-            memory_bytes,
-            output_bytes: raw.max_output_kb.saturating_mul(1 << 10),
-            http_requests: raw.max_http_requests,
-            http_response_bytes: raw.max_http_response_kb.saturating_mul(1 << 10),
-            log_lines: raw.max_log_lines,
-            cache_entry_bytes: raw.max_cache_entry_kb.saturating_mul(1 << 10),
-        })
     }
 }
 

@@ -10,6 +10,7 @@ use queue::{Finish, Handled, Lease, TaskResult};
 use rand::Rng;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -18,6 +19,7 @@ use crate::metrics;
 use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
 use crate::sandbox::Sandbox;
+use crate::sandbox::limits::{Breaches, Limit};
 
 /// Longest reason that is passed on to a person.
 const MAX_REASON_CHARS: usize = 500;
@@ -53,13 +55,14 @@ pub(crate) async fn run(
 ) -> Handled {
     let started = Instant::now();
     let mut peak_memory_bytes = 0;
-    let outcome = match check_params(version, lease) {
+    let breaches = Breaches::default();
+    let outcome = match check_params(version, lease, &breaches) {
         Err(outcome) => outcome,
-        Ok(()) => {
+        Ok(params) => {
             // Dropping the call drops the instance with it.
             tokio::select! {
                 () = cancelled.cancelled() => Outcome::Cancelled,
-                outcome = call(loader, version, lease, &mut peak_memory_bytes) => outcome,
+                outcome = call(loader, version, lease, params, &breaches, &mut peak_memory_bytes) => outcome,
             }
         }
     };
@@ -81,6 +84,8 @@ pub(crate) async fn run(
         ("peak_memory_bytes", Value::from(peak_memory_bytes)),
         ("attempt", Value::from(lease.task.attempt)),
     ];
+    let limits: Vec<Value> = breaches.all().map(|limit| limit.code().into()).collect();
+    breaches.all().for_each(|limit| metrics::limit_reached(version.name(), limit));
     metrics::task_ended(
         version,
         lease.task.task_type.as_str(),
@@ -89,6 +94,9 @@ pub(crate) async fn run(
         ran,
     );
     result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    if !limits.is_empty() {
+        result.metadata.insert("limits".to_owned(), limits.into());
+    }
     tracing::info!(
         task_id = %lease.task.task_id,
         task_type = %lease.task.task_type,
@@ -103,10 +111,22 @@ pub(crate) async fn run(
     Handled { result, finish }
 }
 
-fn check_params(version: &PluginVersion, lease: &Lease) -> Result<(), Outcome> {
-    let Some(validator) = version.validators.get(&lease.task.task_type) else { return Ok(()) };
+/// The params as the guest gets them, when they fit.
+fn check_params(
+    version: &PluginVersion,
+    lease: &Lease,
+    breaches: &Breaches,
+) -> Result<String, Outcome> {
     let params = Value::Object(lease.task.params.clone());
-    let Some(error) = validator.iter_errors(&params).next() else { return Ok(()) };
+    let json = params.to_string();
+    let (bytes, limit) = (json.len(), version.around.limits.input_bytes);
+    if limit < bytes {
+        breaches.note(Limit::Input);
+        let reason = format!("the params have {bytes} bytes; at most {limit} are taken");
+        return Err(Outcome::failed(Limit::Input.code(), reason));
+    }
+    let Some(validator) = version.validators.get(&lease.task.task_type) else { return Ok(json) };
+    let Some(error) = validator.iter_errors(&params).next() else { return Ok(json) };
     let place = error.instance_path().to_string();
     let place = if place.is_empty() { "params".to_owned() } else { format!("params{place}") };
     Err(Outcome::failed("invalid-params", format!("{place}: {error}")))
@@ -116,19 +136,25 @@ async fn call(
     loader: &Loader,
     version: &Arc<PluginVersion>,
     lease: &Lease,
+    params: String,
+    breaches: &Breaches,
     peak_memory_bytes: &mut usize,
 ) -> Outcome {
     let around = &version.around;
     let wall = around.limits.wall.min(lease.time_left());
-    let mut store = Sandbox::store(loader.engine(), around, Some(lease.task.task_id.clone()));
-    let handled = tokio::time::timeout(wall, handle(version, &mut store, lease)).await;
+    let task_id = Some(lease.task.task_id.clone());
+    let mut store = Sandbox::store(loader.engine(), around, task_id, breaches.clone());
+    let handled = tokio::time::timeout(wall, handle(version, &mut store, lease, params)).await;
     *peak_memory_bytes = store.data().memory.peak;
     let dropped = store.data().output.dropped();
     if 0 < dropped {
-        tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin wrote too many lines");
+        tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin wrote too much");
     }
     match handled {
-        Err(_) => Outcome::failed("wall-limit", "the plugin took too long"),
+        Err(_) => {
+            breaches.note(Limit::Wall);
+            Outcome::failed(Limit::Wall.code(), "the plugin took too long")
+        }
         Ok(Err(error)) => trap(version, &store, lease, &error),
         Ok(Ok(Handle::NotReady(reason))) => {
             tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin's init failed");
@@ -141,12 +167,28 @@ async fn call(
             };
             let limit = around.limits.output_bytes;
             if limit < bytes {
+                breaches.note(Limit::Output);
                 let reason = format!("the answer has {bytes} bytes; at most {limit} are taken");
-                return Outcome::failed("output-limit", reason);
+                return Outcome::failed(Limit::Output.code(), reason);
             }
-            answered(v1::answer(handled))
+            match answered(v1::answer(handled)) {
+                // It gave up because the host said no: that is what has to be mended.
+                Outcome::Failed { code: "plugin-failed", reason, .. }
+                    if let Some(limit) = refused(breaches) =>
+                {
+                    Outcome::failed(limit.code(), reason)
+                }
+                outcome => outcome,
+            }
         }
     }
+}
+
+/// The limit at which the host told the guest no, when there is one.
+fn refused(breaches: &Breaches) -> Option<Limit> {
+    breaches.all().find(|limit| {
+        matches!(limit, Limit::Requests | Limit::RequestBody | Limit::ResponseBody | Limit::Cache)
+    })
 }
 
 enum Handle {
@@ -158,6 +200,7 @@ async fn handle(
     version: &PluginVersion,
     store: &mut Store<Sandbox>,
     lease: &Lease,
+    params: String,
 ) -> wasmtime::Result<Handle> {
     let instance = version.component.instantiate_async(&mut *store).await?;
     if !version.initialised
@@ -169,7 +212,7 @@ async fn handle(
         id: lease.task.task_id.as_str().to_owned(),
         task_type: lease.task.task_type.as_str().to_owned(),
         user_id: lease.task.user_id,
-        params: Value::Object(lease.task.params.clone()).to_string(),
+        params,
         attempt: lease.task.attempt,
         time_left_ms: u64::try_from(lease.time_left().as_millis()).unwrap_or(u64::MAX),
         seed: rand::rng().random(),
@@ -202,12 +245,12 @@ fn trap(
     error: &wasmtime::Error,
 ) -> Outcome {
     let sandbox = store.data();
-    let exit = error.downcast_ref::<I32Exit>();
-    let (code, reason) = if sandbox.cpu_exhausted {
-        ("cpu-limit", "the plugin used up its processor time")
-    } else if sandbox.memory.refused {
-        ("memory-limit", "the plugin needed more memory than it may use")
-    } else if exit.is_some() {
+    let breach = breach(error);
+    breach.inspect(|limit| sandbox.breaches.note(*limit));
+    let first = sandbox.breaches.all().find(|limit| *limit != Limit::Log);
+    let (code, reason) = if let Some(limit) = first {
+        (limit.code(), over(limit))
+    } else if error.downcast_ref::<I32Exit>().is_some() {
         ("exited", "the plugin ended itself instead of answering")
     } else if error.downcast_ref::<Trap>().is_some() {
         ("trap", "the plugin crashed")
@@ -232,6 +275,38 @@ fn trap(
         };
     }
     Outcome::failed(code, reason)
+}
+
+/// The limit that a trap is about; the others are noted where they are reached.
+fn breach(error: &wasmtime::Error) -> Option<Limit> {
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+        return Some(Limit::Stack);
+    }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return Some(Limit::Handles);
+    }
+    // The engine has no public type for it.
+    let exhausted = "fuel allocated for hostcalls has been exhausted";
+    error.chain().any(|cause| cause.to_string().contains(exhausted)).then_some(Limit::HostCall)
+}
+
+fn over(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Wall => "the plugin took too long",
+        Limit::Cpu => "the plugin used up its processor time",
+        Limit::Memory => "the plugin needed more memory than it may use",
+        Limit::Table => "the plugin needed a larger table than it may use",
+        Limit::Stack => "the plugin's calls went too deep",
+        Limit::Handles => "the plugin holds more than it may at once",
+        Limit::HostCall => "the plugin handed over more than it may in one call",
+        Limit::Input => "the question is larger than the plugin may take",
+        Limit::Output => "the answer is larger than the plugin may give",
+        Limit::Log => "the plugin wrote more than it may",
+        Limit::Requests => "the plugin sent more requests than it may",
+        Limit::RequestBody => "the plugin's request is larger than it may be",
+        Limit::ResponseBody => "a response is larger than the plugin may take",
+        Limit::Cache => "the plugin used up its share of the cache",
+    }
 }
 
 /// From an outcome to what is stored and how the lease ends.

@@ -15,16 +15,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::engine::EPOCH_TICK;
 use crate::imports::http::Outgoing;
 use crate::plugin::Surroundings;
-use crate::sandbox::limits::MemoryLimiter;
+use crate::sandbox::limits::{Breaches, Limit, MemoryLimiter};
 use crate::sandbox::output::GuestOutput;
 
-/// Handles (streams, pollables, requests) that one instance may hold.
-const MAX_HANDLES: usize = 256;
-/// Cache calls of one task, and the bytes it may store with them: the queue lives in the same Redis.
-const MAX_CACHE_CALLS: u32 = 100;
-const MAX_CACHE_BYTES: usize = 8 << 20;
-/// Bytes that a guest may hand to one host call.
-const MAX_HOSTCALL_BYTES: usize = 8 << 20;
 /// Random bytes that a guest may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;
 
@@ -43,19 +36,21 @@ pub(crate) struct Sandbox {
     pub(crate) cache_left: (u32, usize),
     pub(crate) last_progress: Option<tokio::time::Instant>,
     cpu_left: u32,
-    /// Set when the processor budget was used up, so that the trap can be told from others.
-    pub(crate) cpu_exhausted: bool,
+    /// What it ran into, so that one trap can be told from another.
+    pub(crate) breaches: Breaches,
 }
 
 impl Sandbox {
-    /// A store for one call, with everything closed that `around` does not grant.
+    /// A store for one call, with everything closed that `around` does not grant. `breaches` gets the limits that it runs
+    /// into.
     pub(crate) fn store(
         engine: &Engine,
         around: &Arc<Surroundings>,
         task_id: Option<TaskId>,
+        breaches: Breaches,
     ) -> Store<Self> {
         let limits = around.limits;
-        let output = GuestOutput::new(around, task_id.as_ref(), limits.log_lines);
+        let output = GuestOutput::new(around, task_id.as_ref(), breaches.clone());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output.clone())
             .stderr(output.clone())
@@ -64,24 +59,28 @@ impl Sandbox {
             .allow_udp(false)
             .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        table.set_max_capacity(limits.handles);
         let sandbox = Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(around.http.clone()),
+            outgoing: Outgoing::new(around.http.clone(), breaches.clone()),
             table,
-            memory: MemoryLimiter::new(limits.memory_bytes),
+            memory: MemoryLimiter::new(
+                limits.memory_bytes,
+                limits.table_elements,
+                breaches.clone(),
+            ),
             output,
             around: Arc::clone(around),
             task_id,
-            cache_left: (MAX_CACHE_CALLS, MAX_CACHE_BYTES),
+            cache_left: (limits.cache_calls, limits.cache_bytes),
             last_progress: None,
             cpu_left: ticks(limits.cpu),
-            cpu_exhausted: false,
+            breaches,
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
-        store.set_hostcall_fuel(MAX_HOSTCALL_BYTES);
+        store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let sandbox = context.data_mut();
@@ -92,7 +91,7 @@ impl Sandbox {
                     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
                 }
                 None => {
-                    sandbox.cpu_exhausted = true;
+                    sandbox.breaches.note(Limit::Cpu);
                     Ok(UpdateDeadline::Interrupt)
                 }
             }
@@ -113,7 +112,7 @@ impl Sandbox {
 
     /// Whether it asked anything that may answer differently another time: the web, or the cache.
     pub(crate) fn asked_outside(&self) -> bool {
-        0 < self.outgoing.sent() || self.cache_left.0 < MAX_CACHE_CALLS
+        0 < self.outgoing.sent() || self.cache_left.0 < self.around.limits.cache_calls
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bindings::v1::cache::{self, CacheError};
 use crate::sandbox::Sandbox;
+use crate::sandbox::limits::Limit;
 
 const MAX_KEY_BYTES: usize = 256;
 /// A day: what should live longer is no cache.
@@ -22,7 +23,7 @@ impl Sandbox {
         }
         let (calls, room) = self.cache_left;
         let (Some(calls), Some(room)) = (calls.checked_sub(1), room.checked_sub(bytes)) else {
-            tracing::warn!(plugin = self.around.name, "the task has used its share of the cache");
+            self.breaches.note(Limit::Cache);
             return Err(CacheError::Unavailable);
         };
         self.cache_left = (calls, room);
@@ -47,6 +48,7 @@ impl cache::Host for Sandbox {
     ) -> Result<(), CacheError> {
         let limit = self.around.limits.cache_entry_bytes;
         if limit < value.len() {
+            self.breaches.note(Limit::Cache);
             return Err(CacheError::TooLarge(limit as u64));
         }
         let (key, mut connection) = self.cache_entry(&key, value.len())?;

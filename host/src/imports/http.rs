@@ -17,10 +17,10 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 use crate::grants::address::is_public;
 use crate::grants::{NetGrants, Origin};
 use crate::plugin_config::{Limits, SecretHeader};
+use crate::sandbox::limits::{Breaches, Limit};
 
 const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 16;
-const MAX_REQUEST_BODY: usize = 1 << 20;
 /// What one write to a request's body may hand over.
 const BODY_CHUNK_BYTES: usize = 16 << 10;
 
@@ -78,6 +78,7 @@ impl HttpClient {
         &self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
+        breaches: Breaches,
     ) -> Result<http::Response<WasiBody>, HttpError> {
         // TRACE gives back the headers, the host's own among them; CONNECT is a way around the allow-list.
         if matches!(*request.method(), http::Method::TRACE | http::Method::CONNECT) {
@@ -85,11 +86,11 @@ impl HttpClient {
         }
         let origin = self.check(request.uri())?;
         let (parts, body) = request.into_parts();
-        let body = Limited::new(body, MAX_REQUEST_BODY)
-            .collect()
-            .await
-            .map_err(|_too_large| HttpError::HttpRequestBodySize(Some(MAX_REQUEST_BODY as u64)))?
-            .to_bytes();
+        let limit = self.limits.http_request_bytes;
+        let body = Limited::new(body, limit).collect().await.map_err(|_too_large| {
+            breaches.note(Limit::RequestBody);
+            HttpError::HttpRequestBodySize(Some(limit as u64))
+        })?;
         let mut headers = parts.headers;
         for secret in self.secrets.iter().filter(|secret| secret.origin == origin) {
             headers.insert(secret.header.clone(), secret.value.expose().clone());
@@ -100,15 +101,19 @@ impl HttpClient {
             .client
             .request(parts.method, parts.uri.to_string())
             .headers(headers)
-            .body(body)
+            .body(body.to_bytes())
             .timeout(wait)
             .send()
             .await
             .map_err(|error| self.classify(&error))?;
-        Ok(self.limited_response(sent))
+        Ok(self.limited_response(sent, breaches))
     }
 
-    fn limited_response(&self, response: reqwest::Response) -> http::Response<WasiBody> {
+    fn limited_response(
+        &self,
+        response: reqwest::Response,
+        breaches: Breaches,
+    ) -> http::Response<WasiBody> {
         let limit = self.limits.http_response_bytes;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut seen = 0_usize;
@@ -122,6 +127,7 @@ impl HttpClient {
             })?;
             seen = seen.saturating_add(chunk.len());
             if limit < seen {
+                breaches.note(Limit::ResponseBody);
                 return Err(HttpError::HttpResponseBodySize(Some(limit as u64)));
             }
             Ok(http_body::Frame::data(chunk))
@@ -190,11 +196,12 @@ fn ip(address: &SocketAddr) -> IpAddr {
 pub(crate) struct Outgoing {
     client: Option<Arc<HttpClient>>,
     sent: u32,
+    breaches: Breaches,
 }
 
 impl Outgoing {
-    pub(crate) fn new(client: Option<Arc<HttpClient>>) -> Self {
-        Self { client, sent: 0 }
+    pub(crate) fn new(client: Option<Arc<HttpClient>>, breaches: Breaches) -> Self {
+        Self { client, sent: 0, breaches }
     }
 
     /// Requests so far, those that were refused included.
@@ -229,11 +236,12 @@ impl WasiHttpHooks for Outgoing {
         };
         self.sent += 1;
         if client.limits.http_requests < self.sent {
-            tracing::warn!(plugin = client.plugin, "request refused: the task has sent its number");
+            self.breaches.note(Limit::Requests);
             return Box::new(async { Err(HttpError::ConnectionLimitReached) });
         }
+        let breaches = self.breaches.clone();
         Box::new(async move {
-            let response = client.send(request, options).await?;
+            let response = client.send(request, options, breaches).await?;
             let done = Box::new(async { Ok(()) });
             Ok((response, done as Box<dyn Future<Output = Result<(), HttpError>> + Send>))
         })

@@ -25,6 +25,7 @@ use crate::plugin::tally::Tally;
 use crate::plugin::{PluginVersion, Surroundings};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
+use crate::sandbox::limits::Breaches;
 
 /// What loading needs; one per process.
 #[derive(Debug)]
@@ -308,7 +309,7 @@ impl Loader {
         around: &Arc<Surroundings>,
     ) -> Result<Descriptor, LoadError> {
         let plugin = around.name.clone();
-        let mut store = Sandbox::store(&self.engine, around, None);
+        let mut store = Sandbox::store(&self.engine, around, None, Breaches::default());
         let call = async {
             let instance = component.instantiate_async(&mut store).await?;
             instance.call_describe(&mut store).await
@@ -331,7 +332,7 @@ impl Loader {
         around: &Arc<Surroundings>,
     ) -> Result<(Store<Sandbox>, Instance), LoadError> {
         let plugin = around.name.clone();
-        let mut store = Sandbox::store(&self.engine, around, None);
+        let mut store = Sandbox::store(&self.engine, around, None, Breaches::default());
         let call = async {
             let instance = component.instance_pre().instantiate_async(&mut store).await?;
             let guest = v1::Plugin::new(&mut store, &instance)?;

@@ -16,7 +16,15 @@ const ITS_OWN: &[&str] = &[
     "wall-limit",
     "cpu-limit",
     "memory-limit",
+    "table-limit",
+    "stack-limit",
+    "handle-limit",
+    "hostcall-limit",
     "output-limit",
+    "request-limit",
+    "request-body-limit",
+    "response-limit",
+    "cache-limit",
     "invalid-output",
     "plugin-failed",
 ];
@@ -91,6 +99,13 @@ mod tests {
         assert_eq!(tally(10, 10).judge(&tally(10, 10)), Verdict::Keep);
         assert_eq!(tally(20, 0).judge(&tally(0, 0)), Verdict::Keep);
         assert_eq!(tally(3, 0).judge(&tally(0, 0)), Verdict::Watch);
+    }
+
+    #[test]
+    fn what_is_held_against_a_version_can_happen() {
+        for code in ITS_OWN {
+            assert!(queue::FAILURE_CODES.contains(code), "{code}");
+        }
     }
 
     #[test]

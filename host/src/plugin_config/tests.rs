@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn parse(text: &str) -> Result<PluginConfig, String> {
@@ -30,7 +32,12 @@ fn a_misspelt_key_is_refused_with_its_place() {
 #[test]
 fn a_limit_above_the_servers_ceiling_is_refused() {
     let error = parse("[limits]\nmax_memory_mb = 100000").unwrap_err();
+    assert!(error.contains("max_memory_mb = 100000"), "{error}");
     assert!(error.contains("ceiling of 512"), "{error}");
+    let error = parse("[limits]\nmax_handles = 20000").unwrap_err();
+    assert!(error.contains("max_handles = 20000 is above this server's ceiling"), "{error}");
+    let error = parse("[limits]\nmax_input_kb = 0").unwrap_err();
+    assert!(error.contains("max_input_kb must be above 0"), "{error}");
 }
 
 #[test]

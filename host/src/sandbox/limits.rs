@@ -1,24 +1,117 @@
-//! Linear memory, counted over all memories of an instance.
+//! What a task runs into, and linear memory and tables, counted over all of an instance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-/// Entries of one table.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
+/// A limit of one task. A breach is a failure's code, or, where the guest is only told no, a note in the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Limit {
+    /// Time from start to answer.
+    Wall = 1,
+    /// Time on a processor.
+    Cpu = 1 << 1,
+    /// Linear memory.
+    Memory = 1 << 2,
+    /// Entries of a table.
+    Table = 1 << 3,
+    /// Depth of calls.
+    Stack = 1 << 4,
+    /// Handles held.
+    Handles = 1 << 5,
+    /// Bytes handed to the host.
+    HostCall = 1 << 6,
+    /// Bytes of params.
+    Input = 1 << 7,
+    /// Bytes of the answer.
+    Output = 1 << 8,
+    /// Log lines or bytes.
+    Log = 1 << 9,
+    /// Requests sent.
+    Requests = 1 << 10,
+    /// Bytes of one request's body.
+    RequestBody = 1 << 11,
+    /// Bytes of one response's body.
+    ResponseBody = 1 << 12,
+    /// Cache calls, or bytes stored.
+    Cache = 1 << 13,
+}
 
-/// Sums what an instance's memories take, keeps the peak, and remembers that it refused.
+impl Limit {
+    const ALL: [Self; 14] = [
+        Self::Wall,
+        Self::Cpu,
+        Self::Memory,
+        Self::Table,
+        Self::Stack,
+        Self::Handles,
+        Self::HostCall,
+        Self::Input,
+        Self::Output,
+        Self::Log,
+        Self::Requests,
+        Self::RequestBody,
+        Self::ResponseBody,
+        Self::Cache,
+    ];
+
+    /// The failure code and the metric's label.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Wall => "wall-limit",
+            Self::Cpu => "cpu-limit",
+            Self::Memory => "memory-limit",
+            Self::Table => "table-limit",
+            Self::Stack => "stack-limit",
+            Self::Handles => "handle-limit",
+            Self::HostCall => "hostcall-limit",
+            Self::Input => "input-limit",
+            Self::Output => "output-limit",
+            Self::Log => "log-limit",
+            Self::Requests => "request-limit",
+            Self::RequestBody => "request-body-limit",
+            Self::ResponseBody => "response-limit",
+            Self::Cache => "cache-limit",
+        }
+    }
+}
+
+/// The limits that one task ran into. Clones are the same task's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Breaches(Arc<AtomicU32>);
+
+impl Breaches {
+    pub(crate) fn note(&self, limit: Limit) {
+        self.0.fetch_or(limit as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has(&self, limit: Limit) -> bool {
+        self.0.load(Ordering::Relaxed) & limit as u32 != 0
+    }
+
+    /// All of them, in the order of [`Limit`].
+    pub(crate) fn all(&self) -> impl Iterator<Item = Limit> {
+        Limit::ALL.into_iter().filter(|limit| self.has(*limit))
+    }
+}
+
+/// Sums what an instance's memories take and keeps the peak.
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     limit: usize,
+    table_elements: usize,
     used: usize,
     /// Most bytes in use so far.
     pub(crate) peak: usize,
-    /// Set when growth was refused: the guest only sees its allocator fail.
-    pub(crate) refused: bool,
+    /// Where a refusal is noted: the guest only sees its allocator fail.
+    breaches: Breaches,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: 0, peak: 0, refused: false }
+    pub(crate) fn new(limit: usize, table_elements: usize, breaches: Breaches) -> Self {
+        Self { limit, table_elements, used: 0, peak: 0, breaches }
     }
 }
 
@@ -31,7 +124,7 @@ impl ResourceLimiter for MemoryLimiter {
     ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if self.limit < used {
-            self.refused = true;
+            self.breaches.note(Limit::Memory);
             return Ok(false);
         }
         self.used = used;
@@ -45,7 +138,11 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        if self.table_elements < desired {
+            self.breaches.note(Limit::Table);
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -67,11 +164,25 @@ mod tests {
 
     #[test]
     fn all_memories_count_together() {
-        let mut limiter = MemoryLimiter::new(100);
+        let breaches = Breaches::default();
+        let mut limiter = MemoryLimiter::new(100, 10, breaches.clone());
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(!limiter.memory_growing(0, 60, None).unwrap());
-        assert!(limiter.refused);
+        assert!(breaches.has(Limit::Memory));
         assert!(limiter.memory_growing(0, 40, None).unwrap());
         assert_eq!(limiter.peak, 100);
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(!limiter.table_growing(10, 11, None).unwrap());
+        assert_eq!(
+            breaches.all().map(Limit::code).collect::<Vec<_>>(),
+            ["memory-limit", "table-limit"]
+        );
+    }
+
+    #[test]
+    fn every_limit_is_a_failure_that_the_chat_knows() {
+        for limit in Limit::ALL {
+            assert!(queue::FAILURE_CODES.contains(&limit.code()), "{}", limit.code());
+        }
     }
 }

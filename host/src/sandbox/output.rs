@@ -16,6 +16,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::plugin::Surroundings;
+use crate::sandbox::limits::{Breaches, Limit};
 
 /// Longest line; the rest of it is cut.
 const MAX_LINE_BYTES: usize = 1_024;
@@ -43,14 +44,32 @@ pub(crate) struct GuestOutput {
 struct Shared {
     around: Arc<Surroundings>,
     task_id: Option<TaskId>,
+    breaches: Breaches,
     state: Mutex<State>,
 }
 
 struct State {
     lines_left: u32,
+    bytes_left: usize,
     dropped: u64,
     partial: Vec<u8>,
     tail: VecDeque<String>,
+}
+
+impl State {
+    /// Takes a line into account; false when there is no room for it.
+    fn allows(&mut self, line: &str) -> bool {
+        match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(line.len())) {
+            (Some(lines), Some(bytes)) => {
+                (self.lines_left, self.bytes_left) = (lines, bytes);
+                true
+            }
+            _ => {
+                self.dropped += 1;
+                false
+            }
+        }
+    }
 }
 
 impl fmt::Debug for GuestOutput {
@@ -60,12 +79,22 @@ impl fmt::Debug for GuestOutput {
 }
 
 impl GuestOutput {
-    pub(crate) fn new(around: &Arc<Surroundings>, task_id: Option<&TaskId>, lines: u32) -> Self {
-        let state =
-            State { lines_left: lines, dropped: 0, partial: Vec::new(), tail: VecDeque::new() };
+    pub(crate) fn new(
+        around: &Arc<Surroundings>,
+        task_id: Option<&TaskId>,
+        breaches: Breaches,
+    ) -> Self {
+        let state = State {
+            lines_left: around.limits.log_lines,
+            bytes_left: around.limits.log_bytes,
+            dropped: 0,
+            partial: Vec::new(),
+            tail: VecDeque::new(),
+        };
         let shared = Shared {
             around: Arc::clone(around),
             task_id: task_id.cloned(),
+            breaches,
             state: Mutex::new(state),
         };
         Self { shared: Arc::new(shared) }
@@ -77,16 +106,11 @@ impl GuestOutput {
 
     /// Writes one line of the `log` interface.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        let allowed = self.with_state(|state| {
-            let allowed = 0 < state.lines_left;
-            match allowed {
-                true => state.lines_left -= 1,
-                false => state.dropped += 1,
-            }
-            allowed
-        });
-        if allowed {
-            self.emit(level, &clean(message.as_bytes()));
+        let line = clean(message.as_bytes());
+        if self.with_state(|state| state.allows(&line)) {
+            self.emit(level, &line);
+        } else {
+            self.shared.breaches.note(Limit::Log);
         }
     }
 
@@ -112,12 +136,9 @@ impl GuestOutput {
                         state.tail.pop_front();
                     }
                     state.tail.push_back(line.clone());
-                    match state.lines_left.checked_sub(1) {
-                        Some(left) => {
-                            state.lines_left = left;
-                            lines.push(line);
-                        }
-                        None => state.dropped += 1,
+                    match state.allows(&line) {
+                        true => lines.push(line),
+                        false => self.shared.breaches.note(Limit::Log),
                     }
                 } else if state.partial.len() < MAX_LINE_BYTES {
                     state.partial.push(*byte);
@@ -218,20 +239,34 @@ mod tests {
 
     #[test]
     fn a_panics_text_is_kept_even_when_the_line_never_ended() {
-        let output = GuestOutput::new(&Surroundings::for_tests(), None, 10);
+        let output = GuestOutput::new(&Surroundings::for_tests(), None, Breaches::default());
         output.take(b"first\nthread panicked: boom");
         assert_eq!(output.tail(), "first\nthread panicked: boom");
     }
 
     #[test]
     fn a_flood_of_lines_is_dropped_and_counted_and_the_last_ones_kept() {
-        let output = GuestOutput::new(&Surroundings::for_tests(), None, 3);
-        for line in 0..100 {
+        let (around, breaches) = (Surroundings::for_tests(), Breaches::default());
+        let output = GuestOutput::new(&around, None, breaches.clone());
+        let allowed = around.limits.log_lines;
+        for line in 0..allowed + 97 {
+            assert_eq!(breaches.has(Limit::Log), allowed < line);
             output.take(format!("{line}\n").as_bytes());
         }
         assert_eq!(output.dropped(), 97);
-        assert!(output.tail().ends_with("98\n99"));
+        assert!(output.tail().ends_with(&format!("{}", allowed + 96)));
         assert_eq!(output.tail().lines().count(), KEEP_LINES);
+    }
+
+    #[test]
+    fn a_flood_of_bytes_is_dropped_too() {
+        let around = Surroundings::for_tests();
+        let output = GuestOutput::new(&around, None, Breaches::default());
+        let fit = around.limits.log_bytes / MAX_LINE_BYTES;
+        for _ in 0..fit + 5 {
+            output.log(Level::Trace, &"x".repeat(2 * MAX_LINE_BYTES));
+        }
+        assert_eq!(output.dropped(), 5);
     }
 
     #[test]

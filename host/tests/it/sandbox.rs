@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::support::{Folder, Process, redis, run, start_worker, task};
 
 const TIGHT: &str = "[grants]\nnet = []\n[limits]\nwall_ms = 2000\ncpu_ms = 300\nmax_memory_mb = 32\n\
-                     max_output_kb = 64\nmax_log_lines = 5\n";
+                     max_output_kb = 64\nmax_log_lines = 5\nmax_input_kb = 16\n\
+                     max_cache_calls = 3\nmax_http_requests = 1\n";
 
 async fn tight() -> (test_kit::TestRedis, queue::TaskQueue, Folder, Process) {
     let (redis, queue) = redis().await;
@@ -26,6 +27,7 @@ async fn each_misbehaviour_has_its_code_and_the_next_task_is_answered() {
         ("probe_sleep", json!({"ms": 60_000}), "wall-limit"),
         ("probe_memory", json!({"mb": 100}), "memory-limit"),
         ("probe_output", json!({"kb": 200}), "output-limit"),
+        ("probe_echo", json!({"text": "x".repeat(20_000)}), "input-limit"),
         ("probe_exit", json!({"code": 0}), "exited"),
         ("probe_fail", json!({"kind": "invalid", "message": "m"}), "invalid-params"),
         ("probe_fail", json!({"kind": "not-found", "message": "m"}), "not-found"),
@@ -112,6 +114,8 @@ async fn cache_and_data_are_closed_until_they_are_granted() {
 #[tokio::test]
 async fn a_chatty_plugin_lives_and_its_log_is_cut() {
     let (_redis, queue, _folder, worker) = tight().await;
-    assert!(run(&queue, "probe_log", json!({"lines": 1_000})).await.success);
-    worker.says(&["plugin wrote too many lines", "dropped=995"]).await;
+    let result = run(&queue, "probe_log", json!({"lines": 1_000})).await;
+    assert!(result.success);
+    assert_eq!(result.metadata["limits"], json!(["log-limit"]));
+    worker.says(&["plugin wrote too much", "dropped=995"]).await;
 }

@@ -10,7 +10,7 @@ fn client(grants: &[&str]) -> HttpClient {
 async fn get(client: &HttpClient, uri: &str) -> Result<http::Response<WasiBody>, HttpError> {
     let empty = http_body_util::Empty::new().map_err(|never| match never {});
     let request = http::Request::get(uri).body(BodyExt::boxed_unsync(empty)).unwrap();
-    client.send(request, None).await
+    client.send(request, None, Breaches::default()).await
 }
 
 #[tokio::test]

@@ -1,0 +1,177 @@
+//! What one task may use: defaults, what an operator may set, and what no settings file can widen.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::Ceilings;
+
+/// What one task may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From start to answer.
+    pub wall: Duration,
+    /// Time on a processor.
+    pub cpu: Duration,
+    /// Linear memory, all memories together, in bytes.
+    pub memory_bytes: usize,
+    /// Entries of one table.
+    pub table_elements: usize,
+    /// Streams, requests and the like that it may hold at once.
+    pub handles: usize,
+    /// What it may hand to the host in one call, in bytes.
+    pub hostcall_bytes: usize,
+    /// The params, in bytes of JSON.
+    pub input_bytes: usize,
+    /// The answer's data and metadata, in bytes.
+    pub output_bytes: usize,
+    /// Log lines; the rest is dropped.
+    pub log_lines: u32,
+    /// Log lines together, in bytes; the rest is dropped.
+    pub log_bytes: usize,
+    /// Requests it may send.
+    pub http_requests: u32,
+    /// Body of one request, in bytes.
+    pub http_request_bytes: usize,
+    /// Body of one response, in bytes.
+    pub http_response_bytes: usize,
+    /// Cache calls.
+    pub cache_calls: u32,
+    /// One cache entry, in bytes.
+    pub cache_entry_bytes: usize,
+    /// All that it stores in the cache, in bytes: the queue lives in the same Redis.
+    pub cache_bytes: usize,
+}
+
+/// The `[limits]` of a settings file.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    wall_ms: u32,
+    cpu_ms: u32,
+    max_memory_mb: u32,
+    max_table_elements: u32,
+    max_handles: u32,
+    max_hostcall_kb: u32,
+    max_input_kb: u32,
+    max_output_kb: u32,
+    max_log_lines: u32,
+    max_log_kb: u32,
+    max_http_requests: u32,
+    max_http_request_kb: u32,
+    max_http_response_kb: u32,
+    max_cache_calls: u32,
+    max_cache_entry_kb: u32,
+    max_cache_kb: u32,
+}
+
+impl Default for RawLimits {
+    /// A chat answer that takes longer than 30 s has lost its reader; 5 s of processor time is a hundred times what
+    /// a search takes; 256 MB holds an index over a large catalogue; 1 MB of answer is a few hundred chat messages.
+    fn default() -> Self {
+        Self {
+            wall_ms: 30_000,
+            cpu_ms: 5_000,
+            max_memory_mb: 256,
+            max_table_elements: 100_000,
+            max_handles: 256,
+            max_hostcall_kb: 8_192,
+            max_input_kb: 256,
+            max_output_kb: 1_024,
+            max_log_lines: 200,
+            max_log_kb: 64,
+            max_http_requests: 8,
+            max_http_request_kb: 1_024,
+            max_http_response_kb: 4_096,
+            max_cache_calls: 100,
+            max_cache_entry_kb: 1_024,
+            max_cache_kb: 8_192,
+        }
+    }
+}
+
+/// No settings file can give more, whatever the plugin: two minutes are what a task may live, and the rest keeps what a
+/// thousand tasks at once can take within a server's bounds. The memory's ceiling is the server's own setting.
+const HIGHEST: RawLimits = RawLimits {
+    wall_ms: 120_000,
+    cpu_ms: 60_000,
+    max_memory_mb: u32::MAX,
+    max_table_elements: 100_000,
+    max_handles: 10_000,
+    max_hostcall_kb: 65_536,
+    max_input_kb: 1_024,
+    max_output_kb: 8_192,
+    max_log_lines: 10_000,
+    max_log_kb: 1_024,
+    max_http_requests: 100,
+    max_http_request_kb: 16_384,
+    max_http_response_kb: 65_536,
+    max_cache_calls: 1_000,
+    max_cache_entry_kb: 8_192,
+    max_cache_kb: 65_536,
+};
+
+impl RawLimits {
+    /// Each by its name; whether it may be 0.
+    fn named(&self) -> [(&'static str, u32, bool); 16] {
+        [
+            ("wall_ms", self.wall_ms, false),
+            ("cpu_ms", self.cpu_ms, false),
+            ("max_memory_mb", self.max_memory_mb, false),
+            ("max_table_elements", self.max_table_elements, false),
+            ("max_handles", self.max_handles, false),
+            ("max_hostcall_kb", self.max_hostcall_kb, false),
+            ("max_input_kb", self.max_input_kb, false),
+            ("max_output_kb", self.max_output_kb, false),
+            ("max_log_lines", self.max_log_lines, true),
+            ("max_log_kb", self.max_log_kb, true),
+            ("max_http_requests", self.max_http_requests, true),
+            ("max_http_request_kb", self.max_http_request_kb, true),
+            ("max_http_response_kb", self.max_http_response_kb, true),
+            ("max_cache_calls", self.max_cache_calls, true),
+            ("max_cache_entry_kb", self.max_cache_entry_kb, true),
+            ("max_cache_kb", self.max_cache_kb, true),
+        ]
+    }
+}
+
+impl Limits {
+    pub(super) fn from_raw(raw: &RawLimits, ceilings: &Ceilings) -> Result<Self, String> {
+        let memory_mb = u32::try_from(ceilings.memory_bytes >> 20).unwrap_or(u32::MAX);
+        let highest = RawLimits { max_memory_mb: memory_mb, ..HIGHEST };
+        for ((name, value, may_be_zero), (_, highest, _)) in
+            raw.named().into_iter().zip(highest.named())
+        {
+            if highest < value {
+                return Err(format!(
+                    "limits: {name} = {value} is above this server's ceiling of {highest}"
+                ));
+            }
+            if value == 0 && !may_be_zero {
+                return Err(format!("limits: {name} must be above 0"));
+            }
+        }
+        Ok(Self {
+            wall: Duration::from_millis(u64::from(raw.wall_ms)),
+            cpu: Duration::from_millis(u64::from(raw.cpu_ms)),
+            memory_bytes: (raw.max_memory_mb as usize) << 20,
+            table_elements: raw.max_table_elements as usize,
+            handles: raw.max_handles as usize,
+            hostcall_bytes: kib(raw.max_hostcall_kb),
+            input_bytes: kib(raw.max_input_kb),
+            output_bytes: kib(raw.max_output_kb),
+            log_lines: raw.max_log_lines,
+            log_bytes: kib(raw.max_log_kb),
+            http_requests: raw.max_http_requests,
+            http_request_bytes: kib(raw.max_http_request_kb),
+            http_response_bytes: kib(raw.max_http_response_kb),
+            cache_calls: raw.max_cache_calls,
+            cache_entry_bytes: kib(raw.max_cache_entry_kb),
+            cache_bytes: kib(raw.max_cache_kb),
+        })
+    }
+}
+
+fn kib(kib: u32) -> usize {
+    (kib as usize) << 10
+}
