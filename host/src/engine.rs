@@ -8,6 +8,7 @@ use wasmtime::{
 };
 
 use crate::config::Ceilings;
+use crate::plugin_config::limits::MOST_TABLE_ELEMENTS;
 
 /// How often a running guest is interrupted to look at its budget and to let others run.
 pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
@@ -69,7 +70,7 @@ fn pool(concurrency: usize, ceilings: &Ceilings) -> InstanceAllocationStrategy {
         .max_core_instances_per_component(16)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
-        .table_elements(100_000)
+        .table_elements(MOST_TABLE_ELEMENTS as usize)
         .max_memory_size(ceilings.memory_bytes)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(KEEP_RESIDENT_BYTES)

@@ -3,7 +3,7 @@
 //! What stands here is the operator's word: what the plugin may reach and how much it may use. Without a file a
 //! plugin gets the default limits and no grants.
 
-mod limits;
+pub(crate) mod limits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -42,6 +42,12 @@ impl Outcome {
     fn failed(code: &'static str, reason: impl Into<String>) -> Self {
         Self::Failed { code, reason: reason.into(), again: Again::Never }
     }
+
+    /// The task ran into a limit here.
+    fn over(breaches: &Breaches, limit: Limit, reason: impl Into<String>) -> Self {
+        breaches.note(limit);
+        Self::failed(limit.code(), reason)
+    }
 }
 
 /// Runs `lease`'s task on `version`. Ends within 2 s of `cancelled`: the instance is dropped at its next interruption.
@@ -121,9 +127,8 @@ fn check_params(
     let json = params.to_string();
     let (bytes, limit) = (json.len(), version.around.limits.input_bytes);
     if limit < bytes {
-        breaches.note(Limit::Input);
         let reason = format!("the params have {bytes} bytes; at most {limit} are taken");
-        return Err(Outcome::failed(Limit::Input.code(), reason));
+        return Err(Outcome::over(breaches, Limit::Input, reason));
     }
     let Some(validator) = version.validators.get(&lease.task.task_type) else { return Ok(json) };
     let Some(error) = validator.iter_errors(&params).next() else { return Ok(json) };
@@ -151,10 +156,7 @@ async fn call(
         tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin wrote too much");
     }
     match handled {
-        Err(_) => {
-            breaches.note(Limit::Wall);
-            Outcome::failed(Limit::Wall.code(), "the plugin took too long")
-        }
+        Err(_) => Outcome::over(breaches, Limit::Wall, over(Limit::Wall)),
         Ok(Err(error)) => trap(version, &store, lease, &error),
         Ok(Ok(Handle::NotReady(reason))) => {
             tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin's init failed");
@@ -167,9 +169,8 @@ async fn call(
             };
             let limit = around.limits.output_bytes;
             if limit < bytes {
-                breaches.note(Limit::Output);
                 let reason = format!("the answer has {bytes} bytes; at most {limit} are taken");
-                return Outcome::failed(Limit::Output.code(), reason);
+                return Outcome::over(breaches, Limit::Output, reason);
             }
             match answered(v1::answer(handled)) {
                 // It gave up because the host said no: that is what has to be mended.
@@ -245,8 +246,9 @@ fn trap(
     error: &wasmtime::Error,
 ) -> Outcome {
     let sandbox = store.data();
-    let breach = breach(error);
-    breach.inspect(|limit| sandbox.breaches.note(*limit));
+    if let Some(limit) = breach(error) {
+        sandbox.breaches.note(limit);
+    }
     let first = sandbox.breaches.all().find(|limit| *limit != Limit::Log);
     let (code, reason) = if let Some(limit) = first {
         (limit.code(), over(limit))

@@ -73,7 +73,7 @@ impl Default for RawLimits {
             wall_ms: 30_000,
             cpu_ms: 5_000,
             max_memory_mb: 256,
-            max_table_elements: 100_000,
+            max_table_elements: MOST_TABLE_ELEMENTS,
             max_handles: 256,
             max_hostcall_kb: 8_192,
             max_input_kb: 256,
@@ -90,13 +90,16 @@ impl Default for RawLimits {
     }
 }
 
+/// Entries of one table at most: the engine's pool has room for so many.
+pub(crate) const MOST_TABLE_ELEMENTS: u32 = 100_000;
+
 /// No settings file can give more, whatever the plugin: two minutes are what a task may live, and the rest keeps what a
 /// thousand tasks at once can take within a server's bounds. The memory's ceiling is the server's own setting.
 const HIGHEST: RawLimits = RawLimits {
     wall_ms: 120_000,
     cpu_ms: 60_000,
     max_memory_mb: u32::MAX,
-    max_table_elements: 100_000,
+    max_table_elements: MOST_TABLE_ELEMENTS,
     max_handles: 10_000,
     max_hostcall_kb: 65_536,
     max_input_kb: 1_024,

@@ -7,36 +7,35 @@ use wasmtime::ResourceLimiter;
 
 /// A limit of one task. A breach is a failure's code, or, where the guest is only told no, a note in the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub(crate) enum Limit {
     /// Time from start to answer.
-    Wall = 1,
+    Wall,
     /// Time on a processor.
-    Cpu = 1 << 1,
+    Cpu,
     /// Linear memory.
-    Memory = 1 << 2,
+    Memory,
     /// Entries of a table.
-    Table = 1 << 3,
+    Table,
     /// Depth of calls.
-    Stack = 1 << 4,
+    Stack,
     /// Handles held.
-    Handles = 1 << 5,
+    Handles,
     /// Bytes handed to the host.
-    HostCall = 1 << 6,
+    HostCall,
     /// Bytes of params.
-    Input = 1 << 7,
+    Input,
     /// Bytes of the answer.
-    Output = 1 << 8,
+    Output,
     /// Log lines or bytes.
-    Log = 1 << 9,
+    Log,
     /// Requests sent.
-    Requests = 1 << 10,
+    Requests,
     /// Bytes of one request's body.
-    RequestBody = 1 << 11,
+    RequestBody,
     /// Bytes of one response's body.
-    ResponseBody = 1 << 12,
+    ResponseBody,
     /// Cache calls, or bytes stored.
-    Cache = 1 << 13,
+    Cache,
 }
 
 impl Limit {
@@ -56,6 +55,11 @@ impl Limit {
         Self::ResponseBody,
         Self::Cache,
     ];
+
+    /// Its place among [`Breaches`].
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
 
     /// The failure code and the metric's label.
     pub(crate) fn code(self) -> &'static str {
@@ -84,11 +88,11 @@ pub(crate) struct Breaches(Arc<AtomicU32>);
 
 impl Breaches {
     pub(crate) fn note(&self, limit: Limit) {
-        self.0.fetch_or(limit as u32, Ordering::Relaxed);
+        self.0.fetch_or(limit.bit(), Ordering::Relaxed);
     }
 
     pub(crate) fn has(&self, limit: Limit) -> bool {
-        self.0.load(Ordering::Relaxed) & limit as u32 != 0
+        self.0.load(Ordering::Relaxed) & limit.bit() != 0
     }
 
     /// All of them, in the order of [`Limit`].

@@ -144,7 +144,7 @@ impl Cluster {
     pub(super) async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let asking = self.masters().into_iter().map(|node| async move {
             let answer = self.ask(&node, None, Asked::One(command), false).await?;
-            answer.into_iter().next().unwrap_or(Value::Nil).extract_error()
+            first(answer).extract_error()
         });
         futures::future::try_join_all(asking).await
     }
@@ -166,7 +166,7 @@ impl Cluster {
     /// Asks the node that has `key`.
     pub(super) async fn ask_owner(&self, key: &str, command: &Cmd) -> RedisResult<Value> {
         let answer = self.run(slot_of(key.as_bytes()), Asked::One(command)).await?;
-        answer.into_iter().next().unwrap_or(Value::Nil).extract_error()
+        first(answer).extract_error()
     }
 
     /// Runs what is for one slot, wherever that is. What a server answered in place of a value is a value here.
@@ -185,12 +185,9 @@ impl Cluster {
                 Err(error) => Some(error.clone()),
             };
             let Some(error) = error else { return answer };
-            let then = Then::after(&error);
-            if matches!(then, Then::GiveBack) || ATTEMPTS <= attempt {
-                return answer;
-            }
-            match then {
+            match Then::after(&error) {
                 Then::GiveBack => return answer,
+                _ if ATTEMPTS <= attempt => return answer,
                 // Whether it was done is not known, so it is not done again.
                 Then::Look => {
                     self.look_soon();
@@ -353,6 +350,11 @@ async fn ask_once(
     Ok(answers.into_iter().skip(1).step_by(2).collect())
 }
 
+/// The answer to [`Asked::One`].
+fn first(answer: Vec<Value>) -> Value {
+    answer.into_iter().next().unwrap_or(Value::Nil)
+}
+
 fn nobody() -> RedisError {
     RedisError::from((
         ErrorKind::ClusterConnectionNotFound,
@@ -398,7 +400,7 @@ impl ConnectionLike for Cluster {
         Box::pin(async move {
             let slot = slot_of_command(cmd).ok_or_else(nobody)?;
             let answer = self.run(slot, Asked::One(cmd)).await?;
-            Ok(answer.into_iter().next().unwrap_or(Value::Nil))
+            Ok(first(answer))
         })
     }
 
