@@ -79,14 +79,26 @@ impl CrashTest {
         let mut system = System::start(root, self.cluster, &stop)?;
         let mut crowd = Crowd::new(&system.simulator)?;
         let mut trouble = Trouble::new(seed);
-        let lasts = Duration::from_secs_f64(self.minutes * 60.0);
+        let lasts = match self.outage {
+            None => Duration::from_secs_f64(self.minutes * 60.0),
+            Some(seconds) => Duration::from_secs(seconds) + 2 * AROUND_OUTAGE,
+        };
         let mut memory = Memory::watch(&system, lasts);
         if let Some(seconds) = self.outage {
-            let mut ask_for = |system: &System, lasts| ask_for(system, &mut crowd, lasts, &stop);
+            let mut ask_for = |system: &System, lasts: Duration| {
+                let until = Instant::now() + lasts;
+                while Instant::now() < until {
+                    ensure!(!stop.requested(), "interrupted");
+                    crowd.turn(system)?;
+                    memory.turn(system);
+                    std::thread::sleep(TURN);
+                }
+                Ok(())
+            };
             ask_for(&system, AROUND_OUTAGE)?;
-            system.redis.take_away(OUTAGE_OF, false);
+            trouble.take_redis_away(&mut system, OUTAGE_OF, false);
             ask_for(&system, Duration::from_secs(seconds))?;
-            system.redis.give_back();
+            trouble.give_redis_back(&mut system);
             ask_for(&system, AROUND_OUTAGE)?;
         } else {
             let until = Instant::now() + lasts;
@@ -132,17 +144,6 @@ impl CrashTest {
             if self.cluster { " --cluster" } else { "" }
         )
     }
-}
-
-/// Lets the crowd ask for a while.
-fn ask_for(system: &System, crowd: &mut Crowd, lasts: Duration, stop: &Stop) -> anyhow::Result<()> {
-    let until = Instant::now() + lasts;
-    while Instant::now() < until {
-        ensure!(!stop.requested(), "interrupted");
-        crowd.turn(system)?;
-        std::thread::sleep(TURN);
-    }
-    Ok(())
 }
 
 fn seed_from_clock() -> u64 {

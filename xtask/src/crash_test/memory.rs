@@ -10,7 +10,16 @@ const EVERY: Duration = Duration::from_secs(1);
 const GROWTH_AT_MOST: f64 = 1.5;
 
 /// Everything in Redis that stays for good. All other keys go by themselves.
-const FOR_GOOD: &[&str] = &["types", "workers", "rejected", "meta:", "wake:", "replies:", "dead:"];
+const FOR_GOOD: &[&str] = &[
+    "types",
+    "workers",
+    "rejected",
+    "meta:",
+    "wake:",
+    "replies:",
+    "dead:",
+    "freefans:plugins:events",
+];
 /// Keys without an end. The flag: they are of several slots.
 const ENDLESS: &str = "#!lua flags=allow-cross-slot-keys,no-writes
 local cursor, names = '0', {}

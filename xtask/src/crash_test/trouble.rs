@@ -129,12 +129,7 @@ impl Trouble {
                         service.signal("CONT");
                     }
                 }
-                Later::Redis => {
-                    system.redis.give_back();
-                    if let Some((_, until)) = self.log.redis_away.last_mut() {
-                        *until = now_ms();
-                    }
-                }
+                Later::Redis => self.give_redis_back(system),
             }
         }
         Ok(())
@@ -181,14 +176,26 @@ impl Trouble {
         }
     }
 
+    /// Kills or freezes the Redis that holds `key`.
+    pub(super) fn take_redis_away(&mut self, system: &mut System, key: &str, frozen: bool) {
+        self.log.redis_away.push((now_ms(), u64::MAX));
+        system.redis.take_away(key, frozen);
+    }
+
+    pub(super) fn give_redis_back(&mut self, system: &mut System) {
+        system.redis.give_back();
+        if let Some((_, until)) = self.log.redis_away.last_mut() {
+            *until = now_ms();
+        }
+    }
+
     /// Kills or freezes a Redis, which comes back later.
     fn take_redis(&mut self, system: &mut System, frozen: bool) {
         let key = self.key();
         if !system.redis.whole() {
             return;
         }
-        self.log.redis_away.push((now_ms(), u64::MAX));
-        system.redis.take_away(key, frozen);
+        self.take_redis_away(system, key, frozen);
         let away = match (system.redis.is_cluster(), frozen) {
             (true, _) => NODE_AWAY_MS,
             (false, true) => REDIS_FROZEN_MS,
