@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use queue::{OfferedPlugin, TaskType};
+use rand::Rng;
 use tokio::sync::watch;
 
 use crate::error::LoadError;
@@ -13,7 +14,7 @@ use crate::plugin::tally::Verdict;
 
 type Versions = BTreeMap<String, InForce>;
 
-/// A version in force, and the one before it while the new one is watched.
+/// A version in force, and the one before it while the new one is watched and may give way to it.
 #[derive(Debug, Clone)]
 struct InForce {
     version: Arc<PluginVersion>,
@@ -51,14 +52,21 @@ impl Default for PluginCatalog {
 }
 
 impl PluginCatalog {
-    /// The version that answers `task_type` now.
+    /// The version that answers a task of `task_type` now. While a new one is watched that takes only a share of the
+    /// tasks, the others go to the one before.
     pub fn get(&self, task_type: &TaskType) -> Option<Arc<PluginVersion>> {
+        let handles =
+            |version: &PluginVersion| version.task_types().any(|known| known == task_type);
         let versions = self.versions.load();
-        versions
-            .values()
-            .map(|in_force| &in_force.version)
-            .find(|version| version.task_types().any(|known| known == task_type))
-            .map(Arc::clone)
+        let in_force = versions.values().find(|in_force| handles(&in_force.version))?;
+        let before = in_force.before.as_ref().filter(|before| handles(before));
+        let answers = match (before, in_force.version.swap.canary_percent) {
+            (Some(before), Some(percent)) if !rand::rng().random_ratio(percent.into(), 100) => {
+                before
+            }
+            _ => &in_force.version,
+        };
+        Some(Arc::clone(answers))
     }
 
     /// The version in force under a plugin's name.
@@ -76,7 +84,10 @@ impl PluginCatalog {
     /// # Errors
     ///
     /// [`LoadError::TypeTaken`] when another plugin handles one of its task types; nothing changes then.
-    pub fn publish(&self, version: PluginVersion) -> Result<Option<Arc<PluginVersion>>, LoadError> {
+    pub fn publish(
+        &self,
+        version: Arc<PluginVersion>,
+    ) -> Result<Option<Arc<PluginVersion>>, LoadError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = Versions::clone(&self.versions.load());
         let owners = versions.values().map(|in_force| &in_force.version);
@@ -93,7 +104,8 @@ impl PluginCatalog {
         }
         let name = version.name().to_owned();
         let old = versions.remove(&name).map(|in_force| in_force.version);
-        versions.insert(name, InForce { version: Arc::new(version), before: old.clone() });
+        let before = old.clone().filter(|old| version.may_give_way_to(old));
+        versions.insert(name, InForce { version, before });
         self.put(versions);
         Ok(old)
     }

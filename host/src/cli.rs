@@ -37,10 +37,8 @@ pub struct Serve {
     /// Folder with `*.wasm` and their `*.toml`; changes in it take effect at once.
     #[arg(long, env = "PLUGINS", default_value = "./plugins")]
     plugins: PathBuf,
-    /// Folder for prepared plugins, so that the next start is quick; made for this user alone. `none` for no such folder.
-    /// Without it `freefans-workers` in the user's cache folder is used.
-    #[arg(long, env = "PLUGIN_CACHE")]
-    plugin_cache: Option<PathBuf>,
+    #[command(flatten)]
+    kept: KeptFolder,
     /// Where Redis is.
     #[arg(
         long,
@@ -78,15 +76,31 @@ impl Serve {
             redis_url: self.redis_url,
             redis_ca: self.redis_ca,
             plugins: self.plugins,
-            plugin_cache: match self.plugin_cache {
-                Some(none) if none.as_os_str() == "none" => None,
-                Some(folder) => Some(folder),
-                None => default_cache(),
-            },
+            plugin_cache: self.kept.folder(),
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.listen,
             ceilings: Ceilings::default(),
+        }
+    }
+}
+
+/// Where things are kept between starts.
+#[derive(Debug, clap::Args)]
+pub struct KeptFolder {
+    /// Folder for prepared plugins, so that the next start is quick, and for the last good versions, so that there is a
+    /// way back; made for this user alone. `none` for no such folder. Without it `freefans-workers` in the user's cache
+    /// folder is used.
+    #[arg(long, env = "PLUGIN_CACHE")]
+    plugin_cache: Option<PathBuf>,
+}
+
+impl KeptFolder {
+    fn folder(&self) -> Option<PathBuf> {
+        match &self.plugin_cache {
+            Some(none) if none.as_os_str() == "none" => None,
+            Some(folder) => Some(folder.clone()),
+            None => default_cache(),
         }
     }
 }

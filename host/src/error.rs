@@ -81,6 +81,41 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
     },
+    /// Its settings name another component as the only one.
+    #[error(
+        "plugin `{plugin}` has the digest {digest}, and `digest` under `[swap]` in {plugin}.toml takes only {pinned}"
+    )]
+    Pinned {
+        /// The plugin's name.
+        plugin: String,
+        /// SHA-256 of the file, in hex.
+        digest: String,
+        /// What is taken.
+        pinned: String,
+    },
+    /// It did not answer the trial task of its settings well.
+    #[error("plugin `{plugin}` failed its trial, a `{task_type}`: {reason}")]
+    Trial {
+        /// The plugin's name.
+        plugin: String,
+        /// The trial's type.
+        task_type: TaskType,
+        /// What came of it.
+        reason: String,
+    },
+    /// It was in force before and went back, because too many of its first tasks failed.
+    #[error(
+        "this version of plugin `{plugin}` was rolled back: {failed} of its first {ended} tasks failed; put a mended file \
+         in place, or run `worker plugins accept {plugin}` to try it once more"
+    )]
+    RolledBack {
+        /// The plugin's name.
+        plugin: String,
+        /// How many tasks failed,
+        failed: u32,
+        /// of how many.
+        ended: u32,
+    },
     /// Another plugin answers one of its task types.
     #[error("plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already")]
     TypeTaken {
@@ -97,12 +132,17 @@ impl LoadError {
     /// Whether the same files may be accepted later: what stood in the way lies outside them.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Read { .. } | Self::TypeTaken { .. } | Self::Start { .. } => true,
+            Self::Read { .. }
+            | Self::TypeTaken { .. }
+            | Self::Start { .. }
+            | Self::Trial { .. }
+            | Self::RolledBack { .. } => true,
             Self::TooLarge { .. }
             | Self::Settings { .. }
             | Self::Compile { .. }
             | Self::NotGranted { .. }
             | Self::Contract { .. }
+            | Self::Pinned { .. }
             | Self::Description { .. } => false,
         }
     }
@@ -118,6 +158,9 @@ impl LoadError {
             Self::Contract { .. } => "plugin-contract",
             Self::Start { .. } => "plugin-start",
             Self::Description { .. } => "plugin-description",
+            Self::Pinned { .. } => "plugin-pinned",
+            Self::Trial { .. } => "plugin-trial",
+            Self::RolledBack { .. } => "plugin-rolled-back",
             Self::TypeTaken { .. } => "task-type-taken",
         }
     }

@@ -88,6 +88,11 @@ impl NetGrants {
         self.origins.push(origin);
     }
 
+    /// What is on the list.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.origins.iter()
+    }
+
     /// Whether a request to `origin` may be sent.
     pub fn allows(&self, origin: &Origin) -> bool {
         self.origins.contains(origin)

@@ -1,6 +1,7 @@
 //! Plugins without a queue: looked at, checked and run by the very code that a worker uses.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use queue::{Lease, Task, TaskResult};
@@ -10,7 +11,9 @@ use crate::config::Ceilings;
 use crate::engine;
 use crate::error::LoadError;
 use crate::plugin::PluginVersion;
+use crate::plugin::cache::PreparedCache;
 use crate::plugin::load::{Anatomy, Loader};
+use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 use crate::runner;
 
@@ -32,7 +35,7 @@ pub struct Examined {
     /// What it is made of; none when it is no component.
     pub anatomy: Option<Anatomy>,
     /// What a worker would make of it.
-    pub loaded: Result<PluginVersion, LoadError>,
+    pub loaded: Result<Arc<PluginVersion>, LoadError>,
     /// How long loading took, `init` and compiling included.
     pub load_time: Duration,
 }
@@ -69,6 +72,18 @@ impl Bench {
         Ok(Self { loader: Loader::new(engine, ceilings, None)?, ceilings })
     }
 
+    /// Uses what a worker has prepared, and keeps what it prepares.
+    #[must_use]
+    pub fn with_prepared(self, prepared: Option<PreparedCache>) -> Self {
+        Self { loader: self.loader.with_cache(prepared), ..self }
+    }
+
+    /// Refuses what was rolled back, as a worker does.
+    #[must_use]
+    pub fn with_versions(self, versions: Option<KeptVersions>) -> Self {
+        Self { loader: self.loader.with_versions(versions), ..self }
+    }
+
     /// Looks at a file with the settings beside it and some more grants.
     ///
     /// # Errors
@@ -90,8 +105,7 @@ impl Bench {
     }
 
     /// Runs a task `times` times, each in a fresh instance.
-    pub async fn run(&self, version: PluginVersion, task: &Task, times: usize) -> Vec<Ran> {
-        let version = std::sync::Arc::new(version);
+    pub async fn run(&self, version: &Arc<PluginVersion>, task: &Task, times: usize) -> Vec<Ran> {
         let retry = queue::retry::RetryPolicy::default();
         let mut ran = Vec::with_capacity(times);
         for _ in 0..times {
@@ -99,7 +113,7 @@ impl Bench {
             let began = Instant::now();
             let never = CancellationToken::new();
             let handled =
-                runner::run(&self.loader, &version, &lease, "offline", &retry, &never).await;
+                runner::run(&self.loader, version, &lease, "offline", &retry, &never).await;
             ran.push(Ran { result: handled.result, took: began.elapsed() });
         }
         ran

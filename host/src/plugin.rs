@@ -4,8 +4,10 @@ pub mod cache;
 pub mod load;
 mod snapshot;
 pub(crate) mod tally;
+mod trial;
+pub mod versions;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +17,8 @@ use queue::{OfferedPlugin, TaskQueue, TaskType};
 use crate::bindings::{Descriptor, v1};
 use crate::imports::http::HttpClient;
 use crate::plugin::tally::Tally;
-use crate::plugin_config::Limits;
+use crate::plugin::versions::VersionId;
+use crate::plugin_config::{Limits, SwapConfig};
 use crate::sandbox::Sandbox;
 
 /// A loaded and checked plugin. Tasks hold an `Arc` to the version they were claimed for; the code goes when the last
@@ -31,6 +34,11 @@ pub struct PluginVersion {
     pub(crate) component: v1::PluginPre<Sandbox>,
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.
     pub(crate) initialised: bool,
+    /// What the operator granted it, line by line.
+    pub(crate) granted: BTreeSet<String>,
+    /// The text of its settings.
+    pub(crate) settings: String,
+    pub(crate) swap: SwapConfig,
     pub(crate) tally: Tally,
     pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
 }
@@ -59,6 +67,17 @@ impl PluginVersion {
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.
     pub fn prepared(&self) -> bool {
         self.initialised
+    }
+
+    /// Which version it is: its component and its settings.
+    pub fn id(&self) -> VersionId {
+        VersionId::new(&self.digest, &self.settings)
+    }
+
+    /// Whether `before` may answer in its place: the operator has since taken nothing away that it had, and pins no
+    /// other component.
+    pub(crate) fn may_give_way_to(&self, before: &Self) -> bool {
+        before.granted.is_subset(&self.granted) && self.swap.takes(&before.digest)
     }
 
     /// What the worker registry says about it.

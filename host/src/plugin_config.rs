@@ -4,8 +4,9 @@
 //! plugin gets the default limits and no grants.
 
 pub(crate) mod limits;
+pub(crate) mod swap;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ops::secret::Secret;
@@ -16,6 +17,8 @@ use crate::error::LoadError;
 use crate::grants::{NetGrants, Origin};
 pub use crate::plugin_config::limits::Limits;
 use crate::plugin_config::limits::RawLimits;
+use crate::plugin_config::swap::RawSwap;
+pub use crate::plugin_config::swap::{SwapConfig, Trial};
 
 /// What a plugin may reach and use, checked.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ pub struct PluginConfig {
     pub secrets: Vec<SecretHeader>,
     /// What one task may use.
     pub limits: Limits,
+    /// How a new version comes into force.
+    pub swap: SwapConfig,
+    /// The text that it was read from; empty without a file.
+    pub(crate) source: String,
 }
 
 /// A header that the host adds to requests to one origin; the plugin never sees it.
@@ -52,6 +59,7 @@ struct RawPluginConfig {
     config: BTreeMap<String, toml::Value>,
     secrets: Vec<RawSecret>,
     limits: RawLimits,
+    swap: RawSwap,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,16 +92,38 @@ impl PluginConfig {
     ///
     /// [`LoadError::Settings`], naming the file and the place.
     pub fn for_component(wasm: &Path, ceilings: &Ceilings) -> Result<Self, LoadError> {
+        Self::for_component_in(wasm, wasm.parent().unwrap_or(Path::new(".")), ceilings)
+    }
+
+    /// As [`PluginConfig::for_component`], for a component that was put elsewhere: `folder` is where it ran, and what
+    /// the paths in its settings are relative to.
+    pub(crate) fn for_component_in(
+        wasm: &Path,
+        folder: &Path,
+        ceilings: &Ceilings,
+    ) -> Result<Self, LoadError> {
         let path = wasm.with_extension("toml");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(LoadError::Read { path, source }),
         };
-        let folder = path.parent().unwrap_or(Path::new("."));
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self::parse(&text, folder, ceilings, &environment)
             .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
+    }
+
+    /// What it grants, line by line: one that grants less than another has fewer of the same lines.
+    pub(crate) fn granted(&self) -> BTreeSet<String> {
+        let net = self.net.iter().flat_map(NetGrants::origins);
+        let mut granted: BTreeSet<String> = net.map(|origin| format!("net {origin}")).collect();
+        granted
+            .extend(self.data.iter().map(|(name, path)| format!("data {name} {}", path.display())));
+        granted.extend(
+            self.secrets.iter().map(|secret| format!("secret {} {}", secret.origin, secret.header)),
+        );
+        granted.extend(self.cache.then(|| "cache".to_owned()));
+        granted
     }
 
     /// Adds a grant as it is written on a command line: `net=ORIGIN`, `data.NAME=FILE` or `cache`.
@@ -146,7 +176,9 @@ impl PluginConfig {
             secrets.extend(parse_secret(secret, environment)?);
         }
         let limits = Limits::from_raw(&raw.limits, ceilings)?;
-        Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits })
+        let swap = SwapConfig::from_raw(raw.swap)?;
+        let source = text.to_owned();
+        Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits, swap, source })
     }
 
     /// Defaults: no grants, no settings.

@@ -7,6 +7,8 @@
 //! Not here: what makes a candidate acceptable ([`crate::plugin::load`]) and how a changed file is noticed
 //! ([`watch`]).
 
+pub mod history;
+pub mod rollback;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +22,11 @@ use crate::catalog::PluginCatalog;
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::metrics;
+use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
+use crate::plugin::versions::KeptVersion;
 use crate::plugin_config::PluginConfig;
+use crate::swap::history::History;
 
 /// How soon files that were refused for something outside them are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -35,6 +40,8 @@ struct Tried {
     fingerprint: Fingerprint,
     /// When they are looked at again though they are the same, because what stood in the way lay outside them.
     again_at: Option<Instant>,
+    /// Why they were refused, so that the same is told once.
+    refused: Option<&'static str>,
 }
 
 impl Tried {
@@ -50,6 +57,9 @@ pub struct PluginFolder {
     ceilings: Ceilings,
     loader: Arc<Loader>,
     catalog: Arc<PluginCatalog>,
+    history: Option<History>,
+    /// Until the first look at the folder is over.
+    starting: bool,
     /// The files of each plugin as they were when it was accepted, or refused for what they are.
     tried: BTreeMap<String, Tried>,
 }
@@ -73,7 +83,14 @@ impl PluginFolder {
         loader: Arc<Loader>,
         catalog: Arc<PluginCatalog>,
     ) -> Self {
-        Self { folder, ceilings, loader, catalog, tried: BTreeMap::new() }
+        let tried = BTreeMap::new();
+        Self { folder, ceilings, loader, catalog, history: None, starting: true, tried }
+    }
+
+    /// Tells `history` what it does.
+    #[must_use]
+    pub fn with_history(self, history: History) -> Self {
+        Self { history: Some(history), ..self }
     }
 
     /// Loads what is new or changed and removes what is gone.
@@ -95,18 +112,28 @@ impl PluginFolder {
             if self.tried.get(&name).is_some_and(|tried| tried.settled(&fingerprint)) {
                 continue;
             }
-            let again_at = match self.load(&path).await {
+            let (again_at, refused) = match self.load(&path).await {
                 Ok(()) => {
                     changes.published += 1;
-                    None
+                    (None, None)
                 }
                 Err(error) => {
                     changes.refused += 1;
-                    error.may_pass().then(|| Instant::now() + LOOK_AGAIN)
+                    let told = self.tried.get(&name).is_some_and(|tried| {
+                        tried.fingerprint == fingerprint && tried.refused == Some(error.code())
+                    });
+                    if let Some(history) = self.history.as_ref().filter(|_| !told) {
+                        history.refused(&name, &error);
+                    }
+                    if self.starting && self.go_back(&path).await {
+                        changes.published += 1;
+                    }
+                    (error.may_pass().then(|| Instant::now() + LOOK_AGAIN), Some(error.code()))
                 }
             };
-            self.tried.insert(name, Tried { fingerprint, again_at });
+            self.tried.insert(name, Tried { fingerprint, again_at, refused });
         }
+        self.starting = false;
         if 0 < changes.published + changes.removed {
             // What a task type was taken by may be gone now.
             for tried in self.tried.values_mut() {
@@ -126,6 +153,9 @@ impl PluginFolder {
             if let Some(old) = self.catalog.remove(&name) {
                 metrics::plugin_in_force(&name, &old.descriptor.version, false);
                 changes.removed += 1;
+                if let Some(history) = &self.history {
+                    history.removed(&old);
+                }
                 tracing::info!(plugin = name, "plugin removed: its file is gone");
             }
         }
@@ -144,47 +174,94 @@ impl PluginFolder {
 
     async fn load(&self, path: &Path) -> Result<(), LoadError> {
         let started = Instant::now();
-        let published = match self.loader.load(path).await {
-            Ok(version) => {
-                let (offered, declared) = (version.offered(), version.descriptor.name.clone());
-                self.catalog.publish(version).map(|old| (offered, declared, old))
-            }
+        let loaded = match self.loader.load(path).await {
+            Ok(version) => self.publish(&version, started).await,
             Err(error) => Err(error),
         };
-        match published {
-            Ok((offered, declared, old)) => {
-                if declared != offered.name {
-                    tracing::warn!(
-                        plugin = offered.name,
-                        declared,
-                        "the plugin calls itself otherwise; its file name counts"
-                    );
-                }
-                metrics::plugin_looked_at("published");
-                if let Some(old) = &old {
-                    metrics::plugin_in_force(&offered.name, &old.descriptor.version, false);
-                }
-                metrics::plugin_in_force(&offered.name, &offered.version, true);
-                tracing::info!(
-                    plugin = offered.name,
-                    plugin_version = offered.version,
-                    digest = offered.digest.get(..12).unwrap_or_default(),
-                    replaces = old.as_ref().map(|old| old.descriptor.version.as_str()),
-                    load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    "plugin published"
-                );
-                Ok(())
-            }
-            Err(error) => {
-                metrics::plugin_looked_at(error.code());
+        loaded.inspect_err(|error| {
+            metrics::plugin_looked_at(error.code());
+            tracing::warn!(
+                code = error.code(),
+                error = %chain(error),
+                "plugin refused; what ran before goes on"
+            );
+        })
+    }
+
+    async fn publish(
+        &self,
+        version: &Arc<PluginVersion>,
+        started: Instant,
+    ) -> Result<(), LoadError> {
+        let old = self.catalog.publish(Arc::clone(version))?;
+        if version.descriptor.name != version.name() {
+            tracing::warn!(
+                plugin = version.name(),
+                declared = version.descriptor.name,
+                "the plugin calls itself otherwise; its file name counts"
+            );
+        }
+        metrics::plugin_looked_at("published");
+        if let Some(old) = &old {
+            metrics::plugin_in_force(version.name(), &old.descriptor.version, false);
+        }
+        metrics::plugin_in_force(version.name(), &version.descriptor.version, true);
+        if let Some(history) = &self.history {
+            history.published(version, old.as_deref());
+        }
+        tracing::info!(
+            plugin = version.name(),
+            plugin_version = version.descriptor.version,
+            digest = version.digest.get(..12).unwrap_or_default(),
+            replaces = old.as_ref().map(|old| old.descriptor.version.as_str()),
+            canary_percent = old.as_ref().and(version.swap.canary_percent),
+            load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "plugin published"
+        );
+        self.keep(version).await;
+        Ok(())
+    }
+
+    /// Keeps a version for a rollback; without it only that is lost.
+    async fn keep(&self, version: &Arc<PluginVersion>) {
+        let Some(versions) = self.loader.versions().cloned() else { return };
+        let kept = Arc::clone(version);
+        let keeping = tokio::task::spawn_blocking(move || versions.keep(&kept));
+        if let Ok(Err(error)) = keeping.await {
+            let plugin = version.name();
+            tracing::warn!(plugin, error = %error, "this version is not kept for a rollback");
+        }
+    }
+
+    /// At the start, when the file in place is refused: puts the last good version in force that had no more grants
+    /// than the settings in place give.
+    async fn go_back(&self, path: &Path) -> bool {
+        let Some(versions) = self.loader.versions() else { return false };
+        let Ok(config) = PluginConfig::for_component(path, &self.ceilings) else { return false };
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let granted = config.granted();
+        let good = |kept: &KeptVersion| {
+            kept.rejected.is_none()
+                && kept.granted.is_subset(&granted)
+                && config.swap.takes(&kept.digest)
+        };
+        for kept in versions.of(name).into_iter().filter(good) {
+            let started = Instant::now();
+            let component = versions.component(name, &kept.id);
+            let as_it_was =
+                PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
+            let Ok(as_it_was) = as_it_was else { continue };
+            let Ok(version) = self.loader.load_with(&component, as_it_was).await else { continue };
+            if self.publish(&version, started).await.is_ok() {
                 tracing::warn!(
-                    code = error.code(),
-                    error = %chain(&error),
-                    "plugin refused; what ran before goes on"
+                    plugin = name,
+                    plugin_version = kept.version,
+                    "the last good version is in force, because the file in place is refused"
                 );
-                Err(error)
+                return true;
             }
         }
+        false
     }
 
     fn fingerprint(&self, path: &Path) -> Fingerprint {

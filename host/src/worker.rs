@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use queue::task::now_ms;
 use queue::{
     DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
     TaskQueue, TaskResult,
@@ -11,11 +12,14 @@ use queue::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::PluginCatalog;
+use crate::catalog::{PluginCatalog, RolledBack};
 use crate::config::HostConfig;
+use crate::plugin::PluginVersion;
 use crate::plugin::cache::PreparedCache;
 use crate::plugin::load::Loader;
+use crate::plugin::versions::{KeptVersions, Rejection};
 use crate::swap::PluginFolder;
+use crate::swap::history::History;
 use crate::swap::watch::watch_until;
 use crate::{engine, metrics, runner};
 
@@ -26,6 +30,38 @@ pub struct PluginHandler {
     catalog: Arc<PluginCatalog>,
     worker: String,
     retry: queue::retry::RetryPolicy,
+    history: History,
+}
+
+impl PluginHandler {
+    /// Tells everybody, and remembers it for the next start.
+    async fn rolled_back(&self, version: &Arc<PluginVersion>, back: &RolledBack) {
+        let RolledBack { to, failed, ended } = back;
+        metrics::plugin_looked_at("rolled-back");
+        metrics::plugin_in_force(version.name(), &version.descriptor.version, false);
+        metrics::plugin_in_force(version.name(), &to.descriptor.version, true);
+        tracing::error!(
+            plugin = version.name(),
+            plugin_version = version.descriptor.version,
+            digest = version.digest.get(..12).unwrap_or_default(),
+            back_to = to.descriptor.version,
+            failed,
+            of = ended,
+            "plugin rolled back: too many of its first tasks failed; put a mended file or the old one in place"
+        );
+        let reason = format!("{failed} of its first {ended} tasks failed");
+        self.history.rolled_back(version, to, reason);
+        // Other data with the same component and settings: nothing on disk would tell the two apart.
+        let Some(versions) = self.loader.versions().filter(|_| version.id() != to.id()) else {
+            return;
+        };
+        let (versions, version) = (versions.clone(), Arc::clone(version));
+        let why = Rejection { at: now_ms(), failed: *failed, ended: *ended };
+        let noting = move || versions.reject(version.name(), &version.id(), why);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(noting).await {
+            tracing::warn!(error = %error, "the next start will try the version that was rolled back");
+        }
+    }
 }
 
 impl TaskHandler for PluginHandler {
@@ -40,18 +76,7 @@ impl TaskHandler for PluginHandler {
             runner::run(&self.loader, &version, lease, &self.worker, &self.retry, &cancelled).await;
         version.tally.note(handled.result.code());
         if let Some(back) = self.catalog.judge(&version) {
-            metrics::plugin_looked_at("rolled-back");
-            metrics::plugin_in_force(version.name(), &version.descriptor.version, false);
-            metrics::plugin_in_force(version.name(), &back.to.descriptor.version, true);
-            tracing::error!(
-                plugin = version.name(),
-                plugin_version = version.descriptor.version,
-                digest = version.digest.get(..12).unwrap_or_default(),
-                back_to = back.to.descriptor.version,
-                failed = back.failed,
-                of = back.ended,
-                "plugin rolled back: too many of its first tasks failed; put a mended file or the old one in place"
-            );
+            self.rolled_back(&version, &back).await;
         }
         handled
     }
@@ -91,28 +116,33 @@ pub async fn run(
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;
+    let (prepared, versions) = config.plugin_cache.as_deref().and_then(open_cache).unzip();
     let loader = Arc::new(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
             .context("cannot build the linkers")?
-            .with_cache(config.plugin_cache.as_deref().and_then(open_cache)),
+            .with_cache(prepared)
+            .with_versions(versions),
     );
+    let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
+    let history = History::new(queue.clone(), &worker);
     let mut folder = PluginFolder::new(
         config.plugins.clone(),
         config.ceilings,
         Arc::clone(&loader),
         Arc::clone(&catalog),
-    );
+    )
+    .with_history(history.clone());
     folder.scan().await.with_context(|| {
         format!(
             "cannot read the plugin folder {}; name another with --plugins",
             config.plugins.display()
         )
     })?;
-    let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
     ready(&worker, &catalog.offered().borrow());
     let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
-    let handler = Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry });
+    let handler =
+        Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry, history });
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
@@ -120,14 +150,15 @@ pub async fn run(
     Ok(())
 }
 
-/// The cache, when it can be used; a worker without one only starts slower.
-fn open_cache(folder: &Path) -> Option<PreparedCache> {
+/// The folder for what is kept, when it can be used; a worker without one starts slower and cannot go back.
+fn open_cache(folder: &Path) -> Option<(PreparedCache, KeptVersions)> {
     PreparedCache::open(folder)
+        .and_then(|prepared| Ok((prepared, KeptVersions::open(folder)?)))
         .inspect_err(|error| {
             tracing::warn!(
                 folder = %folder.display(),
                 error = %error,
-                "prepared plugins are not kept for the next start"
+                "prepared plugins and good versions are not kept for the next start"
             );
         })
         .ok()

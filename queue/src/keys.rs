@@ -146,6 +146,11 @@ impl Keys {
         format!("{}:tasks:worker:{worker}", self.namespace)
     }
 
+    /// STREAM: the history of plugin swaps.
+    pub fn plugin_events(&self) -> String {
+        format!("{}:plugins:events", self.namespace)
+    }
+
     /// STRING: one chat partner's session as JSON.
     pub fn session(&self, user: &str) -> String {
         format!("{}:session:{user}", self.namespace)

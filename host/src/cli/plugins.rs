@@ -2,16 +2,21 @@
 //!
 //! Exit codes: 0 well, 1 refused or failed, 64 the call was wrong (sysexits.h).
 
+mod kept;
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use queue::{Task, TaskType};
+use ops::secret::Secret;
+use queue::{QueueConfig, Task, TaskQueue, TaskType};
 use serde_json::{Map, Value, json};
 
+use super::KeptFolder;
 use crate::offline::{Bench, Examined, Ran};
+use crate::plugin::versions::KeptVersion;
 
 /// Shows, checks and tries out plugins.
 #[derive(Debug, clap::Args)]
@@ -25,11 +30,61 @@ pub struct PluginsCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Every plugin in a folder, and what a worker would make of it.
+    /// Every plugin in a folder, what a worker would make of it, and which versions are kept.
     List {
         /// The folder.
         #[arg(default_value = "./plugins", env = "PLUGINS")]
         folder: PathBuf,
+        #[command(flatten)]
+        kept: KeptFolder,
+    },
+    /// Prepares every plugin in a folder, so that a worker's start neither compiles nor runs `init`.
+    Precompile {
+        /// The folder.
+        #[arg(default_value = "./plugins", env = "PLUGINS")]
+        folder: PathBuf,
+        #[command(flatten)]
+        kept: KeptFolder,
+    },
+    /// Puts the last good version of a plugin in place again.
+    Rollback {
+        /// The plugin: its file's name without `.wasm`.
+        plugin: String,
+        /// The version, by its id or digest as `list` shows them; the last good one before the one in place without it.
+        #[arg(long)]
+        to: Option<String>,
+        /// Brings the settings back that it ran with; those in place stay without it.
+        #[arg(long)]
+        with_settings: bool,
+        /// The folder.
+        #[arg(long, default_value = "./plugins", env = "PLUGINS")]
+        plugins: PathBuf,
+        #[command(flatten)]
+        kept: KeptFolder,
+    },
+    /// Forgets that versions of a plugin were rolled back; they are tried once more.
+    Accept {
+        /// The plugin: its file's name without `.wasm`.
+        plugin: String,
+        #[command(flatten)]
+        kept: KeptFolder,
+    },
+    /// What happened to plugins on all workers, newest first.
+    History {
+        /// Where Redis is.
+        #[arg(
+            long,
+            env = "REDIS_URL",
+            default_value = "redis://127.0.0.1:6379",
+            hide_env_values = true
+        )]
+        redis_url: Secret<String>,
+        /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
+        #[arg(long, env = "REDIS_CA")]
+        redis_ca: Option<PathBuf>,
+        /// At most so many entries.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        count: u16,
     },
     /// What a plugin is: task types and schemas, imports and exports, size and digest.
     Inspect {
@@ -70,20 +125,23 @@ impl PluginsCommand {
     ///
     /// When the call is wrong or this machine has no engine for it.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
-        let bench = Bench::new().map_err(anyhow::Error::from)?;
-        let examine = async |file: &PathBuf, allow: &[String]| {
-            bench.examine(file, allow).await.map_err(anyhow::Error::msg)
-        };
         match self.action {
-            Action::List { folder } => {
+            Action::List { folder, kept } => {
+                let (prepared, versions) = kept::open_existing(kept.folder().as_deref()).unzip();
+                let bench = new_bench()?.with_prepared(prepared).with_versions(versions.clone());
                 let mut well = true;
                 let mut rows = Vec::new();
                 for file in components(&folder)? {
-                    let examined = examine(&file, &[]).await?;
+                    let examined = examine(&bench, &file, &[]).await?;
                     well &= examined.loaded.is_ok();
-                    match self.json {
-                        true => rows.push(facts(&examined)),
-                        false => writeln!(out, "{}", line(&examined))?,
+                    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                    let versions = versions.as_ref().map(|versions| versions.of(name));
+                    let versions = versions.unwrap_or_default();
+                    if self.json {
+                        rows.push(facts(&examined, Some(&versions)));
+                    } else {
+                        writeln!(out, "{}", line(&examined))?;
+                        kept::write_versions(out, &versions)?;
                     }
                 }
                 if self.json {
@@ -91,16 +149,44 @@ impl PluginsCommand {
                 }
                 Ok(well)
             }
+            Action::Precompile { folder, kept } => {
+                let (prepared, _) = kept::open(kept.folder().as_deref())?;
+                let bench = new_bench()?.with_prepared(Some(prepared));
+                let mut well = true;
+                for file in components(&folder)? {
+                    let examined = examine(&bench, &file, &[]).await?;
+                    well &= examined.loaded.is_ok();
+                    writeln!(out, "{} in {:.2?}", line(&examined), examined.load_time)?;
+                }
+                Ok(well)
+            }
+            Action::Rollback { plugin, to, with_settings, plugins, kept } => {
+                let (_, versions) = kept::open(kept.folder().as_deref())?;
+                let how = (to.as_deref(), with_settings);
+                kept::put_back(out, self.json, &versions, &plugins, &plugin, how)?;
+                Ok(true)
+            }
+            Action::Accept { plugin, kept } => {
+                let (_, versions) = kept::open(kept.folder().as_deref())?;
+                kept::accept(out, &versions, &plugin)
+            }
+            Action::History { redis_url, redis_ca, count } => {
+                let redis_ca = ops::file::read_optional(redis_ca.as_deref())?;
+                let config = QueueConfig { redis_ca, ..QueueConfig::default() };
+                let queue = TaskQueue::connect(redis_url.expose(), config).await?;
+                kept::write_history(out, self.json, &queue.plugin_events(count.into()).await?)?;
+                Ok(true)
+            }
             Action::Inspect { file } => {
-                let examined = examine(&file, &[]).await?;
+                let examined = examine(&new_bench()?, &file, &[]).await?;
                 match self.json {
-                    true => writeln!(out, "{:#}", facts(&examined))?,
+                    true => writeln!(out, "{:#}", facts(&examined, None))?,
                     false => inspect(out, &examined)?,
                 }
                 Ok(examined.anatomy.is_some())
             }
             Action::Check { file } => {
-                let examined = examine(&file, &[]).await?;
+                let examined = examine(&new_bench()?, &file, &[]).await?;
                 let refusal = examined.refusal();
                 match (self.json, refusal.is_empty()) {
                     (true, accepted) => {
@@ -119,7 +205,8 @@ impl PluginsCommand {
             Action::Run { file, task_type, params, user_id, allow, repeat } => {
                 let params: Map<String, Value> = serde_json::from_str(&params)
                     .context("--params takes a JSON object, for instance '{\"query\":\"luna\"}'")?;
-                let examined = examine(&file, &allow).await?;
+                let bench = new_bench()?;
+                let examined = examine(&bench, &file, &allow).await?;
                 let load_time = examined.load_time;
                 let version = examined.loaded?;
                 anyhow::ensure!(
@@ -129,7 +216,7 @@ impl PluginsCommand {
                     version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
                 );
                 let task = Task::new(task_type, user_id, params);
-                let ran = bench.run(version, &task, usize::from(repeat)).await;
+                let ran = bench.run(&version, &task, usize::from(repeat)).await;
                 let Some(first) = ran.first() else { return Ok(false) };
                 writeln!(out, "{:#}", serde_json::to_value(&first.result)?)?;
                 if 1 < repeat {
@@ -139,6 +226,14 @@ impl PluginsCommand {
             }
         }
     }
+}
+
+fn new_bench() -> anyhow::Result<Bench> {
+    Bench::new().map_err(anyhow::Error::from)
+}
+
+async fn examine(bench: &Bench, file: &Path, allow: &[String]) -> anyhow::Result<Examined> {
+    bench.examine(file, allow).await.map_err(anyhow::Error::msg)
 }
 
 /// The components of a folder by name.
@@ -169,7 +264,7 @@ fn line(examined: &Examined) -> String {
     }
 }
 
-fn facts(examined: &Examined) -> Value {
+fn facts(examined: &Examined, kept: Option<&[KeptVersion]>) -> Value {
     let described = examined.loaded.as_ref().ok().map(|version| {
         let types: Vec<Value> = version
             .descriptor
@@ -189,7 +284,7 @@ fn facts(examined: &Examined) -> Value {
     });
     json!({
         "file": examined.path, "anatomy": examined.anatomy, "plugin": described,
-        "accepted": examined.loaded.is_ok(), "refusal": examined.refusal(),
+        "accepted": examined.loaded.is_ok(), "refusal": examined.refusal(), "kept": kept,
     })
 }
 

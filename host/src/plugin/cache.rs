@@ -119,7 +119,11 @@ impl PreparedCache {
         let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            files.push((entry.metadata()?.modified()?, entry.path()));
+            let found = entry.metadata()?;
+            // Beside them lie the kept versions, in a folder of their own.
+            if found.is_file() {
+                files.push((found.modified()?, entry.path()));
+            }
         }
         files.sort();
         let over = files.len().saturating_sub(KEEP_FILES);

@@ -22,7 +22,8 @@ use crate::imports::http::HttpClient;
 use crate::plugin::cache::{Key, PreparedCache};
 use crate::plugin::snapshot::{self, Instrumented};
 use crate::plugin::tally::Tally;
-use crate::plugin::{PluginVersion, Surroundings};
+use crate::plugin::versions::{KeptVersions, VersionId};
+use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Breaches;
@@ -35,6 +36,7 @@ pub struct Loader {
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
     prepared: Option<PreparedCache>,
+    versions: Option<KeptVersions>,
     /// One compile at a time: more would take the processor from running tasks.
     compiling: tokio::sync::Semaphore,
 }
@@ -65,13 +67,24 @@ impl Loader {
     ) -> wasmtime::Result<Self> {
         let linkers = Linkers::new(&engine)?;
         let compiling = tokio::sync::Semaphore::new(1);
-        Ok(Self { engine, linkers, ceilings, queue, prepared: None, compiling })
+        Ok(Self { engine, linkers, ceilings, queue, prepared: None, versions: None, compiling })
     }
 
     /// Keeps prepared plugins for the next start.
     #[must_use]
     pub fn with_cache(self, prepared: Option<PreparedCache>) -> Self {
         Self { prepared, ..self }
+    }
+
+    /// Keeps the last good versions for a rollback, and takes none that was rolled back.
+    #[must_use]
+    pub fn with_versions(self, versions: Option<KeptVersions>) -> Self {
+        Self { versions, ..self }
+    }
+
+    /// Where the last good versions are.
+    pub fn versions(&self) -> Option<&KeptVersions> {
+        self.versions.as_ref()
     }
 
     /// What a component is made of, whether it would be accepted or not.
@@ -105,7 +118,7 @@ impl Loader {
     /// # Errors
     ///
     /// [`LoadError`], each with what is wrong and, where a person can act, what to do.
-    pub async fn load(&self, path: &Path) -> Result<PluginVersion, LoadError> {
+    pub async fn load(&self, path: &Path) -> Result<Arc<PluginVersion>, LoadError> {
         let config = PluginConfig::for_component(path, &self.ceilings)?;
         self.load_with(path, config).await
     }
@@ -119,11 +132,14 @@ impl Loader {
         &self,
         path: &Path,
         config: PluginConfig,
-    ) -> Result<PluginVersion, LoadError> {
+    ) -> Result<Arc<PluginVersion>, LoadError> {
         let name = plugin_name(path)?;
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let digest = hex(&Sha256::digest(&bytes));
+        self.check_wanted(&name, &digest, &config).await?;
         let allows_requests = config.net.is_some();
+        let (granted, settings) = (config.granted(), config.source.clone());
+        let swap = config.swap.clone();
         let around = self.surroundings(name, path, config).await?;
         let key = self.key(&digest, &around);
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
@@ -147,16 +163,45 @@ impl Loader {
                 self.initialise(&component, instrumented, &bytes, &around, &key).await?
             }
         };
-        Ok(PluginVersion {
+        let version = Arc::new(PluginVersion {
             descriptor,
             digest,
             path: path.to_owned(),
             around,
             component,
             initialised,
+            granted,
+            settings,
+            swap,
             tally: Tally::default(),
             validators,
-        })
+        });
+        trial::run(self, &version).await?;
+        Ok(version)
+    }
+
+    /// Whether the operator wants this very component with these settings.
+    async fn check_wanted(
+        &self,
+        name: &str,
+        digest: &str,
+        config: &PluginConfig,
+    ) -> Result<(), LoadError> {
+        let plugin = name.to_owned();
+        if let Some(pinned) = config.swap.digest.clone().filter(|_| !config.swap.takes(digest)) {
+            return Err(LoadError::Pinned { plugin, digest: digest.to_owned(), pinned });
+        }
+        let Some(versions) = self.versions.clone() else { return Ok(()) };
+        let id = VersionId::new(digest, &config.source);
+        let reading = tokio::task::spawn_blocking(move || versions.rejection(&plugin, &id));
+        match reading.await.ok().flatten() {
+            None => Ok(()),
+            Some(why) => Err(LoadError::RolledBack {
+                plugin: name.to_owned(),
+                failed: why.failed,
+                ended: why.ended,
+            }),
+        }
     }
 
     /// Runs `init`, and gives a component that begins with what it left; where that cannot be, the one as it came.
@@ -367,12 +412,16 @@ fn start_error(
     LoadError::Start { plugin: sandbox.around.name.clone(), function, reason }
 }
 
+/// Whether a plugin may be called so: its name is part of file names and of keys.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 fn plugin_name(path: &Path) -> Result<String, LoadError> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let valid = !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if valid {
+    if is_plugin_name(name) {
         return Ok(name.to_owned());
     }
     Err(LoadError::Description {
@@ -429,7 +478,7 @@ fn compile_schemas(
     Ok(validators)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.

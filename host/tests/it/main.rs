@@ -10,6 +10,7 @@ mod by_hand;
 mod http;
 mod offline;
 mod plugins;
+mod rollback;
 mod sandbox;
 mod snapshot;
 mod support;

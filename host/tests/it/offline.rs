@@ -9,6 +9,7 @@ use crate::support::Folder;
 fn plugins(arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
     command.arg("plugins").args(arguments).env_remove("RUST_LOG").env_remove("PLUGINS");
+    command.env("PLUGIN_CACHE", "none");
     command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL").output().unwrap()
 }
 

@@ -1,0 +1,255 @@
+//! The way back: by itself, by hand, over a restart; and what must be true before a version is in force.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use queue::PluginChange::{Published, Refused, Removed, RolledBack};
+use queue::{PluginChange, TaskQueue};
+use serde_json::{Value, json};
+use test_kit::TestRedis;
+
+use crate::support::{Folder, Process, component, eventually, redis, run, start_worker};
+
+/// `worker plugins …` with the folder of kept versions that the worker uses.
+fn plugins(folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.arg("plugins").args(arguments).env_remove("RUST_LOG").env("PLUGINS", folder.path());
+    command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL");
+    command.env("PLUGIN_CACHE", folder.path().join("cache")).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = [&*output.stdout, &*output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const FAILS_HALF: &str = "[grants]\nnet = []\n[config]\nfail_half = true\n";
+
+/// A worker whose probe was rolled back because it failed half its tasks.
+async fn rolled_back(redis: &TestRedis, queue: &TaskQueue, folder: &Folder) -> Process {
+    let worker = start_worker(redis, folder).await;
+    for _ in 0..10 {
+        assert!(run(queue, "probe_echo", json!({})).await.success);
+    }
+    folder.settings("probe", FAILS_HALF);
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    eventually("the rollback", async || {
+        run(queue, "probe_echo", json!({})).await;
+        worker.log().contains("plugin rolled back: too many").then_some(())
+    })
+    .await;
+    worker
+}
+
+async fn all_well(queue: &TaskQueue) {
+    for _ in 0..20 {
+        assert!(run(queue, "probe_echo", json!({})).await.success);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_version_is_rolled_back_the_list_says_so_and_a_restart_does_not_try_it_again() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = rolled_back(&redis, &queue, &folder).await;
+    let listed = eventually("the list", async || {
+        let listed = said(&plugins(&folder, &["list"]));
+        listed.contains("; rolled back").then_some(listed)
+    })
+    .await;
+    assert!(listed.contains("probe.wasm: refused: this version of plugin `probe` was rolled back"));
+    assert!(listed.contains(" tasks failed"), "{listed}");
+    assert_eq!(listed.matches("  kept ").count(), 2, "{listed}");
+    drop(worker);
+
+    let worker = start_worker(&redis, &folder).await;
+    worker.says(&["plugin refused", "plugin-rolled-back", "worker plugins accept probe"]).await;
+    worker.says(&["the last good version is in force", "plugin=\"probe\""]).await;
+    all_well(&queue).await;
+    drop(worker);
+
+    let accepted = plugins(&folder, &["accept", "probe"]);
+    assert!(accepted.status.success(), "{}", said(&accepted));
+    let _worker = start_worker(&redis, &folder).await;
+    eventually("the failure of a version that is tried again", async || {
+        (!run(&queue, "probe_echo", json!({})).await.success).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_file_at_the_start_leaves_the_last_good_version_in_force() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    drop(start_worker(&redis, &folder).await);
+    folder.put("probe", b"\0asm not quite");
+    let worker = start_worker(&redis, &folder).await;
+    worker.says(&["plugin refused", "plugin-invalid"]).await;
+    all_well(&queue).await;
+}
+
+#[tokio::test]
+async fn what_the_operator_took_away_does_not_come_back_with_an_older_version() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    folder.settings("probe", "[grants]\nnet = [\"http://127.0.0.1:1\"]\n");
+    let worker = start_worker(&redis, &folder).await;
+    for _ in 0..10 {
+        assert!(run(&queue, "probe_echo", json!({})).await.success);
+    }
+    folder.settings("probe", FAILS_HALF);
+    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    for _ in 0..30 {
+        run(&queue, "probe_echo", json!({})).await;
+    }
+    assert!(!worker.log().contains("plugin rolled back"), "the older one had a grant more");
+    drop(worker);
+    // Nor at a start with a broken file: of the two that are kept, only the one without the grant may run.
+    folder.put("probe", b"\0asm not quite");
+    let _worker = start_worker(&redis, &folder).await;
+    eventually("a failure of the version without the grant", async || {
+        (!run(&queue, "probe_echo", json!({})).await.success).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rollback_by_hand_puts_the_version_before_in_place() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = start_worker(&redis, &folder).await;
+    let nothing = plugins(&folder, &["rollback", "search"]);
+    assert_eq!(nothing.status.code(), Some(64));
+    assert!(said(&nothing).contains("no good version of `search` is kept"), "{}", said(&nothing));
+    folder.put("search", &std::fs::read(component("marked/search")).unwrap());
+    worker.says(&["plugin published", "1.0.0+marked"]).await;
+    eventually("the marked version is kept", async || {
+        said(&plugins(&folder, &["list"])).contains(": 1.0.0+marked").then_some(())
+    })
+    .await;
+    let marked = digest(&folder, &component("marked/search"));
+    for (arguments, version) in [
+        (&["rollback", "search"][..], "1.0.0"),
+        // And forth again, named by its digest.
+        (&["rollback", "search", "--to", &marked], "1.0.0+marked"),
+    ] {
+        let back = plugins(&folder, arguments);
+        assert!(back.status.success(), "{}", said(&back));
+        assert!(said(&back).contains("is in place again"), "{}", said(&back));
+        eventually("the version that was put in place", async || {
+            let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+            (result.metadata["plugin_version"] == version).then_some(())
+        })
+        .await;
+    }
+    let escape = plugins(&folder, &["rollback", "../search"]);
+    assert!(said(&escape).contains("is no plugin's name"), "{}", said(&escape));
+}
+
+fn digest(folder: &Folder, file: &Path) -> String {
+    let shown = plugins(folder, &["inspect", "--json", &file.display().to_string()]);
+    let facts: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    facts.pointer("/anatomy/digest").unwrap().as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_happened_to_plugins_stands_in_redis_for_everybody() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = rolled_back(&redis, &queue, &folder).await;
+    folder.put("probe", b"\0asm not quite");
+    worker.says(&["plugin refused", "plugin-invalid"]).await;
+    std::fs::remove_file(folder.path().join("probe.wasm")).unwrap();
+    worker.says(&["plugin removed", "plugin=\"probe\""]).await;
+    let events = eventually("the history", async || {
+        let events = queue.plugin_events(100).await.unwrap();
+        (events.first()?.change == Removed).then_some(events)
+    })
+    .await;
+    let changes: Vec<PluginChange> = events.iter().rev().map(|event| event.change).collect();
+    assert_eq!(changes, [Published, Published, RolledBack, Refused, Removed]);
+    let back = &events[2];
+    assert_eq!(back.plugin, "probe");
+    assert!(back.reason.as_deref().unwrap().contains("tasks failed"), "{back:?}");
+    assert_eq!(back.digest.as_deref().map(str::len), Some(64));
+    let told = said(&plugins(&folder, &["history", "--redis-url", &redis.url()]));
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].contains(": probe: 1.0.0 was removed"), "{told}");
+    assert!(lines[2].contains("1.0.0 was rolled back to 1.0.0 ("), "{told}");
+}
+
+#[tokio::test]
+async fn only_the_pinned_component_is_taken() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = start_worker(&redis, &folder).await;
+    let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
+    let pin = |digest: &str| format!("{settings}\n[swap]\ndigest = \"{digest}\"\n");
+    folder.settings("search", &pin(&digest(&folder, &folder.path().join("search.wasm"))));
+    worker.says(&["plugin published", "replaces=\"1.0.0\""]).await;
+    folder.put("search", &std::fs::read(component("marked/search")).unwrap());
+    worker.says(&["plugin refused", "plugin-pinned", "takes only"]).await;
+    let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(result.metadata["plugin_version"], "1.0.0");
+    folder.settings("search", &pin("abc"));
+    worker.says(&["plugin refused", "`abc` is not a SHA-256 in hex"]).await;
+}
+
+#[tokio::test]
+async fn a_candidate_that_fails_its_trial_is_not_taken() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = start_worker(&redis, &folder).await;
+    let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
+    let trial = |params: &str| {
+        let trial = format!("trial = {{ task_type = \"search_creator\", params = {params} }}");
+        format!("{settings}\n[swap]\n{trial}\n")
+    };
+    folder.settings("search", &trial("{ query = 7 }"));
+    folder.put("search", &std::fs::read(component("marked/search")).unwrap());
+    worker.says(&["plugin refused", "plugin-trial", "failed its trial", "invalid-params"]).await;
+    let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
+    assert_eq!(result.metadata["plugin_version"], "1.0.0");
+    folder.settings("search", &trial("{ query = \"luna\" }"));
+    worker.says(&["plugin published", "1.0.0+marked"]).await;
+}
+
+#[tokio::test]
+async fn a_canary_takes_its_share_and_the_version_before_the_rest() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    folder.settings("probe", "[grants]\nnet = []\n[swap]\ncanary_percent = 25\n");
+    let worker = start_worker(&redis, &folder).await;
+    folder.put("probe", &std::fs::read(component("marked/probe")).unwrap());
+    worker.says(&["plugin published", "1.0.0+marked", "canary_percent=25"]).await;
+    let mut answered = std::collections::BTreeMap::<String, usize>::new();
+    // The new one is watched over 20 tasks of its own: with a quarter of them it takes about 80.
+    while answered.get("1.0.0+marked").is_none_or(|count| *count < 20) {
+        let result = run(&queue, "probe_echo", json!({})).await;
+        *answered.entry(result.data["version"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert!(20 < answered["1.0.0"], "{answered:?}");
+    for _ in 0..10 {
+        let result = run(&queue, "probe_echo", json!({})).await;
+        assert_eq!(result.data["version"], "1.0.0+marked", "it does well and takes all");
+    }
+}
+
+#[tokio::test]
+async fn what_was_precompiled_is_what_a_worker_takes() {
+    let (redis, _queue) = redis().await;
+    let folder = Folder::with(&["search", "probe"]);
+    let made = plugins(&folder, &["precompile"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let prepared = || {
+        let entries = std::fs::read_dir(folder.path().join("cache")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| name.to_string_lossy().ends_with(".prepared"));
+        names.sort();
+        names
+    };
+    let before = prepared();
+    assert_eq!(before.len(), 2);
+    let _worker = start_worker(&redis, &folder).await;
+    assert_eq!(prepared(), before, "the worker made nothing of its own");
+}
