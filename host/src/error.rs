@@ -27,6 +27,16 @@ pub enum LoadError {
         /// The limit.
         limit: u64,
     },
+    /// A component has more of something than toolchains make, and than the compiler should see.
+    #[error("{} has more than {limit} {what}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Of what there is too much.
+        what: &'static str,
+        /// How much is taken.
+        limit: usize,
+    },
     /// The settings file is wrong.
     #[error("{}: {problem}", path.display())]
     Settings {
@@ -138,6 +148,7 @@ impl LoadError {
             | Self::Trial { .. }
             | Self::RolledBack { .. } => true,
             Self::TooLarge { .. }
+            | Self::Shape { .. }
             | Self::Settings { .. }
             | Self::Compile { .. }
             | Self::NotGranted { .. }
@@ -152,6 +163,7 @@ impl LoadError {
         match self {
             Self::Read { .. } => "plugin-unreadable",
             Self::TooLarge { .. } => "plugin-too-large",
+            Self::Shape { .. } => "plugin-shape",
             Self::Settings { .. } => "plugin-settings",
             Self::Compile { .. } => "plugin-invalid",
             Self::NotGranted { .. } => "capability-not-granted",

@@ -5,7 +5,12 @@ pub mod address;
 use std::fmt;
 use std::net::IpAddr;
 
+use reqwest::Url;
+
 /// `scheme://host[:port]`, with the scheme's own port when none is written.
+///
+/// The host is as the HTTP client reads it: there is one parser, and what it takes for an address is one, however it is
+/// spelled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     https: bool,
@@ -30,26 +35,31 @@ impl Origin {
                 "`{text}` has a path; a grant is for a whole host, so write only `https://host`"
             ));
         }
-        if text.contains('@') || text.contains('*') {
+        if text.contains(['@', '*', '#']) {
             return Err(format!("`{text}` must name one host, without user and without `*`"));
         }
-        Self::of(&uri).ok_or_else(|| {
+        let origin = Url::parse(text).ok().and_then(|url| Self::of(&url)).ok_or_else(|| {
             format!("`{text}` must begin with `https://` or `http://` and name a host")
-        })
+        })?;
+        let written = uri.host().unwrap_or_default();
+        if origin.literal().is_some() && address_in(written).is_none() {
+            return Err(format!("`{text}` is the address {}; write `{origin}`", origin.host));
+        }
+        Ok(origin)
     }
 
     /// The origin of a request; none when it is not http(s) or names no host.
-    pub fn of(uri: &http::Uri) -> Option<Self> {
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
+    pub fn of(url: &Url) -> Option<Self> {
+        let https = match url.scheme() {
+            "https" => true,
+            "http" => false,
             _ => return None,
         };
-        let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+        let host = url.host_str()?.trim_end_matches('.').to_owned();
         if host.is_empty() {
             return None;
         }
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let port = url.port_or_known_default()?;
         Some(Self { https, host, port })
     }
 
@@ -58,10 +68,15 @@ impl Origin {
         &self.host
     }
 
-    /// The address, when the host is written as one.
+    /// The address, when the host is one.
     pub fn literal(&self) -> Option<IpAddr> {
-        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+        address_in(&self.host)
     }
+}
+
+/// The address that a host is in its usual spelling.
+fn address_in(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 impl fmt::Display for Origin {
@@ -117,7 +132,7 @@ mod tests {
 
     #[track_caller]
     fn check(list: &[&str], request: &str, allowed: bool) {
-        let origin = Origin::of(&request.parse().unwrap());
+        let origin = Url::parse(request).ok().and_then(|url| Origin::of(&url));
         assert_eq!(origin.is_some_and(|origin| grants(list).allows(&origin)), allowed, "{request}");
     }
 
@@ -143,11 +158,42 @@ mod tests {
             "ftp://a.example",
             "https://*",
             "https://u@a.example",
+            "https://u:p@a.example",
+            "https://a.example?q",
+            "https://a.example#part",
+            "https://",
+            "https://[::1",
+            "https://1.2.3.4.5",
+            "https://a.example:70000",
             "",
         ] {
             assert!(Origin::parse_grant(bad).is_err(), "{bad}");
         }
         let error = Origin::parse_grant("https://a.example/x").unwrap_err();
         assert!(error.contains("write only `https://host`"), "{error}");
+    }
+
+    #[test]
+    fn a_number_is_the_address_it_stands_for() {
+        let list = ["http://127.0.0.1"];
+        for request in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://127.0.0.1./",
+            "http://%31%32%37.0.0.1/",
+        ] {
+            check(&list, request, true);
+            let origin = Origin::of(&Url::parse(request).unwrap()).unwrap();
+            assert_eq!(origin.literal(), Some("127.0.0.1".parse().unwrap()), "{request}");
+            // Who grants an address by a number may not know which one it is.
+            let error = Origin::parse_grant(request.trim_end_matches('/')).unwrap_err();
+            assert!(
+                error.contains("write `http://127.0.0.1:80`") || request.contains('%'),
+                "{error}"
+            );
+        }
+        check(&["http://[::ffff:127.0.0.1]"], "http://[::ffff:7f00:1]/", true);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod load;
+mod shape;
 mod snapshot;
 pub(crate) mod tally;
 mod trial;

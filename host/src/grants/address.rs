@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address lies in the public internet.
 ///
-/// Denied: loopback, private (RFC 1918, RFC 4193), link-local (cloud metadata lives there), carrier-grade NAT
-/// (RFC 6598), documentation, benchmarking, multicast, reserved, unspecified; and every IPv6 form that carries such an
-/// IPv4 address (mapped, compatible, NAT64, 6to4, Teredo).
+/// Of IPv4 everything does that IANA's registry of special addresses does not set aside: loopback, private (RFC 1918),
+/// link-local (cloud metadata lives there), carrier-grade NAT (RFC 6598), documentation, benchmarking, multicast,
+/// reserved. Of IPv6 only the global unicast range does, less what its registry sets aside, and the forms that carry a
+/// public IPv4 address (mapped, NAT64, 6to4).
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -27,41 +28,27 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || 240 <= a
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99) // 6to4's relays.
         || (a == 198 && (b == 18 || b == 19));
     !denied
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    let [a, b, ..] = segments;
-    if let Some(embedded) = embedded_v4(&segments) {
-        return is_public_v4(embedded);
-    }
-    let denied = address.is_unspecified()
-        || address.is_loopback()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || (a & 0xffc0) == 0xfec0 // Site-local, deprecated but routed by some.
-        || (a == 0x2001 && b == 0x0db8) // Documentation.
-        || (a == 0x2001 && b == 0) // Teredo.
-        || a == 0x0100; // Discard.
-    !denied
-}
-
-/// The IPv4 address inside an IPv6 one.
-fn embedded_v4(segments: &[u16; 8]) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
-        Ipv4Addr::new(a, b, c, d)
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match *segments {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => Some(v4(high, low)),
-        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
-        [0x2002, high, low, ..] => Some(v4(high, low)),
-        _ => None,
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => v4(high, low), // Mapped.
+        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low), // NAT64, RFC 6052.
+        [0x2002, high, low, ..] => v4(high, low),            // 6to4.
+        // Protocol assignments, Teredo and ORCHID among them.
+        [0x2001, 0..=0x01ff, ..] => false,
+        // Documentation.
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
+        // Global unicast.
+        [first, ..] => (first & 0xe000) == 0x2000,
     }
 }
 
@@ -84,6 +71,7 @@ mod tests {
             "169.254.169.254",
             "172.16.0.1",
             "192.0.0.1",
+            "192.88.99.1",
             "192.168.1.1",
             "198.18.0.1",
             "224.0.0.1",
@@ -94,7 +82,27 @@ mod tests {
             "::10.0.0.1",
             "64:ff9b::a00:1",
             "2002:a00:1::",
+            "64:ff9b:1::1",
+            "64:ff9b:1::909:909",
+            "64:ff9b::7f00:1",
+            "64:ff9b:0:0:0:1:909:909",
+            "::ffff:0:10.0.0.1",
+            "::ffff:0:9.9.9.9",
+            "::9.9.9.9",
+            "2002:7f00:1::1",
+            "2002:a9fe:a9fe::1",
             "2001:0:1::1",
+            "2001:0:909:909::1",
+            "2001:2::1",
+            "2001:20::1",
+            "2001:1ff:ffff::1",
+            "2001:db8::1",
+            "3fff::1",
+            "3fff:fff::1",
+            "4000::1",
+            "5f00::1",
+            "100::1",
+            "1fff:ffff::1",
             "fc00::1",
             "fd00:ec2::254",
             "fe80::1",
@@ -112,5 +120,10 @@ mod tests {
         check("172.32.0.1", true);
         check("2606:4700::1", true);
         check("::ffff:9.9.9.9", true);
+        check("64:ff9b::9.9.9.9", true);
+        check("2002:909:909::1", true);
+        check("2001:200::1", true);
+        check("2620:4f:8000::1", true);
+        check("3fff:1000::1", true);
     }
 }

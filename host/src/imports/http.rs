@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use http_body_util::{BodyExt, Limited, StreamBody};
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -56,8 +57,8 @@ impl HttpClient {
     }
 
     /// Checks a request against the grants before anything is resolved.
-    fn check(&self, uri: &http::Uri) -> Result<Origin, HttpError> {
-        let origin = Origin::of(uri).ok_or(HttpError::HttpRequestUriInvalid)?;
+    fn check(&self, url: &Url) -> Result<Origin, HttpError> {
+        let origin = Origin::of(url).ok_or(HttpError::HttpRequestUriInvalid)?;
         if !self.grants.allows(&origin) {
             tracing::warn!(
                 plugin = self.plugin, peer = %origin,
@@ -81,10 +82,15 @@ impl HttpClient {
         breaches: Breaches,
     ) -> Result<http::Response<WasiBody>, HttpError> {
         // TRACE gives back the headers, the host's own among them; CONNECT is a way around the allow-list.
-        if matches!(*request.method(), http::Method::TRACE | http::Method::CONNECT) {
+        // Some servers take a method in any case of letters.
+        let method = request.method().as_str();
+        if ["TRACE", "CONNECT"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
             return Err(HttpError::HttpRequestMethodInvalid);
         }
-        let origin = self.check(request.uri())?;
+        // What is checked is what is sent.
+        let url = Url::parse(&request.uri().to_string());
+        let url = url.map_err(|_invalid| HttpError::HttpRequestUriInvalid)?;
+        let origin = self.check(&url)?;
         let (parts, body) = request.into_parts();
         let limit = self.limits.http_request_bytes;
         let body = Limited::new(body, limit).collect().await.map_err(|_too_large| {
@@ -99,7 +105,7 @@ impl HttpClient {
         let wait = first_byte.unwrap_or(self.limits.wall).min(self.limits.wall);
         let sent = self
             .client
-            .request(parts.method, parts.uri.to_string())
+            .request(parts.method, url)
             .headers(headers)
             .body(body.to_bytes())
             .timeout(wait)

@@ -1,6 +1,6 @@
 //! From files to a plugin version: the admission steps, in order, each with its own refusal.
 //!
-//! Settings → bytes → digest → compile → imports within the grants → link → `describe` → `init`. Whoever calls this
+//! Settings → bytes → digest → shape → compile → imports within the grants → link → `describe` → `init`. Whoever calls this
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::{Key, PreparedCache};
+use crate::plugin::shape::{self, Refused};
 use crate::plugin::snapshot::{self, Instrumented};
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
@@ -95,6 +96,7 @@ impl Loader {
     pub async fn dissect(&self, path: &Path) -> Result<Anatomy, LoadError> {
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let (size, digest) = (bytes.len(), hex(&Sha256::digest(&bytes)));
+        check_shape(path, bytes.clone()).await?;
         let component = self.compile(bytes).await;
         let component =
             component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
@@ -137,6 +139,7 @@ impl Loader {
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let digest = hex(&Sha256::digest(&bytes));
         self.check_wanted(&name, &digest, &config).await?;
+        check_shape(path, bytes.clone()).await?;
         let allows_requests = config.net.is_some();
         let (granted, settings) = (config.granted(), config.source.clone());
         let swap = config.swap.clone();
@@ -437,6 +440,21 @@ async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
         return Err(LoadError::TooLarge { path: path.to_owned(), bytes, limit });
     }
     tokio::fs::read(path).await.map(Bytes::from).map_err(unreadable)
+}
+
+/// The bytes are read here before anything that could be hurt by them reads them.
+async fn check_shape(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
+    let path = path.to_owned();
+    let looking = tokio::task::spawn_blocking(move || shape::check(&wasm)).await;
+    let source = match looking {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(Refused::Excess { what, limit })) => {
+            return Err(LoadError::Shape { path, what, limit });
+        }
+        Ok(Err(Refused::Malformed(error))) => wasmtime::Error::new(error),
+        Err(error) => wasmtime::Error::msg(format!("looking at it panicked: {error}")),
+    };
+    Err(LoadError::Compile { path, source })
 }
 
 fn check_imports(

@@ -8,8 +8,17 @@ fn client(grants: &[&str]) -> HttpClient {
 }
 
 async fn get(client: &HttpClient, uri: &str) -> Result<http::Response<WasiBody>, HttpError> {
+    ask(client, "GET", uri).await
+}
+
+async fn ask(
+    client: &HttpClient,
+    method: &str,
+    uri: &str,
+) -> Result<http::Response<WasiBody>, HttpError> {
     let empty = http_body_util::Empty::new().map_err(|never| match never {});
-    let request = http::Request::get(uri).body(BodyExt::boxed_unsync(empty)).unwrap();
+    let request = http::Request::builder().method(method).uri(uri);
+    let request = request.body(BodyExt::boxed_unsync(empty)).unwrap();
     client.send(request, None, Breaches::default()).await
 }
 
@@ -43,4 +52,22 @@ async fn a_granted_literal_address_is_reached_and_a_name_for_it_is_not() {
     assert_eq!(response.status(), 302);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "ok");
+}
+
+#[tokio::test]
+async fn an_address_in_another_spelling_is_not_granted_with_a_name() {
+    let client = client(&["http://forum.example"]);
+    for uri in ["http://2130706433/", "http://0x7f.1/", "http://127.0.0.1./", "http://[::1]/"] {
+        let refused = get(&client, uri).await.unwrap_err();
+        assert!(matches!(refused, HttpError::HttpRequestDenied), "{uri}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn trace_and_connect_are_refused_in_any_spelling() {
+    let client = client(&["http://127.0.0.1:1"]);
+    for method in ["TRACE", "trace", "Trace", "CONNECT", "connect"] {
+        let refused = ask(&client, method, "http://127.0.0.1:1/").await.unwrap_err();
+        assert!(matches!(refused, HttpError::HttpRequestMethodInvalid), "{method}: {refused:?}");
+    }
 }
