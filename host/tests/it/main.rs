@@ -7,6 +7,7 @@
 
 mod admission;
 mod by_hand;
+mod hostile;
 mod http;
 mod offline;
 mod plugins;
