@@ -11,6 +11,7 @@ use rand::Rng;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTableError;
+use wasmtime::error::Context;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -188,7 +189,14 @@ async fn call(
 /// The limit at which the host told the guest no, when there is one.
 fn refused(breaches: &Breaches) -> Option<Limit> {
     breaches.all().find(|limit| {
-        matches!(limit, Limit::Requests | Limit::RequestBody | Limit::ResponseBody | Limit::Cache)
+        matches!(
+            limit,
+            Limit::Memory
+                | Limit::Requests
+                | Limit::RequestBody
+                | Limit::ResponseBody
+                | Limit::Cache
+        )
     })
 }
 
@@ -197,13 +205,19 @@ enum Handle {
     Answer(Result<v1::Output, v1::Failure>),
 }
 
+/// What goes wrong before the guest runs may be the host's fault; what goes wrong later is the guest's, an answer that
+/// cannot be read included.
+#[derive(Debug, thiserror::Error)]
+#[error("no instance was made")]
+struct NotMade;
+
 async fn handle(
     version: &PluginVersion,
     store: &mut Store<Sandbox>,
     lease: &Lease,
     params: String,
 ) -> wasmtime::Result<Handle> {
-    let instance = version.component.instantiate_async(&mut *store).await?;
+    let instance = version.component.instantiate_async(&mut *store).await.context(NotMade)?;
     if !version.initialised
         && let Err(reason) = instance.call_init(&mut *store).await?
     {
@@ -254,7 +268,7 @@ fn trap(
         (limit.code(), over(limit))
     } else if error.downcast_ref::<I32Exit>().is_some() {
         ("exited", "the plugin ended itself instead of answering")
-    } else if error.downcast_ref::<Trap>().is_some() {
+    } else if error.downcast_ref::<Trap>().is_some() || !error.is::<NotMade>() {
         ("trap", "the plugin crashed")
     } else {
         ("host-error", "the plugin could not be run")
@@ -287,9 +301,12 @@ fn breach(error: &wasmtime::Error) -> Option<Limit> {
     if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
         return Some(Limit::Handles);
     }
-    // The engine has no public type for it.
-    let exhausted = "fuel allocated for hostcalls has been exhausted";
-    error.chain().any(|cause| cause.to_string().contains(exhausted)).then_some(Limit::HostCall)
+    // The engine has no public types for these.
+    let says = |text: &str| error.chain().any(|cause| cause.to_string().contains(text));
+    if says("store handle limit exceeded") {
+        return Some(Limit::Handles);
+    }
+    says("fuel allocated for hostcalls has been exhausted").then_some(Limit::HostCall)
 }
 
 fn over(limit: Limit) -> &'static str {

@@ -34,6 +34,8 @@ pub(crate) struct Sandbox {
     pub(crate) task_id: Option<TaskId>,
     /// Cache calls and bytes that are left to this task.
     pub(crate) cache_left: (u32, usize),
+    /// Bytes of data files that are left to this task: each reading is a copy.
+    pub(crate) data_left: usize,
     pub(crate) last_progress: Option<tokio::time::Instant>,
     cpu_left: u32,
     /// What it ran into, so that one trap can be told from another.
@@ -74,6 +76,7 @@ impl Sandbox {
             around: Arc::clone(around),
             task_id,
             cache_left: (limits.cache_calls, limits.cache_bytes),
+            data_left: limits.memory_bytes,
             last_progress: None,
             cpu_left: ticks(limits.cpu),
             breaches,
@@ -81,6 +84,8 @@ impl Sandbox {
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(limits.hostcall_bytes);
+        // The table above knows the host's things only; a guest can make some of its own.
+        store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let sandbox = context.data_mut();

@@ -182,7 +182,8 @@ impl PluginFolder {
             metrics::plugin_looked_at(error.code());
             tracing::warn!(
                 code = error.code(),
-                error = %chain(error),
+                // As a text it is escaped: a guest's words must not look like lines of ours.
+                error = chain(error).to_string(),
                 "plugin refused; what ran before goes on"
             );
         })

@@ -124,8 +124,12 @@ impl ResourceLimiter for MemoryLimiter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // The engine would refuse it after us, and what it refuses must not stay counted.
+        if maximum.is_some_and(|maximum| maximum < desired) {
+            return Ok(false);
+        }
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if self.limit < used {
             self.breaches.note(Limit::Memory);
@@ -181,6 +185,16 @@ mod tests {
             breaches.all().map(Limit::code).collect::<Vec<_>>(),
             ["memory-limit", "table-limit"]
         );
+    }
+
+    #[test]
+    fn what_a_memorys_own_type_forbids_is_not_counted() {
+        let breaches = Breaches::default();
+        let mut limiter = MemoryLimiter::new(100, 10, breaches.clone());
+        assert!(limiter.memory_growing(0, 20, Some(30)).unwrap());
+        assert!(!limiter.memory_growing(20, 90, Some(30)).unwrap());
+        assert_eq!((limiter.peak, breaches.all().count()), (20, 0));
+        assert!(limiter.memory_growing(0, 80, None).unwrap());
     }
 
     #[test]

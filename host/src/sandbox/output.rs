@@ -57,9 +57,9 @@ struct State {
 }
 
 impl State {
-    /// Takes a line into account; false when there is no room for it.
-    fn allows(&mut self, line: &str) -> bool {
-        match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(line.len())) {
+    /// Takes a line of so many bytes into account; false when there is no room for it.
+    fn allows(&mut self, bytes: usize) -> bool {
+        match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(bytes)) {
             (Some(lines), Some(bytes)) => {
                 (self.lines_left, self.bytes_left) = (lines, bytes);
                 true
@@ -106,9 +106,9 @@ impl GuestOutput {
 
     /// Writes one line of the `log` interface.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        let line = clean(message.as_bytes());
-        if self.with_state(|state| state.allows(&line)) {
-            self.emit(level, &line);
+        // Asked first: a flood is not worth cleaning.
+        if self.with_state(|state| state.allows(message.len().min(MAX_LINE_BYTES))) {
+            self.emit(level, &clean(message.as_bytes()));
         } else {
             self.shared.breaches.note(Limit::Log);
         }
@@ -136,7 +136,7 @@ impl GuestOutput {
                         state.tail.pop_front();
                     }
                     state.tail.push_back(line.clone());
-                    match state.allows(&line) {
+                    match state.allows(line.len()) {
                         true => lines.push(line),
                         false => self.shared.breaches.note(Limit::Log),
                     }

@@ -1,16 +1,20 @@
 //! Plugins that ask a service of the operator's: granted, with the operator's key, and nothing else.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::support::{Folder, Process, redis, run, start_worker_with};
+use crate::support::{Folder, Process, redis, run, start_worker, start_worker_with};
 
 /// A web server on this machine that gives every request the same answer and remembers what it was asked.
 struct Service {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
+    /// How often somebody connected; a connection may carry many requests.
+    connections: Arc<AtomicUsize>,
 }
 
 impl Service {
@@ -19,31 +23,32 @@ impl Service {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heads = Arc::clone(&asked);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
         tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                let (heads, body) = (Arc::clone(&heads), body.clone());
-                tokio::spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.ends_with(b"\r\n\r\n") {
-                        match connection.read_u8().await {
-                            Ok(byte) => request.push(byte),
-                            Err(_) => return,
-                        }
-                    }
-                    heads.lock().unwrap().push(String::from_utf8(request).unwrap());
-                    let length = body.len();
-                    let answer = format!(
-                        "{head}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                    );
-                    let _ = connection.write_all(answer.as_bytes()).await; // The worker may be gone.
-                });
+            while let Ok((connection, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(connection, Arc::clone(&heads), answer.clone()));
             }
         });
-        Self { address, asked }
+        Self { address, asked, connections }
     }
 
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Answers each request on a connection until the other side is gone.
+async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>, answer: String) {
+    let mut request = Vec::new();
+    while let Ok(byte) = connection.read_u8().await {
+        request.push(byte);
+        if request.ends_with(b"\r\n\r\n") {
+            heads.lock().unwrap().push(String::from_utf8(std::mem::take(&mut request)).unwrap());
+            let _ = connection.write_all(answer.as_bytes()).await; // The worker may be gone.
+        }
     }
 }
 
@@ -130,4 +135,62 @@ async fn a_supabase_project_replaces_the_table_and_its_pages_are_kept_for_a_whil
     assert!(asked[0].contains("apikey: s3cret-key\r\n"), "{}", asked[0]);
     assert!(asked[0].contains("authorization: Bearer s3cret-key\r\n"), "{}", asked[0]);
     assert!(!worker.log().contains("s3cret-key"), "the key is in the log");
+}
+
+#[tokio::test]
+async fn private_addresses_are_refused_by_name_and_the_log_says_what_would_allow_them() {
+    let inside = Service::start(JSON, "{}".to_owned()).await;
+    let port = inside.address.rsplit(':').next().unwrap();
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    folder.settings("probe", "[grants]\nnet = [\"https://public.example\"]\n");
+    let worker = start_worker(&redis, &folder).await;
+    for peer in [
+        format!("http://127.0.0.1:{port}"),
+        "http://169.254.169.254:80".to_owned(),
+        "http://[::ffff:10.0.0.1]:80".to_owned(),
+        format!("http://[::ffff:127.0.0.1]:{port}"),
+        format!("http://localhost:{port}"),
+        "https://public.example:8443".to_owned(),
+    ] {
+        let url = format!("{peer}/latest/meta-data/");
+        let result = run(&queue, "probe_fetch", json!({"url": url})).await;
+        assert_eq!(result.error.as_deref(), Some("Denied"), "{peer}");
+        worker.says(&["request refused", &format!("peer={peer}"), "`net`", "probe"]).await;
+    }
+    assert_eq!(inside.connections.load(Ordering::SeqCst), 0, "nobody was reached");
+}
+
+#[tokio::test]
+async fn a_plugin_that_follows_a_redirect_inside_is_refused_there() {
+    let inside = Service::start(JSON, "{}".to_owned()).await;
+    for target in [inside.address.as_str(), "http://169.254.169.254:80"] {
+        let head = format!("HTTP/1.1 302 Found\r\nlocation: {target}/\r\n");
+        let outside = Service::start(Box::leak(head.into_boxed_str()), String::new()).await;
+        let (redis, queue) = redis().await;
+        let folder = Folder::with(&["probe"]);
+        folder.settings("probe", &format!("[grants]\nnet = [\"{}\"]\n", outside.address));
+        let worker = start_worker(&redis, &folder).await;
+        let result = run(&queue, "probe_follow", json!({"url": outside.address})).await;
+        assert_eq!(result.error.as_deref(), Some("Denied"), "{target}");
+        worker.says(&["request refused", &format!("peer={target}")]).await;
+        assert_eq!(outside.asked().len(), 1);
+    }
+    assert_eq!(inside.connections.load(Ordering::SeqCst), 0, "nobody was reached");
+}
+
+#[tokio::test]
+async fn a_granted_server_inside_is_reached_over_one_connection_by_all_tasks() {
+    let service = Service::start(JSON, "{\"here\":true}".to_owned()).await;
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    folder.settings("probe", &format!("[grants]\nnet = [\"{}\"]\n", service.address));
+    let _worker = start_worker(&redis, &folder).await;
+    for _ in 0..5 {
+        let result = run(&queue, "probe_fetch", json!({"url": service.address})).await;
+        assert_eq!(result.data["status"], 200, "{result:?}");
+        assert_eq!(result.data["body"], "{\"here\":true}");
+    }
+    assert_eq!(service.asked().len(), 5);
+    assert_eq!(service.connections.load(Ordering::SeqCst), 1);
 }

@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod hostile;
 mod process;
 mod redis;
 mod sentinel;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cluster::TestCluster;
+pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
 pub use process::Process;
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;

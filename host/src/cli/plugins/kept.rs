@@ -135,7 +135,11 @@ pub(super) fn write_history(
         let facts: Vec<&str> = facts.into_iter().flatten().collect();
         let facts =
             if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
-        writeln!(out, "{}: {}: {what}{facts} on {}", ago(event.at), event.plugin, event.worker)?;
+        let line =
+            format!("{}: {}: {what}{facts} on {}", ago(event.at), event.plugin, event.worker);
+        // From Redis, and in part a guest's words: one line, whatever they are.
+        let line = line.split(char::is_control).collect::<Vec<_>>().join(" ");
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

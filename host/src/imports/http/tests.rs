@@ -30,7 +30,7 @@ async fn what_is_not_granted_is_refused_before_anything_is_resolved() {
 }
 
 #[tokio::test]
-async fn a_granted_literal_address_is_reached_and_a_name_for_it_is_not() {
+async fn a_granted_literal_address_is_reached_and_a_redirect_is_the_plugins_to_follow() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -70,4 +70,15 @@ async fn trace_and_connect_are_refused_in_any_spelling() {
         let refused = ask(&client, method, "http://127.0.0.1:1/").await.unwrap_err();
         assert!(matches!(refused, HttpError::HttpRequestMethodInvalid), "{method}: {refused:?}");
     }
+}
+
+#[tokio::test]
+async fn a_granted_name_for_a_private_address_is_not_reached() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let named = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    // Its resolver takes `localhost` for any name: whoever rules a public name may point it here.
+    let mut client = client(&["https://forum.example"]);
+    client.grants = Arc::new(NetGrants::new(vec![Origin::parse_grant(&named).unwrap()]));
+    let refused = get(&client, &named).await.unwrap_err();
+    assert!(matches!(refused, HttpError::DestinationIpProhibited), "{refused:?}");
 }

@@ -33,6 +33,8 @@ const TYPES: &[&str] = &[
     "probe_data",
     "probe_progress",
     "probe_fetch",
+    "probe_follow",
+    "probe_read_on",
 ];
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -47,6 +49,7 @@ struct Probe;
 
 impl bindings::Guest for Probe {
     fn describe() -> Descriptor {
+        panic_when_told("describe");
         let task_type = |name: &&str| TaskType {
             name: (*name).to_owned(),
             summary: "For tests.".to_owned(),
@@ -65,6 +68,7 @@ impl bindings::Guest for Probe {
     }
 
     fn init() -> Result<(), String> {
+        panic_when_told("init");
         if let Some(reason) = config::get("refuse_init") {
             return Err(reason);
         }
@@ -76,6 +80,7 @@ impl bindings::Guest for Probe {
     }
 
     fn handle(task: Task) -> Result<Output, Failure> {
+        panic_when_told("handle");
         if config::get("fail_half").is_some() && task.seed % 2 == 0 {
             return Err(Failure::Fatal("one of the bad half".to_owned()));
         }
@@ -139,20 +144,45 @@ impl bindings::Guest for Probe {
                 Ok(bytes) => json!({"bytes": bytes.len()}),
                 Err(error) => return Err(Failure::Fatal(format!("{error:?}"))),
             },
+            "probe_read_on" => {
+                let mut reads = 0_u64;
+                loop {
+                    match data::read(&text("name")) {
+                        Ok(_) => reads += 1,
+                        Err(error) => {
+                            return Err(Failure::Fatal(format!("{error:?} after {reads}")));
+                        }
+                    }
+                }
+            }
             "probe_progress" => {
                 progress::report(&text("text"), Some(50));
                 json!({})
             }
-            "probe_fetch" => match kit::http::get(&text("url"), &[]) {
-                Ok(response) => json!({
-                    "status": response.status,
-                    "body": String::from_utf8_lossy(&response.body),
-                }),
-                Err(error) => return Err(Failure::Fatal(format!("{error:?}"))),
+            "probe_fetch" => fetch(&text("url"))?,
+            "probe_follow" => match fetch(&text("url"))?.get("location").and_then(Value::as_str) {
+                Some(elsewhere) => fetch(elsewhere)?,
+                None => json!({}),
             },
             other => return Err(Failure::Invalid(format!("unknown {other}"))),
         };
         Ok(Output { data: data.to_string(), metadata: json!({"probe": true}).to_string() })
+    }
+}
+
+fn fetch(url: &str) -> Result<Value, Failure> {
+    let response =
+        kit::http::get(url, &[]).map_err(|error| Failure::Fatal(format!("{error:?}")))?;
+    Ok(json!({
+        "status": response.status,
+        "location": response.header("location"),
+        "body": String::from_utf8_lossy(&response.body),
+    }))
+}
+
+fn panic_when_told(export: &str) {
+    if config::get("panic_in").is_some_and(|told| told == export) {
+        std::panic::panic_any(format!("boom in {export}"));
     }
 }
 

@@ -1,0 +1,4 @@
+;; Loops for ever in `describe`.
+;; refused: plugin-start
+;; <describe>
+(loop $again (br $again))

@@ -1,0 +1,4 @@
+;; Loops for ever.
+;; fails: cpu-limit
+;; <handle>
+(loop $again (br $again))

@@ -1,0 +1,3 @@
+;; A module that is no component.
+;; refused: plugin-invalid
+(module)

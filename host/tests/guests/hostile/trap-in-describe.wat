@@ -1,0 +1,4 @@
+;; Traps in `describe`.
+;; refused: plugin-start
+;; <describe>
+unreachable

@@ -1,0 +1,4 @@
+;; Traps in `init`.
+;; refused: plugin-start
+;; <init>
+unreachable

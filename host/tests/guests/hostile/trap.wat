@@ -1,0 +1,4 @@
+;; Traps.
+;; fails: trap
+;; <handle>
+unreachable

@@ -1,0 +1,3 @@
+;; A component of another world.
+;; refused: plugin-contract
+(component)
