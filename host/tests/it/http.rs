@@ -145,15 +145,17 @@ async fn private_addresses_are_refused_by_name_and_the_log_says_what_would_allow
     let folder = Folder::with(&["probe"]);
     folder.settings("probe", "[grants]\nnet = [\"https://public.example\"]\n");
     let worker = start_worker(&redis, &folder).await;
-    for peer in [
-        format!("http://127.0.0.1:{port}"),
-        "http://169.254.169.254:80".to_owned(),
-        "http://[::ffff:10.0.0.1]:80".to_owned(),
-        format!("http://[::ffff:127.0.0.1]:{port}"),
-        format!("http://localhost:{port}"),
-        "https://public.example:8443".to_owned(),
+    let port_of_ours = format!(":{port}");
+    for (host, shown, port) in [
+        ("http://127.0.0.1", "http://127.0.0.1", &*port_of_ours),
+        ("http://2130706433", "http://127.0.0.1", &port_of_ours),
+        ("http://169.254.169.254", "http://169.254.169.254", ":80"),
+        ("http://[::ffff:10.0.0.1]", "http://[::ffff:a00:1]", ":80"),
+        ("http://[::ffff:127.0.0.1]", "http://[::ffff:7f00:1]", &port_of_ours),
+        ("http://localhost", "http://localhost", &port_of_ours),
+        ("https://public.example", "https://public.example", ":8443"),
     ] {
-        let url = format!("{peer}/latest/meta-data/");
+        let (url, peer) = (format!("{host}{port}/latest/meta-data/"), format!("{shown}{port}"));
         let result = run(&queue, "probe_fetch", json!({"url": url})).await;
         assert_eq!(result.error.as_deref(), Some("Denied"), "{peer}");
         worker.says(&["request refused", &format!("peer={peer}"), "`net`", "probe"]).await;

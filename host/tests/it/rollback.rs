@@ -184,7 +184,7 @@ async fn only_the_pinned_component_is_taken() {
     let folder = Folder::with(&["search"]);
     let worker = start_worker(&redis, &folder).await;
     let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
-    let pin = |digest: &str| format!("{settings}\n[swap]\ndigest = \"{digest}\"\n");
+    let pin = |digest: &str| settings.replace("[swap]", &format!("[swap]\ndigest = \"{digest}\""));
     folder.settings("search", &pin(&digest(&folder, &folder.path().join("search.wasm"))));
     worker.says(&["plugin published", "replaces=\"1.0.0\""]).await;
     folder.put("search", &std::fs::read(component("marked/search")).unwrap());
@@ -203,7 +203,7 @@ async fn a_candidate_that_fails_its_trial_is_not_taken() {
     let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
     let trial = |params: &str| {
         let trial = format!("trial = {{ task_type = \"search_creator\", params = {params} }}");
-        format!("{settings}\n[swap]\n{trial}\n")
+        settings.replace("[swap]", &format!("[swap]\n{trial}"))
     };
     folder.settings("search", &trial("{ query = 7 }"));
     folder.put("search", &std::fs::read(component("marked/search")).unwrap());

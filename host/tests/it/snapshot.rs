@@ -51,7 +51,10 @@ async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
     worker.kill();
     // Somebody else's bytes are not run.
     for file in std::fs::read_dir(folder.path().join("cache")).unwrap() {
-        std::fs::write(file.unwrap().path(), b"something else").unwrap();
+        let path = file.unwrap().path();
+        if path.is_file() {
+            std::fs::write(path, b"something else").unwrap();
+        }
     }
     let worker = start_worker(&redis, &folder).await;
     worker.says(&["does not fit and is made anew"]).await;
