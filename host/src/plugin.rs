@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queue::{OfferedPlugin, TaskQueue, TaskType};
 
+use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
 use crate::imports::http::HttpClient;
 use crate::plugin::tally::Tally;
@@ -33,7 +34,7 @@ pub struct PluginVersion {
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.
     pub(crate) initialised: bool,
     pub(crate) tally: Tally,
-    pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
+    pub(crate) schemas: HashMap<TaskType, ParamsSchema>,
 }
 
 impl std::fmt::Debug for PluginVersion {
