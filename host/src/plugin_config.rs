@@ -212,4 +212,6 @@ fn setting(value: toml::Value, environment: Environment<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ mod contract;
 mod http;
 mod offline;
 mod plugins;
+mod properties;
 mod sandbox;
 mod snapshot;
 mod support;

@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod mutate;
 mod process;
 mod redis;
 mod sentinel;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cluster::TestCluster;
+pub use mutate::mutate;
 pub use process::Process;
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;

@@ -115,3 +115,24 @@ fn what_is_cut_short_is_malformed() {
         assert_eq!(read.is_ok(), cut == HEAD.len(), "{cut}: {read:?}");
     }
 }
+
+/// A component of the contract's first release.
+const RELEASED: &[u8] = include_bytes!("../../../tests/fixtures/contract-1.0.0.wasm");
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        failure_persistence: None, cases: 2_048, ..Default::default()
+    })]
+
+    #[test]
+    fn damage_is_looked_at_without_harm(
+        changes in proptest::collection::vec(
+            (proptest::arbitrary::any::<usize>(), proptest::arbitrary::any::<u8>(), proptest::arbitrary::any::<u8>()),
+            0..6,
+        ),
+    ) {
+        let _ = check(&test_kit::mutate(RELEASED, &changes)); // Taken or refused.
+        // The first bytes hold the types: most of what is damaged there is damage to them.
+        let _ = check(&test_kit::mutate(RELEASED.get(..4_096).unwrap_or(RELEASED), &changes));
+    }
+}
