@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 /// Levels of JSON in params and answers. Readers commonly take 128, and a result stands in some levels of its own.
 pub(crate) const MAX_LEVELS: usize = 100;
 
-/// Names in a result's metadata that the host alone writes. What a plugin puts under them is dropped.
+/// Names in a result's metadata that the host alone writes, beside those that begin with `host_`. What a plugin puts under
+/// them is dropped.
 pub(crate) const HOST_METADATA: &[&str] = &[
     "attempt",
     "code",

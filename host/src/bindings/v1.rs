@@ -122,7 +122,9 @@ fn read(json: &str, what: &str) -> Result<Value, String> {
 fn read_object(json: &str) -> Result<Map<String, Value>, String> {
     match read(json, "metadata")? {
         Value::Object(mut map) => {
-            map.retain(|name, _| !HOST_METADATA.contains(&name.as_str()));
+            map.retain(|name, _| {
+                !HOST_METADATA.contains(&name.as_str()) && !name.starts_with("host_")
+            });
             Ok(map)
         }
         _ => Err("the plugin's metadata is not a JSON object".to_owned()),

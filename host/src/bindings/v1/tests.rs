@@ -64,8 +64,7 @@ fn answered(data: String, metadata: &Value) -> Answer {
 
 #[test]
 fn names_that_the_host_owns_are_dropped() {
-    let metadata =
-        json!({"code": "not-found", "plugin": "other", "run_ms": 0, "needs_selection": true});
+    let metadata = json!({"code": "not-found", "plugin": "other", "run_ms": 0, "host_new": 1, "needs_selection": true});
     let Answer::Output { metadata, .. } = answered("{}".to_owned(), &metadata) else { panic!() };
     assert_eq!(Value::Object(metadata), json!({"needs_selection": true}));
 }
