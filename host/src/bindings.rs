@@ -2,12 +2,32 @@
 //!
 //! A new contract version becomes a new module beside [`v1`]; the rest of the host sees only the types here.
 
+pub(crate) mod schema;
 pub(crate) mod v1;
 
 use std::time::Duration;
 
 use queue::TaskType;
 use serde_json::{Map, Value};
+
+/// Levels of JSON in params and answers. Readers commonly take 128, and a result stands in some levels of its own.
+pub(crate) const MAX_LEVELS: usize = 100;
+
+/// Names in a result's metadata that the host alone writes, beside those that begin with `host_`. What a plugin puts under
+/// them is dropped.
+pub(crate) const HOST_METADATA: &[&str] = &[
+    "attempt",
+    "code",
+    "limits",
+    "peak_memory_bytes",
+    "plugin",
+    "plugin_digest",
+    "plugin_version",
+    "queue_ms",
+    "retryable",
+    "run_ms",
+    "worker",
+];
 
 /// What a plugin is.
 #[derive(Debug, Clone)]
@@ -32,7 +52,7 @@ pub struct DescribedType {
 }
 
 /// What a plugin answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
     Output {
         data: Value,
@@ -47,4 +67,13 @@ pub(crate) enum Answer {
     Fatal(String),
     /// The answer breaks the contract, and how.
     Unreadable(String),
+}
+
+/// How deep a value is nested: 1 for a number or a text.
+pub(crate) fn levels(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(levels).max().unwrap_or(0),
+        Value::Object(members) => members.values().map(levels).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }

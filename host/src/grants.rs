@@ -123,6 +123,9 @@ impl NetGrants {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queue::{OfferedPlugin, TaskQueue, TaskType};
 
+use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
 use crate::imports::http::HttpClient;
 use crate::plugin::tally::Tally;
@@ -41,7 +42,7 @@ pub struct PluginVersion {
     pub(crate) settings: String,
     pub(crate) swap: SwapConfig,
     pub(crate) tally: Tally,
-    pub(crate) validators: HashMap<TaskType, jsonschema::Validator>,
+    pub(crate) schemas: HashMap<TaskType, ParamsSchema>,
 }
 
 impl std::fmt::Debug for PluginVersion {

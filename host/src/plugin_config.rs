@@ -244,4 +244,6 @@ fn setting(value: toml::Value, environment: Environment<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

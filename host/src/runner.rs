@@ -15,7 +15,8 @@ use wasmtime::error::Context;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::bindings::{Answer, v1};
+use crate::bindings::schema::ParamsSchema;
+use crate::bindings::{Answer, MAX_LEVELS, levels, v1};
 use crate::metrics;
 use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
@@ -126,16 +127,21 @@ fn check_params(
 ) -> Result<String, Outcome> {
     let params = Value::Object(lease.task.params.clone());
     let json = params.to_string();
-    let (bytes, limit) = (json.len(), version.around.limits.input_bytes);
+    let schema = version.schemas.get(&lease.task.task_type);
+    let checkable = schema.map_or(usize::MAX, ParamsSchema::most_bytes);
+    let (bytes, limit) = (json.len(), version.around.limits.input_bytes.min(checkable));
     if limit < bytes {
         let reason = format!("the params have {bytes} bytes; at most {limit} are taken");
         return Err(Outcome::over(breaches, Limit::Input, reason));
     }
-    let Some(validator) = version.validators.get(&lease.task.task_type) else { return Ok(json) };
-    let Some(error) = validator.iter_errors(&params).next() else { return Ok(json) };
-    let place = error.instance_path().to_string();
-    let place = if place.is_empty() { "params".to_owned() } else { format!("params{place}") };
-    Err(Outcome::failed("invalid-params", format!("{place}: {error}")))
+    if MAX_LEVELS < levels(&params) {
+        let reason = format!("the params are nested deeper than {MAX_LEVELS} levels");
+        return Err(Outcome::failed("invalid-params", reason));
+    }
+    match schema.and_then(|schema| schema.misfit(&params, bytes)) {
+        Some(misfit) => Err(Outcome::failed("invalid-params", misfit)),
+        None => Ok(json),
+    }
 }
 
 async fn call(

@@ -307,4 +307,6 @@ pub fn now_ms() -> u64 {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use queue::TaskType;
 use serde_json::{Map, Value};
 
-use super::{Answer, DescribedType, Descriptor};
+use super::{Answer, DescribedType, Descriptor, HOST_METADATA, MAX_LEVELS, levels, schema};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -25,17 +26,32 @@ pub(crate) use generated::{Plugin, PluginPre};
 
 use generated::freefans::plugin::types as wit;
 
+/// Longest name and version, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+/// A host that works through a descriptor has other plugins to serve.
+const MAX_TASK_TYPES: usize = 64;
+const MAX_SUMMARY_BYTES: usize = 1_024;
+const MAX_EXTENSIONS_BYTES: usize = 64 << 10;
+
 /// Checks and converts what `describe` returned. The error says what breaks the contract.
 pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, String> {
     let wit::Descriptor { name, version, task_types, extensions } = described;
-    if name.is_empty() || 64 < name.len() {
-        return Err("its name must have 1 to 64 characters".to_owned());
+    if !is_name(&name) {
+        return Err(format!(
+            "its name must have 1 to {MAX_NAME_BYTES} lower case letters, digits and `-`, beginning with a letter"
+        ));
     }
-    if version.is_empty() || 64 < version.len() {
-        return Err("its version must have 1 to 64 characters".to_owned());
+    if !is_version(&version) {
+        return Err(format!(
+            "its version must be a semantic version (such as 1.0.0) of at most {MAX_NAME_BYTES} characters"
+        ));
     }
-    if task_types.is_empty() {
-        return Err("it names no task type".to_owned());
+    if task_types.is_empty() || MAX_TASK_TYPES < task_types.len() {
+        let named = task_types.len();
+        return Err(format!("it names {named} task types; it must be 1 to {MAX_TASK_TYPES}"));
+    }
+    if MAX_EXTENSIONS_BYTES < extensions.len() {
+        return Err(format!("`extensions` has more than {MAX_EXTENSIONS_BYTES} bytes"));
     }
     if !matches!(serde_json::from_str(&extensions), Ok(Value::Object(_))) {
         return Err("`extensions` is not a JSON object".to_owned());
@@ -44,11 +60,37 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     Ok(Descriptor { name, version, task_types })
 }
 
+fn is_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= MAX_NAME_BYTES
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(rest)
+}
+
+/// `MAJOR.MINOR.PATCH`, then what may follow: `-` and what came before it, `+` and what tells builds apart.
+fn is_version(version: &str) -> bool {
+    let (rest, build) = version.split_once('+').map_or((version, None), |(a, b)| (a, Some(b)));
+    let (core, before) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let words = |part: &str| part.split('.').all(|part| !part.is_empty() && part.bytes().all(word));
+    version.len() <= MAX_NAME_BYTES
+        && core.split('.').count() == 3
+        && core.split('.').all(digits)
+        && [before, build].into_iter().flatten().all(words)
+}
+
 fn task_type(described: wit::TaskType) -> Result<DescribedType, String> {
-    let name = described.name.parse().map_err(|error| format!("{error}"))?;
-    let params_schema = serde_json::from_str(&described.params_schema)
-        .map_err(|error| format!("the params schema of `{name}` is not JSON: {error}"))?;
-    Ok(DescribedType { name, summary: described.summary, params_schema })
+    let wit::TaskType { name, summary, params_schema } = described;
+    let name: TaskType = name.parse().map_err(|error| format!("{error}"))?;
+    if MAX_SUMMARY_BYTES < summary.len() || summary.chars().any(char::is_control) {
+        return Err(format!(
+            "the summary of `{name}` must be one line of at most {MAX_SUMMARY_BYTES} bytes"
+        ));
+    }
+    let params_schema = schema::read(&params_schema)
+        .map_err(|problem| format!("the params schema of `{name}`: {problem}"))?;
+    Ok(DescribedType { name, summary, params_schema })
 }
 
 /// Converts what `handle` returned.
@@ -68,12 +110,26 @@ pub(crate) fn answer(handled: Result<Output, Failure>) -> Answer {
 }
 
 fn read(json: &str, what: &str) -> Result<Value, String> {
-    serde_json::from_str(json).map_err(|error| format!("the plugin's {what} is not JSON: {error}"))
+    let value = serde_json::from_str(json)
+        .map_err(|error| format!("the plugin's {what} is not JSON: {error}"))?;
+    if MAX_LEVELS < levels(&value) {
+        return Err(format!("the plugin's {what} is nested deeper than {MAX_LEVELS} levels"));
+    }
+    Ok(value)
 }
 
+/// An object without the names that the host owns.
 fn read_object(json: &str) -> Result<Map<String, Value>, String> {
     match read(json, "metadata")? {
-        Value::Object(map) => Ok(map),
+        Value::Object(mut map) => {
+            map.retain(|name, _| {
+                !HOST_METADATA.contains(&name.as_str()) && !name.starts_with("host_")
+            });
+            Ok(map)
+        }
         _ => Err("the plugin's metadata is not a JSON object".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

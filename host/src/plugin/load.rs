@@ -3,17 +3,18 @@
 //! Settings → bytes → digest → shape → compile → imports within the grants → link → `describe` → `init`. Whoever calls this
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ops::chain::chain;
-use queue::TaskQueue;
+use queue::{TaskQueue, TaskType};
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Instance};
 use wasmtime::{Engine, Store};
 
+use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
 use crate::config::Ceilings;
 use crate::error::LoadError;
@@ -159,7 +160,7 @@ impl Loader {
         check_imports(&around.name, &component, &self.engine, allows_requests)?;
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
-        let validators = compile_schemas(&around.name, &descriptor)?;
+        let schemas = compile_schemas(&around.name, &descriptor)?;
         let (component, initialised) = match instrumented {
             None => (component, true),
             Some(instrumented) => {
@@ -177,7 +178,7 @@ impl Loader {
             settings,
             swap,
             tally: Tally::default(),
-            validators,
+            schemas,
         });
         trial::run(self, &version).await?;
         Ok(version)
@@ -478,22 +479,18 @@ fn check_imports(
 fn compile_schemas(
     plugin: &str,
     descriptor: &Descriptor,
-) -> Result<std::collections::HashMap<queue::TaskType, jsonschema::Validator>, LoadError> {
-    let mut validators = std::collections::HashMap::new();
+) -> Result<HashMap<TaskType, ParamsSchema>, LoadError> {
+    let mut schemas = HashMap::new();
     for described in &descriptor.task_types {
+        let name = &described.name;
         let wrong = |problem: String| LoadError::Description { plugin: plugin.to_owned(), problem };
-        let validator =
-            jsonschema::draft202012::new(&described.params_schema).map_err(|error| {
-                wrong(format!(
-                    "the params schema of `{}` is not a JSON Schema: {error}",
-                    described.name
-                ))
-            })?;
-        if validators.insert(described.name.clone(), validator).is_some() {
-            return Err(wrong(format!("it names `{}` twice", described.name)));
+        let schema = ParamsSchema::new(&described.params_schema)
+            .map_err(|problem| wrong(format!("the params schema of `{name}`: {problem}")))?;
+        if schemas.insert(name.clone(), schema).is_some() {
+            return Err(wrong(format!("it names `{name}` twice")));
         }
     }
-    Ok(validators)
+    Ok(schemas)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

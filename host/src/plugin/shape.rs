@@ -213,7 +213,8 @@ impl Shape {
             };
             reader.read_u8()?;
             open.push((nested, reader.read_var_u32()?));
-            within("levels of types within types", open.len(), TYPE_LEVELS)?;
+            // The section is none of them.
+            within("levels of types within types", open.len() - 1, TYPE_LEVELS)?;
         }
         Ok(())
     }

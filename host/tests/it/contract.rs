@@ -1,8 +1,9 @@
-//! What a component must be to be looked at: a file that is made to hurt is refused by name, and the worker goes on.
+//! What the contract promises plugins, and what it asks of them: a component of an old release runs, a file that is made
+//! to hurt is refused by name, and the worker goes on.
 
 use serde_json::json;
 
-use crate::support::{Folder, redis, run, start_worker};
+use crate::support::{Folder, fixture, redis, run, start_worker};
 
 /// A component of 9 KB with 3,000 types, one in another.
 fn deep_types() -> Vec<u8> {
@@ -28,4 +29,65 @@ async fn a_file_that_would_take_the_compilers_whole_stack_is_refused() {
         .await;
     assert!(run(&queue, "search_creator", json!({"query": "luna"})).await.success);
     assert!(worker.alive());
+}
+
+#[tokio::test]
+async fn a_component_of_the_first_release_runs_with_all_that_it_was_promised() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&[]);
+    folder.put("frozen", &std::fs::read(fixture("contract-1.0.0.wasm")).unwrap());
+    folder.settings(
+        "frozen",
+        "[grants]\ncache = true\ndata = { table = \"data/creators.csv\" }\n[config]\ngreeting = \"hello\"\n",
+    );
+    let worker = start_worker(&redis, &folder).await;
+    let result = run(&queue, "frozen_all", json!({"say": "luna"})).await;
+    let bytes = std::fs::metadata(folder.path().join("data/creators.csv")).unwrap().len();
+    assert!(result.success, "{result:?}");
+    assert_eq!(
+        result.data,
+        json!({
+            "params": {"say": "luna"}, "prepared": 1, "greeting": "hello", "bytes": bytes,
+            "stored": true, "found": true, "user": 7, "attempt": 1,
+        })
+    );
+    assert_eq!(result.metadata["frozen"], true);
+    assert_eq!(result.metadata["plugin_version"], "1.0.0");
+    worker.says(&["plugin says", "frozen says hello"]).await;
+    for (task_type, code, words) in [
+        ("frozen_invalid", "invalid-params", "ask differently"),
+        ("frozen_missing", "not-found", "nothing there"),
+        ("frozen_retry", "retries-exhausted", "busy"),
+        ("frozen_fatal", "plugin-failed", "never"),
+    ] {
+        let result = run(&queue, task_type, json!({})).await;
+        assert_eq!(result.code(), Some(code), "{result:?}");
+        assert_eq!(result.error.as_deref(), Some(words));
+    }
+    let refused = run(&queue, "frozen_all", json!({"say": 7})).await;
+    assert_eq!(refused.code(), Some("invalid-params"));
+}
+
+#[tokio::test]
+async fn what_the_host_says_of_a_task_is_the_hosts_alone() {
+    let (redis, queue) = redis().await;
+    let _worker = start_worker(&redis, &Folder::with(&["probe"])).await;
+    let metadata = json!({
+        "attempt": 9, "code": "not-found", "limits": ["log-limit"], "peak_memory_bytes": 0, "plugin": "x",
+        "plugin_digest": "x", "plugin_version": "x", "queue_ms": "x", "retryable": true, "run_ms": "x",
+        "worker": "x", "needs_selection": true,
+    });
+    let result = run(&queue, "probe_echo", json!({"metadata": metadata})).await;
+    assert!(result.success, "{result:?}");
+    assert_eq!(result.code(), None);
+    assert_eq!(result.metadata["needs_selection"], true);
+    for (name, forged) in metadata.as_object().unwrap() {
+        assert!(
+            name == "needs_selection" || result.metadata.get(name) != Some(forged),
+            "{name} is the plugin's: {result:?}"
+        );
+    }
+    for absent in ["code", "limits", "retryable"] {
+        assert!(!result.metadata.contains_key(absent), "{absent}: {result:?}");
+    }
 }

@@ -12,6 +12,7 @@ mod hostile;
 mod http;
 mod offline;
 mod plugins;
+mod properties;
 mod rollback;
 mod sandbox;
 mod snapshot;

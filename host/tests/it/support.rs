@@ -14,6 +14,11 @@ pub(crate) fn component(name: &str) -> PathBuf {
     test_kit::component(env!("CARGO_BIN_EXE_worker"), name)
 }
 
+/// A component that was built once, for a contract that was released.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    root().join("host/tests/fixtures").join(name)
+}
+
 /// A folder with plugins, for one worker.
 pub(crate) struct Folder(tempfile::TempDir);
 

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod hostile;
+mod mutate;
 mod process;
 mod redis;
 mod sentinel;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use cluster::TestCluster;
 pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
+pub use mutate::mutate;
 pub use process::Process;
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;

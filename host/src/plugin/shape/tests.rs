@@ -63,8 +63,8 @@ fn check_refused(wasm: &[u8], expected: &str) {
 
 #[test]
 fn nesting_has_a_bound() {
-    check(&nested_types(TYPE_LEVELS - 1)).unwrap();
-    for levels in [TYPE_LEVELS, 3_000, 1_000_000] {
+    check(&nested_types(TYPE_LEVELS)).unwrap();
+    for levels in [TYPE_LEVELS + 1, 3_000, 1_000_000] {
         check_refused(&nested_types(levels), "levels of types within types");
     }
     check(&nested_components(COMPONENT_LEVELS)).unwrap();
@@ -113,5 +113,26 @@ fn what_is_cut_short_is_malformed() {
         // The header alone is a component without anything in it.
         let read = check(&whole[..cut]);
         assert_eq!(read.is_ok(), cut == HEAD.len(), "{cut}: {read:?}");
+    }
+}
+
+/// A component of the contract's first release.
+const RELEASED: &[u8] = include_bytes!("../../../tests/fixtures/contract-1.0.0.wasm");
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        failure_persistence: None, cases: 2_048, ..Default::default()
+    })]
+
+    #[test]
+    fn damage_is_looked_at_without_harm(
+        changes in proptest::collection::vec(
+            (proptest::arbitrary::any::<usize>(), proptest::arbitrary::any::<u8>(), proptest::arbitrary::any::<u8>()),
+            0..6,
+        ),
+    ) {
+        let _ = check(&test_kit::mutate(RELEASED, &changes)); // Taken or refused.
+        // The first bytes hold the types: most of what is damaged there is damage to them.
+        let _ = check(&test_kit::mutate(RELEASED.get(..4_096).unwrap_or(RELEASED), &changes));
     }
 }

@@ -166,7 +166,8 @@ impl bindings::Guest for Probe {
             },
             other => return Err(Failure::Invalid(format!("unknown {other}"))),
         };
-        Ok(Output { data: data.to_string(), metadata: json!({"probe": true}).to_string() })
+        let metadata = params.get("metadata").cloned().unwrap_or_else(|| json!({"probe": true}));
+        Ok(Output { data: data.to_string(), metadata: metadata.to_string() })
     }
 }
 
