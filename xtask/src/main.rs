@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | crash-test | demo | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | crash-test | demo | hostile-guests | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -7,6 +7,7 @@ mod chat;
 mod crash_test;
 mod debian;
 mod demo;
+mod hostile_guests;
 mod process;
 mod processes;
 mod redis;
@@ -29,6 +30,7 @@ enum Command {
     BuildPlugins(build_plugins::BuildPlugins),
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
+    HostileGuests(hostile_guests::HostileGuests),
     Test(test::Test),
     Tidy(tidy::Tidy),
 }
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::BuildPlugins(command) => command.run(&root),
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
+        Command::HostileGuests(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),
     });

@@ -116,8 +116,22 @@ impl Service {
 
     /// The memory it takes at the moment; none when the system does not say.
     pub(crate) fn rss_mib(&self) -> Option<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The most that it took since [`Service::forget_peak`].
+    pub(crate) fn peak_mib(&self) -> Option<f64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// Counts the peak from now on.
+    pub(crate) fn forget_peak(&self) -> std::io::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
+    }
+
+    fn memory_mib(&self, field: &str) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
     }
 
@@ -127,7 +141,8 @@ impl Service {
         format!("--- end of {}.log\n{tail}\n---", self.name)
     }
 
-    fn output(&self) -> String {
+    /// What it has written so far.
+    pub(crate) fn output(&self) -> String {
         fs::read(&self.log).map_or_else(
             |error| format!("(cannot read the log: {error})"),
             |bytes| String::from_utf8_lossy(&bytes).into_owned(),
