@@ -22,6 +22,7 @@ use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::{Breaches, Limit};
+use crate::sandbox::output::Running;
 
 /// Longest reason that is passed on to a person.
 const MAX_REASON_CHARS: usize = 500;
@@ -154,8 +155,12 @@ async fn call(
 ) -> Outcome {
     let around = &version.around;
     let wall = around.limits.wall.min(lease.time_left());
-    let task_id = Some(lease.task.task_id.clone());
-    let mut store = Sandbox::store(loader.engine(), around, task_id, breaches.clone());
+    let running = Running {
+        task_id: lease.task.task_id.clone(),
+        version: Arc::clone(version),
+        traceparent: lease.task.traceparent.clone(),
+    };
+    let mut store = Sandbox::store(loader.engine(), around, Some(running), breaches.clone());
     let handled = tokio::time::timeout(wall, handle(version, &mut store, lease, params)).await;
     *peak_memory_bytes = store.data().memory.peak;
     let dropped = store.data().output.dropped();

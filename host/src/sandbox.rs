@@ -16,7 +16,7 @@ use crate::engine::EPOCH_TICK;
 use crate::imports::http::Outgoing;
 use crate::plugin::Surroundings;
 use crate::sandbox::limits::{Breaches, Limit, MemoryLimiter};
-use crate::sandbox::output::GuestOutput;
+use crate::sandbox::output::{GuestOutput, Running};
 
 /// Random bytes that a guest may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;
@@ -48,11 +48,12 @@ impl Sandbox {
     pub(crate) fn store(
         engine: &Engine,
         around: &Arc<Surroundings>,
-        task_id: Option<TaskId>,
+        running: Option<Running>,
         breaches: Breaches,
     ) -> Store<Self> {
         let limits = around.limits;
-        let output = GuestOutput::new(around, task_id.as_ref(), breaches.clone());
+        let task_id = running.as_ref().map(|running| running.task_id.clone());
+        let output = GuestOutput::new(around, running, breaches.clone());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output.clone())
             .stderr(output.clone())

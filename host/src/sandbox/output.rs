@@ -15,7 +15,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::plugin::Surroundings;
+use crate::plugin::{PluginVersion, Surroundings};
 use crate::sandbox::limits::{Breaches, Limit};
 
 /// Longest line; the rest of it is cut.
@@ -41,9 +41,27 @@ pub(crate) struct GuestOutput {
     shared: Arc<Shared>,
 }
 
+/// The task that an instance runs, as its lines name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) task_id: TaskId,
+    pub(crate) version: Arc<PluginVersion>,
+    /// W3C trace context, as the task carries it.
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Running {
+    /// The trace's id: the second of four fields. A submitter may send anything; what is no id is left out.
+    fn trace_id(&self) -> Option<&str> {
+        let id = self.traceparent.as_deref()?.split('-').nth(1)?;
+        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+    }
+}
+
 struct Shared {
     around: Arc<Surroundings>,
-    task_id: Option<TaskId>,
+    /// None while the plugin is being loaded.
+    running: Option<Running>,
     breaches: Breaches,
     state: Mutex<State>,
 }
@@ -81,7 +99,7 @@ impl fmt::Debug for GuestOutput {
 impl GuestOutput {
     pub(crate) fn new(
         around: &Arc<Surroundings>,
-        task_id: Option<&TaskId>,
+        running: Option<Running>,
         breaches: Breaches,
     ) -> Self {
         let state = State {
@@ -91,12 +109,8 @@ impl GuestOutput {
             partial: Vec::new(),
             tail: VecDeque::new(),
         };
-        let shared = Shared {
-            around: Arc::clone(around),
-            task_id: task_id.cloned(),
-            breaches,
-            state: Mutex::new(state),
-        };
+        let shared =
+            Shared { around: Arc::clone(around), running, breaches, state: Mutex::new(state) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -116,13 +130,21 @@ impl GuestOutput {
 
     fn emit(&self, level: Level, line: &str) {
         let plugin = self.shared.around.name.as_str();
-        let task_id = self.shared.task_id.as_ref().map(TaskId::as_str);
+        let running = self.shared.running.as_ref();
+        let plugin_version = running.map(|running| running.version.descriptor.version.as_str());
+        let task_id = running.map(|running| running.task_id.as_str());
+        let trace_id = running.and_then(Running::trace_id);
+        macro_rules! says {
+            ($level:ident) => {
+                tracing::$level!(plugin, plugin_version, task_id, trace_id, line, "plugin says")
+            };
+        }
         match level {
-            Level::Trace => tracing::trace!(plugin, task_id, line, "plugin says"),
-            Level::Debug => tracing::debug!(plugin, task_id, line, "plugin says"),
-            Level::Info => tracing::info!(plugin, task_id, line, "plugin says"),
-            Level::Warn => tracing::warn!(plugin, task_id, line, "plugin says"),
-            Level::Error => tracing::error!(plugin, task_id, line, "plugin says"),
+            Level::Trace => says!(trace),
+            Level::Debug => says!(debug),
+            Level::Info => says!(info),
+            Level::Warn => says!(warn),
+            Level::Error => says!(error),
         }
     }
 
@@ -151,8 +173,7 @@ impl GuestOutput {
         }
     }
 
-    /// The last lines of standard output and error, the unfinished one included; says how many log lines were
-    /// dropped.
+    /// The last lines of standard output and error, the unfinished one included.
     pub(crate) fn tail(&self) -> String {
         self.with_state(|state| {
             let mut lines: Vec<String> = state.tail.iter().cloned().collect();

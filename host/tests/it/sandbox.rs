@@ -119,3 +119,21 @@ async fn a_chatty_plugin_lives_and_its_log_is_cut() {
     assert_eq!(result.metadata["limits"], json!(["log-limit"]));
     worker.says(&["plugin wrote too much", "dropped=995"]).await;
 }
+
+#[tokio::test]
+async fn a_plugins_lines_name_its_version_the_task_and_the_trace() {
+    let (_redis, queue, _folder, worker) = tight().await;
+    let mut traced = task("probe_log", &json!({"lines": 1}));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    traced.traceparent = Some(format!("00-{trace}-00f067aa0ba902b7-01"));
+    queue.submit_task(&traced).await.unwrap();
+    worker
+        .says(&[
+            "plugin says",
+            "plugin=\"probe\"",
+            "plugin_version=\"1.0.0\"",
+            &format!("task_id=\"{}\"", traced.task_id),
+            &format!("trace_id=\"{trace}\""),
+        ])
+        .await;
+}

@@ -16,7 +16,7 @@ async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_
     let old = run(&queue, "search_creator", json!({"query": "luna marlowe"})).await;
     assert_eq!(old.metadata["plugin_version"], "1.0.0");
     assert_eq!(old.data["creators"][0]["name"], "Luna Marlowe");
-    let slow = task("probe_sleep", &json!({"ms": 12_000}));
+    let slow = task("probe_sleep", &json!({"ms": 20_000}));
     queue.submit_task(&slow).await.unwrap();
     eventually("the slow task's start", async || {
         let status = queue.task_status(&slow.task_id).await.unwrap();

@@ -77,8 +77,8 @@ fn guest(folder: &Path, number: usize, name: String) -> HostileGuest {
     let body: Vec<&str> = lines.collect();
     let alone = body.first().is_some_and(|line| !line.starts_with(";; <"));
     let wat = if alone { body.join("\n") } else { framed(&read(folder, FRAME), &body) };
-    // As long as the one it replaces: the frame says where it ends.
-    let task_type = format!("bad_{number:03}");
+    // As long as the one it replaces, for the frame says where it ends; and a name too.
+    let task_type = format!("bad{number:04}");
     let wasm = build(&name, &wat.replace("\"hostile\"", &format!("\"{task_type}\"")));
     HostileGuest { name, what, task_type, ending, wasm }
 }
