@@ -1,4 +1,4 @@
-;; Makes things of its own and lets none go.
+;; Makes 1,000 things of its own, lets none go, and answers.
 ;; fails: handle-limit
 ;; <imports>
 (type $thing (resource (rep i32)))
@@ -8,7 +8,9 @@
 (with "host" (instance $host))
 ;; <core>
 (import "host" "new" (func $new (param i32) (result i32)))
+(global $things (mut i32) (i32.const 1000))
 ;; <handle>
 (loop $again
   (drop (call $new (i32.const 1)))
-  (br $again))
+  (global.set $things (i32.sub (global.get $things) (i32.const 1)))
+  (br_if $again (global.get $things)))
