@@ -28,6 +28,18 @@ pub struct PluginHandler {
     retry: queue::retry::RetryPolicy,
 }
 
+impl PluginHandler {
+    /// Runs tasks with the plugins of `catalog`, which `loader` loaded; `worker` is the name that results carry.
+    pub fn new(
+        loader: Arc<Loader>,
+        catalog: Arc<PluginCatalog>,
+        worker: String,
+        retry: queue::retry::RetryPolicy,
+    ) -> Self {
+        Self { loader, catalog, worker, retry }
+    }
+}
+
 impl TaskHandler for PluginHandler {
     async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
         // Pinned here: a swap from now on does not touch this task.
@@ -112,7 +124,7 @@ pub async fn run(
     let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
     ready(&worker, &catalog.offered().borrow());
     let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
-    let handler = Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry });
+    let handler = Arc::new(PluginHandler::new(loader, catalog, worker.clone(), retry));
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;

@@ -8,6 +8,7 @@
 mod admission;
 mod by_hand;
 mod http;
+mod isolation;
 mod offline;
 mod plugins;
 mod sandbox;
