@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
-};
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::config::Ceilings;
 use crate::plugin_config::limits::MOST_TABLE_ELEMENTS;
@@ -28,19 +25,26 @@ const KEEP_RESIDENT_BYTES: usize = 64 << 10;
 pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine> {
     let mut config = base(ceilings);
     config.allocation_strategy(pool(concurrency, ceilings));
-    let engine = match Engine::new(&config) {
-        Ok(engine) => engine,
-        Err(error) => {
-            // Some small or emulated machines have too little address space for the pool.
-            tracing::warn!(error = %error, "no instance pool on this machine; tasks start slower");
-            Engine::new(&base(ceilings))?
-        }
-    };
+    start(&config).or_else(|error| {
+        // Some small or emulated machines have too little address space for the pool.
+        tracing::warn!(error = %error, "no instance pool on this machine; tasks start slower");
+        start(&base(ceilings))
+    })
+}
+
+/// An engine with its epoch clock.
+///
+/// # Errors
+///
+/// When the machine cannot give what `config` asks for.
+pub fn start(config: &Config) -> wasmtime::Result<Engine> {
+    let engine = Engine::new(config)?;
     start_clock(&engine)?;
     Ok(engine)
 }
 
-fn base(ceilings: &Ceilings) -> Config {
+/// All settings but where instances lie.
+pub fn base(ceilings: &Ceilings) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -57,7 +61,8 @@ fn base(ceilings: &Ceilings) -> Config {
     config
 }
 
-fn pool(concurrency: usize, ceilings: &Ceilings) -> InstanceAllocationStrategy {
+/// Where instances lie: slots for `concurrency` tasks at once.
+pub fn pool(concurrency: usize, ceilings: &Ceilings) -> PoolingAllocationConfig {
     let instances = u32::try_from(concurrency).unwrap_or(1_024).min(1_024) + SPARE_INSTANCES;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
@@ -75,7 +80,7 @@ fn pool(concurrency: usize, ceilings: &Ceilings) -> InstanceAllocationStrategy {
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto);
-    InstanceAllocationStrategy::Pooling(pool)
+    pool
 }
 
 /// One thread for the process, not a task on the executor that it has to protect. Ends with the engine.

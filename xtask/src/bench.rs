@@ -4,18 +4,22 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use crate::build_plugins::BuildPlugins;
 use crate::process::run;
 use crate::redis;
 use crate::toolchain::clean_cargo;
 
 /// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] = &[("queue", "queue")];
+const BENCHES: &[(&str, &str)] = &[("queue", "queue"), ("host", "host")];
 
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// Only these; all of them when none is named.
     names: Vec<String>,
+    /// How often the host's bench swaps a plugin under load.
+    #[arg(long, default_value_t = 1_000)]
+    swaps: u32,
 }
 
 impl Bench {
@@ -27,13 +31,21 @@ impl Bench {
             bail!("there is no bench `{unknown}`; there are {}", known.join(", "));
         }
         redis::ensure_installed()?;
+        if self.wants("host") {
+            BuildPlugins::for_tests().run(root)?;
+        }
         for (name, package) in BENCHES {
-            if self.names.is_empty() || self.names.iter().any(|wanted| wanted == name) {
+            if self.wants(name) {
                 let mut cargo = clean_cargo(root);
                 cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
+                cargo.env("BENCH_SWAPS", self.swaps.to_string());
                 run(&mut cargo)?;
             }
         }
         Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
     }
 }

@@ -13,8 +13,8 @@ use crate::toolchain::{TARGET, Toolchain};
 
 /// What the product ships.
 const SHIPPED: &[&str] = &["search", "content"];
-/// What only tests use.
-const TEST_GUESTS: &[&str] = &["probe"];
+/// What only tests and benches use.
+const TEST_GUESTS: &[&str] = &["gauge", "probe"];
 /// What has a marked twin, told apart by its version and a star: what the tests swap in.
 const MARKED: &[&str] = &["search", "probe"];
 /// `\0asm`, then the version and layer of a component.
@@ -31,7 +31,7 @@ pub(crate) struct BuildPlugins {
     /// Put the components here instead.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Builds what the tests need as well: the probe, and marked twins of `search` and `probe` that they swap in.
+    /// Builds what the tests need as well: the gauge, the probe, and marked twins of `search` and `probe` that they swap in.
     #[arg(long, conflicts_with_all = ["names", "out"])]
     tests: bool,
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ops::chain::chain;
@@ -22,13 +23,20 @@ use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::{Key, PreparedCache};
 use crate::plugin::shape::{self, Refused};
-use crate::plugin::snapshot::{self, Instrumented};
+use crate::plugin::snapshot;
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
 use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Breaches;
+
+/// Longest compile, the wait for its turn included. A shipped plugin takes a second or two; a file made to keep the
+/// compiler busy must not keep the folder from being looked at again.
+const COMPILE_AT_MOST: Duration = Duration::from_secs(120);
+
+/// Longest reason of a guest that is passed on.
+const MAX_REASON_CHARS: usize = 2_000;
 
 /// What loading needs; one per process.
 #[derive(Debug)]
@@ -39,8 +47,10 @@ pub struct Loader {
     queue: Option<TaskQueue>,
     prepared: Option<PreparedCache>,
     versions: Option<KeptVersions>,
+    snapshots: bool,
     /// One compile at a time: more would take the processor from running tasks.
-    compiling: tokio::sync::Semaphore,
+    compiling: Arc<tokio::sync::Semaphore>,
+    compile_at_most: Duration,
 }
 
 /// What a component is made of.
@@ -68,8 +78,17 @@ impl Loader {
         queue: Option<TaskQueue>,
     ) -> wasmtime::Result<Self> {
         let linkers = Linkers::new(&engine)?;
-        let compiling = tokio::sync::Semaphore::new(1);
-        Ok(Self { engine, linkers, ceilings, queue, prepared: None, versions: None, compiling })
+        Ok(Self {
+            engine,
+            linkers,
+            ceilings,
+            queue,
+            prepared: None,
+            versions: None,
+            snapshots: true,
+            compiling: Arc::new(tokio::sync::Semaphore::new(1)),
+            compile_at_most: COMPILE_AT_MOST,
+        })
     }
 
     /// Keeps prepared plugins for the next start.
@@ -87,6 +106,12 @@ impl Loader {
     /// Where the last good versions are.
     pub fn versions(&self) -> Option<&KeptVersions> {
         self.versions.as_ref()
+    }
+
+    /// Runs `init` for each task, to see what keeping its memory is worth.
+    #[must_use]
+    pub fn without_snapshots(self) -> Self {
+        Self { snapshots: false, ..self }
     }
 
     /// What a component is made of, whether it would be accepted or not.
@@ -149,10 +174,13 @@ impl Loader {
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
         let kept = self.kept(&key).await;
         // Compiled once for everything up to `init`, and once more with what `init` left.
-        let instrumented = kept.is_none().then(|| Instrumented::new(&bytes));
+        let instrumented = match kept.is_none() {
+            true => Some(self.instrument(&bytes).await),
+            false => None,
+        };
         let component = match (kept, &instrumented) {
             (Some(kept), _) => Ok(kept),
-            (None, Some(Ok(instrumented))) => self.compile(instrumented.wasm.clone()).await,
+            (None, Some(Ok(instrumented))) => self.compile(instrumented.clone()).await,
             (None, _) => self.compile(bytes.clone()).await,
         };
         let component =
@@ -212,7 +240,7 @@ impl Loader {
     async fn initialise(
         &self,
         component: &v1::PluginPre<Sandbox>,
-        instrumented: wasmtime::Result<Instrumented<'_>>,
+        instrumented: wasmtime::Result<Bytes>,
         wasm: &Bytes,
         around: &Arc<Surroundings>,
         key: &str,
@@ -220,7 +248,7 @@ impl Loader {
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
         let (store, instance) = self.start(component, around).await?;
         let prepared = match &instrumented {
-            Ok(instrumented) => self.prepare(instrumented, store, instance, around, key).await,
+            Ok(_) => self.prepare(wasm, store, instance, around, key).await,
             Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
         };
         match prepared {
@@ -274,13 +302,29 @@ impl Loader {
         }
     }
 
+    async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
+        if !self.snapshots {
+            wasmtime::bail!("none is wanted");
+        }
+        let wasm = wasm.clone();
+        aside(move || snapshot::instrument(&wasm)).await
+    }
+
     async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
-        let _turn = self.compiling.acquire().await; // Never closed.
-        let engine = self.engine.clone();
-        // A panic in the compiler arrives as a join error and refuses the file like any other.
-        let compiling = tokio::task::spawn_blocking(move || snapshot::compile(&engine, &wasm));
-        compiling.await.unwrap_or_else(|error| {
-            Err(wasmtime::Error::msg(format!("the compiler panicked: {error}")))
+        let (engine, compiling) = (self.engine.clone(), Arc::clone(&self.compiling));
+        let compiled = async {
+            let turn = compiling.acquire_owned().await; // Never closed.
+            aside(move || {
+                // A compiler that is given up on has its turn until it ends: no thread can be stopped.
+                let _turn = turn;
+                snapshot::compile(&engine, &wasm)
+            })
+            .await
+        };
+        let limit = self.compile_at_most;
+        tokio::time::timeout(limit, compiled).await.unwrap_or_else(|_elapsed| {
+            let limit = limit.as_secs();
+            Err(wasmtime::Error::msg(format!("compiling it takes longer than {limit} s")))
         })
     }
 
@@ -296,14 +340,19 @@ impl Loader {
     /// A component whose instances begin with what `init` left in this one.
     async fn prepare(
         &self,
-        instrumented: &Instrumented<'_>,
+        wasm: &Bytes,
         mut store: Store<Sandbox>,
         instance: Instance,
         around: &Surroundings,
         key: &str,
     ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
         let began = std::time::Instant::now();
-        let snapshot = instrumented.snapshot(&mut store, instance).await?;
+        let (wasm, executor) = (wasm.clone(), tokio::runtime::Handle::current());
+        let (snapshot, store) = aside(move || {
+            let snapshot = executor.block_on(snapshot::take(&wasm, &mut store, instance))?;
+            Ok((snapshot, store))
+        })
+        .await?;
         let snapshot_bytes = snapshot.len();
         let component = self.compile(snapshot.into()).await?;
         let prepared = self.link(&component, around)?;
@@ -391,7 +440,10 @@ impl Loader {
         let function = "init";
         match tokio::time::timeout(around.limits.wall, call).await {
             Ok(Ok((instance, Ok(())))) => Ok((store, instance)),
-            Ok(Ok((_, Err(reason)))) => Err(LoadError::Start { plugin, function, reason }),
+            Ok(Ok((_, Err(reason)))) => {
+                let reason = reason.chars().take(MAX_REASON_CHARS).collect();
+                Err(LoadError::Start { plugin, function, reason })
+            }
             Ok(Err(error)) => Err(start_error(&store, function, &error)),
             Err(_) => {
                 let reason = "it took too long".to_owned();
@@ -399,6 +451,15 @@ impl Loader {
             }
         }
     }
+}
+
+/// Does what takes long beside the executor. A panic in it is an error like any other, and refuses the file.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
+) -> wasmtime::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(wasmtime::Error::msg(format!("the compiler panicked: {error}")))
+    })
 }
 
 /// What a trap during loading says: the guest's own last words first.
@@ -499,4 +560,24 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_whose_compile_does_not_come_to_an_end_is_refused() {
+        let ceilings = Ceilings::default();
+        let loader = Loader::new(Engine::default(), ceilings, None).unwrap();
+        let loader = Loader { compile_at_most: Duration::from_millis(1), ..loader };
+        // As long as another one has not ended, none begins.
+        let turn = Arc::clone(&loader.compiling).acquire_owned().await.unwrap();
+        let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+        let error = loader.compile(wasm.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("takes longer than"), "{error}");
+        drop(turn);
+        let loader = Loader { compile_at_most: COMPILE_AT_MOST, ..loader };
+        assert!(loader.compile(wasm).await.is_ok());
+    }
 }

@@ -12,50 +12,47 @@ use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use crate::sandbox::Sandbox;
 
-/// A component that can tell what is in it.
-pub(super) struct Instrumented<'a> {
-    wizer: Wizer,
-    context: wasmtime_wizer::ComponentContext<'a>,
-    /// To be compiled, instantiated and initialised.
-    pub(super) wasm: Bytes,
+/// Adds to a component what [`take`] asks it with. Takes a moment: not for an executor's thread.
+///
+/// # Errors
+///
+/// When it is built in a way that no snapshot can be taken of.
+pub(super) fn instrument(wasm: &[u8]) -> wasmtime::Result<Bytes> {
+    let (_, instrumented) = wizer().instrument_component(wasm)?;
+    Ok(instrumented.into())
 }
 
-impl<'a> Instrumented<'a> {
-    /// Adds to a component what [`Instrumented::snapshot`] asks it with.
-    ///
-    /// # Errors
-    ///
-    /// When it is built in a way that no snapshot can be taken of.
-    pub(super) fn new(wasm: &'a [u8]) -> wasmtime::Result<Self> {
-        let mut wizer = Wizer::new();
-        wizer.keep_init_func(true);
-        let (context, wasm) = wizer.instrument_component(wasm)?;
-        Ok(Self { wizer, context, wasm: wasm.into() })
-    }
+fn wizer() -> Wizer {
+    let mut wizer = Wizer::new();
+    wizer.keep_init_func(true);
+    wizer
+}
 
-    /// The component as it is now, after `init` has run in `instance`.
-    ///
-    /// # Errors
-    ///
-    /// When the instance holds handles, or does not tell what is in it.
-    pub(super) async fn snapshot(
-        &self,
-        store: &mut Store<Sandbox>,
-        instance: Instance,
-    ) -> wasmtime::Result<Vec<u8>> {
-        if store.data().holds_handles() {
-            wasmtime::bail!(
-                "after `init` it holds a handle (standard output, a request, a timer), which no other instance could use"
-            );
-        }
-        // Its memory comes back through a call, and is larger than what a task may say.
-        store.set_hostcall_fuel(usize::MAX);
-        let mut state = State { store, instance, failed: None };
-        let wasm = self.wizer.snapshot_component(&self.context, &mut state).await?;
-        match state.failed {
-            Some(error) => Err(error),
-            None => Ok(wasm),
-        }
+/// The component `wasm` as it is now, after `init` has run in `instance` of its instrumented form. Takes a moment too.
+///
+/// # Errors
+///
+/// When the instance holds handles, or does not tell what is in it.
+pub(super) async fn take(
+    wasm: &[u8],
+    store: &mut Store<Sandbox>,
+    instance: Instance,
+) -> wasmtime::Result<Vec<u8>> {
+    if store.data().holds_handles() {
+        wasmtime::bail!(
+            "after `init` it holds a handle (standard output, a request, a timer), which no other instance could use"
+        );
+    }
+    // Its memory comes back through a call, and is larger than what a task may say.
+    store.set_hostcall_fuel(usize::MAX);
+    let wizer = wizer();
+    // Made anew rather than kept since `instrument`: it borrows `wasm`, and loading goes from thread to thread.
+    let (context, _) = wizer.instrument_component(wasm)?;
+    let mut state = State { store, instance, failed: None };
+    let wasm = wizer.snapshot_component(&context, &mut state).await?;
+    match state.failed {
+        Some(error) => Err(error),
+        None => Ok(wasm),
     }
 }
 

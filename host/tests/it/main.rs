@@ -10,6 +10,7 @@ mod by_hand;
 mod contract;
 mod hostile;
 mod http;
+mod isolation;
 mod offline;
 mod plugins;
 mod properties;

@@ -1,9 +1,19 @@
 //! Plugins are replaced while the worker runs.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use queue::TaskStatus;
+use host::catalog::PluginCatalog;
+use host::config::Ceilings;
+use host::engine;
+use host::plugin::cache::PreparedCache;
+use host::plugin::load::Loader;
+use host::swap::PluginFolder;
+use host::worker::PluginHandler;
+use queue::{DistributedWorkerRegistry, TaskStatus};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Folder, component, eventually, redis, run, start_worker, task};
 
@@ -164,4 +174,65 @@ async fn a_version_that_fails_half_its_tasks_gives_way_to_the_one_before() {
     })
     .await;
     assert!(run(&queue, "probe_echo", json!({})).await.success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_swaps_under_load_lose_no_task_and_leave_no_old_version_behind() {
+    const SWAPS: usize = 40;
+    let (_redis, queue) = redis().await;
+    let place = Folder::with(&["probe"]);
+    let files = ["probe", "marked/probe"].map(|name| std::fs::read(component(name)).unwrap());
+    let (ceilings, catalog) = (Ceilings::default(), Arc::new(PluginCatalog::default()));
+    let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, Some(queue.clone()))
+        .unwrap()
+        .with_cache(Some(PreparedCache::open(&place.path().join("cache")).unwrap()));
+    let loader = Arc::new(loader);
+    let mut folder = PluginFolder::new(
+        place.path().to_owned(),
+        ceilings,
+        Arc::clone(&loader),
+        Arc::clone(&catalog),
+    );
+    folder.scan().await.unwrap();
+    let retry = queue::retry::RetryPolicy::default();
+    let handler =
+        Arc::new(PluginHandler::new(loader, Arc::clone(&catalog), "test".to_owned(), retry));
+    let stop = CancellationToken::new();
+    let (registry, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());
+    let worker = tokio::spawn(async move {
+        registry.process_tasks(handler, "test", 8, Duration::from_secs(5), stopping).await;
+    });
+    let enough = CancellationToken::new();
+    let people: Vec<_> = (0..3)
+        .map(|_| {
+            let (queue, enough) = (queue.clone(), enough.clone());
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                while !enough.is_cancelled() {
+                    answers.push(run(&queue, "probe_echo", json!({})).await);
+                }
+                answers
+            })
+        })
+        .collect();
+
+    let mut versions = Vec::new();
+    for swap in 1..=SWAPS {
+        place.put("probe", &files[swap % 2]);
+        assert_eq!(folder.scan().await.unwrap().published, 1, "swap {swap}");
+        versions.push(Arc::downgrade(&catalog.named("probe").unwrap()));
+    }
+    enough.cancel();
+    let mut seen = BTreeSet::new();
+    for person in people {
+        for answer in person.await.unwrap() {
+            assert!(answer.success, "{answer:?}");
+            seen.insert(answer.data["version"].to_string());
+        }
+    }
+    assert_eq!(seen.len(), 2, "tasks ran on both: {seen:?}");
+    stop.cancel();
+    worker.await.unwrap();
+    let alive = versions.iter().filter(|version| 0 < version.strong_count()).count();
+    assert!(alive <= 2, "the version in force and the one before it, not {alive}");
 }

@@ -1,0 +1,26 @@
+//! What the checks for the epoch cost a guest that only computes.
+
+use crate::rig::{self, Times};
+
+const RUNS: usize = 15;
+
+pub(crate) fn measure() {
+    let without = time(false);
+    let with = time(true);
+    println!(
+        "a loop of 20,000,000 rounds in a guest: {:.1} ms with epoch checks, {:.3} × of {:.1} ms without",
+        with / 1e3,
+        with / without,
+        without / 1e3
+    );
+}
+
+fn time(checks: bool) -> f64 {
+    let runtime = rig::runtime(1);
+    let engine = rig::engine_with(1, |config, _| {
+        config.epoch_interruption(checks);
+    });
+    let (handler, task) = (rig::gauge(&runtime, &engine), rig::bare("gauge_compute"));
+    let times = (0..RUNS).map(|_| runtime.block_on(rig::time(&handler, &task))).collect();
+    Times::of(times).p50()
+}
