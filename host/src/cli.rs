@@ -39,17 +39,8 @@ pub struct Serve {
     plugins: PathBuf,
     #[command(flatten)]
     kept: KeptFolder,
-    /// Where Redis is.
-    #[arg(
-        long,
-        env = "REDIS_URL",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    redis_url: Secret<String>,
-    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
-    #[arg(long, env = "REDIS_CA")]
-    redis_ca: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisFlags,
     /// Tasks run at once, 1 to 1000.
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
@@ -73,8 +64,8 @@ impl Serve {
     /// The configuration it stands for.
     pub fn into_config(self) -> HostConfig {
         HostConfig {
-            redis_url: self.redis_url,
-            redis_ca: self.redis_ca,
+            redis_url: self.redis.redis_url,
+            redis_ca: self.redis.redis_ca,
             plugins: self.plugins,
             plugin_cache: self.kept.folder(),
             concurrency: usize::from(self.concurrency),
@@ -83,6 +74,22 @@ impl Serve {
             ceilings: Ceilings::default(),
         }
     }
+}
+
+/// Where Redis is and how to trust it.
+#[derive(Debug, clap::Args)]
+pub struct RedisFlags {
+    /// Where Redis is.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    redis_url: Secret<String>,
+    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
+    #[arg(long, env = "REDIS_CA")]
+    redis_ca: Option<PathBuf>,
 }
 
 /// Where things are kept between starts.

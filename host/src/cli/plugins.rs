@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use ops::secret::Secret;
 use queue::{QueueConfig, Task, TaskQueue, TaskType};
 use serde_json::{Map, Value, json};
 
-use super::KeptFolder;
+use super::{KeptFolder, RedisFlags};
 use crate::offline::{Bench, Examined, Ran};
 use crate::plugin::versions::KeptVersion;
 
@@ -71,17 +70,8 @@ enum Action {
     },
     /// What happened to plugins on all workers, newest first.
     History {
-        /// Where Redis is.
-        #[arg(
-            long,
-            env = "REDIS_URL",
-            default_value = "redis://127.0.0.1:6379",
-            hide_env_values = true
-        )]
-        redis_url: Secret<String>,
-        /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
-        #[arg(long, env = "REDIS_CA")]
-        redis_ca: Option<PathBuf>,
+        #[command(flatten)]
+        redis: RedisFlags,
         /// At most so many entries.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
         count: u16,
@@ -170,10 +160,10 @@ impl PluginsCommand {
                 let (_, versions) = kept::open(kept.folder().as_deref())?;
                 kept::accept(out, &versions, &plugin)
             }
-            Action::History { redis_url, redis_ca, count } => {
-                let redis_ca = ops::file::read_optional(redis_ca.as_deref())?;
+            Action::History { redis, count } => {
+                let redis_ca = ops::file::read_optional(redis.redis_ca.as_deref())?;
                 let config = QueueConfig { redis_ca, ..QueueConfig::default() };
-                let queue = TaskQueue::connect(redis_url.expose(), config).await?;
+                let queue = TaskQueue::connect(redis.redis_url.expose(), config).await?;
                 kept::write_history(out, self.json, &queue.plugin_events(count.into()).await?)?;
                 Ok(true)
             }
