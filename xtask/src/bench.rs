@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: figures, as ratios against a baseline that is measured in the same run.
 
+mod search;
+
 use std::path::Path;
 
 use anyhow::bail;
@@ -9,7 +11,7 @@ use crate::redis;
 use crate::toolchain::clean_cargo;
 
 /// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] = &[("queue", "queue")];
+const BENCHES: &[(&str, &str)] = &[("queue", "queue"), (search::NAME, "search")];
 
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,10 @@ impl Bench {
         redis::ensure_installed()?;
         for (name, package) in BENCHES {
             if self.names.is_empty() || self.names.iter().any(|wanted| wanted == name) {
+                if *name == search::NAME {
+                    search::measure(root)?;
+                    continue;
+                }
                 let mut cargo = clean_cargo(root);
                 cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
                 run(&mut cargo)?;

@@ -18,10 +18,11 @@ const MIN_SPELLED: usize = 3;
 const MAX_QUERY_LETTERS: usize = 64;
 /// The end of a name or word among its letters; no folded name contains it.
 const END: char = '\0';
-/// Names that are counted at a time: as many as have their counts in 16 pages.
-const BLOCK: usize = 1 << 16;
+/// Names that are counted at a time: as many as have their counts in four pages. The host lays a slot ready for its next
+/// instance by copying back what was written, up to 16 pages; a call that writes more makes it map all anew.
+const BLOCK: usize = 1 << 14;
 /// Candidates that are gathered before all but the best are dropped.
-const GATHERED: usize = 1_024;
+const GATHERED: usize = 256;
 
 /// What a feature is made of; the same letters mean different things in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Grams {
     pub(crate) fn new<'a, I: Iterator<Item = &'a str>>(names: impl Fn() -> I) -> Self {
         let lengths: Vec<u8> =
             names().map(|name| u8::try_from(letters(name).count()).unwrap_or(u8::MAX)).collect();
-        let bits = (lengths.len().max(1 << 10) * 2).next_power_of_two().trailing_zeros().min(20);
+        let bits = lengths.len().max(1 << 10).next_power_of_two().trailing_zeros().min(18);
         let shift = u32::BITS - bits;
         let mut starts = vec![0_u32; (1 << bits) + 1];
         let mut of_name = Vec::new();
@@ -87,15 +88,18 @@ impl Grams {
         let whole: u32 = lists.iter().map(|list| u32::from(list.weight)).sum();
         let mut gathered = Gathered::new(most, u8::try_from(whole / 8).unwrap_or(u8::MAX).max(1));
         let mut counts = vec![0_u8; BLOCK.min(self.lengths.len())];
-        for (block, lengths) in self.lengths.chunks(BLOCK).enumerate() {
-            let first = block * BLOCK;
-            if 0 < block {
-                counts.fill(0);
-            }
+        let mut reached = Vec::new();
+        for first in (0..self.lengths.len()).step_by(BLOCK) {
+            counts.fill(0);
+            reached.clear();
             for list in &mut lists {
-                list.count(first, &mut counts);
+                list.count(first, &mut counts, gathered.least, &mut reached);
             }
-            gathered.take(first, &counts, lengths);
+            for place in &reached {
+                let name = first + usize::from(*place);
+                let count = counts.get(usize::from(*place)).copied().unwrap_or_default();
+                gathered.add(name, count, self.lengths.get(name).copied().unwrap_or_default());
+            }
         }
         gathered.best()
     }
@@ -129,16 +133,21 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    /// Counts those of the block that begins with `first`, and moves on behind it.
-    fn count(&mut self, first: usize, counts: &mut [u8]) {
-        let of_block = self.names.partition_point(|name| (*name as usize) < first + counts.len());
-        let (now, later) = self.names.split_at(of_block);
-        for name in now {
-            if let Some(count) = counts.get_mut((*name as usize).wrapping_sub(first)) {
-                *count = count.saturating_add(self.weight);
+    /// Counts those of the block that begins with `first`, tells which of them have reached `least`, and moves on behind
+    /// the block.
+    fn count(&mut self, first: usize, counts: &mut [u8], least: u8, reached: &mut Vec<u16>) {
+        let mut of_block = 0;
+        for name in self.names {
+            let place = (*name as usize).wrapping_sub(first);
+            let Some(count) = counts.get_mut(place) else { break };
+            let before = *count;
+            *count = before.saturating_add(self.weight);
+            if before < least && least <= *count {
+                reached.extend(u16::try_from(place));
             }
+            of_block += 1;
         }
-        self.names = later;
+        self.names = self.names.get(of_block..).unwrap_or_default();
     }
 }
 
@@ -155,23 +164,14 @@ impl Gathered {
         Self { most, least, found: Vec::with_capacity(GATHERED) }
     }
 
-    fn take(&mut self, first: usize, counts: &[u8], lengths: &[u8]) {
-        let chunks = counts.chunks(32).zip(lengths.chunks(32));
-        for ((counts, lengths), first) in chunks.zip((first..).step_by(32)) {
-            // Most names share next to nothing; 32 of them are passed over at a time.
-            if counts.iter().fold(0, |most, count| most.max(*count)) < self.least {
-                continue;
-            }
-            for ((count, length), name) in counts.iter().zip(lengths).zip(first as u64..) {
-                if *count < self.least {
-                    continue;
-                }
-                let missing = u64::from(u8::MAX - *count);
-                self.found.push(missing << 40 | u64::from(*length) << 32 | name);
-                if self.found.len() == GATHERED.max(self.most * 2) {
-                    self.drop_worse();
-                }
-            }
+    fn add(&mut self, name: usize, count: u8, length: u8) {
+        if count < self.least {
+            return;
+        }
+        let missing = u64::from(u8::MAX - count);
+        self.found.push(missing << 40 | u64::from(length) << 32 | name as u64);
+        if self.found.len() == GATHERED.max(self.most * 2) {
+            self.drop_worse();
         }
     }
 

@@ -64,6 +64,7 @@ impl Builder {
     /// The index over all that was added.
     pub fn finish(self) -> Index {
         let mut index = self.index;
+        index.sort_names();
         index.grams = Grams::new(|| names(&index.names, &index.ends));
         index.by_items = index.roster.by_items();
         index
@@ -124,6 +125,22 @@ impl Index {
             b.score.total_cmp(&a.score).then_with(by_name).then(a_number.cmp(b_number))
         });
         hits.into_iter().take(limit).map(|(_, hit)| hit).collect()
+    }
+
+    /// Lays like names beside each other: what a query touches is then in few pages.
+    fn sort_names(&mut self) {
+        let (text, ends) = (self.names.as_str(), self.ends.as_slice());
+        let mut sorted: Vec<(&str, u32)> =
+            names(text, ends).zip(self.owners.iter().copied()).collect();
+        sorted.sort(); // Equals stand in the order of the catalogue.
+        let (mut names, mut ends) =
+            (String::with_capacity(text.len()), Vec::with_capacity(ends.len()));
+        let owners = sorted.iter().map(|(_, owner)| *owner).collect();
+        for (name, _) in sorted {
+            names.push_str(name);
+            ends.extend(u32::try_from(names.len())); // As long as before, and that fitted.
+        }
+        (self.names, self.ends, self.owners) = (names, ends, owners);
     }
 
     fn name(&self, number: u32) -> Option<(&str, u32)> {

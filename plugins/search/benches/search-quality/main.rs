@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
+    clippy::string_slice,
     reason = "a bench prints figures and stops at the first surprise"
 )]
 
@@ -39,6 +40,9 @@ fn main() {
     let rows = names::catalogue(&mut Dice(SEED), CREATORS);
     if let Some(path) = argument("--csv") {
         std::fs::write(path, names::csv(&rows)).unwrap();
+    }
+    if let Some(path) = argument("--queries") {
+        std::fs::write(path, queries(&rows)).unwrap();
     }
     let began = Instant::now();
     let index = Index::new(&rows);
@@ -84,6 +88,28 @@ fn main() {
     if let Some(path) = argument("--table") {
         std::fs::write(path, text).unwrap();
     }
+}
+
+/// One query of each kind, for the sandbox: what it is called and what is typed.
+fn queries(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (number, (what, variant)) in (0_u64..).zip(VARIANTS) {
+        let (_, query) = &asked(&mut Dice(SEED + 1 + number), rows, *variant)[0];
+        writeln!(text, "{what}\t{query}").unwrap();
+    }
+    let (word, _) = rows.iter().find_map(|row| row.name.split_once(' ')).unwrap();
+    writeln!(text, "a first name alone\t{word}").unwrap();
+    writeln!(text, "its first two letters\t{}", &word[..2]).unwrap();
+    writeln!(text, "one letter\t{}", &word[..1]).unwrap();
+    writeln!(text, "nothing like a name\tqzxj wvkq").unwrap();
+    let long: Vec<&str> = rows.iter().map(|row| row.name.as_str()).take(12).collect();
+    writeln!(
+        text,
+        "200 letters of many names\t{}",
+        long.join(" ").chars().take(200).collect::<String>()
+    )
+    .unwrap();
+    text
 }
 
 fn asked(dice: &mut Dice, rows: &[Row], variant: mistakes::Variant) -> Vec<(usize, String)> {
