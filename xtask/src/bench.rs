@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: figures, as ratios against a baseline that is measured in the same run.
 
+mod search;
+
 use std::path::Path;
 
 use anyhow::bail;
@@ -10,7 +12,7 @@ use crate::redis;
 use crate::toolchain::clean_cargo;
 
 /// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] = &[("queue", "queue"), ("host", "host")];
+const BENCHES: &[(&str, &str)] = &[("queue", "queue"), ("host", "host"), (search::NAME, "search")];
 
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,10 @@ impl Bench {
         }
         for (name, package) in BENCHES {
             if self.wants(name) {
+                if *name == search::NAME {
+                    search::measure(root)?;
+                    continue;
+                }
                 let mut cargo = clean_cargo(root);
                 cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
                 cargo.env("BENCH_SWAPS", self.swaps.to_string());

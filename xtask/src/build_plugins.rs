@@ -49,6 +49,11 @@ impl BuildPlugins {
         Self { tests: true, ..Self::default() }
     }
 
+    /// One shipped plugin, into a folder of its own.
+    pub(crate) fn of(name: &str, folder: &Path) -> Self {
+        Self { names: vec![name.to_owned()], out: Some(folder.to_owned()), tests: false }
+    }
+
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
         let batches = self.batches(root)?;

@@ -19,11 +19,12 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     clean.chars().take(max_chars).collect::<String>().trim_end().to_owned()
 }
 
-/// Bidirectional controls (Unicode TR 9), zero-width characters and the byte order mark.
+/// Bidirectional controls (Unicode TR 9), characters without width, marks for annotations, and the byte order mark.
 fn disguises(letter: char) -> bool {
     matches!(
         letter,
-        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
     )
 }
 
@@ -36,7 +37,9 @@ pub fn web_address(text: &str) -> bool {
                 .bytes()
                 .next()
                 .is_some_and(|first| first.is_ascii_alphanumeric() || first == b'[')
-            && text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control())
+            && !text
+                .chars()
+                .any(|letter| letter.is_whitespace() || letter.is_control() || disguises(letter))
     })
 }
 
@@ -47,13 +50,21 @@ mod tests {
     #[test]
     fn marks_that_disguise_are_removed_and_spaces_folded() {
         assert_eq!(clean("  Lu\u{202e}na\n\tMarlowe\u{200b} ", 100), "Luna Marlowe");
+        assert_eq!(clean("Lu\u{ad}na\u{2066} Mar\u{fff9}lowe", 100), "Luna Marlowe");
         assert_eq!(clean("abcdef", 3), "abc");
     }
 
     #[test]
     fn only_web_addresses_are_links() {
         assert!(web_address("https://creators.example/luna"));
-        for bad in ["javascript:alert(1)", "https://", "ftp://a", "https://a b", "//a.example"] {
+        for bad in [
+            "javascript:alert(1)",
+            "https://",
+            "ftp://a",
+            "https://a b",
+            "//a.example",
+            "https://a.example/\u{202e}gpj",
+        ] {
             assert!(!web_address(bad), "{bad}");
         }
     }

@@ -6,12 +6,16 @@ use kit::text::{clean, web_address};
 
 /// Longest name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 120;
+/// Other names of one creator; more are left out.
+const MAX_ALIASES: usize = 15;
+/// Rows that are read. What an index over so many takes is in docs/search.md.
+pub const MAX_ROWS: usize = 300_000;
 /// Skipped rows that are named one by one.
 const MAX_NAMED_ROWS: usize = 20;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Creator {
+pub struct Row {
     /// The name to show.
     pub name: String,
     /// The creator's page.
@@ -22,19 +26,19 @@ pub struct Creator {
     pub item_count: Option<u64>,
 }
 
-/// What was read.
+/// What was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Catalogue {
-    /// The creators, in the order of the file.
-    pub creators: Vec<Creator>,
-    /// What was left out; the first ones.
-    pub skipped: Vec<SkippedRow>,
+pub struct Skipped {
+    /// The first ones.
+    pub named: Vec<SkippedRow>,
+    /// All of them.
+    pub count: usize,
 }
 
 /// A row that was left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkippedRow {
-    /// Its line in the file, from 1; 0 when the reader cannot tell.
+    /// The line in the file that it begins on, from 1.
     pub line: u64,
     /// What is wrong with it.
     pub reason: &'static str,
@@ -54,10 +58,10 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(header: &csv::StringRecord) -> Result<Self, String> {
+    fn find(header: &csv::ByteRecord) -> Result<Self, String> {
         let find = |names: &[&str]| {
             header.iter().position(|cell| {
-                let cell = cell.trim().trim_start_matches('\u{feff}').to_ascii_lowercase();
+                let cell = String::from_utf8_lossy(cell).trim().to_ascii_lowercase();
                 names.contains(&cell.as_str())
             })
         };
@@ -77,56 +81,83 @@ impl Columns {
     }
 }
 
-/// Reads a CSV with a header line, with or without byte order mark, quotes and CRLF.
+/// Reads a CSV with a header line, with or without byte order mark, quotes and CRLF, and hands each good row to `take`,
+/// which says whether there was room for it. Cells are parted by commas, semicolons or tabs.
 ///
 /// # Errors
 ///
-/// When the header lacks the name or the address: then no row could be read.
-pub fn read_catalogue(bytes: &[u8]) -> Result<Catalogue, String> {
+/// When it is no UTF-8 text or the header lacks the name or the address: then no row could be read.
+pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result<Skipped, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("the catalogue is UTF-16; save it as UTF-8".to_owned());
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header =
-        reader.headers().map_err(|error| format!("the catalogue cannot be read: {error}"))?;
-    let columns = Columns::find(header)?;
-    let mut catalogue = Catalogue::default();
-    let mut row = csv::StringRecord::new();
-    loop {
-        let line = reader.position().line();
-        let creator = match reader.read_record(&mut row) {
-            Ok(false) => return Ok(catalogue),
-            Ok(true) => read_row(&columns, &row),
-            Err(_) => Err("not valid UTF-8"),
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(bytes)).from_reader(bytes);
+    let unreadable = |error| format!("the catalogue cannot be read: {error}");
+    let columns = Columns::find(reader.byte_headers().map_err(unreadable)?)?;
+    let (mut skipped, mut rows) = (Skipped::default(), 0);
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record).map_err(unreadable)? {
+        let row = match rows < MAX_ROWS {
+            true => read_row(&columns, &record),
+            false => Err("more rows than are read"),
         };
-        match creator {
-            Ok(creator) => catalogue.creators.push(creator),
-            Err(reason) if catalogue.skipped.len() < MAX_NAMED_ROWS => {
-                let line = row.position().map_or(line, csv::Position::line);
-                catalogue.skipped.push(SkippedRow { line, reason });
+        let taken =
+            row.and_then(|row| take(row).then_some(()).ok_or("more text than there is room for"));
+        match taken {
+            Ok(()) => rows += 1,
+            Err(reason) => {
+                skipped.count += 1;
+                if skipped.named.len() < MAX_NAMED_ROWS {
+                    let line = record.position().map_or(0, |position| line(bytes, position));
+                    skipped.named.push(SkippedRow { line, reason });
+                }
             }
-            Err(_) => {}
         }
     }
+    Ok(skipped)
 }
 
-fn read_row(columns: &Columns, row: &csv::StringRecord) -> Result<Creator, &'static str> {
-    let mut names = split_names(row.get(columns.name).unwrap_or_default());
+/// The line that a record begins on: its position stands before the empty lines that it was found behind.
+fn line(bytes: &[u8], position: &csv::Position) -> u64 {
+    let from = usize::try_from(position.byte()).ok().and_then(|byte| bytes.get(byte..));
+    let empty = from.unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// What the header's cells are parted by: spreadsheets write what their language is used to.
+fn delimiter(bytes: &[u8]) -> u8 {
+    let header = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
+    // Of equals the last is the largest, so the comma stands behind.
+    [b'\t', b';', b','].into_iter().max_by_key(|byte| count(*byte)).unwrap_or(b',')
+}
+
+fn read_row(columns: &Columns, record: &csv::ByteRecord) -> Result<Row, &'static str> {
+    let cell = |column: usize| {
+        let bytes = record.get(column).unwrap_or_default();
+        std::str::from_utf8(bytes).ok().ok_or("not valid UTF-8")
+    };
+    let optional = |column: Option<usize>| column.map_or(Ok(""), cell);
+    let mut names = split_names(cell(columns.name)?);
     if names.is_empty() {
         return Err("no name");
     }
-    let url = row.get(columns.url).unwrap_or_default().trim();
+    let url = cell(columns.url)?.trim();
     if !web_address(url) {
-        return Err("the address does not begin with https:// or http://");
+        return Err("the address does not begin with https:// or http://, or is no address");
     }
-    let name = names.remove(0);
-    let listed = columns.aliases.and_then(|column| row.get(column)).unwrap_or_default();
-    for alias in listed.split(['|', ';']) {
+    for alias in optional(columns.aliases)?.split(['|', ';']) {
         let alias = clean(alias, MAX_NAME_CHARS);
-        if !alias.is_empty() && alias != name && !names.contains(&alias) {
+        if !alias.is_empty() && !names.contains(&alias) {
             names.push(alias);
         }
     }
-    let item_count = columns.item_count.and_then(|column| row.get(column)?.trim().parse().ok());
-    Ok(Creator { name, url: url.to_owned(), aliases: names, item_count })
+    let item_count = optional(columns.item_count)?.trim().parse().ok();
+    let name = names.remove(0);
+    names.truncate(MAX_ALIASES);
+    Ok(Row { name, url: url.to_owned(), aliases: names, item_count })
 }
 
 /// `A / B | C (D)` names one creator four times; the first is shown.
@@ -143,42 +174,123 @@ fn split_names(cell: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn names(creator: &Creator) -> Vec<&str> {
-        std::iter::once(&creator.name).chain(&creator.aliases).map(String::as_str).collect()
+    fn read(csv: impl AsRef<[u8]>) -> (Vec<Row>, Skipped) {
+        let mut rows = Vec::new();
+        let skipped = read_catalogue(csv.as_ref(), |row| {
+            rows.push(row);
+            true
+        });
+        (rows, skipped.unwrap())
+    }
+
+    fn names(row: &Row) -> Vec<&str> {
+        std::iter::once(&row.name).chain(&row.aliases).map(String::as_str).collect()
     }
 
     #[test]
     fn columns_are_found_by_name_in_any_order() {
-        let csv = "\u{feff}URL,Items,Name\r\nhttps://c.example/a,12,\"Ann, Lee\"\r\n";
-        let catalogue = read_catalogue(csv.as_bytes()).unwrap();
-        let creator = &catalogue.creators[0];
-        assert_eq!(creator.name, "Ann, Lee");
-        assert_eq!(creator.item_count, Some(12));
+        let (rows, _) =
+            read("\u{feff}URL,Items,Name\r\nhttps://c.example/a,12,\"Ann, \"\"Lee\"\"\"\r\n");
+        assert_eq!(rows[0].name, "Ann, \"Lee\"");
+        assert_eq!(rows[0].item_count, Some(12));
+    }
+
+    #[test]
+    fn a_spreadsheet_in_another_language_parts_cells_by_semicolons() {
+        let (rows, _) = read("name;url;items\nA;https://c.example/a;7\n");
+        assert_eq!((rows[0].name.as_str(), rows[0].item_count), ("A", Some(7)));
     }
 
     #[test]
     fn one_cell_may_hold_several_names() {
-        let csv = "name,url,aliases\nA / B | C (D),https://c.example/a,E|B; \n";
-        let catalogue = read_catalogue(csv.as_bytes()).unwrap();
-        assert_eq!(names(&catalogue.creators[0]), ["A", "B", "C", "D", "E"]);
+        let (rows, _) = read("name,url,aliases\nA / B | C (D),https://c.example/a,E|B; \n");
+        assert_eq!(names(&rows[0]), ["A", "B", "C", "D", "E"]);
+        let many: Vec<String> = (0..40).map(|n| format!("n{n}")).collect();
+        let (rows, _) = read(format!("name,url\n{},https://c.example/a\n", many.join("|")));
+        assert_eq!(names(&rows[0]).len(), 1 + MAX_ALIASES);
     }
 
     #[test]
     fn bad_rows_are_skipped_and_named_by_line() {
-        let csv = b"name,url\nA,https://c.example/a\n,https://c.example/b\nC,javascript:x\n\xff\xfe,https://c.example/d\nE,https://c.example/e\n";
-        let catalogue = read_catalogue(csv).unwrap();
-        assert_eq!(catalogue.creators.len(), 2);
-        let skipped: Vec<String> = catalogue.skipped.iter().map(ToString::to_string).collect();
-        assert_eq!(skipped[0], "line 3: no name");
-        assert!(skipped[1].starts_with("line 4: the address"), "{skipped:?}");
-        assert!(skipped[2].ends_with("not valid UTF-8"), "{skipped:?}");
+        let (rows, skipped) = read(
+            b"name,url\nA,https://c.example/a\n,https://c.example/b\n\n\"two\nlines\",javascript:x\n\xff\xfe,https://c.example/d\nE,https://c.example/e\n",
+        );
+        assert_eq!(rows.len(), 2);
+        let named: Vec<String> = skipped.named.iter().map(ToString::to_string).collect();
+        assert_eq!(named[0], "line 3: no name");
+        assert!(named[1].starts_with("line 5: the address"), "{named:?}");
+        assert_eq!(named[2], "line 7: not valid UTF-8");
+        assert_eq!(skipped.count, 3);
     }
 
     #[test]
-    fn a_file_without_the_columns_says_which_are_missing() {
-        let error = read_catalogue(b"a,b\n1,2\n").unwrap_err();
-        assert!(error.contains("`model_name` or `name`"), "{error}");
+    fn a_thousand_bad_rows_are_counted_and_the_first_named() {
+        let (rows, skipped) = read(format!("name,url\n{}", "A,nowhere\n".repeat(1_000)));
+        assert_eq!((rows.len(), skipped.count, skipped.named.len()), (0, 1_000, MAX_NAMED_ROWS));
+    }
+
+    #[test]
+    fn a_catalogue_above_the_bound_is_read_up_to_it() {
+        let (rows, skipped) = read(format!("name,url\n{}", "A,http://a\n".repeat(MAX_ROWS + 2)));
+        assert_eq!((rows.len(), skipped.count), (MAX_ROWS, 2));
+        assert_eq!(skipped.named[0].line, MAX_ROWS as u64 + 2);
+        assert_eq!(skipped.named[0].reason, "more rows than are read");
+    }
+
+    #[test]
+    fn a_file_that_no_row_can_be_read_from_says_why() {
+        for (bytes, part) in [
+            (b"a,b\n1,2\n".as_slice(), "`model_name` or `name`"),
+            (b"name\nA\n", "`profile_link` or `url`"),
+            (b"", "`model_name` or `name`"),
+            (b"\xff\xfen\0a\0", "UTF-16"),
+        ] {
+            let error = read_catalogue(bytes, |_| true).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_bytes_every_row_that_is_kept_can_be_shown(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let (rows, _) = read([b"name,url,aliases\n".as_slice(), &bytes].concat());
+            for row in rows {
+                prop_assert!(web_address(&row.url));
+                for name in names(&row) {
+                    prop_assert!(!name.is_empty() && name.chars().count() <= MAX_NAME_CHARS);
+                    prop_assert!(!name.chars().any(char::is_control), "{name:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn what_a_spreadsheet_writes_is_read_as_it_was(
+            rows in prop::collection::vec(("[a-zA-Z,\"';\\n éü]{0,20}[a-z]", 0_u64..1_000), 0..20),
+            crlf in any::<bool>(),
+            mark in any::<bool>(),
+        ) {
+            let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().terminator(end).from_writer(Vec::new());
+            writer.write_record(["model_name", "profile_link", "item_count"]).unwrap();
+            for (name, count) in &rows {
+                writer.write_record([name, "https://c.example/x", &count.to_string()]).unwrap();
+            }
+            let mut bytes = if mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
+            bytes.extend(writer.into_inner().unwrap());
+            let (found, skipped) = read(bytes);
+            prop_assert_eq!(skipped.count, 0);
+            let found: Vec<_> = found.into_iter().map(|row| (row.name, row.item_count)).collect();
+            let wanted: Vec<_> = rows
+                .iter()
+                .map(|(name, count)| (clean(name, MAX_NAME_CHARS), Some(*count)))
+                .collect();
+            prop_assert_eq!(found, wanted);
+        }
     }
 }

@@ -14,6 +14,9 @@ pub const MAX_LIMIT: usize = 50;
 /// Creators in one answer when nothing is asked.
 pub const DEFAULT_LIMIT: usize = 10;
 
+/// Most creators that a random pick can be told to leave out.
+pub const MAX_EXCLUDED: usize = 50;
+
 /// The version. A marked build has its own: it is what the tests swap in.
 pub fn version() -> String {
     if cfg!(feature = "marked") { "1.0.0+marked".to_owned() } else { "1.0.0".to_owned() }
@@ -21,7 +24,8 @@ pub fn version() -> String {
 
 /// Name, summary and params schema of each task type.
 pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
-    let query = json!({"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARS});
+    // No least length: to who sends nothing, the plugin says in plain words what is wanted.
+    let query = json!({"type": "string", "maxLength": MAX_QUERY_CHARS});
     vec![
         (
             "search_creator",
@@ -31,7 +35,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                 "required": ["query"],
                 "properties": {
                     "query": query,
-                    "filters": {"type": "object"},
+                    "filters": {"type": "object", "maxProperties": 16},
                     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
                 },
             }),
@@ -50,14 +54,14 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
         ),
         (
             "get_random_creator",
-            "Picks a creator with enough items by chance.",
+            "Picks a creator with enough items by chance. `exclude` names those that were shown, the last one last.",
             json!({
                 "type": "object",
                 "properties": {
                     "min_items": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
                     "exclude": {
                         "type": "array",
-                        "maxItems": 50,
+                        "maxItems": MAX_EXCLUDED,
                         "items": {"type": "string", "maxLength": 2_048},
                     },
                 },

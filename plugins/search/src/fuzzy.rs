@@ -1,100 +1,109 @@
-//! How well a name fits a query. Pure.
+//! How well a name fits a query. Pure; both are folded ([`crate::fold`]).
 
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use rapidfuzz::distance::osa;
 
-/// A name as it is compared: lower case, without accents, separators as single spaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folded {
-    /// Words joined by one space.
+use crate::fold::letters;
+
+/// Below this two words are different words, not the same one mistyped.
+const ALIKE: f64 = 0.6;
+/// The most that a name which is not the very name can have.
+const NEAREST: f64 = 0.99;
+
+/// A query, prepared for being compared with many names.
+pub struct Query {
+    whole: Pattern,
+    words: Vec<Pattern>,
+}
+
+/// A text and what its distance to another is counted with.
+struct Pattern {
     text: String,
-    /// The same without spaces, so that `JaneDoe` equals `jane doe`.
-    joined: String,
+    length: usize,
+    distance: osa::BatchComparator<char>,
 }
 
-/// Folds case, accents and separators; a capital after a small letter begins a new word.
-pub fn fold(name: &str) -> Folded {
-    let mut text = String::new();
-    let mut after_small = false;
-    for letter in name.nfkd().filter(|letter| !is_combining_mark(*letter)) {
-        if !letter.is_alphanumeric() {
-            after_small = false;
-            if !text.is_empty() && !text.ends_with(' ') {
-                text.push(' ');
-            }
-            continue;
+impl std::fmt::Debug for Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Query").finish_non_exhaustive()
+    }
+}
+
+impl Query {
+    /// Prepares a folded query.
+    pub fn new(folded: &str) -> Self {
+        let words = folded.split(' ').filter(|word| !word.is_empty());
+        Self {
+            whole: Pattern::new(letters(folded)),
+            words: words.map(|word| Pattern::new(word.chars())).collect(),
         }
-        if letter.is_uppercase() && after_small {
-            text.push(' ');
+    }
+
+    /// 1 for the same name, 0 for nothing in common.
+    ///
+    /// The best of: the beginning of the name, a part of it, every word found in whatever order, and few typing
+    /// mistakes in the whole. The numbers order the cases: a full word weighs more than a beginning, and that more than
+    /// a mistake.
+    pub fn score(&self, name: &str) -> f64 {
+        let joined: String = letters(name).collect();
+        let length = joined.chars().count();
+        if self.whole.length == 0 || length == 0 {
+            return 0.0;
         }
-        after_small = letter.is_lowercase() || letter.is_numeric();
-        text.extend(letter.to_lowercase());
+        if self.whole.text == joined {
+            return 1.0;
+        }
+        let share = share(self.whole.length, length);
+        let mut best = (0.97 * self.whole.likeness(&joined, length)).max(self.words(name, share));
+        if joined.starts_with(&self.whole.text) {
+            best = best.max(0.80 + 0.15 * share);
+        } else if 3 <= self.whole.length && joined.contains(&self.whole.text) {
+            best = best.max(0.60 + 0.15 * share);
+        }
+        best.min(NEAREST)
     }
-    let text = text.trim_end().to_owned();
-    let joined = text.replace(' ', "");
-    Folded { text, joined }
+
+    /// Every word of the query looked up among the words of the name, in any order.
+    fn words(&self, name: &str, share: f64) -> f64 {
+        let mut found = 0.0;
+        for word in &self.words {
+            let best = name.split(' ').map(|known| word.as_word(known)).fold(0.0, f64::max);
+            found += best * as_f64(word.length);
+        }
+        found / as_f64(self.whole.length) * (0.75 + 0.20 * share)
+    }
 }
 
-/// 1 for the same name, 0 for nothing in common.
-///
-/// The best of: a prefix, every word found, and few typing mistakes in the whole. The numbers order the cases: a full
-/// word weighs more than a prefix of one, and that more than a mistake.
-pub fn score(query: &Folded, name: &Folded) -> f64 {
-    if query.joined.is_empty() || name.joined.is_empty() {
-        return 0.0;
+impl Pattern {
+    fn new(letters: impl DoubleEndedIterator<Item = char> + Clone) -> Self {
+        Self {
+            text: letters.clone().collect(),
+            length: letters.clone().count(),
+            distance: osa::BatchComparator::new(letters),
+        }
     }
-    if query.joined == name.joined {
-        return 1.0;
-    }
-    let mut best = whole(query, name).max(words(query, name));
-    if name.joined.starts_with(&query.joined) {
-        best = best.max(0.80 + 0.15 * share(query.joined.len(), name.joined.len()));
-    } else if 3 <= query.joined.len() && name.joined.contains(&query.joined) {
-        best = best.max(0.60 + 0.15 * share(query.joined.len(), name.joined.len()));
-    }
-    best.min(0.99)
-}
 
-/// Likeness of the whole names, mistakes and transpositions counted.
-fn whole(query: &Folded, name: &Folded) -> f64 {
-    likeness(&query.joined, &name.joined) * 0.97
-}
+    /// Likeness of two words; 0 when they are different words.
+    fn as_word(&self, known: &str) -> f64 {
+        if self.text == known {
+            return 1.0;
+        }
+        if 2 <= self.length && known.starts_with(&self.text) {
+            return 0.90;
+        }
+        let likeness = self.likeness(known, known.chars().count());
+        // A short word with a mistake is another word.
+        if self.length <= 3 || likeness < ALIKE { 0.0 } else { likeness * 0.95 }
+    }
 
-/// Every word of the query looked up among the words of the name, in any order.
-fn words(query: &Folded, name: &Folded) -> f64 {
-    let (mut found, mut letters) = (0.0, 0.0);
-    for word in query.text.split(' ') {
-        let best = name.text.split(' ').map(|known| word_likeness(word, known)).fold(0.0, f64::max);
-        let weight = as_f64(word.chars().count());
-        found += best * weight;
-        letters += weight;
+    /// The share of letters that need no change; swapping two neighbours is one change.
+    fn likeness(&self, other: &str, length: usize) -> f64 {
+        // Far apart in length means far apart; the distance need not be counted.
+        let (short, long) = (self.length.min(length), self.length.max(length));
+        if short * 2 < long {
+            return 0.0;
+        }
+        1.0 - as_f64(self.distance.distance(other.chars())) / as_f64(long)
     }
-    if letters == 0.0 {
-        return 0.0;
-    }
-    let covered = share(query.joined.len(), name.joined.len());
-    (found / letters) * (0.75 + 0.20 * covered)
-}
-
-fn word_likeness(word: &str, known: &str) -> f64 {
-    if word == known {
-        return 1.0;
-    }
-    if 2 <= word.len() && known.starts_with(word) {
-        return 0.90;
-    }
-    let likeness = likeness(word, known);
-    // A short word with a mistake is another word.
-    if word.chars().count() <= 3 || likeness < 0.6 { 0.0 } else { likeness * 0.95 }
-}
-
-fn likeness(a: &str, b: &str) -> f64 {
-    // Far apart in length means far apart; the distance need not be counted.
-    let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
-    if short * 2 < long {
-        return 0.0;
-    }
-    strsim::normalized_damerau_levenshtein(a, b)
 }
 
 fn share(part: usize, whole: usize) -> f64 {

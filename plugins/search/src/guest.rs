@@ -2,11 +2,14 @@
 
 use std::sync::OnceLock;
 
-use crate::catalogue::{Catalogue, read_catalogue};
+use serde_json::json;
+
+use crate::catalogue::read_catalogue;
 use crate::extended::{self, Ask};
-use crate::index::Index;
+use crate::index::{Builder, Index};
 use crate::params::{self, RandomRequest, SearchRequest};
-use crate::{descriptor, output, random};
+use crate::random::{self, Pick};
+use crate::{descriptor, output};
 
 #[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
 mod bindings {
@@ -50,11 +53,16 @@ impl bindings::Guest for Search {
             }
             data::DataError::Unavailable => "the catalogue cannot be read at the moment".to_owned(),
         })?;
-        let Catalogue { creators, skipped } = read_catalogue(&bytes)?;
-        for row in &skipped {
+        let mut builder = Builder::default();
+        let skipped = read_catalogue(&bytes, |row| builder.add(&row))?;
+        // Before the index is laid out, so that it may lie where the file lay.
+        drop(bytes);
+        let index = builder.finish();
+        for row in &skipped.named {
             log::write(log::Level::Warn, &format!("catalogue row skipped: {row}"));
         }
-        let _ = INDEX.set(Index::new(creators)); // Already set only if `init` ran twice; the first index is as good.
+        log::write(log::Level::Info, &output::loaded(&index, &skipped));
+        let _ = INDEX.set(index); // Already set only if `init` ran twice; the first index is as good.
         Ok(())
     }
 
@@ -71,9 +79,16 @@ impl bindings::Guest for Search {
             }
             "get_random_creator" => {
                 let request = RandomRequest::parse(&task.params).map_err(Failure::Invalid)?;
-                random::pick(index.creators(), &request, task.seed)
-                    .map(|creator| encode((output::random(creator), serde_json::json!({}))))
-                    .ok_or_else(|| Failure::NotFound(random::none_text(request.min_items)))
+                match random::pick(index, &request, task.seed) {
+                    Pick::Picked(creator) => Ok(encode((output::random(&creator), json!({})))),
+                    Pick::NobodyHasEnough => {
+                        Err(Failure::NotFound(random::none_text(request.min_items)))
+                    }
+                    Pick::NobodyElse(creator) => Err(Failure::NotFound(random::nobody_else_text(
+                        creator.name,
+                        request.min_items,
+                    ))),
+                }
             }
             "search_simpcity" => extended_search(&task.params),
             other => Err(Failure::Invalid(format!("this plugin does not handle `{other}`"))),
@@ -87,7 +102,7 @@ fn extended_search(params: &str) -> Result<Output, Failure> {
     let url = settings.request_url(&request);
     let answer = kit::http::get(&url, &[("accept", "application/json")]);
     match extended::read_answer(&settings, &request, answer) {
-        Ok(answer) => Ok(encode((answer, serde_json::json!({})))),
+        Ok(answer) => Ok(encode((answer, json!({})))),
         Err(Ask::Fatal(reason)) => Err(Failure::Fatal(reason)),
         Err(Ask::Later { reason, after_ms }) => Err(Failure::Retry(Retry { reason, after_ms })),
     }

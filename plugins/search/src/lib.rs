@@ -6,11 +6,14 @@
 pub mod catalogue;
 pub mod descriptor;
 pub mod extended;
+pub mod fold;
 pub mod fuzzy;
+mod grams;
 pub mod index;
 pub mod output;
 pub mod params;
 pub mod random;
+pub mod roster;
 
 #[cfg(target_family = "wasm")]
 mod guest;

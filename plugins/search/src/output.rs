@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::Creator;
-use crate::index::Hit;
+use crate::catalogue::Skipped;
+use crate::index::{Hit, Index};
+use crate::roster::Creator;
 
 /// Data and metadata of a search.
 pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
@@ -11,7 +12,7 @@ pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
     let creators: Vec<Value> = hits
         .iter()
         .map(|hit| {
-            let mut creator = creator(hit.creator);
+            let mut creator = creator(&hit.creator);
             creator.insert("source".to_owned(), "csv".into());
             creator.insert("score".to_owned(), round(hit.score).into());
             Value::Object(creator)
@@ -29,12 +30,26 @@ pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
 }
 
 /// Data of a random pick.
-pub fn random(creator: &Creator) -> Value {
+pub fn random(creator: &Creator<'_>) -> Value {
     json!({
-        "creator_name": shown_name(&creator.name),
+        "creator_name": shown_name(creator.name),
         "creator_url": creator.url,
         "item_count": creator.item_count.unwrap_or(0),
     })
+}
+
+/// What an operator reads after the catalogue was loaded.
+pub fn loaded(index: &Index, skipped: &Skipped) -> String {
+    let (creators, names) = (index.creators().len(), index.names());
+    let mut text = format!("catalogue: {creators} creators with {names} names");
+    if 0 < skipped.count {
+        let named = match skipped.count <= skipped.named.len() {
+            true => String::new(),
+            false => format!(", of which the first {} are named above", skipped.named.len()),
+        };
+        text.push_str(&format!("; {} rows skipped{named}", skipped.count));
+    }
+    text
 }
 
 /// A marked build shows a star, so that a swap is seen in the chat.
@@ -42,11 +57,11 @@ fn shown_name(name: &str) -> String {
     if cfg!(feature = "marked") { format!("{name} ★") } else { name.to_owned() }
 }
 
-fn creator(creator: &Creator) -> Map<String, Value> {
+fn creator(creator: &Creator<'_>) -> Map<String, Value> {
     let mut fields = Map::new();
-    fields.insert("name".to_owned(), shown_name(&creator.name).into());
-    fields.insert("url".to_owned(), creator.url.as_str().into());
-    fields.insert("aliases".to_owned(), creator.aliases.as_slice().into());
+    fields.insert("name".to_owned(), shown_name(creator.name).into());
+    fields.insert("url".to_owned(), creator.url.into());
+    fields.insert("aliases".to_owned(), creator.aliases().collect::<Vec<_>>().into());
     if let Some(count) = creator.item_count {
         fields.insert("item_count".to_owned(), count.into());
     }
@@ -61,15 +76,27 @@ fn round(score: f64) -> f64 {
 mod tests {
     use super::*;
 
+    use crate::catalogue::Row;
+
+    fn index() -> Index {
+        let row = |name: &str, alias: &str, item_count| Row {
+            name: name.to_owned(),
+            url: "https://c.example/l".to_owned(),
+            aliases: vec![alias.to_owned()],
+            item_count,
+        };
+        Index::new(&[
+            row("Luna", "L", Some(3)),
+            row("Lunara", "Otis", None),
+            row("Otis", "O", None),
+        ])
+    }
+
     #[test]
     fn a_search_answers_in_the_published_form() {
-        let luna = Creator {
-            name: "Luna".to_owned(),
-            url: "https://c.example/l".to_owned(),
-            aliases: vec!["L".to_owned()],
-            item_count: Some(3),
-        };
-        let (data, metadata) = search("lun", &[Hit { creator: &luna, score: 0.912_34 }]);
+        let index = index();
+        let creator = index.creators().get(0).unwrap();
+        let (data, metadata) = search("lun", &[Hit { creator, score: 0.912_34 }]);
         assert_eq!(
             data,
             json!({
@@ -82,5 +109,21 @@ mod tests {
             })
         );
         assert_eq!(metadata, json!({"needs_selection": false}));
+    }
+
+    #[test]
+    fn a_person_chooses_unless_one_name_alone_is_the_very_one() {
+        let index = index();
+        for (query, exact, fuzzy, choose) in [
+            ("luna", true, false, false),
+            ("otis", true, false, true),
+            ("lunaa", false, true, true),
+            ("lunaro", false, true, true),
+            ("zzz", false, false, false),
+        ] {
+            let (data, metadata) = search(query, &index.search(query, 10));
+            let said = (&data["exact_match"], &data["fuzzy_match"], &metadata["needs_selection"]);
+            assert_eq!(said, (&json!(exact), &json!(fuzzy), &json!(choose)), "{query}: {data}");
+        }
     }
 }

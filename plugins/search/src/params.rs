@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::descriptor::{DEFAULT_LIMIT, MAX_LIMIT, MAX_QUERY_CHARS};
+use crate::descriptor::{DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_QUERY_CHARS};
 
 /// `search_creator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct ExtendedRequest {
 pub struct RandomRequest {
     /// Fewest items the creator must have.
     pub min_items: u64,
-    /// Addresses of creators that were shown already.
+    /// Addresses of creators that were shown already, the last one last.
     pub exclude: Vec<String>,
 }
 
@@ -68,7 +68,9 @@ impl RandomRequest {
         let exclude = match params.get("exclude") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(list)) => {
-                list.iter().filter_map(Value::as_str).map(str::to_owned).take(50).collect()
+                let urls = list.iter().filter_map(Value::as_str);
+                let urls = urls.skip(list.len().saturating_sub(MAX_EXCLUDED));
+                urls.map(str::to_owned).collect()
             }
             Some(_) => return Err("`exclude` must be a list of addresses".to_owned()),
         };
@@ -127,6 +129,7 @@ mod tests {
             ("[]", "JSON object"),
             ("{}", "missing"),
             (r#"{"query":7}"#, "must be a text"),
+            (r#"{"query":""}"#, "at least one letter"),
             (r#"{"query":"  \u202e!? "}"#, "at least one letter"),
             (r#"{"query":"x","limit":-1}"#, "whole number"),
         ] {

@@ -21,9 +21,9 @@ const FOR_TESTS: &str = "test-kit";
 const GUEST_DEPENDENCIES: &[&str] = &[
     "csv",
     "kit",
+    "rapidfuzz",
     "serde",
     "serde_json",
-    "strsim",
     "unicode-normalization",
     "wasip2",
     "wit-bindgen",
