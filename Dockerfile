@@ -16,5 +16,10 @@ COPY --from=build /usr/local/bin/coordinator /usr/local/bin/coordinator
 ENTRYPOINT ["coordinator"]
 
 FROM base AS worker
+USER root
+# A volume that is mounted here takes this owner and these rights.
+RUN install --directory --mode 0700 --owner freefans /var/cache/freefans
+USER freefans
+ENV PLUGIN_CACHE=/var/cache/freefans
 COPY --from=build /usr/local/bin/worker /usr/local/bin/worker
 ENTRYPOINT ["worker", "--plugins", "/plugins"]
