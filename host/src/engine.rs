@@ -49,7 +49,7 @@ pub fn base(ceilings: &Ceilings) -> Config {
     config
         .epoch_interruption(true)
         .wasm_component_model(true)
-        // Sync worlds only: saves the per-store state of concurrent calls.
+        // Sync worlds only. The library's support for concurrent calls is not even compiled in.
         .concurrency_support(false)
         // One thread: a compile must not take all cores from running tasks.
         .parallel_compilation(false)
@@ -61,7 +61,8 @@ pub fn base(ceilings: &Ceilings) -> Config {
     config
 }
 
-/// Where instances lie: slots for `concurrency` tasks at once.
+/// Where instances lie: slots for `concurrency` tasks at once. `cargo xtask bench host` turns each of the last three
+/// settings the other way and prints what it is worth.
 pub fn pool(concurrency: usize, ceilings: &Ceilings) -> PoolingAllocationConfig {
     let instances = u32::try_from(concurrency).unwrap_or(1_024).min(1_024) + SPARE_INSTANCES;
     let mut pool = PoolingAllocationConfig::new();

@@ -107,9 +107,6 @@ type Change = fn(&mut Config, &mut PoolingAllocationConfig);
 /// The engine's settings, each turned the other way by itself.
 pub(crate) fn settings() {
     let variants: &[(&str, Change)] = &[
-        ("concurrency_support(true)", |config, _| {
-            config.concurrency_support(true);
-        }),
         ("linear_memory_keep_resident(0)", |_, pool| {
             pool.linear_memory_keep_resident(0);
         }),
