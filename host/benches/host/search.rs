@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::rig::{self, Times};
 
 const ROWS: usize = 100_000;
-const SEARCHES: usize = 300;
+const SEARCHES: usize = 100;
 /// Each takes as long as loading does.
-const SEARCHES_WITHOUT: usize = 10;
+const SEARCHES_WITHOUT: usize = 5;
 /// First and last names together are [`ROWS`] different ones.
 const FIRST_NAMES: usize = 400;
 
