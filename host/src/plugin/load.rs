@@ -35,6 +35,10 @@ use crate::sandbox::limits::Breaches;
 /// compiler busy must not keep the folder from being looked at again.
 const COMPILE_AT_MOST: Duration = Duration::from_secs(120);
 
+/// How nice a compile is to running tasks: of a core that both want it gets about a tenth, so it ends all the same.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 10;
+
 /// Longest reason of a guest that is passed on.
 const MAX_REASON_CHARS: usize = 2_000;
 
@@ -453,13 +457,26 @@ impl Loader {
     }
 }
 
-/// Does what takes long beside the executor. A panic in it is an error like any other, and refuses the file.
+/// Does what takes long on a thread of its own, behind running tasks. A panic in it is an error like any other, and
+/// refuses the file.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
 ) -> wasmtime::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(wasmtime::Error::msg(format!("the compiler panicked: {error}")))
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
+        step_back();
+        let _ = tell.send(work()); // Whoever asked may have gone.
+    })?;
+    told.await.unwrap_or_else(|_gone| {
+        Err(wasmtime::Error::msg("the compiler panicked; standard error has its words"))
     })
+}
+
+/// Gives the calling thread what processor time others leave: on a machine with few cores a compile is felt otherwise.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    // Linux counts it per thread. It may always be made worse; when it may not, a swap is felt more, and that is all.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), BEHIND);
 }
 
 /// What a trap during loading says: the guest's own last words first.
