@@ -141,8 +141,8 @@ impl Loader {
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let validators = compile_schemas(&around.name, &descriptor)?;
-        let (component, initialised) = match instrumented {
-            None => (component, true),
+        let (component, initialised, told) = match instrumented {
+            None => (component, true, Vec::new()),
             Some(instrumented) => {
                 self.initialise(&component, instrumented, &bytes, &around, &key).await?
             }
@@ -151,6 +151,7 @@ impl Loader {
             descriptor,
             digest,
             path: path.to_owned(),
+            told,
             around,
             component,
             initialised,
@@ -159,7 +160,8 @@ impl Loader {
         })
     }
 
-    /// Runs `init`, and gives a component that begins with what it left; where that cannot be, the one as it came.
+    /// Runs `init`, and gives a component that begins with what it left, and what it told; where that cannot be, the
+    /// component as it came.
     async fn initialise(
         &self,
         component: &v1::PluginPre<Sandbox>,
@@ -167,15 +169,16 @@ impl Loader {
         wasm: &Bytes,
         around: &Arc<Surroundings>,
         key: &str,
-    ) -> Result<(v1::PluginPre<Sandbox>, bool), LoadError> {
+    ) -> Result<(v1::PluginPre<Sandbox>, bool, Vec<String>), LoadError> {
         let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
         let (store, instance) = self.start(component, around).await?;
+        let told = store.data().output.told();
         let prepared = match &instrumented {
             Ok(instrumented) => self.prepare(instrumented, store, instance, around, key).await,
             Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
         };
         match prepared {
-            Ok(prepared) => Ok((prepared, true)),
+            Ok(prepared) => Ok((prepared, true, told)),
             Err(reason) => {
                 tracing::warn!(
                     plugin = around.name,
@@ -183,7 +186,7 @@ impl Loader {
                     "no snapshot of this plugin: `init` runs for each task"
                 );
                 let plain = self.compile(wasm.clone()).await.map_err(contract)?;
-                Ok((self.link(&plain, around).map_err(contract)?, false))
+                Ok((self.link(&plain, around).map_err(contract)?, false, told))
             }
         }
     }

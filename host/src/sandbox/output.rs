@@ -54,6 +54,8 @@ struct State {
     dropped: u64,
     partial: Vec<u8>,
     tail: VecDeque<String>,
+    /// Lines of the `log` interface while the plugin is being loaded.
+    told: Vec<String>,
 }
 
 impl State {
@@ -90,6 +92,7 @@ impl GuestOutput {
             dropped: 0,
             partial: Vec::new(),
             tail: VecDeque::new(),
+            told: Vec::new(),
         };
         let shared = Shared {
             around: Arc::clone(around),
@@ -109,9 +112,17 @@ impl GuestOutput {
         let line = clean(message.as_bytes());
         if self.with_state(|state| state.allows(&line)) {
             self.emit(level, &line);
+            if self.shared.task_id.is_none() {
+                self.with_state(|state| state.told.push(line));
+            }
         } else {
             self.shared.breaches.note(Limit::Log);
         }
+    }
+
+    /// What the plugin wrote to its log while it was being loaded, within its limits.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.with_state(|state| state.told.clone())
     }
 
     fn emit(&self, level: Level, line: &str) {
