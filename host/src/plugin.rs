@@ -1,9 +1,12 @@
 //! One version of one plugin, ready to run tasks.
 
 pub mod cache;
+mod compile;
 pub mod load;
+mod prepare;
 mod shape;
 mod snapshot;
+mod start;
 pub(crate) mod tally;
 mod trial;
 pub mod versions;
@@ -32,6 +35,8 @@ pub struct PluginVersion {
     pub digest: String,
     /// Where it was loaded from.
     pub path: PathBuf,
+    /// What its `init` wrote to the log; nothing when it was prepared at an earlier start.
+    pub told: Vec<String>,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) component: v1::PluginPre<Sandbox>,
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.

@@ -269,7 +269,7 @@ fn facts(examined: &Examined, kept: Option<&[KeptVersion]>) -> Value {
             .collect();
         json!({
             "name": version.descriptor.name, "version": version.descriptor.version,
-            "task_types": types, "prepared": version.prepared(),
+            "task_types": types, "prepared": version.prepared(), "told": version.told,
         })
     });
     json!({
@@ -290,6 +290,12 @@ fn inspect(out: &mut impl Write, examined: &Examined) -> anyhow::Result<()> {
         }
     }
     if let Ok(version) = &examined.loaded {
+        if !version.told.is_empty() {
+            writeln!(out, "\nsaid by `init`:")?;
+        }
+        for line in &version.told {
+            writeln!(out, "  {line}")?;
+        }
         for described in &version.descriptor.task_types {
             writeln!(out, "\n{}: {}", described.name, described.summary)?;
             writeln!(out, "{:#}", described.params_schema)?;

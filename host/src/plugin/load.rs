@@ -1,19 +1,18 @@
 //! From files to a plugin version: the admission steps, in order, each with its own refusal.
 //!
-//! Settings → bytes → digest → shape → compile → imports within the grants → link → `describe` → `init`. Whoever calls this
+//! Settings → bytes → digest (pinned? rolled back?) → shape → compile ([`super::compile`]) → imports within the grants →
+//! link → `describe` ([`super::start`]) → `init` and its memory kept ([`super::prepare`]) → trial. Whoever calls this
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use ops::chain::chain;
 use queue::{TaskQueue, TaskType};
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, Instance};
-use wasmtime::{Engine, Store};
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
@@ -21,40 +20,26 @@ use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
-use crate::plugin::cache::{Key, PreparedCache};
+use crate::plugin::cache::PreparedCache;
+use crate::plugin::compile::Compiler;
 use crate::plugin::shape::{self, Refused};
-use crate::plugin::snapshot;
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
 use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
-use crate::sandbox::limits::Breaches;
-
-/// Longest compile, the wait for its turn included. A shipped plugin takes a second or two; a file made to keep the
-/// compiler busy must not keep the folder from being looked at again.
-const COMPILE_AT_MOST: Duration = Duration::from_secs(120);
-
-/// How nice a compile is to running tasks: of a core that both want it gets about a tenth, so it ends all the same.
-#[cfg(target_os = "linux")]
-const BEHIND: i32 = 10;
-
-/// Longest reason of a guest that is passed on.
-const MAX_REASON_CHARS: usize = 2_000;
 
 /// What loading needs; one per process.
 #[derive(Debug)]
 pub struct Loader {
-    engine: Engine,
+    pub(super) engine: Engine,
     linkers: Linkers,
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
-    prepared: Option<PreparedCache>,
+    pub(super) prepared: Option<PreparedCache>,
     versions: Option<KeptVersions>,
-    snapshots: bool,
-    /// One compile at a time: more would take the processor from running tasks.
-    compiling: Arc<tokio::sync::Semaphore>,
-    compile_at_most: Duration,
+    pub(super) snapshots: bool,
+    pub(super) compiler: Compiler,
 }
 
 /// What a component is made of.
@@ -82,6 +67,7 @@ impl Loader {
         queue: Option<TaskQueue>,
     ) -> wasmtime::Result<Self> {
         let linkers = Linkers::new(&engine)?;
+        let compiler = Compiler::new(engine.clone());
         Ok(Self {
             engine,
             linkers,
@@ -90,8 +76,7 @@ impl Loader {
             prepared: None,
             versions: None,
             snapshots: true,
-            compiling: Arc::new(tokio::sync::Semaphore::new(1)),
-            compile_at_most: COMPILE_AT_MOST,
+            compiler,
         })
     }
 
@@ -127,7 +112,7 @@ impl Loader {
         let bytes = read_bounded(path, self.ceilings.component_bytes).await?;
         let (size, digest) = (bytes.len(), hex(&Sha256::digest(&bytes)));
         check_shape(path, bytes.clone()).await?;
-        let component = self.compile(bytes).await;
+        let component = self.compiler.compile(bytes).await;
         let component =
             component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
         let of_type = component.component_type();
@@ -184,8 +169,8 @@ impl Loader {
         };
         let component = match (kept, &instrumented) {
             (Some(kept), _) => Ok(kept),
-            (None, Some(Ok(instrumented))) => self.compile(instrumented.clone()).await,
-            (None, _) => self.compile(bytes.clone()).await,
+            (None, Some(Ok(instrumented))) => self.compiler.compile(instrumented.clone()).await,
+            (None, _) => self.compiler.compile(bytes.clone()).await,
         };
         let component =
             component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
@@ -193,8 +178,8 @@ impl Loader {
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let schemas = compile_schemas(&around.name, &descriptor)?;
-        let (component, initialised) = match instrumented {
-            None => (component, true),
+        let (component, initialised, told) = match instrumented {
+            None => (component, true, Vec::new()),
             Some(instrumented) => {
                 self.initialise(&component, instrumented, &bytes, &around, &key).await?
             }
@@ -203,6 +188,7 @@ impl Loader {
             descriptor,
             digest,
             path: path.to_owned(),
+            told,
             around,
             component,
             initialised,
@@ -240,138 +226,13 @@ impl Loader {
         }
     }
 
-    /// Runs `init`, and gives a component that begins with what it left; where that cannot be, the one as it came.
-    async fn initialise(
-        &self,
-        component: &v1::PluginPre<Sandbox>,
-        instrumented: wasmtime::Result<Bytes>,
-        wasm: &Bytes,
-        around: &Arc<Surroundings>,
-        key: &str,
-    ) -> Result<(v1::PluginPre<Sandbox>, bool), LoadError> {
-        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
-        let (store, instance) = self.start(component, around).await?;
-        let prepared = match &instrumented {
-            Ok(_) => self.prepare(wasm, store, instance, around, key).await,
-            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
-        };
-        match prepared {
-            Ok(prepared) => Ok((prepared, true)),
-            Err(reason) => {
-                tracing::warn!(
-                    plugin = around.name,
-                    reason = %chain(reason.as_ref()),
-                    "no snapshot of this plugin: `init` runs for each task"
-                );
-                let plain = self.compile(wasm.clone()).await.map_err(contract)?;
-                Ok((self.link(&plain, around).map_err(contract)?, false))
-            }
-        }
-    }
-
-    /// The name of what `init` makes of these files and settings.
-    fn key(&self, digest: &str, around: &Surroundings) -> String {
-        let mut key = Key::new(&self.engine);
-        key.add(digest.as_bytes());
-        key.add(
-            format!("{:?} {} {}", around.limits, around.cache, around.http.is_some()).as_bytes(),
-        );
-        for (name, value) in &around.settings {
-            key.add(name.as_bytes());
-            key.add(value.as_bytes());
-        }
-        for (name, bytes) in &around.data {
-            key.add(name.as_bytes());
-            key.add(&Sha256::digest(bytes));
-        }
-        key.finish()
-    }
-
-    async fn kept(&self, key: &str) -> Option<Component> {
-        let (cache, engine, key) = (self.prepared.clone()?, self.engine.clone(), key.to_owned());
-        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
-        reading.await.ok().flatten()
-    }
-
-    async fn keep(&self, key: &str, component: Component) {
-        let Some(cache) = self.prepared.clone() else { return };
-        let key = key.to_owned();
-        let storing = tokio::task::spawn_blocking(move || cache.put(&key, &component));
-        match storing.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
-            }
-            Err(error) => tracing::warn!(error = %error, "a prepared plugin was not kept"),
-        }
-    }
-
-    async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
-        if !self.snapshots {
-            wasmtime::bail!("none is wanted");
-        }
-        let wasm = wasm.clone();
-        aside(move || snapshot::instrument(&wasm)).await
-    }
-
-    async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
-        let (engine, compiling) = (self.engine.clone(), Arc::clone(&self.compiling));
-        let compiled = async {
-            let turn = compiling.acquire_owned().await; // Never closed.
-            aside(move || {
-                // A compiler that is given up on has its turn until it ends: no thread can be stopped.
-                let _turn = turn;
-                snapshot::compile(&engine, &wasm)
-            })
-            .await
-        };
-        let limit = self.compile_at_most;
-        tokio::time::timeout(limit, compiled).await.unwrap_or_else(|_elapsed| {
-            let limit = limit.as_secs();
-            Err(wasmtime::Error::msg(format!("compiling it takes longer than {limit} s")))
-        })
-    }
-
-    fn link(
+    pub(super) fn link(
         &self,
         component: &Component,
         around: &Surroundings,
     ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
         let linker = self.linkers.for_grants(around.http.is_some());
         v1::PluginPre::new(linker.instantiate_pre(component)?)
-    }
-
-    /// A component whose instances begin with what `init` left in this one.
-    async fn prepare(
-        &self,
-        wasm: &Bytes,
-        mut store: Store<Sandbox>,
-        instance: Instance,
-        around: &Surroundings,
-        key: &str,
-    ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
-        let began = std::time::Instant::now();
-        let (wasm, executor) = (wasm.clone(), tokio::runtime::Handle::current());
-        let (snapshot, store) = aside(move || {
-            let snapshot = executor.block_on(snapshot::take(&wasm, &mut store, instance))?;
-            Ok((snapshot, store))
-        })
-        .await?;
-        let snapshot_bytes = snapshot.len();
-        let component = self.compile(snapshot.into()).await?;
-        let prepared = self.link(&component, around)?;
-        // What `init` fetched may be another thing at the next start.
-        if !store.data().asked_outside() {
-            self.keep(key, component).await;
-        }
-        tracing::debug!(
-            plugin = around.name,
-            peak_memory_bytes = store.data().memory.peak,
-            snapshot_bytes,
-            took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "plugin initialised"
-        );
-        Ok(prepared)
     }
 
     async fn surroundings(
@@ -404,94 +265,6 @@ impl Loader {
             queue: self.queue.clone(),
         }))
     }
-
-    async fn describe(
-        &self,
-        component: &v1::PluginPre<Sandbox>,
-        around: &Arc<Surroundings>,
-    ) -> Result<Descriptor, LoadError> {
-        let plugin = around.name.clone();
-        let mut store = Sandbox::store(&self.engine, around, None, Breaches::default());
-        let call = async {
-            let instance = component.instantiate_async(&mut store).await?;
-            instance.call_describe(&mut store).await
-        };
-        let described = match tokio::time::timeout(around.limits.wall, call).await {
-            Ok(Ok(described)) => described,
-            Ok(Err(error)) => return Err(start_error(&store, "describe", &error)),
-            Err(_) => {
-                let reason = "it took too long".to_owned();
-                return Err(LoadError::Start { plugin, function: "describe", reason });
-            }
-        };
-        v1::descriptor(described).map_err(|problem| LoadError::Description { plugin, problem })
-    }
-
-    /// A fresh instance on which `init` has run.
-    async fn start(
-        &self,
-        component: &v1::PluginPre<Sandbox>,
-        around: &Arc<Surroundings>,
-    ) -> Result<(Store<Sandbox>, Instance), LoadError> {
-        let plugin = around.name.clone();
-        let mut store = Sandbox::store(&self.engine, around, None, Breaches::default());
-        let call = async {
-            let instance = component.instance_pre().instantiate_async(&mut store).await?;
-            let guest = v1::Plugin::new(&mut store, &instance)?;
-            let initialised = guest.call_init(&mut store).await?;
-            wasmtime::Result::Ok((instance, initialised))
-        };
-        let function = "init";
-        match tokio::time::timeout(around.limits.wall, call).await {
-            Ok(Ok((instance, Ok(())))) => Ok((store, instance)),
-            Ok(Ok((_, Err(reason)))) => {
-                let reason = reason.chars().take(MAX_REASON_CHARS).collect();
-                Err(LoadError::Start { plugin, function, reason })
-            }
-            Ok(Err(error)) => Err(start_error(&store, function, &error)),
-            Err(_) => {
-                let reason = "it took too long".to_owned();
-                Err(LoadError::Start { plugin, function, reason })
-            }
-        }
-    }
-}
-
-/// Does what takes long on a thread of its own, behind running tasks. A panic in it is an error like any other, and
-/// refuses the file.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
-) -> wasmtime::Result<T> {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
-        step_back();
-        let _ = tell.send(work()); // Whoever asked may have gone.
-    })?;
-    told.await.unwrap_or_else(|_gone| {
-        Err(wasmtime::Error::msg("the compiler panicked; standard error has its words"))
-    })
-}
-
-/// Gives the calling thread what processor time others leave: on a machine with few cores a compile is felt otherwise.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    // Linux counts it per thread. It may always be made worse; when it may not, a swap is felt more, and that is all.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), BEHIND);
-}
-
-/// What a trap during loading says: the guest's own last words first.
-fn start_error(
-    store: &Store<Sandbox>,
-    function: &'static str,
-    error: &wasmtime::Error,
-) -> LoadError {
-    let sandbox = store.data();
-    let tail = sandbox.output.tail();
-    let reason = match tail.is_empty() {
-        true => chain(error.as_ref()).to_string(),
-        false => format!("{tail} ({})", chain(error.as_ref())),
-    };
-    LoadError::Start { plugin: sandbox.around.name.clone(), function, reason }
 }
 
 /// Whether a plugin may be called so: its name is part of file names and of keys.
@@ -577,24 +350,4 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
         text
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_file_whose_compile_does_not_come_to_an_end_is_refused() {
-        let ceilings = Ceilings::default();
-        let loader = Loader::new(Engine::default(), ceilings, None).unwrap();
-        let loader = Loader { compile_at_most: Duration::from_millis(1), ..loader };
-        // As long as another one has not ended, none begins.
-        let turn = Arc::clone(&loader.compiling).acquire_owned().await.unwrap();
-        let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
-        let error = loader.compile(wasm.clone()).await.unwrap_err();
-        assert!(error.to_string().contains("takes longer than"), "{error}");
-        drop(turn);
-        let loader = Loader { compile_at_most: COMPILE_AT_MOST, ..loader };
-        assert!(loader.compile(wasm).await.is_ok());
-    }
 }

@@ -72,6 +72,8 @@ struct State {
     dropped: u64,
     partial: Vec<u8>,
     tail: VecDeque<String>,
+    /// Lines of the `log` interface while the plugin is being loaded.
+    told: Vec<String>,
 }
 
 impl State {
@@ -108,6 +110,7 @@ impl GuestOutput {
             dropped: 0,
             partial: Vec::new(),
             tail: VecDeque::new(),
+            told: Vec::new(),
         };
         let shared =
             Shared { around: Arc::clone(around), running, breaches, state: Mutex::new(state) };
@@ -122,10 +125,19 @@ impl GuestOutput {
     pub(crate) fn log(&self, level: Level, message: &str) {
         // Asked first: a flood is not worth cleaning.
         if self.with_state(|state| state.allows(message.len().min(MAX_LINE_BYTES))) {
-            self.emit(level, &clean(message.as_bytes()));
+            let line = clean(message.as_bytes());
+            self.emit(level, &line);
+            if self.shared.running.is_none() {
+                self.with_state(|state| state.told.push(line));
+            }
         } else {
             self.shared.breaches.note(Limit::Log);
         }
+    }
+
+    /// What the plugin wrote to its log while it was being loaded, within its limits.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.with_state(|state| state.told.clone())
     }
 
     fn emit(&self, level: Level, line: &str) {

@@ -44,6 +44,78 @@ async fn a_random_creator_has_enough_items_and_is_not_the_one_just_seen() {
     }
     let none = run(&queue, "get_random_creator", json!({"min_items": 1_000_000})).await;
     assert_eq!(none.code(), Some("not-found"));
+    assert!(none.error.unwrap().contains("no creator with at least 1000000 items"));
+}
+
+#[tokio::test]
+async fn a_name_is_found_however_it_is_written_and_the_answer_says_how_well() {
+    let (redis, queue) = redis().await;
+    let _worker = start_worker(&redis, &Folder::with(&["search"])).await;
+    for (query, name, exact) in [
+        ("jose_lindqvist", "José Lindqvist", true),
+        ("BjorkGarrow", "Bjørk Garrow", true),
+        ("pinewood duo", "Harbour & Pine", true),
+        ("jose lidnqvist", "José Lindqvist", false),
+        ("nightingale bjork", "Bjørk Nightingale", false),
+        ("bjork garow", "Bjørk Garrow", false),
+    ] {
+        let found = run(&queue, "search_creator", json!({"query": query})).await.data;
+        let first = &found["creators"][0];
+        assert_eq!(first["name"], name, "{query}: {found}");
+        let flags = (&found["exact_match"], &found["fuzzy_match"]);
+        assert_eq!(flags, (&json!(exact), &json!(!exact)), "{query}");
+        assert_eq!(first["score"] == 1.0, exact, "{query}: {first}");
+    }
+    let first_name = run(&queue, "search_creator", json!({"query": "rafe", "limit": 50})).await;
+    assert_eq!(first_name.metadata["needs_selection"], true, "several have it");
+    let hopeless = run(&queue, "search_creator", json!({"query": "qzxj wvkq"})).await;
+    assert!(hopeless.success);
+    assert_eq!(hopeless.data["creators"], json!([]));
+    assert_eq!(hopeless.metadata["needs_selection"], false);
+}
+
+#[tokio::test]
+async fn an_edited_catalogue_is_searched_without_a_failed_task_in_between() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let _worker = start_worker(&redis, &folder).await;
+    let csv = "model_name,profile_link\nBrand New,https://creators.example/brand-new\n";
+    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    crate::support::eventually("the new catalogue", async || {
+        let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
+        assert!(found.success, "{:?}", found.error);
+        (found.data["exact_match"] == true).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn bad_rows_are_told_by_line_and_the_others_are_found() {
+    let folder = Folder::with(&["search"]);
+    let csv = b"\xef\xbb\xbfname;url\r\n\"Ann\r\nLee\";https://c.example/ann\r\nBo;ftp://c.example/bo\r\n;https://c.example/x\r\n\xff;https://c.example/y\r\n";
+    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    let worker = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+        let file = folder.path().join("search.wasm");
+        command.args(["plugins", arguments[0]]).arg(file).args(&arguments[1..]);
+        let output = command.env_remove("EXTENDED_SEARCH_URL").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = worker(&["inspect"]);
+    for part in [
+        "said by `init`:",
+        "line 4: the address does not begin with https:// or http://",
+        "line 5: no name",
+        "line 6: not valid UTF-8",
+        "1 creators with 1 names; 3 rows skipped",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let facts: serde_json::Value = serde_json::from_str(&worker(&["inspect", "--json"])).unwrap();
+    assert_eq!(facts["plugin"]["told"].as_array().unwrap().len(), 4);
+    let params = r#"{"query":"ann lee"}"#;
+    let found = worker(&["run", "--task-type", "search_creator", "--params", params]);
+    assert!(found.contains("https://c.example/ann"), "{found}");
 }
 
 #[tokio::test]
@@ -63,6 +135,8 @@ async fn missing_and_wrong_params_are_refused_with_their_place() {
         (json!({}), "\"query\" is a required property"),
         (json!({"query": 7}), "params/query: 7 is not of type \"string\""),
         (json!({"query": "x", "limit": 0}), "params/limit"),
+        (json!({"query": "x".repeat(201)}), "params/query"),
+        (json!({"query": ""}), "at least one letter or digit"),
         (json!({"query": " !? "}), "at least one letter or digit"),
     ] {
         let result = run(&queue, "search_creator", params.clone()).await;

@@ -88,3 +88,30 @@ impl Roster {
         counted.into_iter().map(|(_, number)| number).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_in_comes_out_and_a_count_beyond_all_bounds_is_still_one() {
+        let mut roster = Roster::default();
+        let row = |item_count| Row {
+            name: "Luna".to_owned(),
+            url: "https://c.example/l".to_owned(),
+            aliases: vec!["L".to_owned(), "Moon".to_owned()],
+            item_count,
+        };
+        for count in [None, Some(0), Some(7), Some(u64::MAX)] {
+            assert!(roster.push(&row(count)));
+        }
+        let luna = roster.get(1).unwrap();
+        assert_eq!((luna.name, luna.url), ("Luna", "https://c.example/l"));
+        assert_eq!(luna.aliases().collect::<Vec<_>>(), ["L", "Moon"]);
+        let counts: Vec<_> =
+            (0..5).map(|number| roster.get(number).map(|luna| luna.item_count)).collect();
+        let most = Some(u32::MAX - 1);
+        assert_eq!(counts, [Some(None), Some(Some(0)), Some(Some(7)), Some(most), None]);
+        assert_eq!(roster.by_items(), [3, 2, 0, 1]);
+    }
+}

@@ -1,0 +1,129 @@
+//! `init` once, its memory kept: in the component that instances start from, and on disk for the next start.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ops::chain::chain;
+use sha2::{Digest, Sha256};
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance};
+
+use super::Surroundings;
+use super::cache::Key;
+use super::compile::aside;
+use super::load::Loader;
+use super::snapshot;
+use crate::bindings::v1;
+use crate::error::LoadError;
+use crate::sandbox::Sandbox;
+
+impl Loader {
+    /// Runs `init`, and gives a component that begins with what it left, and what it told; where that cannot be, the
+    /// component as it came.
+    pub(super) async fn initialise(
+        &self,
+        component: &v1::PluginPre<Sandbox>,
+        instrumented: wasmtime::Result<Bytes>,
+        wasm: &Bytes,
+        around: &Arc<Surroundings>,
+        key: &str,
+    ) -> Result<(v1::PluginPre<Sandbox>, bool, Vec<String>), LoadError> {
+        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
+        let (store, instance) = self.start(component, around).await?;
+        let told = store.data().output.told();
+        let prepared = match &instrumented {
+            Ok(_) => self.prepare(wasm, store, instance, around, key).await,
+            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
+        };
+        match prepared {
+            Ok(prepared) => Ok((prepared, true, told)),
+            Err(reason) => {
+                tracing::warn!(
+                    plugin = around.name,
+                    reason = %chain(reason.as_ref()),
+                    "no snapshot of this plugin: `init` runs for each task"
+                );
+                let plain = self.compiler.compile(wasm.clone()).await.map_err(contract)?;
+                Ok((self.link(&plain, around).map_err(contract)?, false, told))
+            }
+        }
+    }
+
+    /// The name of what `init` makes of these files and settings.
+    pub(super) fn key(&self, digest: &str, around: &Surroundings) -> String {
+        let mut key = Key::new(&self.engine);
+        key.add(digest.as_bytes());
+        key.add(
+            format!("{:?} {} {}", around.limits, around.cache, around.http.is_some()).as_bytes(),
+        );
+        for (name, value) in &around.settings {
+            key.add(name.as_bytes());
+            key.add(value.as_bytes());
+        }
+        for (name, bytes) in &around.data {
+            key.add(name.as_bytes());
+            key.add(&Sha256::digest(bytes));
+        }
+        key.finish()
+    }
+
+    pub(super) async fn kept(&self, key: &str) -> Option<Component> {
+        let (cache, engine, key) = (self.prepared.clone()?, self.engine.clone(), key.to_owned());
+        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
+        reading.await.ok().flatten()
+    }
+
+    async fn keep(&self, key: &str, component: Component) {
+        let Some(cache) = self.prepared.clone() else { return };
+        let key = key.to_owned();
+        let storing = tokio::task::spawn_blocking(move || cache.put(&key, &component));
+        match storing.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
+            }
+            Err(error) => tracing::warn!(error = %error, "a prepared plugin was not kept"),
+        }
+    }
+
+    pub(super) async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
+        if !self.snapshots {
+            wasmtime::bail!("none is wanted");
+        }
+        let wasm = wasm.clone();
+        aside(move || snapshot::instrument(&wasm)).await
+    }
+
+    /// A component whose instances begin with what `init` left in this one.
+    async fn prepare(
+        &self,
+        wasm: &Bytes,
+        mut store: Store<Sandbox>,
+        instance: Instance,
+        around: &Surroundings,
+        key: &str,
+    ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
+        let began = std::time::Instant::now();
+        let (wasm, executor) = (wasm.clone(), tokio::runtime::Handle::current());
+        let (snapshot, store) = aside(move || {
+            let snapshot = executor.block_on(snapshot::take(&wasm, &mut store, instance))?;
+            Ok((snapshot, store))
+        })
+        .await?;
+        let snapshot_bytes = snapshot.len();
+        let component = self.compiler.compile(snapshot.into()).await?;
+        let prepared = self.link(&component, around)?;
+        // What `init` fetched may be another thing at the next start.
+        if !store.data().asked_outside() {
+            self.keep(key, component).await;
+        }
+        tracing::debug!(
+            plugin = around.name,
+            peak_memory_bytes = store.data().memory.peak,
+            snapshot_bytes,
+            took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "plugin initialised"
+        );
+        Ok(prepared)
+    }
+}
