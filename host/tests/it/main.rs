@@ -16,5 +16,6 @@ mod properties;
 mod rollback;
 mod sandbox;
 mod snapshot;
+mod supabase;
 mod support;
 mod swap;
