@@ -8,6 +8,7 @@
 mod admission;
 mod by_hand;
 mod contract;
+mod forums;
 mod hostile;
 mod http;
 mod offline;
