@@ -110,34 +110,6 @@ async fn a_redirect_does_not_take_the_key_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_supabase_project_replaces_the_table_and_its_pages_are_kept_for_a_while() {
-    let rows: Vec<_> = (0..11)
-        .map(|n| {
-            json!({"id": 100 - n, "title": format!("Row {n}"), "url": format!("https://m.example/{n}"),
-                   "type": "picture", "posted_at": "2026-01-01"})
-        })
-        .collect();
-    let head = "HTTP/1.1 206 Partial Content\r\ncontent-type: application/json\r\ncontent-range: 0-10/25\r\n";
-    let project = Service::start(head, json!(rows).to_string()).await;
-    let (redis, queue) = redis().await;
-    let folder = Folder::with(&["content"]);
-    let environment = [("SUPABASE_URL", project.address.as_str()), ("SUPABASE_KEY", "s3cret-key")];
-    let worker = start_worker_with(&redis, &folder, &environment).await;
-    let whose =
-        json!({"creator_name": "Luna", "creator_url": "https://creators.example/luna-marlowe"});
-    let first = run(&queue, "load_content", whose.clone()).await;
-    let directory = &first.data["content_directory"];
-    assert_eq!(directory["items"].as_array().map(Vec::len), Some(10), "{first:?}");
-    assert_eq!((&directory["total_items"], &directory["has_more"]), (&json!(25), &json!(true)));
-    run(&queue, "load_content", whose).await;
-    let asked = project.asked();
-    assert_eq!(asked.len(), 1, "the second answer came from the cache");
-    assert!(asked[0].contains("apikey: s3cret-key\r\n"), "{}", asked[0]);
-    assert!(asked[0].contains("authorization: Bearer s3cret-key\r\n"), "{}", asked[0]);
-    assert!(!worker.log().contains("s3cret-key"), "the key is in the log");
-}
-
-#[tokio::test]
 async fn private_addresses_are_refused_by_name_and_the_log_says_what_would_allow_them() {
     let inside = Service::start(JSON, "{}".to_owned()).await;
     let port = inside.address.rsplit(':').next().unwrap();

@@ -8,6 +8,7 @@
 mod admission;
 mod by_hand;
 mod contract;
+mod forums;
 mod hostile;
 mod http;
 mod isolation;
@@ -17,5 +18,6 @@ mod properties;
 mod rollback;
 mod sandbox;
 mod snapshot;
+mod supabase;
 mod support;
 mod swap;

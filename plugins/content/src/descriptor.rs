@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::cursor::MAX_TEXT;
+
 /// The plugin's name.
 pub const NAME: &str = "content";
 /// What may grow in the descriptor.
@@ -53,7 +55,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                     "creator_url": url,
                     "filters": filters,
                     "current_content": {"type": "object"},
-                    "cursor": {"type": "string", "maxLength": 300},
+                    "cursor": {"type": "string", "maxLength": MAX_TEXT},
                     "pages_to_fetch": {"type": "integer", "minimum": 1, "maximum": MAX_PAGES},
                 },
             }),

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::source::{Item, Kind, is_date};
+use crate::day::is_date;
+use crate::source::{Item, Kind};
 
 /// What to leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +45,9 @@ impl Filter {
         {
             return Err("`from` must not be after `to`".to_owned());
         }
-        let text = text("text").map(|text| kit::text::clean(text, 100).to_lowercase());
+        let text = text("text")
+            .map(|text| kit::text::clean(text, 100).to_lowercase())
+            .filter(|text| !text.is_empty());
         Ok(Self { kind, from, to, text })
     }
 
@@ -59,6 +62,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -89,9 +93,44 @@ mod tests {
             (json!({"type": "song"}), "picture"),
             (json!({"from": "yesterday"}), "date"),
             (json!({"from": "2026-02-01", "to": "2026-01-01"}), "after"),
+            (json!({"to": "2026-02-30"}), "date"),
         ] {
             let error = Filter::parse(Some(&filters)).unwrap_err();
             assert!(error.contains(part), "{filters}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_spaces_leaves_nothing_out() {
+        assert_eq!(Filter::parse(Some(&json!({"text": " \u{200b} "}))), Ok(Filter::default()));
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,20}".prop_map(Value::from),
+            "[0-9]{4}-[0-9]{2}-[0-9]{2}".prop_map(Value::from),
+            Just(json!("video")),
+            Just(json!([1])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_filters_are_read_or_have_a_sentence(
+            kind in any_value(), from in any_value(), to in any_value(), words in any_value(),
+        ) {
+            let filters = json!({"type": kind, "from": from, "to": to, "text": words});
+            match Filter::parse(Some(&filters)) {
+                Ok(filter) => {
+                    prop_assert!(filter.from.as_deref().is_none_or(is_date));
+                    prop_assert!(filter.to.as_deref().is_none_or(is_date));
+                    prop_assert!(filter.text.is_none_or(|text| !text.chars().any(char::is_control)));
+                }
+                Err(sentence) => prop_assert!(sentence.contains('`'), "{}", sentence),
+            }
         }
     }
 }

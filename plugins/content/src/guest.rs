@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 
+use kit::http::HttpError;
 use serde_json::{Value, json};
 
 use crate::page::{Loaded, page_size};
 use crate::params::{LoadRequest, MoreRequest, Wanted};
-use crate::remote::{self, Remote};
+use crate::remote::{NOT_SET_UP, Remote, TRY_LATER, Trouble};
 use crate::source::Table;
-use crate::{descriptor, output, page};
+use crate::{descriptor, output, page, stored};
 
 #[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
 mod bindings {
@@ -19,9 +20,6 @@ mod bindings {
 
 use bindings::freefans::plugin::types::{Descriptor, Failure, Output, Retry, Task, TaskType};
 use bindings::freefans::plugin::{cache, config, data, log};
-
-/// How long a page from the remote source may be shown again, in seconds.
-const CACHE_SECONDS: u32 = 300;
 
 static TABLE: OnceLock<Table> = OnceLock::new();
 
@@ -111,11 +109,10 @@ fn load_remote(
     size: usize,
     cache_only: bool,
 ) -> Result<Loaded, Failure> {
-    let url = remote.request_url(wanted, size);
-    let key = format!("page:{url}");
-    if let Ok(Some(bytes)) = cache::get(&key)
-        && let Ok(stored) = serde_json::from_slice::<Value>(&bytes)
-        && let Some(loaded) = Loaded::from_json(&stored)
+    let request = remote.request(wanted, size);
+    let key = stored::key(&request);
+    if let Ok(Some(entry)) = cache::get(&key)
+        && let Some(loaded) = stored::read(&request, &entry)
     {
         return Ok(loaded);
     }
@@ -125,15 +122,30 @@ fn load_remote(
             wanted.creator_name
         )));
     }
-    let answer = kit::http::get(&url, &[("accept", "application/json"), ("prefer", "count=exact")]);
-    let loaded = remote::read_answer(wanted, size, answer).map_err(|trouble| match trouble {
-        remote::Trouble::NotFound(reason) => Failure::NotFound(reason),
-        remote::Trouble::Fatal(reason) => Failure::Fatal(reason),
-        remote::Trouble::Later { reason, after_ms } => Failure::Retry(Retry { reason, after_ms }),
-    })?;
-    // A cache that does not take it costs a request later, nothing more.
-    let _ = cache::set(&key, loaded.to_json().to_string().as_bytes(), CACHE_SECONDS);
+    let answer = kit::http::send_all(std::slice::from_ref(&request)).pop();
+    let answer = answer.unwrap_or(Err(HttpError::Unreachable));
+    let loaded = remote.read(wanted, size, answer).map_err(failure)?;
+    if 0 < remote.cache_seconds {
+        // A cache that does not take it costs a request later, nothing more.
+        let entry = stored::entry(&request, &loaded);
+        let _ = cache::set(&key, entry.as_bytes(), remote.cache_seconds);
+    }
     Ok(loaded)
+}
+
+/// The operator's words go to the log, plain ones to the person.
+fn failure(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::NotFound(reason) => Failure::NotFound(reason),
+        Trouble::Fatal { operator } => {
+            log::write(log::Level::Error, &operator);
+            Failure::Fatal(NOT_SET_UP.to_owned())
+        }
+        Trouble::Later { operator, after_ms } => {
+            log::write(log::Level::Warn, &operator);
+            Failure::Retry(Retry { reason: TRY_LATER.to_owned(), after_ms })
+        }
+    }
 }
 
 fn encode(data: &Value) -> Output {

@@ -3,6 +3,7 @@
 //! All logic is pure and tested natively; `guest` is the thin layer for the WIT world.
 
 pub mod cursor;
+pub mod day;
 pub mod descriptor;
 pub mod filter;
 pub mod output;
@@ -10,6 +11,7 @@ pub mod page;
 pub mod params;
 pub mod remote;
 pub mod source;
+pub mod stored;
 
 #[cfg(target_family = "wasm")]
 mod guest;

@@ -11,7 +11,10 @@ pub fn directory(creator_name: &str, loaded: &Loaded, before: &[Value]) -> Value
     let mut answer = loaded.to_json();
     if let Some(fields) = answer.as_object_mut() {
         fields.insert("items".to_owned(), items.into());
-        fields.insert("has_more".to_owned(), loaded.next.is_some().into());
+        fields.insert(
+            "has_more".to_owned(),
+            loaded.next.as_ref().and_then(crate::cursor::Cursor::encode).is_some().into(),
+        );
     }
     json!({"creator_name": creator_name, "content_directory": answer})
 }

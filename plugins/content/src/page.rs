@@ -24,6 +24,17 @@ pub struct Loaded {
     pub next: Option<Cursor>,
 }
 
+/// How far a source was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Items of this read, those included that could not be shown.
+    pub items: usize,
+    /// Items there are.
+    pub total: usize,
+    /// Time and id of the last one; none when there are no more.
+    pub last: Option<(String, String)>,
+}
+
 /// The operator's page size, or 10.
 pub fn page_size(setting: Option<&str>) -> usize {
     setting.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE)
@@ -39,7 +50,7 @@ pub fn load(table: &Table, wanted: &Wanted, size: usize) -> Option<Loaded> {
     let from = match &wanted.after {
         None => 0,
         Some(after) => {
-            let after = (after.date.as_str(), after.id.as_str());
+            let after = (after.at.as_str(), after.id.as_str());
             // Newest first: what comes after has the smaller key.
             fitting.iter().position(|item| item.key() < after).unwrap_or(fitting.len())
         }
@@ -47,27 +58,23 @@ pub fn load(table: &Table, wanted: &Wanted, size: usize) -> Option<Loaded> {
     let items: Vec<Item> =
         fitting.iter().skip(from).take(size * wanted.pages).map(|item| (*item).clone()).collect();
     let more = from + items.len() < fitting.len();
-    Some(Loaded::new(wanted, items, fitting.len(), size, more))
+    let last = items.last().filter(|_| more).map(|last| (last.date.clone(), last.id.clone()));
+    let read = items.len();
+    Some(Loaded::new(wanted, size, items, Read { items: read, total: fitting.len(), last }))
 }
 
 impl Loaded {
     /// Counts pages and sets the cursor.
-    pub fn new(
-        wanted: &Wanted,
-        items: Vec<Item>,
-        total_items: usize,
-        size: usize,
-        more: bool,
-    ) -> Self {
-        let before = wanted.after.as_ref().map_or(0, |after| after.pages);
-        let page = before + items.len().div_ceil(size);
-        let next = items.last().filter(|_| more).map(|last| Cursor {
-            date: last.date.clone(),
-            id: last.id.clone(),
-            pages: page,
-        });
-        let total_pages = total_items.div_ceil(size);
-        Self { items, page: page.max(1), total_pages: total_pages.max(1), total_items, next }
+    pub fn new(wanted: &Wanted, size: usize, items: Vec<Item>, read: Read) -> Self {
+        let shown = wanted.after.as_ref().map_or(0, |after| after.shown) + read.items;
+        let next = read.last.map(|(at, id)| Cursor { at, id, shown });
+        Self {
+            items,
+            page: shown.div_ceil(size).max(1),
+            total_pages: read.total.div_ceil(size).max(1),
+            total_items: read.total,
+            next,
+        }
     }
 
     /// For the cache.
@@ -77,7 +84,7 @@ impl Loaded {
             "page": self.page,
             "total_pages": self.total_pages,
             "total_items": self.total_items,
-            "cursor": self.next.as_ref().map(Cursor::encode),
+            "cursor": self.next.as_ref().and_then(Cursor::encode),
         })
     }
 
@@ -170,6 +177,20 @@ mod tests {
         let second = load(&table(25, newer), &wanted(first.next.clone(), 1), 10).unwrap();
         let expected = load(&table(25, ""), &wanted(first.next, 1), 10).unwrap();
         assert_eq!(second.items, expected.items);
+    }
+
+    #[test]
+    fn an_item_that_is_gone_neither_hides_nor_repeats_another() {
+        let first = load(&table(25, ""), &wanted(None, 1), 10).unwrap();
+        let (last, rest) = first.items.split_last().unwrap();
+        let gone = |id: &str| {
+            let mut table = table(25, "");
+            table.remove(id);
+            load(&table, &wanted(first.next.clone(), 2), 10).unwrap().items
+        };
+        let expected = load(&table(25, ""), &wanted(first.next.clone(), 2), 10).unwrap().items;
+        assert_eq!(gone(&last.id), expected);
+        assert_eq!(gone(&rest[0].id), expected);
     }
 
     #[test]

@@ -121,7 +121,8 @@ mod tests {
     use super::*;
 
     fn cursor() -> String {
-        Cursor { date: "2026-01-02".to_owned(), id: "x".to_owned(), pages: 1 }.encode()
+        let (at, id) = ("2026-01-02".to_owned(), "x".to_owned());
+        Cursor { at, id, shown: 10 }.encode().unwrap()
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use kit::text::{clean, web_address};
 
+use crate::cursor::is_id;
+use crate::day::is_date;
+use crate::stored::fingerprint;
+
 const MAX_TITLE_CHARS: usize = 160;
 const MAX_NAMED_ROWS: usize = 20;
 
@@ -122,6 +126,11 @@ impl Table {
         Ok((Self { rows }, skipped))
     }
 
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.rows.retain(|row| row.item.id != id);
+    }
+
     /// A creator's items, newest first; by address, or by name when the address is not known.
     pub fn of<'a>(
         &'a self,
@@ -149,26 +158,23 @@ fn read_row(cells: &[&str; 6]) -> Result<Row, &'static str> {
     }
     let title = clean(title, MAX_TITLE_CHARS);
     let title = if title.is_empty() { "Untitled".to_owned() } else { title };
-    let item = Item { id: url.to_owned(), title, url: url.to_owned(), kind, date: date.to_owned() };
+    let item = Item { id: id_of(url), title, url: url.to_owned(), kind, date: date.to_owned() };
     Ok(Row { creator_url: creator_url.to_owned(), creator_name: creator_name.to_owned(), item })
 }
 
-/// Whether a text has the form `YYYY-MM-DD` with a possible month and day.
-pub fn is_date(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let number = |text: &str, digits: usize| {
-        (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| text.parse::<u32>().ok())
-            .flatten()
-    };
-    match *parts.as_slice() {
-        [year, month, day] => {
-            number(year, 4).is_some()
-                && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
-                && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
-        }
-        _ => false,
+/// An item's id in the table is its address; a long one is cut and made unique again, so that it fits into a cursor.
+fn id_of(url: &str) -> String {
+    if is_id(url) {
+        return url.to_owned();
     }
+    let mut start = String::new();
+    for letter in url.chars().take_while(|letter| !letter.is_control()) {
+        if 80 < start.len() + letter.len_utf8() {
+            break;
+        }
+        start.push(letter);
+    }
+    format!("{start}~{:016x}", fingerprint(url))
 }
 
 #[cfg(test)]
@@ -192,12 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn dates_have_one_form() {
-        assert!(is_date("2026-02-28"));
-        for bad in
-            ["2026-2-28", "26-02-28", "2026-00-01", "2026-01-32", "2026-01", "", "2026-01-01-01"]
-        {
-            assert!(!is_date(bad), "{bad}");
-        }
+    fn long_addresses_have_short_ids_of_their_own() {
+        let long = |end: &str| format!("https://m.example/{}{end}", "é".repeat(80));
+        assert_eq!(id_of("https://m.example/1"), "https://m.example/1");
+        assert!(is_id(&id_of(&long("a"))));
+        assert_ne!(id_of(&long("a")), id_of(&long("b")));
+        assert_eq!(id_of(&long("a")), id_of(&long("a")));
     }
 }

@@ -1,4 +1,27 @@
-//! One GET request.
+//! Requests over `wasi:http`: several at once where a plugin has several to ask.
+
+mod wait;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Where.
+    pub url: String,
+    /// Header names and values. Secrets are not among them: the host adds those.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body of a POST, `application/x-www-form-urlencoded`; none for a GET.
+    pub form: Option<String>,
+    /// How long the answer may take, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+impl Request {
+    /// A GET that asks for JSON.
+    pub fn get(url: String, timeout_ms: u32) -> Self {
+        let headers = vec![("accept", "application/json".to_owned())];
+        Self { url, headers, form: None, timeout_ms }
+    }
+}
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +40,9 @@ impl Response {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How long the service asks us to wait, in milliseconds, when it says so in seconds.
+    /// How long the service asks us to wait, in milliseconds: in seconds, or as a time by its own clock.
     pub fn retry_after_ms(&self) -> Option<u64> {
-        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
-        Some(seconds.saturating_mul(1_000))
+        wait::milliseconds(self.header("retry-after")?, self.header("date"))
     }
 }
 
@@ -51,33 +73,81 @@ fn split(url: &str) -> Option<(bool, &str, &str)> {
     (!authority.is_empty()).then_some((https, authority, path))
 }
 
-/// Sends a GET request and reads the whole answer.
+/// Sends a GET request and reads the whole answer, as long as the task's own time lasts.
 ///
 /// # Errors
 ///
 /// [`HttpError`], by what the plugin can say about it.
 #[cfg(target_family = "wasm")]
-pub fn get(url: &str, headers: &[(&str, &str)]) -> Result<Response, HttpError> {
-    use wasip2::http::outgoing_handler;
-    use wasip2::http::types::{Fields, Method, OutgoingRequest, Scheme};
-    use wasip2::io::streams::StreamError;
+pub fn get(url: &str, headers: &[(&'static str, &str)]) -> Result<Response, HttpError> {
+    let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let request = Request { url: url.to_owned(), headers, form: None, timeout_ms: u32::MAX };
+    finish(&start(&request)?)
+}
 
-    let (https, authority, path) = split(url).ok_or(HttpError::Address)?;
-    let list: Vec<(String, Vec<u8>)> = headers
+/// Sends all requests, then reads the answers: while one is read the others are on their way.
+///
+/// The answers come in the order of the requests, each with its own error.
+#[cfg(target_family = "wasm")]
+pub fn send_all(requests: &[Request]) -> Vec<Result<Response, HttpError>> {
+    let pending: Vec<_> = requests.iter().map(start).collect();
+    pending.into_iter().map(|pending| finish(&pending?)).collect()
+}
+
+#[cfg(target_family = "wasm")]
+fn start(asked: &Request) -> Result<wasip2::http::types::FutureIncomingResponse, HttpError> {
+    use wasip2::http::outgoing_handler;
+    use wasip2::http::types::{
+        Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    };
+
+    let (https, authority, path) = split(&asked.url).ok_or(HttpError::Address)?;
+    let mut list: Vec<(String, Vec<u8>)> = asked
+        .headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
         .collect();
+    if asked.form.is_some() {
+        let form = b"application/x-www-form-urlencoded".to_vec();
+        list.push(("content-type".to_owned(), form));
+    }
     let fields = Fields::from_list(&list).map_err(|_invalid| HttpError::Address)?;
     let request = OutgoingRequest::new(fields);
     let scheme = if https { Scheme::Https } else { Scheme::Http };
+    let method = if asked.form.is_some() { Method::Post } else { Method::Get };
     let path = if path.is_empty() { "/" } else { path };
     request
-        .set_method(&Method::Get)
+        .set_method(&method)
         .and_then(|()| request.set_scheme(Some(&scheme)))
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(path)))
         .map_err(|()| HttpError::Address)?;
-    let pending = outgoing_handler::handle(request, None).map_err(|code| classify(&code))?;
+    let form = match &asked.form {
+        Some(form) => Some((form, request.body().map_err(|()| HttpError::Unreachable)?)),
+        None => None,
+    };
+    let options = RequestOptions::new();
+    let nanoseconds = u64::from(asked.timeout_ms).saturating_mul(1_000_000);
+    // A host that takes no time limits has its own.
+    let _ = options.set_first_byte_timeout(Some(nanoseconds));
+    let pending =
+        outgoing_handler::handle(request, Some(options)).map_err(|code| classify(&code))?;
+    if let Some((form, body)) = form {
+        let stream = body.write().map_err(|()| HttpError::Unreachable)?;
+        // The interface takes no more in one call.
+        for part in form.as_bytes().chunks(4_096) {
+            stream.blocking_write_and_flush(part).map_err(|_closed| HttpError::Unreachable)?;
+        }
+        drop(stream);
+        OutgoingBody::finish(body, None).map_err(|code| classify(&code))?;
+    }
+    Ok(pending)
+}
+
+#[cfg(target_family = "wasm")]
+fn finish(pending: &wasip2::http::types::FutureIncomingResponse) -> Result<Response, HttpError> {
+    use wasip2::io::streams::StreamError;
+
     pending.subscribe().block();
     let answer = match pending.get() {
         Some(Ok(Ok(answer))) => answer,
@@ -160,16 +230,5 @@ mod tests {
     #[test]
     fn everything_unusual_is_encoded() {
         assert_eq!(encode("a b&c=é"), "a%20b%26c%3D%C3%A9");
-    }
-
-    #[test]
-    fn a_wait_in_seconds_is_understood() {
-        let response = |value: &str| Response {
-            status: 429,
-            headers: vec![("retry-after".to_owned(), value.to_owned())],
-            body: Vec::new(),
-        };
-        assert_eq!(response("3").retry_after_ms(), Some(3_000));
-        assert_eq!(response("Wed, 21 Oct 2026 07:28:00 GMT").retry_after_ms(), None);
     }
 }

@@ -1,34 +1,39 @@
-//! The extended search: the operator's forum through its software's official REST API. No I/O of its own: it builds
-//! the request and reads the answer.
-//!
-//! Discourse: `GET /search.json?q=…&page=…` (docs.discourse.org, "Search for a term"). The key travels in headers that
-//! the host adds.
+//! The extended search: the operator's forum through its software's official REST API, one module per software. No I/O
+//! of its own: `send` is handed in, and the keys travel in headers that the host adds.
 
-use kit::http::{HttpError, Response, encode};
-use kit::text::clean;
-use serde::Deserialize;
+mod discourse;
+mod trouble;
+mod xenforo;
+
+use kit::http::{HttpError, Request, Response};
+use kit::text::web_address;
 use serde_json::{Value, json};
 
 use crate::params::ExtendedRequest;
+pub use trouble::Ask;
 
-/// Where the forum is and which software it runs.
+const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
+
+/// What a person reads when the operator has to change something.
+pub const NOT_SET_UP: &str = "The extended search does not work: something is not set up right. Whoever runs me finds \
+                              the reason in my log.";
+/// What a person reads when it may work later.
+pub const TRY_LATER: &str =
+    "The extended search does not answer at the moment. Please try again in a little while.";
+
+/// The forum's software.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Discourse,
+    XenForo,
+}
+
+/// Where the forum is, which software it runs and how long to wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     base: String,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// The operator has to change something.
-    Fatal(String),
-    /// It may work later.
-    Later {
-        /// What to tell.
-        reason: String,
-        /// How long the forum asks us to wait.
-        after_ms: Option<u64>,
-    },
+    kind: Kind,
+    timeout_ms: u32,
 }
 
 impl Settings {
@@ -43,93 +48,63 @@ impl Settings {
                         `net = [\"https://…\"]`"
                 .to_owned());
         };
-        match get("extended_search_kind").as_deref() {
-            None | Some("discourse") => {}
-            Some(other) => {
-                return Err(format!(
-                    "`extended_search_kind = \"{other}\"` is not supported yet: use `discourse`"
-                ));
+        let kind = match get("extended_search_kind").as_deref() {
+            None | Some("discourse") => Kind::Discourse,
+            Some("xenforo") => Kind::XenForo,
+            Some(_) => {
+                return Err(
+                    "`extended_search_kind` in search.toml is `discourse` or `xenforo`".to_owned()
+                );
             }
-        }
-        if !kit::text::web_address(&base) {
+        };
+        if !web_address(&base) || base.contains(['?', '#']) {
             return Err("`extended_search_url` in search.toml must begin with https:// or http://"
                 .to_owned());
         }
-        Ok(Self { base: base.trim_end_matches('/').to_owned() })
-    }
-
-    /// The address of one page of results.
-    pub fn request_url(&self, request: &ExtendedRequest) -> String {
-        format!("{}/search.json?q={}&page={}", self.base, encode(&request.query), request.page)
+        let seconds = match get("extended_search_timeout_seconds") {
+            None => DEFAULT_TIMEOUT_SECONDS,
+            Some(text) => text.parse().ok().filter(|seconds| (1..=25).contains(seconds)).ok_or(
+                "`extended_search_timeout_seconds` in search.toml is a whole number from 1 to 25",
+            )?,
+        };
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), kind, timeout_ms: seconds * 1_000 })
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Found {
-    #[serde(default)]
-    topics: Vec<Topic>,
-    #[serde(default)]
-    posts: Vec<Post>,
+/// A page of threads.
+#[derive(Debug, Default)]
+struct Page {
+    hits: Vec<Hit>,
+    more: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Topic {
-    id: u64,
+/// One thread.
+#[derive(Debug)]
+struct Hit {
     title: String,
-    #[serde(default)]
-    slug: String,
-    #[serde(default)]
-    posts_count: u64,
-    #[serde(default)]
-    created_at: Option<String>,
+    url: String,
+    replies: u64,
+    /// The day it was opened.
+    date: Option<String>,
+    snippet: String,
+    thumbnail: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Post {
-    topic_id: u64,
-    #[serde(default)]
-    blurb: String,
-}
-
-/// Reads what the forum answered.
+/// Asks the forum. `send` sends all requests at once and gives the answers in their order.
 ///
 /// # Errors
 ///
-/// [`Ask`]: whether to try again, and what to say.
-pub fn read_answer(
+/// [`Ask`]: whether to try again, and what to tell the operator.
+pub fn search(
     settings: &Settings,
     request: &ExtendedRequest,
-    answer: Result<Response, HttpError>,
+    send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
 ) -> Result<Value, Ask> {
-    let response = answer.map_err(|error| match error {
-        HttpError::Denied => Ask::Fatal(
-            "the extended search may not reach its address: add it to `net` in search.toml"
-                .to_owned(),
-        ),
-        HttpError::Address => {
-            Ask::Fatal("`extended_search_url` is not a usable address".to_owned())
-        }
-        HttpError::TooLarge => {
-            Ask::Fatal("the extended search answered too much at once".to_owned())
-        }
-        HttpError::Timeout | HttpError::Unreachable => {
-            later("the extended search does not answer", None)
-        }
-    })?;
-    match response.status {
-        200 => {}
-        401 | 403 => return Err(Ask::Fatal("the extended search refused our key".to_owned())),
-        429 => return Err(later("the extended search is busy", response.retry_after_ms())),
-        500.. => return Err(later("the extended search has trouble", None)),
-        other => {
-            return Err(Ask::Fatal(format!("the extended search answered with status {other}")));
-        }
-    }
-    let found: Found = serde_json::from_slice(&response.body).map_err(|error| {
-        Ask::Fatal(format!("the extended search's answer cannot be read: {error}"))
-    })?;
-    let creators: Vec<Value> =
-        found.topics.iter().map(|topic| hit(settings, topic, &found.posts)).collect();
+    let page = match settings.kind {
+        Kind::Discourse => discourse::search(settings, request, send)?,
+        Kind::XenForo => xenforo::search(settings, request, send)?,
+    };
+    let creators: Vec<Value> = page.hits.into_iter().filter_map(shown).collect();
     Ok(json!({
         "query": request.query,
         "creators": creators,
@@ -137,87 +112,35 @@ pub fn read_answer(
         "fuzzy_match": !creators.is_empty(),
         "source": "simpcity",
         "page": request.page,
+        "has_more": page.more,
     }))
 }
 
-fn hit(settings: &Settings, topic: &Topic, posts: &[Post]) -> Value {
-    let slug = if topic.slug.is_empty() { "-".to_owned() } else { encode(&topic.slug) };
-    let snippet = posts
-        .iter()
-        .find(|post| post.topic_id == topic.id)
-        .map(|post| clean(&post.blurb, 200))
-        .unwrap_or_default();
-    json!({
-        "name": clean(&topic.title, 120),
-        "url": format!("{}/t/{slug}/{}", settings.base, topic.id),
+/// In the published form; none when its address is not one that may be shown.
+fn shown(hit: Hit) -> Option<Value> {
+    let name = kit::text::clean(&hit.title, 120);
+    if name.is_empty() || !web_address(&hit.url) {
+        return None;
+    }
+    Some(json!({
+        "name": name,
+        "url": hit.url,
         "source": "simpcity",
         "score": 0.0,
-        "replies": topic.posts_count.saturating_sub(1),
-        "date": topic.created_at.as_deref().and_then(|date| date.get(..10)),
-        "snippet": snippet,
-    })
+        "replies": hit.replies,
+        "date": hit.date,
+        "snippet": kit::text::clean(&hit.snippet, 200),
+        "thumbnail": hit.thumbnail.filter(|url| web_address(url)),
+    }))
 }
 
-fn later(reason: &str, after_ms: Option<u64>) -> Ask {
-    Ask::Later { reason: reason.to_owned(), after_ms }
+/// One request's answer.
+fn send_one(
+    request: Request,
+    mut send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
+) -> Result<Response, HttpError> {
+    send(&[request]).pop().unwrap_or(Err(HttpError::Unreachable))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings() -> Settings {
-        Settings::from(|key| {
-            (key == "extended_search_url").then(|| "https://forum.example/".to_owned())
-        })
-        .unwrap()
-    }
-
-    fn request() -> ExtendedRequest {
-        ExtendedRequest { query: "luna & co".to_owned(), page: 2 }
-    }
-
-    fn answer(status: u16, body: &str) -> Result<Response, HttpError> {
-        let headers = vec![("retry-after".to_owned(), "7".to_owned())];
-        Ok(Response { status, headers, body: body.as_bytes().to_vec() })
-    }
-
-    #[test]
-    fn without_an_address_it_says_what_to_set() {
-        let error = Settings::from(|_| None).unwrap_err();
-        assert!(error.starts_with("not configured: set `extended_search_url`"), "{error}");
-    }
-
-    #[test]
-    fn the_query_is_encoded() {
-        assert_eq!(
-            settings().request_url(&request()),
-            "https://forum.example/search.json?q=luna%20%26%20co&page=2"
-        );
-    }
-
-    #[test]
-    fn topics_become_hits_with_their_snippets() {
-        let body = r#"{"topics":[{"id":7,"title":"Luna's corner","slug":"lunas-corner","posts_count":12,"created_at":"2026-01-02T03:04:05Z"}],
-                       "posts":[{"topic_id":7,"blurb":"All about\nLuna"}]}"#;
-        let data = read_answer(&settings(), &request(), answer(200, body)).unwrap();
-        let hit = &data["creators"][0];
-        assert_eq!(hit["url"], "https://forum.example/t/lunas-corner/7");
-        assert_eq!(hit["replies"], 11);
-        assert_eq!(hit["date"], "2026-01-02");
-        assert_eq!(hit["snippet"], "All about Luna");
-    }
-
-    #[test]
-    fn each_trouble_is_final_or_for_later() {
-        let read = |answer| read_answer(&settings(), &request(), answer).unwrap_err();
-        assert!(matches!(read(answer(403, "")), Ask::Fatal(reason) if reason.contains("key")));
-        assert!(matches!(read(answer(429, "")), Ask::Later { after_ms: Some(7_000), .. }));
-        assert!(matches!(read(answer(503, "")), Ask::Later { .. }));
-        assert!(matches!(read(answer(200, "{\"topics\": [")), Ask::Fatal(_)));
-        assert!(matches!(read(Err(HttpError::Timeout)), Ask::Later { .. }));
-        assert!(
-            matches!(read(Err(HttpError::Denied)), Ask::Fatal(reason) if reason.contains("net"))
-        );
-    }
-}
+mod tests;

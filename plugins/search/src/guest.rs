@@ -99,12 +99,16 @@ impl bindings::Guest for Search {
 fn extended_search(params: &str) -> Result<Output, Failure> {
     let request = params::ExtendedRequest::parse(params).map_err(Failure::Invalid)?;
     let settings = extended::Settings::from(|key| config::get(key)).map_err(Failure::Fatal)?;
-    let url = settings.request_url(&request);
-    let answer = kit::http::get(&url, &[("accept", "application/json")]);
-    match extended::read_answer(&settings, &request, answer) {
+    match extended::search(&settings, &request, kit::http::send_all) {
         Ok(answer) => Ok(encode((answer, json!({})))),
-        Err(Ask::Fatal(reason)) => Err(Failure::Fatal(reason)),
-        Err(Ask::Later { reason, after_ms }) => Err(Failure::Retry(Retry { reason, after_ms })),
+        Err(Ask::Fatal { operator }) => {
+            log::write(log::Level::Error, &operator);
+            Err(Failure::Fatal(extended::NOT_SET_UP.to_owned()))
+        }
+        Err(Ask::Later { operator, after_ms }) => {
+            log::write(log::Level::Warn, &operator);
+            Err(Failure::Retry(Retry { reason: extended::TRY_LATER.to_owned(), after_ms }))
+        }
     }
 }
 

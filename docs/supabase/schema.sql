@@ -1,0 +1,29 @@
+-- The table that the content plugin reads, for a Supabase project or any PostgreSQL behind PostgREST.
+-- Run it once, in the SQL editor or with psql. The role of the key that the bot is given is `anon`.
+
+create table public.content (
+    id bigint generated always as identity primary key,
+    -- The creator's page, exactly as in the creators' table: items are found by it.
+    creator_url text not null check (creator_url ~ '^https?://'),
+    creator_name text not null check (creator_name <> ''),
+    title text not null default '',
+    url text not null check (url ~ '^https?://'),
+    type text not null check (type in ('picture', 'video')),
+    posted_at timestamptz not null default now() check (isfinite(posted_at))
+);
+
+-- A creator's items are read newest first, from the newest on or from the last one that was shown, and counted. Both
+-- are one range of these. Type and text are looked at within that range.
+create index content_by_creator_url on public.content (creator_url, posted_at desc, id desc);
+create index content_by_creator_name on public.content (creator_name, posted_at desc, id desc);
+
+-- A Supabase project gives new tables to all its roles. The bot's role may read this one, and nobody else may do
+-- anything.
+alter table public.content enable row level security;
+revoke all on public.content from public, anon, authenticated;
+grant usage on schema public to anon;
+grant select on public.content to anon;
+create policy "the bot reads" on public.content for select to anon using (true);
+
+-- PostgREST looks at the schema again.
+notify pgrst, 'reload schema';

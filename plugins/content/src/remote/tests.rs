@@ -1,0 +1,213 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::cursor::Cursor;
+use crate::filter::Filter;
+use crate::source::Kind;
+
+fn settings(pairs: &'static [(&str, &str)]) -> Result<Remote, String> {
+    let get = |key: &str| {
+        if key == "supabase_url" {
+            return Some("https://project.example/".to_owned());
+        }
+        pairs.iter().find(|(known, _)| *known == key).map(|(_, value)| (*value).to_owned())
+    };
+    Remote::from(get).map(Option::unwrap)
+}
+
+fn remote() -> Remote {
+    settings(&[]).unwrap()
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        creator_name: "A".to_owned(),
+        creator_url: Some("https://c.example/a".to_owned()),
+        filter: Filter::default(),
+        after: None,
+        pages: 1,
+    }
+}
+
+fn after(id: &str) -> Wanted {
+    let cursor = Cursor { at: "2026-01-02".to_owned(), id: id.to_owned(), shown: 10 };
+    Wanted { after: Some(cursor), ..wanted() }
+}
+
+fn answer(status: u16, range: &str, body: &str) -> Result<Response, HttpError> {
+    let headers = vec![
+        ("content-range".to_owned(), range.to_owned()),
+        ("retry-after".to_owned(), "7".to_owned()),
+    ];
+    Ok(Response { status, headers, body: body.as_bytes().to_vec() })
+}
+
+#[test]
+fn a_request_is_postgrests_query_language() {
+    let mut wanted = after("7");
+    wanted.pages = 3;
+    wanted.filter = Filter {
+        kind: Some(Kind::Video),
+        from: Some("2026-01-01".to_owned()),
+        to: Some("2026-01-31".to_owned()),
+        text: Some("50%_off*".to_owned()),
+    };
+    let request = remote().request(&wanted, 10);
+    let url = &request.url;
+    assert!(url.starts_with(
+        "https://project.example/rest/v1/content?select=id,title,url,type,posted_at&order=posted_at.desc,id.desc&"
+    ));
+    for part in [
+        "&creator_url=eq.https%3A%2F%2Fc.example%2Fa".to_owned(),
+        "&type=eq.video".to_owned(),
+        "&posted_at=gte.2026-01-01".to_owned(),
+        "&posted_at=lt.2026-02-01".to_owned(),
+        format!("&title={}", encode("ilike.*50\\%\\_off_*")),
+        format!(
+            "&or={}",
+            encode("(posted_at.lt.\"2026-01-02\",and(posted_at.eq.\"2026-01-02\",id.lt.\"7\"))")
+        ),
+    ] {
+        assert!(url.contains(&part), "{url}\n{part}");
+    }
+    let header = |name| request.headers.iter().find(|(known, _)| *known == name);
+    assert_eq!(header("range").unwrap().1, "0-29");
+    assert_eq!(header("prefer").unwrap().1, "count=exact");
+}
+
+#[test]
+fn the_operators_names_are_asked_for_under_ours() {
+    let columns = r#"{"title":"caption","posted_at":"created"}"#;
+    let get = |key: &str| match key {
+        "supabase_url" => Some("https://project.example".to_owned()),
+        "supabase_table" => Some("posts".to_owned()),
+        "supabase_columns" => Some(columns.to_owned()),
+        _ => None,
+    };
+    let url = Remote::from(get).unwrap().unwrap().request(&wanted(), 10).url;
+    assert!(url.contains("/rest/v1/posts?select=id,title:caption,url,type,posted_at:created&order=created.desc,id.desc"));
+}
+
+#[test]
+fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
+    let cases: [(&'static [(&str, &str)], &str); 8] = [
+        (&[("supabase_table", "content?select=*")], "supabase_table"),
+        (&[("supabase_table", "")], "supabase_table"),
+        (&[("supabase_columns", r#"{"id":"id,secret"}"#)], "supabase_columns.id"),
+        (&[("supabase_columns", r#"{"title":"order"}"#)], "supabase_columns.title"),
+        (&[("supabase_columns", r#"{"colour":"red"}"#)], "takes id"),
+        (&[("supabase_columns", "title")], "a table like"),
+        (&[("cache_seconds", "-1")], "cache_seconds"),
+        (&[("timeout_seconds", "600")], "at most 25"),
+    ];
+    for (pairs, part) in cases {
+        let error = settings(pairs).unwrap_err();
+        assert!(error.contains(part), "{pairs:?}: {error}");
+    }
+    let bad = |key: &str| (key == "supabase_url").then(|| "https://a.example/?x=".to_owned());
+    assert!(Remote::from(bad).unwrap_err().contains("supabase_url"));
+}
+
+#[test]
+fn rows_and_the_total_become_a_page() {
+    let body = r#"[{"id":3,"title":"T","url":"https://m.example/3","type":"video","posted_at":"2026-01-02T10:11:12.5+00:00"}]"#;
+    let loaded = remote().read(&wanted(), 1, answer(206, "0-0/57", body)).unwrap();
+    assert_eq!((loaded.items.len(), loaded.total_items, loaded.total_pages), (1, 57, 57));
+    assert_eq!(loaded.items[0].date, "2026-01-02");
+    let next = loaded.next.unwrap();
+    assert_eq!((next.id.as_str(), next.at.as_str()), ("3", "2026-01-02T10:11:12.5+00:00"));
+}
+
+#[test]
+fn a_row_that_cannot_be_shown_is_left_out_and_paging_goes_on_behind_it() {
+    let body = r#"[{"id":3,"title":null,"url":"https://m.example/3","type":"video","posted_at":"2026-01-02"},
+                   {"id":2,"url":"javascript:1","type":"video","posted_at":"2026-01-01"}]"#;
+    let loaded = remote().read(&wanted(), 2, answer(206, "0-1/3", body)).unwrap();
+    assert_eq!((loaded.items.len(), loaded.items[0].title.as_str()), (1, "Untitled"));
+    assert_eq!(loaded.next.unwrap().id, "2");
+}
+
+#[test]
+fn each_trouble_says_what_the_operator_can_do_and_whether_it_may_pass() {
+    let page = r#"<!doctype html><title>Not here</title>"#;
+    let column = r#"{"code":"42703","details":null,"hint":null,"message":"column content.colour does not exist"}"#;
+    let unusable =
+        r#"[{"id":1,"url":"https://m.example/1","type":"song","posted_at":"2026-01-01"}]"#;
+    for (answer, part) in [
+        (answer(401, "", r#"{"message":"Invalid API key"}"#), "SUPABASE_KEY"),
+        (
+            answer(403, "", r#"{"code":"42501","message":"permission denied for table content"}"#),
+            "42501",
+        ),
+        (answer(404, "", r#"{"code":"PGRST205"}"#), "supabase_table"),
+        (answer(400, "", column), "42703, column content.colour does not exist"),
+        (answer(302, "", ""), "supabase_url"),
+        (answer(200, "", page), "web page"),
+        (answer(200, "", r#"{"rows":[]}"#), "not a list of rows"),
+        (answer(200, "0-0/1", unusable), "cannot be used"),
+        (Err(HttpError::Denied), "`net`"),
+        (Err(HttpError::TooLarge), "page_size"),
+    ] {
+        let trouble = remote().read(&wanted(), 10, answer).unwrap_err();
+        assert!(
+            matches!(&trouble, Trouble::Fatal { operator } if operator.contains(part)),
+            "{trouble:?}"
+        );
+    }
+    for (answer, part, after) in [
+        (answer(429, "", ""), "busy", Some(7_000)),
+        (
+            answer(
+                500,
+                "",
+                r#"{"code":"57014","message":"canceling statement due to statement timeout"}"#,
+            ),
+            "57014",
+            Some(7_000),
+        ),
+        (answer(503, "", ""), "trouble of its own", Some(7_000)),
+        (answer(200, "0-0/1", r#"[{"id":1,"url":"htt"#), "in the middle", None),
+        (answer(200, "", ""), "empty", Some(7_000)),
+        (Err(HttpError::Timeout), "in time", None),
+        (Err(HttpError::Unreachable), "cannot be reached", None),
+    ] {
+        let trouble = remote().read(&wanted(), 10, answer).unwrap_err();
+        assert!(
+            matches!(&trouble, Trouble::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
+            "{trouble:?}"
+        );
+    }
+    let none = remote().read(&wanted(), 10, answer(200, "*/0", "[]")).unwrap_err();
+    assert!(matches!(none, Trouble::NotFound(_)));
+}
+
+#[test]
+fn what_a_person_typed_does_not_get_into_the_log() {
+    let body =
+        r#"{"code":"22P02","message":"invalid input syntax for type bigint: \"my secret\""}"#;
+    let trouble = remote().read(&wanted(), 10, answer(400, "", body)).unwrap_err();
+    let Trouble::Fatal { operator } = trouble else { panic!("{trouble:?}") };
+    assert!(operator.contains("type bigint") && !operator.contains("secret"), "{operator}");
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_typed_leaves_its_place_in_the_request(
+        id in "\\PC{1,25}", creator in "\\PC{0,40}", text in "\\PC{0,40}",
+    ) {
+        let mut wanted = after(&id);
+        wanted.creator_url = Some(creator);
+        wanted.filter.text = Some(text);
+        let url = remote().request(&wanted, 10).url;
+        let (_, query) = url.split_once('?').unwrap();
+        let names: Vec<&str> = query.split('&').map(|pair| pair.split_once('=').unwrap().0).collect();
+        prop_assert_eq!(names, ["select", "order", "creator_url", "title", "posted_at", "or"]);
+        prop_assert!(!url.contains(['"', ' ', '#', '(', '\\']));
+    }
+
+    #[test]
+    fn any_answer_is_read_or_is_trouble(status in 100_u16..600, range in "\\PC{0,12}", body in "\\PC{0,60}") {
+        // Only that it ends in one or the other, without a panic.
+        let _ = remote().read(&wanted(), 10, answer(status, &range, &body));
+    }
+}

@@ -1,0 +1,76 @@
+//! Discourse: `GET /search.json?q=…&page=…` (docs.discourse.org, "Search for a term") with `Api-Key` and
+//! `Api-Username`.
+
+use kit::http::{HttpError, Request, Response, encode};
+use serde::Deserialize;
+
+use super::{Ask, Hit, Page, Settings, send_one, trouble};
+use crate::params::ExtendedRequest;
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    #[serde(default)]
+    topics: Vec<Topic>,
+    #[serde(default)]
+    posts: Vec<Post>,
+    #[serde(default)]
+    grouped_search_result: Option<Grouped>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Topic {
+    id: u64,
+    title: String,
+    #[serde(default)]
+    slug: String,
+    #[serde(default)]
+    posts_count: u64,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    image_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Post {
+    topic_id: u64,
+    #[serde(default)]
+    blurb: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Grouped {
+    #[serde(default)]
+    more_full_page_results: Option<bool>,
+}
+
+pub(super) fn search(
+    settings: &Settings,
+    request: &ExtendedRequest,
+    send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
+) -> Result<Page, Ask> {
+    let url =
+        format!("{}/search.json?q={}&page={}", settings.base, encode(&request.query), request.page);
+    let found: Found = trouble::read(send_one(Request::get(url, settings.timeout_ms), send))?;
+    let more = found.grouped_search_result.and_then(|grouped| grouped.more_full_page_results);
+    let hits = found.topics.into_iter().map(|topic| hit(settings, topic, &found.posts)).collect();
+    Ok(Page { hits, more: more.unwrap_or(false) })
+}
+
+fn hit(settings: &Settings, topic: Topic, posts: &[Post]) -> Hit {
+    let slug = if topic.slug.is_empty() { "-".to_owned() } else { encode(&topic.slug) };
+    let post = posts.iter().find(|post| post.topic_id == topic.id);
+    // An image of the forum's own comes without the host.
+    let thumbnail = topic.image_url.map(|image| match image.strip_prefix('/') {
+        Some(path) if !path.starts_with('/') => format!("{}/{path}", settings.base),
+        _ => image,
+    });
+    Hit {
+        url: format!("{}/t/{slug}/{}", settings.base, topic.id),
+        title: topic.title,
+        replies: topic.posts_count.saturating_sub(1),
+        date: topic.created_at.as_deref().and_then(|date| date.get(..10)).map(str::to_owned),
+        snippet: post.map(|post| post.blurb.clone()).unwrap_or_default(),
+        thumbnail,
+    }
+}

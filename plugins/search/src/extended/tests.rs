@@ -1,0 +1,174 @@
+use super::*;
+
+fn settings(kind: &'static str) -> Settings {
+    Settings::from(|key| match key {
+        "extended_search_url" => Some("https://forum.example/".to_owned()),
+        "extended_search_kind" => Some(kind.to_owned()),
+        _ => None,
+    })
+    .unwrap()
+}
+
+fn request() -> ExtendedRequest {
+    ExtendedRequest { query: "luna & co".to_owned(), page: 2 }
+}
+
+fn answer(status: u16, body: &str) -> Result<Response, HttpError> {
+    Ok(Response { status, headers: Vec::new(), body: body.as_bytes().to_vec() })
+}
+
+/// Searches a forum that gives these answers in turn; also what it was asked.
+fn ask(
+    kind: &'static str,
+    answers: Vec<Result<Response, HttpError>>,
+) -> (Result<Value, Ask>, Vec<Request>) {
+    let mut answers = answers.into_iter();
+    let mut asked = Vec::new();
+    let found = search(&settings(kind), &request(), |requests| {
+        asked.extend_from_slice(requests);
+        requests.iter().map(|_| answers.next().unwrap_or(Err(HttpError::Unreachable))).collect()
+    });
+    (found, asked)
+}
+
+#[test]
+fn settings_that_do_not_fit_say_what_to_set() {
+    let error = |pairs: &'static [(&str, &str)]| {
+        let find = |key: &str| pairs.iter().find(|(known, _)| *known == key);
+        Settings::from(|key| find(key).map(|(_, value)| (*value).to_owned())).unwrap_err()
+    };
+    assert!(error(&[]).starts_with("not configured: set `extended_search_url`"));
+    let url = ("extended_search_url", "https://forum.example");
+    let kind: &[(&str, &str)] = Box::leak(Box::new([url, ("extended_search_kind", "phpbb")]));
+    assert!(error(kind).contains("`discourse` or `xenforo`"));
+    assert!(error(&[("extended_search_url", "forum.example")]).contains("https://"));
+    let slow: &[(&str, &str)] =
+        Box::leak(Box::new([url, ("extended_search_timeout_seconds", "100")]));
+    assert!(error(slow).contains("1 to 25"));
+}
+
+#[test]
+fn discourses_topics_become_hits_with_their_snippets() {
+    let body = r#"{"topics":[{"id":7,"title":"Luna's corner","slug":"lunas-corner","posts_count":12,"created_at":"2026-01-02T03:04:05Z","image_url":"/uploads/7.png"}],
+                   "posts":[{"topic_id":7,"blurb":"All about\nLuna"}],"grouped_search_result":{"more_full_page_results":true}}"#;
+    let (found, asked) = ask("discourse", vec![answer(200, body)]);
+    assert_eq!(
+        found.unwrap(),
+        json!({
+            "query": "luna & co", "exact_match": false, "fuzzy_match": true, "source": "simpcity", "page": 2, "has_more": true,
+            "creators": [{
+                "name": "Luna's corner", "url": "https://forum.example/t/lunas-corner/7", "source": "simpcity", "score": 0.0,
+                "replies": 11, "date": "2026-01-02", "snippet": "All about Luna",
+                "thumbnail": "https://forum.example/uploads/7.png",
+            }],
+        })
+    );
+    assert_eq!(asked[0].url, "https://forum.example/search.json?q=luna%20%26%20co&page=2");
+}
+
+#[test]
+fn xenforos_search_is_made_and_read() {
+    let made = r#"{"success":true,"search":{"search_id":31,"result_count":3}}"#;
+    let results = r#"{"search":{"search_id":31},"pagination":{"current_page":2,"last_page":3},"results":[
+        {"thread_id":7,"title":"Luna & co","view_url":"https://forum.example/threads/luna.7/","reply_count":11,"post_date":1767323045},
+        {"post_id":90,"message":"[B]All[/B] about Luna","Attachments":[{"thumbnail_url":"https://forum.example/a/1.jpg"}],
+         "Thread":{"thread_id":8,"title":"More Luna","view_url":"javascript:1","reply_count":2,"post_date":1767323045}},
+        {"content_type":"post","content":{"post_id":91,"Thread":{"thread_id":8,"title":"More Luna"}}}]}"#;
+    let (found, asked) = ask("xenforo", vec![answer(200, made), answer(200, results)]);
+    let found = found.unwrap();
+    assert_eq!(found["has_more"], true);
+    assert_eq!(found["creators"].as_array().unwrap().len(), 2);
+    let (first, second) = (&found["creators"][0], &found["creators"][1]);
+    assert_eq!(first["url"], "https://forum.example/threads/luna.7/");
+    assert_eq!((&first["replies"], &first["date"]), (&json!(11), &json!("2026-01-02")));
+    assert_eq!(second["url"], "https://forum.example/threads/8/");
+    assert_eq!(second["snippet"], "All about Luna");
+    assert_eq!(second["thumbnail"], "https://forum.example/a/1.jpg");
+    assert_eq!(asked[0].url, "https://forum.example/api/search/");
+    assert!(asked[0].form.as_deref().unwrap().contains("keywords=luna%20%26%20co"));
+    assert_eq!(asked[1].url, "https://forum.example/api/search/31/?page=2");
+}
+
+#[test]
+fn a_xenforo_without_a_search_is_looked_through_by_title() {
+    let page = |ids: &[u64], last: u64| {
+        let threads: Vec<Value> = ids
+            .iter()
+            .map(|id| json!({"thread_id": id, "title": if id % 2 == 0 { "CO & Luna" } else { "Else" }}))
+            .collect();
+        let pagination = json!({"last_page": last});
+        answer(200, &json!({"threads": threads, "pagination": pagination}).to_string())
+    };
+    let gone = answer(404, r#"{"errors":[{"code":"endpoint_not_found"}]}"#);
+    // The list ends with its eighth page; what is behind it is not looked at.
+    let answers = vec![gone, page(&[1, 2], 8), page(&[2, 3, 4], 8), page(&[6], 8), answer(404, "")];
+    let (found, asked) = ask("xenforo", answers);
+    let found = found.unwrap();
+    let urls: Vec<&str> = found["creators"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["url"].as_str().unwrap())
+        .collect();
+    assert_eq!(urls, [2, 4, 6].map(|id| format!("https://forum.example/threads/{id}/")));
+    assert_eq!(found["has_more"], false);
+    let listed: Vec<&str> = asked[1..].iter().map(|request| request.url.as_str()).collect();
+    assert_eq!(listed.len(), 5, "all at the same time");
+    assert_eq!(
+        listed[0],
+        "https://forum.example/api/threads/?page=6&order=last_post_date&direction=desc"
+    );
+}
+
+#[test]
+fn a_xenforo_search_may_find_nothing() {
+    let none = r#"{"errors":[{"code":"no_results_found","message":"No results found."}]}"#;
+    let empty = r#"{"success":true,"search":{"search_id":31,"result_count":0}}"#;
+    for answer in [answer(400, none), answer(200, empty)] {
+        let (found, asked) = ask("xenforo", vec![answer]);
+        assert_eq!(found.unwrap()["creators"], json!([]));
+        assert_eq!(asked.len(), 1);
+    }
+}
+
+#[test]
+fn each_trouble_is_final_or_for_later_whatever_the_software() {
+    let refused = r#"{"errors":[{"code":"api_key_not_found","message":"my secret"}]}"#;
+    for kind in ["discourse", "xenforo"] {
+        for (answer, part) in [
+            (answer(403, refused), "EXTENDED_SEARCH_KEY"),
+            (answer(403, refused), "api_key_not_found"),
+            (answer(301, ""), "extended_search_url"),
+            (answer(200, "<html>"), "web page"),
+            (answer(200, r#"{"topics":7}"#), "extended_search_kind"),
+            (Err(HttpError::Denied), "`net`"),
+        ] {
+            let trouble = ask(kind, vec![answer]).0.unwrap_err();
+            assert!(
+                matches!(&trouble, Ask::Fatal { operator } if operator.contains(part) && !operator.contains("secret")),
+                "{kind}: {trouble:?}"
+            );
+        }
+        let seconds =
+            r#"{"errors":["slow down"],"error_type":"rate_limit","extras":{"wait_seconds":11}}"#;
+        for (answer, part, after) in [
+            (answer(429, seconds), "rate_limit", Some(11_000)),
+            (answer(503, ""), "trouble of its own", None),
+            (answer(200, "{\"topics\": ["), "in the middle", None),
+            (answer(200, ""), "empty", None),
+            (Err(HttpError::Timeout), "in time", None),
+            (Err(HttpError::Unreachable), "cannot be reached", None),
+        ] {
+            let trouble = ask(kind, vec![answer]).0.unwrap_err();
+            assert!(
+                matches!(&trouble, Ask::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
+                "{kind}: {trouble:?}"
+            );
+        }
+    }
+    let trouble = ask("discourse", vec![answer(404, "")]).0.unwrap_err();
+    assert!(matches!(&trouble, Ask::Fatal { operator } if operator.contains("no such API")));
+    // The thread list can be out of order too.
+    let trouble = ask("xenforo", vec![answer(404, ""), answer(500, "")]).0.unwrap_err();
+    assert!(matches!(trouble, Ask::Later { .. }));
+}

@@ -1,0 +1,107 @@
+//! What can go wrong with a forum, the same for every software. Pure.
+
+use kit::http::{HttpError, Response};
+use kit::text::clean;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Why there is no answer, as a line for the operator's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// The operator has to change something.
+    Fatal {
+        /// For the log.
+        operator: String,
+    },
+    /// It may work later.
+    Later {
+        /// For the log.
+        operator: String,
+        /// How long the forum asks us to wait.
+        after_ms: Option<u64>,
+    },
+}
+
+/// The answer's JSON, or what is wrong.
+pub(super) fn read<T: DeserializeOwned>(answer: Result<Response, HttpError>) -> Result<T, Ask> {
+    let response = answer.map_err(|error| unreached(&error))?;
+    if response.status != 200 {
+        return Err(refused(&response));
+    }
+    let body = response.body.trim_ascii();
+    serde_json::from_slice(body).map_err(|error| match body.first() {
+        None => later("its answer is empty", response.retry_after_ms()),
+        Some(b'<') => fatal(
+            "a web page answers instead of the API: check `extended_search_url` in search.toml",
+        ),
+        Some(_) if error.is_eof() => later("its answer ends in the middle", None),
+        Some(_) => {
+            fatal("its answer is not that of the API: check `extended_search_kind` in search.toml")
+        }
+    })
+}
+
+fn unreached(error: &HttpError) -> Ask {
+    match error {
+        HttpError::Denied => {
+            fatal("it may not be reached: add its address to `net` in search.toml")
+        }
+        HttpError::Address => fatal("`extended_search_url` in search.toml is not a usable address"),
+        HttpError::TooLarge => {
+            fatal("it answered too much at once: a larger `max_http_response_kb` in search.toml")
+        }
+        HttpError::Timeout => later(
+            "it did not answer in time (`extended_search_timeout_seconds` in search.toml)",
+            None,
+        ),
+        HttpError::Unreachable => later("it cannot be reached, or its answer broke off", None),
+    }
+}
+
+fn refused(response: &Response) -> Ask {
+    let status = response.status;
+    let what = match status {
+        401 | 403 => "it refused our key: check EXTENDED_SEARCH_KEY, and what the key may read",
+        404 => {
+            "it has no such API: check `extended_search_url` and `extended_search_kind` in search.toml"
+        }
+        300..=399 => "it sends us elsewhere: check `extended_search_url` in search.toml",
+        408 | 429 => "it is busy",
+        500.. => "it has trouble of its own",
+        _ => "it refused the request",
+    };
+    let operator = format!("{what}; status {status}{}", said(&response.body));
+    if matches!(status, 408 | 429 | 500..) {
+        return later(&operator, response.retry_after_ms().or_else(|| wait(&response.body)));
+    }
+    fatal(&operator)
+}
+
+/// The codes of the forum's errors: Discourse's `error_type`, XenForo's `errors[].code`. Its sentences may repeat what
+/// was typed and stay out of the log.
+pub(super) fn codes(body: &[u8]) -> Vec<String> {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let codes = errors.filter_map(|error| error.get("code")).chain(body.get("error_type"));
+    codes.filter_map(Value::as_str).map(|code| clean(code, 60)).take(3).collect()
+}
+
+fn said(body: &[u8]) -> String {
+    let codes = codes(body);
+    if codes.is_empty() { String::new() } else { format!(": {}", codes.join(", ")) }
+}
+
+/// Discourse's wait in seconds, which it gives in the body of a 429.
+fn wait(body: &[u8]) -> Option<u64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let seconds = body.get("extras")?.get("wait_seconds")?.as_u64()?;
+    Some(seconds.saturating_mul(1_000))
+}
+
+pub(super) fn fatal(what: &str) -> Ask {
+    Ask::Fatal { operator: format!("the extended search: {what}") }
+}
+
+fn later(what: &str, after_ms: Option<u64>) -> Ask {
+    Ask::Later { operator: format!("the extended search: {what}"), after_ms }
+}
