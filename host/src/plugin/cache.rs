@@ -18,8 +18,8 @@ use wasmtime::component::Component;
 
 use super::load::hex;
 
-/// Files kept; the one that was used longest ago goes first.
-const KEEP_FILES: usize = 32;
+/// Files kept, two for each plugin version; the one that was used longest ago goes first.
+const KEEP_FILES: usize = 64;
 /// Changes with what a file holds.
 const FORMAT: &str = "1";
 const DIGEST_BYTES: usize = 64;

@@ -169,7 +169,9 @@ impl Loader {
         };
         let component = match (kept, &instrumented) {
             (Some(kept), _) => Ok(kept),
-            (None, Some(Ok(instrumented))) => self.compiler.compile(instrumented.clone()).await,
+            (None, Some(Ok(instrumented))) => {
+                self.compile_once(&digest, instrumented.clone()).await
+            }
             (None, _) => self.compiler.compile(bytes.clone()).await,
         };
         let component =

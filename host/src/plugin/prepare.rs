@@ -86,6 +86,24 @@ impl Loader {
         }
     }
 
+    /// Compiles what `init` runs on; the same file with other data or settings needs no second time.
+    pub(super) async fn compile_once(
+        &self,
+        digest: &str,
+        wasm: Bytes,
+    ) -> wasmtime::Result<Component> {
+        let mut key = Key::new(&self.engine);
+        key.add(b"before init");
+        key.add(digest.as_bytes());
+        let key = key.finish();
+        if let Some(kept) = self.kept(&key).await {
+            return Ok(kept);
+        }
+        let component = self.compiler.compile(wasm).await?;
+        self.keep(&key, component.clone()).await;
+        Ok(component)
+    }
+
     pub(super) async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
         if !self.snapshots {
             wasmtime::bail!("none is wanted");
