@@ -1,4 +1,4 @@
--- The table that the content plugin reads, for a Supabase project or any PostgreSQL behind PostgREST.
+-- The table that the content plugin reads from a Supabase project, hosted or your own.
 -- Run it once, in the SQL editor or with psql. The role of the key that the bot is given is `anon`.
 
 create table public.content (

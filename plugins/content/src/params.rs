@@ -99,6 +99,10 @@ fn object(params: &str) -> Result<Map<String, Value>, String> {
 fn wanted(params: &Map<String, Value>) -> Result<Wanted, String> {
     let text = |key: &str| params.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let creator_name = text("creator_name").ok_or("`creator_name` is missing")?;
+    let creator_url = text("creator_url");
+    if creator_url.is_some_and(|url| !kit::text::web_address(url)) {
+        return Err("`creator_url` must begin with https:// or http://".to_owned());
+    }
     let pages = match params.get("pages_to_fetch") {
         None | Some(Value::Null) => DEFAULT_PAGES,
         Some(pages) => pages
@@ -109,7 +113,7 @@ fn wanted(params: &Map<String, Value>) -> Result<Wanted, String> {
     };
     Ok(Wanted {
         creator_name: kit::text::clean(creator_name, 200),
-        creator_url: text("creator_url").map(str::to_owned),
+        creator_url: creator_url.map(str::to_owned),
         filter: Filter::parse(params.get("filters"))?,
         after: None,
         pages,
@@ -157,6 +161,7 @@ mod tests {
             (r#"{"creator_name":"L","cursor":"zz"}"#, "not one of ours"),
             (r#"{"creator_name":"L","cursor":"zz","pages_to_fetch":11}"#, "1 to 10"),
             (r#"{"cursor":"zz"}"#, "creator_name"),
+            (r#"{"creator_name":"L","creator_url":"a\u0000"}"#, "https://"),
         ] {
             let error = MoreRequest::parse(params).unwrap_err();
             assert!(error.contains(part), "{params}: {error}");

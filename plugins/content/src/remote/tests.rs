@@ -62,6 +62,7 @@ fn a_request_is_postgrests_query_language() {
         "&type=eq.video".to_owned(),
         "&posted_at=gte.2026-01-01".to_owned(),
         "&posted_at=lt.2026-02-01".to_owned(),
+        "&posted_at=lte.2026-01-02&".to_owned(),
         format!("&title={}", encode("ilike.*50\\%\\_off_*")),
         format!(
             "&or={}",
