@@ -21,6 +21,15 @@ struct InForce {
     before: Option<Arc<PluginVersion>>,
 }
 
+/// What came of putting a version in force.
+#[derive(Debug)]
+pub struct Published {
+    /// The version that it replaces.
+    pub old: Option<Arc<PluginVersion>>,
+    /// Whether there is one to go back to while its first tasks are watched.
+    pub watched: bool,
+}
+
 /// A version that was taken out of force because too many of its first tasks failed.
 #[derive(Debug)]
 pub struct RolledBack {
@@ -39,6 +48,8 @@ pub struct PluginCatalog {
     /// Writers take turns; readers never wait.
     changing: Mutex<()>,
     offered: watch::Sender<Vec<OfferedPlugin>>,
+    /// Plugins whose files in place were rolled back since somebody asked.
+    rolled_back: Mutex<Vec<String>>,
 }
 
 impl Default for PluginCatalog {
@@ -47,6 +58,7 @@ impl Default for PluginCatalog {
             versions: ArcSwap::default(),
             changing: Mutex::new(()),
             offered: watch::Sender::new(Vec::new()),
+            rolled_back: Mutex::new(Vec::new()),
         }
     }
 }
@@ -79,18 +91,17 @@ impl PluginCatalog {
         self.offered.subscribe()
     }
 
-    /// Puts a version in force and returns the one it replaces.
+    /// Puts a version in force.
     ///
     /// # Errors
     ///
     /// [`LoadError::TypeTaken`] when another plugin handles one of its task types; nothing changes then.
-    pub fn publish(
-        &self,
-        version: Arc<PluginVersion>,
-    ) -> Result<Option<Arc<PluginVersion>>, LoadError> {
+    pub fn publish(&self, version: Arc<PluginVersion>) -> Result<Published, LoadError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = Versions::clone(&self.versions.load());
-        let owners = versions.values().map(|in_force| &in_force.version);
+        let owners = versions
+            .values()
+            .flat_map(|in_force| std::iter::once(&in_force.version).chain(&in_force.before));
         for owner in owners.filter(|owner| owner.name() != version.name()) {
             if let Some(taken) =
                 version.task_types().find(|mine| owner.task_types().any(|theirs| theirs == *mine))
@@ -103,11 +114,18 @@ impl PluginCatalog {
             }
         }
         let name = version.name().to_owned();
-        let old = versions.remove(&name).map(|in_force| in_force.version);
-        let before = old.clone().filter(|old| version.may_give_way_to(old));
+        let replaced = versions.remove(&name);
+        // Of a version that was still watched nothing is known: the way back leads past it.
+        let before = replaced
+            .iter()
+            .flat_map(|replaced| replaced.before.iter().chain([&replaced.version]))
+            .find(|before| version.may_give_way_to(before))
+            .cloned();
+        let published =
+            Published { old: replaced.map(|replaced| replaced.version), watched: before.is_some() };
         versions.insert(name, InForce { version, before });
         self.put(versions);
-        Ok(old)
+        Ok(published)
     }
 
     /// Looks how a version does that a task has just ended on. One that does worse than the version before gives way to
@@ -141,6 +159,17 @@ impl PluginCatalog {
         };
         self.put(versions);
         rolled_back
+    }
+
+    /// Notes that what lies in the folder for a plugin was rolled back, and that it is remembered.
+    pub(crate) fn note_rolled_back(&self, name: &str) {
+        let mut names = self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push(name.to_owned());
+    }
+
+    /// What was noted since the last call.
+    pub(crate) fn take_rolled_back(&self) -> Vec<String> {
+        std::mem::take(&mut self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes a plugin out of force.

@@ -53,6 +53,14 @@ pub enum LoadError {
         /// What the compiler says.
         source: wasmtime::Error,
     },
+    /// Compiling it, the wait for other compiles included, did not end in time.
+    #[error("{} is not compiled within {seconds} s; it is tried again in a while", path.display())]
+    CompileTime {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        seconds: u64,
+    },
     /// The component wants something that the operator has not given.
     #[error(
         "plugin `{plugin}` imports `{import}`, which it is not granted; under `[grants]` in {plugin}.toml add {grant}"
@@ -139,6 +147,9 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The code of [`LoadError::RolledBack`].
+    pub(crate) const ROLLED_BACK: &'static str = "plugin-rolled-back";
+
     /// Whether the same files may be accepted later: what stood in the way lies outside them.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -146,6 +157,7 @@ impl LoadError {
             | Self::TypeTaken { .. }
             | Self::Start { .. }
             | Self::Trial { .. }
+            | Self::CompileTime { .. }
             | Self::RolledBack { .. } => true,
             Self::TooLarge { .. }
             | Self::Shape { .. }
@@ -166,13 +178,14 @@ impl LoadError {
             Self::Shape { .. } => "plugin-shape",
             Self::Settings { .. } => "plugin-settings",
             Self::Compile { .. } => "plugin-invalid",
+            Self::CompileTime { .. } => "plugin-compile-time",
             Self::NotGranted { .. } => "capability-not-granted",
             Self::Contract { .. } => "plugin-contract",
             Self::Start { .. } => "plugin-start",
             Self::Description { .. } => "plugin-description",
             Self::Pinned { .. } => "plugin-pinned",
             Self::Trial { .. } => "plugin-trial",
-            Self::RolledBack { .. } => "plugin-rolled-back",
+            Self::RolledBack { .. } => Self::ROLLED_BACK,
             Self::TypeTaken { .. } => "task-type-taken",
         }
     }

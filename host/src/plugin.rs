@@ -81,10 +81,12 @@ impl PluginVersion {
         VersionId::new(&self.digest, &self.settings)
     }
 
-    /// Whether `before` may answer in its place: the operator has since taken nothing away that it had, and pins no
-    /// other component.
+    /// Whether `before` may answer in its place: the operator has since taken nothing away that it had, lowered no
+    /// limit, and pins no other component.
     pub(crate) fn may_give_way_to(&self, before: &Self) -> bool {
-        before.granted.is_subset(&self.granted) && self.swap.takes(&before.digest)
+        before.granted.is_subset(&self.granted)
+            && before.around.limits.within(&self.around.limits)
+            && self.swap.takes(&before.digest)
     }
 
     /// What the worker registry says about it.

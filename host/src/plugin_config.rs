@@ -50,6 +50,8 @@ pub struct SecretHeader {
     pub header: http::HeaderName,
     /// Its value.
     pub value: Secret<http::HeaderValue>,
+    /// The environment variable that it comes from, and what stands before it.
+    pub(crate) from: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -120,7 +122,9 @@ impl PluginConfig {
         granted
             .extend(self.data.iter().map(|(name, path)| format!("data {name} {}", path.display())));
         granted.extend(
-            self.secrets.iter().map(|secret| format!("secret {} {}", secret.origin, secret.header)),
+            self.secrets.iter().map(|secret| {
+                format!("secret {} {} {}", secret.origin, secret.header, secret.from)
+            }),
         );
         granted.extend(self.cache.then(|| "cache".to_owned()));
         granted
@@ -155,13 +159,19 @@ impl PluginConfig {
         Ok(())
     }
 
+    /// The `[swap]` of a settings file; none when it cannot be read.
+    pub(crate) fn parse_swap(text: &str) -> Option<SwapConfig> {
+        let raw: RawPluginConfig = toml::from_str(text).ok()?;
+        SwapConfig::from_raw(raw.swap).ok()
+    }
+
     fn parse(
         text: &str,
         folder: &Path,
         ceilings: &Ceilings,
         environment: Environment<'_>,
     ) -> Result<Self, String> {
-        let raw: RawPluginConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        let raw: RawPluginConfig = toml::from_str(text).map_err(|error| at_line(text, &error))?;
         let net = raw.grants.net.map(|grants| parse_net(&grants, environment)).transpose()?;
         let data =
             raw.grants.data.into_iter().map(|(name, path)| (name, folder.join(path))).collect();
@@ -186,6 +196,13 @@ impl PluginConfig {
     pub(crate) fn nothing_granted() -> Self {
         Self::parse("", Path::new("."), &Ceilings::default(), &|_| None).unwrap()
     }
+}
+
+/// The place and what is wrong there. Not the line itself, as the library shows it: it may hold a secret, and this goes
+/// into logs and to Redis.
+fn at_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn parse_net(grants: &[String], environment: Environment<'_>) -> Result<NetGrants, String> {
@@ -221,7 +238,8 @@ fn parse_secret(
             format!("secrets: the value of `{}` cannot be sent as a header", raw.env)
         })?;
     value.set_sensitive(true);
-    Ok(Some(SecretHeader { origin, header, value: Secret::new(value) }))
+    let from = format!("{}${}", raw.prefix, raw.env);
+    Ok(Some(SecretHeader { origin, header, value: Secret::new(value), from }))
 }
 
 /// `${NAME}` stands for an environment variable; one that is not set makes the whole entry disappear.

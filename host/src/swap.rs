@@ -18,13 +18,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ops::chain::chain;
 
-use crate::catalog::PluginCatalog;
+use crate::catalog::{PluginCatalog, Published};
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::metrics;
 use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
-use crate::plugin::versions::KeptVersion;
 use crate::plugin_config::PluginConfig;
 use crate::swap::history::History;
 
@@ -143,6 +142,16 @@ impl PluginFolder {
         Ok(changes)
     }
 
+    /// What was rolled back is looked at again in a while, as what was refused: somebody may have accepted it since.
+    pub(crate) fn note_rollbacks(&mut self) {
+        for name in self.catalog.take_rolled_back() {
+            if let Some(tried) = self.tried.get_mut(&name) {
+                tried.again_at = Some(Instant::now() + LOOK_AGAIN);
+                tried.refused = Some(LoadError::ROLLED_BACK);
+            }
+        }
+    }
+
     fn remove_missing(&mut self, paths: &[PathBuf], changes: &mut Changes) {
         let present: BTreeSet<&str> =
             paths.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
@@ -193,7 +202,7 @@ impl PluginFolder {
         version: &Arc<PluginVersion>,
         started: Instant,
     ) -> Result<(), LoadError> {
-        let old = self.catalog.publish(Arc::clone(version))?;
+        let Published { old, watched } = self.catalog.publish(Arc::clone(version))?;
         if version.descriptor.name != version.name() {
             tracing::warn!(
                 plugin = version.name(),
@@ -214,7 +223,8 @@ impl PluginFolder {
             plugin_version = version.descriptor.version,
             digest = version.digest.get(..12).unwrap_or_default(),
             replaces = old.as_ref().map(|old| old.descriptor.version.as_str()),
-            canary_percent = old.as_ref().and(version.swap.canary_percent),
+            watched,
+            canary_percent = version.swap.canary_percent.filter(|_| watched),
             load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "plugin published"
         );
@@ -240,25 +250,49 @@ impl PluginFolder {
         let Ok(config) = PluginConfig::for_component(path, &self.ceilings) else { return false };
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let granted = config.granted();
-        let good = |kept: &KeptVersion| {
-            kept.rejected.is_none()
-                && kept.granted.is_subset(&granted)
-                && config.swap.takes(&kept.digest)
-        };
-        for kept in versions.of(name).into_iter().filter(good) {
-            let started = Instant::now();
+        for kept in versions.of(name).into_iter().filter(|kept| kept.rejected.is_none()) {
+            let passed_over = |reason: &str| {
+                let (plugin, version) = (name, kept.version.as_str());
+                tracing::warn!(plugin, version, reason, "a kept version is not taken instead");
+            };
             let component = versions.component(name, &kept.id);
             let as_it_was =
                 PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
-            let Ok(as_it_was) = as_it_was else { continue };
-            let Ok(version) = self.loader.load_with(&component, as_it_was).await else { continue };
-            if self.publish(&version, started).await.is_ok() {
-                tracing::warn!(
-                    plugin = name,
-                    plugin_version = kept.version,
-                    "the last good version is in force, because the file in place is refused"
-                );
-                return true;
+            let as_it_was = match as_it_was {
+                Ok(as_it_was) => as_it_was,
+                Err(error) => {
+                    passed_over(&chain(&error).to_string());
+                    continue;
+                }
+            };
+            if !as_it_was.granted().is_subset(&granted) || !as_it_was.limits.within(&config.limits)
+            {
+                passed_over("the settings in place grant less than it had");
+                continue;
+            }
+            let started = Instant::now();
+            let loaded = match versions.read(name, &kept) {
+                Err(source) => Err(LoadError::Read { path: component, source }),
+                Ok(_) if !config.swap.takes(&kept.digest) => {
+                    passed_over("the settings in place pin another component");
+                    continue;
+                }
+                Ok(_) => self.loader.load_with(&component, as_it_was).await,
+            };
+            let published = match loaded {
+                Ok(version) => self.publish(&version, started).await,
+                Err(error) => Err(error),
+            };
+            match published {
+                Err(error) => passed_over(&chain(&error).to_string()),
+                Ok(()) => {
+                    tracing::warn!(
+                        plugin = name,
+                        plugin_version = kept.version,
+                        "the last good version is in force, because the file in place is refused"
+                    );
+                    return true;
+                }
             }
         }
         false

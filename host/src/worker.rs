@@ -73,11 +73,19 @@ impl PluginHandler {
         let Some(versions) = self.loader.versions().filter(|_| version.id() != to.id()) else {
             return;
         };
-        let (versions, version) = (versions.clone(), Arc::clone(version));
+        let (versions, version, to) = (versions.clone(), Arc::clone(version), Arc::clone(to));
+        let name = version.name().to_owned();
         let why = Rejection { at: now_ms(), failed: *failed, ended: *ended };
-        let noting = move || versions.reject(version.name(), &version.id(), why);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(noting).await {
-            tracing::warn!(error = %error, "the next start will try the version that was rolled back");
+        let noting = tokio::task::spawn_blocking(move || {
+            versions.reject(version.name(), &version.id(), why)?;
+            versions.keep(&to)
+        });
+        match noting.await {
+            Ok(Ok(())) => self.catalog.note_rolled_back(&name),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "the next start will try the version that was rolled back");
+            }
+            Err(error) => tracing::warn!(error = %error, "a rollback was not remembered"),
         }
     }
 }
@@ -134,7 +142,8 @@ pub async fn run(
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;
-    let (prepared, versions) = config.plugin_cache.as_deref().and_then(open_cache).unzip();
+    let (prepared, versions) =
+        config.plugin_cache.as_deref().and_then(|cache| open_cache(cache, &config.plugins)).unzip();
     let loader = Arc::new(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
@@ -169,9 +178,9 @@ pub async fn run(
 }
 
 /// The folder for what is kept, when it can be used; a worker without one starts slower and cannot go back.
-fn open_cache(folder: &Path) -> Option<(PreparedCache, KeptVersions)> {
+fn open_cache(folder: &Path, plugins: &Path) -> Option<(PreparedCache, KeptVersions)> {
     PreparedCache::open(folder)
-        .and_then(|prepared| Ok((prepared, KeptVersions::open(folder)?)))
+        .and_then(|prepared| Ok((prepared, KeptVersions::open(folder, plugins)?)))
         .inspect_err(|error| {
             tracing::warn!(
                 folder = %folder.display(),

@@ -156,11 +156,16 @@ impl<'a> Scales<'a> {
     fn put_member(&mut self, name: &str, member: &'a Value, levels: usize) -> Result<(), String> {
         match (name, member) {
             ("$ref", Value::String(to)) => {
-                let target = to.strip_prefix("#/$defs/");
+                // The library decodes and splits what stands here: only a name that means itself is looked up as one.
+                let plain = |name: &&str| {
+                    let mut bytes = name.bytes();
+                    bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+                };
+                let target = to.strip_prefix("#/$defs/").filter(plain);
                 let target =
                     target.and_then(|name| self.definitions?.get(name)).ok_or_else(|| {
                         format!(
-                            "its reference `{to}` is not `#/$defs/NAME` with a name that is there"
+                            "its reference `{to}` is not `#/$defs/NAME` with a name that is there, of letters, digits, `_`, `-` and `.`"
                         )
                     })?;
                 self.put(target, levels)

@@ -65,6 +65,9 @@ enum Action {
     Accept {
         /// The plugin: its file's name without `.wasm`.
         plugin: String,
+        /// The folder.
+        #[arg(long, default_value = "./plugins", env = "PLUGINS")]
+        plugins: PathBuf,
         #[command(flatten)]
         kept: KeptFolder,
     },
@@ -117,11 +120,13 @@ impl PluginsCommand {
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         match self.action {
             Action::List { folder, kept } => {
-                let (prepared, versions) = kept::open_existing(kept.folder().as_deref()).unzip();
+                let files = components(&folder)?;
+                let kept = kept::open_existing(kept.folder().as_deref(), &folder)?;
+                let (prepared, versions) = kept.unzip();
                 let bench = new_bench()?.with_prepared(prepared).with_versions(versions.clone());
                 let mut well = true;
                 let mut rows = Vec::new();
-                for file in components(&folder)? {
+                for file in files {
                     let examined = examine(&bench, &file, &[]).await?;
                     well &= examined.loaded.is_ok();
                     let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -140,10 +145,11 @@ impl PluginsCommand {
                 Ok(well)
             }
             Action::Precompile { folder, kept } => {
-                let (prepared, _) = kept::open(kept.folder().as_deref())?;
+                let files = components(&folder)?;
+                let (prepared, _) = kept::open(kept.folder().as_deref(), &folder)?;
                 let bench = new_bench()?.with_prepared(Some(prepared));
                 let mut well = true;
-                for file in components(&folder)? {
+                for file in files {
                     let examined = examine(&bench, &file, &[]).await?;
                     well &= examined.loaded.is_ok();
                     writeln!(out, "{} in {:.2?}", line(&examined), examined.load_time)?;
@@ -151,13 +157,13 @@ impl PluginsCommand {
                 Ok(well)
             }
             Action::Rollback { plugin, to, with_settings, plugins, kept } => {
-                let (_, versions) = kept::open(kept.folder().as_deref())?;
+                let (_, versions) = kept::open(kept.folder().as_deref(), &plugins)?;
                 let how = (to.as_deref(), with_settings);
                 kept::put_back(out, self.json, &versions, &plugins, &plugin, how)?;
                 Ok(true)
             }
-            Action::Accept { plugin, kept } => {
-                let (_, versions) = kept::open(kept.folder().as_deref())?;
+            Action::Accept { plugin, plugins, kept } => {
+                let (_, versions) = kept::open(kept.folder().as_deref(), &plugins)?;
                 kept::accept(out, &versions, &plugin)
             }
             Action::History { redis, count } => {

@@ -1,6 +1,7 @@
 //! Compiles behind running tasks: one component at a time, on a thread of its own that takes what processor time others
 //! leave, and not for ever.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::snapshot;
+use crate::error::LoadError;
 
 /// Longest compile, the wait for its turn included. A shipped plugin takes a second or two; a file made to keep the
 /// compiler busy must not keep the folder from being looked at again.
@@ -17,6 +19,22 @@ const COMPILE_AT_MOST: Duration = Duration::from_secs(120);
 /// How nice a compile is to running tasks: of a core that both want it gets about a tenth, so it ends all the same.
 #[cfg(target_os = "linux")]
 const BEHIND: i32 = 10;
+
+/// It did not end in time, or the one before it did not.
+#[derive(Debug, thiserror::Error)]
+#[error("compiling it takes longer than {seconds} s")]
+struct TookTooLong {
+    seconds: u64,
+}
+
+/// Why a component was not compiled, as a refusal of its file.
+pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
+    let path = path.to_owned();
+    match source.downcast_ref::<TookTooLong>() {
+        Some(TookTooLong { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
+        None => LoadError::Compile { path, source },
+    }
+}
 
 /// The one compiler of the process.
 #[derive(Debug)]
@@ -47,8 +65,7 @@ impl Compiler {
         };
         let limit = self.at_most;
         tokio::time::timeout(limit, compiled).await.unwrap_or_else(|_elapsed| {
-            let limit = limit.as_secs();
-            Err(wasmtime::Error::msg(format!("compiling it takes longer than {limit} s")))
+            Err(wasmtime::Error::new(TookTooLong { seconds: limit.as_secs() }))
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::PreparedCache;
-use crate::plugin::compile::Compiler;
+use crate::plugin::compile::{self, Compiler};
 use crate::plugin::shape::{self, Refused};
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
@@ -113,8 +113,7 @@ impl Loader {
         let (size, digest) = (bytes.len(), hex(&Sha256::digest(&bytes)));
         check_shape(path, bytes.clone()).await?;
         let component = self.compiler.compile(bytes).await;
-        let component =
-            component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
+        let component = component.map_err(|source| compile::refusal(path, source))?;
         let of_type = component.component_type();
         let names = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect();
         Ok(Anatomy {
@@ -174,8 +173,7 @@ impl Loader {
             }
             (None, _) => self.compiler.compile(bytes.clone()).await,
         };
-        let component =
-            component.map_err(|source| LoadError::Compile { path: path.to_owned(), source })?;
+        let component = component.map_err(|source| compile::refusal(path, source))?;
         check_imports(&around.name, &component, &self.engine, allows_requests)?;
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
@@ -183,7 +181,7 @@ impl Loader {
         let (component, initialised, told) = match instrumented {
             None => (component, true, Vec::new()),
             Some(instrumented) => {
-                self.initialise(&component, instrumented, &bytes, &around, &key).await?
+                self.initialise(&component, instrumented, (path, &bytes), &around, &key).await?
             }
         };
         let version = Arc::new(PluginVersion {
@@ -200,8 +198,19 @@ impl Loader {
             tally: Tally::default(),
             schemas,
         });
-        trial::run(self, &version).await?;
+        if !self.was_in_force(&version).await {
+            trial::run(self, &version).await?;
+        }
         Ok(version)
+    }
+
+    /// Whether it is known from an earlier start: it passed its trial then.
+    async fn was_in_force(&self, version: &Arc<PluginVersion>) -> bool {
+        let Some(versions) = self.versions.clone() else { return false };
+        let version = Arc::clone(version);
+        let looking =
+            move || versions.of(version.name()).iter().any(|kept| kept.id == version.id());
+        tokio::task::spawn_blocking(looking).await.unwrap_or(false)
     }
 
     /// Whether the operator wants this very component with these settings.

@@ -1,5 +1,6 @@
 //! `init` once, its memory kept: in the component that instances start from, and on disk for the next start.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use wasmtime::component::{Component, Instance};
 
 use super::Surroundings;
 use super::cache::Key;
-use super::compile::aside;
+use super::compile::{self, aside};
 use super::load::Loader;
 use super::snapshot;
 use crate::bindings::v1;
@@ -24,7 +25,7 @@ impl Loader {
         &self,
         component: &v1::PluginPre<Sandbox>,
         instrumented: wasmtime::Result<Bytes>,
-        wasm: &Bytes,
+        (path, wasm): (&Path, &Bytes),
         around: &Arc<Surroundings>,
         key: &str,
     ) -> Result<(v1::PluginPre<Sandbox>, bool, Vec<String>), LoadError> {
@@ -43,7 +44,8 @@ impl Loader {
                     reason = %chain(reason.as_ref()),
                     "no snapshot of this plugin: `init` runs for each task"
                 );
-                let plain = self.compiler.compile(wasm.clone()).await.map_err(contract)?;
+                let plain = self.compiler.compile(wasm.clone()).await;
+                let plain = plain.map_err(|source| compile::refusal(path, source))?;
                 Ok((self.link(&plain, around).map_err(contract)?, false, told))
             }
         }

@@ -1,16 +1,18 @@
 //! The last good versions of each plugin on disk: what a rollback goes back to, and which versions were rolled back.
 //!
-//! `NAME/ID/` holds the component and its settings as they were in force, and `about.json`. It lies in the folder of
-//! prepared plugins, which belongs to this user alone. Several workers may share it: a version is written beside and
-//! renamed.
+//! `FOLDER/NAME/ID/` holds the component and its settings as they were in force, and `about.json`; `FOLDER/NAME/rejected/ID`
+//! says that the version was rolled back. `FOLDER` stands for one plugin folder: two of them never share what is called
+//! alike. All lies in the folder of prepared plugins, which belongs to this user alone. Several workers may share it: a
+//! version is written beside and renamed, and a rejection is a file of its own, which outlives what it rejects.
 //!
 //! Not here: when a version goes back ([`crate::catalog`]) and what a start makes of these ([`crate::swap`]).
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use queue::task::now_ms;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,11 @@ pub const KEEP_VERSIONS: usize = 5;
 /// Enough of a digest to name a version among five.
 const ID_CHARS: usize = 16;
 const ABOUT: &str = "about.json";
+const REJECTED: &str = "rejected";
+/// Rejections remembered of each plugin.
+const KEEP_REJECTIONS: usize = 64;
+/// What was being written for longer than this was left by a worker that died.
+const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Which version this is: its component and its settings. Data files are the operator's and have no part in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +77,7 @@ pub struct KeptVersion {
     /// What it was granted; see [`PluginVersion::granted`].
     pub granted: BTreeSet<String>,
     /// Set when it was rolled back.
+    #[serde(default)]
     pub rejected: Option<Rejection>,
 }
 
@@ -80,14 +88,17 @@ pub struct KeptVersions {
 }
 
 impl KeptVersions {
-    /// The versions below a folder that [`PreparedCache::open`](super::cache::PreparedCache::open) has found to be ours.
+    /// The versions of the plugins in `plugins`, below a folder that
+    /// [`PreparedCache::open`](super::cache::PreparedCache::open) has found to be ours.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
-    pub fn open(cache: &Path) -> io::Result<Self> {
-        let folder = cache.join("versions");
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    /// When it cannot be made, or there is no such plugin folder.
+    pub fn open(cache: &Path, plugins: &Path) -> io::Result<Self> {
+        let of = Sha256::digest(fs::canonicalize(plugins)?.as_os_str().as_encoded_bytes());
+        let of: String = hex(&of).chars().take(ID_CHARS).collect();
+        let folder = cache.join("versions").join(of);
+        make(&folder)?;
         Ok(Self { folder })
     }
 
@@ -97,7 +108,9 @@ impl KeptVersions {
         let mut versions: Vec<KeptVersion> = entries
             .filter_map(|entry| {
                 let about = fs::read(entry.ok()?.path().join(ABOUT)).ok()?;
-                serde_json::from_slice(&about).ok()
+                let kept: KeptVersion = serde_json::from_slice(&about).ok()?;
+                let rejected = self.rejection(plugin, &kept.id);
+                Some(KeptVersion { rejected, ..kept })
             })
             .collect();
         versions.sort_by_key(|kept: &KeptVersion| std::cmp::Reverse(kept.since));
@@ -105,24 +118,43 @@ impl KeptVersions {
     }
 
     /// Where a version's component is; its settings lie beside it.
-    pub fn component(&self, plugin: &str, id: &VersionId) -> PathBuf {
+    pub(crate) fn component(&self, plugin: &str, id: &VersionId) -> PathBuf {
         self.place(plugin, id).join(plugin).with_extension("wasm")
     }
 
-    /// The rejection of a version, when it was rolled back.
-    pub(crate) fn rejection(&self, plugin: &str, id: &VersionId) -> Option<Rejection> {
-        self.of(plugin).into_iter().find(|kept| kept.id == *id)?.rejected
+    /// A version's component and settings, when they are what was kept.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read or are not.
+    pub fn read(&self, plugin: &str, kept: &KeptVersion) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let path = self.component(plugin, &kept.id);
+        let component = fs::read(&path)?;
+        if hex(&Sha256::digest(&component)) != kept.digest {
+            let problem = format!("{} is not what was kept", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        Ok((component, fs::read(path.with_extension("toml"))?))
     }
 
-    /// Keeps a version that came into force, from its files. Files that are others by now are not kept: they are about
-    /// to be a version of their own.
+    /// The rejection of a version, when it was rolled back. One that cannot be read is one all the same.
+    pub fn rejection(&self, plugin: &str, id: &VersionId) -> Option<Rejection> {
+        let unknown = Rejection { at: 0, failed: 0, ended: 0 };
+        match fs::read(self.rejections(plugin).join(id.as_str())) {
+            Ok(text) => Some(serde_json::from_slice(&text).unwrap_or(unknown)),
+            Err(error) => (error.kind() != io::ErrorKind::NotFound).then_some(unknown),
+        }
+    }
+
+    /// Keeps a version that came into force, from its files, or notes that it is in force again. Files that are others
+    /// by now are not kept: they are about to be a version of their own.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub(crate) fn keep(&self, version: &PluginVersion) -> io::Result<()> {
         let (plugin, id) = (version.name(), version.id());
-        let mut about = KeptVersion {
+        let about = KeptVersion {
             id: id.clone(),
             version: version.descriptor.version.clone(),
             digest: version.digest.clone(),
@@ -130,30 +162,42 @@ impl KeptVersions {
             granted: version.granted.clone(),
             rejected: None,
         };
-        if self.place(plugin, &id).join(ABOUT).is_file() {
-            about.rejected = self.rejection(plugin, &id);
-            return self.write_about(plugin, &about);
+        let about_json = serde_json::to_vec_pretty(&about)?;
+        let place = self.place(plugin, &id);
+        if self.read(plugin, &about).is_ok() {
+            return replace(&place.join(ABOUT), &about_json);
         }
         let component = fs::read(&version.path)?;
         if hex(&Sha256::digest(&component)) != version.digest {
             return Ok(());
         }
-        let place = self.place(plugin, &id);
-        DirBuilder::new().recursive(true).mode(0o700).create(&place)?;
-        fs::write(place.join(plugin).with_extension("wasm"), component)?;
-        fs::write(place.join(plugin).with_extension("toml"), &version.settings)?;
-        // Last: a version without it is half written, and not there.
-        self.write_about(plugin, &about)?;
+        let beside = self.folder.join(plugin).join(beside());
+        make(&beside)?;
+        let name = beside.join(plugin);
+        write(&name.with_extension("wasm"), &component)?;
+        write(&name.with_extension("toml"), version.settings.as_bytes())?;
+        write(&beside.join(ABOUT), &about_json)?;
+        // Of what is damaged nothing stays; of what another worker has just kept there is no need for a second.
+        let _ = fs::remove_dir_all(&place);
+        fs::rename(&beside, &place)?;
         self.prune(plugin, &id)
     }
 
-    /// Remembers that a version was rolled back; nothing when it is not kept.
+    /// Remembers that a version was rolled back.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub(crate) fn reject(&self, plugin: &str, id: &VersionId, why: Rejection) -> io::Result<()> {
-        self.set_rejected(plugin, |kept| kept.id == *id, Some(why)).map(drop)
+        let folder = self.rejections(plugin);
+        make(&folder)?;
+        replace(&folder.join(id.as_str()), &serde_json::to_vec(&why)?)?;
+        let mut files = entries(&folder)?;
+        files.sort();
+        for (_, path) in files.iter().take(files.len().saturating_sub(KEEP_REJECTIONS)) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
     }
 
     /// Forgets that versions of a plugin were rolled back; they are taken again. Says how many.
@@ -162,34 +206,31 @@ impl KeptVersions {
     ///
     /// When it cannot be written.
     pub fn accept_again(&self, plugin: &str) -> io::Result<usize> {
-        self.set_rejected(plugin, |kept| kept.rejected.is_some(), None)
-    }
-
-    fn set_rejected(
-        &self,
-        plugin: &str,
-        which: impl Fn(&KeptVersion) -> bool,
-        rejected: Option<Rejection>,
-    ) -> io::Result<usize> {
-        let mut changed = 0;
-        for kept in self.of(plugin).into_iter().filter(which) {
-            self.write_about(plugin, &KeptVersion { rejected, ..kept })?;
-            changed += 1;
+        let files = match entries(&self.rejections(plugin)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            files => files?,
+        };
+        for (_, path) in &files {
+            fs::remove_file(path)?;
         }
-        Ok(changed)
+        Ok(files.len())
     }
 
-    fn write_about(&self, plugin: &str, about: &KeptVersion) -> io::Result<()> {
-        let place = self.place(plugin, &about.id);
-        let beside = place.join(format!(".{}.part", uuid::Uuid::new_v4().simple()));
-        fs::write(&beside, serde_json::to_vec_pretty(about)?)?;
-        fs::rename(beside, place.join(ABOUT))
-    }
-
+    /// Removes what is too many: rejected ones first, never the newest good one beside the one that has just come.
     fn prune(&self, plugin: &str, newest: &VersionId) -> io::Result<()> {
-        let versions = self.of(plugin);
-        for kept in versions.iter().skip(KEEP_VERSIONS).filter(|kept| kept.id != *newest) {
-            fs::remove_dir_all(self.place(plugin, &kept.id))?;
+        let mut kept = self.of(plugin);
+        kept.retain(|kept| kept.id != *newest);
+        while KEEP_VERSIONS <= kept.len() {
+            let rejected = kept.iter().rposition(|kept| kept.rejected.is_some());
+            let gone = kept.remove(rejected.unwrap_or(kept.len() - 1));
+            fs::remove_dir_all(self.place(plugin, &gone.id))?;
+        }
+        for (written, path) in entries(&self.folder.join(plugin))? {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            let old = written.elapsed().is_ok_and(|since| ABANDONED_AFTER < since);
+            if name.starts_with(b".") && old {
+                fs::remove_dir_all(path)?;
+            }
         }
         Ok(())
     }
@@ -197,4 +238,40 @@ impl KeptVersions {
     fn place(&self, plugin: &str, id: &VersionId) -> PathBuf {
         self.folder.join(plugin).join(id.as_str())
     }
+
+    fn rejections(&self, plugin: &str) -> PathBuf {
+        self.folder.join(plugin).join(REJECTED)
+    }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A name for what is not whole yet.
+fn beside() -> String {
+    format!(".{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Writes a file and waits until the disk has it.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Puts a file in place whole.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_file_name(beside());
+    write(&part, bytes)?;
+    fs::rename(part, path)
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+    fs::read_dir(folder)?
+        .map(|entry| {
+            let entry = entry?;
+            Ok((entry.metadata()?.modified()?, entry.path()))
+        })
+        .collect()
 }

@@ -43,6 +43,32 @@ pub struct Limits {
     pub cache_bytes: usize,
 }
 
+impl Limits {
+    /// Whether none of them is above its like in `other`.
+    pub(crate) fn within(&self, other: &Self) -> bool {
+        let sizes = |limits: &Self| {
+            [
+                limits.memory_bytes,
+                limits.table_elements,
+                limits.handles,
+                limits.hostcall_bytes,
+                limits.input_bytes,
+                limits.output_bytes,
+                limits.log_bytes,
+                limits.http_request_bytes,
+                limits.http_response_bytes,
+                limits.cache_entry_bytes,
+                limits.cache_bytes,
+            ]
+        };
+        let counts = |limits: &Self| [limits.log_lines, limits.http_requests, limits.cache_calls];
+        let times = |limits: &Self| [limits.wall, limits.cpu];
+        sizes(self).iter().zip(sizes(other)).all(|(mine, theirs)| *mine <= theirs)
+            && counts(self).iter().zip(counts(other)).all(|(mine, theirs)| *mine <= theirs)
+            && times(self).iter().zip(times(other)).all(|(mine, theirs)| *mine <= theirs)
+    }
+}
+
 /// The `[limits]` of a settings file.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

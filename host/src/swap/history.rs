@@ -13,6 +13,8 @@ use crate::plugin::PluginVersion;
 
 /// Entries that wait for a Redis that is away.
 const WAITING_AT_MOST: usize = 256;
+/// Longest reason: a schema's may quote the schema.
+const MAX_REASON_CHARS: usize = 500;
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// Where the history is told.
@@ -40,6 +42,7 @@ impl History {
 
     pub(crate) fn refused(&self, plugin: &str, error: &LoadError) {
         let reason = ops::chain::chain(error).to_string();
+        let reason = reason.chars().take(MAX_REASON_CHARS).collect();
         self.note(plugin, PluginChange::Refused, None, None, Some(reason));
     }
 
@@ -76,8 +79,11 @@ impl History {
 
 async fn tell(queue: TaskQueue, mut told: mpsc::Receiver<PluginEvent>) {
     while let Some(event) = told.recv().await {
+        let mut waits = false;
         while let Err(error) = queue.note_plugin_event(&event).await {
-            tracing::debug!(error = %error.source, "the plugins' history waits for Redis");
+            if !std::mem::replace(&mut waits, true) {
+                tracing::warn!(error = %error.source, "the plugins' history waits for Redis");
+            }
             if told.is_closed() {
                 return;
             }

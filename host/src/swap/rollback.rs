@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::plugin::load::{hex, is_plugin_name};
 use crate::plugin::versions::{KeptVersion, KeptVersions, VersionId};
+use crate::plugin_config::PluginConfig;
 
 /// Why nothing was put in place.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,14 @@ pub enum RollbackError {
         "this version of `{plugin}` was rolled back; run `worker plugins accept {plugin}` first to try it once more"
     )]
     Rejected {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// Workers would refuse it.
+    #[error(
+        "the settings in place pin another component; change `digest` under `[swap]` in {plugin}.toml, or add --with-settings"
+    )]
+    Pinned {
         /// The plugin's name.
         plugin: String,
     },
@@ -78,36 +87,41 @@ pub fn roll_back(
     let digest = digest.unwrap_or_default();
     let text = read(&settings)?.unwrap_or_default();
     let here = VersionId::new(&digest, &String::from_utf8_lossy(&text));
-    let mut kept = versions.of(plugin).into_iter();
-    let version = match to {
+    let kept = versions.of(plugin);
+    let wanted = |kept: &&KeptVersion| match to {
         Some(to) => {
-            let called = |kept: &KeptVersion| {
-                4 <= to.len() && (kept.id.as_str().starts_with(to) || kept.digest.starts_with(to))
-            };
-            let unknown =
-                || RollbackError::Unknown { plugin: plugin.to_owned(), to: to.to_owned() };
-            kept.find(called).ok_or_else(unknown)?
+            4 <= to.len() && (kept.id.as_str().starts_with(to) || kept.digest.starts_with(to))
         }
-        None => {
-            let other = |kept: &KeptVersion| match with_settings {
-                true => kept.id != here,
-                false => kept.digest != digest,
-            };
-            let nothing = || RollbackError::Nothing { plugin: plugin.to_owned() };
-            kept.find(|kept| kept.rejected.is_none() && other(kept)).ok_or_else(nothing)?
-        }
+        None if with_settings => kept.id != here,
+        None => kept.digest != digest,
     };
-    if version.rejected.is_some() {
+    let good = kept.iter().filter(wanted).find(|kept| kept.rejected.is_none());
+    let Some(version) = good.cloned() else {
+        let plugin = plugin.to_owned();
+        return Err(match (kept.iter().any(|kept| wanted(&kept)), to) {
+            (true, _) => RollbackError::Rejected { plugin },
+            (false, Some(to)) => RollbackError::Unknown { plugin, to: to.to_owned() },
+            (false, None) => RollbackError::Nothing { plugin },
+        });
+    };
+    let (component, its_settings) = versions.read(plugin, &version)?;
+    let other_settings = its_settings != text && !with_settings;
+    let then = if with_settings { &its_settings } else { &text };
+    let then = String::from_utf8_lossy(then);
+    if versions.rejection(plugin, &VersionId::new(&version.digest, &then)).is_some() {
         return Err(RollbackError::Rejected { plugin: plugin.to_owned() });
     }
-    let component = versions.component(plugin, &version.id);
-    let its_settings = fs::read(component.with_extension("toml"))?;
-    let other_settings = its_settings != text && !with_settings;
-    // Settings first: between the two renames the old component may run with them, never the other way round.
-    if with_settings {
-        put(&settings, &its_settings)?;
+    let pins = PluginConfig::parse_swap(&then).unwrap_or_default();
+    if !pins.takes(&version.digest) {
+        return Err(RollbackError::Pinned { plugin: plugin.to_owned() });
     }
-    put(&in_place, &fs::read(&component)?)?;
+    // All that can fail for want of room comes before anything is put in place.
+    let put_component = beside(&in_place, &component)?;
+    let put_settings = with_settings.then(|| beside(&settings, &its_settings)).transpose()?;
+    if let Some(part) = put_settings {
+        fs::rename(part, &settings)?;
+    }
+    fs::rename(put_component, &in_place)?;
     Ok(PutBack { version, other_settings })
 }
 
@@ -119,9 +133,10 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Beside, then renamed: a worker never sees half of it.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("part");
-    fs::write(&beside, bytes)?;
-    fs::rename(beside, path)
+/// Written beside its place, to be renamed: a worker never sees half of it.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let part =
+        path.with_extension(format!("{}.part", path.extension().unwrap_or_default().display()));
+    fs::write(&part, bytes)?;
+    Ok(part)
 }

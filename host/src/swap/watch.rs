@@ -26,11 +26,17 @@ pub async fn watch_until(mut folder: PluginFolder, shutdown: CancellationToken) 
             notice = notices.recv() => if notice.is_none() { tokio::time::sleep(LOOK_EVERY).await },
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+        folder.note_rollbacks();
         if folder.unchanged() {
             continue;
         }
         while let Ok(Some(())) = tokio::time::timeout(STILL_FOR, notices.recv()).await {}
-        if let Err(error) = folder.scan().await {
+        let scanned = tokio::select! {
+            // A compile may take long, and nobody needs it any more.
+            () = shutdown.cancelled() => return,
+            scanned = folder.scan() => scanned,
+        };
+        if let Err(error) = scanned {
             tracing::warn!(error = %error, "cannot read the plugin folder; what runs goes on");
         }
     }

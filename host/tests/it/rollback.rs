@@ -25,19 +25,37 @@ fn said(output: &Output) -> String {
 
 const FAILS_HALF: &str = "[grants]\nnet = []\n[config]\nfail_half = true\n";
 
+/// Settings under which half of all tasks fail, and which are like no others with another number.
+fn fails_half(number: usize) -> String {
+    format!("{FAILS_HALF}number = {number}\n")
+}
+
+async fn publishes(worker: &Process, folder: &Folder, settings: &str) {
+    let published = || worker.log().matches("plugin published").count();
+    let before = published();
+    folder.settings("probe", settings);
+    eventually("the new version", async || (before < published()).then_some(())).await;
+}
+
+async fn rolls_back(worker: &Process, queue: &TaskQueue) {
+    let rolled_back = || worker.log().matches("plugin rolled back: too many").count();
+    let (before, mut nth) = (rolled_back(), 0);
+    eventually("the rollback", async || {
+        nth += 1;
+        run(queue, "probe_echo", json!({"nth": nth})).await;
+        (before < rolled_back()).then_some(())
+    })
+    .await;
+}
+
 /// A worker whose probe was rolled back because it failed half its tasks.
 async fn rolled_back(redis: &TestRedis, queue: &TaskQueue, folder: &Folder) -> Process {
     let worker = start_worker(redis, folder).await;
     for _ in 0..10 {
         assert!(run(queue, "probe_echo", json!({})).await.success);
     }
-    folder.settings("probe", FAILS_HALF);
-    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
-    eventually("the rollback", async || {
-        run(queue, "probe_echo", json!({})).await;
-        worker.log().contains("plugin rolled back: too many").then_some(())
-    })
-    .await;
+    publishes(&worker, folder, FAILS_HALF).await;
+    rolls_back(&worker, queue).await;
     worker
 }
 
@@ -78,6 +96,40 @@ async fn a_bad_version_is_rolled_back_the_list_says_so_and_a_restart_does_not_tr
 }
 
 #[tokio::test]
+async fn many_bad_versions_leave_the_good_one_to_go_back_to() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = start_worker(&redis, &folder).await;
+    all_well(&queue).await;
+    for number in 0..6 {
+        publishes(&worker, &folder, &fails_half(number)).await;
+        rolls_back(&worker, &queue).await;
+    }
+    drop(worker);
+    let worker = start_worker(&redis, &folder).await;
+    worker.says(&["the last good version is in force"]).await;
+    all_well(&queue).await;
+    drop(worker);
+    // The first of them is no longer kept, but nobody has forgotten what it did.
+    folder.settings("probe", &fails_half(0));
+    let worker = start_worker(&redis, &folder).await;
+    worker.says(&["plugin refused", "plugin-rolled-back"]).await;
+}
+
+#[tokio::test]
+async fn the_way_back_leads_past_a_version_that_was_still_watched() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = start_worker(&redis, &folder).await;
+    all_well(&queue).await;
+    for number in 0..2 {
+        publishes(&worker, &folder, &fails_half(number)).await;
+    }
+    rolls_back(&worker, &queue).await;
+    all_well(&queue).await;
+}
+
+#[tokio::test]
 async fn a_broken_file_at_the_start_leaves_the_last_good_version_in_force() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["probe"]);
@@ -90,27 +142,31 @@ async fn a_broken_file_at_the_start_leaves_the_last_good_version_in_force() {
 
 #[tokio::test]
 async fn what_the_operator_took_away_does_not_come_back_with_an_older_version() {
-    let (redis, queue) = redis().await;
-    let folder = Folder::with(&["probe"]);
-    folder.settings("probe", "[grants]\nnet = [\"http://127.0.0.1:1\"]\n");
-    let worker = start_worker(&redis, &folder).await;
-    for _ in 0..10 {
-        assert!(run(&queue, "probe_echo", json!({})).await.success);
+    for had in [
+        "[grants]\nnet = [\"http://127.0.0.1:1\"]\n",
+        "[grants]\nnet = []\n[limits]\nwall_ms = 31000\n",
+    ] {
+        let (redis, queue) = redis().await;
+        let folder = Folder::with(&["probe"]);
+        folder.settings("probe", had);
+        let worker = start_worker(&redis, &folder).await;
+        for _ in 0..10 {
+            assert!(run(&queue, "probe_echo", json!({})).await.success);
+        }
+        publishes(&worker, &folder, FAILS_HALF).await;
+        for _ in 0..30 {
+            run(&queue, "probe_echo", json!({})).await;
+        }
+        assert!(!worker.log().contains("plugin rolled back"), "the older one had more: {had}");
+        drop(worker);
+        // Nor at a start with a broken file: of the two that are kept, only the one that had less may run.
+        folder.put("probe", b"\0asm not quite");
+        let _worker = start_worker(&redis, &folder).await;
+        eventually("a failure of the version that had less", async || {
+            (!run(&queue, "probe_echo", json!({})).await.success).then_some(())
+        })
+        .await;
     }
-    folder.settings("probe", FAILS_HALF);
-    worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
-    for _ in 0..30 {
-        run(&queue, "probe_echo", json!({})).await;
-    }
-    assert!(!worker.log().contains("plugin rolled back"), "the older one had a grant more");
-    drop(worker);
-    // Nor at a start with a broken file: of the two that are kept, only the one without the grant may run.
-    folder.put("probe", b"\0asm not quite");
-    let _worker = start_worker(&redis, &folder).await;
-    eventually("a failure of the version without the grant", async || {
-        (!run(&queue, "probe_echo", json!({})).await.success).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]

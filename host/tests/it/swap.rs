@@ -158,8 +158,10 @@ async fn a_version_that_fails_half_its_tasks_gives_way_to_the_one_before() {
     }
     folder.settings("probe", "[grants]\nnet = []\n[config]\nfail_half = true\n");
     worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
+    let mut nth = 0;
     eventually("the rollback", async || {
-        run(&queue, "probe_echo", json!({})).await;
+        nth += 1;
+        run(&queue, "probe_echo", json!({"nth": nth})).await;
         worker.log().contains("plugin rolled back: too many").then_some(())
     })
     .await;

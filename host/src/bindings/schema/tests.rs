@@ -58,6 +58,16 @@ fn what_reaches_outside_or_costs_more_than_it_shows_is_refused() {
         (json!({"$ref": "https://evil.example/schema"}), "is not `#/$defs/NAME`"),
         (json!({"$ref": "#"}), "is not `#/$defs/NAME`"),
         (json!({"$ref": "#/$defs/missing"}), "is not `#/$defs/NAME`"),
+        // What the library would look up under another name than we.
+        (
+            json!({"$ref": "#/$defs/a~10", "$defs": {"a~10": true, "a/0": {}}}),
+            "is not `#/$defs/NAME`",
+        ),
+        (json!({"$ref": "#/$defs/%61", "$defs": {"%61": true, "a": {}}}), "is not `#/$defs/NAME`"),
+        (
+            json!({"$ref": "#/$defs/a/properties/b", "$defs": {"a/properties/b": true}}),
+            "is not `#/$defs/NAME`",
+        ),
         (json!({"$schema": "http://json-schema.org/draft-07/schema#"}), "`$schema`"),
         (json!({"$defs": {"a": {"$dynamicRef": "#a"}}}), "`$dynamicRef`"),
         (json!({"allOf": [{"unevaluatedProperties": false}]}), "`unevaluatedProperties`"),

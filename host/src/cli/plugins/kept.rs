@@ -17,20 +17,24 @@ use crate::swap::rollback::{PutBack, roll_back};
 /// The two things that are kept in one folder.
 pub(super) type Kept = (PreparedCache, KeptVersions);
 
-/// Opens the folder, which is made when it is not there.
-pub(super) fn open(folder: Option<&Path>) -> anyhow::Result<Kept> {
+/// Opens the folder, which is made when it is not there; the versions are those of the plugins in `plugins`.
+pub(super) fn open(folder: Option<&Path>, plugins: &Path) -> anyhow::Result<Kept> {
     let folder =
         folder.context("nothing is kept without a folder; name one with --plugin-cache")?;
     let prepared = PreparedCache::open(folder)
         .with_context(|| format!("cannot use the folder {}", folder.display()))?;
-    let versions = KeptVersions::open(folder)
-        .with_context(|| format!("cannot use the folder {}", folder.display()))?;
+    let versions = KeptVersions::open(folder, plugins).with_context(|| {
+        format!("cannot use {} for the plugins in {}", folder.display(), plugins.display())
+    })?;
     Ok((prepared, versions))
 }
 
-/// Opens the folder when it is there and can be used: looking makes none.
-pub(super) fn open_existing(folder: Option<&Path>) -> Option<Kept> {
-    open(Some(folder.filter(|folder| folder.is_dir())?)).ok()
+/// Opens the folder when it is there: looking makes none.
+pub(super) fn open_existing(folder: Option<&Path>, plugins: &Path) -> anyhow::Result<Option<Kept>> {
+    match folder.filter(|folder| folder.is_dir()) {
+        Some(folder) => open(Some(folder), plugins).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The lines below a plugin's in `list`.

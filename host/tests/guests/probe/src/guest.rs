@@ -81,13 +81,13 @@ impl bindings::Guest for Probe {
 
     fn handle(task: Task) -> Result<Output, Failure> {
         panic_when_told("handle");
-        if config::get("fail_half").is_some() && task.seed % 2 == 0 {
-            return Err(Failure::Fatal("one of the bad half".to_owned()));
-        }
         let params: Value = serde_json::from_str(&task.params)
             .map_err(|error| Failure::Invalid(error.to_string()))?;
         let number = |key: &str| params.get(key).and_then(Value::as_u64).unwrap_or(0);
         let text = |key: &str| params.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        if config::get("fail_half").is_some() && number("nth") % 2 == 0 {
+            return Err(Failure::Fatal("one of the bad half".to_owned()));
+        }
         let data = match task.task_type.as_str() {
             "probe_echo" => json!({
                 "params": params, "version": version(), "attempt": task.attempt, "user_id": task.user_id,
