@@ -111,7 +111,8 @@ fn load_remote(
 ) -> Result<Loaded, Failure> {
     let request = remote.request(wanted, size);
     let key = stored::key(&request);
-    if let Ok(Some(entry)) = cache::get(&key)
+    if 0 < remote.cache_seconds
+        && let Ok(Some(entry)) = cache::get(&key)
         && let Some(loaded) = stored::read(&request, &entry)
     {
         return Ok(loaded);

@@ -53,6 +53,10 @@ pub enum HttpError {
     Address,
     /// The operator has not granted this host.
     Denied,
+    /// The host is granted, and its name leads to an address that is not public.
+    Private,
+    /// The task has sent as many requests as it may.
+    TooMany,
     /// It took too long.
     Timeout,
     /// The answer is larger than the host lets through.
@@ -183,9 +187,9 @@ fn finish(pending: &wasip2::http::types::FutureIncomingResponse) -> Result<Respo
 fn classify(code: &wasip2::http::types::ErrorCode) -> HttpError {
     use wasip2::http::types::ErrorCode;
     match code {
-        ErrorCode::HttpRequestDenied
-        | ErrorCode::DestinationIpProhibited
-        | ErrorCode::ConnectionLimitReached => HttpError::Denied,
+        ErrorCode::HttpRequestDenied => HttpError::Denied,
+        ErrorCode::DestinationIpProhibited => HttpError::Private,
+        ErrorCode::ConnectionLimitReached => HttpError::TooMany,
         ErrorCode::DnsTimeout
         | ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout

@@ -81,6 +81,9 @@ impl Columns {
     }
 }
 
+/// Longest row. A quote that is not closed makes one of all that follows, and would pass for a single bad row.
+const MAX_ROW_BYTES: usize = 64 << 10;
+
 /// Reads a CSV with a header line, with or without byte order mark, quotes and CRLF, and hands each good row to `take`,
 /// which says whether there was room for it. Cells are parted by commas, semicolons or tabs.
 ///
@@ -99,6 +102,14 @@ pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result
     let (mut skipped, mut rows) = (Skipped::default(), 0);
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(unreadable)? {
+        let text = record.as_slice();
+        if MAX_ROW_BYTES < text.len() {
+            let line = record.position().map_or(0, |position| line(bytes, position));
+            return Err(format!(
+                "line {line} of the catalogue goes on for {} bytes: is a quote not closed? At most {MAX_ROW_BYTES} are taken",
+                text.len()
+            ));
+        }
         let row = match rows < MAX_ROWS {
             true => read_row(&columns, &record),
             false => Err("more rows than are read"),
@@ -154,7 +165,10 @@ fn read_row(columns: &Columns, record: &csv::ByteRecord) -> Result<Row, &'static
             names.push(alias);
         }
     }
-    let item_count = optional(columns.item_count)?.trim().parse().ok();
+    let item_count = optional(columns.item_count)?.trim();
+    // Some programs write whole numbers with a fraction as soon as one cell of the column is empty.
+    let whole = item_count.strip_suffix(".0").unwrap_or(item_count);
+    let item_count = whole.parse().ok();
     let name = names.remove(0);
     names.truncate(MAX_ALIASES);
     Ok(Row { name, url: url.to_owned(), aliases: names, item_count })
@@ -252,6 +266,26 @@ mod tests {
             let error = read_catalogue(bytes, |_| true).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_refuses_the_file() {
+        let rest = "Name,https://creators.example/name,1\n".repeat(3_000);
+        let text = format!("name,url,items\n\"Luna,https://creators.example/luna,1\n{rest}");
+        let error = read_catalogue(text.as_bytes(), |_| true).unwrap_err();
+        assert!(error.starts_with("line 2 of the catalogue goes on for"), "{error}");
+    }
+
+    #[test]
+    fn a_count_with_an_empty_fraction_is_a_count() {
+        let mut rows = Vec::new();
+        let text = "name,url,items\nA,https://creators.example/a,96.0\n";
+        read_catalogue(text.as_bytes(), |row| {
+            rows.push(row);
+            true
+        })
+        .unwrap();
+        assert_eq!(rows[0].item_count, Some(96));
     }
 
     proptest! {

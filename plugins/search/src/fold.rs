@@ -10,7 +10,12 @@ use unicode_normalization::char::is_combining_mark;
 pub fn fold(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());
     let mut after_small = false;
-    for letter in name.nfkd().filter(|letter| !is_combining_mark(*letter)) {
+    for letter in name.nfkd().filter(|letter| !is_accent(*letter)) {
+        // A vowel or voicing sign of a script that writes them so belongs to its letter.
+        if is_combining_mark(letter) {
+            folded.push(letter);
+            continue;
+        }
         if !letter.is_alphanumeric() {
             after_small = false;
             begin_word(&mut folded);
@@ -21,7 +26,7 @@ pub fn fold(name: &str) -> String {
             begin_word(&mut folded);
         }
         after_small = letter.is_lowercase() || letter.is_numeric();
-        for small in letter.to_lowercase().filter(|small| !is_combining_mark(*small)) {
+        for small in letter.to_lowercase().filter(|small| !is_accent(*small)) {
             match plain(small) {
                 Some(plain) => folded.push_str(plain),
                 None => folded.push(small),
@@ -35,6 +40,11 @@ pub fn fold(name: &str) -> String {
 /// The letters of a folded name without the spaces between its words.
 pub(crate) fn letters(folded: &str) -> impl DoubleEndedIterator<Item = char> + Clone + '_ {
     folded.chars().filter(|letter| *letter != ' ')
+}
+
+/// The marks over and under the letters of Latin, Greek and Cyrillic.
+fn is_accent(letter: char) -> bool {
+    ('\u{300}'..='\u{36f}').contains(&letter)
 }
 
 fn begin_word(folded: &mut String) {
@@ -56,6 +66,7 @@ fn plain(letter: char) -> Option<&'static str> {
         'æ' => "ae",
         'œ' => "oe",
         'þ' => "th",
+        'ς' => "σ",
         _ => return None,
     })
 }
@@ -75,7 +86,16 @@ mod tests {
         assert_eq!(fold("Bjørk Łukasz Straße Þóra"), "bjork lukasz strasse thora");
         assert_eq!(fold("mira92Vale"), "mira92 vale");
         assert_eq!(fold("月の Луна"), "月の луна");
+        assert_eq!(fold("ΝΙΚΟΣ"), fold("Νίκος"));
         assert_eq!(fold("!? 🌙"), "");
+    }
+
+    #[test]
+    fn a_sign_that_makes_another_word_makes_another_name() {
+        for (one, other) in [("राम", "रोमा"), ("バラ", "ハラ"), ("กิน", "กน")]
+        {
+            assert_ne!(fold(one), fold(other), "{one} {other}");
+        }
     }
 
     proptest! {
@@ -84,7 +104,7 @@ mod tests {
             let folded = fold(&name);
             prop_assert_eq!(&fold(&folded), &folded);
             prop_assert!(!folded.starts_with(' ') && !folded.ends_with(' ') && !folded.contains("  "));
-            prop_assert!(letters(&folded).all(char::is_alphanumeric));
+            prop_assert!(letters(&folded).all(|letter| letter.is_alphanumeric() || is_combining_mark(letter)));
         }
 
         #[test]

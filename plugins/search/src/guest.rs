@@ -101,6 +101,7 @@ fn extended_search(params: &str) -> Result<Output, Failure> {
     let settings = extended::Settings::from(|key| config::get(key)).map_err(Failure::Fatal)?;
     match extended::search(&settings, &request, kit::http::send_all) {
         Ok(answer) => Ok(encode((answer, json!({})))),
+        Err(Ask::Invalid(reason)) => Err(Failure::Invalid(reason)),
         Err(Ask::Fatal { operator }) => {
             log::write(log::Level::Error, &operator);
             Err(Failure::Fatal(extended::NOT_SET_UP.to_owned()))

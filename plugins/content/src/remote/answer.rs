@@ -79,6 +79,10 @@ fn unreached(error: &HttpError) -> Trouble {
         HttpError::Denied => {
             fatal("it may not be reached: add its address to `net` in content.toml")
         }
+        HttpError::Private => fatal(
+            "its name leads to a private address: write that address itself, here and in `net` in content.toml",
+        ),
+        HttpError::TooMany => fatal("raise `max_http_requests` in content.toml"),
         HttpError::Address => fatal("`supabase_url` in content.toml is not a usable address"),
         HttpError::TooLarge => fatal(
             "it answered too much at once: a smaller `page_size`, or a larger `max_http_response_kb` in content.toml",

@@ -3,6 +3,7 @@
 
 use kit::http::{HttpError, Request, Response, encode};
 use serde::Deserialize;
+use unicode_normalization::char::is_combining_mark;
 
 use super::{Ask, Hit, Page, Settings, send_one, trouble};
 use crate::params::ExtendedRequest;
@@ -49,12 +50,24 @@ pub(super) fn search(
     request: &ExtendedRequest,
     send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
 ) -> Result<Page, Ask> {
-    let url =
-        format!("{}/search.json?q={}&page={}", settings.base, encode(&request.query), request.page);
+    let words = plain_words(&request.query);
+    let url = format!("{}/search.json?q={}&page={}", settings.base, encode(&words), request.page);
     let found: Found = trouble::read(send_one(Request::get(url, settings.timeout_ms), send))?;
     let more = found.grouped_search_result.and_then(|grouped| grouped.more_full_page_results);
     let hits = found.topics.into_iter().map(|topic| hit(settings, topic, &found.posts)).collect();
     Ok(Page { hits, more: more.unwrap_or(false) })
+}
+
+/// The words of a query without what the forum reads as orders: `in:messages`, `@user`, `#category`, quotes. It carries
+/// them out with the rights of the operator's key.
+pub(super) fn plain_words(query: &str) -> String {
+    let word = |letter: char| match letter {
+        '\'' | '-' => letter,
+        _ if letter.is_alphanumeric() || is_combining_mark(letter) => letter,
+        _ => ' ',
+    };
+    let words: String = query.chars().map(word).collect();
+    words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn hit(settings: &Settings, topic: Topic, posts: &[Post]) -> Hit {

@@ -63,7 +63,36 @@ fn discourses_topics_become_hits_with_their_snippets() {
             }],
         })
     );
-    assert_eq!(asked[0].url, "https://forum.example/search.json?q=luna%20%26%20co&page=2");
+    assert_eq!(asked[0].url, "https://forum.example/search.json?q=luna%20co&page=2");
+}
+
+#[test]
+fn what_a_forum_reads_as_orders_is_taken_out_of_a_query() {
+    for (typed, asked) in [
+        ("password in:all-pms", "password in all-pms"),
+        ("@moonlit_luna", "moonlit luna"),
+        ("#staff \"luna's\" order:latest", "staff luna's order latest"),
+        ("Zoë 月の राम", "Zoë 月の राम"),
+    ] {
+        assert_eq!(discourse::plain_words(typed), asked);
+    }
+}
+
+#[test]
+fn a_query_that_is_too_short_for_the_forum_is_the_persons_to_mend() {
+    for (kind, body) in [
+        ("discourse", r#"{"errors":["too short"],"error_type":"invalid_parameters"}"#),
+        (
+            "xenforo",
+            r#"{"errors":[{"code":"search_could_not_be_completed_because_search_keywords_were_too"}]}"#,
+        ),
+    ] {
+        let trouble = ask(kind, vec![answer(400, body)]).0.unwrap_err();
+        assert!(
+            matches!(&trouble, Ask::Invalid(reason) if reason.contains("longer name")),
+            "{trouble:?}"
+        );
+    }
 }
 
 #[test]
@@ -142,6 +171,8 @@ fn each_trouble_is_final_or_for_later_whatever_the_software() {
             (answer(200, "<html>"), "web page"),
             (answer(200, r#"{"topics":7}"#), "extended_search_kind"),
             (Err(HttpError::Denied), "`net`"),
+            (Err(HttpError::Private), "private address"),
+            (Err(HttpError::TooMany), "max_http_requests"),
         ] {
             let trouble = ask(kind, vec![answer]).0.unwrap_err();
             assert!(

@@ -8,6 +8,8 @@ use serde_json::Value;
 /// Why there is no answer, as a line for the operator's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
+    /// The person has to ask differently; the words are for them.
+    Invalid(String),
     /// The operator has to change something.
     Fatal {
         /// For the log.
@@ -46,6 +48,10 @@ fn unreached(error: &HttpError) -> Ask {
         HttpError::Denied => {
             fatal("it may not be reached: add its address to `net` in search.toml")
         }
+        HttpError::Private => fatal(
+            "its name leads to a private address: write that address itself, here and in `net` in search.toml",
+        ),
+        HttpError::TooMany => fatal("raise `max_http_requests` in search.toml"),
         HttpError::Address => fatal("`extended_search_url` in search.toml is not a usable address"),
         HttpError::TooLarge => {
             fatal("it answered too much at once: a larger `max_http_response_kb` in search.toml")
@@ -60,6 +66,13 @@ fn unreached(error: &HttpError) -> Ask {
 
 fn refused(response: &Response) -> Ask {
     let status = response.status;
+    // Both have a least length of words that they look for.
+    let too_short = |code: &String| {
+        code == "invalid_parameters" || code.starts_with("search_could_not_be_completed")
+    };
+    if status == 400 && codes(&response.body).iter().any(too_short) {
+        return Ask::Invalid("the extended search wants a longer name".to_owned());
+    }
     let what = match status {
         401 | 403 => "it refused our key: check EXTENDED_SEARCH_KEY, and what the key may read",
         404 => {
