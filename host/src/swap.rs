@@ -255,6 +255,10 @@ impl PluginFolder {
                 let (plugin, version) = (name, kept.version.as_str());
                 tracing::warn!(plugin, version, reason, "a kept version is not taken instead");
             };
+            if !config.swap.takes(&kept.digest) {
+                passed_over("the settings in place pin another component");
+                continue;
+            }
             let component = versions.component(name, &kept.id);
             let as_it_was =
                 PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
@@ -273,10 +277,6 @@ impl PluginFolder {
             let started = Instant::now();
             let loaded = match versions.read(name, &kept) {
                 Err(source) => Err(LoadError::Read { path: component, source }),
-                Ok(_) if !config.swap.takes(&kept.digest) => {
-                    passed_over("the settings in place pin another component");
-                    continue;
-                }
                 Ok(_) => self.loader.load_with(&component, as_it_was).await,
             };
             let published = match loaded {

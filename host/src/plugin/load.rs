@@ -198,7 +198,7 @@ impl Loader {
             tally: Tally::default(),
             schemas,
         });
-        if !self.was_in_force(&version).await {
+        if version.swap.trial.is_some() && !self.was_in_force(&version).await {
             trial::run(self, &version).await?;
         }
         Ok(version)

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::plugin::cache::PreparedCache;
 use crate::plugin::load::is_plugin_name;
 use crate::plugin::versions::{KeptVersion, KeptVersions};
-use crate::swap::rollback::{PutBack, roll_back};
+use crate::swap::rollback::{PutBack, RollbackError, roll_back};
 
 /// The two things that are kept in one folder.
 pub(super) type Kept = (PreparedCache, KeptVersions);
@@ -98,10 +98,7 @@ pub(super) fn accept(
     versions: &KeptVersions,
     plugin: &str,
 ) -> anyhow::Result<bool> {
-    anyhow::ensure!(
-        is_plugin_name(plugin),
-        "`{plugin}` is no plugin's name; it is the file's name without `.wasm`"
-    );
+    anyhow::ensure!(is_plugin_name(plugin), RollbackError::Name(plugin.to_owned()));
     let accepted = versions.accept_again(plugin).context("cannot note it")?;
     let said = match accepted {
         0 => format!("no version of {plugin} was rolled back"),
