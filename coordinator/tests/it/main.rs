@@ -14,4 +14,5 @@ mod health;
 mod secured;
 mod support;
 mod swap;
+mod transcripts;
 mod trouble;

@@ -42,13 +42,13 @@ impl Telegram {
         &self.base
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.base)).json(body);
         let response = request.send().await.unwrap().error_for_status().unwrap();
         response.json().await.unwrap_or_default()
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         response.json().await.unwrap()
     }
@@ -82,6 +82,11 @@ impl Telegram {
 
     pub(crate) async fn stats(&self) -> Value {
         self.get("/sim/stats").await
+    }
+
+    /// A chat as a person sees it.
+    pub(crate) async fn chat(&self, chat: i64, user: i64) -> Value {
+        self.get(&format!("/sim/chat?chat_id={chat}&user_id={user}")).await
     }
 
     /// Everything that happened in a chat.
@@ -136,8 +141,8 @@ pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Proce
     Process::start_until(&mut coordinator_command(redis, telegram), "coordinator ready").await
 }
 
-/// The real worker with the shipped plugins in `folder`.
-pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
+/// Puts the shipped plugins into `folder`.
+pub(crate) fn plugin_folder(folder: &Path) {
     let shipped = test_kit::root().join("plugins");
     std::fs::create_dir(folder.join("data")).unwrap();
     for file in [
@@ -152,6 +157,10 @@ pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
             panic!("{file}: {error}; run `cargo xtask build-plugins --tests` first")
         });
     }
+}
+
+/// The real worker with the plugins in `folder`.
+pub(crate) fn worker_command(redis: &TestRedis, folder: &Path) -> Command {
     let mut command = Command::new(test_kit::program(COORDINATOR, "worker"));
     command
         .arg("--plugins")
@@ -163,6 +172,12 @@ pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
         .env_remove("SUPABASE_URL")
         .env_remove("EXTENDED_SEARCH_URL");
     command
+}
+
+/// A real worker with the shipped plugins, which are put into `folder`.
+pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
+    plugin_folder(folder);
+    worker_command(redis, folder)
 }
 
 pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {
