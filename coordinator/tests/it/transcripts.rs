@@ -40,5 +40,31 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    administrators
+    blocked
+    coordinator_dies
+    filters
+    further_search
+    further_search_not_configured
+    german
+    group
+    group_moves
+    group_topics
+    group_without_the_bot
+    old_buttons
+    pictures
+    private_bot
+    random
+    redis_dies
+    search_open_and_back
+    searches
+    settings
     start_and_help
+    stop_what_runs
+    stop_what_waits
+    strange_names
+    telegram_has_a_bad_day
+    too_fast
+    too_many_questions
+    worker_dies
 }
