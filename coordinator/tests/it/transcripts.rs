@@ -40,6 +40,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    a_tour
     administrators
     blocked
     coordinator_dies
