@@ -54,7 +54,7 @@ fn page(transcript: &str) -> String {
     let lines: Vec<&str> = transcript.lines().collect();
     let mut rest = lines.as_slice();
     while let Some((first, after)) = rest.split_first() {
-        let belongs = |line: &&str| line.starts_with(INDENT) || line.is_empty();
+        let belongs = |line: &&&str| line.starts_with(INDENT) || line.is_empty();
         let length = match first.strip_prefix('#') {
             Some(_) => after.iter().take_while(|line| line.starts_with('#')).count(),
             None => after.iter().take_while(belongs).count(),
@@ -95,7 +95,7 @@ fn block(first: &str, further: &[&str]) -> String {
 }
 
 /// What a person does, not indented.
-fn person<'a>(first: &str, further: impl Iterator<Item = &'a str>) -> String {
+fn person<'a>(first: &'a str, further: impl Iterator<Item = &'a str>) -> String {
     if let Some((name, button)) = first.split_once(" presses [") {
         return format!("**{name}** presses {}\n", button_text(button.trim_end_matches(']')));
     }
