@@ -1,6 +1,6 @@
 //! Plays a written conversation and compares what is seen with what is written, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -31,6 +31,10 @@ struct Written {
 pub(super) struct Player {
     pub(super) stage: Stage,
     pub(super) talk: Talk,
+    /// What has happened and was not looked at yet.
+    unheard: VecDeque<Value>,
+    /// Events up to here were fetched.
+    fetched: u64,
     /// Chat and person of the last act.
     pub(super) here: (i64, i64),
     /// Chat and message of the last press.
@@ -50,6 +54,8 @@ pub(super) async fn play(path: &Path) {
     let mut player = Player {
         stage: Stage::new(stage::is_durable(path)).await,
         talk: Talk::default(),
+        unheard: VecDeque::new(),
+        fetched: 0,
         here: (0, 0),
         pressed: None,
         presses: Vec::new(),
@@ -98,7 +104,7 @@ impl Player {
     async fn does(&mut self, mut body: Value, deed: &Deed) {
         let fields = body.as_object_mut().unwrap();
         match deed {
-            Deed::Writes { text, to } => {
+            Deed::Writes { text, to, .. } => {
                 let to = to.as_ref().map(|to| self.message(to, |_| true).id);
                 fields
                     .extend([("text".to_owned(), json!(text)), ("reply_to".to_owned(), json!(to))]);
@@ -122,7 +128,10 @@ impl Player {
             }
             Deed::Presses { label, on } => return self.presses(body, label, on).await,
         }
-        self.stage.telegram.post("/sim/messages", &body).await;
+        let times = if let Deed::Writes { times, .. } = deed { *times } else { 1 };
+        for _ in 0..times {
+            self.stage.telegram.post("/sim/messages", &body).await;
+        }
     }
 
     async fn presses(&mut self, mut body: Value, label: &str, on: &Target) {
@@ -210,37 +219,45 @@ impl Player {
         found.unwrap_or_else(|| panic!("no message was written before to be changed: {tag:?}"))
     }
 
-    /// Waits until what is seen is what is written.
+    /// Waits until what is seen is what is written. Looks after each single event: what passes quickly is seen too.
     async fn agree(&mut self, place: &str) {
         let until = Instant::now() + PATIENCE;
-        self.listen(0).await;
         while let Some(difference) = self.difference().await {
-            assert!(
-                Instant::now() < until,
-                "{place} did not lead to what is written (-) but to this (+):\n{difference}{}\n\
-                 when this is as it should be: BLESS=1 rewrites the file",
-                self.stage.logs()
-            );
-            self.listen(POLL_MS).await;
+            if !self.listen(POLL_MS).await {
+                assert!(
+                    Instant::now() < until,
+                    "{place} did not lead to what is written (-) but to this (+):\n{difference}{}\n\
+                     when this is as it should be: BLESS=1 rewrites the file",
+                    self.stage.logs()
+                );
+            }
         }
         self.menu = None;
     }
 
-    /// Waits until nothing is under way any more.
-    pub(super) async fn come_to_rest(&mut self) {
+    /// Waits until nothing is under way any more, and takes in all that has happened.
+    async fn come_to_rest(&mut self) {
         let until = Instant::now() + PATIENCE;
         while !self.stage.at_rest().await {
             assert!(Instant::now() < until, "it does not come to rest{}", self.stage.logs());
             self.listen(POLL_MS / 10).await;
         }
+        while self.listen(0).await {}
     }
 
-    /// Takes in what has happened; waits for something when nothing has.
+    /// Takes in the next that has happened; waits for it for a while.
     pub(super) async fn listen(&mut self, wait_ms: u64) -> bool {
-        let before = self.talk.seq;
-        let path = format!("/sim/events?since={before}&timeout_ms={wait_ms}");
-        self.talk.hear(&self.stage.telegram.get(&path).await);
-        before < self.talk.seq
+        if self.unheard.is_empty() {
+            let path = format!("/sim/events?since={}&timeout_ms={wait_ms}", self.fetched);
+            let mut events = self.stage.telegram.get(&path).await;
+            self.fetched = events["seq"].as_u64().unwrap();
+            self.unheard.extend(std::mem::take(events["events"].as_array_mut().unwrap()));
+        }
+        let event = self.unheard.pop_front();
+        if let Some(event) = &event {
+            self.talk.hear(event);
+        }
+        event.is_some()
     }
 
     /// What `/` shows to the last person here.

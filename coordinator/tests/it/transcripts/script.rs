@@ -6,6 +6,7 @@
 //! Ann: luna marlow                     Ann writes to the bot
 //! Ann in Fans: /search luna            … in the group Fans, or in its topic: Ann in Fans/News: …
 //! Ann in Fans, to the bot: luna        … as an answer to the bot's last message there
+//! Ann, 31 times: hello                 … again and again
 //! Ann presses [Luna …]                 the newest button that fits; … on (a): of the message named (a)
 //! Ann taps [🎲 Random]                 a key of the bot's keyboard
 //! Ann sends a photo: who is it         also: Ann sends a sticker 🙂
@@ -76,7 +77,7 @@ pub(super) enum Act {
 /// What a person does.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Deed {
-    Writes { text: String, to: Option<Target> },
+    Writes { text: String, to: Option<Target>, times: usize },
     Presses { label: String, on: Target },
     Taps(String),
     SendsPhoto(String),
@@ -280,6 +281,10 @@ fn act(block: &[String]) -> Option<Act> {
         return Some(by(who, Deed::SendsSticker(emoji.to_owned())));
     }
     let (who, text) = first.split_once(": ")?;
+    let (who, times) = match who.strip_suffix(" times").and_then(|who| who.split_once(", ")) {
+        Some((who, times)) => (who, times.parse().ok()?),
+        None => (who, 1),
+    };
     let (who, to) = match who.split_once(", to ") {
         Some((who, "the bot")) => (who, Some(Target::Newest)),
         Some((who, tag)) => {
@@ -292,7 +297,7 @@ fn act(block: &[String]) -> Option<Act> {
     for line in block.iter().skip(1) {
         let _ = write!(text, "\n{line}");
     }
-    Some(by(who, Deed::Writes { text, to }))
+    Some(by(who, Deed::Writes { text, to, times }))
 }
 
 /// `Ann`, `Ann in Fans`, `Ann in Fans/News`.
@@ -344,7 +349,7 @@ Bob sends a sticker 🙂
         ("Ann", Some("Fans"), Some("News"))
     );
     let to = Some(Target::Named("a".to_owned()));
-    assert_eq!(*deed, Deed::Writes { text: "two\nlines".to_owned(), to });
+    assert_eq!(*deed, Deed::Writes { text: "two\nlines".to_owned(), to, times: 1 });
 }
 
 #[test]

@@ -294,10 +294,13 @@ impl Stage {
         let fetched = self.coordinators.is_empty() || telegram["pending_updates"] == 0;
         // Without Redis nothing moves.
         let Ok(types) = self.queue.stats(Duration::from_secs(60)).await else { return true };
+        // What hangs does not move either.
+        let hangs = *self.mood.lock().unwrap() == Mood::Hangs;
         let idle = types.iter().all(|of_type| {
             let shown = self.coordinators.is_empty() || of_type.replies == 0;
             let waits = of_type.offered && 0 < of_type.ready + of_type.delayed;
-            shown && (self.workers.is_empty() || (of_type.active == 0 && !waits))
+            let runs = 0 < of_type.active && !hangs;
+            shown && (self.workers.is_empty() || !(runs || waits))
         });
         fetched && idle
     }

@@ -31,20 +31,11 @@ pub(super) struct Talk {
     answered: BTreeSet<u64>,
     /// First lines of all messages, for quotes.
     quotes: BTreeMap<(i64, i64), String>,
-    /// Up to here the events are known.
-    pub(super) seq: u64,
 }
 
 impl Talk {
     /// Takes in what happened.
-    pub(super) fn hear(&mut self, events: &Value) {
-        for event in events["events"].as_array().unwrap() {
-            self.hear_one(event);
-        }
-        self.seq = events["seq"].as_u64().unwrap();
-    }
-
-    fn hear_one(&mut self, event: &Value) {
+    pub(super) fn hear(&mut self, event: &Value) {
         let (chat, id) = (event["chat_id"].as_i64().unwrap(), event["message_id"].as_i64());
         match (event["kind"].as_str().unwrap(), id) {
             ("user_message", Some(id)) => {
