@@ -125,6 +125,12 @@ impl Stage {
                 let started = start(self.coordinator(), "coordinator ready").await;
                 self.coordinators.push(started);
             }
+            // A crash before leaves a placeholder behind: ARCHITECTURE.md, I5.
+            "the coordinator has noted where the answer goes" => {
+                let keys = || self.redis.ask(&["KEYS", "freefans:tasks:placeholder:*"]);
+                let noted = async || keys().contains("placeholder").then_some(());
+                eventually("a noted placeholder", noted).await;
+            }
             "the coordinator is killed" => self.coordinators.remove(0).kill(),
             "the coordinator ends" => {
                 assert_eq!(self.coordinators.remove(0).terminate(), Some(0));
