@@ -9,6 +9,7 @@
 pub mod bot_api;
 pub mod callback;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod render;
 pub mod session;
 pub mod text;
 pub mod updates;
+pub mod view;
 
 use std::sync::{Arc, OnceLock};
 

@@ -166,6 +166,21 @@ impl Keys {
         format!("{}:offset:{bot}", self.namespace)
     }
 
+    /// STRING: the chat commands of plugins that were there lately, as JSON.
+    pub fn known_commands(&self) -> String {
+        format!("{}:commands", self.namespace)
+    }
+
+    /// STRING: which command menu a bot shows, as a digest.
+    pub fn menu(&self, bot: &str) -> String {
+        format!("{}:menu:{bot}", self.namespace)
+    }
+
+    /// STRING: who changes a bot's command menu at the moment.
+    pub fn menu_lease(&self, bot: &str) -> String {
+        format!("{}:menu-lease:{bot}", self.namespace)
+    }
+
     /// STRING: an entry of a plugin's cache.
     pub fn plugin_cache(&self, plugin: &str, key: &str) -> String {
         format!("{}:cache:{plugin}:{key}", self.namespace)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
-    TaskQueue, TaskResult,
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedCommand, OfferedPlugin, QueueConfig,
+    TaskHandler, TaskQueue, TaskResult,
 };
 use serde_json::{Value, json};
 use simulator::Simulator;
@@ -65,6 +65,11 @@ impl Telegram {
             "chat_id": chat, "user_id": user, "message_id": message["message_id"], "data": data,
         });
         self.post("/sim/callbacks", &body).await;
+    }
+
+    /// Calls a method of the Bot API.
+    pub(crate) async fn call(&self, method: &str, params: &Value) -> Value {
+        self.post(&format!("/bot{TOKEN}/{method}"), params).await
     }
 
     /// Makes the next calls of a method go wrong.
@@ -203,6 +208,20 @@ pub(crate) struct Scripted {
 
 /// Starts a scripted worker whose answers take `takes`.
 pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scripted {
+    start_scripted(redis, takes, Vec::new()).await
+}
+
+/// Starts a scripted worker that brings chat commands along.
+pub(crate) async fn scripted_worker_with(redis: &TestRedis, commands: &Value) -> Scripted {
+    let commands = serde_json::from_value(commands.clone()).unwrap();
+    start_scripted(redis, Duration::ZERO, commands).await
+}
+
+async fn start_scripted(
+    redis: &TestRedis,
+    takes: Duration,
+    commands: Vec<OfferedCommand>,
+) -> Scripted {
     let queue = queue_on(redis).await;
     let types = ["search_creator", "load_content", "get_random_creator"];
     let plugin = OfferedPlugin {
@@ -210,6 +229,7 @@ pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scrip
         version: "1.0.0".to_owned(),
         digest: String::new(),
         task_types: types.iter().map(|name| name.parse().unwrap()).collect(),
+        commands,
     };
     let handler = Arc::new(Script { takes, offered: watch::Sender::new(vec![plugin]) });
     let stop = CancellationToken::new();
