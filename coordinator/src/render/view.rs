@@ -160,7 +160,7 @@ impl Pages {
 
     /// An empty line, except at the beginning of a page.
     fn gap(&mut self) {
-        if !self.open.html.is_empty() && !self.open.html.ends_with("\n\n") {
+        if !self.open.html.is_empty() && !self.open.html.ends_with('\n') {
             self.open.html.push('\n');
             self.open.units += 1;
         }
@@ -231,8 +231,8 @@ mod tests {
     }
 
     fn labels(screen: &Screen) -> Vec<Vec<&str>> {
-        let label = |row: &'_ Vec<Button>| row.iter().map(|button| button.text.as_str()).collect();
-        screen.buttons.iter().map(|row| label(row)).collect()
+        let rows = screen.buttons.iter();
+        rows.map(|row| row.iter().map(|button| button.text.as_str()).collect()).collect()
     }
 
     /// All pages; each is a message that Telegram takes.
