@@ -6,6 +6,8 @@
 //!
 //! Not here: searching, loading or computing anything.
 
+pub mod access;
+mod admin;
 pub mod bot_api;
 pub mod callback;
 pub mod cli;
@@ -14,15 +16,19 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod flow;
+mod gate;
 pub mod metrics;
 pub mod perform;
 pub mod placeholder;
 pub mod question;
 pub mod render;
 pub mod session;
+pub mod tempo;
 pub mod text;
+mod under_way;
 pub mod updates;
 pub mod view;
+mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
@@ -65,13 +71,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
-    if let Err(error) = bot.publish_commands().await {
-        tracing::warn!(error = %error, "the command menu was not published");
-    }
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
+    let menu = tokio::sync::watch::Sender::default();
+    let watching = tokio::spawn(commands::watch_until(
+        queue.clone(),
+        bot.clone(),
+        me.clone(),
+        menu,
+        shutdown.clone(),
+    ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
-    let performer = Arc::new(Performer::new(bot, queue.clone(), sessions, shutdown.clone()));
+    let performer =
+        Arc::new(Performer::new(bot, queue.clone(), sessions, config.access, shutdown.clone()));
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
@@ -88,6 +100,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     sweeping.await.context("the sweep ended badly")?;
     confirming.await.context("looking after recent tasks ended badly")?;
     delivering.await.context("the delivery ended badly")?;
+    watching.await.context("watching the plugins' commands ended badly")?;
     tracing::info!("coordinator stopped");
     Ok(())
 }

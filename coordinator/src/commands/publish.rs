@@ -15,10 +15,9 @@ use uuid::Uuid;
 
 use super::Menu;
 use crate::bot_api::{BotApi, BotError};
+use crate::flow;
 use crate::text::Lang;
 
-/// The bot's own commands, as they stand in the menu.
-const OWN: &[&str] = &["search", "random", "status", "cancel", "settings", "help"];
 /// How long a menu that was set is not looked after.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 /// Pause after trouble, and while another coordinator is at it.
@@ -46,12 +45,10 @@ struct Listed {
 impl Listed {
     fn of(menu: &Menu, lang: Option<Lang>) -> Self {
         let spoken = lang.unwrap_or_default();
-        let own =
-            OWN.iter().map(|name| ((*name).to_owned(), spoken.text(&format!("command-{name}"))));
         let offered = menu.iter().map(|command| {
             (command.name.clone(), command.description_in(spoken.code()).to_owned())
         });
-        Self { lang, commands: own.chain(offered).collect() }
+        Self { lang, commands: flow::commands(spoken).into_iter().chain(offered).collect() }
     }
 }
 
@@ -138,19 +135,19 @@ struct Publisher {
 impl Publisher {
     /// Whether the menu is set; not yet when another coordinator is at it.
     async fn publish(&self, lists: &[Listed], wanted: &str) -> Result<bool, BotError> {
-        if self.shows(wanted).await.map_err(transient)? {
+        if self.shows(wanted).await.map_err(|error| transient(&error))? {
             return Ok(true);
         }
-        if !self.acquire().await.map_err(transient)? {
+        if !self.acquire().await.map_err(|error| transient(&error))? {
             return Ok(false);
         }
         let set = async {
             // Between the look and the lease another may have set it.
-            if !self.shows(wanted).await.map_err(transient)? {
+            if !self.shows(wanted).await.map_err(|error| transient(&error))? {
                 for list in lists {
                     self.bot.publish_commands(list.lang, &list.commands).await?;
                 }
-                self.note(wanted).await.map_err(transient)?;
+                self.note(wanted).await.map_err(|error| transient(&error))?;
                 tracing::info!(menu = wanted, "command menu set");
             }
             Ok(true)
@@ -198,7 +195,7 @@ impl Publisher {
     }
 }
 
-fn transient(error: redis::RedisError) -> BotError {
+fn transient(error: &redis::RedisError) -> BotError {
     BotError::Transient(error.to_string())
 }
 
@@ -223,14 +220,16 @@ mod tests {
         let lists = all_lists(&menu(&["roll", "coin"]));
         assert_eq!(lists.len(), 1 + Lang::ALL.len());
         for list in &lists {
-            let names: Vec<&str> = list.commands.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!(names, [OWN, &["coin", "roll"]].concat());
-            for (name, description) in &list.commands {
+            let own = flow::commands(list.lang.unwrap_or_default());
+            let (first, offered) = list.commands.split_at(own.len());
+            assert_eq!(first, own);
+            let text = if list.lang == Some(Lang::De) { "Etwas" } else { "Something" };
+            let expected = [("coin", text), ("roll", text)];
+            assert_eq!(offered, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+            for (name, description) in first {
                 assert!((3..=256).contains(&description.chars().count()), "{name}");
-                assert!(!description.starts_with("command-"), "{name} has no words");
+                assert!(queue::command::RESERVED.contains(&name.as_str()), "{name} could be taken");
             }
-            let expected = if list.lang == Some(Lang::De) { "Etwas" } else { "Something" };
-            assert_eq!(list.commands.last().unwrap().1, expected);
         }
     }
 

@@ -32,8 +32,8 @@ async fn shows(telegram: &Telegram, language: Option<&str>, name: &str, expected
 async fn a_plugins_command_comes_into_the_menu_and_leaves_it_with_its_file() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
     let folder = tempfile::tempdir().unwrap();
-    let worker = real_worker(&redis, folder.path()).await;
-    let coordinator = coordinator(&redis, &telegram).await;
+    let mut worker = real_worker(&redis, folder.path()).await;
+    let mut coordinator = coordinator(&redis, &telegram).await;
     shows(&telegram, None, "search", Some("Find a creator by name")).await;
     shows(&telegram, None, "roll", None).await;
     let part = folder.path().join("dice.part");
@@ -76,7 +76,7 @@ async fn many_coordinators_set_the_menu_once() {
     shows(&telegram, Some("de"), "roll", None).await;
     assert_eq!(calls().await, 3 * first);
     // A start finds the menu as it should be.
-    let mut last = coordinator(&redis, &telegram).await;
+    let last = coordinator(&redis, &telegram).await;
     last.says(&["coordinator ready"]).await;
     let queue = queue_on(&redis).await;
     let noted: Option<String> = redis::cmd("GET")
