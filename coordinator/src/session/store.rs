@@ -6,6 +6,8 @@ use super::{Session, VERSION};
 
 /// A session that nobody touches is forgotten after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
+/// Bot API: only basic groups get another id, and theirs are above those of supergroups and channels.
+const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
@@ -48,15 +50,47 @@ impl SessionStore {
         self.queue.keys().session(&format!("{}:{}", who.chat_id, who.user_id))
     }
 
+    async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
+        redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await
+    }
+
+    /// Whose session it is now: a group's goes with it when the group gets another id.
+    async fn now(&self, who: Who) -> redis::RedisResult<Who> {
+        if !(SUPERGROUPS_BELOW..0).contains(&who.chat_id) {
+            return Ok(who);
+        }
+        let moved_to = self.get(self.queue.keys().chat_moved_to(who.chat_id)).await?;
+        Ok(Who { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
+    }
+
+    /// What is stored of a session. A group that has another id takes its people's sessions along.
+    async fn stored(&self, who: Who) -> redis::RedisResult<Option<Vec<u8>>> {
+        let stored = self.get(self.key(who)).await?;
+        if stored.is_some() || 0 <= who.chat_id {
+            return Ok(stored);
+        }
+        let before: Option<i64> = self.get(self.queue.keys().chat_moved_from(who.chat_id)).await?;
+        let Some(chat_id) = before else { return Ok(None) };
+        let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
+            return Ok(None);
+        };
+        let mut copy = redis::cmd("SET");
+        copy.arg(self.key(who)).arg(old).arg("NX").arg("EX").arg(KEEP_SECONDS);
+        let () = copy.query_async(&mut self.queue.connection()).await?;
+        self.get(self.key(who)).await
+    }
+
     /// The session; a new one when there is none or it cannot be read.
     ///
     /// # Errors
     ///
     /// When Redis does not answer.
     pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
-        let stored: Option<Vec<u8>> =
-            redis::cmd("GET").arg(self.key(who)).query_async(&mut self.queue.connection()).await?;
-        let Some(stored) = stored else { return Ok(Session::default()) };
+        self.load_of(self.now(who).await?).await
+    }
+
+    async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
+        let Some(stored) = self.stored(who).await? else { return Ok(Session::default()) };
         match serde_json::from_slice::<Session>(&stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
@@ -89,8 +123,9 @@ impl SessionStore {
         who: Who,
         mut change: impl FnMut(&mut Session) -> R,
     ) -> Result<R, redis::RedisError> {
+        let who = self.now(who).await?;
         for _ in 0..ATTEMPTS {
-            let mut session = self.load(who).await?;
+            let mut session = self.load_of(who).await?;
             let rev = session.rev;
             let before = session.clone();
             let result = change(&mut session);
