@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Place;
-use crate::render::{Screen, split};
+use crate::render::{Media, Screen, split};
 use books::{Books, Verdict};
 pub use limits::{Limits, Rule, Urgency};
 pub use line::Line;
@@ -148,6 +148,16 @@ impl Sender {
         self.call(place, urgency, async |place| bot.edit(place, message_id, screen).await).await
     }
 
+    /// Sends pictures and videos.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`]; [`BotError::Refused`] when Telegram cannot load one of them.
+    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
+        let bot = &self.bot;
+        self.call(place, Urgency::Reply, async |place| bot.album(place, media).await).await
+    }
+
     /// Removes a message of ours.
     ///
     /// # Errors
@@ -208,7 +218,7 @@ impl Sender {
         urgency: Urgency,
         make: impl AsyncFn(&Place) -> Result<T, BotError>,
     ) -> Result<T, BotError> {
-        let mut place = place.clone();
+        let mut place = *place;
         for _ in 0..MOVES_AT_MOST {
             match self.admission(place.chat_id, urgency).await {
                 Admission::Go => {}
@@ -296,5 +306,5 @@ impl Sender {
 
 /// The same place under a group's new id. Messages have other numbers there, and topics too.
 fn followed(place: &Place, chat_id: i64) -> Place {
-    Place { chat_id, thread: None, reply_to: None, ..place.clone() }
+    Place { chat_id, thread: None, reply_to: None, ..*place }
 }

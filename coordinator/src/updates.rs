@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::perform::Performer;
+use incoming::Me;
 use lease::PollerLease;
 use watermark::Watermark;
 use work::Work;
@@ -107,13 +108,14 @@ impl<'a> Poller<'a> {
             };
             let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
             let mut fresh = false;
+            let me = Me { id: self.bot.id(), username: self.bot.username() };
             for update in updates {
                 let update_id = update.id.0;
                 if !self.watermark.begin(update_id) {
                     continue;
                 }
                 fresh = true;
-                match work::read(update, self.bot.username()) {
+                match work::read(update, me) {
                     Some(work) => by_chat.entry(work.chat_id).or_default().push(work),
                     None => self.watermark.done(update_id),
                 }

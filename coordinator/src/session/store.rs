@@ -3,11 +3,14 @@
 use queue::{Script, TaskQueue};
 
 use super::{Session, VERSION};
+use crate::text::Lang;
 
 /// A session that nobody touches is forgotten after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
 /// Bot API: only basic groups get another id, and theirs are above those of supergroups and channels.
 const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
+/// A choice is remembered for longer: whoever comes back after their holidays is spoken to in their language.
+const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
@@ -33,6 +36,12 @@ pub struct Who {
     pub user_id: i64,
 }
 
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.chat_id, self.user_id)
+    }
+}
+
 /// All sessions.
 #[derive(Debug, Clone)]
 pub struct SessionStore {
@@ -47,7 +56,7 @@ impl SessionStore {
     }
 
     fn key(&self, who: Who) -> String {
-        self.queue.keys().session(&format!("{}:{}", who.chat_id, who.user_id))
+        self.queue.keys().session(&who.to_string())
     }
 
     async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
@@ -77,6 +86,10 @@ impl SessionStore {
         let mut copy = redis::cmd("SET");
         copy.arg(self.key(who)).arg(old).arg("NX").arg("EX").arg(KEEP_SECONDS);
         let () = copy.query_async(&mut self.queue.connection()).await?;
+        let () = redis::cmd("DEL")
+            .arg(self.key(Who { chat_id, ..who }))
+            .query_async(&mut self.queue.connection())
+            .await?;
         self.get(self.key(who)).await
     }
 
@@ -90,7 +103,9 @@ impl SessionStore {
     }
 
     async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
-        let Some(stored) = self.stored(who).await? else { return Ok(Session::default()) };
+        let Some(stored) = self.stored(who).await? else {
+            return Ok(Session { chosen: self.choice(who).await?, ..Session::default() });
+        };
         match serde_json::from_slice::<Session>(&stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
@@ -111,6 +126,44 @@ impl SessionStore {
                 Ok(Session { rev, ..Session::default() })
             }
         }
+    }
+
+    async fn choice(&self, who: Who) -> Result<Option<Lang>, redis::RedisError> {
+        let code: Option<String> = self.get(self.queue.keys().choice(&who.to_string())).await?;
+        Ok(Lang::ALL.into_iter().find(|lang| code.as_deref() == Some(lang.code())))
+    }
+
+    /// Remembers the chosen language for longer than the session lives; none forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
+        let key = self.queue.keys().choice(&self.now(who).await?.to_string());
+        let command = match lang {
+            Some(lang) => {
+                let mut command = redis::cmd("SET");
+                command.arg(key).arg(lang.code()).arg("EX").arg(KEEP_CHOICE_SECONDS);
+                command
+            }
+            None => {
+                let mut command = redis::cmd("DEL");
+                command.arg(key);
+                command
+            }
+        };
+        command.query_async(&mut self.queue.connection()).await
+    }
+
+    /// Forgets the session and what was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
+        self.choose(who, None).await?;
+        let key = self.key(self.now(who).await?);
+        redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
     }
 
     /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.

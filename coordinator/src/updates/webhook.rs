@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::chats::Chats;
+use super::incoming::Me;
 use super::work;
 use crate::bot_api::BotApi;
 use crate::perform::Performer;
@@ -160,8 +161,9 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
         Ok(update) => update,
         Err(refusal) => return refusal,
     };
-    let username = webhook.performer.sender.bot().username();
-    let Some(work) = work::read(update, username) else { return StatusCode::OK };
+    let bot = webhook.performer.sender.bot();
+    let me = Me { id: bot.id(), username: bot.username() };
+    let Some(work) = work::read(update, me) else { return StatusCode::OK };
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
         let _turn = webhook.chats.turn(work.chat_id).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use teloxide_core::types::{Update, UpdateKind};
 
-use super::incoming;
+use super::incoming::{self, Me};
 use crate::event::Incoming;
 use crate::perform::Performer;
 
@@ -33,13 +33,13 @@ enum Standing {
 }
 
 /// What an update asks for; none when it is not for us.
-pub fn read(update: Update, username: &str) -> Option<Work> {
+pub fn read(update: Update, me: Me<'_>) -> Option<Work> {
     let update_id = update.id.0;
     let told = standing(&update.kind);
-    let incoming = incoming::read(update, username);
+    let incoming = incoming::read(update, me);
     let (chat_id, standing) = match (told, &incoming) {
         (Some(told), _) => told,
-        (None, Some(incoming)) => (incoming.who.chat_id, Standing::There),
+        (None, Some(incoming)) => (incoming.place.chat_id, Standing::There),
         (None, None) => return None,
     };
     Some(Work { update_id, chat_id, standing, incoming })
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn parse(update: Value) -> Option<Work> {
-        read(serde_json::from_value(update).unwrap(), "freefans_bot")
+        read(serde_json::from_value(update).unwrap(), Me { id: 1, username: "freefans_bot" })
     }
 
     fn member(status: &str) -> Value {

@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 fn place(chat_id: i64) -> Place {
-    Place { chat_id, thread: None, reply_to: None, owner: chat_id }
+    Place { chat_id, owner: chat_id, ..Place::default() }
 }
 
 /// A sender as a coordinator has it, in this process.
@@ -163,7 +163,7 @@ async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last()
     let line = "A line of <i>some</i> length &amp; no meaning.\n";
     let html = format!("<b>{}</b>The end", line.repeat(400));
     let open = Button::open("Open", "https://a.example").unwrap();
-    let screen = Screen { html, buttons: vec![vec![open]] };
+    let screen = Screen { html, buttons: vec![vec![open]], ..Screen::default() };
     let last = sender.send(&place(7), &screen, Urgency::Reply).await.unwrap();
     let messages = telegram.bot_messages(7).await;
     assert!(3 < messages.len(), "{}", messages.len());
