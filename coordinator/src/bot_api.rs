@@ -6,6 +6,7 @@ mod webhook;
 use std::time::Duration;
 
 use reqwest::Url;
+use teloxide_core::Bot;
 use teloxide_core::errors::ApiError;
 use teloxide_core::payloads::{
     AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendMessageSetters,
@@ -18,7 +19,6 @@ use teloxide_core::types::{
     KeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, ReplyMarkup, ReplyParameters,
     ThreadId, Update,
 };
-use teloxide_core::Bot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;

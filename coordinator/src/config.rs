@@ -143,7 +143,8 @@ impl Serve {
                 }
             },
             (Some(_), None) => {
-                problems.push("WEBHOOK_URL needs WEBHOOK_LISTEN: where the proxy finds us".to_owned());
+                problems
+                    .push("WEBHOOK_URL needs WEBHOOK_LISTEN: where the proxy finds us".to_owned());
                 None
             }
             (None, _) => None,

@@ -222,7 +222,11 @@ impl Delivery {
             Ok(()) | Err(BotError::NotModified) => Ok(()),
             Err(BotError::MessageGone) => {
                 // The person deleted it and still wants their answer.
-                sender.send(&to.place, screen, Urgency::Answer).await.map(drop).map_err(Trouble::Bot)
+                sender
+                    .send(&to.place, screen, Urgency::Answer)
+                    .await
+                    .map(drop)
+                    .map_err(Trouble::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");

@@ -111,7 +111,9 @@ impl Sender {
             attempts += 1;
             match error.try_again_after(PART_AGAIN) {
                 Some(wait) if attempts < PART_ATTEMPTS => tokio::time::sleep(wait).await,
-                Some(_) => return Err(BotError::Refused("the rest of a text stayed out".to_owned())),
+                Some(_) => {
+                    return Err(BotError::Refused("the rest of a text stayed out".to_owned()));
+                }
                 None => return Err(error),
             }
         }
@@ -124,7 +126,7 @@ impl Sender {
         urgency: Urgency,
     ) -> Result<i64, BotError> {
         let bot = &self.bot;
-        self.call(place, urgency, async |place| bot.send(place, part).await).await
+        self.call(place, urgency, |place| async move { bot.send(&place, part).await }).await
     }
 
     /// Replaces a message's text and buttons. A text that is too long is cut: one message cannot become two.
@@ -145,7 +147,8 @@ impl Sender {
             ..screen.clone()
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
-        self.call(place, urgency, async |place| bot.edit(place, message_id, screen).await).await
+        self.call(place, urgency, |place| async move { bot.edit(&place, message_id, screen).await })
+            .await
     }
 
     /// Sends pictures and videos.
@@ -155,7 +158,8 @@ impl Sender {
     /// As [`Sender::send`]; [`BotError::Refused`] when Telegram cannot load one of them.
     pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
         let bot = &self.bot;
-        self.call(place, Urgency::Reply, async |place| bot.album(place, media).await).await
+        self.call(place, Urgency::Reply, |place| async move { bot.album(&place, media).await })
+            .await
     }
 
     /// Removes a message of ours.
@@ -212,12 +216,15 @@ impl Sender {
     }
 
     /// Makes a call when there is room for it, and notes what its answer says about the chat.
-    async fn call<T>(
+    async fn call<T, F>(
         &self,
         place: &Place,
         urgency: Urgency,
-        make: impl AsyncFn(&Place) -> Result<T, BotError>,
-    ) -> Result<T, BotError> {
+        make: impl Fn(Place) -> F,
+    ) -> Result<T, BotError>
+    where
+        F: Future<Output = Result<T, BotError>>,
+    {
         let mut place = *place;
         for _ in 0..MOVES_AT_MOST {
             match self.admission(place.chat_id, urgency).await {
@@ -230,7 +237,7 @@ impl Sender {
                     continue;
                 }
             }
-            let error = match make(&place).await {
+            let error = match make(place).await {
                 Ok(made) => return Ok(made),
                 Err(error) => error,
             };

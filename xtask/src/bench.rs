@@ -13,12 +13,8 @@ use crate::redis;
 use crate::toolchain::clean_cargo;
 
 /// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] = &[
-    ("queue", "queue"),
-    ("host", "host"),
-    (search::NAME, "search"),
-    (chats::NAME, "coordinator"),
-];
+const BENCHES: &[(&str, &str)] =
+    &[("queue", "queue"), ("host", "host"), (search::NAME, "search"), (chats::NAME, "coordinator")];
 
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]

@@ -49,10 +49,17 @@ impl Token<'_> {
     /// Whether it belongs to the letter before.
     fn joins(&self) -> bool {
         let Self::Letter { text, .. } = self else { return false };
-        matches!(text.chars().next(), Some(
-            '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}'
-            | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0020}'..='\u{e007f}'
-        ))
+        matches!(
+            text.chars().next(),
+            Some(
+                '\u{200d}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{300}'..='\u{36f}'
+                | '\u{20d0}'..='\u{20ff}'
+                | '\u{1f3fb}'..='\u{1f3ff}'
+                | '\u{e0020}'..='\u{e007f}',
+            )
+        )
     }
 
     /// Whether the letter behind belongs to it.
@@ -222,7 +229,12 @@ mod tests {
             Just("e\u{301}".to_owned()),
         ];
         leaf.prop_recursive(4, 64, 6, |inner| {
-            let tag = prop_oneof![Just("b"), Just("i"), Just("code"), Just("a href=\"https://a.example\"")];
+            let tag = prop_oneof![
+                Just("b"),
+                Just("i"),
+                Just("code"),
+                Just("a href=\"https://a.example\"")
+            ];
             (tag, prop::collection::vec(inner, 1..6)).prop_map(|(tag, inside)| {
                 format!("<{tag}>{}{}", inside.concat(), closing(&format!("<{tag}>")))
             })

@@ -76,9 +76,10 @@ impl Books {
             (Some("go"), None, None) => Some(Verdict::Go),
             (Some("gone"), None, None) => Some(Verdict::Gone),
             (Some("moved"), Some(id), None) => id.parse().ok().map(Verdict::Moved),
-            (Some("wait"), Some(ms), Some(whose)) => ms.parse().ok().map(|ms| {
-                Verdict::Wait { wait: Duration::from_millis(ms), all: whose == "all" }
-            }),
+            (Some("wait"), Some(ms), Some(whose)) => ms
+                .parse()
+                .ok()
+                .map(|ms| Verdict::Wait { wait: Duration::from_millis(ms), all: whose == "all" }),
             _ => None,
         };
         verdict.ok_or_else(|| {

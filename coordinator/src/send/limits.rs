@@ -100,8 +100,7 @@ mod tests {
     fn what_is_urgent_has_all_the_room_and_the_rest_leaves_some() {
         let check = |most: u32, expected: [u32; 4]| {
             let rule = Rule::new(most, 1).unwrap();
-            let all =
-                [Urgency::Answer, Urgency::Reply, Urgency::Placeholder, Urgency::Progress];
+            let all = [Urgency::Answer, Urgency::Reply, Urgency::Placeholder, Urgency::Progress];
             assert_eq!(all.map(|urgency| rule.room(urgency)), expected, "{most}");
         };
         check(30, [30, 30, 27, 10]);

@@ -169,9 +169,9 @@ impl Line {
         let waiting = self.waiting.values();
         waiting
             .filter_map(|waiting| {
-                let free = held_up.insert(waiting.request.chat_id).then(|| {
-                    waiting.not_before.max(self.closed(waiting.request.urgency))
-                });
+                let free = held_up
+                    .insert(waiting.request.chat_id)
+                    .then(|| waiting.not_before.max(self.closed(waiting.request.urgency)));
                 [free, waiting.until].into_iter().flatten().min()
             })
             .min()

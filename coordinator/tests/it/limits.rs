@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{
-    Telegram, coordinator, coordinator_command, queue_on, scripted_worker,
-};
+use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
 
 fn place(chat_id: i64) -> Place {
     Place { chat_id, owner: chat_id, ..Place::default() }
@@ -129,7 +127,9 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
     assert_eq!(calls, 3, "the one that was refused, and two to the other chat");
 
     // Another chat is told so too: it is the bot as a whole.
-    telegram.fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600, "count": 2})).await;
+    telegram
+        .fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600, "count": 2}))
+        .await;
     telegram.write(9, "hello").await;
     wait(&first.send(&place(8), &hello, Urgency::Answer).await);
     wait(&second.send(&place(9), &hello, Urgency::Answer).await);

@@ -58,12 +58,7 @@ impl Proxy {
     }
 }
 
-async fn brought_to(
-    redis: &TestRedis,
-    telegram: &Telegram,
-    public: &str,
-    listen: &str,
-) -> Process {
+async fn brought_to(redis: &TestRedis, telegram: &Telegram, public: &str, listen: &str) -> Process {
     let mut command = coordinator_command(redis, telegram);
     command.env("WEBHOOK_URL", format!("http://{public}/hook")).env("WEBHOOK_LISTEN", listen);
     Process::start_until(&mut command, "Telegram brings the updates").await

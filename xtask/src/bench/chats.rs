@@ -43,7 +43,9 @@ pub(super) fn measure(root: &Path) -> anyhow::Result<()> {
     BuildPlugins::default().run(root)?;
     let stop = Stop::on_signals()?;
     let system = System::start(root, &stop)?;
-    println!("| phase | questions | unanswered | chats out of order | asked to wait (429) | placeholder p50 / p99 | answer p50 / p99 |");
+    println!(
+        "| phase | questions | unanswered | chats out of order | asked to wait (429) | placeholder p50 / p99 | answer p50 / p99 |"
+    );
     println!("|---|---|---|---|---|---|---|");
 
     let chats = FIRST_CHAT..FIRST_CHAT + CHATS;
@@ -169,7 +171,8 @@ impl System {
             let mut still = Vec::new();
             for chat in open {
                 let answered = |question: &Question| question.answered_ms.is_some();
-                if self.chat(chat)?.iter().filter(|question| answered(question)).count() < questions {
+                if self.chat(chat)?.iter().filter(|question| answered(question)).count() < questions
+                {
                     still.push(chat);
                 }
             }
@@ -223,13 +226,15 @@ impl System {
                 continue;
             }
             let id = event.get("message_id").and_then(Value::as_i64).unwrap_or_default();
-            let known = messages.iter().find(|(message, _)| *message == id).map(|(_, place)| *place);
+            let known =
+                messages.iter().find(|(message, _)| *message == id).map(|(_, place)| *place);
             let place = known.or_else(|| {
                 questions.iter().position(|question| {
                     question.placed_ms.is_none() && text.contains(&question.text)
                 })
             });
-            let Some((place, question)) = place.and_then(|place| Some((place, questions.get_mut(place)?)))
+            let Some((place, question)) =
+                place.and_then(|place| Some((place, questions.get_mut(place)?)))
             else {
                 continue;
             };
