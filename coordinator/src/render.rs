@@ -2,6 +2,7 @@
 
 pub mod content;
 pub mod creators;
+pub mod split;
 
 use serde_json::Value;
 
