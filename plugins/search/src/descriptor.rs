@@ -1,5 +1,6 @@
 //! What the plugin says about itself.
 
+use kit::text::MAX_ADDRESS_BYTES;
 use serde_json::{Value, json};
 
 /// The plugin's name.
@@ -62,7 +63,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                     "exclude": {
                         "type": "array",
                         "maxItems": MAX_EXCLUDED,
-                        "items": {"type": "string", "maxLength": 2_048},
+                        "items": {"type": "string", "maxLength": MAX_ADDRESS_BYTES},
                     },
                 },
             }),

@@ -54,14 +54,17 @@ impl bindings::Guest for Search {
             data::DataError::Unavailable => "the catalogue cannot be read at the moment".to_owned(),
         })?;
         let mut builder = Builder::default();
-        let skipped = read_catalogue(&bytes, |row| builder.add(&row))?;
+        let noticed = read_catalogue(&bytes, |row| builder.add(&row))?;
         // Before the index is laid out, so that it may lie where the file lay.
         drop(bytes);
         let index = builder.finish();
-        for row in &skipped.named {
+        for row in &noticed.skipped.named {
             log::write(log::Level::Warn, &format!("catalogue row skipped: {row}"));
         }
-        log::write(log::Level::Info, &output::loaded(&index, &skipped));
+        for row in &noticed.uncounted.named {
+            log::write(log::Level::Warn, &format!("catalogue row kept without a count: {row}"));
+        }
+        log::write(log::Level::Info, &output::loaded(&index, &noticed));
         let _ = INDEX.set(index); // Already set only if `init` ran twice; the first index is as good.
         Ok(())
     }
