@@ -15,6 +15,9 @@ pub const MAX_LIMIT: usize = 50;
 /// Creators in one answer when nothing is asked.
 pub const DEFAULT_LIMIT: usize = 10;
 
+/// Last page of the extended search.
+pub const MAX_PAGE: u64 = 100;
+
 /// Most creators that a random pick can be told to leave out.
 pub const MAX_EXCLUDED: usize = 50;
 
@@ -49,7 +52,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                 "required": ["query"],
                 "properties": {
                     "query": query,
-                    "page": {"type": "integer", "minimum": 1, "maximum": 100},
+                    "page": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
                 },
             }),
         ),
