@@ -16,7 +16,7 @@ use teloxide_core::{Bot, RequestError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::render::{Action, Button, Screen};
+use crate::render::{Action, Button, Screen, links};
 use crate::text;
 
 /// A call that takes longer is given up; a long poll gets its own wait on top.
@@ -226,7 +226,7 @@ impl BotApi {
     pub async fn send(&self, chat_id: i64, screen: &Screen) -> Result<i64, BotError> {
         let mut call = self
             .bot
-            .send_message(ChatId(chat_id), &screen.html)
+            .send_message(ChatId(chat_id), links::fitting(&screen.html))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         if let Some(keyboard) = keyboard(screen) {
@@ -248,7 +248,11 @@ impl BotApi {
     ) -> Result<(), BotError> {
         let mut call = self
             .bot
-            .edit_message_text(ChatId(chat_id), self::message_id(message_id)?, &screen.html)
+            .edit_message_text(
+                ChatId(chat_id),
+                self::message_id(message_id)?,
+                links::fitting(&screen.html),
+            )
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         if let Some(keyboard) = keyboard(screen) {
@@ -336,8 +340,24 @@ fn keyboard(screen: &Screen) -> Option<InlineKeyboardMarkup> {
     if screen.buttons.is_empty() {
         return None;
     }
-    let rows = screen.buttons.iter().map(|row| row.iter().filter_map(button).collect::<Vec<_>>());
-    Some(InlineKeyboardMarkup::new(rows))
+    let addresses: Vec<&str> = screen.buttons.iter().flatten().filter_map(address).collect();
+    let mut fit = links::fitting_buttons(&addresses).into_iter();
+    let mut fits = |button: &&Button| address(button).is_none() || fit.next().unwrap_or(false);
+    let rows: Vec<Vec<InlineKeyboardButton>> = screen
+        .buttons
+        .iter()
+        .map(|row| row.iter().filter(&mut fits).filter_map(button).collect())
+        .filter(|row: &Vec<_>| !row.is_empty())
+        .collect();
+    (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
+}
+
+/// The address that a button opens.
+fn address(button: &Button) -> Option<&str> {
+    match &button.action {
+        Action::Open(url) => Some(url),
+        Action::Press(_) => None,
+    }
 }
 
 fn button(button: &Button) -> Option<InlineKeyboardButton> {
