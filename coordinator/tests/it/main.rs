@@ -11,6 +11,7 @@ mod command_line;
 mod conversation;
 mod crash;
 mod health;
+mod links;
 mod secured;
 mod support;
 mod swap;
