@@ -125,8 +125,8 @@ fn unreached(error: &HttpError) -> Trouble {
     }
 }
 
-/// PostgreSQL's codes for a value or an operator that does not go with a column's type (its appendix A). PostgREST gives
-/// them several statuses, among them the 404 of a table that is not there.
+/// The database's codes for a value or an operator that does not go with a column's type (appendix A of its manual).
+/// PostgREST gives them several statuses, among them the 404 of a table that is not there.
 const OF_TYPES: [&str; 6] = ["22003", "22007", "22008", "22P02", "42804", "42883"];
 
 fn refused(response: &Response, columns: &Columns) -> Trouble {
