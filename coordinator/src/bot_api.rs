@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::event::Place;
-use crate::render::{Action, Button, Media, Screen};
+use crate::render::{Action, Button, Media, Screen, links};
 use crate::text::Lang;
 
 /// A call that takes longer is given up; a long poll gets its own wait on top.
@@ -234,7 +234,7 @@ impl BotApi {
     pub async fn send(&self, place: &Place, screen: &Screen) -> Result<i64, BotError> {
         let mut call = self
             .bot
-            .send_message(ChatId(place.chat_id), &screen.html)
+            .send_message(ChatId(place.chat_id), links::fitting(&screen.html))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         if let Some(markup) = markup(place, screen) {
@@ -288,7 +288,11 @@ impl BotApi {
     ) -> Result<(), BotError> {
         let mut call = self
             .bot
-            .edit_message_text(ChatId(place.chat_id), self::message_id(message_id)?, &screen.html)
+            .edit_message_text(
+                ChatId(place.chat_id),
+                self::message_id(message_id)?,
+                links::fitting(&screen.html),
+            )
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         if let Some(keyboard) = keyboard(place, screen) {
@@ -417,11 +421,24 @@ fn keyboard(place: &Place, screen: &Screen) -> Option<InlineKeyboardMarkup> {
     if screen.buttons.is_empty() {
         return None;
     }
-    let rows = screen
+    let addresses: Vec<&str> = screen.buttons.iter().flatten().filter_map(address).collect();
+    let mut fit = links::fitting_buttons(&addresses).into_iter();
+    let mut fits = |button: &&Button| address(button).is_none() || fit.next().unwrap_or(false);
+    let rows: Vec<Vec<InlineKeyboardButton>> = screen
         .buttons
         .iter()
-        .map(|row| row.iter().filter_map(|of| button(place, of)).collect::<Vec<_>>());
-    Some(InlineKeyboardMarkup::new(rows))
+        .map(|row| row.iter().filter(&mut fits).filter_map(|of| button(place, of)).collect())
+        .filter(|row: &Vec<_>| !row.is_empty())
+        .collect();
+    (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
+}
+
+/// The address that a button opens.
+fn address(button: &Button) -> Option<&str> {
+    match &button.action {
+        Action::Open(url) => Some(url),
+        Action::Press(_) => None,
+    }
 }
 
 fn button(place: &Place, button: &Button) -> Option<InlineKeyboardButton> {

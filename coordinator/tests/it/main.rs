@@ -12,6 +12,7 @@ mod conversation;
 mod crash;
 mod health;
 mod limits;
+mod links;
 mod secured;
 mod support;
 mod swap;
