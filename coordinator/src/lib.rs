@@ -22,6 +22,7 @@ pub mod perform;
 pub mod placeholder;
 pub mod question;
 pub mod render;
+pub mod send;
 pub mod session;
 pub mod tempo;
 pub mod text;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bot_api::BotApi;
 use crate::config::Config;
 use crate::perform::Performer;
+use crate::send::Sender;
 use crate::session::store::SessionStore;
 
 /// Runs a coordinator until `shutdown`.
@@ -82,8 +84,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
+    let (sender, line) = Sender::new(bot, queue.clone(), config.limits);
+    let letting_through = tokio::spawn(line.run(shutdown.clone()));
     let performer =
-        Arc::new(Performer::new(bot, queue.clone(), sessions, config.access, shutdown.clone()));
+        Arc::new(Performer::new(sender, queue.clone(), sessions, config.access, shutdown.clone()));
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
@@ -95,12 +99,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         me.clone(),
         shutdown.clone(),
     ));
-    updates::poll_until(&performer, &me, shutdown).await;
+    match &config.webhook {
+        Some(webhook) => {
+            let token = config.token.expose();
+            updates::webhook::serve_until(&performer, webhook, token, shutdown).await?;
+        }
+        None => updates::poll_until(&performer, &me, shutdown).await,
+    }
     performer.settle().await;
     sweeping.await.context("the sweep ended badly")?;
     confirming.await.context("looking after recent tasks ended badly")?;
     delivering.await.context("the delivery ended badly")?;
     watching.await.context("watching the plugins' commands ended badly")?;
+    letting_through.abort(); // Nobody asks any more.
     tracing::info!("coordinator stopped");
     Ok(())
 }

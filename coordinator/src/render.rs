@@ -2,7 +2,9 @@
 
 pub mod content;
 pub mod creators;
+pub mod links;
 pub mod markup;
+pub mod split;
 pub mod view;
 
 use serde_json::Value;
@@ -12,6 +14,9 @@ use crate::text::Lang;
 
 /// Longest button text, in characters; longer ones are unreadable on a phone.
 const MAX_BUTTON_CHARS: usize = 48;
+/// Longest address that is linked, in bytes; what the plugins take too. What a message takes of them together is in
+/// [`links`].
+const MAX_ADDRESS_BYTES: usize = 2_048;
 
 /// A message: HTML and buttons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -124,7 +129,7 @@ pub fn shown(text: &str, max_chars: usize) -> String {
 
 /// Whether an address is http(s) with a host and may be linked.
 pub fn web_address(url: &str) -> bool {
-    url.len() <= 1_024
+    url.len() <= MAX_ADDRESS_BYTES
         && reqwest::Url::parse(url).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https")
                 && url.host_str().is_some_and(|host| !host.is_empty())
@@ -164,5 +169,7 @@ mod tests {
             "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
         );
         assert!(Button::open("x", "tg://resolve").is_none());
+        let long = |bytes: usize| format!("{:x<bytes$}", "https://a.example/");
+        assert!(web_address(&long(2_048)) && !web_address(&long(2_049)));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cache;
 mod compile;
+mod keeper;
 pub mod load;
 mod prepare;
 mod shape;

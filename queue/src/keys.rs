@@ -196,6 +196,52 @@ impl Keys {
         format!("{}:menu-lease:{bot}", self.namespace)
     }
 
+    /// Everything about sending has one hash tag: room for a message is asked for in one step, for all chats and for its
+    /// own. Tens of messages a second need no second node.
+    fn of_sending(&self, name: &str) -> String {
+        format!("{}:{{send}}:{name}", self.namespace)
+    }
+
+    /// STRING: when a bot's last messages were sent, newest first.
+    pub fn sent(&self, bot: &str) -> String {
+        self.of_sending(&format!("all:{bot}"))
+    }
+
+    /// STRING: until when a bot sends nothing, in ms.
+    pub fn send_pause(&self, bot: &str) -> String {
+        self.of_sending(&format!("pause:{bot}"))
+    }
+
+    /// STRING: the chat with which a bot was last told to wait, for a moment.
+    pub fn send_flooded(&self, bot: &str) -> String {
+        self.of_sending(&format!("flooded:{bot}"))
+    }
+
+    /// STRING: when a bot's last messages to a chat were sent, newest first.
+    pub fn sent_to(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("chat:{bot}:{chat}"))
+    }
+
+    /// STRING: until when a bot sends nothing to a chat, in ms.
+    pub fn chat_pause(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("pause:{bot}:{chat}"))
+    }
+
+    /// STRING: there while a bot cannot write to a chat.
+    pub fn chat_gone(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("gone:{bot}:{chat}"))
+    }
+
+    /// STRING: the id that a group has now.
+    pub fn chat_moved_to(&self, chat: i64) -> String {
+        self.of_sending(&format!("moved:{chat}"))
+    }
+
+    /// STRING: the id that a group had before.
+    pub fn chat_moved_from(&self, chat: i64) -> String {
+        self.of_sending(&format!("before:{chat}"))
+    }
+
     /// STRING: an entry of a plugin's cache.
     pub fn plugin_cache(&self, plugin: &str, key: &str) -> String {
         format!("{}:cache:{plugin}:{key}", self.namespace)

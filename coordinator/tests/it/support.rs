@@ -27,10 +27,19 @@ pub(crate) struct Telegram {
 
 impl Telegram {
     pub(crate) async fn start() -> Self {
+        Self::serve(Simulator::new(TOKEN)).await
+    }
+
+    /// One that keeps Telegram's limits.
+    pub(crate) async fn start_with_limits() -> Self {
+        Self::serve(Simulator::new(TOKEN).with_limits()).await
+    }
+
+    async fn serve(simulator: Simulator) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(simulator::serve(listener, Simulator::new(TOKEN), stop.clone()));
+        tokio::spawn(simulator::serve(listener, simulator, stop.clone()));
         Self { base, http: reqwest::Client::new(), _stop: stop.drop_guard() }
     }
 
@@ -75,6 +84,11 @@ impl Telegram {
     /// Makes the next calls of a method go wrong.
     pub(crate) async fn fault(&self, fault: Value) {
         self.post("/sim/faults", &fault).await;
+    }
+
+    /// Fetches updates with the bot's token, as another program that has it would; takes none.
+    pub(crate) async fn fetch_as_a_stranger(&self) {
+        self.get(&format!("/bot{TOKEN}/getUpdates")).await;
     }
 
     pub(crate) async fn clear_faults(&self) {

@@ -22,6 +22,7 @@ use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::PreparedCache;
 use crate::plugin::compile::{self, Compiler};
+use crate::plugin::keeper::Keeper;
 use crate::plugin::shape::{self, Refused};
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
@@ -37,6 +38,7 @@ pub struct Loader {
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
     pub(super) prepared: Option<PreparedCache>,
+    pub(super) keeper: Keeper,
     versions: Option<KeptVersions>,
     pub(super) snapshots: bool,
     pub(super) compiler: Compiler,
@@ -74,6 +76,7 @@ impl Loader {
             ceilings,
             queue,
             prepared: None,
+            keeper: Keeper::new(),
             versions: None,
             snapshots: true,
             compiler,
@@ -84,6 +87,11 @@ impl Loader {
     #[must_use]
     pub fn with_cache(self, prepared: Option<PreparedCache>) -> Self {
         Self { prepared, ..self }
+    }
+
+    /// Waits until what was prepared so far is on disk. A plugin is used before that.
+    pub fn all_kept(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.keeper.clone().all_kept()
     }
 
     /// Keeps the last good versions for a rollback, and takes none that was rolled back.

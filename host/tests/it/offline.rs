@@ -50,6 +50,32 @@ fn a_check_says_yes_or_why_not() {
 }
 
 #[test]
+fn settings_of_the_shipped_plugins_that_do_not_fit_are_refused_with_what_they_may_be() {
+    let folder = Folder::with(&["search", "content"]);
+    for (name, line, other, part) in [
+        (
+            "content",
+            "page_size = 10",
+            "page_size = 51",
+            "`page_size` in content.toml is a whole number from 1 to 50",
+        ),
+        ("content", "timeout_seconds = 10", "timeout_seconds = 0", "from 1 to 25"),
+        ("content", "cache_seconds = 300", "cache_seconds = 0.5", "from 0 to 86400"),
+        ("search", "timeout_seconds = 10", "timeout_seconds = 26", "from 1 to 25"),
+        ("search", "\"discourse\"", "\"phpbb\"", "is `discourse` or `xenforo`"),
+    ] {
+        let path = folder.path().join(format!("{name}.toml"));
+        let shipped = std::fs::read_to_string(&path).unwrap();
+        assert!(shipped.contains(line), "{line}");
+        folder.settings(name, &shipped.replace(line, other));
+        let checked = plugins(&["check", &file(&folder, &format!("{name}.wasm"))]);
+        assert_eq!(checked.status.code(), Some(1), "{other}: {}", said(&checked));
+        assert!(said(&checked).contains(part), "{other}: {}", said(&checked));
+        folder.settings(name, &shipped);
+    }
+}
+
+#[test]
 fn an_inspection_shows_types_schemas_imports_and_digest() {
     let folder = Folder::with(&["search"]);
     let shown = plugins(&["inspect", &file(&folder, "search.wasm"), "--json"]);

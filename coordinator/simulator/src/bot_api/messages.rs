@@ -13,6 +13,11 @@ use crate::state::{State, buttons};
 
 /// Bot API: message text is 1–4096 characters after entities parsing, counted in UTF-16 units.
 const MAX_TEXT_UNITS: usize = 4_096;
+/// Telegram takes about this much of what gives a text its form, in bytes (github.com/tdlib/telegram-bot-api, issue 165);
+/// the addresses are most of it.
+const MAX_ADDRESSES_BYTES: usize = 9_500;
+/// Telegram takes about this much of a keyboard as JSON, in bytes.
+const MAX_MARKUP_BYTES: usize = 10 << 10;
 /// Bot API: `callback_data` is 1–64 bytes.
 const MAX_CALLBACK_BYTES: usize = 64;
 /// Bot API: a callback answer has at most 200 characters.
@@ -52,6 +57,10 @@ fn body(params: &Params) -> Result<Formatted, Refusal> {
     if MAX_TEXT_UNITS < formatted.text.encode_utf16().count() {
         return Err(Refusal::bad("message is too long"));
     }
+    let addresses = formatted.entities.iter().filter_map(|entity| entity.get("url")?.as_str());
+    if MAX_ADDRESSES_BYTES < addresses.map(str::len).sum() {
+        return Err(Refusal::bad("ENTITIES_TOO_LONG"));
+    }
     Ok(formatted)
 }
 
@@ -63,7 +72,7 @@ fn markup_of(params: &Params) -> Result<Option<Value>, Refusal> {
             .as_array()
             .ok_or_else(|| Refusal::bad("field \"inline_keyboard\" must be of type Array"))?;
         let all: Vec<&Value> = rows.iter().filter_map(Value::as_array).flatten().collect();
-        if MAX_BUTTONS < all.len() {
+        if MAX_BUTTONS < all.len() || MAX_MARKUP_BYTES < markup.to_string().len() {
             return Err(Refusal::bad("reply markup is too long"));
         }
         for button in all {
