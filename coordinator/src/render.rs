@@ -2,6 +2,10 @@
 
 pub mod content;
 pub mod creators;
+pub mod links;
+pub mod markup;
+pub mod split;
+pub mod view;
 
 use serde_json::Value;
 
@@ -10,6 +14,9 @@ use crate::text::Lang;
 
 /// Longest button text, in characters; longer ones are unreadable on a phone.
 const MAX_BUTTON_CHARS: usize = 48;
+/// Longest address that is linked, in bytes; what the plugins take too. What a message takes of them together is in
+/// [`links`].
+const MAX_ADDRESS_BYTES: usize = 2_048;
 
 /// A message: HTML and buttons.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,13 +92,28 @@ pub fn escape(text: &str) -> String {
 
 /// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
 pub fn clean(text: &str, max_chars: usize) -> String {
+    let words = printable(text);
+    cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
+}
+
+/// [`clean`] for a text whose lines and spaces mean something.
+pub fn clean_lines(text: &str, max_chars: usize) -> String {
+    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    cut(lines.join("\n").trim().to_owned(), max_chars)
+}
+
+/// A piece of a line: without what disguises it, other control characters as spaces.
+pub fn printable(text: &str) -> String {
     let shown = text.chars().filter(|letter| {
         !matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     });
-    let words: String =
-        shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// At most so many characters, the last an ellipsis when some are missing.
+fn cut(text: String, max_chars: usize) -> String {
     if text.chars().count() <= max_chars {
         return text;
     }
@@ -107,7 +129,7 @@ pub fn shown(text: &str, max_chars: usize) -> String {
 
 /// Whether an address is http(s) with a host and may be linked.
 pub fn web_address(url: &str) -> bool {
-    url.len() <= 1_024
+    url.len() <= MAX_ADDRESS_BYTES
         && reqwest::Url::parse(url).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https")
                 && url.host_str().is_some_and(|host| !host.is_empty())
@@ -147,5 +169,7 @@ mod tests {
             "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
         );
         assert!(Button::open("x", "tg://resolve").is_none());
+        let long = |bytes: usize| format!("{:x<bytes$}", "https://a.example/");
+        assert!(web_address(&long(2_048)) && !web_address(&long(2_049)));
     }
 }

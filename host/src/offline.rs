@@ -102,7 +102,10 @@ impl Bench {
             }
             Err(error) => Err(error),
         };
-        Ok(Examined { path: path.to_owned(), anatomy, loaded, load_time: began.elapsed() })
+        let load_time = began.elapsed();
+        // Whoever asked may end the process next.
+        self.loader.all_kept().await;
+        Ok(Examined { path: path.to_owned(), anatomy, loaded, load_time })
     }
 
     /// Runs a task `times` times, each in a fresh instance.

@@ -2,6 +2,7 @@
 
 pub mod cache;
 mod compile;
+mod keeper;
 pub mod load;
 mod prepare;
 mod shape;
@@ -96,6 +97,7 @@ impl PluginVersion {
             version: self.descriptor.version.clone(),
             digest: self.digest.clone(),
             task_types: self.task_types().cloned().collect(),
+            commands: self.descriptor.commands.clone(),
         }
     }
 }

@@ -168,12 +168,14 @@ pub async fn run(
     })?;
     ready(&worker, &catalog.offered().borrow());
     let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
+    let all_kept = loader.all_kept();
     let handler = PluginHandler::new(loader, catalog, worker.clone(), retry);
     let handler = Arc::new(handler.with_history(history));
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
     watching.await.context("the folder watcher ended badly")?;
+    all_kept.await;
     Ok(())
 }
 

@@ -9,6 +9,8 @@ use crate::params::Params;
 const MAX_CALLBACK_BYTES: usize = 64;
 /// Telegram takes at most this many buttons under a message.
 const MAX_BUTTONS: usize = 100;
+/// Telegram takes about this much of a keyboard as JSON, in bytes.
+const MAX_MARKUP_BYTES: usize = 10 << 10;
 
 /// A checked `reply_markup`.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +61,8 @@ fn rows<'a>(markup: &'a Value, name: &str) -> Result<Vec<&'a Vec<Value>>, Refusa
     let rows = markup.get(name).and_then(Value::as_array).ok_or_else(refusal)?;
     let rows: Vec<_> =
         rows.iter().map(|row| row.as_array().ok_or_else(refusal)).collect::<Result<_, _>>()?;
-    if MAX_BUTTONS < rows.iter().map(|row| row.len()).sum() {
+    let buttons = rows.iter().map(|row| row.len()).sum();
+    if MAX_BUTTONS < buttons || MAX_MARKUP_BYTES < markup.to_string().len() {
         return Err(Refusal::bad("reply markup is too long"));
     }
     Ok(rows)

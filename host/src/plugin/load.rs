@@ -15,13 +15,14 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::bindings::schema::ParamsSchema;
-use crate::bindings::{Descriptor, v1};
+use crate::bindings::{Descriptor, commands, v1};
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::imports::http::HttpClient;
 use crate::plugin::cache::PreparedCache;
 use crate::plugin::compile::{self, Compiler};
+use crate::plugin::keeper::Keeper;
 use crate::plugin::shape::{self, Refused};
 use crate::plugin::tally::Tally;
 use crate::plugin::versions::{KeptVersions, VersionId};
@@ -37,6 +38,7 @@ pub struct Loader {
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
     pub(super) prepared: Option<PreparedCache>,
+    pub(super) keeper: Keeper,
     versions: Option<KeptVersions>,
     pub(super) snapshots: bool,
     pub(super) compiler: Compiler,
@@ -74,6 +76,7 @@ impl Loader {
             ceilings,
             queue,
             prepared: None,
+            keeper: Keeper::new(),
             versions: None,
             snapshots: true,
             compiler,
@@ -84,6 +87,11 @@ impl Loader {
     #[must_use]
     pub fn with_cache(self, prepared: Option<PreparedCache>) -> Self {
         Self { prepared, ..self }
+    }
+
+    /// Waits until what was prepared so far is on disk. A plugin is used before that.
+    pub fn all_kept(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.keeper.clone().all_kept()
     }
 
     /// Keeps the last good versions for a rollback, and takes none that was rolled back.
@@ -352,6 +360,8 @@ fn compile_schemas(
             return Err(wrong(format!("it names `{name}` twice")));
         }
     }
+    commands::try_on(&descriptor.commands, &schemas)
+        .map_err(|problem| LoadError::Description { plugin: plugin.to_owned(), problem })?;
     Ok(schemas)
 }
 

@@ -75,16 +75,10 @@ impl Loader {
         reading.await.ok().flatten()
     }
 
-    async fn keep(&self, key: &str, component: Component) {
-        let Some(cache) = self.prepared.clone() else { return };
-        let key = key.to_owned();
-        let storing = tokio::task::spawn_blocking(move || cache.put(&key, &component));
-        match storing.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
-            }
-            Err(error) => tracing::warn!(error = %error, "a prepared plugin was not kept"),
+    /// Has a component kept for the next start. Nobody waits for it: it takes as long as a swap may.
+    fn keep(&self, key: &str, component: Component) {
+        if let Some(cache) = self.prepared.clone() {
+            self.keeper.keep(cache, key.to_owned(), component);
         }
     }
 
@@ -102,7 +96,7 @@ impl Loader {
             return Ok(kept);
         }
         let component = self.compiler.compile(wasm).await?;
-        self.keep(&key, component.clone()).await;
+        self.keep(&key, component.clone());
         Ok(component)
     }
 
@@ -135,7 +129,7 @@ impl Loader {
         let prepared = self.link(&component, around)?;
         // What `init` fetched may be another thing at the next start.
         if !store.data().asked_outside() {
-            self.keep(key, component).await;
+            self.keep(key, component);
         }
         tracing::debug!(
             plugin = around.name,

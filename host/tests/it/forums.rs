@@ -112,6 +112,33 @@ async fn a_forum_without_a_search_is_looked_through_by_title_several_pages_at_on
 }
 
 #[tokio::test]
+async fn a_page_without_a_hit_leads_on_to_the_next_one() {
+    let forum = Server::start(|asked| {
+        if asked.method == "POST" {
+            return no_endpoint();
+        }
+        let page = asked.target.split(['=', '&']).nth(1).unwrap().parse::<u64>().unwrap();
+        let title = if page == 7 { "All about Luna" } else { "Somebody else" };
+        let answer = match page {
+            8.. => json!({"errors": [{"code": "invalid_page", "message": "No", "params": []}]}),
+            _ => {
+                json!({"threads": [{"thread_id": page, "title": title}], "pagination": {"last_page": 7}})
+            }
+        };
+        Answer::new(if page < 8 { 200 } else { 400 }, &answer.to_string())
+    });
+    let place = Place::new(forum).await;
+    for (page, found, has_more) in [(1, [].as_slice(), true), (2, &["All about Luna"], false)] {
+        let result = place.search(page).await;
+        assert_eq!(names(&result), found);
+        assert_eq!(
+            (&result.data["page"], &result.data["has_more"]),
+            (&json!(page), &json!(has_more))
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_forum_that_is_busy_is_asked_again_and_one_that_refuses_the_key_is_named_in_the_log() {
     let refused =
         json!({"errors": [{"code": "api_key_not_found", "message": "Not found", "params": []}]});

@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::support::Folder;
 
-fn plugins(arguments: &[&str]) -> Output {
+pub(crate) fn plugins(arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
     command.arg("plugins").args(arguments).env_remove("RUST_LOG").env_remove("PLUGINS");
     command.env("PLUGIN_CACHE", "none");
     command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL").output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn file(folder: &Folder, name: &str) -> String {
+pub(crate) fn file(folder: &Folder, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }
 
@@ -47,6 +47,32 @@ fn a_check_says_yes_or_why_not() {
     let told: Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!(told["accepted"], false);
     assert!(told["refusal"].to_string().contains("unknown field `nett`"), "{told}");
+}
+
+#[test]
+fn settings_of_the_shipped_plugins_that_do_not_fit_are_refused_with_what_they_may_be() {
+    let folder = Folder::with(&["search", "content"]);
+    for (name, line, other, part) in [
+        (
+            "content",
+            "page_size = 10",
+            "page_size = 51",
+            "`page_size` in content.toml is a whole number from 1 to 50",
+        ),
+        ("content", "timeout_seconds = 10", "timeout_seconds = 0", "from 1 to 25"),
+        ("content", "cache_seconds = 300", "cache_seconds = 0.5", "from 0 to 86400"),
+        ("search", "timeout_seconds = 10", "timeout_seconds = 26", "from 1 to 25"),
+        ("search", "\"discourse\"", "\"phpbb\"", "is `discourse` or `xenforo`"),
+    ] {
+        let path = folder.path().join(format!("{name}.toml"));
+        let shipped = std::fs::read_to_string(&path).unwrap();
+        assert!(shipped.contains(line), "{line}");
+        folder.settings(name, &shipped.replace(line, other));
+        let checked = plugins(&["check", &file(&folder, &format!("{name}.wasm"))]);
+        assert_eq!(checked.status.code(), Some(1), "{other}: {}", said(&checked));
+        assert!(said(&checked).contains(part), "{other}: {}", said(&checked));
+        folder.settings(name, &shipped);
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ async fn an_edited_catalogue_is_searched_without_a_failed_task_in_between() {
 #[test]
 fn bad_rows_are_told_by_line_and_the_others_are_found() {
     let folder = Folder::with(&["search"]);
-    let csv = b"\xef\xbb\xbfname;url\r\n\"Ann\r\nLee\";https://c.example/ann\r\nBo;ftp://c.example/bo\r\n;https://c.example/x\r\n\xff;https://c.example/y\r\n";
+    let csv = b"\xef\xbb\xbfname;url;items\r\n\"Ann\r\nLee\";https://c.example/ann;7\r\nBo;ftp://c.example/bo\r\n;https://c.example/x\r\n\xff;https://c.example/y\r\nCy;https://c.example/cy;about 90\r\n";
     std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
     let worker = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
@@ -107,12 +107,13 @@ fn bad_rows_are_told_by_line_and_the_others_are_found() {
         "line 4: the address does not begin with https:// or http://",
         "line 5: no name",
         "line 6: not valid UTF-8",
-        "1 creators with 1 names; 3 rows skipped",
+        "line 7: the number of items is no whole number",
+        "2 creators with 2 names; 3 rows skipped; 1 rows kept without their number of items",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let facts: serde_json::Value = serde_json::from_str(&worker(&["inspect", "--json"])).unwrap();
-    assert_eq!(facts["plugin"]["told"].as_array().unwrap().len(), 4);
+    assert_eq!(facts["plugin"]["told"].as_array().unwrap().len(), 5);
     let params = r#"{"query":"ann lee"}"#;
     let found = worker(&["run", "--task-type", "search_creator", "--params", params]);
     assert!(found.contains("https://c.example/ann"), "{found}");

@@ -306,6 +306,8 @@ async fn what_was_precompiled_is_what_a_worker_takes() {
     };
     let before = prepared();
     assert_eq!(before.len(), 4, "each before `init`, and with what it left");
-    let _worker = start_worker(&redis, &folder).await;
+    let worker = start_worker(&redis, &folder).await;
+    // It ends when all it made is on disk.
+    assert_eq!(worker.terminate(), Some(0));
     assert_eq!(prepared(), before, "the worker made nothing of its own");
 }

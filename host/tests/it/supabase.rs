@@ -118,6 +118,14 @@ async fn a_project_replaces_the_table_and_its_pages_are_kept_for_a_while() {
     let cursor = &directory(&first)["cursor"];
     let second = place.load(json!({"cursor": cursor})).await;
     assert_eq!(ids(&place.load(json!({"cursor": cursor})).await), ids(&second));
+    // Another chat that comes to the same place after more items has page numbers of its own.
+    let cursor = cursor.as_str().unwrap().replacen("3220313020", "3220333020", 1);
+    let other = place.load(json!({"cursor": cursor, "pages_to_fetch": 3})).await;
+    assert_eq!((ids(&other), &directory(&other)["page"]), (ids(&second), &json!(6)));
+    assert_eq!(
+        (&directory(&second)["page"], &directory(&other)["total_items"]),
+        (&json!(4), &json!(25_020))
+    );
     let asked = place.server.asked();
     assert_eq!(asked.len(), 2, "the other answers came from the cache");
     assert_eq!(asked[0].header("apikey"), Some(KEY));
@@ -170,6 +178,7 @@ async fn a_project_that_is_not_set_up_right_tells_the_operator_why_and_the_perso
         json!({"code": code, "message": message, "details": null, "hint": null}).to_string()
     };
     let column = error("42703", "column content.title does not exist");
+    let operator = error("42883", "operator does not exist: integer ~~* unknown");
     let cases = [
         (Answer::new(401, r#"{"message":"Invalid API key"}"#), "SUPABASE_KEY"),
         (Answer::new(403, &error("42501", "permission denied for table content")), "42501"),
@@ -177,6 +186,8 @@ async fn a_project_that_is_not_set_up_right_tells_the_operator_why_and_the_perso
         (Answer::new(400, &column), "column content.title does not exist"),
         (Answer::new(200, "<!doctype html><p>Welcome"), "web page"),
         (Answer::new(200, r#"{"items":[]}"#), "not a list of rows"),
+        (Answer::new(404, &operator), "one of its columns has another type"),
+        (Answer::new(200, r#"[{"id":1,"title":7}]"#), "column `title` holds a number"),
     ];
     for (answer, reason) in cases {
         let place = Place::first(answer).await;

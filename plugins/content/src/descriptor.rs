@@ -1,5 +1,6 @@
 //! What the plugin says about itself.
 
+use kit::text::MAX_ADDRESS_BYTES;
 use serde_json::{Value, json};
 
 use crate::cursor::MAX_TEXT;
@@ -19,7 +20,7 @@ pub const VERSION: &str = "1.0.0";
 /// Name, summary and params schema of each task type.
 pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
     let name = json!({"type": "string", "minLength": 1, "maxLength": 200});
-    let url = json!({"type": "string", "minLength": 1, "maxLength": 2_048});
+    let url = json!({"type": "string", "minLength": 1, "maxLength": MAX_ADDRESS_BYTES});
     let filters = json!({
         "type": "object",
         "properties": {

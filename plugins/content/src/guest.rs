@@ -43,6 +43,8 @@ impl bindings::Guest for Content {
     }
 
     fn init() -> Result<(), String> {
+        // Only looked at: a wrong setting keeps the plugin from being loaded, and no person runs into it.
+        page_size(config::get("page_size").as_deref())?;
         if Remote::from(|key| config::get(key))?.is_some() {
             return Ok(());
         }
@@ -89,7 +91,7 @@ impl bindings::Guest for Content {
 }
 
 fn load(wanted: &Wanted, cache_only: bool) -> Result<Loaded, Failure> {
-    let size = page_size(config::get("page_size").as_deref());
+    let size = page_size(config::get("page_size").as_deref()).map_err(Failure::Fatal)?;
     match Remote::from(|key| config::get(key)).map_err(Failure::Fatal)? {
         None => {
             let table = TABLE
@@ -113,9 +115,9 @@ fn load_remote(
     let key = stored::key(&request);
     if 0 < remote.cache_seconds
         && let Ok(Some(entry)) = cache::get(&key)
-        && let Some(loaded) = stored::read(&request, &entry)
+        && let Some(part) = stored::read(&request, &entry)
     {
-        return Ok(loaded);
+        return Ok(part.pages(wanted, size));
     }
     if cache_only {
         return Err(Failure::NotFound(format!(
@@ -125,13 +127,13 @@ fn load_remote(
     }
     let answer = kit::http::send_all(std::slice::from_ref(&request)).pop();
     let answer = answer.unwrap_or(Err(HttpError::Unreachable));
-    let loaded = remote.read(wanted, size, answer).map_err(failure)?;
+    let part = remote.read(wanted, size, answer).map_err(failure)?;
     if 0 < remote.cache_seconds {
         // A cache that does not take it costs a request later, nothing more.
-        let entry = stored::entry(&request, &loaded);
+        let entry = stored::entry(&request, &part);
         let _ = cache::set(&key, entry.as_bytes(), remote.cache_seconds);
     }
-    Ok(loaded)
+    Ok(part.pages(wanted, size))
 }
 
 /// The operator's words go to the log, plain ones to the person.

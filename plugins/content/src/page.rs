@@ -1,13 +1,14 @@
 //! Cuts pages out of a creator's items. Pure.
 
+use kit::settings::whole;
 use serde_json::{Value, json};
 
 use crate::cursor::Cursor;
 use crate::params::Wanted;
-use crate::source::{Item, Kind, Table};
+use crate::source::{Item, Table};
 
-const DEFAULT_PAGE_SIZE: usize = 10;
-const MAX_PAGE_SIZE: usize = 50;
+const DEFAULT_PAGE_SIZE: u32 = 10;
+const MAX_PAGE_SIZE: u32 = 50;
 
 /// Pages of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +36,36 @@ pub struct Read {
     pub last: Option<(String, String)>,
 }
 
+/// What a source gave for one request, the same for everybody who asks it: how much was shown before is not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The items that can be shown.
+    pub items: Vec<Item>,
+    /// How many there were with those that cannot be shown.
+    pub read: usize,
+    /// How many there are from the first of these on.
+    pub left: usize,
+    /// Time and id of the last one; none when there are no more.
+    pub last: Option<(String, String)>,
+}
+
+impl Part {
+    /// As the pages after those that `wanted` comes from.
+    pub fn pages(self, wanted: &Wanted, size: usize) -> Loaded {
+        let before = wanted.after.as_ref().map_or(0, |after| after.shown);
+        let read = Read { items: self.read, total: before + self.left, last: self.last };
+        Loaded::new(wanted, size, self.items, read)
+    }
+}
+
 /// The operator's page size, or 10.
-pub fn page_size(setting: Option<&str>) -> usize {
-    setting.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE)
+///
+/// # Errors
+///
+/// What it may be.
+pub fn page_size(setting: Option<&str>) -> Result<usize, String> {
+    let size = whole(("content.toml", "page_size"), setting, DEFAULT_PAGE_SIZE, 1..=MAX_PAGE_SIZE)?;
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 /// Pages of `size` from the table; none when the creator has no items at all.
@@ -77,7 +105,7 @@ impl Loaded {
         }
     }
 
-    /// For the cache.
+    /// In the published form, but for what is in the answer around it.
     pub fn to_json(&self) -> Value {
         json!({
             "items": self.items.iter().map(item_json).collect::<Vec<_>>(),
@@ -85,20 +113,6 @@ impl Loaded {
             "total_pages": self.total_pages,
             "total_items": self.total_items,
             "cursor": self.next.as_ref().and_then(Cursor::encode),
-        })
-    }
-
-    /// From the cache; none when it is not what we stored.
-    pub fn from_json(stored: &Value) -> Option<Self> {
-        let number = |key: &str| usize::try_from(stored.get(key)?.as_u64()?).ok();
-        let items =
-            stored.get("items")?.as_array()?.iter().map(read_item).collect::<Option<_>>()?;
-        Some(Self {
-            items,
-            page: number("page")?,
-            total_pages: number("total_pages")?,
-            total_items: number("total_items")?,
-            next: stored.get("cursor").and_then(Value::as_str).and_then(Cursor::decode),
         })
     }
 }
@@ -114,21 +128,11 @@ pub fn item_json(item: &Item) -> Value {
     })
 }
 
-fn read_item(value: &Value) -> Option<Item> {
-    let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
-    Some(Item {
-        id: text("id")?,
-        title: text("title")?,
-        url: text("url")?,
-        kind: Kind::parse(value.get("type")?.as_str()?)?,
-        date: text("date")?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Filter;
+    use crate::source::Kind;
 
     fn table(items: usize, extra: &str) -> Table {
         let mut csv = "creator_url,creator_name,title,url,type,posted_at\n".to_owned();
@@ -205,8 +209,24 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_into_the_cache_comes_out_the_same() {
-        let loaded = load(&table(25, ""), &wanted(None, 2), 10).unwrap();
-        assert_eq!(Loaded::from_json(&loaded.to_json()), Some(loaded));
+    fn one_part_has_the_page_number_of_whoever_asks_for_it() {
+        let last = Some(("2026-01-02".to_owned(), "7".to_owned()));
+        let part = Part { items: Vec::new(), read: 10, left: 37, last };
+        for (shown, page, total) in [(20, 3, 57), (30, 4, 67)] {
+            let after = Cursor { at: "2026-01-03".to_owned(), id: "9".to_owned(), shown };
+            let loaded = part.clone().pages(&wanted(Some(after), 1), 10);
+            assert_eq!((loaded.page, loaded.total_items), (page, total));
+            assert_eq!(loaded.next.unwrap().shown, shown + 10);
+        }
+    }
+
+    #[test]
+    fn a_page_size_is_in_its_range_or_refused() {
+        assert_eq!(page_size(None), Ok(10));
+        assert_eq!(page_size(Some("50")), Ok(50));
+        for bad in ["0", "51", "ten"] {
+            let error = page_size(Some(bad)).unwrap_err();
+            assert_eq!(error, "`page_size` in content.toml is a whole number from 1 to 50");
+        }
     }
 }

@@ -12,15 +12,20 @@ mod answer;
 mod columns;
 
 use kit::http::{HttpError, Request, Response, encode};
+use kit::settings::whole;
 use kit::text::web_address;
 
 use crate::day::next_day;
-use crate::page::Loaded;
+use crate::page::Part;
 use crate::params::Wanted;
 use columns::{Columns, is_name};
 
 const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
+/// What leaves a task's 30 s (`wall_ms`) some for its own work.
+const MAX_TIMEOUT_SECONDS: u32 = 25;
 const DEFAULT_CACHE_SECONDS: u32 = 300;
+/// A day.
+const MAX_CACHE_SECONDS: u32 = 86_400;
 
 /// Where the project is, what its table is called, how long to wait and how long to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,30 +64,29 @@ pub const TRY_LATER: &str =
     "The items do not load at the moment. Please try again in a little while.";
 
 impl Remote {
-    /// The project in the settings; none when there is none.
+    /// The project in the settings; none when there is none. What is set has to be right all the same, so that a
+    /// mistake shows before the project is there.
     ///
     /// # Errors
     ///
     /// What is wrong with the settings.
     pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        let Some(base) = get("supabase_url") else { return Ok(None) };
-        if !web_address(&base) || base.contains(['?', '#']) {
-            return Err("`supabase_url` in content.toml must begin with https:// or http:// and end with the host"
-                .to_owned());
-        }
         let table = get("supabase_table").unwrap_or_else(|| "content".to_owned());
         if !is_name(&table) {
             return Err(format!("`supabase_table` in content.toml: {}", columns::RULE));
         }
         let columns = Columns::from(get("supabase_columns").as_deref())?;
-        let seconds = |key: &str, default: u32, most: u32| match get(key) {
-            None => Ok(default),
-            Some(text) => text.parse().ok().filter(|seconds| *seconds <= most).ok_or_else(|| {
-                format!("`{key}` in content.toml is a whole number of seconds, at most {most}")
-            }),
+        let seconds = |key: &str, default, range| {
+            whole(("content.toml", key), get(key).as_deref(), default, range)
         };
-        let timeout_ms = seconds("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 25)?.max(1) * 1_000;
-        let cache_seconds = seconds("cache_seconds", DEFAULT_CACHE_SECONDS, 86_400)?;
+        let timeout = seconds("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS)?;
+        let cache_seconds = seconds("cache_seconds", DEFAULT_CACHE_SECONDS, 0..=MAX_CACHE_SECONDS)?;
+        let Some(base) = get("supabase_url") else { return Ok(None) };
+        if !web_address(&base) || base.contains(['?', '#']) {
+            return Err("`supabase_url` in content.toml must begin with https:// or http:// and end with the host"
+                .to_owned());
+        }
+        let timeout_ms = timeout * 1_000;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Some(Self { base, table, columns, timeout_ms, cache_seconds }))
     }
@@ -142,8 +146,8 @@ impl Remote {
         wanted: &Wanted,
         size: usize,
         answer: Result<Response, HttpError>,
-    ) -> Result<Loaded, Trouble> {
-        answer::read(wanted, size, answer)
+    ) -> Result<Part, Trouble> {
+        answer::read(&self.columns, wanted, size, answer)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Pages of the remote source as cache entries. A key is short, so the entry itself says which request it answers. Pure.
+//! What the remote source gave, as cache entries. A key is short, so the entry itself says which request it answers. What
+//! differs from chat to chat, how much was shown before, is in no entry and is counted anew. Pure.
 
 use kit::http::Request;
 use serde_json::{Value, json};
 
-use crate::page::Loaded;
+use crate::page::{Part, item_json};
+use crate::source::{Item, Kind};
 
 /// A number that is the same for the same text in every build (FNV-1a). Not for secrets, and not proof of sameness.
 pub fn fingerprint(text: &str) -> u64 {
@@ -11,21 +13,42 @@ pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-/// The key of a request's answer.
+/// The key of a request's answer. The number is the form of the entry.
 pub fn key(request: &Request) -> String {
-    format!("page2:{:016x}", fingerprint(&asked(request)))
+    format!("page3:{:016x}", fingerprint(&asked(request)))
 }
 
 /// The entry to keep.
-pub fn entry(request: &Request, loaded: &Loaded) -> String {
-    json!({"asked": asked(request), "page": loaded.to_json()}).to_string()
+pub fn entry(request: &Request, part: &Part) -> String {
+    json!({
+        "asked": asked(request),
+        "items": part.items.iter().map(item_json).collect::<Vec<_>>(),
+        "read": part.read,
+        "left": part.left,
+        "last": part.last,
+    })
+    .to_string()
 }
 
 /// What an entry holds; none when it answers another request.
-pub fn read(request: &Request, entry: &[u8]) -> Option<Loaded> {
+pub fn read(request: &Request, entry: &[u8]) -> Option<Part> {
     let entry: Value = serde_json::from_slice(entry).ok()?;
     (entry.get("asked")?.as_str()? == asked(request)).then_some(())?;
-    Loaded::from_json(entry.get("page")?)
+    let number = |key: &str| usize::try_from(entry.get(key)?.as_u64()?).ok();
+    let items = entry.get("items")?.as_array()?.iter().map(read_item).collect::<Option<_>>()?;
+    let last = serde_json::from_value(entry.get("last")?.clone()).ok()?;
+    Some(Part { items, read: number("read")?, left: number("left")?, last })
+}
+
+fn read_item(value: &Value) -> Option<Item> {
+    let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+    Some(Item {
+        id: text("id")?,
+        title: text("title")?,
+        url: text("url")?,
+        kind: Kind::parse(value.get("type")?.as_str()?)?,
+        date: text("date")?,
+    })
 }
 
 /// All that decides the answer: project, table, columns, filters and cursor are in the address, the pages in `Range`.
@@ -38,18 +61,37 @@ fn asked(request: &Request) -> String {
 mod tests {
     use super::*;
 
+    fn request(url: &str, range: &str) -> Request {
+        let mut request = Request::get(url.to_owned(), 1_000);
+        request.headers.push(("range", range.to_owned()));
+        request
+    }
+
+    fn part(last: Option<(&str, &str)>) -> Part {
+        let text = str::to_owned;
+        let item = Item {
+            id: text("7"),
+            title: text("Harbour"),
+            url: text("https://m.example/7"),
+            kind: Kind::Video,
+            date: text("2026-01-02"),
+        };
+        let last = last.map(|(at, id)| (text(at), text(id)));
+        Part { items: vec![item], read: 2, left: 3, last }
+    }
+
+    #[test]
+    fn what_goes_into_the_cache_comes_out_the_same() {
+        let request = request("https://project.example/?x=1", "0-9");
+        for part in [part(None), part(Some(("2026-01-02T03:04:05+00:00", "7")))] {
+            assert_eq!(read(&request, entry(&request, &part).as_bytes()), Some(part));
+        }
+    }
+
     #[test]
     fn an_entry_answers_its_own_request_only() {
-        let request = |url: &str, range: &str| {
-            let mut request = Request::get(url.to_owned(), 1_000);
-            request.headers.push(("range", range.to_owned()));
-            request
-        };
-        let loaded =
-            Loaded { items: Vec::new(), page: 1, total_pages: 2, total_items: 3, next: None };
         let one = request("https://project.example/?x=1", "0-9");
-        let entry = entry(&one, &loaded);
-        assert_eq!(read(&one, entry.as_bytes()), Some(loaded));
+        let entry = entry(&one, &part(None));
         for other in [request("https://project.example/?x=2", "0-9"), request(&one.url, "0-29")] {
             assert_eq!(read(&other, entry.as_bytes()), None);
             assert_ne!(key(&other), key(&one));

@@ -65,7 +65,8 @@ fn wanted(filter: Filter, pages: usize) -> Wanted {
 
 fn load(project: &Project, wanted: &Wanted, size: usize) -> Loaded {
     let remote = remote();
-    remote.read(wanted, size, send(project, &remote.request(wanted, size))).unwrap()
+    let answer = send(project, &remote.request(wanted, size));
+    remote.read(wanted, size, answer).unwrap().pages(wanted, size)
 }
 
 /// What the database would list, newest first.

@@ -1,5 +1,9 @@
 //! Text that is safe to show.
 
+/// Longest address that may be shown, in bytes: what browsers and proxies commonly take. The coordinator has the same
+/// bound, so what a plugin lets through is not lost on the way into a chat.
+pub const MAX_ADDRESS_BYTES: usize = 2_048;
+
 /// Removes what could disguise or break a text in a chat: control characters and marks that change the direction of
 /// writing. White space becomes single spaces, and at most `max_chars` characters are kept.
 pub fn clean(text: &str, max_chars: usize) -> String {
@@ -32,7 +36,7 @@ fn disguises(letter: char) -> bool {
 pub fn web_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
-        text.len() <= 2_048
+        text.len() <= MAX_ADDRESS_BYTES
             && rest
                 .bytes()
                 .next()
@@ -57,6 +61,8 @@ mod tests {
     #[test]
     fn only_web_addresses_are_links() {
         assert!(web_address("https://creators.example/luna"));
+        let long = |bytes: usize| format!("{:x<bytes$}", "https://creators.example/");
+        assert!(web_address(&long(2_048)) && !web_address(&long(2_049)));
         for bad in [
             "javascript:alert(1)",
             "https://",

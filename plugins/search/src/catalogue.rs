@@ -10,7 +10,7 @@ const MAX_NAME_CHARS: usize = 120;
 const MAX_ALIASES: usize = 15;
 /// Rows that are read. What an index over so many takes is in docs/search.md.
 pub const MAX_ROWS: usize = 300_000;
-/// Skipped rows that are named one by one.
+/// Rows of one kind that are named one by one.
 const MAX_NAMED_ROWS: usize = 20;
 
 /// One row.
@@ -26,25 +26,44 @@ pub struct Row {
     pub item_count: Option<u64>,
 }
 
-/// What was left out.
+/// What the operator should know about a catalogue that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Skipped {
+pub struct Noticed {
+    /// Rows that were left out.
+    pub skipped: Rows,
+    /// Rows that were kept without their number of items.
+    pub uncounted: Rows,
+}
+
+/// Rows with the same trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rows {
     /// The first ones.
-    pub named: Vec<SkippedRow>,
+    pub named: Vec<NamedRow>,
     /// All of them.
     pub count: usize,
 }
 
-/// A row that was left out.
+impl Rows {
+    /// Counts one more; `line` is only asked for while rows are named.
+    fn add(&mut self, line: impl FnOnce() -> u64, reason: &'static str) {
+        self.count += 1;
+        if self.named.len() < MAX_NAMED_ROWS {
+            self.named.push(NamedRow { line: line(), reason });
+        }
+    }
+}
+
+/// A row and what is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SkippedRow {
+pub struct NamedRow {
     /// The line in the file that it begins on, from 1.
     pub line: u64,
     /// What is wrong with it.
     pub reason: &'static str,
 }
 
-impl fmt::Display for SkippedRow {
+impl fmt::Display for NamedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.reason)
     }
@@ -85,12 +104,13 @@ impl Columns {
 const MAX_ROW_BYTES: usize = 64 << 10;
 
 /// Reads a CSV with a header line, with or without byte order mark, quotes and CRLF, and hands each good row to `take`,
-/// which says whether there was room for it. Cells are parted by commas, semicolons or tabs.
+/// which says whether there was room for it. Cells are parted by commas, semicolons or tabs. What could not be used is
+/// in what comes back.
 ///
 /// # Errors
 ///
 /// When it is no UTF-8 text or the header lacks the name or the address: then no row could be read.
-pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result<Skipped, String> {
+pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result<Noticed, String> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err("the catalogue is UTF-16; save it as UTF-8".to_owned());
     }
@@ -99,14 +119,15 @@ pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result
         csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(bytes)).from_reader(bytes);
     let unreadable = |error| format!("the catalogue cannot be read: {error}");
     let columns = Columns::find(reader.byte_headers().map_err(unreadable)?)?;
-    let (mut skipped, mut rows) = (Skipped::default(), 0);
+    let (mut noticed, mut rows) = (Noticed::default(), 0);
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(unreadable)? {
         let text = record.as_slice();
+        let line = || record.position().map_or(0, |position| line(bytes, position));
         if MAX_ROW_BYTES < text.len() {
-            let line = record.position().map_or(0, |position| line(bytes, position));
             return Err(format!(
-                "line {line} of the catalogue goes on for {} bytes: is a quote not closed? At most {MAX_ROW_BYTES} are taken",
+                "line {} of the catalogue goes on for {} bytes: is a quote not closed? At most {MAX_ROW_BYTES} are taken",
+                line(),
                 text.len()
             ));
         }
@@ -114,20 +135,20 @@ pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result
             true => read_row(&columns, &record),
             false => Err("more rows than are read"),
         };
-        let taken =
-            row.and_then(|row| take(row).then_some(()).ok_or("more text than there is room for"));
+        let taken = row.and_then(|(row, counted)| {
+            take(row).then_some(counted).ok_or("more text than there is room for")
+        });
         match taken {
-            Ok(()) => rows += 1,
-            Err(reason) => {
-                skipped.count += 1;
-                if skipped.named.len() < MAX_NAMED_ROWS {
-                    let line = record.position().map_or(0, |position| line(bytes, position));
-                    skipped.named.push(SkippedRow { line, reason });
+            Ok(counted) => {
+                rows += 1;
+                if !counted {
+                    noticed.uncounted.add(line, "the number of items is no whole number");
                 }
             }
+            Err(reason) => noticed.skipped.add(line, reason),
         }
     }
-    Ok(skipped)
+    Ok(noticed)
 }
 
 /// The line that a record begins on: its position stands before the empty lines that it was found behind.
@@ -145,7 +166,8 @@ fn delimiter(bytes: &[u8]) -> u8 {
     [b'\t', b';', b','].into_iter().max_by_key(|byte| count(*byte)).unwrap_or(b',')
 }
 
-fn read_row(columns: &Columns, record: &csv::ByteRecord) -> Result<Row, &'static str> {
+/// The row, and whether the number of items is one or left out; or why the row cannot be used.
+fn read_row(columns: &Columns, record: &csv::ByteRecord) -> Result<(Row, bool), &'static str> {
     let cell = |column: usize| {
         let bytes = record.get(column).unwrap_or_default();
         std::str::from_utf8(bytes).ok().ok_or("not valid UTF-8")
@@ -165,13 +187,13 @@ fn read_row(columns: &Columns, record: &csv::ByteRecord) -> Result<Row, &'static
             names.push(alias);
         }
     }
-    let item_count = optional(columns.item_count)?.trim();
+    let count = optional(columns.item_count)?.trim();
     // Some programs write whole numbers with a fraction as soon as one cell of the column is empty.
-    let whole = item_count.strip_suffix(".0").unwrap_or(item_count);
-    let item_count = whole.parse().ok();
+    let item_count = count.strip_suffix(".0").unwrap_or(count).parse().ok();
+    let counted = item_count.is_some() || count.is_empty();
     let name = names.remove(0);
     names.truncate(MAX_ALIASES);
-    Ok(Row { name, url: url.to_owned(), aliases: names, item_count })
+    Ok((Row { name, url: url.to_owned(), aliases: names, item_count }, counted))
 }
 
 /// `A / B | C (D)` names one creator four times; the first is shown.
@@ -192,13 +214,13 @@ mod tests {
 
     use super::*;
 
-    fn read(csv: impl AsRef<[u8]>) -> (Vec<Row>, Skipped) {
+    fn read(csv: impl AsRef<[u8]>) -> (Vec<Row>, Noticed) {
         let mut rows = Vec::new();
-        let skipped = read_catalogue(csv.as_ref(), |row| {
+        let noticed = read_catalogue(csv.as_ref(), |row| {
             rows.push(row);
             true
         });
-        (rows, skipped.unwrap())
+        (rows, noticed.unwrap())
     }
 
     fn names(row: &Row) -> Vec<&str> {
@@ -230,7 +252,7 @@ mod tests {
 
     #[test]
     fn bad_rows_are_skipped_and_named_by_line() {
-        let (rows, skipped) = read(
+        let (rows, Noticed { skipped, .. }) = read(
             b"name,url\nA,https://c.example/a\n,https://c.example/b\n\n\"two\nlines\",javascript:x\n\xff\xfe,https://c.example/d\nE,https://c.example/e\n",
         );
         assert_eq!(rows.len(), 2);
@@ -243,13 +265,15 @@ mod tests {
 
     #[test]
     fn a_thousand_bad_rows_are_counted_and_the_first_named() {
-        let (rows, skipped) = read(format!("name,url\n{}", "A,nowhere\n".repeat(1_000)));
+        let (rows, Noticed { skipped, .. }) =
+            read(format!("name,url\n{}", "A,nowhere\n".repeat(1_000)));
         assert_eq!((rows.len(), skipped.count, skipped.named.len()), (0, 1_000, MAX_NAMED_ROWS));
     }
 
     #[test]
     fn a_catalogue_above_the_bound_is_read_up_to_it() {
-        let (rows, skipped) = read(format!("name,url\n{}", "A,http://a\n".repeat(MAX_ROWS + 2)));
+        let text = format!("name,url\n{}", "A,http://a\n".repeat(MAX_ROWS + 2));
+        let (rows, Noticed { skipped, .. }) = read(text);
         assert_eq!((rows.len(), skipped.count), (MAX_ROWS, 2));
         assert_eq!(skipped.named[0].line, MAX_ROWS as u64 + 2);
         assert_eq!(skipped.named[0].reason, "more rows than are read");
@@ -278,14 +302,23 @@ mod tests {
 
     #[test]
     fn a_count_with_an_empty_fraction_is_a_count() {
-        let mut rows = Vec::new();
-        let text = "name,url,items\nA,https://creators.example/a,96.0\n";
-        read_catalogue(text.as_bytes(), |row| {
-            rows.push(row);
-            true
-        })
-        .unwrap();
-        assert_eq!(rows[0].item_count, Some(96));
+        let (rows, noticed) = read("name,url,items\nA,https://creators.example/a,96.0\n");
+        assert_eq!((rows[0].item_count, noticed), (Some(96), Noticed::default()));
+    }
+
+    #[test]
+    fn a_count_that_is_no_number_is_named_by_line_and_the_creator_kept() {
+        let (rows, noticed) = read(
+            "name,url,items\nA,http://a,12\n\nB,http://b,about 90\nC,http://c,\nD,http://d,-1\nE,http://e\n,http://f,x\n",
+        );
+        let counts: Vec<_> = rows.iter().map(|row| row.item_count).collect();
+        assert_eq!(counts, [Some(12), None, None, None, None]);
+        let named: Vec<_> = noticed.uncounted.named.iter().map(ToString::to_string).collect();
+        let said = |line| format!("line {line}: the number of items is no whole number");
+        assert_eq!((named, noticed.uncounted.count), (vec![said(4), said(6)], 2));
+        assert_eq!(noticed.skipped.count, 1, "a row that is left out is not named twice");
+        let (_, many) = read(format!("name,url,items\n{}", "A,http://a,x\n".repeat(1_000)));
+        assert_eq!((many.uncounted.named.len(), many.uncounted.count), (MAX_NAMED_ROWS, 1_000));
     }
 
     proptest! {
@@ -317,8 +350,8 @@ mod tests {
             }
             let mut bytes = if mark { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
             bytes.extend(writer.into_inner().unwrap());
-            let (found, skipped) = read(bytes);
-            prop_assert_eq!(skipped.count, 0);
+            let (found, noticed) = read(bytes);
+            prop_assert_eq!(noticed, Noticed::default());
             let found: Vec<_> = found.into_iter().map(|row| (row.name, row.item_count)).collect();
             let wanted: Vec<_> = rows
                 .iter()

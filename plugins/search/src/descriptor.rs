@@ -1,5 +1,6 @@
 //! What the plugin says about itself.
 
+use kit::text::MAX_ADDRESS_BYTES;
 use serde_json::{Value, json};
 
 /// The plugin's name.
@@ -13,6 +14,9 @@ pub const MAX_QUERY_CHARS: usize = 200;
 pub const MAX_LIMIT: usize = 50;
 /// Creators in one answer when nothing is asked.
 pub const DEFAULT_LIMIT: usize = 10;
+
+/// Last page of the extended search.
+pub const MAX_PAGE: u64 = 100;
 
 /// Most creators that a random pick can be told to leave out.
 pub const MAX_EXCLUDED: usize = 50;
@@ -48,7 +52,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                 "required": ["query"],
                 "properties": {
                     "query": query,
-                    "page": {"type": "integer", "minimum": 1, "maximum": 100},
+                    "page": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
                 },
             }),
         ),
@@ -62,7 +66,7 @@ pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
                     "exclude": {
                         "type": "array",
                         "maxItems": MAX_EXCLUDED,
-                        "items": {"type": "string", "maxLength": 2_048},
+                        "items": {"type": "string", "maxLength": MAX_ADDRESS_BYTES},
                     },
                 },
             }),

@@ -5,14 +5,25 @@ mod discourse;
 mod trouble;
 mod xenforo;
 
+use std::time::Duration;
+
 use kit::http::{HttpError, Request, Response};
+use kit::settings::whole;
 use kit::text::web_address;
 use serde_json::{Value, json};
 
+use crate::descriptor::MAX_PAGE;
 use crate::params::ExtendedRequest;
 pub use trouble::Ask;
 
+const FILE: &str = "search.toml";
 const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
+/// What leaves a task's 30 s (`wall_ms`) some for its own work.
+const MAX_TIMEOUT_SECONDS: u32 = 25;
+
+/// What a person reads when there is no forum.
+pub const NOT_CONFIGURED: &str = "not configured: set `extended_search_url` in search.toml and grant its address with \
+                                  `net = [\"https://…\"]`";
 
 /// What a person reads when the operator has to change something.
 pub const NOT_SET_UP: &str = "The extended search does not work: something is not set up right. Whoever runs me finds \
@@ -28,7 +39,7 @@ enum Kind {
     XenForo,
 }
 
-/// Where the forum is, which software it runs and how long to wait for it.
+/// Where the forum is, which software it runs and how long to wait for all that it is asked for one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     base: String,
@@ -37,17 +48,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings through `get`.
+    /// Reads the settings through `get`; none where there is no forum. What is set has to be right all the same, so
+    /// that a mistake shows before the forum is there.
     ///
     /// # Errors
     ///
     /// What to set, as a sentence.
-    pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let Some(base) = get("extended_search_url") else {
-            return Err("not configured: set `extended_search_url` in search.toml and grant its address with \
-                        `net = [\"https://…\"]`"
-                .to_owned());
-        };
+    pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         let kind = match get("extended_search_kind").as_deref() {
             None | Some("discourse") => Kind::Discourse,
             Some("xenforo") => Kind::XenForo,
@@ -57,17 +64,42 @@ impl Settings {
                 );
             }
         };
+        let key = "extended_search_timeout_seconds";
+        let (default, range) = (DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS);
+        let timeout_ms = whole((FILE, key), get(key).as_deref(), default, range)? * 1_000;
+        let Some(base) = get("extended_search_url") else { return Ok(None) };
         if !web_address(&base) || base.contains(['?', '#']) {
             return Err("`extended_search_url` in search.toml must begin with https:// or http://"
                 .to_owned());
         }
-        let seconds = match get("extended_search_timeout_seconds") {
-            None => DEFAULT_TIMEOUT_SECONDS,
-            Some(text) => text.parse().ok().filter(|seconds| (1..=25).contains(seconds)).ok_or(
-                "`extended_search_timeout_seconds` in search.toml is a whole number from 1 to 25",
-            )?,
-        };
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), kind, timeout_ms: seconds * 1_000 })
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Some(Self { base, kind, timeout_ms }))
+    }
+}
+
+/// Sends all requests at once and gives the answers in their order.
+type Send<'a> = &'a mut dyn FnMut(&[Request]) -> Vec<Result<Response, HttpError>>;
+
+/// A forum that is asked: its settings, the way to it, and the time that it has left.
+struct Forum<'a> {
+    settings: &'a Settings,
+    send: Send<'a>,
+    elapsed: &'a dyn Fn() -> Duration,
+}
+
+impl Forum<'_> {
+    /// A request for a path behind the forum's address. All requests for one answer share the time: two that follow
+    /// each other must not outlast the task.
+    fn get(&self, path: &str) -> Request {
+        let elapsed = u32::try_from((self.elapsed)().as_millis()).unwrap_or(u32::MAX);
+        // A host may take 0 for no limit at all.
+        let left = self.settings.timeout_ms.saturating_sub(elapsed).max(1);
+        Request::get(format!("{}{path}", self.settings.base), left)
+    }
+
+    /// One request's answer.
+    fn ask(&mut self, request: Request) -> Result<Response, HttpError> {
+        (self.send)(&[request]).pop().unwrap_or(Err(HttpError::Unreachable))
     }
 }
 
@@ -90,7 +122,8 @@ struct Hit {
     thumbnail: Option<String>,
 }
 
-/// Asks the forum. `send` sends all requests at once and gives the answers in their order.
+/// Asks the forum. `send` sends all requests at once and gives the answers in their order; `elapsed` says how long it
+/// is since the search began.
 ///
 /// # Errors
 ///
@@ -98,11 +131,13 @@ struct Hit {
 pub fn search(
     settings: &Settings,
     request: &ExtendedRequest,
-    send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
+    mut send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
+    elapsed: impl Fn() -> Duration,
 ) -> Result<Value, Ask> {
+    let mut forum = Forum { settings, send: &mut send, elapsed: &elapsed };
     let page = match settings.kind {
-        Kind::Discourse => discourse::search(settings, request, send)?,
-        Kind::XenForo => xenforo::search(settings, request, send)?,
+        Kind::Discourse => discourse::search(&mut forum, request)?,
+        Kind::XenForo => xenforo::search(&mut forum, request)?,
     };
     let creators: Vec<Value> = page.hits.into_iter().filter_map(shown).collect();
     Ok(json!({
@@ -112,7 +147,8 @@ pub fn search(
         "fuzzy_match": !creators.is_empty(),
         "source": "simpcity",
         "page": request.page,
-        "has_more": page.more,
+        // Also where nothing is on this page: a forum without a search is looked through a few pages at a time.
+        "has_more": page.more && request.page < MAX_PAGE,
     }))
 }
 
@@ -132,14 +168,6 @@ fn shown(hit: Hit) -> Option<Value> {
         "snippet": kit::text::clean(&hit.snippet, 200),
         "thumbnail": hit.thumbnail.filter(|url| web_address(url)),
     }))
-}
-
-/// One request's answer.
-fn send_one(
-    request: Request,
-    mut send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
-) -> Result<Response, HttpError> {
-    send(&[request]).pop().unwrap_or(Err(HttpError::Unreachable))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The world's exports: decode, call, encode. The only file that names the bindings.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -43,6 +44,8 @@ impl bindings::Guest for Search {
     }
 
     fn init() -> Result<(), String> {
+        // Only looked at: a wrong setting keeps the plugin from being loaded, and no person runs into it.
+        extended::Settings::from(|key| config::get(key))?;
         let bytes = data::read("creators").map_err(|error| match error {
             data::DataError::NotGranted => {
                 "there is no catalogue: add `data = { creators = \"FILE.csv\" }` under [grants]"
@@ -54,14 +57,17 @@ impl bindings::Guest for Search {
             data::DataError::Unavailable => "the catalogue cannot be read at the moment".to_owned(),
         })?;
         let mut builder = Builder::default();
-        let skipped = read_catalogue(&bytes, |row| builder.add(&row))?;
+        let noticed = read_catalogue(&bytes, |row| builder.add(&row))?;
         // Before the index is laid out, so that it may lie where the file lay.
         drop(bytes);
         let index = builder.finish();
-        for row in &skipped.named {
+        for row in &noticed.skipped.named {
             log::write(log::Level::Warn, &format!("catalogue row skipped: {row}"));
         }
-        log::write(log::Level::Info, &output::loaded(&index, &skipped));
+        for row in &noticed.uncounted.named {
+            log::write(log::Level::Warn, &format!("catalogue row kept without a count: {row}"));
+        }
+        log::write(log::Level::Info, &output::loaded(&index, &noticed));
         let _ = INDEX.set(index); // Already set only if `init` ran twice; the first index is as good.
         Ok(())
     }
@@ -99,7 +105,9 @@ impl bindings::Guest for Search {
 fn extended_search(params: &str) -> Result<Output, Failure> {
     let request = params::ExtendedRequest::parse(params).map_err(Failure::Invalid)?;
     let settings = extended::Settings::from(|key| config::get(key)).map_err(Failure::Fatal)?;
-    match extended::search(&settings, &request, kit::http::send_all) {
+    let settings = settings.ok_or_else(|| Failure::Fatal(extended::NOT_CONFIGURED.to_owned()))?;
+    let began = Instant::now();
+    match extended::search(&settings, &request, kit::http::send_all, || began.elapsed()) {
         Ok(answer) => Ok(encode((answer, json!({})))),
         Err(Ask::Invalid(reason)) => Err(Failure::Invalid(reason)),
         Err(Ask::Fatal { operator }) => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::Skipped;
+use crate::catalogue::{Noticed, Rows};
 use crate::index::{Hit, Index};
 use crate::roster::Creator;
 
@@ -39,16 +39,20 @@ pub fn random(creator: &Creator<'_>) -> Value {
 }
 
 /// What an operator reads after the catalogue was loaded.
-pub fn loaded(index: &Index, skipped: &Skipped) -> String {
+pub fn loaded(index: &Index, noticed: &Noticed) -> String {
     let (creators, names) = (index.creators().len(), index.names());
     let mut text = format!("catalogue: {creators} creators with {names} names");
-    if 0 < skipped.count {
-        let named = match skipped.count <= skipped.named.len() {
-            true => String::new(),
-            false => format!(", of which the first {} are named above", skipped.named.len()),
-        };
-        text.push_str(&format!("; {} rows skipped{named}", skipped.count));
-    }
+    let mut add = |rows: &Rows, what: &str| {
+        let (all, named) = (rows.count, rows.named.len());
+        if 0 < all {
+            text.push_str(&format!("; {all} rows {what}"));
+        }
+        if named < all {
+            text.push_str(&format!(", of which the first {named} are named above"));
+        }
+    };
+    add(&noticed.skipped, "skipped");
+    add(&noticed.uncounted, "kept without their number of items");
     text
 }
 
@@ -76,7 +80,7 @@ fn round(score: f64) -> f64 {
 mod tests {
     use super::*;
 
-    use crate::catalogue::Row;
+    use crate::catalogue::{NamedRow, Row};
 
     fn index() -> Index {
         let row = |name: &str, alias: &str, item_count| Row {
@@ -109,6 +113,23 @@ mod tests {
             })
         );
         assert_eq!(metadata, json!({"needs_selection": false}));
+    }
+
+    #[test]
+    fn what_was_noticed_is_counted_and_the_rest_of_the_named_is_told() {
+        let rows = |count, named| Rows {
+            named: vec![NamedRow { line: 2, reason: "no name" }; named],
+            count,
+        };
+        let told = |skipped, uncounted| loaded(&index(), &Noticed { skipped, uncounted });
+        let start = "catalogue: 3 creators with 6 names";
+        assert_eq!(told(rows(0, 0), rows(0, 0)), start);
+        assert_eq!(
+            told(rows(3, 3), rows(30, 20)),
+            format!(
+                "{start}; 3 rows skipped; 30 rows kept without their number of items, of which the first 20 are named above"
+            )
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::descriptor::{DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_QUERY_CHARS};
+use crate::descriptor::{DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_PAGE, MAX_QUERY_CHARS};
 
 /// `search_creator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl ExtendedRequest {
     /// A sentence for the person.
     pub fn parse(params: &str) -> Result<Self, String> {
         let params = object(params)?;
-        Ok(Self { query: query(&params)?, page: whole(&params, "page", 1)?.clamp(1, 100) })
+        Ok(Self { query: query(&params)?, page: whole(&params, "page", 1)?.clamp(1, MAX_PAGE) })
     }
 }
 

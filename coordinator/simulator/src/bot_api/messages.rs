@@ -14,6 +14,9 @@ use crate::state::State;
 
 /// Bot API: message text is 1–4096 characters after entities parsing, counted in UTF-16 units.
 const MAX_TEXT_UNITS: usize = 4_096;
+/// Telegram takes about this much of what gives a text its form, in bytes (github.com/tdlib/telegram-bot-api, issue 165);
+/// the addresses are most of it.
+const MAX_ADDRESSES_BYTES: usize = 9_500;
 /// Bot API: a callback answer has at most 200 characters.
 const MAX_TOAST_CHARS: usize = 200;
 
@@ -42,6 +45,10 @@ pub(super) fn formatted(
     };
     if most_units < formatted.text.encode_utf16().count() {
         return Err(Refusal::bad(too_long));
+    }
+    let addresses = formatted.entities.iter().filter_map(|entity| entity.get("url")?.as_str());
+    if MAX_ADDRESSES_BYTES < addresses.map(str::len).sum() {
+        return Err(Refusal::bad("ENTITIES_TOO_LONG"));
     }
     Ok(formatted)
 }

@@ -154,6 +154,14 @@ async fn messages_have_telegrams_limits() {
     Telegram::check(&send(" \n").await, 400, "message text is empty");
     let html = json!({"chat_id": 7, "text": "<b>open", "parse_mode": "HTML"});
     Telegram::check(&telegram.call("sendMessage", html).await, 400, "can't parse entities");
+    // An address is not seen and has a bound of its own.
+    let links = async |count: usize| {
+        let link = format!("<a href=\"https://a.example/{}\">x</a> ", "y".repeat(982));
+        let html = json!({"chat_id": 7, "text": link.repeat(count), "parse_mode": "HTML"});
+        telegram.call("sendMessage", html).await
+    };
+    links(9).await.unwrap();
+    Telegram::check(&links(10).await, 400, "ENTITIES_TOO_LONG");
 }
 
 #[tokio::test]
@@ -171,6 +179,9 @@ async fn buttons_have_telegrams_limits() {
     let url = send(json!({"text": "b", "url": "javascript:x"})).await;
     Telegram::check(&url, 400, "Wrong HTTP URL");
     Telegram::check(&send(json!({"text": "b"})).await, 400, "Text buttons are unallowed");
+    let long =
+        send(json!({"text": "b", "url": format!("https://a.example/{}", "x".repeat(11_000))}));
+    Telegram::check(&long.await, 400, "reply markup is too long");
 }
 
 #[tokio::test]

@@ -3,29 +3,58 @@
 use kit::http::{HttpError, Response};
 use kit::text::{clean, web_address};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Trouble;
+use super::columns::Columns;
 use crate::cursor::is_id;
 use crate::day::is_moment;
 use crate::filter::Filter;
-use crate::page::{Loaded, Read};
+use crate::page::Part;
 use crate::params::Wanted;
 use crate::source::{Item, Kind};
 
 /// One row under our names.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Row {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
+    id: Option<String>,
     title: Option<String>,
-    #[serde(default)]
     url: Option<String>,
-    #[serde(rename = "type", default)]
     kind: Option<String>,
-    #[serde(default)]
     posted_at: Option<String>,
+}
+
+impl Row {
+    fn read(mut cells: Map<String, Value>, columns: &Columns) -> Result<Self, Trouble> {
+        let mut text = |ours: &str, theirs: &str, wanted: &str| match cells.remove(ours) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Number(number)) if ours == "id" => Ok(Some(number.to_string())),
+            Some(other) => Err(fatal(&format!(
+                "its column `{theirs}` holds {} where {wanted} is needed: name another one for `{ours}` in \
+                 `supabase_columns` in content.toml",
+                kind_of(&other)
+            ))),
+        };
+        Ok(Self {
+            id: text("id", &columns.id, "a number or a text")?,
+            title: text("title", &columns.title, "a text")?,
+            url: text("url", &columns.url, "a text")?,
+            kind: text("type", &columns.kind, "a text")?,
+            posted_at: text("posted_at", &columns.posted_at, "a date")?,
+        })
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 /// What PostgREST says when it refuses.
@@ -40,15 +69,19 @@ struct Refusal {
 }
 
 pub(super) fn read(
+    columns: &Columns,
     wanted: &Wanted,
     size: usize,
     answer: Result<Response, HttpError>,
-) -> Result<Loaded, Trouble> {
+) -> Result<Part, Trouble> {
     let response = answer.map_err(|error| unreached(&error))?;
     if !matches!(response.status, 200 | 206) {
-        return Err(refused(&response));
+        return Err(refused(&response, columns));
     }
-    let rows: Vec<Row> = rows(&response)?;
+    let rows: Vec<Row> = rows(&response)?
+        .into_iter()
+        .map(|cells| Row::read(cells, columns))
+        .collect::<Result<_, _>>()?;
     let read = rows.len();
     // With a cursor the count covers only what is left.
     let total = response.header("content-range").and_then(total_of);
@@ -66,9 +99,7 @@ pub(super) fn read(
     if read == 0 && first_page && wanted.filter == Filter::default() {
         return Err(Trouble::NotFound(format!("there is no content for {}", wanted.creator_name)));
     }
-    let before = wanted.after.as_ref().map_or(0, |after| after.shown);
-    let total = before + total.unwrap_or(read);
-    Ok(Loaded::new(wanted, size, items, Read { items: read, total, last }))
+    Ok(Part { items, read, left: total.unwrap_or(read), last })
 }
 
 const UNUSABLE: &str = "its rows cannot be used: each needs an `id` of at most 100 bytes, an http(s) `url`, the `type` \
@@ -94,9 +125,23 @@ fn unreached(error: &HttpError) -> Trouble {
     }
 }
 
-fn refused(response: &Response) -> Trouble {
-    let said = said(&response.body);
+/// The database's codes for a value or an operator that does not go with a column's type (appendix A of its manual).
+/// PostgREST gives them several statuses, among them the 404 of a table that is not there.
+const OF_TYPES: [&str; 6] = ["22003", "22007", "22008", "22P02", "42804", "42883"];
+
+fn refused(response: &Response, columns: &Columns) -> Trouble {
+    let refusal: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
     let status = response.status;
+    let of_types = refusal.code.as_deref().is_some_and(|code| OF_TYPES.contains(&code));
+    let said = said(refusal);
+    if of_types {
+        let Columns { creator_url, creator_name, title, url, kind, posted_at, .. } = columns;
+        return fatal(&format!(
+            "one of its columns has another type than is needed: {creator_url}, {creator_name}, {title}, {url} and \
+             {kind} are text, {posted_at} is a date or timestamptz; compare `supabase_columns` in content.toml with \
+             the table; status {status}{said}"
+        ));
+    }
     let what = match status {
         401 | 403 => {
             "it refused our key: check SUPABASE_KEY, and that the key's role may read the table (docs/supabase)"
@@ -118,8 +163,7 @@ fn refused(response: &Response) -> Trouble {
 }
 
 /// PostgREST's own words for the log. What stands in double quotes may be what a person typed and is left out.
-fn said(body: &[u8]) -> String {
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else { return String::new() };
+fn said(refusal: Refusal) -> String {
     let words: Vec<String> = [refusal.code, refusal.message, refusal.hint]
         .into_iter()
         .flatten()
@@ -132,7 +176,7 @@ fn said(body: &[u8]) -> String {
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }
 
-fn rows(response: &Response) -> Result<Vec<Row>, Trouble> {
+fn rows(response: &Response) -> Result<Vec<Map<String, Value>>, Trouble> {
     let body = response.body.trim_ascii();
     serde_json::from_slice(body).map_err(|error| match body.first() {
         None => later("its answer is empty", response.retry_after_ms()),
@@ -152,12 +196,8 @@ fn total_of(range: &str) -> Option<usize> {
 /// Time and id, by which pages are cut.
 fn key(row: &Row) -> Option<(String, String)> {
     let at = row.posted_at.clone().filter(|at| is_moment(at))?;
-    let id = match &row.id {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    is_id(&id).then_some((at, id))
+    let id = row.id.clone().filter(|id| is_id(id))?;
+    Some((at, id))
 }
 
 fn item(row: Row) -> Option<Item> {

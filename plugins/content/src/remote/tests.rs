@@ -91,7 +91,7 @@ fn the_operators_names_are_asked_for_under_ours() {
 
 #[test]
 fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
-    let cases: [(&'static [(&str, &str)], &str); 8] = [
+    let cases: [(&'static [(&str, &str)], &str); 10] = [
         (&[("supabase_table", "content?select=*")], "supabase_table"),
         (&[("supabase_table", "")], "supabase_table"),
         (&[("supabase_columns", r#"{"id":"id,secret"}"#)], "supabase_columns.id"),
@@ -99,12 +99,20 @@ fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
         (&[("supabase_columns", r#"{"colour":"red"}"#)], "takes id"),
         (&[("supabase_columns", "title")], "a table like"),
         (&[("cache_seconds", "-1")], "cache_seconds"),
-        (&[("timeout_seconds", "600")], "at most 25"),
+        (&[("cache_seconds", "86401")], "from 0 to 86400"),
+        (&[("timeout_seconds", "0")], "from 1 to 25"),
+        (&[("timeout_seconds", "600")], "`timeout_seconds` in content.toml"),
     ];
     for (pairs, part) in cases {
         let error = settings(pairs).unwrap_err();
         assert!(error.contains(part), "{pairs:?}: {error}");
+        let without = |key: &str| {
+            let found = pairs.iter().find(|(known, _)| *known == key);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        assert_eq!(Remote::from(without), Err(error), "also where no project is set");
     }
+    assert_eq!(Remote::from(|_| None), Ok(None));
     let bad = |key: &str| (key == "supabase_url").then(|| "https://a.example/?x=".to_owned());
     assert!(Remote::from(bad).unwrap_err().contains("supabase_url"));
 }
@@ -112,7 +120,8 @@ fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
 #[test]
 fn rows_and_the_total_become_a_page() {
     let body = r#"[{"id":3,"title":"T","url":"https://m.example/3","type":"video","posted_at":"2026-01-02T10:11:12.5+00:00"}]"#;
-    let loaded = remote().read(&wanted(), 1, answer(206, "0-0/57", body)).unwrap();
+    let part = remote().read(&wanted(), 1, answer(206, "0-0/57", body)).unwrap();
+    let loaded = part.pages(&wanted(), 1);
     assert_eq!((loaded.items.len(), loaded.total_items, loaded.total_pages), (1, 57, 57));
     assert_eq!(loaded.items[0].date, "2026-01-02");
     let next = loaded.next.unwrap();
@@ -123,7 +132,8 @@ fn rows_and_the_total_become_a_page() {
 fn a_row_that_cannot_be_shown_is_left_out_and_paging_goes_on_behind_it() {
     let body = r#"[{"id":3,"title":null,"url":"https://m.example/3","type":"video","posted_at":"2026-01-02"},
                    {"id":2,"url":"javascript:1","type":"video","posted_at":"2026-01-01"}]"#;
-    let loaded = remote().read(&wanted(), 2, answer(206, "0-1/3", body)).unwrap();
+    let part = remote().read(&wanted(), 2, answer(206, "0-1/3", body)).unwrap();
+    let loaded = part.pages(&wanted(), 2);
     assert_eq!((loaded.items.len(), loaded.items[0].title.as_str()), (1, "Untitled"));
     assert_eq!(loaded.next.unwrap().id, "2");
 }
@@ -189,6 +199,41 @@ fn what_a_person_typed_does_not_get_into_the_log() {
     let trouble = remote().read(&wanted(), 10, answer(400, "", body)).unwrap_err();
     let Trouble::Fatal { operator } = trouble else { panic!("{trouble:?}") };
     assert!(operator.contains("type bigint") && !operator.contains("secret"), "{operator}");
+}
+
+#[test]
+fn a_column_of_another_type_is_named_and_not_the_address_or_the_table() {
+    let columns = ("supabase_columns", r#"{"title":"caption","posted_at":"created"}"#);
+    let remote = settings(Box::leak(Box::new([columns]))).unwrap();
+    let row = |key: &str, value: &str| {
+        let mut row: serde_json::Value = serde_json::json!({
+            "id": 1, "title": "T", "url": "https://m.example/1", "type": "video", "posted_at": "2026-01-01",
+        });
+        row[key] = serde_json::from_str(value).unwrap();
+        answer(200, "0-0/1", &format!("[{row}]"))
+    };
+    let refusal = |status, code: &str, message: &str| {
+        answer(status, "", &serde_json::json!({"code": code, "message": message}).to_string())
+    };
+    for (answer, parts) in [
+        (row("title", "7"), ["column `caption` holds a number where a text", "for `title`"]),
+        (row("posted_at", "1767323045"), ["column `created` holds a number where a date", ""]),
+        (row("url", r#"{"a":1}"#), ["column `url` holds an object", "supabase_columns"]),
+        (row("id", "true"), ["column `id` holds true or false where a number or a text", ""]),
+        (
+            refusal(404, "42883", "operator does not exist: integer ~~* unknown"),
+            ["integer ~~* unknown", "creator_name, caption, url and type are text, created is"],
+        ),
+        (
+            refusal(400, "22P02", "invalid input syntax for type bigint: \"https://c.example\""),
+            ["type bigint", "another type"],
+        ),
+    ] {
+        let trouble = remote.read(&wanted(), 10, answer).unwrap_err();
+        let Trouble::Fatal { operator } = trouble else { panic!("{trouble:?}") };
+        assert!(parts.iter().all(|part| operator.contains(part)), "{operator}");
+        assert!(!operator.contains("supabase_url") && !operator.contains("_table"), "{operator}");
+    }
 }
 
 proptest! {

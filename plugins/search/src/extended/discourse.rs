@@ -1,12 +1,15 @@
 //! Discourse: `GET /search.json?q=…&page=…` (docs.discourse.org, "Search for a term") with `Api-Key` and
 //! `Api-Username`.
 
-use kit::http::{HttpError, Request, Response, encode};
+use kit::http::encode;
 use serde::Deserialize;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{Ask, Hit, Page, Settings, send_one, trouble};
+use super::{Ask, Forum, Hit, Page, Settings, trouble};
 use crate::params::ExtendedRequest;
+
+/// Discourse refuses pages behind this one (`PAGE_LIMIT` of its `SearchController`), and says "more" on it all the same.
+const LAST_PAGE: u64 = 10;
 
 #[derive(Debug, Deserialize)]
 struct Found {
@@ -45,17 +48,17 @@ struct Grouped {
     more_full_page_results: Option<bool>,
 }
 
-pub(super) fn search(
-    settings: &Settings,
-    request: &ExtendedRequest,
-    send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
-) -> Result<Page, Ask> {
-    let words = plain_words(&request.query);
-    let url = format!("{}/search.json?q={}&page={}", settings.base, encode(&words), request.page);
-    let found: Found = trouble::read(send_one(Request::get(url, settings.timeout_ms), send))?;
+pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
+    if LAST_PAGE < request.page {
+        return Ok(Page::default());
+    }
+    let words = encode(&plain_words(&request.query));
+    let asked = forum.get(&format!("/search.json?q={words}&page={}", request.page));
+    let found: Found = trouble::read(forum.ask(asked))?;
     let more = found.grouped_search_result.and_then(|grouped| grouped.more_full_page_results);
-    let hits = found.topics.into_iter().map(|topic| hit(settings, topic, &found.posts)).collect();
-    Ok(Page { hits, more: more.unwrap_or(false) })
+    let hit = |topic| hit(forum.settings, topic, &found.posts);
+    let hits = found.topics.into_iter().map(hit).collect();
+    Ok(Page { hits, more: more.unwrap_or(false) && request.page < LAST_PAGE })
 }
 
 /// The words of a query without what the forum reads as orders: `in:messages`, `@user`, `#category`, quotes. It carries

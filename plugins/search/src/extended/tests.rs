@@ -7,6 +7,7 @@ fn settings(kind: &'static str) -> Settings {
         _ => None,
     })
     .unwrap()
+    .unwrap()
 }
 
 fn request() -> ExtendedRequest {
@@ -22,29 +23,103 @@ fn ask(
     kind: &'static str,
     answers: Vec<Result<Response, HttpError>>,
 ) -> (Result<Value, Ask>, Vec<Request>) {
+    ask_for(&request(), kind, answers)
+}
+
+/// [`ask`] for another page than the second. Each answer takes six seconds.
+fn ask_for(
+    request: &ExtendedRequest,
+    kind: &'static str,
+    answers: Vec<Result<Response, HttpError>>,
+) -> (Result<Value, Ask>, Vec<Request>) {
     let mut answers = answers.into_iter();
     let mut asked = Vec::new();
-    let found = search(&settings(kind), &request(), |requests| {
+    let seconds = std::cell::Cell::new(0);
+    let send = |requests: &[Request]| {
         asked.extend_from_slice(requests);
+        seconds.set(seconds.get() + 6);
         requests.iter().map(|_| answers.next().unwrap_or(Err(HttpError::Unreachable))).collect()
-    });
+    };
+    let found = search(&settings(kind), request, send, || Duration::from_secs(seconds.get()));
     (found, asked)
 }
 
+fn page(number: u64) -> ExtendedRequest {
+    ExtendedRequest { page: number, ..request() }
+}
+
 #[test]
-fn settings_that_do_not_fit_say_what_to_set() {
-    let error = |pairs: &'static [(&str, &str)]| {
+fn settings_that_do_not_fit_say_what_to_set_with_a_forum_and_without() {
+    let read = |pairs: &[(&str, &str)]| {
         let find = |key: &str| pairs.iter().find(|(known, _)| *known == key);
-        Settings::from(|key| find(key).map(|(_, value)| (*value).to_owned())).unwrap_err()
+        Settings::from(|key| find(key).map(|(_, value)| (*value).to_owned()))
     };
-    assert!(error(&[]).starts_with("not configured: set `extended_search_url`"));
     let url = ("extended_search_url", "https://forum.example");
-    let kind: &[(&str, &str)] = Box::leak(Box::new([url, ("extended_search_kind", "phpbb")]));
-    assert!(error(kind).contains("`discourse` or `xenforo`"));
-    assert!(error(&[("extended_search_url", "forum.example")]).contains("https://"));
-    let slow: &[(&str, &str)] =
-        Box::leak(Box::new([url, ("extended_search_timeout_seconds", "100")]));
-    assert!(error(slow).contains("1 to 25"));
+    assert_eq!(read(&[]), Ok(None), "not configured is no mistake");
+    assert!(read(&[url]).unwrap().is_some());
+    for (pair, part) in [
+        (("extended_search_kind", "phpbb"), "`discourse` or `xenforo`"),
+        (("extended_search_timeout_seconds", "0"), "from 1 to 25"),
+        (("extended_search_timeout_seconds", "26"), "from 1 to 25"),
+    ] {
+        for error in [read(&[pair]), read(&[url, pair])].map(Result::unwrap_err) {
+            assert!(error.contains(pair.0) && error.contains(part), "{error}");
+        }
+    }
+    let error = read(&[("extended_search_url", "forum.example")]).unwrap_err();
+    assert!(error.contains("https://"), "{error}");
+}
+
+#[test]
+fn two_requests_that_follow_each_other_share_the_time() {
+    let made = answer(200, r#"{"search":{"search_id":31}}"#);
+    let results = answer(200, r#"{"results":[]}"#);
+    let (_, asked) = ask("xenforo", vec![made, results]);
+    let times: Vec<u32> = asked.iter().map(|request| request.timeout_ms).collect();
+    assert_eq!(times, [10_000, 4_000], "the first took six seconds of ten");
+    let (_, asked) = ask("xenforo", vec![answer(404, "")]);
+    assert!(asked[1..].iter().all(|request| request.timeout_ms == 4_000), "{asked:?}");
+}
+
+#[test]
+fn discourse_has_ten_pages_whatever_it_says() {
+    let more = r#"{"topics":[{"id":7,"title":"T"}],"grouped_search_result":{"more_full_page_results":true}}"#;
+    for (number, has_more) in [(9, true), (10, false)] {
+        let (found, asked) = ask_for(&page(number), "discourse", vec![answer(200, more)]);
+        assert_eq!(found.unwrap()["has_more"], has_more, "page {number}");
+        assert!(asked[0].url.ends_with(&format!("&page={number}")), "{asked:?}");
+    }
+    let (found, asked) = ask_for(&page(11), "discourse", Vec::new());
+    let found = found.unwrap();
+    assert_eq!((&found["creators"], &found["has_more"]), (&json!([]), &json!(false)));
+    assert_eq!(asked, []);
+}
+
+#[test]
+fn a_page_without_a_hit_says_that_the_next_one_may_have_some() {
+    let none = |last: u64| {
+        let thread = json!({"thread_id": 1, "title": "Somebody else"});
+        answer(200, &json!({"threads": [thread], "pagination": {"last_page": last}}).to_string())
+    };
+    for (last, number, has_more) in
+        [(6, 1, true), (5, 1, false), (600, 99, true), (600, 100, false)]
+    {
+        let answers = std::iter::once(answer(404, "")).chain((0..5).map(|_| none(last))).collect();
+        let found = ask_for(&page(number), "xenforo", answers).0.unwrap();
+        assert_eq!((&found["creators"], &found["page"]), (&json!([]), &json!(number)));
+        assert_eq!(found["has_more"], has_more, "page {number} of a list of {last}");
+    }
+}
+
+#[test]
+fn a_page_that_went_away_meanwhile_is_an_empty_last_one() {
+    let made = || answer(200, r#"{"search":{"search_id":31}}"#);
+    let gone = || answer(400, r#"{"errors":[{"code":"invalid_page"}]}"#);
+    for first in [made(), answer(404, "")] {
+        let found = ask("xenforo", vec![first, gone()]).0.unwrap();
+        assert_eq!((&found["creators"], &found["has_more"]), (&json!([]), &json!(false)));
+    }
+    assert!(ask_for(&page(1), "xenforo", vec![made(), gone()]).0.is_err(), "there is a first page");
 }
 
 #[test]

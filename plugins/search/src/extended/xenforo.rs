@@ -8,7 +8,7 @@ use kit::http::{HttpError, Request, Response, encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Ask, Hit, Page, Settings, send_one, trouble};
+use super::{Ask, Forum, Hit, Page, Settings, trouble};
 use crate::params::ExtendedRequest;
 
 /// Pages of the thread list that are looked through for one answer. With the two requests of the search before them
@@ -61,15 +61,11 @@ struct Thread {
     post_date: i64,
 }
 
-pub(super) fn search(
-    settings: &Settings,
-    request: &ExtendedRequest,
-    mut send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
-) -> Result<Page, Ask> {
-    let answer = send_one(make(settings, request), &mut send);
+pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
+    let answer = forum.ask(make(forum, request));
     match &answer {
         // Versions before 2.3 have no such endpoint.
-        Ok(response) if response.status == 404 => return list(settings, request, &mut send),
+        Ok(response) if response.status == 404 => return list(forum, request),
         Ok(response) if found_nothing(response) => return Ok(Page::default()),
         _ => {}
     }
@@ -77,13 +73,16 @@ pub(super) fn search(
     if search.result_count == Some(0) {
         return Ok(Page::default());
     }
-    let url = format!("{}/api/search/{}/?page={}", settings.base, search.search_id, request.page);
-    let results: Results =
-        trouble::read(send_one(Request::get(url, settings.timeout_ms), &mut send))?;
+    let asked = forum.get(&format!("/api/search/{}/?page={}", search.search_id, request.page));
+    let answer = forum.ask(asked);
+    if 1 < request.page && is_behind_the_last(&answer) {
+        return Ok(Page::default());
+    }
+    let results: Results = trouble::read(answer)?;
     let more = request.page < results.pagination.last_page;
     let count = results.results.len();
     let mut hits: Vec<Hit> = Vec::new();
-    for hit in results.results.iter().filter_map(|result| hit_of_result(settings, result)) {
+    for hit in results.results.iter().filter_map(|result| hit_of_result(forum.settings, result)) {
         // Several posts of one thread are one hit.
         if !hits.iter().any(|known| known.url == hit.url) {
             hits.push(hit);
@@ -95,11 +94,18 @@ pub(super) fn search(
     Ok(Page { hits, more })
 }
 
-fn make(settings: &Settings, request: &ExtendedRequest) -> Request {
+fn make(forum: &Forum<'_>, request: &ExtendedRequest) -> Request {
     let form =
         format!("search_type=post&keywords={}&order=relevance&grouped=1", encode(&request.query));
-    let url = format!("{}/api/search/", settings.base);
-    Request { form: Some(form), ..Request::get(url, settings.timeout_ms) }
+    Request { form: Some(form), ..forum.get("/api/search/") }
+}
+
+/// Whether there is no such page. It was there when the page before was read: threads were removed since.
+fn is_behind_the_last(answer: &Result<Response, HttpError>) -> bool {
+    answer.as_ref().is_ok_and(|response| {
+        response.status != 200
+            && trouble::codes(&response.body).iter().any(|code| code == "invalid_page")
+    })
 }
 
 /// A search without results is an error of its own in XenForo.
@@ -141,27 +147,20 @@ fn hit(settings: &Settings, thread: Thread) -> Hit {
     }
 }
 
-fn list(
-    settings: &Settings,
-    request: &ExtendedRequest,
-    send: &mut impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
-) -> Result<Page, Ask> {
+fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
     let first = (request.page - 1) * LISTED_PAGES + 1;
     let pages: Vec<Request> = (first..first + LISTED_PAGES)
         .map(|page| {
-            let url = format!(
-                "{}/api/threads/?page={page}&order=last_post_date&direction=desc",
-                settings.base
-            );
-            Request::get(url, settings.timeout_ms)
+            forum.get(&format!("/api/threads/?page={page}&order=last_post_date&direction=desc"))
         })
         .collect();
     let words: Vec<String> = request.query.split_whitespace().map(str::to_lowercase).collect();
     let mut found = Page::default();
     let mut seen: Vec<u64> = Vec::new();
-    for (page, answer) in (first..).zip(send(&pages)) {
+    for (page, answer) in (first..).zip((forum.send)(&pages)) {
         // A forum may refuse a page behind its last one.
-        if first < page && !found.more {
+        if first < page && !found.more || 1 < page && is_behind_the_last(&answer) {
+            found.more = false;
             break;
         }
         let listed: Listed = trouble::read(answer)?;
@@ -171,7 +170,7 @@ fn list(
             // A thread that is answered meanwhile moves to the front and may come again.
             if words.iter().all(|word| title.contains(word)) && !seen.contains(&thread.thread_id) {
                 seen.push(thread.thread_id);
-                found.hits.push(hit(settings, thread));
+                found.hits.push(hit(forum.settings, thread));
             }
         }
     }

@@ -1,0 +1,68 @@
+//! Writes prepared components to disk while nobody waits: a version is in force before it is kept. A worker that is
+//! killed in between compiles once more at its next start, and that is all it costs.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+use wasmtime::component::Component;
+
+use super::cache::PreparedCache;
+use super::compile::aside;
+
+/// What is being written.
+#[derive(Debug, Clone)]
+pub(super) struct Keeper {
+    underway: TaskTracker,
+    /// One at a time: each is a copy of a whole component in memory.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Keeper {
+    pub(super) fn new() -> Self {
+        let underway = TaskTracker::new();
+        // Who waits for all waits until there is none; more may come all the same.
+        underway.close();
+        Self { underway, turn: Arc::default() }
+    }
+
+    /// Stores a component under a key, some time soon.
+    pub(super) fn keep(&self, cache: PreparedCache, key: String, component: Component) {
+        let turn = Arc::clone(&self.turn);
+        self.underway.spawn(async move {
+            let _turn = turn.lock().await;
+            if let Err(error) = aside(move || Ok(cache.put(&key, &component)?)).await {
+                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
+            }
+        });
+    }
+
+    /// Waits until nothing is left to write.
+    pub(super) async fn all_kept(self) {
+        self.underway.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_keeps_does_not_wait_and_who_waits_finds_it_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PreparedCache::open(&folder.path().join("cache")).unwrap();
+        let engine = Engine::default();
+        let component = Component::from_binary(&engine, b"\0asm\x0d\0\x01\0").unwrap();
+        let keeper = Keeper::new();
+        // As long as another one is written.
+        let turn = keeper.turn.lock().await;
+        keeper.keep(cache.clone(), "k".to_owned(), component);
+        tokio::task::yield_now().await;
+        assert!(cache.get(&engine, "k").is_none());
+        drop(turn);
+        keeper.all_kept().await;
+        assert!(cache.get(&engine, "k").is_some());
+    }
+}
