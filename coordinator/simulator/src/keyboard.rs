@@ -61,7 +61,7 @@ fn rows<'a>(markup: &'a Value, name: &str) -> Result<Vec<&'a Vec<Value>>, Refusa
     let rows = markup.get(name).and_then(Value::as_array).ok_or_else(refusal)?;
     let rows: Vec<_> =
         rows.iter().map(|row| row.as_array().ok_or_else(refusal)).collect::<Result<_, _>>()?;
-    let buttons = rows.iter().map(|row| row.len()).sum();
+    let buttons: usize = rows.iter().map(|row| row.len()).sum();
     if MAX_BUTTONS < buttons || MAX_MARKUP_BYTES < markup.to_string().len() {
         return Err(Refusal::bad("reply markup is too long"));
     }

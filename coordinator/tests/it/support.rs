@@ -27,7 +27,7 @@ pub(crate) struct Telegram {
 
 impl Telegram {
     pub(crate) async fn start() -> Self {
-        Self::serve(Simulator::new(TOKEN)).await
+        Self::serve(Simulator::new(TOKEN).with_http_webhooks()).await
     }
 
     /// One that keeps Telegram's limits.
@@ -39,7 +39,7 @@ impl Telegram {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(simulator::serve(listener, simulator.with_http_webhooks(), stop.clone()));
+        tokio::spawn(simulator::serve(listener, simulator, stop.clone()));
         Self { base, http: reqwest::Client::new(), _stop: stop.drop_guard() }
     }
 
