@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use queue::error::SubmitError;
 use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 use tokio::sync::watch;
@@ -38,6 +39,8 @@ const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
 const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 /// A placeholder that is not there by then is no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
+/// How often it is looked whether a placeholder that waits for room has become needless.
+const LOOK_FOR_ANOTHER: Duration = Duration::from_secs(1);
 /// The same button pressed again within this time is the same press.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 /// Pause before a failed call to the Bot API is tried again.
@@ -424,9 +427,7 @@ impl Performer {
             let mut placeholder = None;
             if on_its_way.is_some() {
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
-                let until = Instant::now() + PLACEHOLDER_AT_MOST;
-                let send = || performer.sender.send(&reply_to.place, &screen, Urgency::Placeholder);
-                if let Some(Ok(message_id)) = performer.insist(until, send).await {
+                if let Some(Ok(message_id)) = performer.place(id, &reply_to.place, &screen).await {
                     let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
                     placeholder = counts.then_some(message_id);
                 }
@@ -434,6 +435,38 @@ impl Performer {
             drop(on_its_way);
             waiting::accompany(&performer, &task, &reply_to, placeholder).await;
         });
+    }
+
+    /// Sends a placeholder, unless there is another by the time that there is room for it: whoever has the answer and
+    /// finds none sends one.
+    async fn place(
+        &self,
+        id: &TaskId,
+        place: &Place,
+        screen: &Screen,
+    ) -> Option<Result<i64, BotError>> {
+        let needless = CancellationToken::new();
+        let until = Instant::now() + PLACEHOLDER_AT_MOST;
+        let send = || self.sender.place(place, screen, &needless);
+        let placing = std::pin::pin!(self.insist(until, send));
+        let looking = async {
+            loop {
+                tokio::time::sleep(LOOK_FOR_ANOTHER).await;
+                // Redis may be away; it is looked again.
+                let ledger = self.queue.ledger(id).await;
+                if ledger.is_ok_and(|ledger| ledger.delivered() || ledger.message_id.is_some()) {
+                    return;
+                }
+            }
+        };
+        match futures::future::select(placing, std::pin::pin!(looking)).await {
+            Either::Left((placed, _looking)) => placed,
+            Either::Right(((), placing)) => {
+                // What is on its way already is waited for: it has to be removed.
+                needless.cancel();
+                placing.await
+            }
+        }
     }
 
     /// Tells the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
