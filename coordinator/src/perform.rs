@@ -27,6 +27,7 @@ use crate::session::Pending;
 use crate::session::store::SessionStore;
 use crate::tempo::Tempo;
 use crate::text::Lang;
+use crate::turns::Turns;
 use crate::{admin, gate, under_way, waiting};
 
 /// Pause after trouble with Redis.
@@ -55,6 +56,8 @@ pub struct Performer {
     pub queue: TaskQueue,
     /// What is remembered about people.
     pub sessions: SessionStore,
+    /// What is sent to a chat keeps its order.
+    turns: Turns,
     /// Placeholders on their way.
     pub placeholders: Placeholders,
     /// How quickly tasks are answered.
@@ -86,6 +89,7 @@ impl Performer {
             sender,
             queue,
             sessions,
+            turns: Turns::default(),
             placeholders,
             tempo,
             menu,
@@ -175,7 +179,7 @@ impl Performer {
     ) -> bool {
         let place = incoming.place;
         match effect {
-            Effect::Say(screen) => self.reply(move |performer| performer.say(place, screen)).await,
+            Effect::Say(screen) => self.tell(place, screen).await,
             Effect::Show { message_id, screen, turn } => {
                 self.reply(move |performer| performer.show(place, message_id, screen, turn)).await
             }
@@ -198,10 +202,15 @@ impl Performer {
             Effect::Cancel { tasks, pressed } => self.cancel(place, lang, tasks, pressed).await,
             Effect::Status(pending) => {
                 let screen = under_way::screen(self, lang, &pending).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
             Effect::Album(media) => {
-                self.reply(move |performer| performer.album(place, lang, media)).await
+                let turn = self.turns.join(place.chat_id);
+                let send = move |performer: Arc<Self>| async move {
+                    turn.come().await;
+                    performer.album(place, lang, media).await
+                };
+                self.reply(send).await
             }
             Effect::Choose(chosen) => {
                 let (who, sessions) = (place.who(), &self.sessions);
@@ -218,11 +227,11 @@ impl Performer {
             }
             Effect::Stats => {
                 let screen = admin::stats(&self.queue).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
             Effect::Plugins => {
                 let screen = admin::plugins(&self.queue).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
         }
     }
@@ -251,7 +260,7 @@ impl Performer {
                 self.answer_button(pressed.query_id, Some(said));
                 true
             }
-            None => self.reply(move |performer| performer.say(place, Screen::plain(said))).await,
+            None => self.tell(place, Screen::plain(said)).await,
         }
     }
 
@@ -277,9 +286,19 @@ impl Performer {
         }
     }
 
+    /// Sends a message, after what was to be sent to this chat before it.
+    pub(crate) async fn tell(self: &Arc<Self>, place: Place, screen: Screen) -> bool {
+        let turn = self.turns.join(place.chat_id);
+        let send = move |performer: Arc<Self>| async move {
+            turn.come().await;
+            performer.say(place, screen).await
+        };
+        self.reply(send).await
+    }
+
     /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
     /// that Telegram slows down must not hold up the others.
-    pub(crate) async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
+    async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -316,7 +335,7 @@ impl Performer {
         }
     }
 
-    pub(crate) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
+    async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
         match self.insist(until, || self.sender.send(&place, &screen, Urgency::Reply)).await {
             Some(Err(error)) => {
@@ -409,7 +428,7 @@ impl Performer {
             }
             None => {
                 let screen = Screen::plain(refusal);
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
         }
     }
@@ -422,17 +441,19 @@ impl Performer {
         on_its_way: Option<crate::placeholder::OnItsWay>,
     ) {
         let performer = Arc::clone(self);
+        let turn = on_its_way.is_some().then(|| self.turns.join(reply_to.place.chat_id));
         self.background.spawn(async move {
             let id = &task.task_id;
             let mut placeholder = None;
-            if on_its_way.is_some() {
+            if let Some(turn) = &turn {
+                turn.come().await;
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
                 if let Some(Ok(message_id)) = performer.place(id, &reply_to.place, &screen).await {
                     let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
                     placeholder = counts.then_some(message_id);
                 }
             }
-            drop(on_its_way);
+            drop((turn, on_its_way));
             waiting::accompany(&performer, &task, &reply_to, placeholder).await;
         });
     }
