@@ -6,18 +6,22 @@ use reqwest::Url;
 use teloxide_core::errors::ApiError;
 use teloxide_core::payloads::{
     AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendMessageSetters,
+    SendPhotoSetters, SendVideoSetters,
 };
 use teloxide_core::requests::Requester;
 use teloxide_core::types::{
     AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InlineKeyboardButton,
-    InlineKeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, Update,
+    InlineKeyboardMarkup, InputFile, InputMedia, InputMediaPhoto, InputMediaVideo, KeyboardButton,
+    KeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, ReplyMarkup, ReplyParameters,
+    ThreadId, Update,
 };
 use teloxide_core::{Bot, RequestError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::render::{Action, Button, Screen, links};
-use crate::text;
+use crate::event::Place;
+use crate::render::{Action, Button, Media, Screen, links};
+use crate::text::Lang;
 
 /// A call that takes longer is given up; a long poll gets its own wait on top.
 const CALL_AT_MOST: Duration = Duration::from_secs(20);
@@ -223,16 +227,48 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn send(&self, chat_id: i64, screen: &Screen) -> Result<i64, BotError> {
+    pub async fn send(&self, place: &Place, screen: &Screen) -> Result<i64, BotError> {
         let mut call = self
             .bot
-            .send_message(ChatId(chat_id), links::fitting(&screen.html))
+            .send_message(ChatId(place.chat_id), links::fitting(&screen.html))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
-        if let Some(keyboard) = keyboard(screen) {
-            call = call.reply_markup(keyboard);
+        if let Some(markup) = markup(place, screen) {
+            call = call.reply_markup(markup);
         }
+        call.message_thread_id = thread(place);
+        call.reply_parameters = answered(place);
         Ok(i64::from(call.await?.id.0))
+    }
+
+    /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`]; [`BotError::Refused`] when Telegram cannot load one of them.
+    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
+        let chat = ChatId(place.chat_id);
+        if let [one] = media {
+            let file = file(&one.url)?;
+            match one.video {
+                true => {
+                    let mut call = self.bot.send_video(chat, file).caption(&one.caption);
+                    call.message_thread_id = thread(place);
+                    call.await?;
+                }
+                false => {
+                    let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
+                    call.message_thread_id = thread(place);
+                    call.await?;
+                }
+            }
+            return Ok(());
+        }
+        let media: Vec<InputMedia> = media.iter().map(input).collect::<Result<_, _>>()?;
+        let mut call = self.bot.send_media_group(chat, media);
+        call.message_thread_id = thread(place);
+        call.await?;
+        Ok(())
     }
 
     /// Replaces a message's text and buttons.
@@ -242,20 +278,20 @@ impl BotApi {
     /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
     pub async fn edit(
         &self,
-        chat_id: i64,
+        place: &Place,
         message_id: i64,
         screen: &Screen,
     ) -> Result<(), BotError> {
         let mut call = self
             .bot
             .edit_message_text(
-                ChatId(chat_id),
+                ChatId(place.chat_id),
                 self::message_id(message_id)?,
                 links::fitting(&screen.html),
             )
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
-        if let Some(keyboard) = keyboard(screen) {
+        if let Some(keyboard) = keyboard(place, screen) {
             call = call.reply_markup(keyboard);
         }
         call.await?;
@@ -291,20 +327,28 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn typing(&self, chat_id: i64) -> Result<(), BotError> {
-        self.bot.send_chat_action(ChatId(chat_id), ChatAction::Typing).await?;
+    pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
+        let mut call = self.bot.send_chat_action(ChatId(place.chat_id), ChatAction::Typing);
+        call.message_thread_id = thread(place);
+        call.await?;
         Ok(())
     }
 
-    /// Puts our commands into the chat's menu.
+    /// Puts commands (name and description) into the chats' menu: of those who speak `lang`, or of all others.
     ///
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn publish_commands(&self) -> Result<(), BotError> {
+    pub async fn publish_commands(
+        &self,
+        lang: Option<Lang>,
+        commands: &[(String, String)],
+    ) -> Result<(), BotError> {
         let commands =
-            text::COMMANDS.iter().map(|(name, description)| BotCommand::new(*name, *description));
-        self.bot.set_my_commands(commands).await?;
+            commands.iter().map(|(name, description)| BotCommand::new(name, description));
+        let mut call = self.bot.set_my_commands(commands);
+        call.language_code = lang.map(|lang| lang.code().to_owned());
+        call.await?;
         Ok(())
     }
 }
@@ -336,17 +380,49 @@ fn no_preview() -> LinkPreviewOptions {
     }
 }
 
-fn keyboard(screen: &Screen) -> Option<InlineKeyboardMarkup> {
+fn thread(place: &Place) -> Option<ThreadId> {
+    place.thread.map(|thread| ThreadId(MessageId(thread)))
+}
+
+/// In a group it is said which question is answered, also when that is deleted meanwhile.
+fn answered(place: &Place) -> Option<ReplyParameters> {
+    let answered = place.reply_to.map(MessageId)?;
+    Some(ReplyParameters::new(answered).allow_sending_without_reply())
+}
+
+fn file(url: &str) -> Result<InputFile, BotError> {
+    let url = Url::parse(url).map_err(|error| BotError::Refused(error.to_string()))?;
+    Ok(InputFile::url(url))
+}
+
+fn input(media: &Media) -> Result<InputMedia, BotError> {
+    let file = file(&media.url)?;
+    Ok(match media.video {
+        true => InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption)),
+        false => InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption)),
+    })
+}
+
+fn markup(place: &Place, screen: &Screen) -> Option<ReplyMarkup> {
+    if screen.keys.is_empty() {
+        return keyboard(place, screen).map(ReplyMarkup::InlineKeyboard);
+    }
+    let rows =
+        screen.keys.iter().map(|row| row.iter().map(KeyboardButton::new).collect::<Vec<_>>());
+    Some(ReplyMarkup::Keyboard(KeyboardMarkup::new(rows).persistent().resize_keyboard()))
+}
+
+fn keyboard(place: &Place, screen: &Screen) -> Option<InlineKeyboardMarkup> {
     if screen.buttons.is_empty() {
         return None;
     }
     let addresses: Vec<&str> = screen.buttons.iter().flatten().filter_map(address).collect();
     let mut fit = links::fitting_buttons(&addresses).into_iter();
-    let mut fits = |button: &&Button| address(button).is_none() || fit.next().unwrap_or(false);
+    let mut fits = |of: &&Button| address(of).is_none() || fit.next().unwrap_or(false);
     let rows: Vec<Vec<InlineKeyboardButton>> = screen
         .buttons
         .iter()
-        .map(|row| row.iter().filter(&mut fits).filter_map(button).collect())
+        .map(|row| row.iter().filter(&mut fits).filter_map(|of| button(place, of)).collect())
         .filter(|row: &Vec<_>| !row.is_empty())
         .collect();
     (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
@@ -360,9 +436,11 @@ fn address(button: &Button) -> Option<&str> {
     }
 }
 
-fn button(button: &Button) -> Option<InlineKeyboardButton> {
+fn button(place: &Place, button: &Button) -> Option<InlineKeyboardButton> {
     match &button.action {
-        Action::Press(token) => Some(InlineKeyboardButton::callback(&button.text, token.encode())),
+        Action::Press(token) => {
+            Some(InlineKeyboardButton::callback(&button.text, token.encode(place)))
+        }
         // An address that does not parse has no button; its text stands in the message.
         Action::Open(url) => {
             Url::parse(url).ok().map(|url| InlineKeyboardButton::url(&button.text, url))

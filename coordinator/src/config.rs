@@ -9,6 +9,8 @@ use ops::telemetry::LogFormat;
 use queue::TaskType;
 use reqwest::Url;
 
+use crate::access::Access;
+
 /// Each one is swept each second by every process.
 const PARTITIONS_AT_MOST: u16 = 64;
 
@@ -34,6 +36,15 @@ pub struct Serve {
     /// all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
     queue_partitions: Vec<(TaskType, u16)>,
+    /// Answer only these people and chats, by their numeric ids, several with commas; everybody without it.
+    #[arg(long, env = "ALLOWED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
+    allowed_ids: Vec<i64>,
+    /// Never answer these people and chats.
+    #[arg(long, env = "DENIED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
+    denied_ids: Vec<i64>,
+    /// People who may ask `/stats` and `/plugins`.
+    #[arg(long, env = "ADMIN_IDS", value_delimiter = ',')]
+    admin_ids: Vec<i64>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
@@ -56,6 +67,8 @@ pub struct Config {
     pub redis_ca: Option<PathBuf>,
     /// How many queues hot task types have.
     pub queue_partitions: BTreeMap<TaskType, u16>,
+    /// Who may use the bot.
+    pub access: Access,
     /// The Bot API server.
     pub api_url: Url,
     /// Where health and metrics are served.
@@ -98,7 +111,21 @@ impl Serve {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let Self { redis_url, redis_ca, listen, .. } = self;
                 let queue_partitions = self.queue_partitions.into_iter().collect();
-                Ok(Config { token, redis_url, redis_ca, queue_partitions, api_url, listen })
+                let access = Access {
+                    allowed: self.allowed_ids.into_iter().collect(),
+                    denied: self.denied_ids.into_iter().collect(),
+                    admins: self.admin_ids.into_iter().collect(),
+                };
+                let config = Config {
+                    token,
+                    redis_url,
+                    redis_ca,
+                    queue_partitions,
+                    access,
+                    api_url,
+                    listen,
+                };
+                Ok(config)
             }
             _ => Err(problems),
         }

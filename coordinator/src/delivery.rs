@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use queue::{Delivered, Outbox, Reply, TaskId, TaskQueue};
+use queue::{Delivered, LedgerEntry, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,6 @@ use crate::flow::{self, answer};
 use crate::perform::Performer;
 use crate::question::ReplyTo;
 use crate::render::Screen;
-use crate::session::store::Who;
-use crate::text;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
@@ -109,6 +107,7 @@ impl Delivery {
                 continue;
             }
             let delivery = Arc::clone(self);
+            self.performer.tempo.note(&reply.task.task_type, &reply.result);
             self.running.spawn(async move {
                 if let Some(how) = delivery.show(&reply).await {
                     while let Err(error) = delivery.performer.queue.acknowledge(&reply, how).await {
@@ -152,7 +151,7 @@ impl Delivery {
                     return Some(Delivered::Undeliverable);
                 }
                 Err(Trouble::Bot(BotError::Moved(chat_id))) => {
-                    to.chat_id = chat_id;
+                    to.place.chat_id = chat_id;
                     Duration::ZERO
                 }
                 Err(Trouble::Bot(error)) => match error.try_again_after(pause) {
@@ -179,23 +178,24 @@ impl Delivery {
         mine: &mut Option<i64>,
     ) -> Result<(), Trouble> {
         let (performer, id) = (&self.performer, &reply.task.task_id);
-        let who = Who { chat_id: to.chat_id, user_id: to.user_id };
-        let message_id = match to.message_id {
+        let (message_id, ledger) = match to.message_id {
             Some(message_id) => {
-                if performer.queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
+                let ledger = performer.queue.ledger(id).await.map_err(Trouble::queue)?;
+                if ledger.delivered() {
                     return Ok(());
                 }
-                message_id
+                (message_id, ledger)
             }
             None => match self.placeholder(id, to, mine).await? {
-                Some(message_id) => message_id,
+                Some(found) => found,
                 None => return Ok(()),
             },
         };
         let view = flow::view_name(id);
         let screen = performer
             .sessions
-            .update(who, |session| {
+            .update(to.place.who(), |session| {
+                session.forget_pending(id);
                 // The person has gone on to something else on this message.
                 session
                     .may_show(message_id, to.turn)
@@ -204,16 +204,36 @@ impl Delivery {
             .await
             .map_err(Trouble::Redis)?;
         let Some(screen) = screen else { return Ok(()) };
-        match performer.bot.edit(to.chat_id, message_id, &screen).await {
+        self.edit(id, to, message_id, &screen).await?;
+        if ledger.being_edited {
+            // A word about the wait was on its way to the message and may have covered the answer.
+            performer.queue.edited(id).await.map_err(Trouble::queue)?;
+            self.edit(id, to, message_id, &screen).await?;
+        }
+        Ok(())
+    }
+
+    async fn edit(
+        &self,
+        id: &TaskId,
+        to: &ReplyTo,
+        message_id: i64,
+        screen: &Screen,
+    ) -> Result<(), Trouble> {
+        let bot = &self.performer.bot;
+        match bot.edit(&to.place, message_id, screen).await {
             Ok(()) | Err(BotError::NotModified) => Ok(()),
             Err(BotError::MessageGone) => {
                 // The person deleted it and still wants their answer.
-                performer.bot.send(to.chat_id, &screen).await.map(drop).map_err(Trouble::Bot)
+                bot.send(&to.place, screen).await.map(drop).map_err(Trouble::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
-                let instead = Screen::plain(text::CANNOT_SHOW);
-                performer.bot.edit(to.chat_id, message_id, &instead).await.map_err(Trouble::Bot)
+                let instead = Screen::plain(to.lang.text("cannot-show"));
+                match bot.edit(&to.place, message_id, &instead).await {
+                    Err(BotError::NotModified) => Ok(()),
+                    edited => edited.map_err(Trouble::Bot),
+                }
             }
             Err(error) => Err(Trouble::Bot(error)),
         }
@@ -228,7 +248,7 @@ impl Delivery {
         id: &TaskId,
         to: &ReplyTo,
         mine: &mut Option<i64>,
-    ) -> Result<Option<i64>, Trouble> {
+    ) -> Result<Option<(i64, LedgerEntry)>, Trouble> {
         let queue = &self.performer.queue;
         self.performer.placeholders.settled(id).await;
         let until = Instant::now() + PLACEHOLDER_WAIT;
@@ -238,11 +258,11 @@ impl Delivery {
                 return Ok(None);
             }
             if let Some(message_id) = ledger.message_id {
-                return Ok(Some(message_id));
+                return Ok(Some((message_id, ledger)));
             }
             if until <= Instant::now() {
-                let screen = to.question.placeholder();
-                let sent = self.performer.bot.send(to.chat_id, &screen).await;
+                let screen = to.question.placeholder(to.lang, &flow::view_name(id));
+                let sent = self.performer.bot.send(&to.place, &screen).await;
                 *mine = Some(sent.map_err(Trouble::Bot)?);
                 break;
             }
@@ -252,10 +272,11 @@ impl Delivery {
         let ledger = queue.note_placeholder(id, sent).await.map_err(Trouble::queue)?;
         if ledger.message_id != Some(sent) {
             // Another one came first; ours is in the way.
-            self.performer.remove_placeholder(to.chat_id, sent).await;
+            self.performer.remove_placeholder(to.place.chat_id, sent).await;
             *mine = None;
         }
-        Ok(ledger.message_id.filter(|_| !ledger.delivered()))
+        let message_id = ledger.message_id.filter(|_| !ledger.delivered());
+        Ok(message_id.map(|message_id| (message_id, ledger)))
     }
 }
 

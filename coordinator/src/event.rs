@@ -1,8 +1,12 @@
 //! What a person did, free of Telegram's types, and what is to be done about it.
 
+use queue::TaskId;
+use serde::{Deserialize, Serialize};
+
 use crate::question::Question;
-use crate::render::Screen;
+use crate::render::{Media, Screen};
 use crate::session::store::Who;
+use crate::text::Lang;
 
 /// Something that happened in a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,10 +15,40 @@ pub struct Incoming {
     pub update_id: u32,
     /// The message or press behind it. With the number it names the update for ever: numbers alone come again.
     pub origin: String,
-    /// Where and by whom.
-    pub who: Who,
+    /// Where, and by whom.
+    pub place: Place,
+    /// The language that the person's Telegram speaks.
+    pub language: Lang,
     /// What.
     pub event: Event,
+}
+
+/// Where in Telegram something is said, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// The chat.
+    pub chat_id: i64,
+    /// Whom it is said to: only they may press the buttons.
+    #[serde(rename = "user_id")]
+    pub owner: i64,
+    /// The topic, in a group that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<i32>,
+    /// In a group, the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<i32>,
+}
+
+impl Place {
+    /// Whose session it belongs to.
+    pub fn who(&self) -> Who {
+        Who { chat_id: self.chat_id, user_id: self.owner }
+    }
+
+    /// Whether nobody else is there. Bot API: the id of a chat with one person is theirs, those of groups are negative.
+    pub fn private(&self) -> bool {
+        0 < self.chat_id
+    }
 }
 
 /// What a person did.
@@ -46,10 +80,24 @@ pub enum Event {
 
 impl Event {
     /// Reads a message's text. None when it is a command for another bot, or ordinary talk in a group.
-    pub fn read_text(text: &str, username: &str, private: bool) -> Option<Self> {
-        let Some(command) = text.strip_prefix('/') else {
-            return private.then(|| Self::Text(text.to_owned()));
-        };
+    ///
+    /// `to_us` says that nobody else can be meant: a chat of two, or a reply to one of our messages.
+    pub fn read_text(text: &str, username: &str, to_us: bool) -> Option<Self> {
+        if let Some(command) = text.strip_prefix('/') {
+            return Self::read_command(command, username, to_us);
+        }
+        match without_mention(text, username) {
+            Some(rest) if rest.is_empty() => Some(Self::Command {
+                name: "help".to_owned(),
+                argument: String::new(),
+                addressed: true,
+            }),
+            Some(rest) => Some(Self::Text(rest)),
+            None => to_us.then(|| Self::Text(text.to_owned())),
+        }
+    }
+
+    fn read_command(command: &str, username: &str, to_us: bool) -> Option<Self> {
         let (word, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let (name, addressee) = match word.split_once('@') {
             Some((name, addressee)) => (name, Some(addressee)),
@@ -61,9 +109,24 @@ impl Event {
         Some(Self::Command {
             name: name.to_ascii_lowercase(),
             argument: argument.trim().to_owned(),
-            addressed: private || addressee.is_some(),
+            addressed: to_us || addressee.is_some(),
         })
     }
+}
+
+/// The text without `@username`; none when the bot is not mentioned.
+fn without_mention(text: &str, username: &str) -> Option<String> {
+    let mut mentioned = false;
+    let rest: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| {
+            let name = word.strip_prefix('@').map(|name| name.trim_end_matches([',', ':']));
+            let ours = name.is_some_and(|name| name.eq_ignore_ascii_case(username));
+            mentioned |= ours;
+            !ours
+        })
+        .collect();
+    mentioned.then(|| rest.join(" "))
 }
 
 /// What is to be done, in order.
@@ -96,6 +159,28 @@ pub enum Effect {
         /// When in the conversation.
         turn: u64,
     },
+    /// Stop tasks and say how many were stopped.
+    Cancel {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// The press that asked for it.
+        pressed: Option<Pressed>,
+    },
+    /// Say how far tasks have come.
+    Status(Vec<crate::session::Pending>),
+    /// Send pictures and videos themselves, or their addresses when Telegram cannot load them.
+    Album(Vec<Media>),
+    /// Remember a choice for longer than a session lives; none forgets it.
+    Choose(Option<Lang>),
+    /// Stop what is under way and forget the session.
+    Forget {
+        /// What is under way.
+        tasks: Vec<TaskId>,
+    },
+    /// Tell an administrator how the queue is.
+    Stats,
+    /// Tell an administrator which workers and plugins there are.
+    Plugins,
 }
 
 /// A pressed button.
@@ -112,8 +197,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, private: bool, expected: Option<(&str, &str)>) {
-        let read = Event::read_text(text, "freefans_bot", private).map(|event| match event {
+    fn check(text: &str, to_us: bool, expected: Option<(&str, &str)>) {
+        let read = Event::read_text(text, "freefans_bot", to_us).map(|event| match event {
             Event::Command { name, argument, .. } => (name, argument),
             Event::Text(text) => (String::new(), text),
             other => unreachable!("{other:?}"),
@@ -131,10 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn in_a_group_only_commands_for_this_bot_count() {
+    fn in_a_group_only_what_is_for_this_bot_counts() {
         check("luna marlow", false, None);
         check("/search@FreeFans_bot luna", false, Some(("search", "luna")));
         check("/search@other_bot luna", false, None);
         check("/random", false, Some(("random", "")));
+        check("@FreeFans_bot luna marlow", false, Some(("", "luna marlow")));
+        check("luna marlow @freefans_bot", false, Some(("", "luna marlow")));
+        check("@freefans_bot: luna", false, Some(("", "luna")));
+        check("@freefans_bot", false, Some(("help", "")));
+        check("@freefans_bots luna", false, None);
+        check("luna marlow", true, Some(("", "luna marlow")));
     }
 }

@@ -4,40 +4,65 @@
 //! becomes a message is in [`answer`].
 
 pub mod answer;
+mod greet;
+mod settings;
 
+pub use greet::commands;
 use queue::TaskId;
 
 use crate::callback::Token;
-use crate::event::{Effect, Event, Pressed};
+use crate::event::{Effect, Event, Place, Pressed};
 use crate::question::Question;
 use crate::render::{Screen, content, creators};
-use crate::session::{ResultSet, Session};
-use crate::text;
+use crate::session::{Filter, ResultSet, Session};
+use crate::text::Lang;
 
 /// Longest name that is searched for, in characters; the search plugin takes no more.
 const MAX_QUERY_CHARS: usize = 200;
 
+/// What a turn of the conversation can see beside the session.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Where, and who speaks.
+    pub place: Place,
+    /// The language of their Telegram.
+    pub language: Lang,
+    /// Whether they may ask how the bot does.
+    pub admin: bool,
+    /// The bot's name, without `@`.
+    pub bot: &'a str,
+}
+
+/// One turn of the conversation.
+struct Turn<'a> {
+    session: &'a mut Session,
+    around: Around<'a>,
+    lang: Lang,
+    /// When in the conversation.
+    number: u64,
+}
+
 /// What an event leads to. May change the session. `update_id` tells an update that comes again from a new one.
-pub fn react(session: &mut Session, update_id: u32, event: &Event) -> Vec<Effect> {
-    let turn = session.turn_of(update_id);
+pub fn react(
+    session: &mut Session,
+    around: Around<'_>,
+    update_id: u32,
+    event: &Event,
+) -> Vec<Effect> {
+    session.heard = around.language;
+    let number = session.turn_of(update_id);
+    let lang = session.lang();
+    let mut turn = Turn { session, around, lang, number };
     match event {
-        Event::Command { name, argument, addressed } => {
-            let known = command(session, turn, name, argument);
-            // In a group somebody else's command is none of our business.
-            let unknown = || addressed.then(|| say(text::UNKNOWN_COMMAND));
-            known.or_else(unknown).into_iter().collect()
-        }
-        Event::Text(text) => vec![search(turn, text)],
-        Event::NoText => vec![say(text::TEXT_ONLY)],
+        Event::Command { name, argument, addressed } => turn.command(name, argument, *addressed),
+        Event::Text(text) => match greet::key(text) {
+            Some(command) => turn.command(command, "", true),
+            None => vec![turn.search(text)],
+        },
+        Event::NoText => vec![turn.say("text-only")],
         Event::Press { query_id, message_id, data } => {
             let pressed = Pressed { query_id: query_id.clone(), message_id: *message_id };
-            match Token::decode(data).and_then(|token| press(session, turn, token, &pressed)) {
-                Some(effects) => effects,
-                None => {
-                    let note = Some(text::STALE_BUTTON.to_owned());
-                    vec![Effect::AnswerButton { query_id: pressed.query_id, note }]
-                }
-            }
+            turn.pressed(data, pressed)
         }
     }
 }
@@ -48,80 +73,165 @@ pub fn view_name(id: &TaskId) -> String {
     digits.into_iter().take(12).rev().collect()
 }
 
-fn say(html: &str) -> Effect {
-    Effect::Say(Screen::plain(html))
-}
-
-/// None when there is no such command.
-fn command(session: &Session, turn: u64, name: &str, argument: &str) -> Option<Effect> {
-    Some(match name {
-        "start" => say(text::WELCOME),
-        "help" => say(text::HELP),
-        "search" if argument.is_empty() => say(text::SEARCH_WHAT),
-        "search" => search(turn, argument),
-        "random" => Effect::Ask { question: random(session), pressed: None, turn },
-        _ => return None,
-    })
-}
-
-fn search(turn: u64, text: &str) -> Effect {
-    let query = text.trim();
-    if MAX_QUERY_CHARS < query.chars().count() {
-        return say(text::TOO_LONG);
+impl Turn<'_> {
+    fn say(&self, id: &str) -> Effect {
+        Effect::Say(Screen::plain(self.lang.text(id)))
     }
-    if !query.chars().any(char::is_alphanumeric) {
-        return say(text::NOTHING_TO_SEARCH);
-    }
-    Effect::Ask { question: Question::Search { query: query.to_owned() }, pressed: None, turn }
-}
 
-fn random(session: &Session) -> Question {
-    Question::Random { exclude: session.seen.clone() }
-}
-
-/// None when the button leads to something that is not remembered any more.
-fn press(session: &mut Session, turn: u64, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
-    let ask = |question| Some(vec![Effect::Ask { question, pressed: Some(pressed.clone()), turn }]);
-    let show = |screen| show(pressed, turn, screen);
-    match token {
-        Token::Random => ask(random(session)),
-        Token::Choose { view, place } => {
-            let creator = session.results(&view)?.creators.get(place)?.clone();
-            ask(Question::Content { creator, back: view })
-        }
-        Token::Extended { view } => {
-            let query = session.results(&view)?.query.clone();
-            ask(Question::Extended { query, back: view })
-        }
-        Token::More { view } => {
-            let content = session.content(&view)?;
-            match content.cursor.clone() {
-                Some(cursor) => {
-                    let creator = content.creator.clone();
-                    ask(Question::More { view, creator, cursor })
-                }
-                // Pressed twice: what it asked for is loaded already.
-                None => Some(show(content::page(content))),
+    fn command(&mut self, name: &str, argument: &str, addressed: bool) -> Vec<Effect> {
+        let effect = match name {
+            "start" | "help" => Effect::Say(greet::screen(&self.around, self.lang, name)),
+            "search" if argument.is_empty() && self.around.place.private() => {
+                self.say("search-what")
             }
+            "search" if argument.is_empty() => self.say("search-what-group"),
+            "search" => self.search(argument),
+            "random" => self.ask(self.random(), None),
+            "status" => Effect::Status(self.session.pending.clone()),
+            "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
+            "settings" => Effect::Say(settings::screen(self.session, self.lang)),
+            "stats" if self.around.admin => Effect::Stats,
+            "plugins" if self.around.admin => Effect::Plugins,
+            // In a group somebody else's command is none of our business.
+            _ if addressed => self.say("unknown-command"),
+            _ => return Vec::new(),
+        };
+        vec![effect]
+    }
+
+    fn under_way(&self) -> Vec<TaskId> {
+        self.session.pending.iter().map(|pending| pending.id.clone()).collect()
+    }
+
+    fn search(&self, text: &str) -> Effect {
+        let query = text.trim();
+        if MAX_QUERY_CHARS < query.chars().count() {
+            return self.say("too-long");
         }
-        Token::Page { view, page } => {
-            let content = session.content_mut(&view)?;
-            content.page = page.min(content.last_page());
-            Some(show(content::page(content)))
+        if !query.chars().any(char::is_alphanumeric) {
+            return self.say("nothing-to-search");
         }
-        Token::Results { view } => Some(show(results(session.results(&view)?))),
+        self.ask(Question::Search { query: query.to_owned() }, None)
+    }
+
+    fn random(&self) -> Question {
+        Question::Random { exclude: self.session.seen.clone() }
+    }
+
+    fn ask(&self, question: Question, pressed: Option<Pressed>) -> Effect {
+        Effect::Ask { question, pressed, turn: self.number }
+    }
+
+    fn pressed(&mut self, data: &str, pressed: Pressed) -> Vec<Effect> {
+        let token = Token::decode(data);
+        let owner = token.as_ref().and_then(|(_, owner)| *owner);
+        let note = if owner.is_some_and(|owner| owner != self.around.place.owner) {
+            "foreign-button"
+        } else {
+            match token.and_then(|(token, _)| self.press(token, &pressed)) {
+                Some(effects) => return effects,
+                None => "stale-button",
+            }
+        };
+        vec![note_on(pressed, self.lang.text(note))]
+    }
+
+    /// None when the button leads to something that is not remembered any more.
+    fn press(&mut self, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
+        let effects = match token {
+            Token::Cancel { view } => {
+                let tasks = self.under_way().into_iter().filter(|id| view_name(id) == view);
+                let tasks: Vec<TaskId> = tasks.collect();
+                match tasks.is_empty() {
+                    true => vec![note_on(pressed.clone(), self.lang.text("cancelled-none"))],
+                    false => vec![Effect::Cancel { tasks, pressed: Some(pressed.clone()) }],
+                }
+            }
+            Token::Album { view, page } => {
+                let media = content::album(self.session.content(&view)?, page);
+                vec![done(pressed), Effect::Album(media)]
+            }
+            Token::Settings | Token::Language(_) | Token::Forget | Token::ForgetSure => {
+                settings::press(self, &token, pressed)
+            }
+            Token::Creators { view, page } => {
+                let set = self.session.results_mut(&view)?;
+                set.page = page.min(set.last_page());
+                let screen = results(self.lang, set);
+                self.show(pressed, screen)
+            }
+            Token::Page { view, page } => {
+                let content = self.session.content_mut(&view)?;
+                content.page = page.min(content.last_page());
+                let screen = content::page(self.lang, content);
+                self.show(pressed, screen)
+            }
+            Token::Results { view } => {
+                let screen = results(self.lang, self.session.results(&view)?);
+                self.show(pressed, screen)
+            }
+            // Pressed twice: what it asked for is loaded already.
+            Token::More { view } if self.session.content(&view)?.cursor.is_none() => {
+                let screen = content::page(self.lang, self.session.content(&view)?);
+                self.show(pressed, screen)
+            }
+            asking => vec![self.ask(self.asked_by(asking)?, Some(pressed.clone()))],
+        };
+        Some(effects)
+    }
+
+    /// The question that a button asks.
+    fn asked_by(&self, token: Token) -> Option<Question> {
+        let session = &self.session;
+        Some(match token {
+            Token::Random => self.random(),
+            Token::Choose { view, place } => {
+                let creator = session.results(&view)?.creators.get(place)?.clone();
+                Question::Content { creator, back: view, filter: Filter::All }
+            }
+            Token::Extended { view } => {
+                let query = session.results(&view)?.query.clone();
+                Question::Extended { query, back: view, page: 1 }
+            }
+            Token::Forum { view, page } => {
+                let set = session.results(&view)?;
+                let (query, back) = (set.query.clone(), set.extended_from.clone()?);
+                Question::Extended { query, back, page: page as u64 }
+            }
+            Token::More { view } => {
+                let content = session.content(&view)?;
+                let (creator, filter) = (content.creator.clone(), content.filter);
+                Question::More { creator, cursor: content.cursor.clone()?, filter, view }
+            }
+            Token::Filter { view, filter } => {
+                let content = session.content(&view)?;
+                let back = content.results.clone().unwrap_or_default();
+                Question::Content { creator: content.creator.clone(), back, filter }
+            }
+            Token::Again { view } => {
+                let failed = session.failed.iter().find(|(known, _)| *known == view);
+                failed.map(|(_, question)| question.clone())?
+            }
+            _ => return None,
+        })
+    }
+
+    fn show(&self, pressed: &Pressed, screen: Screen) -> Vec<Effect> {
+        let (message_id, turn) = (pressed.message_id, self.number);
+        vec![done(pressed), Effect::Show { message_id, screen, turn }]
     }
 }
 
-fn show(pressed: &Pressed, turn: u64, screen: Screen) -> Vec<Effect> {
-    vec![
-        Effect::AnswerButton { query_id: pressed.query_id.clone(), note: None },
-        Effect::Show { message_id: pressed.message_id, screen, turn },
-    ]
+fn done(pressed: &Pressed) -> Effect {
+    Effect::AnswerButton { query_id: pressed.query_id.clone(), note: None }
 }
 
-fn results(set: &ResultSet) -> Screen {
-    if set.random { creators::random(set) } else { creators::results(set) }
+fn note_on(pressed: Pressed, note: String) -> Effect {
+    Effect::AnswerButton { query_id: pressed.query_id, note: Some(note) }
+}
+
+fn results(lang: Lang, set: &ResultSet) -> Screen {
+    if set.random { creators::random(lang, set) } else { creators::results(lang, set) }
 }
 
 #[cfg(test)]

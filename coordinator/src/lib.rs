@@ -6,6 +6,8 @@
 //!
 //! Not here: searching, loading or computing anything.
 
+pub mod access;
+mod admin;
 pub mod bot_api;
 pub mod callback;
 pub mod cli;
@@ -13,14 +15,18 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod flow;
+mod gate;
 pub mod metrics;
 pub mod perform;
 pub mod placeholder;
 pub mod question;
 pub mod render;
 pub mod session;
+pub mod tempo;
 pub mod text;
+mod under_way;
 pub mod updates;
+mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
@@ -63,13 +69,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
-    if let Err(error) = bot.publish_commands().await {
-        tracing::warn!(error = %error, "the command menu was not published");
+    for lang in std::iter::once(None).chain(text::Lang::ALL.map(Some)) {
+        let commands = flow::commands(lang.unwrap_or_default());
+        if let Err(error) = bot.publish_commands(lang, &commands).await {
+            tracing::warn!(error = %error, "the command menu was not published");
+        }
     }
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
-    let performer = Arc::new(Performer::new(bot, queue.clone(), sessions, shutdown.clone()));
+    let performer =
+        Arc::new(Performer::new(bot, queue.clone(), sessions, config.access, shutdown.clone()));
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }

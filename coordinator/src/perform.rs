@@ -12,14 +12,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Access;
 use crate::bot_api::{BotApi, BotError};
-use crate::event::{Effect, Incoming, Pressed};
-use crate::flow;
+use crate::event::{Effect, Incoming, Place, Pressed};
+use crate::flow::{self, Around};
 use crate::placeholder::Placeholders;
 use crate::question::{Question, ReplyTo};
-use crate::render::Screen;
-use crate::session::store::{SessionStore, Who};
-use crate::text;
+use crate::render::{Media, Screen, link};
+use crate::session::Pending;
+use crate::session::store::SessionStore;
+use crate::tempo::Tempo;
+use crate::text::Lang;
+use crate::{admin, gate, under_way, waiting};
 
 /// Pause after trouble with Redis.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
@@ -47,6 +51,12 @@ pub struct Performer {
     pub sessions: SessionStore,
     /// Placeholders on their way.
     pub placeholders: Placeholders,
+    /// How quickly tasks are answered.
+    pub tempo: Tempo,
+    /// Who may do what.
+    pub(crate) access: Access,
+    /// Counts what people send.
+    pub(crate) gate: queue::Script,
     background: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -57,19 +67,25 @@ impl Performer {
         bot: BotApi,
         queue: TaskQueue,
         sessions: SessionStore,
+        access: Access,
         shutdown: CancellationToken,
     ) -> Self {
         let (placeholders, background) = (Placeholders::default(), TaskTracker::new());
-        Self { bot, queue, sessions, placeholders, background, shutdown }
+        let tempo = Tempo::default();
+        let gate = gate::script();
+        Self { bot, queue, sessions, placeholders, tempo, access, gate, background, shutdown }
     }
 
     /// Handles one update. False when it has to be handled again: the process is shutting down.
     ///
     /// Handling the same update again does no harm: its tasks have the same ids, its replies say the same.
     pub async fn handle(self: &Arc<Self>, incoming: &Incoming) -> bool {
-        let Some(effects) = self.react(incoming).await else { return false };
+        if !self.admitted(incoming).await {
+            return true;
+        }
+        let Some((lang, effects)) = self.react(incoming).await else { return false };
         for (ordinal, effect) in effects.into_iter().enumerate() {
-            if !self.perform(incoming, ordinal, effect).await {
+            if !self.perform(incoming, lang, ordinal, effect).await {
                 return false;
             }
         }
@@ -82,13 +98,29 @@ impl Performer {
         self.background.wait().await;
     }
 
-    async fn react(&self, incoming: &Incoming) -> Option<Vec<Effect>> {
+    /// The session's change, and what is to be done; with the language to do it in.
+    async fn react(&self, incoming: &Incoming) -> Option<(Lang, Vec<Effect>)> {
+        let around = Around {
+            place: incoming.place,
+            language: incoming.language,
+            admin: self.access.is_admin(incoming.place.owner),
+            bot: self.bot.username(),
+        };
         loop {
-            let change = self.sessions.update(incoming.who, |session| {
-                flow::react(session, incoming.update_id, &incoming.event)
+            let change = self.sessions.update(incoming.place.who(), |session| {
+                let effects = flow::react(session, around, incoming.update_id, &incoming.event);
+                let lang = session.lang();
+                for (ordinal, effect) in effects.iter().enumerate() {
+                    if let Effect::Ask { question, .. } = effect
+                        && let Some((_, id)) = self.task_of(incoming, ordinal, question)
+                    {
+                        session.keep_pending(Pending { id, called: question.called(lang) });
+                    }
+                }
+                (lang, effects)
             });
             match change.await {
-                Ok(effects) => return Some(effects),
+                Ok(changed) => return Some(changed),
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot read a session; trying again");
                     self.pause(AFTER_TROUBLE).await?;
@@ -97,34 +129,135 @@ impl Performer {
         }
     }
 
+    /// The lane and id of the task that an effect of an update asks for: always the same.
+    fn task_of(
+        &self,
+        incoming: &Incoming,
+        ordinal: usize,
+        question: &Question,
+    ) -> Option<(Lane, TaskId)> {
+        let lane = self.queue.lane_of(&question.task_type()?, incoming.place.owner);
+        // An update's number comes again when the server counts anew, the message behind it does not.
+        let (number, origin) = (incoming.update_id, &incoming.origin);
+        let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot.id());
+        let id = TaskId::from_cause(&lane, &cause);
+        Some((lane, id))
+    }
+
     async fn perform(
         self: &Arc<Self>,
         incoming: &Incoming,
+        lang: Lang,
         ordinal: usize,
         effect: Effect,
     ) -> bool {
-        let who = incoming.who;
+        let place = incoming.place;
         match effect {
-            Effect::Say(screen) => self.reply(move |performer| performer.say(who, screen)).await,
+            Effect::Say(screen) => self.reply(move |performer| performer.say(place, screen)).await,
             Effect::Show { message_id, screen, turn } => {
-                self.reply(move |performer| performer.show(who, message_id, screen, turn)).await
+                self.reply(move |performer| performer.show(place, message_id, screen, turn)).await
             }
             Effect::AnswerButton { query_id, note } => {
                 self.answer_button(query_id, note);
                 true
             }
             Effect::Ask { question, pressed, turn } => {
-                // An update's number comes again when the server counts anew, the message behind it does not.
-                let (number, origin) = (incoming.update_id, &incoming.origin);
-                let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot.id());
-                self.ask(who, &cause, question, pressed, turn).await
+                let task = self.task_of(incoming, ordinal, &question);
+                let Some((lane, id)) = task else { return true };
+                let reply_to = ReplyTo {
+                    place,
+                    message_id: pressed.as_ref().map(|pressed| pressed.message_id),
+                    turn,
+                    lang,
+                    question,
+                };
+                self.ask(&lane, id, reply_to, pressed).await
+            }
+            Effect::Cancel { tasks, pressed } => self.cancel(place, lang, tasks, pressed).await,
+            Effect::Status(pending) => {
+                let screen = under_way::screen(self, lang, &pending).await;
+                self.reply(move |performer| performer.say(place, screen)).await
+            }
+            Effect::Album(media) => {
+                self.reply(move |performer| performer.album(place, lang, media)).await
+            }
+            Effect::Choose(chosen) => {
+                let (who, sessions) = (place.who(), &self.sessions);
+                self.insist_on_redis(|| sessions.choose(who, chosen)).await.is_some()
+            }
+            Effect::Forget { tasks } => {
+                for id in tasks {
+                    if self.stop(&id).await.is_none() {
+                        return false;
+                    }
+                }
+                let (who, sessions) = (place.who(), &self.sessions);
+                self.insist_on_redis(|| sessions.forget(who)).await.is_some()
+            }
+            Effect::Stats => {
+                let screen = admin::stats(&self.queue).await;
+                self.reply(move |performer| performer.say(place, screen)).await
+            }
+            Effect::Plugins => {
+                let screen = admin::plugins(&self.queue).await;
+                self.reply(move |performer| performer.say(place, screen)).await
+            }
+        }
+    }
+
+    /// Stops tasks and says how many were still under way.
+    async fn cancel(
+        self: &Arc<Self>,
+        place: Place,
+        lang: Lang,
+        tasks: Vec<TaskId>,
+        pressed: Option<Pressed>,
+    ) -> bool {
+        let mut stopped = 0;
+        for id in &tasks {
+            match self.stop(id).await {
+                Some(was_there) => stopped += u64::from(was_there),
+                None => return false,
+            }
+        }
+        let said = match stopped {
+            0 => lang.text("cancelled-none"),
+            stopped => lang.counted("cancelled-some", stopped),
+        };
+        match pressed {
+            Some(pressed) => {
+                self.answer_button(pressed.query_id, Some(said));
+                true
+            }
+            None => self.reply(move |performer| performer.say(place, Screen::plain(said))).await,
+        }
+    }
+
+    /// Stops a task; its answer says so where it would have been. None when the process is shutting down.
+    async fn stop(&self, id: &TaskId) -> Option<bool> {
+        let cancel = || async { self.queue.cancel(id).await.map_err(|error| error.source) };
+        self.insist_on_redis(cancel).await
+    }
+
+    /// Asks Redis until it answers. None when the process is shutting down.
+    async fn insist_on_redis<T, F>(&self, ask: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, redis::RedisError>>,
+    {
+        loop {
+            match ask().await {
+                Ok(answer) => return Some(answer),
+                Err(error) => {
+                    tracing::warn!(error = %error, "waiting for Redis");
+                    self.pause(AFTER_TROUBLE).await?;
+                }
             }
         }
     }
 
     /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
     /// that Telegram slows down must not hold up the others.
-    async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
+    pub(crate) async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -136,29 +269,37 @@ impl Performer {
     }
 
     /// Replaces a message, unless it shows what was asked later.
-    async fn show(self: Arc<Self>, who: Who, message_id: i64, screen: Screen, turn: u64) -> bool {
+    async fn show(
+        self: Arc<Self>,
+        place: Place,
+        message_id: i64,
+        screen: Screen,
+        turn: u64,
+    ) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
         let edit = || async {
-            let may = self.sessions.update(who, |session| session.may_show(message_id, turn));
+            let may =
+                self.sessions.update(place.who(), |session| session.may_show(message_id, turn));
             match may.await {
-                Ok(true) => self.bot.edit(who.chat_id, message_id, &screen).await,
+                Ok(true) => self.bot.edit(&place, message_id, &screen).await,
                 Ok(false) => Ok(()),
                 Err(error) => Err(BotError::Transient(error.to_string())),
             }
         };
         match self.insist(until, edit).await {
             // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
-            Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(who, screen).await,
+            Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(place, screen).await,
             Some(_) => true,
             None => false,
         }
     }
 
-    async fn say(self: Arc<Self>, who: Who, screen: Screen) -> bool {
+    pub(crate) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        let mut sent = self.insist(until, || self.bot.send(who.chat_id, &screen)).await;
+        let mut sent = self.insist(until, || self.bot.send(&place, &screen)).await;
         if let Some(Err(BotError::Moved(chat_id))) = sent {
-            sent = self.insist(until, || self.bot.send(chat_id, &screen)).await;
+            let place = Place { chat_id, ..place };
+            sent = self.insist(until, || self.bot.send(&place, &screen)).await;
         }
         match sent {
             Some(Err(error)) => {
@@ -170,18 +311,34 @@ impl Performer {
         }
     }
 
+    /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
+    async fn album(self: Arc<Self>, place: Place, lang: Lang, media: Vec<Media>) -> bool {
+        let until = Instant::now() + REPLY_AT_MOST;
+        match self.insist(until, || self.bot.album(&place, &media)).await {
+            Some(Err(BotError::Refused(reason))) => {
+                tracing::info!(reason, "an album could not be sent; its addresses are");
+                let lines: Vec<String> =
+                    media.iter().map(|media| link(title(media), &media.url, 70)).collect();
+                let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
+                self.say(place, Screen::plain(html)).await
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
     /// Submits a question's task; the update is safe once Redis has it.
     async fn ask(
         self: &Arc<Self>,
-        who: Who,
-        cause: &str,
-        question: Question,
+        lane: &Lane,
+        id: TaskId,
+        reply_to: ReplyTo,
         pressed: Option<Pressed>,
-        turn: u64,
     ) -> bool {
-        let Some(task_type) = question.task_type() else { return true };
-        let lane = self.queue.lane_of(&task_type, who.user_id);
-        let task = new_task(&lane, who, cause, &question, pressed.as_ref(), turn);
+        let (place, lang) = (reply_to.place, reply_to.lang);
+        let mut task = Task::in_lane(lane, place.owner, reply_to.question.params());
+        task.task_id = id;
+        task.reply_to = serde_json::to_value(&reply_to).ok();
         // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
@@ -198,15 +355,12 @@ impl Performer {
                     tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
                     // A task that was there already has its placeholder, or its answer makes one.
                     let new = matches!(submitted, Submitted::New { .. });
-                    let placeholder = on_its_way.filter(|_| new);
-                    match (pressed, placeholder) {
-                        (Some(pressed), _) => {
-                            self.answer_button(pressed.query_id, Some(question.note()));
-                        }
-                        (None, Some(on_its_way)) => {
-                            self.place(who, task.task_id, question.placeholder(), on_its_way);
-                        }
-                        (None, None) => {}
+                    if let Some(pressed) = pressed {
+                        let note = reply_to.question.note(lang);
+                        self.answer_button(pressed.query_id, Some(note));
+                    }
+                    if new {
+                        self.accompany(task, reply_to, on_its_way);
                     }
                     return true;
                 }
@@ -216,47 +370,61 @@ impl Performer {
                         return false;
                     }
                 }
-                Err(SubmitError::UserLimit { .. }) => break text::ONE_AT_A_TIME,
-                Err(SubmitError::TooLarge { .. }) => break text::TOO_LONG,
+                Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
+                Err(SubmitError::TooLarge { .. }) => break "too-long",
                 Err(error) => {
                     tracing::warn!(error = %error, "task refused");
-                    break text::BUSY;
+                    break "busy";
                 }
             }
         };
+        let who = place.who();
+        let forgotten =
+            self.sessions.update(who, |session| session.forget_pending(&task.task_id)).await;
+        if let Err(error) = forgotten {
+            tracing::debug!(error = %error, "a refused question stays in the list; its task is nowhere");
+        }
+        let refusal = lang.text(refusal);
         match pressed {
             Some(pressed) => {
-                self.answer_button(pressed.query_id, Some(refusal.to_owned()));
+                self.answer_button(pressed.query_id, Some(refusal));
                 true
             }
             None => {
                 let screen = Screen::plain(refusal);
-                self.reply(move |performer| performer.say(who, screen)).await
+                self.reply(move |performer| performer.say(place, screen)).await
             }
         }
     }
 
-    /// Sends a placeholder behind the caller's back.
-    fn place(
+    /// Sends a placeholder behind the caller's back, and makes the wait easier while it lasts.
+    fn accompany(
         self: &Arc<Self>,
-        who: Who,
-        id: TaskId,
-        screen: Screen,
-        on_its_way: crate::placeholder::OnItsWay,
+        task: Task,
+        reply_to: ReplyTo,
+        on_its_way: Option<crate::placeholder::OnItsWay>,
     ) {
         let performer = Arc::clone(self);
         self.background.spawn(async move {
-            let until = Instant::now() + PLACEHOLDER_AT_MOST;
-            let sent = performer.insist(until, || performer.bot.send(who.chat_id, &screen)).await;
-            if let Some(Ok(message_id)) = sent {
-                performer.note_placeholder(who, &id, message_id).await;
+            let id = &task.task_id;
+            let mut placeholder = None;
+            if on_its_way.is_some() {
+                let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
+                let until = Instant::now() + PLACEHOLDER_AT_MOST;
+                let send = || performer.bot.send(&reply_to.place, &screen);
+                if let Some(Ok(message_id)) = performer.insist(until, send).await {
+                    let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
+                    placeholder = counts.then_some(message_id);
+                }
             }
             drop(on_its_way);
+            waiting::accompany(&performer, &task, &reply_to, placeholder).await;
         });
     }
 
     /// Tells the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
-    async fn note_placeholder(&self, who: Who, id: &TaskId, message_id: i64) {
+    /// Whether it is the one that counts.
+    async fn note_placeholder(&self, place: &Place, id: &TaskId, message_id: i64) -> bool {
         let until = Instant::now() + PLACEHOLDER_AT_MOST;
         let in_the_way = loop {
             match self.queue.note_placeholder(id, message_id).await {
@@ -264,18 +432,19 @@ impl Performer {
                 // It may be noted all the same, and be the answer by now: better one message too many than none.
                 Err(error) if until < Instant::now() => {
                     tracing::warn!(error = %error.source, "a placeholder could not be noted");
-                    break false;
+                    return false;
                 }
                 Err(_) => {
                     if self.pause(AFTER_TROUBLE).await.is_none() {
-                        break false;
+                        return false;
                     }
                 }
             }
         };
         if in_the_way {
-            self.remove_placeholder(who.chat_id, message_id).await;
+            self.remove_placeholder(place.chat_id, message_id).await;
         }
+        !in_the_way
     }
 
     /// Removes a placeholder that another one or the answer has made needless. One that stays is no harm.
@@ -286,7 +455,7 @@ impl Performer {
     }
 
     /// Behind the caller's back: the mark on the button ends by itself after some seconds, the note is worth some more.
-    fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
+    pub(crate) fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
         let performer = Arc::clone(self);
         self.background.spawn(async move {
             let until = Instant::now() + BUTTON_AT_MOST;
@@ -326,23 +495,7 @@ impl Performer {
     }
 }
 
-fn new_task(
-    lane: &Lane,
-    who: Who,
-    cause: &str,
-    question: &Question,
-    pressed: Option<&Pressed>,
-    turn: u64,
-) -> Task {
-    let mut task = Task::in_lane(lane, who.user_id, question.params());
-    task.task_id = TaskId::from_cause(lane, cause);
-    let reply_to = ReplyTo {
-        chat_id: who.chat_id,
-        user_id: who.user_id,
-        message_id: pressed.map(|pressed| pressed.message_id),
-        turn,
-        question: question.clone(),
-    };
-    task.reply_to = serde_json::to_value(reply_to).ok();
-    task
+/// What a picture is called: its title, or else its address.
+fn title(media: &Media) -> &str {
+    if media.caption.is_empty() { &media.url } else { &media.caption }
 }

@@ -7,6 +7,7 @@ pub mod links;
 use serde_json::Value;
 
 use crate::callback::Token;
+use crate::text::Lang;
 
 /// Longest button text, in characters; longer ones are unreadable on a phone.
 const MAX_BUTTON_CHARS: usize = 48;
@@ -21,12 +22,25 @@ pub struct Screen {
     pub html: String,
     /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,
+    /// Rows of keys below the input field, which stay there. A message has these or buttons.
+    pub keys: Vec<Vec<String>>,
+}
+
+/// A picture or video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Video or picture.
+    pub video: bool,
+    /// Where it is.
+    pub url: String,
+    /// What it is called, plain.
+    pub caption: String,
 }
 
 impl Screen {
     /// A message without buttons.
     pub fn plain(html: impl Into<String>) -> Self {
-        Self { html: html.into(), buttons: Vec::new() }
+        Self { html: html.into(), ..Self::default() }
     }
 }
 
@@ -49,6 +63,11 @@ pub enum Action {
 }
 
 impl Button {
+    /// A button whose text is in the catalogue.
+    pub fn named(lang: Lang, id: &str, token: Token) -> Self {
+        Self::press(&lang.text(id), token)
+    }
+
     /// A button that comes back to us.
     pub fn press(text: &str, token: Token) -> Self {
         Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Press(token) }
@@ -106,16 +125,6 @@ pub fn link(text: &str, url: &str, max_chars: usize) -> String {
         true => format!("<a href=\"{}\">{text}</a>", escape(url)),
         false => text,
     }
-}
-
-/// `1 item`, `7 items`.
-pub fn counted(count: u64, one: &str) -> String {
-    counted_as(count, one, &format!("{one}s"))
-}
-
-/// [`counted`] for words whose plural is another.
-pub fn counted_as(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A field that is a text.

@@ -2,17 +2,28 @@
 
 pub mod store;
 
+use queue::TaskId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::question::Question;
 use crate::render::{clean, text_of, web_address};
+use crate::text::Lang;
 
 /// Items on one page of a chat message.
 pub const PAGE_ITEMS: usize = 10;
 /// Result sets and content views kept; older buttons are answered with an explanation.
 const KEEP_VIEWS: usize = 5;
+/// Creators on one page of a chat message: each has a button.
+pub const PAGE_CREATORS: usize = 10;
 /// Creators kept of one result set.
-const KEEP_CREATORS: usize = 10;
+const KEEP_CREATORS: usize = 50;
+/// Questions under way that are remembered; the queue takes fewer of one person.
+const KEEP_PENDING: usize = 20;
+/// Failed questions that can be asked again.
+const KEEP_FAILED: usize = 5;
+/// Pages of a forum; nobody turns further.
+const FORUM_PAGES: u64 = 100;
 /// Items kept of one content view.
 const KEEP_ITEMS: usize = 300;
 /// Updates and messages whose turn is remembered.
@@ -45,6 +56,27 @@ pub struct Session {
     /// The last messages that were changed, and the turn that they show.
     #[serde(default)]
     pub shown: Vec<(i64, u64)>,
+    /// The language that the person chose.
+    #[serde(default)]
+    pub chosen: Option<Lang>,
+    /// The language that the person's Telegram speaks.
+    #[serde(default)]
+    pub heard: Lang,
+    /// Questions that are not answered yet, oldest first.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+    /// Questions that failed and may be asked again, by the view that their answer would have been.
+    #[serde(default)]
+    pub failed: Vec<(String, Question)>,
+}
+
+/// A question under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its task.
+    pub id: TaskId,
+    /// What it is called, plain.
+    pub called: String,
 }
 
 /// The form that this code writes.
@@ -61,6 +93,10 @@ impl Default for Session {
             turns: 0,
             updates: Vec::new(),
             shown: Vec::new(),
+            chosen: None,
+            heard: Lang::default(),
+            pending: Vec::new(),
+            failed: Vec::new(),
         }
     }
 }
@@ -127,11 +163,20 @@ pub struct ResultSet {
     /// Whether it is a pick by chance.
     #[serde(default)]
     pub random: bool,
+    /// The page that is shown, from 0.
+    #[serde(default)]
+    pub page: usize,
+    /// The forum's page, from 1; 0 when it is not the forum's.
+    #[serde(default)]
+    pub forum_page: u64,
+    /// Whether the forum has another page.
+    #[serde(default)]
+    pub has_more: bool,
 }
 
 impl ResultSet {
     /// Reads a search's data. What does not fit is left out.
-    pub fn read(view: String, query: String, data: &Value, extended_from: Option<String>) -> Self {
+    pub fn read(view: String, query: String, data: &Value) -> Self {
         let creators = data.get("creators").and_then(Value::as_array);
         Self {
             view,
@@ -143,9 +188,24 @@ impl ResultSet {
                 .take(KEEP_CREATORS)
                 .collect(),
             exact: data.get("exact_match").and_then(Value::as_bool).unwrap_or(false),
-            extended_from,
-            random: false,
+            ..Self::default()
         }
+    }
+
+    /// Reads the data of one page of the forum's results.
+    pub fn read_forum(view: String, query: String, data: &Value, from: String, page: u64) -> Self {
+        let more = data.get("has_more").and_then(Value::as_bool).unwrap_or(false);
+        Self {
+            extended_from: Some(from),
+            forum_page: page.max(1),
+            has_more: more && page < FORUM_PAGES,
+            ..Self::read(view, query, data)
+        }
+    }
+
+    /// The last page, from 0.
+    pub fn last_page(&self) -> usize {
+        self.creators.len().div_ceil(PAGE_CREATORS).saturating_sub(1)
     }
 
     /// Reads a random pick's data; none when it names nobody.
@@ -167,7 +227,7 @@ impl ResultSet {
 pub struct Item {
     /// Its id, so that it is not listed twice.
     pub id: String,
-    /// Its title.
+    /// Its title; may be empty.
     pub title: String,
     /// Where it is.
     pub url: String,
@@ -182,13 +242,53 @@ impl Item {
         let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
         Some(Self {
             id: clean(text_of(value, "id").unwrap_or(&url), 300),
-            title: Some(clean(text_of(value, "title").unwrap_or(""), 120))
-                .filter(|title| !title.is_empty())
-                .unwrap_or_else(|| "Untitled".to_owned()),
+            title: clean(text_of(value, "title").unwrap_or(""), 120),
             date: clean(text_of(value, "date").unwrap_or(""), 10),
             video: text_of(value, "type") == Some("video"),
             url,
         })
+    }
+}
+
+/// Which of a creator's items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// All.
+    #[default]
+    All,
+    /// Pictures only.
+    Pictures,
+    /// Videos only.
+    Videos,
+}
+
+impl Filter {
+    /// All of them, in the order of their buttons.
+    pub const ALL: [Self; 3] = [Self::All, Self::Pictures, Self::Videos];
+
+    /// As a button carries it.
+    pub fn number(self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Pictures => 1,
+            Self::Videos => 2,
+        }
+    }
+
+    /// The filter with that number.
+    pub fn of_number(number: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|filter| filter.number() == number)
+    }
+
+    /// As the content plugin takes it.
+    pub fn params(self) -> Map<String, Value> {
+        let kind = match self {
+            Self::All => None,
+            Self::Pictures => Some("picture"),
+            Self::Videos => Some("video"),
+        };
+        kind.into_iter().map(|kind| ("type".to_owned(), kind.into())).collect()
     }
 }
 
@@ -209,6 +309,9 @@ pub struct ContentView {
     pub page: usize,
     /// The result set to go back to.
     pub results: Option<String>,
+    /// Which items.
+    #[serde(default)]
+    pub filter: Filter,
 }
 
 impl ContentView {
@@ -268,6 +371,38 @@ impl Session {
             self.shown.drain(..over);
         }
         true
+    }
+
+    /// The language to speak.
+    pub fn lang(&self) -> Lang {
+        self.chosen.unwrap_or(self.heard)
+    }
+
+    /// Remembers that a question is under way.
+    pub fn keep_pending(&mut self, pending: Pending) {
+        if !self.pending.iter().any(|known| known.id == pending.id) {
+            self.pending.push(pending);
+            let over = self.pending.len().saturating_sub(KEEP_PENDING);
+            self.pending.drain(..over);
+        }
+    }
+
+    /// Forgets a question that has ended.
+    pub fn forget_pending(&mut self, id: &TaskId) {
+        self.pending.retain(|known| known.id != *id);
+    }
+
+    /// Remembers a question that failed.
+    pub fn keep_failed(&mut self, view: String, question: Question) {
+        self.failed.retain(|(known, _)| *known != view);
+        self.failed.push((view, question));
+        let over = self.failed.len().saturating_sub(KEEP_FAILED);
+        self.failed.drain(..over);
+    }
+
+    /// The result set of that name, to be changed.
+    pub fn results_mut(&mut self, view: &str) -> Option<&mut ResultSet> {
+        self.results.iter_mut().find(|set| set.view == view)
     }
 
     /// The result set of that name.
@@ -343,13 +478,13 @@ mod tests {
             {"name": "\u{200b}", "url": "https://c.example/h"},
             {"name": "Good", "url": "https://c.example/g", "aliases": ["a", 1, "\u{200b}"]},
         ]});
-        let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data, None);
+        let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data);
         assert_eq!(set.creators.len(), 1);
         assert_eq!(set.creators[0].aliases, ["a"]);
         for odd in
             [json!(null), json!([]), json!({"creators": 1}), json!({"content_directory": []})]
         {
-            assert!(ResultSet::read(String::new(), String::new(), &odd, None).creators.is_empty());
+            assert!(ResultSet::read(String::new(), String::new(), &odd).creators.is_empty());
             ContentView::default().append(&odd);
         }
     }

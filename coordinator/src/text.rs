@@ -1,103 +1,143 @@
-//! Every sentence a person can read. HTML where markup is wanted; whatever is put in is escaped by the caller.
+//! Every sentence a person can read, by language. The sentences themselves are in `locales/LANGUAGE.ftl`.
+//!
+//! Messages are HTML, with whatever is put in escaped by the caller; buttons, notes and the command menu are plain.
 
-/// Command menu: name and description.
-pub const COMMANDS: &[(&str, &str)] = &[
-    ("search", "Find a creator by name"),
-    ("random", "Show a creator by chance"),
-    ("help", "What I can do"),
-];
+use std::sync::LazyLock;
 
-/// `/start`.
-pub const WELCOME: &str = "👋 <b>Welcome!</b>\n\nSend me the name of a creator and I will find them, also when it is \
-                           misspelt.\n\nTry <code>luna marlow</code>, or /random for a surprise. /help says more.";
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use serde::{Deserialize, Serialize};
 
-/// `/help`.
-pub const HELP: &str = "<b>What I can do</b>\n\n• Send a name, or part of one: I search.\n• /search NAME does the \
-                        same.\n• /random shows a creator by chance.\n\nThe buttons under my messages lead on: open a \
-                        creator, page through the items, load more, go back.";
+/// A language that the bot speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// English, also for whoever has a language that is not here.
+    #[default]
+    En,
+    /// German.
+    De,
+}
 
-/// `/search` without a name.
-pub const SEARCH_WHAT: &str =
-    "Whom shall I look for? Write for instance <code>/search luna marlow</code>.";
+/// Something to put into a sentence.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg<'a> {
+    /// A text, escaped where the sentence is HTML.
+    Text(&'a str),
+    /// A number; the sentence chooses its form by it.
+    Number(u64),
+}
 
-/// A command that is not known.
-pub const UNKNOWN_COMMAND: &str = "I do not know this command. /help says what I can do.";
+type Catalogue = FluentBundle<FluentResource>;
 
-/// A message without letters.
-pub const NOTHING_TO_SEARCH: &str = "Please send a name with at least one letter or digit.";
+static ENGLISH: LazyLock<Catalogue> =
+    LazyLock::new(|| catalogue("en", include_str!("../locales/en.ftl")));
+static GERMAN: LazyLock<Catalogue> =
+    LazyLock::new(|| catalogue("de", include_str!("../locales/de.ftl")));
 
-/// A message that is too long for a name.
-pub const TOO_LONG: &str = "That is too long for a name. Please send at most 200 characters.";
+/// What a catalogue has wrong (nothing, as the tests of this file say) is left out of it.
+fn catalogue(code: &str, source: &str) -> Catalogue {
+    let resource = FluentResource::try_new(source.to_owned());
+    let resource = resource.unwrap_or_else(|(as_far_as_it_goes, _)| as_far_as_it_goes);
+    let mut bundle = FluentBundle::new_concurrent(code.parse().into_iter().collect());
+    // Marks around what is put in would stand in buttons and in `<code>`; names are cleaned of such marks instead.
+    bundle.set_use_isolating(false);
+    let _ = bundle.add_resource(resource);
+    bundle
+}
 
-/// A message without text.
-pub const TEXT_ONLY: &str = "I understand text only. Send me a name.";
+impl Lang {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::En, Self::De];
 
-/// A button whose view is not in the session any more, or belongs to somebody else.
-pub const STALE_BUTTON: &str = "These buttons are no longer valid. Please search again.";
+    /// The language for Telegram's `language_code` (IETF tag, such as `de-AT`).
+    pub fn of_code(code: &str) -> Self {
+        let primary = code.split(['-', '_']).next().unwrap_or_default();
+        let found = Self::ALL.into_iter().find(|lang| lang.code().eq_ignore_ascii_case(primary));
+        found.unwrap_or_default()
+    }
 
-/// The queue is full.
-pub const BUSY: &str = "🙏 I am very busy at the moment. Please try again in a minute.";
+    /// Its code (ISO 639-1).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
+    }
 
-/// One person has too much under way.
-pub const ONE_AT_A_TIME: &str =
-    "⏳ You have several questions under way. Please wait for their answers first.";
+    /// Its name in itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::En => "English",
+            Self::De => "Deutsch",
+        }
+    }
 
-/// Placeholder of a random pick.
-pub const PICKING: &str = "🎲 Picking somebody…";
+    fn catalogue(self) -> &'static Catalogue {
+        match self {
+            Self::En => &ENGLISH,
+            Self::De => &GERMAN,
+        }
+    }
 
-/// Note on a pressed "Load more".
-pub const LOADING_MORE: &str = "Loading more…";
+    /// A sentence without anything put in.
+    pub fn text(self, id: &str) -> String {
+        self.format(id, &[])
+    }
 
-/// A message that is sent when the answer's own cannot be shown.
-pub const CANNOT_SHOW: &str =
-    "⚠️ I have an answer, but Telegram does not take it. Please ask differently.";
+    /// A sentence with what is put in.
+    pub fn format(self, id: &str, args: &[(&str, Arg<'_>)]) -> String {
+        let mut values = FluentArgs::with_capacity(args.len());
+        for (name, arg) in args {
+            let value = match arg {
+                Arg::Text(text) => FluentValue::from(*text),
+                Arg::Number(number) => FluentValue::from(*number),
+            };
+            values.set(*name, value);
+        }
+        for lang in [self, Self::En] {
+            let catalogue = lang.catalogue();
+            let pattern = catalogue.get_message(id).and_then(|message| message.value());
+            if let Some(pattern) = pattern {
+                let mut problems = Vec::new();
+                return catalogue
+                    .format_pattern(pattern, Some(&values), &mut problems)
+                    .into_owned();
+            }
+        }
+        id.to_owned()
+    }
 
-/// No results.
-pub const TRY_OTHERWISE: &str = "Try another spelling or a shorter part of the name.";
+    /// `1 item`, `7 items`.
+    pub fn counted(self, id: &str, count: u64) -> String {
+        self.format(id, &[("count", Arg::Number(count))])
+    }
 
-/// Button: other results of the forum.
-pub const BUTTON_EXTENDED: &str = "🔎 Search more";
-/// Button: back.
-pub const BUTTON_RESULTS: &str = "↩ Results";
-/// Button: earlier page.
-pub const BUTTON_PREVIOUS: &str = "◀ Previous";
-/// Button: later page.
-pub const BUTTON_NEXT: &str = "Next ▶";
-/// Button: pages that are not loaded yet.
-pub const BUTTON_MORE: &str = "⬇ Load more";
-/// Button: items of a creator.
-pub const BUTTON_ITEMS: &str = "📂 Show items";
-/// Button: somebody else by chance.
-pub const BUTTON_ANOTHER: &str = "🎲 Another";
-/// Button: the creator's page.
-pub const BUTTON_OPEN: &str = "Open page";
+    /// What a person reads when a task failed, by its code.
+    pub fn failure(self, code: &str) -> String {
+        self.text(failure_id(code))
+    }
+}
 
-/// What a person reads when a task failed, by its code. The way on follows from the sentence.
-pub fn failure_sentence(code: &str) -> &'static str {
+fn failure_id(code: &str) -> &'static str {
     match code {
-        "invalid-task" | "invalid-params" => "I could not understand that.",
-        "task-too-large" => "That was too much text for me.",
-        "unknown-task-type" | "no-worker" => {
-            "Nobody is there to answer this at the moment. Please try again later."
-        }
-        "not-found" => "I found nothing.",
-        "plugin-failed" => "I cannot answer this.",
-        "retries-exhausted" => "A service I depend on does not answer. Please try again later.",
-        "trap" | "exited" | "invalid-output" => {
-            "Something broke while I was answering. Please try again."
-        }
-        "wall-limit" | "cpu-limit" => "That took too long, so I stopped. Please try again.",
+        "invalid-task" | "invalid-params" => "failure-not-understood",
+        "task-too-large" => "failure-too-long",
+        "unknown-task-type" | "no-worker" => "failure-nobody",
+        "not-found" => "failure-not-found",
+        "plugin-failed" => "failure-cannot",
+        "retries-exhausted" => "failure-service",
+        "trap" | "exited" | "invalid-output" => "failure-broke",
+        "wall-limit" | "cpu-limit" => "failure-took-too-long",
         "memory-limit" | "table-limit" | "stack-limit" | "handle-limit" | "hostcall-limit"
-        | "input-limit" | "output-limit" | "log-limit" => {
-            "That was too much at once. Please ask for something smaller."
-        }
+        | "input-limit" | "output-limit" | "log-limit" => "failure-too-much",
         "request-limit" | "request-body-limit" | "response-limit" | "cache-limit" => {
-            "I would have had to look up too much for that. Please ask for something smaller."
+            "failure-too-much-lookup"
         }
-        "host-error" | "worker-crashed" => "I had an accident while answering. Please try again.",
-        "deadline-exceeded" => "I did not get to it in time. Please try again.",
-        "cancelled" => "Stopped.",
-        _ => "Something went wrong. Please try again.",
+        "host-error" | "worker-crashed" => "failure-accident",
+        "deadline-exceeded" => "failure-late",
+        "cancelled" => "failure-cancelled",
+        _ => "failure",
     }
 }
 
@@ -107,21 +147,4 @@ pub fn plugin_speaks(code: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_failure_code_has_a_sentence_of_its_own() {
-        for code in queue::FAILURE_CODES {
-            assert_ne!(failure_sentence(code), failure_sentence("no such code"), "{code}");
-        }
-    }
-
-    #[test]
-    fn commands_fit_telegrams_rules() {
-        for (name, description) in COMMANDS {
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
-            assert!((3..=256).contains(&description.len()), "{name}");
-        }
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Incoming;
 use crate::perform::Performer;
+use incoming::Me;
 use lease::PollerLease;
 use watermark::Watermark;
 
@@ -102,15 +103,16 @@ impl<'a> Poller<'a> {
             };
             let mut by_chat: BTreeMap<i64, Vec<Incoming>> = BTreeMap::new();
             let mut fresh = false;
+            let me = Me { id: self.bot.id(), username: self.bot.username() };
             for update in updates {
                 let update_id = update.id.0;
                 if !self.watermark.begin(update_id) {
                     continue;
                 }
                 fresh = true;
-                match incoming::read(update, self.bot.username()) {
+                match incoming::read(update, me) {
                     Some(incoming) => {
-                        by_chat.entry(incoming.who.chat_id).or_default().push(incoming);
+                        by_chat.entry(incoming.place.chat_id).or_default().push(incoming);
                     }
                     None => self.watermark.done(update_id),
                 }

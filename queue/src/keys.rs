@@ -116,6 +116,11 @@ impl Keys {
         self.of_task("placeholder", id)
     }
 
+    /// STRING: the placeholder is being changed at the moment.
+    pub fn editing(&self, id: &TaskId) -> String {
+        self.of_task("editing", id)
+    }
+
     /// STRING: the first task of those that ask just the same within a moment.
     pub fn double(&self, lane: &Lane, fingerprint: &str) -> String {
         format!("{}:tasks:double:{{{lane}}}{fingerprint}", self.namespace)
@@ -154,6 +159,16 @@ impl Keys {
     /// STRING: one chat partner's session as JSON.
     pub fn session(&self, user: &str) -> String {
         format!("{}:session:{user}", self.namespace)
+    }
+
+    /// STRING: the language that one chat partner chose.
+    pub fn choice(&self, user: &str) -> String {
+        format!("{}:choice:{user}", self.namespace)
+    }
+
+    /// STRING: a counter of what somebody sent.
+    pub fn gate(&self, counter: &str) -> String {
+        format!("{}:gate:{counter}", self.namespace)
     }
 
     /// STRING: who polls Telegram at the moment.

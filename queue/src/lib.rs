@@ -19,6 +19,7 @@ pub mod ingress;
 pub mod keys;
 pub mod lane;
 pub mod lease;
+pub mod line;
 pub mod outbox;
 pub mod plugin_events;
 pub mod recent;
@@ -44,6 +45,7 @@ pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError}
 pub use keys::Keys;
 pub use lane::Lane;
 pub use lease::{Finish, Finished, Lease};
+pub use line::Progress;
 pub use outbox::{Delivered, LedgerEntry, Outbox, Reply};
 pub use plugin_events::{PluginChange, PluginEvent};
 pub use registry::{DistributedWorkerRegistry, Handled, OfferedPlugin, TaskHandler, WorkerRecord};

@@ -40,11 +40,14 @@ pub struct LedgerEntry {
     pub state: Option<String>,
     /// The placeholder message, once it was sent.
     pub message_id: Option<i64>,
+    /// Whether somebody was changing the placeholder when the ledger was read ([`TaskQueue::begin_edit`]).
+    pub being_edited: bool,
 }
 
 impl LedgerEntry {
     fn from_texts((state, message): (Option<String>, Option<String>)) -> Self {
-        Self { state, message_id: message.and_then(|text| text.parse().ok()) }
+        let message_id = message.and_then(|text| text.parse().ok());
+        Self { state, message_id, being_edited: false }
     }
 
     /// Whether the answer was sent.
@@ -323,13 +326,16 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        let found: (Option<String>, Option<String>) = redis::cmd("MGET")
+        type Found = (Option<String>, Option<String>, Option<String>);
+        let (state, message, editing): Found = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
+            .arg(self.keys.editing(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        Ok(LedgerEntry::from_texts(found))
+        let being_edited = editing.is_some();
+        Ok(LedgerEntry { being_edited, ..LedgerEntry::from_texts((state, message)) })
     }
 
     /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the

@@ -23,57 +23,62 @@ pub fn answer(
     result: &TaskResult,
 ) -> Screen {
     if !result.success {
-        return failed(session, question, result);
+        return failed(session, view, question, result);
     }
     match question {
         Question::Search { query } => {
-            let set = ResultSet::read(view, query.clone(), &result.data, None);
-            keep_results(session, set)
+            keep_results(session, ResultSet::read(view, query.clone(), &result.data))
         }
-        Question::Extended { query, back } => {
-            let set = ResultSet::read(view, query.clone(), &result.data, Some(back.clone()));
-            keep_results(session, set)
+        Question::Extended { query, back, page } => {
+            let (query, back) = (query.clone(), back.clone());
+            keep_results(session, ResultSet::read_forum(view, query, &result.data, back, *page))
         }
         Question::Random { .. } => {
-            let Some(set) = ResultSet::read_random(view, &result.data) else {
-                return failed(session, question, &unreadable());
+            let Some(set) = ResultSet::read_random(view.clone(), &result.data) else {
+                return failed(session, view, question, &unreadable());
             };
             if let Some(creator) = set.creators.first() {
                 session.keep_seen(&creator.url);
             }
             keep_results(session, set)
         }
-        Question::Content { creator, back } => {
+        Question::Content { creator, back, filter } => {
             let mut content = session.content(&view).cloned().unwrap_or_else(|| ContentView {
                 view,
                 creator: creator.clone(),
-                results: Some(back.clone()),
+                results: Some(back.clone()).filter(|back| !back.is_empty()),
+                filter: *filter,
                 ..ContentView::default()
             });
             content.append(&result.data);
             keep_content(session, content)
         }
-        Question::More { view, creator, .. } => {
+        Question::More { view, creator, filter, .. } => {
             // The view is gone when the person did much else in between: what came is then shown alone.
             let mut content = session.content(view).cloned().unwrap_or_else(|| ContentView {
                 view: view.clone(),
                 creator: creator.clone(),
+                filter: *filter,
                 ..ContentView::default()
             });
             content.append(&result.data);
             keep_content(session, content)
         }
+        Question::Plugin { .. } => Screen::plain(session.lang().text("nothing-to-show")),
     }
 }
 
 fn keep_results(session: &mut Session, set: ResultSet) -> Screen {
-    let screen = results(&set);
+    // Shown before: the page that the person has turned to stays.
+    let page = session.results(&set.view).map_or(0, |known| known.page);
+    let set = ResultSet { page, ..set };
+    let screen = results(session.lang(), &set);
     session.keep_results(set);
     screen
 }
 
 fn keep_content(session: &mut Session, content: ContentView) -> Screen {
-    let screen = content::page(&content);
+    let screen = content::page(session.lang(), &content);
     session.keep_content(content);
     screen
 }
@@ -83,29 +88,36 @@ fn unreadable() -> TaskResult {
 }
 
 /// Says what went wrong in plain words, with a way on.
-fn failed(session: &Session, question: &Question, result: &TaskResult) -> Screen {
-    let code = result.code().unwrap_or_default();
+fn failed(session: &mut Session, view: String, question: &Question, result: &TaskResult) -> Screen {
+    let (lang, code) = (session.lang(), result.code().unwrap_or_default());
     let sentence = match result.error.as_deref() {
         Some(reason) if text::plugin_speaks(code) => shown(reason, MAX_REASON_CHARS),
-        Some(_) | None => text::failure_sentence(code).to_owned(),
+        Some(_) | None => lang.failure(code),
     };
-    let sentence = format!("⚠️ {sentence}");
-    let back = match question {
-        Question::Search { .. } => None,
-        Question::Random { .. } => Some((text::BUTTON_ANOTHER, Token::Random)),
-        Question::Extended { back, .. } | Question::Content { back, .. } => session
-            .results(back)
-            .map(|set| (text::BUTTON_RESULTS, Token::Results { view: set.view.clone() })),
-        Question::More { view, .. } => {
-            // What was there stays there, under the bad news.
-            if let Some(content) = session.content(view) {
-                let mut screen = content::page(content);
-                screen.html = format!("{sentence}\n\n{}", screen.html);
-                return screen;
-            }
-            None
-        }
-    };
-    let buttons = back.map(|(label, token)| vec![Button::press(label, token)]);
-    Screen { html: sentence, buttons: buttons.into_iter().collect() }
+    let mark = if code == "cancelled" { "✋" } else { "⚠️" };
+    let sentence = format!("{mark} {sentence}");
+    if let Question::More { view, .. } = question
+        && let Some(content) = session.content(view)
+    {
+        // What was there stays there, under the bad news, with the button that asks again.
+        let mut screen = content::page(lang, content);
+        screen.html = format!("{sentence}\n\n{}", screen.html);
+        return screen;
+    }
+    let mut row = Vec::new();
+    // Where the plugin itself says that it cannot be, once more cannot help.
+    if !text::plugin_speaks(code) {
+        row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
+        session.keep_failed(view, question.clone());
+    } else if matches!(question, Question::Random { .. }) {
+        row.push(Button::named(lang, "button-another", Token::Random));
+    }
+    if let Question::Extended { back, .. } | Question::Content { back, .. } = question
+        && let Some(set) = session.results(back)
+    {
+        let token = Token::Results { view: set.view.clone() };
+        row.push(Button::named(lang, "button-results", token));
+    }
+    let buttons = if row.is_empty() { Vec::new() } else { vec![row] };
+    Screen { html: sentence, buttons, ..Screen::default() }
 }

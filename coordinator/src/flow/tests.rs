@@ -8,6 +8,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::render::Action;
 
+const AROUND: Around<'static> = Around {
+    place: Place { chat_id: 7, owner: 7, thread: None, reply_to: None },
+    language: Lang::En,
+    admin: false,
+    bot: "freefans_bot",
+};
+
 /// A person, their session, and what was said so far.
 #[derive(Default)]
 struct Chat {
@@ -33,7 +40,9 @@ impl Chat {
         let buttons = self.screen.buttons.iter().flatten();
         let found = buttons.clone().find(|button| button.text.contains(label));
         let data = match found.map(|button| &button.action) {
-            Some(Action::Press(token)) => token.encode(),
+            Some(Action::Press(token)) => {
+                token.encode(&Place { chat_id: 7, owner: 7, ..Place::default() })
+            }
             other => panic!("no button `{label}` to press: {other:?}"),
         };
         self.presses_data(label, &data)
@@ -47,7 +56,7 @@ impl Chat {
 
     fn happens(&mut self, event: &Event) -> &mut Self {
         self.updates += 1;
-        for effect in react(&mut self.session, self.updates, event) {
+        for effect in react(&mut self.session, AROUND, self.updates, event) {
             match effect {
                 Effect::Say(screen) => self.shows("bot:  ", screen),
                 Effect::Show { screen, .. } => self.shows("bot*: ", screen),
@@ -56,6 +65,24 @@ impl Chat {
                         let _ = writeln!(self.log, "note: {note}");
                     }
                 }
+                Effect::Cancel { tasks, .. } => {
+                    let _ = writeln!(self.log, "stop: {}", tasks.len());
+                }
+                Effect::Status(pending) => {
+                    let called: Vec<String> = pending.into_iter().map(|of| of.called).collect();
+                    let _ = writeln!(self.log, "status of: {}", called.join(", "));
+                }
+                Effect::Album(media) => {
+                    let _ = writeln!(self.log, "album: {}", media.len());
+                }
+                Effect::Choose(lang) => {
+                    let _ = writeln!(self.log, "choose: {lang:?}");
+                }
+                Effect::Forget { tasks } => {
+                    let _ = writeln!(self.log, "forget, and stop: {}", tasks.len());
+                    self.session = Session::default();
+                }
+                Effect::Stats | Effect::Plugins => self.log.push_str("for an administrator\n"),
                 Effect::Ask { question, .. } => {
                     let name = question.task_type().unwrap();
                     let params = Value::Object(question.params());
@@ -333,6 +360,6 @@ fn stale_strange_and_foreign_buttons_are_explained() {
     for data in ["", "junk", "c:abcdef:0", "p:abcdef:1", "m:abcdef", "r:abcdef", "e:abcdef"] {
         chat.presses_data(data, data);
         let last = chat.log.lines().last().unwrap();
-        assert_eq!(last, format!("note: {}", text::STALE_BUTTON), "{data}");
+        assert_eq!(last, format!("note: {}", Lang::En.text("stale-button")), "{data}");
     }
 }

@@ -1,59 +1,105 @@
 //! A creator's items, a page at a time.
 
-use super::{Button, Screen, counted, link, shown};
+use super::{Button, Media, Screen, link, shown};
 use crate::callback::Token;
-use crate::session::{ContentView, PAGE_ITEMS};
-use crate::text;
+use crate::session::{ContentView, Filter, Item, PAGE_ITEMS};
+use crate::text::{Arg, Lang};
 
 /// One page of what is loaded.
-pub fn page(view: &ContentView) -> Screen {
+pub fn page(lang: Lang, view: &ContentView) -> Screen {
     let name = shown(&view.creator.name, 80);
+    let name = ("name", Arg::Text(&name));
     if view.items.is_empty() {
-        let mut screen = Screen::plain(format!("📂 <b>{name}</b> has no items to show."));
-        screen.buttons.extend(back(view));
+        let id = match view.filter {
+            Filter::All => "content-empty",
+            Filter::Pictures | Filter::Videos => "content-empty-filter",
+        };
+        let mut screen = Screen::plain(lang.format(id, &[name]));
+        // What could not be shown of the first page says nothing about the next.
+        screen.buttons.extend(more(lang, view).map(|more| vec![more]));
+        if view.filter != Filter::All {
+            screen.buttons.push(filters(lang, view));
+        }
+        screen.buttons.extend(back(lang, view).map(|back| vec![back]));
         return screen;
     }
     let page = view.page.min(view.last_page());
     let pages = view.total_items.div_ceil(PAGE_ITEMS).max(view.last_page() + 1);
-    let first = page * PAGE_ITEMS;
-    let lines: Vec<String> = view
-        .items
-        .iter()
-        .enumerate()
-        .skip(first)
-        .take(PAGE_ITEMS)
-        .map(|(n, item)| {
-            let mark = if item.video { "🎬" } else { "🖼" };
-            let title = link(&item.title, &item.url, 70);
-            format!("{}. {mark} {title} <i>{}</i>", n + 1, shown(&item.date, 10))
-        })
-        .collect();
-    let mut screen = Screen::plain(format!(
-        "📂 <b>{name}</b> · {}\nPage {} of {pages}\n\n{}",
-        counted(view.total_items as u64, "item"),
-        page + 1,
-        lines.join("\n")
-    ));
-    let mut turn = Vec::new();
+    let lines: Vec<String> =
+        of_page(view, page).map(|(number, item)| line(lang, number, item)).collect();
+    let items = lang.counted("items", view.total_items as u64);
+    let title = lang.format("content-title", &[name, ("items", Arg::Text(&items))]);
+    let (shown, of) = (page as u64 + 1, pages as u64);
+    let where_ =
+        lang.format("page-of", &[("page", Arg::Number(shown)), ("pages", Arg::Number(of))]);
+    let mut screen = Screen::plain(format!("{title}\n{where_}\n\n{}", lines.join("\n")));
     let to = |page| Token::Page { view: view.view.clone(), page };
+    let mut turn = Vec::new();
     if 0 < page {
-        turn.push(Button::press(text::BUTTON_PREVIOUS, to(page - 1)));
+        turn.push(Button::named(lang, "button-previous", to(page - 1)));
     }
     if page < view.last_page() {
-        turn.push(Button::press(text::BUTTON_NEXT, to(page + 1)));
-    } else if view.cursor.is_some() {
-        turn.push(Button::press(text::BUTTON_MORE, Token::More { view: view.view.clone() }));
+        turn.push(Button::named(lang, "button-next", to(page + 1)));
+    } else {
+        turn.extend(more(lang, view));
     }
     if !turn.is_empty() {
         screen.buttons.push(turn);
     }
-    screen.buttons.extend(back(view));
+    screen.buttons.push(filters(lang, view));
+    let album = Token::Album { view: view.view.clone(), page };
+    let mut last = vec![Button::named(lang, "button-album", album)];
+    last.extend(back(lang, view));
+    screen.buttons.push(last);
     screen
 }
 
-fn back(view: &ContentView) -> Option<Vec<Button>> {
-    let results = view.results.clone()?;
-    Some(vec![Button::press(text::BUTTON_RESULTS, Token::Results { view: results })])
+/// The pictures and videos of one page.
+pub fn album(view: &ContentView, page: usize) -> Vec<Media> {
+    of_page(view, page)
+        .map(|(_, item)| Media {
+            video: item.video,
+            url: item.url.clone(),
+            caption: item.title.clone(),
+        })
+        .collect()
+}
+
+fn of_page(view: &ContentView, page: usize) -> impl Iterator<Item = (usize, &Item)> {
+    let numbered = view.items.iter().enumerate().map(|(place, item)| (place + 1, item));
+    numbered.skip(page * PAGE_ITEMS).take(PAGE_ITEMS)
+}
+
+fn line(lang: Lang, number: usize, item: &Item) -> String {
+    let mark = if item.video { "🎬" } else { "🖼" };
+    let untitled = lang.text("untitled");
+    let title = if item.title.is_empty() { &untitled } else { &item.title };
+    let title = link(title, &item.url, 70);
+    format!("{number}. {mark} {title} <i>{}</i>", shown(&item.date, 10))
+}
+
+fn more(lang: Lang, view: &ContentView) -> Option<Button> {
+    view.cursor.as_ref()?;
+    Some(Button::named(lang, "button-more", Token::More { view: view.view.clone() }))
+}
+
+fn filters(lang: Lang, view: &ContentView) -> Vec<Button> {
+    let button = |filter: Filter| {
+        let id = match filter {
+            Filter::All => "button-all",
+            Filter::Pictures => "button-pictures",
+            Filter::Videos => "button-videos",
+        };
+        let mark = if filter == view.filter { "• " } else { "" };
+        let token = Token::Filter { view: view.view.clone(), filter };
+        Button::press(&format!("{mark}{}", lang.text(id)), token)
+    };
+    Filter::ALL.map(button).into()
+}
+
+fn back(lang: Lang, view: &ContentView) -> Option<Button> {
+    let view = view.results.clone()?;
+    Some(Button::named(lang, "button-results", Token::Results { view }))
 }
 
 /// UTF-16 units of a message without its tags and references, as Telegram counts them.
@@ -97,38 +143,40 @@ mod tests {
             total_items: 57,
             page,
             results: Some("cd".to_owned()),
+            filter: Filter::Pictures,
         }
     }
 
     #[track_caller]
     fn buttons(view: &ContentView, expected: &[&str]) {
-        let screen = page(view);
-        let texts: Vec<&str> =
-            screen.buttons.iter().flatten().map(|button| button.text.as_str()).collect();
-        assert_eq!(texts, expected);
+        let screen = page(Lang::En, view);
+        let rows: Vec<String> = screen
+            .buttons
+            .iter()
+            .map(|row| row.iter().map(|button| button.text.clone()).collect::<Vec<_>>().join(" | "))
+            .collect();
+        assert_eq!(rows, expected);
         assert!(visible_units(&screen.html) <= 4_096);
     }
 
     #[test]
     fn buttons_lead_to_what_there_is() {
-        buttons(&view(10, 0, true), &[text::BUTTON_MORE, text::BUTTON_RESULTS]);
-        buttons(
-            &view(30, 1, true),
-            &[text::BUTTON_PREVIOUS, text::BUTTON_NEXT, text::BUTTON_RESULTS],
-        );
-        buttons(
-            &view(30, 2, true),
-            &[text::BUTTON_PREVIOUS, text::BUTTON_MORE, text::BUTTON_RESULTS],
-        );
-        buttons(&view(30, 99, false), &[text::BUTTON_PREVIOUS, text::BUTTON_RESULTS]);
-        buttons(&view(0, 0, false), &[text::BUTTON_RESULTS]);
+        let filters = "All | • 🖼 Pictures | 🎬 Videos";
+        let last = "👁 Show here | ↩ Results";
+        buttons(&view(10, 0, true), &["⬇ Load more", filters, last]);
+        buttons(&view(30, 1, true), &["◀ Previous | Next ▶", filters, last]);
+        buttons(&view(30, 2, true), &["◀ Previous | ⬇ Load more", filters, last]);
+        buttons(&view(30, 99, false), &["◀ Previous", filters, last]);
+        buttons(&view(0, 0, false), &[filters, "↩ Results"]);
+        buttons(&view(0, 0, true), &["⬇ Load more", filters, "↩ Results"]);
     }
 
     #[test]
     fn the_page_and_the_numbers_of_its_items_are_shown() {
-        let screen = page(&view(30, 2, true));
+        let screen = page(Lang::En, &view(30, 2, true));
         assert!(screen.html.contains("Page 3 of 6"), "{}", screen.html);
         assert!(screen.html.contains("\n21. "), "{}", screen.html);
         assert!(screen.html.contains("\n30. "), "{}", screen.html);
+        assert_eq!(album(&view(30, 2, true), 2).len(), 10);
     }
 }

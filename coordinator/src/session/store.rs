@@ -3,9 +3,12 @@
 use queue::{Script, TaskQueue};
 
 use super::{Session, VERSION};
+use crate::text::Lang;
 
 /// A session that nobody touches is forgotten after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
+/// A choice is remembered for longer: whoever comes back after their holidays is spoken to in their language.
+const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
@@ -31,6 +34,12 @@ pub struct Who {
     pub user_id: i64,
 }
 
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.chat_id, self.user_id)
+    }
+}
+
 /// All sessions.
 #[derive(Debug, Clone)]
 pub struct SessionStore {
@@ -45,7 +54,7 @@ impl SessionStore {
     }
 
     fn key(&self, who: Who) -> String {
-        self.queue.keys().session(&format!("{}:{}", who.chat_id, who.user_id))
+        self.queue.keys().session(&who.to_string())
     }
 
     /// The session; a new one when there is none or it cannot be read.
@@ -56,7 +65,9 @@ impl SessionStore {
     pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
         let stored: Option<Vec<u8>> =
             redis::cmd("GET").arg(self.key(who)).query_async(&mut self.queue.connection()).await?;
-        let Some(stored) = stored else { return Ok(Session::default()) };
+        let Some(stored) = stored else {
+            return Ok(Session { chosen: self.choice(who).await?, ..Session::default() });
+        };
         match serde_json::from_slice::<Session>(&stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
@@ -77,6 +88,46 @@ impl SessionStore {
                 Ok(Session { rev, ..Session::default() })
             }
         }
+    }
+
+    async fn choice(&self, who: Who) -> Result<Option<Lang>, redis::RedisError> {
+        let code: Option<String> = redis::cmd("GET")
+            .arg(self.queue.keys().choice(&who.to_string()))
+            .query_async(&mut self.queue.connection())
+            .await?;
+        Ok(Lang::ALL.into_iter().find(|lang| code.as_deref() == Some(lang.code())))
+    }
+
+    /// Remembers the chosen language for longer than the session lives; none forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
+        let key = self.queue.keys().choice(&who.to_string());
+        let command = match lang {
+            Some(lang) => {
+                let mut command = redis::cmd("SET");
+                command.arg(key).arg(lang.code()).arg("EX").arg(KEEP_CHOICE_SECONDS);
+                command
+            }
+            None => {
+                let mut command = redis::cmd("DEL");
+                command.arg(key);
+                command
+            }
+        };
+        command.query_async(&mut self.queue.connection()).await
+    }
+
+    /// Forgets the session and what was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
+        self.choose(who, None).await?;
+        redis::cmd("DEL").arg(self.key(who)).query_async(&mut self.queue.connection()).await
     }
 
     /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.

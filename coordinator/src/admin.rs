@@ -1,0 +1,87 @@
+//! `/stats` and `/plugins`: how the bot does, for its administrators. In English, as everything for operators is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use queue::{TaskQueue, TypeStats, WorkerRecord};
+
+use crate::render::{Screen, shown};
+
+/// As `coordinator queue stats` counts.
+const STUCK_AFTER: Duration = Duration::from_secs(35);
+/// Lines in one message; more would not be read on a phone.
+const LINES_AT_MOST: usize = 40;
+
+/// How the queue is.
+pub(crate) async fn stats(queue: &TaskQueue) -> Screen {
+    match queue.stats(STUCK_AFTER).await {
+        Ok(types) => listed("📊 <b>Queue</b>", types.iter().map(of_type).collect()),
+        Err(error) => away(&error.source),
+    }
+}
+
+/// Which workers there are, and which versions of which plugins they run.
+pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
+    match queue.workers().await {
+        Ok(workers) => listed("🧩 <b>Workers and plugins</b>", of_workers(&workers)),
+        Err(error) => away(&error.source),
+    }
+}
+
+fn away(error: &redis::RedisError) -> Screen {
+    tracing::warn!(error = %error, "cannot tell an administrator how the bot does");
+    Screen::plain("⚠️ Redis does not answer.")
+}
+
+fn listed(head: &str, mut lines: Vec<String>) -> Screen {
+    let over = lines.len().saturating_sub(LINES_AT_MOST);
+    lines.truncate(LINES_AT_MOST);
+    if 0 < over {
+        lines.push(format!("… and {over} more"));
+    }
+    if lines.is_empty() {
+        lines.push("none".to_owned());
+    }
+    Screen::plain(format!("{head}\n\n{}", lines.join("\n")))
+}
+
+fn of_type(of: &TypeStats) -> String {
+    let mut line = format!(
+        "<code>{}</code>: {} waiting, {} running",
+        of.task_type,
+        of.ready + of.delayed,
+        of.active
+    );
+    for (count, what) in [(of.stuck, "stuck"), (of.dead, "dead"), (of.replies, "unsent")] {
+        if 0 < count {
+            line.push_str(&format!(", <b>{count} {what}</b>"));
+        }
+    }
+    if 0 < of.oldest_ms {
+        line.push_str(&format!(", oldest {} s", of.oldest_ms / 1_000));
+    }
+    for (is, what) in [(of.paused, "paused"), (!of.offered, "nobody offers it")] {
+        if is {
+            line.push_str(&format!(", <b>{what}</b>"));
+        }
+    }
+    line
+}
+
+fn of_workers(workers: &[WorkerRecord]) -> Vec<String> {
+    let (mut running, mut slots) = (0, 0);
+    let mut versions: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for worker in workers {
+        running += worker.running;
+        slots += worker.concurrency;
+        for plugin in &worker.plugins {
+            let of = (shown(&plugin.name, 64), shown(&plugin.version, 64));
+            *versions.entry(of).or_default() += 1;
+        }
+    }
+    let head = format!("workers: {}, running {running} of {slots} tasks", workers.len());
+    let lines = versions
+        .into_iter()
+        .map(|((name, version), workers)| format!("<code>{name}</code> {version} on {workers}"));
+    std::iter::once(head).chain(lines).collect()
+}

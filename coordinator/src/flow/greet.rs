@@ -1,0 +1,58 @@
+//! `/start`, `/help`, and the keys below the input field.
+
+use super::Around;
+use crate::render::{Screen, escape};
+use crate::text::{Arg, Lang};
+
+/// The keys, in rows: the sentence on each, and the command that it stands for.
+const KEYS: [[(&str, &str); 2]; 2] = [
+    [("key-search", "search"), ("key-random", "random")],
+    [("key-status", "status"), ("key-settings", "settings")],
+];
+
+/// Commands in the chats' menu, in the order in which they are shown.
+const COMMANDS: [(&str, &str); 6] = [
+    ("search", "command-search"),
+    ("random", "command-random"),
+    ("status", "command-status"),
+    ("cancel", "command-cancel"),
+    ("settings", "command-settings"),
+    ("help", "command-help"),
+];
+
+/// Name and description of the bot's own commands.
+pub fn commands(lang: Lang) -> Vec<(String, String)> {
+    COMMANDS.map(|(name, id)| (name.to_owned(), lang.text(id))).into()
+}
+
+/// The command of a key with this text, in whichever language it was when the keys were sent.
+pub(super) fn key(text: &str) -> Option<&'static str> {
+    let mut keys = KEYS.iter().flatten();
+    let found = keys.find(|(id, _)| Lang::ALL.iter().any(|lang| lang.text(id) == text.trim()));
+    found.map(|(_, command)| *command)
+}
+
+/// What `name` (`start` or `help`) says.
+pub(super) fn screen(around: &Around<'_>, lang: Lang, name: &str) -> Screen {
+    let private = around.place.private();
+    let mut html = match name {
+        "start" => lang.text("welcome"),
+        _ => lang.text("help"),
+    };
+    if !private {
+        let bot = escape(around.bot);
+        html.push_str("\n\n");
+        html.push_str(&lang.format("help-group", &[("bot", Arg::Text(&bot))]));
+    }
+    if around.admin && name == "help" {
+        html.push_str("\n\n");
+        html.push_str(&lang.text("help-admin"));
+    }
+    let mut screen = Screen::plain(html);
+    // In a group the keys would stand below everybody's input field.
+    if private {
+        screen.keys =
+            KEYS.iter().map(|row| row.iter().map(|(id, _)| lang.text(id)).collect()).collect();
+    }
+    screen
+}
