@@ -1,21 +1,24 @@
 //! The Bot API: the few calls that are made, with errors that say what to do next and never carry the token.
 
+mod call;
+mod webhook;
+
 use std::time::Duration;
 
 use reqwest::Url;
+use teloxide_core::Bot;
 use teloxide_core::errors::ApiError;
 use teloxide_core::payloads::{
     AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendMessageSetters,
     SendPhotoSetters, SendVideoSetters,
 };
-use teloxide_core::requests::Requester;
+use teloxide_core::requests::{HasPayload, Payload, Requester};
 use teloxide_core::types::{
     AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InlineKeyboardButton,
     InlineKeyboardMarkup, InputFile, InputMedia, InputMediaPhoto, InputMediaVideo, KeyboardButton,
     KeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, ReplyMarkup, ReplyParameters,
     ThreadId, Update,
 };
-use teloxide_core::{Bot, RequestError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -46,6 +49,9 @@ pub enum BotError {
     /// The group has another id now.
     #[error("the group moved to chat {0}")]
     Moved(i64),
+    /// There is no room for it at the moment, and it is not urgent enough to be tried again.
+    #[error("there is no room for it at the moment")]
+    NoRoom,
     /// Wait that long, then try again.
     #[error("the Bot API asks to wait {0:?}")]
     RetryAfter(Duration),
@@ -74,23 +80,8 @@ impl BotError {
             | Self::MessageGone
             | Self::Unreachable
             | Self::Moved(_)
+            | Self::NoRoom
             | Self::Refused(_) => None,
-        }
-    }
-}
-
-impl From<RequestError> for BotError {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::RetryAfter(seconds) => Self::RetryAfter(seconds.duration()),
-            RequestError::MigrateToChatId(chat) => Self::Moved(chat.0),
-            // A reqwest error prints its URL, and the URL holds the token.
-            RequestError::Network(error) => Self::Transient(network_cause(&error)),
-            RequestError::InvalidJson { source, .. } => {
-                Self::Transient(format!("its answer cannot be read: {source}"))
-            }
-            RequestError::Io(error) => Self::Transient(error.to_string()),
-            RequestError::Api(error) => classify(error),
         }
     }
 }
@@ -144,6 +135,10 @@ fn unknown(text: String) -> BotError {
     }
 }
 
+/// What is asked for: what people do, and whether they let the bot in.
+const ALLOWED_UPDATES: [AllowedUpdate; 3] =
+    [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
+
 /// The bot.
 #[derive(Clone)]
 pub struct BotApi {
@@ -170,12 +165,12 @@ impl BotApi {
         let bot = bot(config, CALL_AT_MOST)?;
         let polling = self::bot(config, POLL_AT_MOST + CALL_AT_MOST)?;
         loop {
-            let error = match bot.get_me().await {
+            let error = match call::call(&bot, bot.get_me().payload_ref()).await {
                 Ok(me) => {
                     let username = me.username().to_owned();
                     return Ok(Self { id: me.id.0, bot, polling, username });
                 }
-                Err(error) => BotError::from(error),
+                Err(error) => error,
             };
             let wait = match error {
                 BotError::RetryAfter(wait) => wait,
@@ -189,6 +184,15 @@ impl BotApi {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    async fn run<C>(&self, call: C) -> Result<<C::Payload as Payload>::Output, BotError>
+    where
+        C: HasPayload,
+        C::Payload: serde::Serialize,
+        <C::Payload as Payload>::Output: serde::de::DeserializeOwned,
+    {
+        call::call(&self.bot, call.payload_ref()).await
     }
 
     /// The bot's number.
@@ -218,8 +222,8 @@ impl BotApi {
             .get_updates()
             .offset(i32::try_from(offset).unwrap_or(i32::MAX))
             .timeout(seconds)
-            .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
-        Ok(call.await?)
+            .allowed_updates(ALLOWED_UPDATES);
+        call::call(&self.polling, call.payload_ref()).await
     }
 
     /// Sends a new message and gives its id.
@@ -238,7 +242,7 @@ impl BotApi {
         }
         call.message_thread_id = thread(place);
         call.reply_parameters = answered(place);
-        Ok(i64::from(call.await?.id.0))
+        Ok(i64::from(self.run(call).await?.id.0))
     }
 
     /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).
@@ -254,12 +258,12 @@ impl BotApi {
                 true => {
                     let mut call = self.bot.send_video(chat, file).caption(&one.caption);
                     call.message_thread_id = thread(place);
-                    call.await?;
+                    self.run(call).await?;
                 }
                 false => {
                     let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
                     call.message_thread_id = thread(place);
-                    call.await?;
+                    self.run(call).await?;
                 }
             }
             return Ok(());
@@ -267,7 +271,7 @@ impl BotApi {
         let media: Vec<InputMedia> = media.iter().map(input).collect::<Result<_, _>>()?;
         let mut call = self.bot.send_media_group(chat, media);
         call.message_thread_id = thread(place);
-        call.await?;
+        self.run(call).await?;
         Ok(())
     }
 
@@ -294,7 +298,7 @@ impl BotApi {
         if let Some(keyboard) = keyboard(place, screen) {
             call = call.reply_markup(keyboard);
         }
-        call.await?;
+        self.run(call).await?;
         Ok(())
     }
 
@@ -304,7 +308,8 @@ impl BotApi {
     ///
     /// [`BotError`].
     pub async fn delete(&self, chat_id: i64, message_id: i64) -> Result<(), BotError> {
-        self.bot.delete_message(ChatId(chat_id), self::message_id(message_id)?).await?;
+        let call = self.bot.delete_message(ChatId(chat_id), self::message_id(message_id)?);
+        self.run(call).await?;
         Ok(())
     }
 
@@ -318,7 +323,7 @@ impl BotApi {
         if let Some(text) = text {
             call = call.text(text);
         }
-        call.await?;
+        self.run(call).await?;
         Ok(())
     }
 
@@ -330,7 +335,7 @@ impl BotApi {
     pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
         let mut call = self.bot.send_chat_action(ChatId(place.chat_id), ChatAction::Typing);
         call.message_thread_id = thread(place);
-        call.await?;
+        self.run(call).await?;
         Ok(())
     }
 
@@ -348,7 +353,7 @@ impl BotApi {
             commands.iter().map(|(name, description)| BotCommand::new(name, description));
         let mut call = self.bot.set_my_commands(commands);
         call.language_code = lang.map(|lang| lang.code().to_owned());
-        call.await?;
+        self.run(call).await?;
         Ok(())
     }
 }
@@ -457,7 +462,7 @@ mod tests {
         let check = |text: &str, expected: BotError| {
             let error: ApiError =
                 serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap();
-            assert_eq!(BotError::from(RequestError::Api(error)), expected, "{text}");
+            assert_eq!(classify(error), expected, "{text}");
         };
         check("Bad Request: message to edit not found", BotError::MessageGone);
         check("Forbidden: bot was blocked by the user", BotError::Unreachable);
@@ -470,7 +475,7 @@ mod tests {
     async fn the_token_is_in_no_error() {
         // Nobody listens on the discard port of this machine.
         let bot = Bot::new("123456:s3cret").set_api_url("http://127.0.0.1:9".parse().unwrap());
-        let error = BotError::from(bot.get_me().await.unwrap_err());
+        let error = call::call(&bot, bot.get_me().payload_ref()).await.unwrap_err();
         assert!(matches!(error, BotError::Transient(_)), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("s3cret"));
     }

@@ -43,11 +43,11 @@ pub enum Token {
         /// Which.
         filter: Filter,
     },
-    /// Send the pictures and videos of a content view's page.
+    /// Send the pictures and videos of a content view's page, or of a plugin's view.
     Album {
-        /// The content view.
+        /// The view.
         view: String,
-        /// The page, from 0.
+        /// The page, from 0; a plugin's view has them on one.
         page: usize,
     },
     /// Back to a result set.
@@ -65,6 +65,20 @@ pub enum Token {
         /// The forum's results so far.
         view: String,
         /// The page, from 1.
+        page: usize,
+    },
+    /// Press the button at this place of a plugin's view.
+    Act {
+        /// The view.
+        view: String,
+        /// The place; see [`crate::view::View::ask`].
+        place: usize,
+    },
+    /// Show a page of a plugin's view.
+    Part {
+        /// The view.
+        view: String,
+        /// The page, from 0.
         page: usize,
     },
     /// Another creator by chance.
@@ -102,6 +116,8 @@ impl Token {
             Self::Results { view } => format!("r:{view}"),
             Self::Extended { view } => format!("e:{view}"),
             Self::Forum { view, page } => format!("f:{view}:{page}"),
+            Self::Act { view, place } => format!("t:{view}:{place}"),
+            Self::Part { view, page } => format!("v:{view}:{page}"),
             Self::Random => "x".to_owned(),
             Self::Cancel { view } => format!("k:{view}"),
             Self::Again { view } => format!("g:{view}"),
@@ -151,6 +167,8 @@ impl Token {
                     "i" => Self::Filter { view, filter: Filter::of_number(number)? },
                     "a" => Self::Album { view, page: number },
                     "f" => Self::Forum { view, page: number },
+                    "t" => Self::Act { view, place: number },
+                    "v" => Self::Part { view, page: number },
                     _ => return None,
                 }
             }
@@ -183,6 +201,8 @@ mod tests {
             Token::Results { view: view.clone() },
             Token::Extended { view: view.clone() },
             Token::Forum { view: view.clone(), page: usize::MAX },
+            Token::Act { view: view.clone(), place: usize::MAX },
+            Token::Part { view: view.clone(), page: usize::MAX },
             Token::Random,
             Token::Cancel { view: view.clone() },
             Token::Again { view },

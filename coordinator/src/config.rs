@@ -1,7 +1,7 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ops::secret::Secret;
@@ -10,9 +10,16 @@ use queue::TaskType;
 use reqwest::Url;
 
 use crate::access::Access;
+use crate::send::Limits;
+use crate::updates::webhook::WebhookConfig;
 
 /// Each one is swept each second by every process.
 const PARTITIONS_AT_MOST: u16 = 64;
+
+/// Telegram's own limits are far below, and the log of a rule holds so many times.
+const LIMIT_AT_MOST: u32 = 1_000;
+const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address that Telegram could bring updates to: it looks like \
+    `https://host/path`, without `?` and `#`";
 
 /// How to serve the bot, as it was written.
 #[derive(Debug, clap::Args)]
@@ -48,6 +55,22 @@ pub struct Serve {
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
+    /// Have Telegram bring updates to this public `https` address instead of fetching them. The same for all coordinators;
+    /// a proxy with the certificate passes them on to `--webhook-listen`.
+    #[arg(long, env = "WEBHOOK_URL")]
+    webhook_url: Option<String>,
+    /// Where this process takes the updates that Telegram brings, for instance `127.0.0.1:8443`.
+    #[arg(long, env = "WEBHOOK_LISTEN")]
+    webhook_listen: Option<SocketAddr>,
+    /// Messages a second that all coordinators together send at most; 0 for no limit, with a Bot API server that has none.
+    #[arg(long, env = "LIMIT_OVERALL", default_value_t = 30)]
+    limit_overall: u32,
+    /// Messages a second to one chat, three seconds' worth of them at once; 0 for no limit.
+    #[arg(long, env = "LIMIT_CHAT", default_value_t = 1)]
+    limit_chat: u32,
+    /// Messages a minute to one group; 0 for no limit.
+    #[arg(long, env = "LIMIT_GROUP", default_value_t = 20)]
+    limit_group: u32,
     /// Serve `/healthz`, `/readyz` and `/metrics` here, for instance `127.0.0.1:9465`; not at all when it is not set.
     #[arg(long, env = "LISTEN")]
     listen: Option<SocketAddr>,
@@ -73,6 +96,10 @@ pub struct Config {
     pub api_url: Url,
     /// Where health and metrics are served.
     pub listen: Option<SocketAddr>,
+    /// Where updates are brought to; they are fetched without it.
+    pub webhook: Option<WebhookConfig>,
+    /// How much is sent at most.
+    pub limits: Limits,
 }
 
 impl Serve {
@@ -107,8 +134,29 @@ impl Serve {
                     .to_owned(),
             );
         }
+        let webhook = match (&self.webhook_url, self.webhook_listen) {
+            (Some(url), Some(listen)) => match webhook_url(url) {
+                Some(url) => Some(WebhookConfig { url, listen }),
+                None => {
+                    problems.push(WEBHOOK_PROBLEM.to_owned());
+                    None
+                }
+            },
+            (Some(_), None) => {
+                problems
+                    .push("WEBHOOK_URL needs WEBHOOK_LISTEN: where the proxy finds us".to_owned());
+                None
+            }
+            (None, _) => None,
+        };
+        if LIMIT_AT_MOST < self.limit_overall.max(self.limit_chat).max(self.limit_group) {
+            problems.push(format!(
+                "LIMIT_OVERALL, LIMIT_CHAT and LIMIT_GROUP take at most {LIMIT_AT_MOST}; 0 is no limit"
+            ));
+        }
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
+                let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
                 let Self { redis_url, redis_ca, listen, .. } = self;
                 let queue_partitions = self.queue_partitions.into_iter().collect();
                 let access = Access {
@@ -124,6 +172,8 @@ impl Serve {
                     access,
                     api_url,
                     listen,
+                    webhook,
+                    limits,
                 };
                 Ok(config)
             }
@@ -140,6 +190,17 @@ fn partitions(text: &str) -> Result<(TaskType, u16), String> {
         number.trim().parse().ok().filter(|number| (1..=PARTITIONS_AT_MOST).contains(number));
     let number = number.ok_or(format!("it takes 1 to {PARTITIONS_AT_MOST} partitions"))?;
     Ok((task_type, number))
+}
+
+/// A public address. Only what stays on this machine may do without TLS.
+fn webhook_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    let address = host.parse::<IpAddr>();
+    let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && local);
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    (encrypted && plain).then_some(url)
 }
 
 fn looks_like_token(token: &str) -> bool {
@@ -188,6 +249,21 @@ mod tests {
         assert_eq!(divided, ["load 2", "search 4"]);
         for junk in ["search", "search=0", "search=65", "Search=2"] {
             assert!(partitions(junk).is_err(), "{junk}");
+        }
+    }
+
+    #[test]
+    fn updates_are_brought_over_tls_only() {
+        for (text, fine) in [
+            ("https://bot.example/hook", true),
+            ("https://bot.example:8443/", true),
+            ("http://127.0.0.1:8080/hook", true),
+            ("http://bot.example/hook", false),
+            ("https://bot.example/hook?secret=1", false),
+            ("https://me@bot.example/hook", false),
+            ("bot.example", false),
+        ] {
+            assert_eq!(webhook_url(text).is_some(), fine, "{text}");
         }
     }
 

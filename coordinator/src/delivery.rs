@@ -19,6 +19,7 @@ use crate::flow::{self, answer};
 use crate::perform::Performer;
 use crate::question::ReplyTo;
 use crate::render::Screen;
+use crate::send::Urgency;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
@@ -130,7 +131,7 @@ impl Delivery {
     async fn show(&self, reply: &Reply) -> Option<Delivered> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
-        let Some(Ok(mut to)) = to else {
+        let Some(Ok(to)) = to else {
             tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
             return Some(Delivered::Undeliverable);
         };
@@ -149,10 +150,6 @@ impl Delivery {
                 Err(Trouble::Bot(BotError::Unreachable)) => {
                     tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
                     return Some(Delivered::Undeliverable);
-                }
-                Err(Trouble::Bot(BotError::Moved(chat_id))) => {
-                    to.place.chat_id = chat_id;
-                    Duration::ZERO
                 }
                 Err(Trouble::Bot(error)) => match error.try_again_after(pause) {
                     Some(wait) => {
@@ -220,17 +217,21 @@ impl Delivery {
         message_id: i64,
         screen: &Screen,
     ) -> Result<(), Trouble> {
-        let bot = &self.performer.bot;
-        match bot.edit(&to.place, message_id, screen).await {
+        let sender = &self.performer.sender;
+        match sender.edit(&to.place, message_id, screen, Urgency::Answer).await {
             Ok(()) | Err(BotError::NotModified) => Ok(()),
             Err(BotError::MessageGone) => {
                 // The person deleted it and still wants their answer.
-                bot.send(&to.place, screen).await.map(drop).map_err(Trouble::Bot)
+                sender
+                    .send(&to.place, screen, Urgency::Answer)
+                    .await
+                    .map(drop)
+                    .map_err(Trouble::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
-                match bot.edit(&to.place, message_id, &instead).await {
+                match sender.edit(&to.place, message_id, &instead, Urgency::Answer).await {
                     Err(BotError::NotModified) => Ok(()),
                     edited => edited.map_err(Trouble::Bot),
                 }
@@ -262,7 +263,7 @@ impl Delivery {
             }
             if until <= Instant::now() {
                 let screen = to.question.placeholder(to.lang, &flow::view_name(id));
-                let sent = self.performer.bot.send(&to.place, &screen).await;
+                let sent = self.performer.sender.send(&to.place, &screen, Urgency::Answer).await;
                 *mine = Some(sent.map_err(Trouble::Bot)?);
                 break;
             }

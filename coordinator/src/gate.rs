@@ -1,5 +1,6 @@
 //! Who gets in: the operator's lists, and a bound on how much one person may send.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use queue::Script;
@@ -17,7 +18,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const TOLD_ONCE_IN: Duration = Duration::from_secs(3_600);
 
 /// KEYS 1 counter; ARGV 1 ms. Counts in windows of that length. RETURNS the count.
-pub(crate) const COUNT: &str = r"
+const COUNT: &str = r"
 local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
@@ -25,32 +26,37 @@ return count
 
 impl Performer {
     /// Whether an update is handled at all. Whoever is not listed or too fast is told once, then there is silence.
-    pub(crate) async fn admitted(self: &std::sync::Arc<Self>, incoming: &Incoming) -> bool {
+    pub(crate) async fn admitted(self: &Arc<Self>, incoming: &Incoming) -> bool {
         let owner = incoming.place.owner;
-        let (count, window, sentence) = match self.access.verdict(&incoming.place) {
-            Verdict::ShutOut => return false,
-            Verdict::NotListed => (format!("unlisted:{owner}"), TOLD_ONCE_IN, "not-for-you"),
-            Verdict::Welcome => (format!("pace:{owner}"), WINDOW, "slow-down"),
-        };
-        let at_most = if sentence == "slow-down" { AT_MOST } else { 0 };
-        // Redis may be away: then this update waits for it further on.
-        let counted = self.count(&count, window).await.unwrap_or(0);
-        if counted <= at_most && 0 < at_most {
-            return true;
+        match self.access.verdict(&incoming.place) {
+            Verdict::ShutOut => false,
+            Verdict::NotListed => {
+                let told = self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await;
+                if told == Some(1) {
+                    self.turn_away(incoming, "not-for-you").await;
+                }
+                false
+            }
+            Verdict::Welcome => match self.count(&format!("pace:{owner}"), WINDOW).await {
+                Some(count) if AT_MOST < count => {
+                    if count == AT_MOST + 1 {
+                        self.turn_away(incoming, "slow-down").await;
+                    }
+                    false
+                }
+                // Redis may be away: then this update waits for it further on.
+                Some(_) | None => true,
+            },
         }
-        if counted == at_most + 1 {
-            self.turn_away(incoming, sentence).await;
-        }
-        false
     }
 
-    async fn count(&self, name: &str, window: Duration) -> redis::RedisResult<i64> {
+    async fn count(&self, name: &str, window: Duration) -> Option<i64> {
         let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let key = self.queue.keys().gate(name);
-        self.gate.key(key).arg(window).run(&mut self.queue.connection()).await
+        self.gate.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
     }
 
-    async fn turn_away(self: &std::sync::Arc<Self>, incoming: &Incoming, sentence: &str) {
+    async fn turn_away(self: &Arc<Self>, incoming: &Incoming, sentence: &str) {
         let (place, said) = (incoming.place, incoming.language.text(sentence));
         match &incoming.event {
             Event::Press { query_id, .. } => self.answer_button(query_id.clone(), Some(said)),

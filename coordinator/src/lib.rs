@@ -11,6 +11,7 @@ mod admin;
 pub mod bot_api;
 pub mod callback;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod event;
@@ -21,11 +22,13 @@ pub mod perform;
 pub mod placeholder;
 pub mod question;
 pub mod render;
+pub mod send;
 pub mod session;
 pub mod tempo;
 pub mod text;
 mod under_way;
 pub mod updates;
+pub mod view;
 mod waiting;
 
 use std::sync::{Arc, OnceLock};
@@ -37,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bot_api::BotApi;
 use crate::config::Config;
 use crate::perform::Performer;
+use crate::send::Sender;
 use crate::session::store::SessionStore;
 
 /// Runs a coordinator until `shutdown`.
@@ -69,17 +73,21 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
-    for lang in std::iter::once(None).chain(text::Lang::ALL.map(Some)) {
-        let commands = flow::commands(lang.unwrap_or_default());
-        if let Err(error) = bot.publish_commands(lang, &commands).await {
-            tracing::warn!(error = %error, "the command menu was not published");
-        }
-    }
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
+    let menu = tokio::sync::watch::Sender::default();
+    let watching = tokio::spawn(commands::watch_until(
+        queue.clone(),
+        bot.clone(),
+        me.clone(),
+        menu,
+        shutdown.clone(),
+    ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
+    let (sender, line) = Sender::new(bot, queue.clone(), config.limits);
+    let letting_through = tokio::spawn(line.run(shutdown.clone()));
     let performer =
-        Arc::new(Performer::new(bot, queue.clone(), sessions, config.access, shutdown.clone()));
+        Arc::new(Performer::new(sender, queue.clone(), sessions, config.access, shutdown.clone()));
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
@@ -91,11 +99,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         me.clone(),
         shutdown.clone(),
     ));
-    updates::poll_until(&performer, &me, shutdown).await;
+    match &config.webhook {
+        Some(webhook) => {
+            let token = config.token.expose();
+            updates::webhook::serve_until(&performer, webhook, token, shutdown).await?;
+        }
+        None => updates::poll_until(&performer, &me, shutdown).await,
+    }
     performer.settle().await;
     sweeping.await.context("the sweep ended badly")?;
     confirming.await.context("looking after recent tasks ended badly")?;
     delivering.await.context("the delivery ended badly")?;
+    watching.await.context("watching the plugins' commands ended badly")?;
+    letting_through.abort(); // Nobody asks any more.
     tracing::info!("coordinator stopped");
     Ok(())
 }

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
-use crate::bot_api::{BotApi, BotError};
+use crate::bot_api::BotError;
 use crate::event::{Effect, Incoming, Place, Pressed};
 use crate::flow::{self, Around};
 use crate::placeholder::Placeholders;
 use crate::question::{Question, ReplyTo};
 use crate::render::{Media, Screen, link};
+use crate::send::{Sender, Urgency};
 use crate::session::Pending;
 use crate::session::store::SessionStore;
 use crate::tempo::Tempo;
@@ -43,8 +44,8 @@ const CALL_AGAIN: Duration = Duration::from_millis(500);
 /// Does what flows ask for.
 #[derive(Debug)]
 pub struct Performer {
-    /// The Bot API.
-    pub bot: BotApi,
+    /// The way into chats.
+    pub sender: Sender,
     /// Where tasks go.
     pub queue: TaskQueue,
     /// What is remembered about people.
@@ -64,7 +65,7 @@ pub struct Performer {
 impl Performer {
     /// A performer that stops trying at `shutdown`.
     pub fn new(
-        bot: BotApi,
+        sender: Sender,
         queue: TaskQueue,
         sessions: SessionStore,
         access: Access,
@@ -73,7 +74,7 @@ impl Performer {
         let (placeholders, background) = (Placeholders::default(), TaskTracker::new());
         let tempo = Tempo::default();
         let gate = gate::script();
-        Self { bot, queue, sessions, placeholders, tempo, access, gate, background, shutdown }
+        Self { sender, queue, sessions, placeholders, tempo, access, gate, background, shutdown }
     }
 
     /// Handles one update. False when it has to be handled again: the process is shutting down.
@@ -104,7 +105,7 @@ impl Performer {
             place: incoming.place,
             language: incoming.language,
             admin: self.access.is_admin(incoming.place.owner),
-            bot: self.bot.username(),
+            bot: self.sender.bot().username(),
         };
         loop {
             let change = self.sessions.update(incoming.place.who(), |session| {
@@ -139,7 +140,7 @@ impl Performer {
         let lane = self.queue.lane_of(&question.task_type()?, incoming.place.owner);
         // An update's number comes again when the server counts anew, the message behind it does not.
         let (number, origin) = (incoming.update_id, &incoming.origin);
-        let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot.id());
+        let cause = format!("{}:{number}:{origin}:{ordinal}", self.sender.bot().id());
         let id = TaskId::from_cause(&lane, &cause);
         Some((lane, id))
     }
@@ -281,7 +282,7 @@ impl Performer {
             let may =
                 self.sessions.update(place.who(), |session| session.may_show(message_id, turn));
             match may.await {
-                Ok(true) => self.bot.edit(&place, message_id, &screen).await,
+                Ok(true) => self.sender.edit(&place, message_id, &screen, Urgency::Reply).await,
                 Ok(false) => Ok(()),
                 Err(error) => Err(BotError::Transient(error.to_string())),
             }
@@ -296,12 +297,7 @@ impl Performer {
 
     pub(crate) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        let mut sent = self.insist(until, || self.bot.send(&place, &screen)).await;
-        if let Some(Err(BotError::Moved(chat_id))) = sent {
-            let place = Place { chat_id, ..place };
-            sent = self.insist(until, || self.bot.send(&place, &screen)).await;
-        }
-        match sent {
+        match self.insist(until, || self.sender.send(&place, &screen, Urgency::Reply)).await {
             Some(Err(error)) => {
                 tracing::warn!(error = %error, "a reply could not be sent");
                 true
@@ -314,7 +310,7 @@ impl Performer {
     /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
     async fn album(self: Arc<Self>, place: Place, lang: Lang, media: Vec<Media>) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        match self.insist(until, || self.bot.album(&place, &media)).await {
+        match self.insist(until, || self.sender.album(&place, &media)).await {
             Some(Err(BotError::Refused(reason))) => {
                 tracing::info!(reason, "an album could not be sent; its addresses are");
                 let lines: Vec<String> =
@@ -411,7 +407,7 @@ impl Performer {
             if on_its_way.is_some() {
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
                 let until = Instant::now() + PLACEHOLDER_AT_MOST;
-                let send = || performer.bot.send(&reply_to.place, &screen);
+                let send = || performer.sender.send(&reply_to.place, &screen, Urgency::Placeholder);
                 if let Some(Ok(message_id)) = performer.insist(until, send).await {
                     let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
                     placeholder = counts.then_some(message_id);
@@ -449,7 +445,7 @@ impl Performer {
 
     /// Removes a placeholder that another one or the answer has made needless. One that stays is no harm.
     pub(crate) async fn remove_placeholder(&self, chat_id: i64, message_id: i64) {
-        if let Err(error) = self.bot.delete(chat_id, message_id).await {
+        if let Err(error) = self.sender.delete(chat_id, message_id).await {
             tracing::debug!(error = %error, "a placeholder could not be removed");
         }
     }
@@ -459,7 +455,7 @@ impl Performer {
         let performer = Arc::clone(self);
         self.background.spawn(async move {
             let until = Instant::now() + BUTTON_AT_MOST;
-            let answer = || performer.bot.answer_button(&query_id, note.as_deref());
+            let answer = || performer.sender.answer_button(&query_id, note.as_deref());
             if let Some(Err(error)) = performer.insist(until, answer).await {
                 tracing::debug!(error = %error, "a button press was not answered");
             }

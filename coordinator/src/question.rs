@@ -102,19 +102,22 @@ impl Question {
             Self::Random { exclude } => {
                 json!({"min_items": RANDOM_MIN_ITEMS, "exclude": exclude})
             }
-            Self::Content { creator, filter, .. } => json!({
-                "creator_name": creator.name, "creator_url": creator.url, "filters": filter.params(),
-            }),
-            Self::More { creator, cursor, filter, .. } => json!({
+            Self::Content { creator, .. } => {
+                json!({"creator_name": creator.name, "creator_url": creator.url})
+            }
+            Self::More { creator, cursor, .. } => json!({
                 "creator_name": creator.name, "creator_url": creator.url, "cursor": cursor,
-                "pages_to_fetch": PAGES_AT_ONCE, "filters": filter.params(),
+                "pages_to_fetch": PAGES_AT_ONCE,
             }),
             Self::Plugin { params, .. } => return params.clone(),
         };
-        match params {
-            Value::Object(params) => params,
-            _ => Map::new(),
+        let Value::Object(mut params) = params else { return Map::new() };
+        if let Self::Content { filter, .. } | Self::More { filter, .. } = self
+            && *filter != Filter::All
+        {
+            params.insert("filters".to_owned(), filter.params().into());
         }
+        params
     }
 
     /// The message that stands where the answer will be. `view` names the task in the button that stops it.

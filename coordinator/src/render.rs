@@ -3,6 +3,9 @@
 pub mod content;
 pub mod creators;
 pub mod links;
+pub mod markup;
+pub mod split;
+pub mod view;
 
 use serde_json::Value;
 
@@ -89,13 +92,28 @@ pub fn escape(text: &str) -> String {
 
 /// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
 pub fn clean(text: &str, max_chars: usize) -> String {
+    let words = printable(text);
+    cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
+}
+
+/// [`clean`] for a text whose lines and spaces mean something.
+pub fn clean_lines(text: &str, max_chars: usize) -> String {
+    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    cut(lines.join("\n").trim().to_owned(), max_chars)
+}
+
+/// A piece of a line: without what disguises it, other control characters as spaces.
+pub fn printable(text: &str) -> String {
     let shown = text.chars().filter(|letter| {
         !matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     });
-    let words: String =
-        shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// At most so many characters, the last an ellipsis when some are missing.
+fn cut(text: String, max_chars: usize) -> String {
     if text.chars().count() <= max_chars {
         return text;
     }

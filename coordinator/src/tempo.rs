@@ -85,6 +85,7 @@ mod tests {
             version: "1.0.0".to_owned(),
             digest: String::new(),
             task_types: vec![search.clone()],
+            commands: Vec::new(),
         };
         let worker = WorkerRecord {
             worker: "w".to_owned(),

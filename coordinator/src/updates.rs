@@ -3,11 +3,15 @@
 //! Telegram forgets an update when a later `getUpdates` names a higher offset. That offset only moves behind updates
 //! whose task is in Redis or whose reply is in the chat ([`watermark`]): after a crash Telegram sends the rest again,
 //! and the same update makes the same tasks. Updates of one chat are handled in order, different chats at once. One
-//! coordinator polls at a time ([`lease`]); the others only deliver answers.
+//! coordinator polls at a time ([`lease`]); the others only deliver answers. Or Telegram brings the updates, to all
+//! coordinators at once ([`webhook`]).
 
+mod chats;
 pub mod incoming;
 pub mod lease;
 pub mod watermark;
+pub mod webhook;
+pub mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bot_api::{BotApi, BotError};
-use crate::event::Incoming;
 use crate::perform::Performer;
 use incoming::Me;
 use lease::PollerLease;
 use watermark::Watermark;
+use work::Work;
 
 /// How long one long poll waits when everything fetched so far is handled.
 const LONG_POLL: Duration = Duration::from_secs(25);
@@ -38,7 +42,7 @@ const REPORTS: usize = 256;
 
 /// Handles updates until `shutdown`.
 pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: CancellationToken) {
-    let lease = PollerLease::new(performer.queue.clone(), performer.bot.id(), me);
+    let lease = PollerLease::new(performer.queue.clone(), performer.sender.bot().id(), me);
     while !shutdown.is_cancelled() {
         match lease.acquire().await {
             Ok(Some(offset)) => {
@@ -77,7 +81,7 @@ impl<'a> Poller<'a> {
         let (handled, reports) = mpsc::channel(REPORTS);
         Self {
             performer,
-            bot: &performer.bot,
+            bot: performer.sender.bot(),
             watermark: Watermark::new(offset),
             noted: offset,
             chats: TaskTracker::new(),
@@ -87,6 +91,7 @@ impl<'a> Poller<'a> {
     }
 
     async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
+        self.leave_webhook().await;
         while !lost.is_cancelled() {
             let wait = if self.watermark.all_done() { LONG_POLL } else { Duration::ZERO };
             let updates = match self.bot.updates(self.watermark.offset(), wait).await {
@@ -101,7 +106,7 @@ impl<'a> Poller<'a> {
                     continue;
                 }
             };
-            let mut by_chat: BTreeMap<i64, Vec<Incoming>> = BTreeMap::new();
+            let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
             let mut fresh = false;
             let me = Me { id: self.bot.id(), username: self.bot.username() };
             for update in updates {
@@ -110,10 +115,8 @@ impl<'a> Poller<'a> {
                     continue;
                 }
                 fresh = true;
-                match incoming::read(update, me) {
-                    Some(incoming) => {
-                        by_chat.entry(incoming.place.chat_id).or_default().push(incoming);
-                    }
+                match work::read(update, me) {
+                    Some(work) => by_chat.entry(work.chat_id).or_default().push(work),
                     None => self.watermark.done(update_id),
                 }
             }
@@ -122,6 +125,20 @@ impl<'a> Poller<'a> {
             }
             self.collect(fresh).await;
             self.note(lease).await;
+        }
+    }
+
+    /// Whoever fetches must not have updates brought as well. Only at the beginning: a coordinator that has been told to
+    /// take them since then shall have them.
+    async fn leave_webhook(&self) {
+        loop {
+            let error = match self.bot.delete_webhook().await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
+            let Some(wait) = error.try_again_after(AFTER_TROUBLE) else { return };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -135,14 +152,14 @@ impl<'a> Poller<'a> {
     }
 
     /// Handles one chat's updates in order, beside the others.
-    fn start(&self, chat: Vec<Incoming>) {
+    fn start(&self, chat: Vec<Work>) {
         let (performer, handled) = (Arc::clone(self.performer), self.handled.clone());
         self.chats.spawn(async move {
-            for incoming in chat {
-                if !performer.handle(&incoming).await {
+            for work in chat {
+                if !work.handle(&performer).await {
                     return;
                 }
-                let _ = handled.send(incoming.update_id).await; // Gone when we stopped polling.
+                let _ = handled.send(work.update_id).await; // Gone when we stopped polling.
             }
         });
     }

@@ -13,6 +13,7 @@ use crate::flow;
 use crate::perform::Performer;
 use crate::question::{Question, ReplyTo};
 use crate::render::shown;
+use crate::send::Urgency;
 use crate::text::Lang;
 use crate::under_way::{before, in_line};
 
@@ -42,7 +43,7 @@ pub(crate) async fn accompany(
         // Redis may be away: then there is nothing to tell.
         let Ok(Some(live)) = performer.queue.show(&task.task_id).await else { return };
         if live.status == TaskStatus::Processing {
-            let _ = performer.bot.typing(&reply_to.place).await; // Nobody misses it.
+            let _ = performer.sender.typing(&reply_to.place).await; // Nobody misses it.
         }
         let Some(message_id) = placeholder else { continue };
         let words = words(performer, task, reply_to.lang, live.status).await;
@@ -90,7 +91,7 @@ async fn tell(
         return;
     }
     let screen = Question::waiting(reply_to.lang, &flow::view_name(id), words);
-    let edit = performer.bot.edit(&reply_to.place, message_id, &screen);
+    let edit = performer.sender.edit(&reply_to.place, message_id, &screen, Urgency::Progress);
     let _ = tokio::time::timeout(EDIT_AT_MOST, edit).await; // The next look says more.
     if let Err(error) = performer.queue.end_edit(id).await {
         tracing::debug!(error = %error.source, "the note about an edit ends by itself");

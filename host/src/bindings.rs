@@ -2,12 +2,13 @@
 //!
 //! A new contract version becomes a new module beside [`v1`]; the rest of the host sees only the types here.
 
+pub(crate) mod commands;
 pub(crate) mod schema;
 pub(crate) mod v1;
 
 use std::time::Duration;
 
-use queue::TaskType;
+use queue::{OfferedCommand, TaskType};
 use serde_json::{Map, Value};
 
 /// Levels of JSON in params and answers. Readers commonly take 128, and a result stands in some levels of its own.
@@ -38,6 +39,8 @@ pub struct Descriptor {
     pub version: String,
     /// What it handles.
     pub task_types: Vec<DescribedType>,
+    /// The chat commands that it brings along.
+    pub commands: Vec<OfferedCommand>,
 }
 
 /// One task type as a plugin describes it.

@@ -204,6 +204,7 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
         version: "1".to_owned(),
         digest: String::new(),
         task_types: vec![kind()],
+        commands: Vec::new(),
     };
     let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
     let stop = CancellationToken::new();

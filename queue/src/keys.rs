@@ -181,6 +181,67 @@ impl Keys {
         format!("{}:offset:{bot}", self.namespace)
     }
 
+    /// STRING: the chat commands of plugins that were there lately, as JSON.
+    pub fn known_commands(&self) -> String {
+        format!("{}:commands", self.namespace)
+    }
+
+    /// STRING: which command menu a bot shows, as a digest.
+    pub fn menu(&self, bot: &str) -> String {
+        format!("{}:menu:{bot}", self.namespace)
+    }
+
+    /// STRING: who changes a bot's command menu at the moment.
+    pub fn menu_lease(&self, bot: &str) -> String {
+        format!("{}:menu-lease:{bot}", self.namespace)
+    }
+
+    /// Everything about sending has one hash tag: room for a message is asked for in one step, for all chats and for its
+    /// own. Tens of messages a second need no second node.
+    fn of_sending(&self, name: &str) -> String {
+        format!("{}:{{send}}:{name}", self.namespace)
+    }
+
+    /// STRING: when a bot's last messages were sent, newest first.
+    pub fn sent(&self, bot: &str) -> String {
+        self.of_sending(&format!("all:{bot}"))
+    }
+
+    /// STRING: until when a bot sends nothing, in ms.
+    pub fn send_pause(&self, bot: &str) -> String {
+        self.of_sending(&format!("pause:{bot}"))
+    }
+
+    /// STRING: the chat with which a bot was last told to wait, for a moment.
+    pub fn send_flooded(&self, bot: &str) -> String {
+        self.of_sending(&format!("flooded:{bot}"))
+    }
+
+    /// STRING: when a bot's last messages to a chat were sent, newest first.
+    pub fn sent_to(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("chat:{bot}:{chat}"))
+    }
+
+    /// STRING: until when a bot sends nothing to a chat, in ms.
+    pub fn chat_pause(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("pause:{bot}:{chat}"))
+    }
+
+    /// STRING: there while a bot cannot write to a chat.
+    pub fn chat_gone(&self, bot: &str, chat: i64) -> String {
+        self.of_sending(&format!("gone:{bot}:{chat}"))
+    }
+
+    /// STRING: the id that a group has now.
+    pub fn chat_moved_to(&self, chat: i64) -> String {
+        self.of_sending(&format!("moved:{chat}"))
+    }
+
+    /// STRING: the id that a group had before.
+    pub fn chat_moved_from(&self, chat: i64) -> String {
+        self.of_sending(&format!("before:{chat}"))
+    }
+
     /// STRING: an entry of a plugin's cache.
     pub fn plugin_cache(&self, plugin: &str, key: &str) -> String {
         format!("{}:cache:{plugin}:{key}", self.namespace)

@@ -10,6 +10,7 @@
 
 mod claim;
 mod claimer;
+pub mod command;
 pub mod config;
 pub mod connection;
 pub mod control;
@@ -38,6 +39,7 @@ mod waits;
 mod wake;
 mod worker_loop;
 
+pub use command::{CommandArgument, OfferedCommand};
 pub use config::QueueConfig;
 pub use connection::Connection;
 pub use control::{DeadLetter, LiveTask, TypeStats};

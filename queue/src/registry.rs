@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::{OfferedCommand, readable};
 use crate::error::{RedisError, WaitError};
 use crate::ingress::ingress_until;
 use crate::lane::Lane;
@@ -33,6 +34,9 @@ pub struct OfferedPlugin {
     pub digest: String,
     /// What it handles.
     pub task_types: Vec<TaskType>,
+    /// The chat commands that it brings along.
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<OfferedCommand>,
 }
 
 /// What a worker says about itself.

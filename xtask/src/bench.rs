@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures, as ratios against a baseline that is measured in the same run.
 
+mod chats;
 mod search;
 
 use std::path::Path;
@@ -12,7 +13,8 @@ use crate::redis;
 use crate::toolchain::clean_cargo;
 
 /// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] = &[("queue", "queue"), ("host", "host"), (search::NAME, "search")];
+const BENCHES: &[(&str, &str)] =
+    &[("queue", "queue"), ("host", "host"), (search::NAME, "search"), (chats::NAME, "coordinator")];
 
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]
@@ -38,9 +40,16 @@ impl Bench {
         }
         for (name, package) in BENCHES {
             if self.wants(name) {
-                if *name == search::NAME {
-                    search::measure(root)?;
-                    continue;
+                match *name {
+                    search::NAME => {
+                        search::measure(root)?;
+                        continue;
+                    }
+                    chats::NAME => {
+                        chats::measure(root)?;
+                        continue;
+                    }
+                    _ => {}
                 }
                 let mut cargo = clean_cargo(root);
                 cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);

@@ -13,6 +13,8 @@ use crate::toolchain::{TARGET, Toolchain};
 
 /// What the product ships.
 const SHIPPED: &[&str] = &["search", "content"];
+/// What shows how a plugin is written. Not among the shipped ones: dropping it into a running worker's folder is the point.
+const EXAMPLES: &[&str] = &["dice"];
 /// What only tests and benches use.
 const TEST_GUESTS: &[&str] = &["gauge", "probe"];
 /// What has a marked twin, told apart by its version and a star: what the tests swap in.
@@ -20,7 +22,7 @@ const MARKED: &[&str] = &["search", "probe"];
 /// `\0asm`, then the version and layer of a component.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Builds the plugins into `plugins/NAME.wasm`.
+/// Builds the plugins into `plugins/NAME.wasm`, and the examples with their settings into `target/examples`.
 ///
 /// A component is written beside its place and renamed into it, so that a worker that watches the folder never loads
 /// half a file.
@@ -68,17 +70,23 @@ impl BuildPlugins {
     }
 
     fn batches(&self, root: &Path) -> anyhow::Result<Vec<Batch<'_>>> {
+        let all = [SHIPPED, EXAMPLES].concat();
         for name in &self.names {
-            if !SHIPPED.contains(&name.as_str()) {
-                bail!("there is no plugin `{name}`; there are {}", SHIPPED.join(", "));
+            if !all.contains(&name.as_str()) {
+                bail!("there is no plugin `{name}`; there are {}", all.join(", "));
             }
         }
-        let names = match self.names.as_slice() {
-            [] => SHIPPED.to_vec(),
-            names => names.iter().map(String::as_str).collect(),
+        let wanted = |names: &[&'static str]| -> Vec<&str> {
+            let named =
+                |name: &&&str| self.names.is_empty() || self.names.iter().any(|one| one == **name);
+            names.iter().filter(named).copied().collect()
         };
-        let folder = self.out.clone().unwrap_or_else(|| root.join("plugins"));
-        let mut batches = vec![Batch { names, marked: false, folder }];
+        let into = |folder: PathBuf| self.out.clone().unwrap_or(folder);
+        let shipped = (wanted(SHIPPED), into(root.join("plugins")));
+        let examples = (wanted(EXAMPLES), into(target_dir(root).join("examples")));
+        let batches = [shipped, examples].into_iter().filter(|(names, _)| !names.is_empty());
+        let mut batches: Vec<Batch<'_>> =
+            batches.map(|(names, folder)| Batch { names, marked: false, folder }).collect();
         if self.tests {
             let guests = target_dir(root).join("guests");
             let (names, folder) = (MARKED.to_vec(), guests.join("marked"));
@@ -115,6 +123,7 @@ impl Batch<'_> {
             let place = self.folder.join(format!("{name}.wasm"));
             let changed = replace_file(&place, &component)
                 .with_context(|| format!("writing {}", place.display()))?;
+            self.put_settings(root, name)?;
             println!(
                 "  {name}{}: {} KiB, sha256 {}, {}",
                 if self.marked { " (marked)" } else { "" },
@@ -123,6 +132,19 @@ impl Batch<'_> {
                 if changed { "new" } else { "unchanged" }
             );
         }
+        Ok(())
+    }
+
+    /// Puts an example's settings beside it: both are then dropped into a worker's folder.
+    fn put_settings(&self, root: &Path, name: &str) -> anyhow::Result<()> {
+        if !EXAMPLES.contains(&name) {
+            return Ok(());
+        }
+        let settings = Path::new("plugins/examples").join(name).with_extension("toml");
+        let text = std::fs::read(root.join(&settings))
+            .with_context(|| format!("reading {}", settings.display()))?;
+        let place = self.folder.join(format!("{name}.toml"));
+        replace_file(&place, &text).with_context(|| format!("writing {}", place.display()))?;
         Ok(())
     }
 }

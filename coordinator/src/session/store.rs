@@ -7,6 +7,8 @@ use crate::text::Lang;
 
 /// A session that nobody touches is forgotten after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
+/// Bot API: only basic groups get another id, and theirs are above those of supergroups and channels.
+const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
 /// A choice is remembered for longer: whoever comes back after their holidays is spoken to in their language.
 const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
@@ -57,15 +59,51 @@ impl SessionStore {
         self.queue.keys().session(&who.to_string())
     }
 
+    async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
+        redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await
+    }
+
+    /// Whose session it is now: a group's goes with it when the group gets another id.
+    async fn now(&self, who: Who) -> redis::RedisResult<Who> {
+        if !(SUPERGROUPS_BELOW..0).contains(&who.chat_id) {
+            return Ok(who);
+        }
+        let moved_to = self.get(self.queue.keys().chat_moved_to(who.chat_id)).await?;
+        Ok(Who { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
+    }
+
+    /// What is stored of a session. A group that has another id takes its people's sessions along.
+    async fn stored(&self, who: Who) -> redis::RedisResult<Option<Vec<u8>>> {
+        let stored = self.get(self.key(who)).await?;
+        if stored.is_some() || 0 <= who.chat_id {
+            return Ok(stored);
+        }
+        let before: Option<i64> = self.get(self.queue.keys().chat_moved_from(who.chat_id)).await?;
+        let Some(chat_id) = before else { return Ok(None) };
+        let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
+            return Ok(None);
+        };
+        let mut copy = redis::cmd("SET");
+        copy.arg(self.key(who)).arg(old).arg("NX").arg("EX").arg(KEEP_SECONDS);
+        let () = copy.query_async(&mut self.queue.connection()).await?;
+        let () = redis::cmd("DEL")
+            .arg(self.key(Who { chat_id, ..who }))
+            .query_async(&mut self.queue.connection())
+            .await?;
+        self.get(self.key(who)).await
+    }
+
     /// The session; a new one when there is none or it cannot be read.
     ///
     /// # Errors
     ///
     /// When Redis does not answer.
     pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
-        let stored: Option<Vec<u8>> =
-            redis::cmd("GET").arg(self.key(who)).query_async(&mut self.queue.connection()).await?;
-        let Some(stored) = stored else {
+        self.load_of(self.now(who).await?).await
+    }
+
+    async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
+        let Some(stored) = self.stored(who).await? else {
             return Ok(Session { chosen: self.choice(who).await?, ..Session::default() });
         };
         match serde_json::from_slice::<Session>(&stored) {
@@ -91,10 +129,7 @@ impl SessionStore {
     }
 
     async fn choice(&self, who: Who) -> Result<Option<Lang>, redis::RedisError> {
-        let code: Option<String> = redis::cmd("GET")
-            .arg(self.queue.keys().choice(&who.to_string()))
-            .query_async(&mut self.queue.connection())
-            .await?;
+        let code: Option<String> = self.get(self.queue.keys().choice(&who.to_string())).await?;
         Ok(Lang::ALL.into_iter().find(|lang| code.as_deref() == Some(lang.code())))
     }
 
@@ -104,7 +139,7 @@ impl SessionStore {
     ///
     /// When Redis does not answer.
     pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
-        let key = self.queue.keys().choice(&who.to_string());
+        let key = self.queue.keys().choice(&self.now(who).await?.to_string());
         let command = match lang {
             Some(lang) => {
                 let mut command = redis::cmd("SET");
@@ -127,7 +162,8 @@ impl SessionStore {
     /// When Redis does not answer.
     pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
         self.choose(who, None).await?;
-        redis::cmd("DEL").arg(self.key(who)).query_async(&mut self.queue.connection()).await
+        let key = self.key(self.now(who).await?);
+        redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
     }
 
     /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.
@@ -140,8 +176,9 @@ impl SessionStore {
         who: Who,
         mut change: impl FnMut(&mut Session) -> R,
     ) -> Result<R, redis::RedisError> {
+        let who = self.now(who).await?;
         for _ in 0..ATTEMPTS {
-            let mut session = self.load(who).await?;
+            let mut session = self.load_of(who).await?;
             let rev = session.rev;
             let before = session.clone();
             let result = change(&mut session);

@@ -60,7 +60,7 @@ async fn a_stuck_task_is_seen_cancelled_and_its_sender_told() {
     assert_eq!(task["status"], "processing");
     let id = task["task_id"].as_str().unwrap();
     assert_eq!(run(&redis, &["queue", "cancel", id]).await.0, 0);
-    telegram.bot_said_only(7, &["⚠️ Stopped."]).await;
+    telegram.bot_said_only(7, &["✋ Stopped."]).await;
     let shown = run_json(&redis, &["queue", "show", id]).await;
     assert_eq!(shown["status"], "cancelled");
     assert_eq!(run(&redis, &["queue", "cancel", id]).await.0, 2, "it has ended");

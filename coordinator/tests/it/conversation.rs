@@ -68,7 +68,7 @@ async fn somebody_elses_button_in_a_group_is_explained() {
         events
             .iter()
             .any(|event| {
-                event["text"].as_str().is_some_and(|text| text.contains("no longer valid"))
+                event["text"].as_str().is_some_and(|text| text.contains("belong to somebody else"))
             })
             .then_some(())
     })

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
-    TaskQueue, TaskResult,
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedCommand, OfferedPlugin, QueueConfig,
+    TaskHandler, TaskQueue, TaskResult,
 };
 use serde_json::{Value, json};
 use simulator::Simulator;
@@ -27,10 +27,19 @@ pub(crate) struct Telegram {
 
 impl Telegram {
     pub(crate) async fn start() -> Self {
+        Self::serve(Simulator::new(TOKEN)).await
+    }
+
+    /// One that keeps Telegram's limits.
+    pub(crate) async fn start_with_limits() -> Self {
+        Self::serve(Simulator::new(TOKEN).with_limits()).await
+    }
+
+    async fn serve(simulator: Simulator) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(simulator::serve(listener, Simulator::new(TOKEN), stop.clone()));
+        tokio::spawn(simulator::serve(listener, simulator, stop.clone()));
         Self { base, http: reqwest::Client::new(), _stop: stop.drop_guard() }
     }
 
@@ -67,9 +76,19 @@ impl Telegram {
         self.post("/sim/callbacks", &body).await;
     }
 
+    /// Calls a method of the Bot API.
+    pub(crate) async fn call(&self, method: &str, params: &Value) -> Value {
+        self.post(&format!("/bot{TOKEN}/{method}"), params).await
+    }
+
     /// Makes the next calls of a method go wrong.
     pub(crate) async fn fault(&self, fault: Value) {
         self.post("/sim/faults", &fault).await;
+    }
+
+    /// Fetches updates with the bot's token, as another program that has it would; takes none.
+    pub(crate) async fn fetch_as_a_stranger(&self) {
+        self.get(&format!("/bot{TOKEN}/getUpdates")).await;
     }
 
     pub(crate) async fn clear_faults(&self) {
@@ -203,6 +222,20 @@ pub(crate) struct Scripted {
 
 /// Starts a scripted worker whose answers take `takes`.
 pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scripted {
+    start_scripted(redis, takes, Vec::new()).await
+}
+
+/// Starts a scripted worker that brings chat commands along.
+pub(crate) async fn scripted_worker_with(redis: &TestRedis, commands: &Value) -> Scripted {
+    let commands = serde_json::from_value(commands.clone()).unwrap();
+    start_scripted(redis, Duration::ZERO, commands).await
+}
+
+async fn start_scripted(
+    redis: &TestRedis,
+    takes: Duration,
+    commands: Vec<OfferedCommand>,
+) -> Scripted {
     let queue = queue_on(redis).await;
     let types = ["search_creator", "load_content", "get_random_creator"];
     let plugin = OfferedPlugin {
@@ -210,6 +243,7 @@ pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scrip
         version: "1.0.0".to_owned(),
         digest: String::new(),
         task_types: types.iter().map(|name| name.parse().unwrap()).collect(),
+        commands,
     };
     let handler = Arc::new(Script { takes, offered: watch::Sender::new(vec![plugin]) });
     let stop = CancellationToken::new();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use queue::TaskType;
 use serde_json::{Map, Value};
 
-use super::{Answer, DescribedType, Descriptor, HOST_METADATA, MAX_LEVELS, levels, schema};
+use super::{
+    Answer, DescribedType, Descriptor, HOST_METADATA, MAX_LEVELS, commands, levels, schema,
+};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -53,11 +55,14 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     if MAX_EXTENSIONS_BYTES < extensions.len() {
         return Err(format!("`extensions` has more than {MAX_EXTENSIONS_BYTES} bytes"));
     }
-    if !matches!(serde_json::from_str(&extensions), Ok(Value::Object(_))) {
+    let Ok(Value::Object(extensions)) = serde_json::from_str(&extensions) else {
         return Err("`extensions` is not a JSON object".to_owned());
-    }
-    let task_types = task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
-    Ok(Descriptor { name, version, task_types })
+    };
+    let task_types: Vec<DescribedType> =
+        task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
+    let own: Vec<TaskType> = task_types.iter().map(|described| described.name.clone()).collect();
+    let commands = commands::read(&extensions, &own)?;
+    Ok(Descriptor { name, version, task_types, commands })
 }
 
 fn is_name(name: &str) -> bool {

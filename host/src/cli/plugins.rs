@@ -275,7 +275,8 @@ fn facts(examined: &Examined, kept: Option<&[KeptVersion]>) -> Value {
             .collect();
         json!({
             "name": version.descriptor.name, "version": version.descriptor.version,
-            "task_types": types, "prepared": version.prepared(), "told": version.told,
+            "task_types": types, "commands": version.descriptor.commands,
+            "prepared": version.prepared(), "told": version.told,
         })
     });
     json!({
@@ -301,6 +302,16 @@ fn inspect(out: &mut impl Write, examined: &Examined) -> anyhow::Result<()> {
         }
         for line in &version.told {
             writeln!(out, "  {line}")?;
+        }
+        if !version.descriptor.commands.is_empty() {
+            writeln!(out, "\nchat commands:")?;
+        }
+        for command in &version.descriptor.commands {
+            writeln!(
+                out,
+                "  /{} asks for {}: {}",
+                command.name, command.task_type, command.description
+            )?;
         }
         for described in &version.descriptor.task_types {
             writeln!(out, "\n{}: {}", described.name, described.summary)?;

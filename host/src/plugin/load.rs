@@ -15,7 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::bindings::schema::ParamsSchema;
-use crate::bindings::{Descriptor, v1};
+use crate::bindings::{Descriptor, commands, v1};
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
@@ -360,6 +360,8 @@ fn compile_schemas(
             return Err(wrong(format!("it names `{name}` twice")));
         }
     }
+    commands::try_on(&descriptor.commands, &schemas)
+        .map_err(|problem| LoadError::Description { plugin: plugin.to_owned(), problem })?;
     Ok(schemas)
 }
 

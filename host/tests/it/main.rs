@@ -8,6 +8,7 @@
 mod admission;
 mod by_hand;
 mod contract;
+mod examples;
 mod forums;
 mod hostile;
 mod http;

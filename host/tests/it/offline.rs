@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::support::Folder;
 
-fn plugins(arguments: &[&str]) -> Output {
+pub(crate) fn plugins(arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
     command.arg("plugins").args(arguments).env_remove("RUST_LOG").env_remove("PLUGINS");
     command.env("PLUGIN_CACHE", "none");
     command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL").output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn file(folder: &Folder, name: &str) -> String {
+pub(crate) fn file(folder: &Folder, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }
 

@@ -36,12 +36,14 @@ impl Folder {
         }
         for name in names {
             folder.put(name, &std::fs::read(component(name)).unwrap());
-            let settings = root().join("plugins").join(format!("{name}.toml"));
-            if settings.is_file() {
-                std::fs::copy(settings, folder.path().join(format!("{name}.toml"))).unwrap();
-            } else {
+            let settings = ["plugins", "plugins/examples"]
+                .map(|folder| root().join(folder).join(format!("{name}.toml")));
+            match settings.iter().find(|settings| settings.is_file()) {
+                Some(settings) => {
+                    std::fs::copy(settings, folder.path().join(format!("{name}.toml"))).unwrap();
+                }
                 // The probe can send requests, so it takes the grant, empty as it is.
-                folder.settings(name, "[grants]\nnet = []\n");
+                None => folder.settings(name, "[grants]\nnet = []\n"),
             }
         }
         folder

@@ -87,7 +87,7 @@ pub fn program(binary: &str, name: &str) -> PathBuf {
     path
 }
 
-/// A built component: `search`, `content`, `probe`, or a marked twin such as `marked/search`. `binary` is one of the
+/// A built component: `search`, `content`, `probe`, the example `dice`, or a marked twin such as `marked/search`. `binary` is one of the
 /// calling test's own programs.
 ///
 /// # Panics
@@ -97,8 +97,9 @@ pub fn component(binary: &str, name: &str) -> PathBuf {
     let shipped = root().join("plugins").join(format!("{name}.wasm"));
     // Next to the programs, wherever the target directory is.
     let target = Path::new(binary).ancestors().nth(2).unwrap();
-    let guest = target.join("guests").join(format!("{name}.wasm"));
-    let found = [shipped, guest].into_iter().find(|path| path.is_file());
+    let built =
+        ["guests", "examples"].map(|folder| target.join(folder).join(format!("{name}.wasm")));
+    let found = std::iter::once(shipped).chain(built).find(|path| path.is_file());
     found.unwrap_or_else(|| {
         panic!("there is no component `{name}`: run `cargo xtask build-plugins --tests`")
     })

@@ -27,6 +27,7 @@ impl Echo {
             version: "1.0.0".to_owned(),
             digest: String::new(),
             task_types: types.iter().map(|name| task_type(name)).collect(),
+            commands: Vec::new(),
         };
         let offered = watch::Sender::new(vec![plugin]);
         Arc::new(Self { offered, started: AtomicUsize::new(0), takes })

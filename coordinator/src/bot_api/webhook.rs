@@ -1,0 +1,50 @@
+//! Where Telegram brings updates to.
+
+use reqwest::Url;
+use teloxide_core::payloads::{DeleteWebhookSetters, SetWebhookSetters};
+use teloxide_core::requests::Requester;
+
+use super::{ALLOWED_UPDATES, BotApi, BotError};
+
+/// Updates that Telegram brings at once; its own default. Those of one chat are handled one after the other anyway.
+const CONNECTIONS: u8 = 40;
+
+impl BotApi {
+    /// Has updates brought to `url`, with `secret` in each request. What came before is brought too.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn set_webhook(&self, url: &Url, secret: &str) -> Result<(), BotError> {
+        let call = self
+            .bot
+            .set_webhook(url.clone())
+            .secret_token(secret)
+            .max_connections(CONNECTIONS)
+            .allowed_updates(ALLOWED_UPDATES)
+            .drop_pending_updates(false);
+        // Without a certificate to upload it is a call like any other.
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Where updates are brought to, if anywhere, and what went wrong last with bringing them.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn webhook(&self) -> Result<(Option<Url>, Option<String>), BotError> {
+        let info = self.run(self.bot.get_webhook_info()).await?;
+        Ok((info.url, info.last_error_message))
+    }
+
+    /// Lets updates be fetched again. None is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn delete_webhook(&self) -> Result<(), BotError> {
+        self.run(self.bot.delete_webhook().drop_pending_updates(false)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The command menu: the bot's own commands and those that plugins bring along.
+//!
+//! Each coordinator reads the worker registry every other second, makes one list of what the living workers offer, and
+//! tells the flows ([`Menu`]) and Telegram ([`publish`]) when it changed. A worker is not trusted: its commands keep the
+//! rules that the host checked, or are passed over.
+//!
+//! Not here: what becomes of a command; that is in [`crate::flow`].
+
+mod publish;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::{OfferedCommand, OfferedPlugin, TaskQueue, TaskType, WorkerRecord};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::bot_api::BotApi;
+
+/// How often the registry is read: a new plugin is in the menu within seconds.
+const EVERY: Duration = Duration::from_secs(2);
+/// Most commands of all plugins together. Telegram takes 100 in a menu, and nobody reads that many.
+const MAX_COMMANDS: usize = 50;
+/// How long it is known that there was a command.
+const KNOWN_SECONDS: u64 = 24 * 3600;
+/// More names than that within a day are no plugins of people.
+const MAX_KNOWN: usize = 500;
+/// How old the note of a command that is there may get before it is written anew.
+const NOTE_AGAIN_SECONDS: u64 = 3600;
+
+/// The commands of plugins at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Menu {
+    commands: BTreeMap<String, OfferedCommand>,
+    offered: BTreeSet<TaskType>,
+    known: BTreeSet<String>,
+}
+
+impl Menu {
+    /// The command of that name, if some living worker offers it.
+    pub fn get(&self, name: &str) -> Option<&OfferedCommand> {
+        self.commands.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &OfferedCommand> {
+        self.commands.values()
+    }
+
+    /// Whether there was a command of that name within the last day: who asks for it is told that it is away.
+    pub fn was_known(&self, name: &str) -> bool {
+        self.known.contains(name)
+    }
+
+    /// Whether some living worker answers tasks of that type.
+    pub fn offers(&self, task_type: &TaskType) -> bool {
+        self.offered.contains(task_type)
+    }
+
+    /// What the workers offer, and why something of it is not taken.
+    fn of(workers: &[WorkerRecord]) -> (Self, BTreeSet<String>) {
+        let mut plugins: Vec<&OfferedPlugin> =
+            workers.iter().flat_map(|worker| &worker.plugins).collect();
+        // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
+        plugins.sort_by_key(|plugin| {
+            (&plugin.name, Reverse(version_numbers(&plugin.version)), &plugin.digest)
+        });
+        let mut menu = Self::default();
+        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut complaints = BTreeSet::new();
+        for plugin in plugins {
+            menu.offered.extend(plugin.task_types.iter().cloned());
+            for command in &plugin.commands {
+                let name = command.name.as_str();
+                match (owners.get(name), command.check(&plugin.task_types)) {
+                    (_, Err(problem)) => {
+                        complaints.insert(format!("plugin `{}`: {problem}", plugin.name));
+                    }
+                    (Some(owner), Ok(())) if *owner != plugin.name => {
+                        complaints.insert(format!(
+                            "plugin `{}`: command `{name}` is plugin `{owner}`'s",
+                            plugin.name
+                        ));
+                    }
+                    // Another worker's, or an older version's.
+                    (Some(_), Ok(())) => {}
+                    (None, Ok(())) if MAX_COMMANDS <= menu.commands.len() => {
+                        complaints.insert(format!(
+                            "plugin `{}`: command `{name}` is one too many; at most {MAX_COMMANDS} are taken",
+                            plugin.name
+                        ));
+                    }
+                    (None, Ok(())) => {
+                        owners.insert(name, &plugin.name);
+                        menu.commands.insert(name.to_owned(), command.clone());
+                    }
+                }
+            }
+        }
+        (menu, complaints)
+    }
+}
+
+/// The numbers at the beginning of a version, to compare it by.
+fn version_numbers(version: &str) -> Vec<u64> {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    core.split('.').map_while(|number| number.parse().ok()).take(3).collect()
+}
+
+/// Keeps the menu up to date, here and in Telegram, until `shutdown`. Trouble with Redis leaves it as it is. `me` names
+/// this coordinator.
+pub async fn watch_until(
+    queue: TaskQueue,
+    bot: BotApi,
+    me: String,
+    menu: watch::Sender<Arc<Menu>>,
+    shutdown: CancellationToken,
+) {
+    let told = menu.subscribe();
+    tokio::join!(
+        read_until(&queue, &menu, &shutdown),
+        publish::publish_until(queue.clone(), bot, me, told, shutdown.clone()),
+    );
+}
+
+async fn read_until(
+    queue: &TaskQueue,
+    menu: &watch::Sender<Arc<Menu>>,
+    shutdown: &CancellationToken,
+) {
+    let mut complained = BTreeSet::new();
+    let mut first = true;
+    loop {
+        match read(queue).await {
+            Ok((read, complaints)) => {
+                for complaint in complaints.difference(&complained) {
+                    tracing::warn!(problem = complaint, "a plugin's command is not taken");
+                }
+                complained = complaints;
+                menu.send_if_modified(|current| {
+                    // The first is news also when it is empty: it says that nobody offers anything.
+                    let changed = std::mem::take(&mut first) || **current != read;
+                    if changed {
+                        *current = Arc::new(read);
+                    }
+                    changed
+                });
+            }
+            Err(error) => tracing::debug!(error = %error, "the command menu was not read"),
+        }
+        // Losing the pause loses nothing.
+        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn read(queue: &TaskQueue) -> redis::RedisResult<(Menu, BTreeSet<String>)> {
+    let workers = queue.workers().await.map_err(|error| error.source)?;
+    let (mut menu, complaints) = Menu::of(&workers);
+    let mut connection = queue.connection();
+    let key = queue.keys().known_commands();
+    let stored: Option<Vec<u8>> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
+    let stored = stored.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let now = now_seconds();
+    let (known, to_note) = remember(stored, menu.commands.keys(), now);
+    if to_note {
+        // Two that write at once may lose a name; whoever sees it alive writes it again.
+        let () = redis::cmd("SET")
+            .arg(&key)
+            .arg(serde_json::to_string(&known).unwrap_or_default())
+            .arg("EX")
+            .arg(KNOWN_SECONDS)
+            .query_async(&mut connection)
+            .await?;
+    }
+    menu.known = known.into_keys().collect();
+    Ok((menu, complaints))
+}
+
+/// Names and when they were last noted, in seconds: those of the last day and the living ones. And whether it is time to
+/// write that down.
+fn remember<'a>(
+    mut known: BTreeMap<String, u64>,
+    living: impl Iterator<Item = &'a String>,
+    now: u64,
+) -> (BTreeMap<String, u64>, bool) {
+    known.retain(|_, noted| noted.abs_diff(now) <= KNOWN_SECONDS);
+    let mut to_note = false;
+    for name in living {
+        let noted = known.get(name);
+        let fresh = noted.is_some_and(|noted| noted.abs_diff(now) < NOTE_AGAIN_SECONDS);
+        if !fresh && (noted.is_some() || known.len() < MAX_KNOWN) {
+            known.insert(name.clone(), now);
+            to_note = true;
+        }
+    }
+    (known, to_note)
+}
+
+/// By this machine's clock: only a day is measured with it.
+fn now_seconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn command(name: &str, description: &str) -> Value {
+    json!({"name": name, "description": description, "task_type": "roll_dice"})
+}
+
+fn plugin(name: &str, version: &str, commands: &[Value]) -> Value {
+    json!({"name": name, "version": version, "digest": "", "task_types": ["roll_dice"], "commands": commands})
+}
+
+fn worker(name: &str, plugins: &[Value]) -> WorkerRecord {
+    let record = json!({"worker": name, "started_at": 0, "concurrency": 1, "running": 0, "plugins": plugins});
+    serde_json::from_value(record).unwrap()
+}
+
+/// Each command as `name: description`, and all complaints.
+fn merged(workers: &[WorkerRecord]) -> (Vec<String>, String) {
+    let (menu, complaints) = Menu::of(workers);
+    let commands =
+        menu.iter().map(|command| format!("{}: {}", command.name, command.description)).collect();
+    (commands, complaints.into_iter().collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn what_many_workers_offer_is_in_the_menu_once() {
+    let dice = plugin("dice", "1.0.0", &[command("roll", "Roll dice")]);
+    let coin = plugin("coin", "1.0.0", &[command("flip", "Flip a coin")]);
+    let workers = [worker("a", &[dice.clone()]), worker("b", &[coin, dice]), worker("c", &[])];
+    let all = vec!["flip: Flip a coin".to_owned(), "roll: Roll dice".to_owned()];
+    assert_eq!(merged(&workers), (all, String::new()));
+    let (menu, _) = Menu::of(&workers);
+    assert!(menu.offers(&"roll_dice".parse().unwrap()));
+    assert!(!menu.offers(&"load_content".parse().unwrap()));
+    assert_eq!(merged(&[]), (Vec::new(), String::new()));
+}
+
+#[test]
+fn of_two_plugins_with_one_command_the_first_by_name_has_it() {
+    let first = worker("z", &[plugin("cubes", "1.0.0", &[command("roll", "Roll cubes")])]);
+    let second = worker("a", &[plugin("dice", "9.0.0", &[command("roll", "Roll dice")])]);
+    for workers in [[first.clone(), second.clone()], [second, first]] {
+        let (commands, complaints) = merged(&workers);
+        assert_eq!(commands, ["roll: Roll cubes"]);
+        assert_eq!(complaints, "plugin `dice`: command `roll` is plugin `cubes`'s");
+    }
+}
+
+#[test]
+fn while_a_plugin_is_swapped_its_newest_version_counts() {
+    let old =
+        worker("a", &[plugin("dice", "1.9.0", &[command("roll", "Old"), command("gone", "Old")])]);
+    let new = worker("b", &[plugin("dice", "1.10.0", &[command("roll", "New")])]);
+    for workers in [[old.clone(), new.clone()], [new, old]] {
+        let (commands, complaints) = merged(&workers);
+        assert_eq!(commands, ["gone: Old", "roll: New"]);
+        assert_eq!(complaints, "");
+    }
+}
+
+#[test]
+fn a_worker_is_not_trusted() {
+    let odd = [
+        command("search", "Takes over the search"),
+        command("Roll", "No name"),
+        command("bidi", "a\u{202e}b"),
+        json!({"name": "foreign", "description": "Another's", "task_type": "load_content"}),
+        json!("nothing"),
+        command("roll", "Roll dice"),
+    ];
+    let (commands, complaints) = merged(&[worker("a", &[plugin("dice", "1.0.0", &odd)])]);
+    assert_eq!(commands, ["roll: Roll dice"]);
+    for part in
+        ["`search`: the name is one of the bot's own", "a command's name", "`bidi`", "`foreign`"]
+    {
+        assert!(complaints.contains(part), "{complaints}");
+    }
+    assert_eq!(complaints.matches("plugin `dice`").count(), 4);
+}
+
+#[test]
+fn the_menu_has_an_end() {
+    let plugins: Vec<Value> = (0..9)
+        .map(|n| {
+            let commands: Vec<Value> =
+                (0..9).map(|m| command(&format!("c{n}_{m}"), "Something")).collect();
+            plugin(&format!("p{n}"), "1.0.0", &commands)
+        })
+        .collect();
+    let (commands, complaints) = merged(&[worker("a", &plugins)]);
+    assert_eq!(commands.len(), MAX_COMMANDS);
+    assert!(commands.contains(&"c0_0: Something".to_owned()));
+    assert!(complaints.contains("command `c8_8` is one too many"), "{complaints}");
+}
+
+#[track_caller]
+fn check(known: &[(&str, u64)], living: &[&str], now: u64, expected: (&[(&str, u64)], bool)) {
+    let map = |pairs: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        pairs.iter().map(|(name, noted)| ((*name).to_owned(), *noted)).collect()
+    };
+    let living: Vec<String> = living.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(remember(map(known), living.iter(), now), (map(expected.0), expected.1));
+}
+
+#[test]
+fn a_command_that_went_away_is_known_for_a_day() {
+    const DAY: u64 = KNOWN_SECONDS;
+    check(&[], &["roll"], DAY, (&[("roll", DAY)], true));
+    check(&[("roll", DAY)], &[], 2 * DAY, (&[("roll", DAY)], false));
+    check(&[("roll", DAY)], &[], 2 * DAY + 1, (&[], false));
+    check(&[("roll", DAY)], &["roll"], DAY + 3_599, (&[("roll", DAY)], false));
+    check(&[("roll", DAY)], &["roll"], DAY + 3_600, (&[("roll", DAY + 3_600)], true));
+    check(&[("roll", u64::MAX)], &[], DAY, (&[], false));
+}
+
+#[test]
+fn no_flood_of_names_is_remembered() {
+    let living: Vec<String> = (0..2 * MAX_KNOWN).map(|n| format!("c{n}")).collect();
+    assert_eq!(remember(BTreeMap::new(), living.iter(), 7).0.len(), MAX_KNOWN);
+}

@@ -1,0 +1,331 @@
+//! A plugin's view as a message, in pages when it is longer than one.
+
+use super::markup::{Line, Run, Style, lines};
+use super::{Button, Media, Screen};
+use crate::callback::Token;
+use crate::text::{Arg, Lang};
+use crate::view::{Does, Entry, Medium, NEXT_PLACE, StoredView, View};
+
+/// Telegram takes 4,096 UTF-16 units; the rest is for the page's number.
+const PAGE_UNITS: usize = 4_000;
+/// Telegram keeps 100 entities of a message and shows the rest as plain text.
+const PAGE_ENTITIES: usize = 90;
+/// Addresses are not counted as text, and are the longest part of a message: ten of them as elsewhere.
+const PAGE_LINKS: usize = 10;
+
+/// One page of a view, from 0; the last one when there are fewer.
+pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
+    let pages = pages(lang, &stored.content);
+    let last = pages.len().saturating_sub(1);
+    let page = page.min(last);
+    let mut html = pages.into_iter().nth(page).unwrap_or_default();
+    if 0 < last {
+        let (shown, of) = (page as u64 + 1, last as u64 + 1);
+        let where_ = [("page", Arg::Number(shown)), ("pages", Arg::Number(of))];
+        html.push_str(&format!("\n\n<i>{}</i>", lang.format("page-of", &where_)));
+    }
+    let name = || stored.view.clone();
+    let mut places = 0..;
+    let mut buttons: Vec<Vec<Button>> = Vec::new();
+    for row in &stored.content.buttons {
+        let row = row.iter().zip(&mut places).filter_map(|(button, place)| match &button.does {
+            Does::Ask(_) => Some(Button::press(&button.text, Token::Act { view: name(), place })),
+            Does::Open(url) => Button::open(&button.text, url),
+        });
+        buttons.push(row.collect());
+    }
+    let mut turn = Vec::new();
+    if 0 < page {
+        turn.push(Button::press("◀", Token::Part { view: name(), page: page - 1 }));
+    }
+    if page < last {
+        turn.push(Button::press("▶", Token::Part { view: name(), page: page + 1 }));
+    }
+    buttons.push(turn);
+    if !stored.content.media.is_empty() {
+        let token = Token::Album { view: name(), page: 0 };
+        buttons.push(vec![Button::named(lang, "button-album", token)]);
+    }
+    if page == last && stored.content.next.is_some() {
+        let token = Token::Act { view: name(), place: NEXT_PLACE };
+        buttons.push(vec![Button::named(lang, "button-more", token)]);
+    }
+    buttons.retain(|row| !row.is_empty());
+    Screen { html, buttons, ..Screen::default() }
+}
+
+/// A view's pictures and videos, to be sent.
+pub fn album(lang: Lang, stored: &StoredView) -> Vec<Media> {
+    let media = stored.content.media.iter();
+    media
+        .map(|medium| Media {
+            video: medium.video,
+            url: medium.url.clone(),
+            caption: medium.caption.clone().unwrap_or_else(|| lang.text("untitled")),
+        })
+        .collect()
+}
+
+/// The text of all pages, in HTML.
+fn pages(lang: Lang, view: &View) -> Vec<String> {
+    let mut pages = Pages::default();
+    for line in lines(&view.text) {
+        pages.add(vec![line]);
+    }
+    pages.gap();
+    for (number, entry) in view.items.iter().enumerate() {
+        pages.add(entry_lines(number + 1, entry));
+    }
+    pages.gap();
+    for medium in &view.media {
+        pages.add(vec![medium_line(lang, medium)]);
+    }
+    pages.finish()
+}
+
+fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
+    let title = Run {
+        text: entry.title.clone(),
+        style: Style { link: entry.url.clone(), ..Style::default() },
+    };
+    let mut lines = vec![vec![Run::plain(&format!("{number}. ")), title]];
+    lines.extend(entry.text.as_ref().map(|text| vec![Run::plain(&format!("    {text}"))]));
+    lines
+}
+
+fn medium_line(lang: Lang, medium: &Medium) -> Line {
+    let mark = if medium.video { "🎬 " } else { "🖼 " };
+    let text = medium.caption.clone().unwrap_or_else(|| lang.text("untitled"));
+    let style = Style { link: Some(medium.url.clone()), ..Style::default() };
+    vec![Run::plain(mark), Run { text, style }]
+}
+
+/// Pages that are filled one after the other.
+#[derive(Default)]
+struct Pages {
+    done: Vec<String>,
+    open: Measured,
+}
+
+/// Lines and what they count for.
+#[derive(Default)]
+struct Measured {
+    html: String,
+    units: usize,
+    entities: usize,
+    links: usize,
+}
+
+impl Measured {
+    fn add_line(&mut self, line: &[Run]) {
+        if !self.html.is_empty() {
+            self.html.push('\n');
+            self.units += 1;
+        }
+        line.iter().for_each(|run| self.add_run(run));
+    }
+
+    fn add_run(&mut self, run: &Run) {
+        self.html.push_str(&run.html());
+        self.units += run.units();
+        self.entities += run.entities();
+        self.links += usize::from(run.style.link.is_some());
+    }
+
+    /// Whether so much more stays within a page.
+    fn has_room_for(&self, runs: &[&Run], breaks: usize) -> bool {
+        let sum = |of: fn(&Run) -> usize| runs.iter().map(|run| of(run)).sum::<usize>();
+        self.units + breaks + sum(Run::units) <= PAGE_UNITS
+            && self.entities + sum(Run::entities) <= PAGE_ENTITIES
+            && self.links + sum(|run| usize::from(run.style.link.is_some())) <= PAGE_LINKS
+    }
+}
+
+impl Pages {
+    /// Adds lines that belong together: on one page if they fit on one at all.
+    fn add(&mut self, block: Vec<Line>) {
+        let runs: Vec<&Run> = block.iter().flatten().collect();
+        if !self.open.has_room_for(&runs, block.len()) {
+            self.turn();
+        }
+        let fits = self.open.has_room_for(&runs, block.len());
+        for line in block {
+            match (fits, line.is_empty()) {
+                (_, true) => self.gap(),
+                (true, false) => self.open.add_line(&line),
+                (false, false) => self.add_in_parts(line),
+            }
+        }
+    }
+
+    /// An empty line, except at the beginning of a page.
+    fn gap(&mut self) {
+        if !self.open.html.is_empty() && !self.open.html.ends_with('\n') {
+            self.open.html.push('\n');
+            self.open.units += 1;
+        }
+    }
+
+    /// A line that is longer than a page.
+    fn add_in_parts(&mut self, line: Line) {
+        self.open.add_line(&[]);
+        for mut run in line {
+            loop {
+                if !self.open.has_room_for(&[&Run { text: String::new(), ..run.clone() }], 0) {
+                    self.turn();
+                }
+                let room = PAGE_UNITS.saturating_sub(self.open.units);
+                let rest = split_off(&mut run.text, room);
+                self.open.add_run(&run);
+                match rest {
+                    Some(rest) => run.text = rest,
+                    None => break,
+                }
+                self.turn();
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let html = open.html.trim_end();
+        if !html.is_empty() {
+            self.done.push(html.to_owned());
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        self.turn();
+        self.done
+    }
+}
+
+/// Cuts what goes beyond so many units off a text, where a word ends if one does; none when it fits.
+fn split_off(text: &mut String, units: usize) -> Option<String> {
+    let mut left = units;
+    let (mut cut, mut after_word) = (0, None);
+    for (at, letter) in text.char_indices() {
+        let Some(rest) = left.checked_sub(letter.len_utf16()) else {
+            return Some(text.split_off(after_word.unwrap_or(cut)));
+        };
+        left = rest;
+        cut = at + letter.len_utf8();
+        if letter == ' ' {
+            after_word = Some(cut);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::Action;
+    use crate::render::content::visible_units;
+
+    fn stored(view: &Value) -> StoredView {
+        let content = View::read(&json!({"view": view})).unwrap();
+        StoredView { view: "ab".to_owned(), content }
+    }
+
+    fn labels(screen: &Screen) -> Vec<Vec<&str>> {
+        let rows = screen.buttons.iter();
+        rows.map(|row| row.iter().map(|button| button.text.as_str()).collect()).collect()
+    }
+
+    /// All pages; each is a message that Telegram takes.
+    fn all(stored: &StoredView) -> Vec<String> {
+        let count = pages(Lang::En, &stored.content).len();
+        let screens: Vec<Screen> =
+            (0..count).map(|number| page(Lang::En, stored, number)).collect();
+        for screen in &screens {
+            assert!(visible_units(&screen.html) <= 4_096, "{}", visible_units(&screen.html));
+            assert!(screen.html.matches("<a ").count() <= PAGE_LINKS);
+            for tag in ["b", "i", "code", "a"] {
+                let opened = screen.html.matches(&format!("<{tag}>")).count()
+                    + screen.html.matches(&format!("<{tag} ")).count();
+                assert_eq!(opened, screen.html.matches(&format!("</{tag}>")).count(), "{tag}");
+            }
+            assert!(screen.html.matches('<').count() <= 2 * 100, "too many entities");
+        }
+        screens.into_iter().map(|screen| screen.html).collect()
+    }
+
+    #[test]
+    fn a_short_view_is_one_message() {
+        let stored = stored(&json!({
+            "version": 1, "text": "🎲 2d6: **7**",
+            "items": [{"title": "shows 3", "url": "https://c.example/3"}, {"title": "shows <4>", "text": "last"}],
+            "media": [{"type": "photo", "url": "https://c.example/1.jpg"}],
+            "buttons": [
+                [{"text": "Page", "url": "https://c.example"}, {"text": "Again", "task_type": "roll_dice"}],
+                [{"text": "d20", "task_type": "roll_dice"}],
+            ],
+            "next": {"task_type": "roll_dice"},
+        }));
+        let screen = page(Lang::En, &stored, 0);
+        assert_eq!(
+            screen.html,
+            "🎲 2d6: <b>7</b>\n\n1. <a href=\"https://c.example/3\">shows 3</a>\n2. shows &lt;4&gt;\n    last\n\n\
+             🖼 <a href=\"https://c.example/1.jpg\">Untitled</a>"
+        );
+        assert_eq!(
+            labels(&screen),
+            [vec!["Page", "Again"], vec!["d20"], vec!["👁 Show here"], vec!["⬇ Load more"]]
+        );
+        assert!(matches!(screen.buttons[0][0].action, Action::Open(_)));
+        let token = |place| Action::Press(Token::Act { view: "ab".to_owned(), place });
+        assert_eq!(screen.buttons[0][1].action, token(1));
+        assert_eq!(screen.buttons[1][0].action, token(2));
+        assert_eq!(screen.buttons[3][0].action, token(NEXT_PLACE));
+    }
+
+    #[test]
+    fn a_long_view_has_pages_that_lead_to_each_other() {
+        let text = "A line of words.\n".repeat(600);
+        let stored = stored(&json!({"version": 1, "text": text, "next": {"task_type": "t"}}));
+        let pages = all(&stored);
+        assert_eq!(pages.len(), 3);
+        assert!(pages[0].ends_with("words.\n\n<i>Page 1 of 3</i>"), "{}", pages[0]);
+        let lines: usize = pages.iter().map(|page| page.matches("A line of words.").count()).sum();
+        assert_eq!(lines, 600, "nothing is lost");
+        assert_eq!(labels(&page(Lang::En, &stored, 0)), [["▶"]]);
+        assert_eq!(labels(&page(Lang::En, &stored, 1)), [["◀", "▶"]]);
+        assert_eq!(labels(&page(Lang::En, &stored, 2)), [["◀"], ["⬇ Load more"]]);
+        assert_eq!(page(Lang::En, &stored, 99), page(Lang::En, &stored, 2));
+    }
+
+    #[test]
+    fn a_line_longer_than_a_message_is_cut_between_words_and_its_tags_close() {
+        let stored =
+            stored(&json!({"version": 1, "text": format!("**{}end**", "word🎲 ".repeat(1_500))}));
+        let pages = all(&stored);
+        assert!(2 < pages.len());
+        for page in &pages {
+            assert!(page.starts_with("<b>word🎲"), "{page}");
+        }
+        let words: usize = pages.iter().map(|page| page.matches("word🎲").count()).sum();
+        assert_eq!(words, 1_500);
+        all(&self::stored(&json!({"version": 1, "text": "🎲".repeat(15_000)})));
+    }
+
+    #[test]
+    fn many_links_and_marks_are_spread_over_pages() {
+        let item = json!({"title": "t".repeat(60), "url": format!("https://c.example/{}", "x".repeat(500))});
+        let pages = all(&stored(&json!({"version": 1, "text": "List", "items": vec![item; 35]})));
+        assert_eq!(pages.len(), 4);
+        assert!(pages[3].contains("\n35. "), "{}", pages[3]);
+        assert_eq!(all(&stored(&json!({"version": 1, "text": "**a** `b` ".repeat(150)}))).len(), 4);
+    }
+
+    #[test]
+    fn an_item_and_its_text_stay_together() {
+        let text = "x".repeat(300);
+        let item = json!({"title": "Title", "text": text});
+        for page in all(&stored(&json!({"version": 1, "items": vec![item; 50]}))) {
+            assert_eq!(page.matches("Title").count(), page.matches(&text).count());
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Everything that goes into a chat goes through here: within Telegram's limits, the urgent first.
+//!
+//! The limits are the bot's, not a process': all coordinators take room from the same books in Redis ([`books`]). Who
+//! finds none waits in line ([`line`]). When Telegram asks to wait, all coordinators do, for as long as it says: with the
+//! chat, or with everything once two chats are told so within a moment. A chat that cannot be written to is not written
+//! to again until something comes from it; a group that has another id is followed there. While Redis is away each
+//! coordinator goes on by itself, slowly ([`pace`]).
+//!
+//! Answers to button presses and "typing…" take no room. They are no messages, which is what the limits count, and late
+//! they are worth nothing.
+
+mod books;
+mod limits;
+mod line;
+mod pace;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use queue::TaskQueue;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::bot_api::{BotApi, BotError};
+use crate::event::Place;
+use crate::render::{Media, Screen, split};
+use books::{Books, Verdict};
+pub use limits::{Limits, Rule, Urgency};
+pub use line::Line;
+use line::{Admission, Request};
+use pace::Pace;
+
+/// Requests on their way to the line. When it is full, who asks waits for a moment.
+const REQUESTS: usize = 1_024;
+/// A group that moves again while it is followed; more than once is not Telegram.
+const MOVES_AT_MOST: usize = 3;
+/// A text that needs more messages is cut: nobody reads them.
+const PARTS_AT_MOST: usize = 5;
+/// How often a later part of a text is tried: giving it to the caller would send the first parts again.
+const PART_ATTEMPTS: usize = 10;
+const PART_AGAIN: Duration = Duration::from_secs(1);
+/// Pause when nobody lets through any more: the process is ending.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
+/// Sends and edits messages. Clones share the line.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    bot: BotApi,
+    books: Arc<Books>,
+    pace: Arc<Mutex<Pace>>,
+    line: mpsc::Sender<Request>,
+}
+
+impl Sender {
+    /// A sender, and the line that somebody has to run for it.
+    pub fn new(bot: BotApi, queue: TaskQueue, limits: Limits) -> (Self, Line) {
+        let books = Arc::new(Books::new(queue, bot.id(), limits));
+        let pace = Arc::new(Mutex::new(Pace::default()));
+        let (line, requests) = mpsc::channel(REQUESTS);
+        let running = Line::new(requests, Arc::clone(&books), Arc::clone(&pace));
+        (Self { bot, books, pace, line }, running)
+    }
+
+    /// The Bot API, for calls that go into no chat.
+    pub fn bot(&self) -> &BotApi {
+        &self.bot
+    }
+
+    /// Sends a new message and gives its id. A text that is too long for one goes in several; the buttons are under the
+    /// last, whose id it is.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`]. [`BotError::RetryAfter`] also when there is no room for some time, [`BotError::NoRoom`] when it is
+    /// not urgent enough to be tried again.
+    pub async fn send(
+        &self,
+        place: &Place,
+        screen: &Screen,
+        urgency: Urgency,
+    ) -> Result<i64, BotError> {
+        let mut parts = split::split(&screen.html, split::MESSAGE_UNITS);
+        if parts.len() <= 1 {
+            return self.send_part(place, screen, urgency).await;
+        }
+        parts.truncate(PARTS_AT_MOST);
+        let last = parts.pop().unwrap_or_default();
+        for (number, html) in parts.into_iter().enumerate() {
+            let part = Screen::plain(html);
+            match number {
+                0 => self.send_part(place, &part, urgency).await?,
+                _ => self.insist_on_part(place, &part, urgency).await?,
+            };
+        }
+        let last = Screen { html: last, ..screen.clone() };
+        self.insist_on_part(place, &last, urgency).await
+    }
+
+    async fn insist_on_part(
+        &self,
+        place: &Place,
+        part: &Screen,
+        urgency: Urgency,
+    ) -> Result<i64, BotError> {
+        let mut attempts = 0;
+        loop {
+            let error = match self.send_part(place, part, urgency).await {
+                Ok(message_id) => return Ok(message_id),
+                Err(error) => error,
+            };
+            attempts += 1;
+            match error.try_again_after(PART_AGAIN) {
+                Some(wait) if attempts < PART_ATTEMPTS => tokio::time::sleep(wait).await,
+                Some(_) => {
+                    return Err(BotError::Refused("the rest of a text stayed out".to_owned()));
+                }
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        place: &Place,
+        part: &Screen,
+        urgency: Urgency,
+    ) -> Result<i64, BotError> {
+        let bot = &self.bot;
+        self.call(place, urgency, |place| async move { bot.send(&place, part).await }).await
+    }
+
+    /// Replaces a message's text and buttons. A text that is too long is cut: one message cannot become two.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`]; [`BotError::NotModified`] means that it says so already.
+    pub async fn edit(
+        &self,
+        place: &Place,
+        message_id: i64,
+        screen: &Screen,
+        urgency: Urgency,
+    ) -> Result<(), BotError> {
+        let parts = split::split(&screen.html, split::MESSAGE_UNITS);
+        let cut = (1 < parts.len()).then(|| Screen {
+            html: parts.into_iter().next().unwrap_or_default(),
+            ..screen.clone()
+        });
+        let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
+        self.call(place, urgency, |place| async move { bot.edit(&place, message_id, screen).await })
+            .await
+    }
+
+    /// Sends pictures and videos.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`]; [`BotError::Refused`] when Telegram cannot load one of them.
+    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
+        let bot = &self.bot;
+        self.call(place, Urgency::Reply, |place| async move { bot.album(&place, media).await })
+            .await
+    }
+
+    /// Removes a message of ours.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn delete(&self, chat_id: i64, message_id: i64) -> Result<(), BotError> {
+        self.bot.delete(chat_id, message_id).await
+    }
+
+    /// Ends the waiting mark on a pressed button, with a short text or without.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn answer_button(&self, query: &str, text: Option<&str>) -> Result<(), BotError> {
+        self.bot.answer_button(query, text).await
+    }
+
+    /// Shows "typing…" for a few seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
+        let typing = self.bot.typing(place).await;
+        if let Err(error) = &typing {
+            self.learn(place.chat_id, error).await;
+        }
+        typing
+    }
+
+    /// Something came from a chat: it can be written to.
+    pub async fn heard_from(&self, chat_id: i64) {
+        if let Err(error) = self.books.note_there(chat_id).await {
+            tracing::debug!(error = %error, "it was not noted that a chat is there");
+        }
+    }
+
+    /// The bot was blocked, or thrown out of a group.
+    pub async fn shut_out(&self, chat_id: i64) {
+        if let Err(error) = self.books.note_gone(chat_id).await {
+            tracing::debug!(error = %error, "it was not noted that a chat is gone");
+        }
+    }
+
+    /// A group has another id.
+    pub async fn moved(&self, from: i64, to: i64) {
+        tracing::info!("a group has another id");
+        if let Err(error) = self.books.note_moved(from, to).await {
+            tracing::warn!(error = %error, "it was not noted that a group has another id");
+        }
+    }
+
+    /// Makes a call when there is room for it, and notes what its answer says about the chat.
+    async fn call<T, F>(
+        &self,
+        place: &Place,
+        urgency: Urgency,
+        make: impl Fn(Place) -> F,
+    ) -> Result<T, BotError>
+    where
+        F: Future<Output = Result<T, BotError>>,
+    {
+        let mut place = *place;
+        for _ in 0..MOVES_AT_MOST {
+            match self.admission(place.chat_id, urgency).await {
+                Admission::Go => {}
+                Admission::Later(wait) => return Err(BotError::RetryAfter(wait)),
+                Admission::NoRoom => return Err(BotError::NoRoom),
+                Admission::Gone => return Err(BotError::Unreachable),
+                Admission::Moved(chat_id) => {
+                    place = followed(&place, chat_id);
+                    continue;
+                }
+            }
+            let error = match make(place).await {
+                Ok(made) => return Ok(made),
+                Err(error) => error,
+            };
+            self.learn(place.chat_id, &error).await;
+            let BotError::Moved(chat_id) = error else { return Err(error) };
+            place = followed(&place, chat_id);
+        }
+        Err(BotError::Refused("the group has another id each time".to_owned()))
+    }
+
+    async fn admission(&self, chat_id: i64, urgency: Urgency) -> Admission {
+        if self.books.limits.none() {
+            return self.without_limits(chat_id, urgency).await;
+        }
+        let (answer, admission) = oneshot::channel();
+        let asked = self.line.send(Request { chat_id, urgency, answer }).await;
+        match asked {
+            Ok(()) => admission.await.unwrap_or(Admission::Later(AT_THE_END)),
+            Err(_closed) => Admission::Later(AT_THE_END),
+        }
+    }
+
+    /// Nobody waits for room, so nobody stands in line; but what Telegram says about chats is obeyed.
+    async fn without_limits(&self, chat_id: i64, urgency: Urgency) -> Admission {
+        match self.books.take(chat_id, urgency).await {
+            Ok(Verdict::Go) => Admission::Go,
+            Ok(Verdict::Wait { wait, .. }) => Admission::Later(wait),
+            Ok(Verdict::Gone) => Admission::Gone,
+            Ok(Verdict::Moved(chat_id)) => Admission::Moved(chat_id),
+            Err(error) => {
+                tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
+                let now = Instant::now();
+                match self.pace().take(now, chat_id, &self.books.limits) {
+                    None => Admission::Go,
+                    Some(at) => Admission::Later(at.saturating_duration_since(now)),
+                }
+            }
+        }
+    }
+
+    /// Notes for all what a refusal says about the chat.
+    async fn learn(&self, chat_id: i64, error: &BotError) {
+        match error {
+            BotError::RetryAfter(wait) => {
+                self.pace().pause(Instant::now(), chat_id, *wait);
+                match self.books.pause(chat_id, *wait).await {
+                    Ok(all) => tracing::warn!(
+                        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                        all,
+                        "Telegram asks to wait"
+                    ),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "Telegram asks to wait, and only this coordinator knows");
+                    }
+                }
+            }
+            BotError::Unreachable => self.shut_out(chat_id).await,
+            BotError::Moved(to) => self.moved(chat_id, *to).await,
+            BotError::NotModified
+            | BotError::MessageGone
+            | BotError::NoRoom
+            | BotError::Conflict
+            | BotError::Unauthorized
+            | BotError::Transient(_)
+            | BotError::Refused(_) => {}
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same place under a group's new id. Messages have other numbers there, and topics too.
+fn followed(place: &Place, chat_id: i64) -> Place {
+    Place { chat_id, thread: None, reply_to: None, ..*place }
+}

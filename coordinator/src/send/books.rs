@@ -1,0 +1,127 @@
+//! What all coordinators know about sending, in Redis: what was sent when, who has to wait, which chats are gone or moved.
+
+use std::time::Duration;
+
+use queue::{Script, TaskQueue};
+use redis::RedisResult;
+
+use super::limits::{Limits, Rule, Urgency};
+
+/// A chat that could not be written to is asked again after this long, in seconds.
+const GONE_SECONDS: u64 = 30 * 24 * 3600;
+/// How long it is remembered where a group went, in seconds: longer than any task or session lives.
+const MOVED_SECONDS: u64 = 30 * 24 * 3600;
+/// Two chats that are told to wait within this many ms mean that the bot as a whole sends too much: the Bot API does not
+/// say which limit was met.
+const FLOODED_MS: u64 = 1_000;
+/// An answer that is later than this is no use: the local pace goes on without it.
+const ASK_AT_MOST: Duration = Duration::from_millis(500);
+
+/// Whether one message may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may, and counts as sent.
+    Go,
+    /// Not before this long.
+    Wait {
+        wait: Duration,
+        /// Because of what all chats got, not of this one.
+        all: bool,
+    },
+    /// The chat cannot be written to.
+    Gone,
+    /// The group has another id.
+    Moved(i64),
+}
+
+#[derive(Debug)]
+pub(super) struct Books {
+    queue: TaskQueue,
+    bot: String,
+    pub(super) limits: Limits,
+    room: Script,
+    pause: Script,
+}
+
+impl Books {
+    pub(super) fn new(queue: TaskQueue, bot_id: u64, limits: Limits) -> Self {
+        Self {
+            queue,
+            bot: bot_id.to_string(),
+            limits,
+            room: Script::new(include_str!("room.lua")),
+            pause: Script::new(include_str!("pause.lua")),
+        }
+    }
+
+    /// Takes room for a message, if there is some.
+    pub(super) async fn take(&self, chat_id: i64, urgency: Urgency) -> RedisResult<Verdict> {
+        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let mut call = self.room.key(keys.sent(bot));
+        call.key(keys.send_pause(bot));
+        call.key(keys.sent_to(bot, chat_id)).key(keys.chat_pause(bot, chat_id));
+        call.key(keys.chat_gone(bot, chat_id)).key(keys.chat_moved_to(chat_id));
+        call.arg(self.limits.overall().count());
+        for rule in self.limits.overall().chain(self.limits.of_chat(chat_id)) {
+            let Rule { most, within } = rule;
+            call.arg(rule.room(urgency)).arg(most).arg(millis(within));
+        }
+        let mut connection = self.queue.connection();
+        let asking = call.run::<Vec<String>>(&mut connection);
+        let answer = tokio::time::timeout(ASK_AT_MOST, asking).await.map_err(|_elapsed| {
+            redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
+        })??;
+        let mut words = answer.iter().map(String::as_str);
+        let verdict = match (words.next(), words.next(), words.next()) {
+            (Some("go"), None, None) => Some(Verdict::Go),
+            (Some("gone"), None, None) => Some(Verdict::Gone),
+            (Some("moved"), Some(id), None) => id.parse().ok().map(Verdict::Moved),
+            (Some("wait"), Some(ms), Some(whose)) => ms
+                .parse()
+                .ok()
+                .map(|ms| Verdict::Wait { wait: Duration::from_millis(ms), all: whose == "all" }),
+            _ => None,
+        };
+        verdict.ok_or_else(|| {
+            redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::InvalidData))
+        })
+    }
+
+    /// Notes that Telegram asked to wait with a chat; says whether everyone waits.
+    pub(super) async fn pause(&self, chat_id: i64, wait: Duration) -> RedisResult<bool> {
+        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let mut call = self.pause.key(keys.send_pause(bot));
+        call.key(keys.chat_pause(bot, chat_id)).key(keys.send_flooded(bot));
+        call.arg(millis(wait).max(1)).arg(chat_id).arg(FLOODED_MS);
+        call.run(&mut self.queue.connection()).await
+    }
+
+    /// Notes that a chat cannot be written to.
+    pub(super) async fn note_gone(&self, chat_id: i64) -> RedisResult<()> {
+        let key = self.queue.keys().chat_gone(&self.bot, chat_id);
+        self.set(&key, 1, GONE_SECONDS).await
+    }
+
+    /// Forgets that a chat could not be written to.
+    pub(super) async fn note_there(&self, chat_id: i64) -> RedisResult<()> {
+        let key = self.queue.keys().chat_gone(&self.bot, chat_id);
+        redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
+    }
+
+    /// Notes that a group has another id.
+    pub(super) async fn note_moved(&self, from: i64, to: i64) -> RedisResult<()> {
+        let keys = self.queue.keys();
+        self.set(&keys.chat_moved_from(to), from, MOVED_SECONDS).await?;
+        self.set(&keys.chat_moved_to(from), to, MOVED_SECONDS).await
+    }
+
+    async fn set(&self, key: &str, value: i64, seconds: u64) -> RedisResult<()> {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(value).arg("EX").arg(seconds);
+        set.query_async(&mut self.queue.connection()).await
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,119 @@
+//! How much may be sent, and how much of it is kept for what is more urgent. Pure.
+
+use std::time::Duration;
+
+/// Calls take unequally long on their way: what leaves evenly may arrive in heaps. Two calls that leave a span apart
+/// count as within it when they are this much closer on arrival.
+const UNEVEN: Duration = Duration::from_millis(150);
+/// The span of the rule for a chat, in seconds: so many messages may come at once when it was quiet before. A
+/// placeholder and its answer must not wait for each other.
+const BURST_SECONDS: u32 = 3;
+
+/// What is sent first when not everything can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// What a task was asked for.
+    Answer,
+    /// A reply that is no answer to a task: a welcome, a page turned.
+    Reply,
+    /// What stands in the chat until the answer is there.
+    Placeholder,
+    /// How far a task is. Not sent at all when there is no room at once.
+    Progress,
+}
+
+impl Urgency {
+    /// The place in line: a page turned is as welcome as an answer.
+    pub(crate) fn rank(self) -> usize {
+        match self {
+            Self::Answer | Self::Reply => 0,
+            Self::Placeholder => 1,
+            Self::Progress => 2,
+        }
+    }
+}
+
+/// At most so many messages within any span of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// How many; at least one.
+    pub most: u32,
+    /// The span.
+    pub within: Duration,
+}
+
+impl Rule {
+    fn new(most: u32, seconds: u32) -> Option<Self> {
+        (0 < most).then(|| Self { most, within: Duration::from_secs(seconds.into()) + UNEVEN })
+    }
+
+    /// How many messages the span may hold for one more to go, with this one.
+    pub(crate) fn room(self, urgency: Urgency) -> u32 {
+        let kept = match urgency {
+            Urgency::Answer | Urgency::Reply => 0,
+            Urgency::Placeholder => (self.most / 10).max(1),
+            Urgency::Progress => self.most / 3 * 2,
+        };
+        self.most.saturating_sub(kept).max(1)
+    }
+}
+
+/// Telegram's limits for bots, as they are kept here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    overall: Option<Rule>,
+    chat: Option<Rule>,
+    group: Option<Rule>,
+}
+
+impl Limits {
+    /// Messages a second to all chats, messages a second to one chat, messages a minute to one group; 0 for no limit.
+    pub fn new(overall_a_second: u32, chat_a_second: u32, group_a_minute: u32) -> Self {
+        Self {
+            overall: Rule::new(overall_a_second, 1),
+            chat: Rule::new(chat_a_second.saturating_mul(BURST_SECONDS), BURST_SECONDS),
+            group: Rule::new(group_a_minute, 60),
+        }
+    }
+
+    /// The rules for all chats together.
+    pub(crate) fn overall(&self) -> impl Iterator<Item = Rule> + use<> {
+        self.overall.into_iter()
+    }
+
+    /// The rules for one chat. Groups have negative ids; both rules count there.
+    pub(crate) fn of_chat(&self, chat_id: i64) -> impl Iterator<Item = Rule> + use<> {
+        self.chat.into_iter().chain(self.group.filter(|_| chat_id < 0))
+    }
+
+    /// Whether nobody ever waits.
+    pub(crate) fn none(&self) -> bool {
+        self.overall.is_none() && self.chat.is_none() && self.group.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_urgent_has_all_the_room_and_the_rest_leaves_some() {
+        let check = |most: u32, expected: [u32; 4]| {
+            let rule = Rule::new(most, 1).unwrap();
+            let all = [Urgency::Answer, Urgency::Reply, Urgency::Placeholder, Urgency::Progress];
+            assert_eq!(all.map(|urgency| rule.room(urgency)), expected, "{most}");
+        };
+        check(30, [30, 30, 27, 10]);
+        check(20, [20, 20, 18, 8]);
+        check(3, [3, 3, 2, 1]);
+        check(1, [1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_group_has_the_rule_of_a_chat_and_its_own() {
+        let limits = Limits::new(30, 1, 20);
+        let mosts = |chat_id| limits.of_chat(chat_id).map(|rule| rule.most).collect::<Vec<_>>();
+        assert_eq!((mosts(7), mosts(-7)), (vec![3], vec![3, 20]));
+        assert!(Limits::new(0, 0, 0).none());
+    }
+}

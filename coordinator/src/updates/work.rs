@@ -1,0 +1,131 @@
+//! One update and what it asks for: something a person did, and what it says about the chat itself.
+
+use std::sync::Arc;
+
+use teloxide_core::types::{Update, UpdateKind};
+
+use super::incoming::{self, Me};
+use crate::event::Incoming;
+use crate::perform::Performer;
+
+/// An update that is for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The update's number.
+    pub update_id: u32,
+    /// Updates of one chat are handled in order.
+    pub chat_id: i64,
+    standing: Standing,
+    incoming: Option<Incoming>,
+}
+
+/// What an update says about its chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It can be written to.
+    There,
+    /// The bot was blocked or thrown out.
+    ShutOut,
+    /// It is the new id of this group.
+    Was(i64),
+    /// The group has this id now.
+    Is(i64),
+}
+
+/// What an update asks for; none when it is not for us.
+pub fn read(update: Update, me: Me<'_>) -> Option<Work> {
+    let update_id = update.id.0;
+    let told = standing(&update.kind);
+    let incoming = incoming::read(update, me);
+    let (chat_id, standing) = match (told, &incoming) {
+        (Some(told), _) => told,
+        (None, Some(incoming)) => (incoming.place.chat_id, Standing::There),
+        (None, None) => return None,
+    };
+    Some(Work { update_id, chat_id, standing, incoming })
+}
+
+fn standing(update: &UpdateKind) -> Option<(i64, Standing)> {
+    match update {
+        UpdateKind::MyChatMember(change) => {
+            let present = change.new_chat_member.kind.is_present();
+            let standing = if present { Standing::There } else { Standing::ShutOut };
+            Some((change.chat.id.0, standing))
+        }
+        UpdateKind::Message(message) => {
+            let (from, to) = (message.migrate_from_chat_id(), message.migrate_to_chat_id());
+            let standing = match (from, to) {
+                (Some(old), _) => Standing::Was(old.0),
+                (None, Some(new)) => Standing::Is(new.0),
+                (None, None) => return None,
+            };
+            Some((message.chat.id.0, standing))
+        }
+        _ => None,
+    }
+}
+
+impl Work {
+    /// Handles it. False when it has to be handled again: the process is shutting down.
+    pub async fn handle(&self, performer: &Arc<Performer>) -> bool {
+        let sender = &performer.sender;
+        match self.standing {
+            Standing::There => sender.heard_from(self.chat_id).await,
+            Standing::ShutOut => sender.shut_out(self.chat_id).await,
+            Standing::Was(old) => sender.moved(old, self.chat_id).await,
+            Standing::Is(new) => sender.moved(self.chat_id, new).await,
+        }
+        match &self.incoming {
+            Some(incoming) => performer.handle(incoming).await,
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(update: Value) -> Option<Work> {
+        read(serde_json::from_value(update).unwrap(), Me { id: 1, username: "freefans_bot" })
+    }
+
+    fn member(status: &str) -> Value {
+        let bot = json!({"id": 1, "is_bot": true, "first_name": "b"});
+        let chat = json!({"id": 7, "type": "private", "first_name": "a"});
+        let person = json!({"id": 7, "is_bot": false, "first_name": "a"});
+        let member = |status: &str| match status {
+            "kicked" => json!({"user": bot, "status": status, "until_date": 0}),
+            _ => json!({"user": bot, "status": status}),
+        };
+        json!({"update_id": 5, "my_chat_member": {
+            "chat": chat, "from": person, "date": 1,
+            "old_chat_member": member("member"), "new_chat_member": member(status),
+        }})
+    }
+
+    #[test]
+    fn it_is_seen_when_the_bot_is_blocked_and_when_it_is_let_in_again() {
+        let standing = |status| parse(member(status)).map(|work| (work.chat_id, work.standing));
+        assert_eq!(standing("kicked"), Some((7, Standing::ShutOut)));
+        assert_eq!(standing("member"), Some((7, Standing::There)));
+    }
+
+    #[test]
+    fn a_group_that_moves_says_so_on_both_sides() {
+        let moving = |id: i64, field: &str, other: i64| {
+            let mut message = json!({
+                "message_id": 3, "date": 1, "chat": {"id": id, "type": "supergroup", "title": "g"},
+                "from": {"id": 9, "is_bot": false, "first_name": "a"},
+            });
+            message[field] = other.into();
+            let work = parse(json!({"update_id": 5, "message": message}));
+            work.map(|work| (work.chat_id, work.standing))
+        };
+        let new = -1_000_000_000_007;
+        assert_eq!(moving(-7, "migrate_to_chat_id", new), Some((-7, Standing::Is(new))));
+        assert_eq!(moving(new, "migrate_from_chat_id", -7), Some((new, Standing::Was(-7))));
+    }
+}

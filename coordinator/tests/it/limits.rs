@@ -1,0 +1,224 @@
+//! Telegram's limits: kept by all coordinators together, and what Telegram says about a chat is obeyed by all.
+
+use std::time::Duration;
+
+use clap::Parser;
+use coordinator::bot_api::{BotApi, BotError};
+use coordinator::cli::Cli;
+use coordinator::event::Place;
+use coordinator::render::Screen;
+use coordinator::send::{Limits, Sender, Urgency};
+use serde_json::{Value, json};
+use test_kit::{Process, TestRedis, eventually};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
+
+fn place(chat_id: i64) -> Place {
+    Place { chat_id, owner: chat_id, ..Place::default() }
+}
+
+/// A sender as a coordinator has it, in this process.
+async fn sender(redis: &TestRedis, telegram: &Telegram, limits: Limits) -> (Sender, DropGuard) {
+    let arguments = [
+        "coordinator",
+        "--telegram-bot-token",
+        "123456:SIMULATOR",
+        "--telegram-api-url",
+        telegram.address(),
+    ];
+    let config = Cli::try_parse_from(arguments).unwrap().serve.into_config().unwrap();
+    let closing = CancellationToken::new();
+    let bot = BotApi::connect(&config, &closing).await.unwrap();
+    let (sender, line) = Sender::new(bot, queue_on(redis).await, limits);
+    tokio::spawn(line.run(closing.clone()));
+    (sender, closing.drop_guard())
+}
+
+/// Where in the order of all events a chat first saw an event of this kind with these words.
+async fn when(telegram: &Telegram, chat: i64, kind: &str, part: &str) -> Option<u64> {
+    let events = telegram.transcript(chat).await;
+    let found = events.iter().find(|event| {
+        event["kind"] == kind && event["text"].as_str().is_some_and(|text| text.contains(part))
+    });
+    found.map(|event| event["seq"].as_u64().unwrap())
+}
+
+async fn told_to_wait(telegram: &Telegram) -> u64 {
+    telegram.stats().await["errors"]["429"].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_coordinators_keep_the_limits_together_and_everyone_is_answered() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _first = coordinator(&redis, &telegram).await;
+    let _second = coordinator(&redis, &telegram).await;
+    for chat in 1..=50 {
+        telegram.write(chat, "luna").await;
+    }
+    for chat in 1..=50 {
+        telegram.bot_said_only(chat, &["The luna"]).await;
+    }
+    assert_eq!(told_to_wait(&telegram).await, 0, "Telegram never had to ask to wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_in_one_chat_is_answered_in_order_and_within_its_limit() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _coordinator = coordinator(&redis, &telegram).await;
+    for name in ["ann", "ben", "cat"] {
+        telegram.write(7, name).await;
+    }
+    telegram.bot_said_only(7, &["The ann", "The ben", "The cat"]).await;
+    assert_eq!(told_to_wait(&telegram).await, 0, "Telegram never had to ask to wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_overtakes_the_placeholders_that_wait() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = Process::start_until(
+        coordinator_command(&redis, &telegram).env("LIMIT_OVERALL", "2"),
+        "coordinator ready",
+    )
+    .await;
+    telegram.write(1, "luna").await;
+    telegram.bot_says(1, "Looking for luna").await;
+    for chat in 2..=9 {
+        telegram.write(chat, "noor").await;
+    }
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    for chat in 2..=9 {
+        telegram.bot_says(chat, "The noor").await;
+    }
+    let answered = when(&telegram, 1, "edit", "The luna").await.unwrap();
+    let mut behind = 0;
+    for chat in 2..=9 {
+        let placed = when(&telegram, chat, "bot_message", "Looking for noor").await.unwrap();
+        behind += u32::from(answered < placed);
+    }
+    assert!(3 <= behind, "the answer waited for all but {behind} of eight placeholders");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let none = Limits::new(0, 0, 0);
+    let (first, _first) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
+    let (second, _second) = sender(&redis, &telegram, none).await;
+    for chat in [7, 8] {
+        telegram.write(chat, "hello").await;
+    }
+    let hello = Screen::plain("Hello");
+    telegram.fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600})).await;
+    let wait = |told: &Result<i64, BotError>| match told {
+        Err(BotError::RetryAfter(wait)) => *wait,
+        other => panic!("{other:?}"),
+    };
+    let told = first.send(&place(7), &hello, Urgency::Answer).await;
+    assert_eq!(wait(&told), Duration::from_secs(600));
+    for sender in [&first, &second] {
+        let told = sender.send(&place(7), &hello, Urgency::Answer).await;
+        assert!(Duration::from_secs(500) < wait(&told), "the rest of the ten minutes");
+        sender.send(&place(8), &hello, Urgency::Answer).await.unwrap();
+    }
+    let calls = telegram.stats().await["calls"]["sendmessage"].as_u64().unwrap();
+    assert_eq!(calls, 3, "the one that was refused, and two to the other chat");
+
+    // Another chat is told so too: it is the bot as a whole.
+    telegram
+        .fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600, "count": 2}))
+        .await;
+    telegram.write(9, "hello").await;
+    wait(&first.send(&place(8), &hello, Urgency::Answer).await);
+    wait(&second.send(&place(9), &hello, Urgency::Answer).await);
+    telegram.clear_faults().await;
+    telegram.write(10, "hello").await;
+    for sender in [&first, &second] {
+        wait(&sender.send(&place(10), &hello, Urgency::Answer).await);
+    }
+    assert_eq!(telegram.bot_messages(10).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_dropped_where_there_is_no_room() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
+    telegram.write(7, "hello").await;
+    let say = |text: &str| Screen::plain(text.to_owned());
+    let message = sender.send(&place(7), &say("Looking"), Urgency::Placeholder).await.unwrap();
+    let half = sender.edit(&place(7), message, &say("Half"), Urgency::Progress).await;
+    assert_eq!(half, Err(BotError::NoRoom), "the answer may come at any time");
+    sender.edit(&place(7), message, &say("Found"), Urgency::Answer).await.unwrap();
+    telegram.bot_said_only(7, &["Found"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last() {
+    use coordinator::render::Button;
+    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
+    telegram.write(7, "hello").await;
+    let line = "A line of <i>some</i> length &amp; no meaning.\n";
+    let html = format!("<b>{}</b>The end", line.repeat(400));
+    let open = Button::open("Open", "https://a.example").unwrap();
+    let screen = Screen { html, buttons: vec![vec![open]], ..Screen::default() };
+    let last = sender.send(&place(7), &screen, Urgency::Reply).await.unwrap();
+    let messages = telegram.bot_messages(7).await;
+    assert!(3 < messages.len(), "{}", messages.len());
+    let text: Vec<&str> =
+        messages.iter().map(|message| message["text"].as_str().unwrap().trim()).collect();
+    let whole = "A line of some length & no meaning.\n".repeat(400);
+    assert_eq!(text.join("\n"), format!("{whole}The end"));
+    let with_buttons: Vec<&Value> =
+        messages.iter().filter(|message| message["buttons"] != json!([])).collect();
+    assert_eq!(with_buttons.len(), 1);
+    assert_eq!(with_buttons[0]["message_id"], last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_shut_the_bot_out_is_left_alone_until_it_writes_again() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.fault(json!({"method": "sendMessage", "fault": "403"})).await;
+    telegram.write(7, "luna").await;
+    let calls = async || telegram.stats().await["calls"]["sendmessage"].as_u64().unwrap_or(0);
+    eventually("the refusal", async || (calls().await == 1).then_some(())).await;
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let queue = queue_on(&redis).await;
+    let replies = queue.keys().replies(&"search_creator".parse().unwrap());
+    eventually("the end of its answer", async || {
+        let mut connection = queue.connection();
+        let waiting: u64 =
+            redis::cmd("XLEN").arg(&replies).query_async(&mut connection).await.unwrap();
+        let counted: Option<u64> = redis::cmd("HGET")
+            .arg(queue.keys().meta(&"search_creator".parse().unwrap()))
+            .arg("undeliverable")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        (waiting == 0 && counted == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(calls().await, 1, "the answer was not even tried");
+    telegram.write(7, "noor").await;
+    telegram.bot_said_only(7, &["The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_messages_go_on_slowly() {
+    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start_with_limits().await);
+    let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
+    for chat in 1..=12 {
+        telegram.write(chat, "hello").await;
+    }
+    redis.kill();
+    let hello = Screen::plain("Hello");
+    for chat in 1..=12 {
+        sender.send(&place(chat), &hello, Urgency::Answer).await.unwrap();
+    }
+    sender.send(&place(1), &hello, Urgency::Answer).await.unwrap();
+    assert_eq!(telegram.bot_messages(1).await.len(), 2);
+    assert_eq!(told_to_wait(&telegram).await, 0);
+}

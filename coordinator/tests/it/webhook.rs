@@ -1,0 +1,184 @@
+//! Updates that Telegram brings, and the way from one way of getting them to the other.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde_json::{Value, json};
+use test_kit::{Process, TestRedis, eventually};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{Telegram, coordinator, coordinator_command, scripted_worker};
+
+const SECRET: &str = "x-telegram-bot-api-secret-token";
+
+/// A free port of this machine.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// What stands between Telegram and the coordinators: it gives every update to all of them, and says that it was taken
+/// when all have taken it.
+struct Proxy {
+    address: String,
+    secret: Arc<Mutex<String>>,
+    _stop: DropGuard,
+}
+
+impl Proxy {
+    async fn start(coordinators: Vec<String>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let secret = Arc::new(Mutex::new(String::new()));
+        let (stop, seen, http) = (CancellationToken::new(), secret.clone(), reqwest::Client::new());
+        let pass_on = move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (coordinators, seen, http) = (coordinators.clone(), seen.clone(), http.clone());
+            async move {
+                let secret = headers[SECRET].to_str().unwrap().to_owned();
+                seen.lock().unwrap().clone_from(&secret);
+                let sending = coordinators.iter().map(|address| {
+                    let request = http.post(format!("http://{address}{}", uri.path()));
+                    request.header(SECRET, &secret).body(body.clone()).send()
+                });
+                let answers = futures::future::join_all(sending).await;
+                let taken = |answer: &Result<reqwest::Response, _>| {
+                    answer.as_ref().is_ok_and(|response| response.status().is_success())
+                };
+                if answers.iter().all(taken) { StatusCode::OK } else { StatusCode::BAD_GATEWAY }
+            }
+        };
+        let app = axum::Router::new().fallback(pass_on);
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap();
+        });
+        Self { address, secret, _stop: stop.drop_guard() }
+    }
+}
+
+async fn brought_to(redis: &TestRedis, telegram: &Telegram, public: &str, listen: &str) -> Process {
+    let mut command = coordinator_command(redis, telegram);
+    command.env("WEBHOOK_URL", format!("http://{public}/hook")).env("WEBHOOK_LISTEN", listen);
+    Process::start_until(&mut command, "Telegram brings the updates").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_two_coordinators_get_is_answered_once() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let addresses = vec![free_address(), free_address()];
+    let proxy = Proxy::start(addresses.clone()).await;
+    let _first = brought_to(&redis, &telegram, &proxy.address, &addresses[0]).await;
+    let _second = brought_to(&redis, &telegram, &proxy.address, &addresses[1]).await;
+    for chat in 1..=5 {
+        telegram.write(chat, "luna").await;
+        telegram.write(chat, "noor").await;
+    }
+    for chat in 1..=5 {
+        telegram.bot_said_only(chat, &["The luna", "The noor"]).await;
+    }
+    let results = telegram.bot_says(1, "The luna").await;
+    telegram.press(1, 1, &results, "The luna").await;
+    telegram.bot_said_only(1, &["An item", "The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_taken_only_when_its_task_is_in_redis() {
+    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let address = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    redis.kill();
+    telegram.write(7, "luna").await;
+    running.says(&["trying again"]).await;
+    assert_eq!(telegram.stats().await["pending_updates"], 1);
+    // Whoever dies with it in hand has not taken it.
+    running.kill();
+    redis.revive();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.bot_said_only(7, &["Welcome", "The luna"]).await;
+    eventually("all taken", async || {
+        (telegram.stats().await["pending_updates"] == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_from_telegram_is_refused() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let address = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    let secret = proxy.secret.lock().unwrap().clone();
+    assert!(32 <= secret.len() && !secret.contains("SIMULATOR"), "{secret}");
+    let http = reqwest::Client::new();
+    let update = json!({"update_id": 1, "message": {
+        "message_id": 1, "date": 1, "chat": {"id": 8, "type": "private", "first_name": "x"},
+        "from": {"id": 8, "is_bot": false, "first_name": "x"}, "text": "/start",
+    }});
+    let post = async |path: &str, secret: &str, body: String| {
+        let request = http.post(format!("http://{address}{path}")).header(SECRET, secret);
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    let wrong = secret.replace(|letter: char| letter.is_ascii_digit(), "x");
+    assert_eq!(post("/hook", &wrong, update.to_string()).await, 401);
+    assert_eq!(post("/hook", &secret[1..], update.to_string()).await, 401);
+    assert_eq!(post("/hook", "", update.to_string()).await, 401);
+    assert_eq!(post("/", &secret, update.to_string()).await, 404);
+    assert_eq!(post("/hook/more", &secret, update.to_string()).await, 404);
+    assert_eq!(post("/hook", &secret, "{\"update_id\":".to_owned()).await, 400);
+    assert_eq!(post("/hook", &secret, " ".repeat(2 << 20)).await, 413);
+    let got = http.get(format!("http://{address}/hook")).header(SECRET, &secret).send().await;
+    assert_eq!(got.unwrap().status().as_u16(), 405);
+    // News that it does not know of are passed over, or Telegram would bring them for ever.
+    let news = json!({"update_id": 2, "something_new": {}}).to_string();
+    assert_eq!(post("/hook", &secret, news).await, 200);
+    assert_eq!(telegram.bot_messages(8).await, Vec::<Value>::new(), "nobody was greeted");
+    assert!(!running.log().contains(&secret), "the secret is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_goes_back_to_fetching_its_updates() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let address = free_address();
+    let running = brought_to(&redis, &telegram, &address, &address).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "The luna").await;
+    assert_eq!(running.terminate(), Some(0));
+    telegram.write(7, "noor").await;
+    let _fetching = coordinator(&redis, &telegram).await;
+    telegram.bot_said_only(7, &["The luna", "The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetches() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _fetching = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "The luna").await;
+    let address = free_address();
+    let _running = brought_to(&redis, &telegram, &address, &address).await;
+    telegram.write(7, "noor").await;
+    telegram.bot_said_only(7, &["The luna", "The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_fetches_the_updates_is_outlasted() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let running = coordinator(&redis, &telegram).await;
+    running.says(&["this coordinator fetches the updates"]).await;
+    telegram.fetch_as_a_stranger().await;
+    running.says(&["another program fetches this bot's updates"]).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}

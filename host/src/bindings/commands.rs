@@ -1,0 +1,152 @@
+//! The chat commands in a plugin's `extensions`: read, checked against the queue's rules, and tried on the schemas.
+//!
+//! What a version of `extensions` that is not known holds, and names within one that are not known, is passed over: they
+//! are for hosts to come.
+
+use std::collections::{BTreeSet, HashMap};
+
+use queue::command::MAX_COMMANDS;
+use queue::{OfferedCommand, TaskType};
+use serde_json::{Map, Value};
+
+use super::schema::ParamsSchema;
+
+/// The form of `extensions` that is read here.
+const VERSION: u64 = 1;
+
+/// The commands that `extensions` holds. The error says what is wrong with them.
+pub(crate) fn read(
+    extensions: &Map<String, Value>,
+    task_types: &[TaskType],
+) -> Result<Vec<OfferedCommand>, String> {
+    let Some(listed) = extensions.get("commands") else { return Ok(Vec::new()) };
+    match extensions.get("version").and_then(Value::as_u64) {
+        Some(VERSION) => {}
+        Some(_) => return Ok(Vec::new()),
+        None => return Err("`extensions` has `commands` and no `version`, a number".to_owned()),
+    }
+    let Value::Array(listed) = listed else {
+        return Err("`commands` in `extensions` is not a list".to_owned());
+    };
+    if MAX_COMMANDS < listed.len() {
+        let count = listed.len();
+        return Err(format!("it brings {count} commands along; at most {MAX_COMMANDS} are taken"));
+    }
+    let mut names = BTreeSet::new();
+    let mut commands = Vec::new();
+    for (place, command) in listed.iter().enumerate() {
+        let command: OfferedCommand = serde_json::from_value(command.clone())
+            .map_err(|error| format!("command number {} cannot be read: {error}", place + 1))?;
+        command.check(task_types)?;
+        if !names.insert(command.name.clone()) {
+            return Err(format!("it names the command `{}` twice", command.name));
+        }
+        commands.push(command);
+    }
+    Ok(commands)
+}
+
+/// Whether the tasks that commands ask for fit their schemas, as far as that shows without the words of a person: with
+/// nothing behind the command where that is allowed, and with its example. The error names the first that does not.
+pub(crate) fn try_on(
+    commands: &[OfferedCommand],
+    schemas: &HashMap<TaskType, ParamsSchema>,
+) -> Result<(), String> {
+    for command in commands {
+        let Some(schema) = schemas.get(&command.task_type) else { continue };
+        let argument = command.argument.as_ref();
+        let bare = argument.is_none_or(|argument| !argument.required).then_some("");
+        let example = argument.and_then(|argument| argument.example.as_deref());
+        for text in bare.into_iter().chain(example) {
+            let params = Value::Object(command.params_with(text));
+            if let Some(misfit) = schema.misfit(&params, params.to_string().len()) {
+                let written = format!("/{} {text}", command.name);
+                return Err(format!(
+                    "what `{}` sends does not fit the schema of `{}`: {misfit}",
+                    written.trim_end(),
+                    command.task_type
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn roll() -> Value {
+        json!({"name": "roll", "description": "Roll dice", "task_type": "roll_dice"})
+    }
+
+    fn read_of(extensions: &Value) -> Result<Vec<OfferedCommand>, String> {
+        read(extensions.as_object().unwrap(), &["roll_dice".parse().unwrap()])
+    }
+
+    #[track_caller]
+    fn refused(extensions: &Value, part: &str) {
+        let told = read_of(extensions).unwrap_err();
+        assert!(told.contains(part), "{told}");
+    }
+
+    #[test]
+    fn commands_are_read_and_what_is_unknown_is_passed_over() {
+        let mut command = roll();
+        command["icon"] = json!("die");
+        let read = read_of(&json!({"version": 1, "commands": [command], "views": 7})).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].name, "roll");
+        for none in [json!({}), json!({"version": 1}), json!({"version": 2, "commands": "new"})] {
+            assert_eq!(read_of(&none), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_is_refused_and_named() {
+        let with = |commands: Value| json!({"version": 1, "commands": commands});
+        refused(&json!({"commands": [roll()]}), "no `version`");
+        refused(&with(json!("roll")), "not a list");
+        refused(&with(json!([roll(), {"name": "x"}])), "command number 2 cannot be read");
+        refused(&with(json!([roll(), roll()])), "`roll` twice");
+        refused(&with(Value::from(vec![roll(); 17])), "17 commands");
+        let mut foreign = roll();
+        foreign["task_type"] = json!("load_content");
+        refused(&with(json!([foreign])), "command `roll`: the plugin does not handle");
+    }
+
+    #[track_caller]
+    fn tried(argument: Value, params: Value, expected: Option<&str>) {
+        let mut command = roll();
+        command["argument"] = argument;
+        command["params"] = params;
+        let commands = read_of(&json!({"version": 1, "commands": [command]})).unwrap();
+        let schema = ParamsSchema::new(&json!({
+            "type": "object", "required": ["dice"],
+            "properties": {"dice": {"type": "string", "pattern": "^[0-9]+d[0-9]+$"}},
+        }));
+        let schemas = HashMap::from([("roll_dice".parse().unwrap(), schema.unwrap())]);
+        let told = try_on(&commands, &schemas).err();
+        match expected {
+            Some(part) => assert!(told.as_deref().unwrap_or_default().contains(part), "{told:?}"),
+            None => assert_eq!(told, None),
+        }
+    }
+
+    #[test]
+    fn what_a_command_sends_fits_its_schema() {
+        let argument =
+            |required: bool| json!({"param": "dice", "required": required, "example": "2d6"});
+        tried(argument(true), json!({}), None);
+        tried(argument(false), json!({}), Some("what `/roll` sends"));
+        tried(
+            json!({"param": "dice", "required": true, "example": "two"}),
+            json!({}),
+            Some("/roll two"),
+        );
+        tried(Value::Null, json!({"dice": "1d6"}), None);
+        tried(Value::Null, json!({"dice": 6}), Some("`roll_dice`"));
+    }
+}

@@ -1,0 +1,146 @@
+//! From `2d6+1` to dice that were thrown.
+
+use std::fmt;
+
+/// Bounds that keep an answer readable.
+const MAX_DICE: u32 = 20;
+const MAX_SIDES: u32 = 1_000;
+const MAX_BONUS: u64 = 1_000;
+
+/// What is to be thrown: `count` dice with `sides` sides, and `bonus` added to their sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dice {
+    count: u32,
+    sides: u32,
+    bonus: i64,
+}
+
+impl Dice {
+    /// Reads `2d6`, `d20`, `3d8+2` or `2W6 - 1`, as people write them: large or small letters, spaces, the German `w`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the person who wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+        let text = text.to_lowercase();
+        let unclear =
+            || "I do not know these dice. Write for instance 2d6, d20 or 3d8+2.".to_owned();
+        let (count, rest) = text.split_once(['d', 'w']).ok_or_else(unclear)?;
+        let (sides, bonus) = match rest.find(['+', '-']) {
+            Some(place) => rest.split_at(place),
+            None => (rest, "0"),
+        };
+        let count = if count.is_empty() { "1" } else { count };
+        let number = |text: &str| text.parse::<u32>().map_err(|_error| unclear());
+        let dice = Self {
+            count: number(count)?,
+            sides: number(sides)?,
+            bonus: bonus.parse().map_err(|_error| unclear())?,
+        };
+        if !(1..=MAX_DICE).contains(&dice.count) {
+            return Err(format!("I throw 1 to {MAX_DICE} dice at once."));
+        }
+        if !(2..=MAX_SIDES).contains(&dice.sides) {
+            return Err(format!("My dice have 2 to {MAX_SIDES} sides."));
+        }
+        if MAX_BONUS < dice.bonus.unsigned_abs() {
+            return Err(format!("I add or take away at most {MAX_BONUS}."));
+        }
+        Ok(dice)
+    }
+
+    /// Throws them. The same seed throws the same.
+    pub fn throw(self, seed: u64) -> Thrown {
+        let mut state = seed;
+        let throw = |_| {
+            let sides = u64::from(self.sides);
+            // The remainder favours low numbers by less than one in 2^54.
+            u32::try_from(next(&mut state) % sides + 1).unwrap_or(1)
+        };
+        let rolls: Vec<u32> = (0..self.count).map(throw).collect();
+        let sum = rolls.iter().copied().map(i64::from).sum::<i64>() + self.bonus;
+        Thrown { dice: self, rolls, sum }
+    }
+}
+
+impl fmt::Display for Dice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d{}", self.count, self.sides)?;
+        match self.bonus {
+            0 => Ok(()),
+            bonus => write!(f, "{bonus:+}"),
+        }
+    }
+}
+
+/// Dice that lie on the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thrown {
+    /// Which.
+    pub dice: Dice,
+    /// What each shows.
+    pub rolls: Vec<u32>,
+    /// All together, with what is added.
+    pub sum: i64,
+}
+
+/// SplitMix64 (Steele, Lea, Flood, 2014): the host hands a random seed to each task, and this makes many numbers of it.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let read = Dice::parse(text).map(|dice| dice.to_string());
+        match expected {
+            Ok(dice) => assert_eq!(read.as_deref(), Ok(dice), "{text}"),
+            Err(part) => assert!(read.as_ref().is_err_and(|told| told.contains(part)), "{read:?}"),
+        }
+    }
+
+    #[test]
+    fn dice_are_read_as_people_write_them() {
+        check("2d6", Ok("2d6"));
+        check(" 2 D 6 + 1 ", Ok("2d6+1"));
+        check("d20", Ok("1d20"));
+        check("3W8-2", Ok("3d8-2"));
+        check("20d1000+1000", Ok("20d1000+1000"));
+    }
+
+    #[test]
+    fn what_is_no_dice_is_answered_kindly() {
+        for text in ["", "six", "2d", "2d6+", "2d6++1", "d6d6", "-1d6", "2d6.5", "99999999999d6"] {
+            check(text, Err("for instance"));
+        }
+        check("0d6", Err("1 to 20 dice"));
+        check("21d6", Err("1 to 20 dice"));
+        check("1d1", Err("2 to 1000 sides"));
+        check("1d1001", Err("2 to 1000 sides"));
+        check("1d6+1001", Err("at most 1000"));
+        check("1d6-9223372036854775808", Err("at most 1000"));
+    }
+
+    #[test]
+    fn every_side_comes_up_and_none_that_is_not_there() {
+        let mut seen = [0_u32; 7];
+        for seed in 0..1_000 {
+            let thrown = Dice { count: 2, sides: 6, bonus: 3 }.throw(seed);
+            assert_eq!(thrown.sum, i64::from(thrown.rolls[0] + thrown.rolls[1]) + 3);
+            for roll in thrown.rolls {
+                seen[roll as usize] += 1;
+            }
+        }
+        assert_eq!(seen[0], 0);
+        // 2,000 throws: 333 of each, give or take.
+        assert!(seen[1..].iter().all(|times| (250..420).contains(times)), "{seen:?}");
+    }
+}
