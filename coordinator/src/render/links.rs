@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 /// Addresses of the links in one text, in bytes. Telegram takes about 9,500 for all that gives a text its form
 /// (github.com/tdlib/telegram-bot-api, issue 165); what is left is for bold and the like.
-const MAX_TEXT_BYTES: usize = 8_192;
+pub(super) const MAX_TEXT_BYTES: usize = 8_192;
 /// Addresses of the buttons under one message, in bytes. Telegram takes about 10 KiB of buttons; what is left is for
 /// their texts and for what the others carry.
 const MAX_BUTTONS_BYTES: usize = 6_144;

@@ -80,9 +80,7 @@ fn a_plugin_with_a_wrong_command_is_refused_and_told_why() {
     two_lines[place + 10] = b'\n';
     folder.put("dice", &two_lines);
     for asked in ["check", "inspect"] {
-        let refused = plugins(&[asked, &file(&folder, "dice.wasm")]);
-        assert_eq!(refused.status.code(), Some(1), "{asked}");
-        let told = said(&refused);
+        let told = said(&plugins(&[asked, &file(&folder, "dice.wasm")]));
         assert!(told.contains("command `roll`: a description must be one line"), "{told}");
     }
     let listed = said(&plugins(&["list", &folder.path().display().to_string()]));
