@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::bot_api::BotApi;
+use crate::tempo::Tempo;
 
 /// How often the registry is read: a new plugin is in the menu within seconds.
 const EVERY: Duration = Duration::from_secs(2);
@@ -60,7 +61,7 @@ impl Menu {
     }
 
     /// What the workers offer, and why something of it is not taken.
-    fn of(workers: &[WorkerRecord]) -> (Self, BTreeSet<String>) {
+    pub(crate) fn of(workers: &[WorkerRecord]) -> (Self, BTreeSet<String>) {
         let mut plugins: Vec<&OfferedPlugin> =
             workers.iter().flat_map(|worker| &worker.plugins).collect();
         // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
@@ -116,11 +117,12 @@ pub async fn watch_until(
     bot: BotApi,
     me: String,
     menu: watch::Sender<Arc<Menu>>,
+    tempo: Arc<Tempo>,
     shutdown: CancellationToken,
 ) {
     let told = menu.subscribe();
     tokio::join!(
-        read_until(&queue, &menu, &shutdown),
+        read_until(&queue, &menu, &tempo, &shutdown),
         publish::publish_until(queue.clone(), bot, me, told, shutdown.clone()),
     );
 }
@@ -128,12 +130,13 @@ pub async fn watch_until(
 async fn read_until(
     queue: &TaskQueue,
     menu: &watch::Sender<Arc<Menu>>,
+    tempo: &Tempo,
     shutdown: &CancellationToken,
 ) {
     let mut complained = BTreeSet::new();
     let mut first = true;
     loop {
-        match read(queue).await {
+        match read(queue, tempo).await {
             Ok((read, complaints)) => {
                 for complaint in complaints.difference(&complained) {
                     tracing::warn!(problem = complaint, "a plugin's command is not taken");
@@ -157,8 +160,9 @@ async fn read_until(
     }
 }
 
-async fn read(queue: &TaskQueue) -> redis::RedisResult<(Menu, BTreeSet<String>)> {
+async fn read(queue: &TaskQueue, tempo: &Tempo) -> redis::RedisResult<(Menu, BTreeSet<String>)> {
     let workers = queue.workers().await.map_err(|error| error.source)?;
+    tempo.note_workers(&workers);
     let (mut menu, complaints) = Menu::of(&workers);
     let mut connection = queue.connection();
     let key = queue.keys().known_commands();

@@ -8,17 +8,22 @@ mod greet;
 mod settings;
 
 pub use greet::commands;
-use queue::TaskId;
+use queue::{OfferedCommand, TaskId};
 
 use crate::callback::Token;
+use crate::commands::Menu;
 use crate::event::{Effect, Event, Place, Pressed};
 use crate::question::Question;
-use crate::render::{Screen, content, creators};
+use crate::render::{Screen, content, creators, shown, view};
 use crate::session::{Filter, ResultSet, Session};
-use crate::text::Lang;
+use crate::text::{Arg, Lang};
+use crate::view::Ask;
 
 /// Longest name that is searched for, in characters; the search plugin takes no more.
 const MAX_QUERY_CHARS: usize = 200;
+
+/// Longest text behind a plugin's command, in characters: a paragraph.
+const MAX_ARGUMENT_CHARS: usize = 1_000;
 
 /// What a turn of the conversation can see beside the session.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,8 @@ pub struct Around<'a> {
     pub admin: bool,
     /// The bot's name, without `@`.
     pub bot: &'a str,
+    /// The commands that plugins bring along.
+    pub menu: &'a Menu,
 }
 
 /// One turn of the conversation.
@@ -92,11 +99,39 @@ impl Turn<'_> {
             "settings" => Effect::Say(settings::screen(self.session, self.lang)),
             "stats" if self.around.admin => Effect::Stats,
             "plugins" if self.around.admin => Effect::Plugins,
-            // In a group somebody else's command is none of our business.
-            _ if addressed => self.say("unknown-command"),
-            _ => return Vec::new(),
+            _ => match self.around.menu.get(name) {
+                Some(command) => self.plugins_command(command, argument),
+                None if self.around.menu.was_known(name) => {
+                    let name = [("command", Arg::Text(name))];
+                    Effect::Say(Screen::plain(self.lang.format("command-gone", &name)))
+                }
+                // In a group somebody else's command is none of our business.
+                None if addressed => self.say("unknown-command"),
+                None => return Vec::new(),
+            },
         };
         vec![effect]
+    }
+
+    fn plugins_command(&self, command: &OfferedCommand, argument: &str) -> Effect {
+        if MAX_ARGUMENT_CHARS < argument.chars().count() {
+            let most = [("most", Arg::Number(MAX_ARGUMENT_CHARS as u64))];
+            return Effect::Say(Screen::plain(self.lang.format("too-much-text", &most)));
+        }
+        if let Some(of) = command.argument.as_ref().filter(|of| of.required)
+            && argument.is_empty()
+        {
+            let example = shown(of.example.as_deref().unwrap_or("…"), 64);
+            let needs = [("command", Arg::Text(&command.name)), ("example", Arg::Text(&example))];
+            return Effect::Say(Screen::plain(self.lang.format("command-needs", &needs)));
+        }
+        let question = Question::Plugin {
+            task_type: command.task_type.clone(),
+            params: command.params_with(argument),
+            title: format!("/{} {argument}", command.name).trim_end().to_owned(),
+            back: String::new(),
+        };
+        self.ask(question, None)
     }
 
     fn under_way(&self) -> Vec<TaskId> {
@@ -148,8 +183,25 @@ impl Turn<'_> {
                 }
             }
             Token::Album { view, page } => {
-                let media = content::album(self.session.content(&view)?, page);
+                let media = match self.session.view(&view) {
+                    Some(stored) => view::album(self.lang, stored),
+                    None => content::album(self.session.content(&view)?, page),
+                };
                 vec![done(pressed), Effect::Album(media)]
+            }
+            Token::Part { view, page } => {
+                let screen = view::page(self.lang, self.session.view(&view)?, page);
+                self.show(pressed, screen)
+            }
+            Token::Act { view, place } => {
+                let ask = self.session.view(&view)?.content.ask(place)?.clone();
+                if !self.around.menu.offers(&ask.task_type) {
+                    return Some(vec![note_on(pressed.clone(), self.lang.text("gone-button"))]);
+                }
+                let title = self.session.view(&view)?.content.label(place).to_owned();
+                let Ask { task_type, params } = ask;
+                let question = Question::Plugin { task_type, params, title, back: view };
+                vec![self.ask(question, Some(pressed.clone()))]
             }
             Token::Settings | Token::Language(_) | Token::Forget | Token::ForgetSure => {
                 settings::press(self, &token, pressed)

@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::perform::Performer;
 use crate::send::Sender;
 use crate::session::store::SessionStore;
+use crate::tempo::Tempo;
 
 /// Runs a coordinator until `shutdown`.
 ///
@@ -74,20 +75,24 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
     let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
-    let menu = tokio::sync::watch::Sender::default();
+    let (menu, tempo) = (tokio::sync::watch::Sender::default(), Arc::new(Tempo::default()));
+    let mut offered = menu.subscribe();
     let watching = tokio::spawn(commands::watch_until(
         queue.clone(),
         bot.clone(),
         me.clone(),
         menu,
+        Arc::clone(&tempo),
         shutdown.clone(),
     ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
     let (sender, line) = Sender::new(bot, queue.clone(), config.limits);
     let letting_through = tokio::spawn(line.run(shutdown.clone()));
+    let (access, shown) = (config.access, offered.clone());
     let performer =
-        Arc::new(Performer::new(sender, queue.clone(), sessions, config.access, shutdown.clone()));
+        Performer::new(sender, queue.clone(), sessions, access, shown, tempo, shutdown.clone());
+    let performer = Arc::new(performer);
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
@@ -99,6 +104,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         me.clone(),
         shutdown.clone(),
     ));
+    // Until it is known what plugins offer, their commands would be taken for unknown ones.
+    let _ = shutdown.run_until_cancelled(offered.changed()).await;
     match &config.webhook {
         Some(webhook) => {
             let token = config.token.expose();

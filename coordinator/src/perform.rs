@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use queue::error::SubmitError;
 use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::bot_api::BotError;
+use crate::commands::Menu;
 use crate::event::{Effect, Incoming, Place, Pressed};
 use crate::flow::{self, Around};
 use crate::placeholder::Placeholders;
@@ -53,7 +55,9 @@ pub struct Performer {
     /// Placeholders on their way.
     pub placeholders: Placeholders,
     /// How quickly tasks are answered.
-    pub tempo: Tempo,
+    pub tempo: Arc<Tempo>,
+    /// The commands that plugins bring along.
+    menu: watch::Receiver<Arc<Menu>>,
     /// Who may do what.
     pub(crate) access: Access,
     /// Counts what people send.
@@ -69,12 +73,24 @@ impl Performer {
         queue: TaskQueue,
         sessions: SessionStore,
         access: Access,
+        menu: watch::Receiver<Arc<Menu>>,
+        tempo: Arc<Tempo>,
         shutdown: CancellationToken,
     ) -> Self {
         let (placeholders, background) = (Placeholders::default(), TaskTracker::new());
-        let tempo = Tempo::default();
         let gate = gate::script();
-        Self { sender, queue, sessions, placeholders, tempo, access, gate, background, shutdown }
+        Self {
+            sender,
+            queue,
+            sessions,
+            placeholders,
+            tempo,
+            menu,
+            access,
+            gate,
+            background,
+            shutdown,
+        }
     }
 
     /// Handles one update. False when it has to be handled again: the process is shutting down.
@@ -101,11 +117,13 @@ impl Performer {
 
     /// The session's change, and what is to be done; with the language to do it in.
     async fn react(&self, incoming: &Incoming) -> Option<(Lang, Vec<Effect>)> {
+        let menu = Arc::clone(&self.menu.borrow());
         let around = Around {
             place: incoming.place,
             language: incoming.language,
             admin: self.access.is_admin(incoming.place.owner),
             bot: self.sender.bot().username(),
+            menu: &menu,
         };
         loop {
             let change = self.sessions.update(incoming.place.who(), |session| {

@@ -73,6 +73,9 @@ pub enum Question {
         params: Map<String, Value>,
         /// What it is called, plain.
         title: String,
+        /// The view that its button sits on, or none.
+        #[serde(default)]
+        back: String,
     },
 }
 

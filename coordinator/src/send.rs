@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Place;
 use crate::render::{Media, Screen, split};
-use books::{Books, Verdict};
+use books::{Books, Parcel, Verdict};
 pub use limits::{Limits, Rule, Urgency};
 pub use line::Line;
 use line::{Admission, Request};
@@ -126,7 +126,7 @@ impl Sender {
         urgency: Urgency,
     ) -> Result<i64, BotError> {
         let bot = &self.bot;
-        self.call(place, urgency, |place| async move { bot.send(&place, part).await }).await
+        self.call(place, (urgency, 1), |place| async move { bot.send(&place, part).await }).await
     }
 
     /// Replaces a message's text and buttons. A text that is too long is cut: one message cannot become two.
@@ -147,8 +147,12 @@ impl Sender {
             ..screen.clone()
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
-        self.call(place, urgency, |place| async move { bot.edit(&place, message_id, screen).await })
-            .await
+        self.call(
+            place,
+            (urgency, 1),
+            |place| async move { bot.edit(&place, message_id, screen).await },
+        )
+        .await
     }
 
     /// Sends pictures and videos.
@@ -158,8 +162,11 @@ impl Sender {
     /// As [`Sender::send`]; [`BotError::Refused`] when Telegram cannot load one of them.
     pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
         let bot = &self.bot;
-        self.call(place, Urgency::Reply, |place| async move { bot.album(&place, media).await })
-            .await
+        let messages = u32::try_from(media.len()).unwrap_or(u32::MAX);
+        self.call(place, (Urgency::Reply, messages), |place| async move {
+            bot.album(&place, media).await
+        })
+        .await
     }
 
     /// Removes a message of ours.
@@ -219,7 +226,7 @@ impl Sender {
     async fn call<T, F>(
         &self,
         place: &Place,
-        urgency: Urgency,
+        (urgency, messages): (Urgency, u32),
         make: impl Fn(Place) -> F,
     ) -> Result<T, BotError>
     where
@@ -227,7 +234,7 @@ impl Sender {
     {
         let mut place = *place;
         for _ in 0..MOVES_AT_MOST {
-            match self.admission(place.chat_id, urgency).await {
+            match self.admission(Parcel { chat_id: place.chat_id, urgency, messages }).await {
                 Admission::Go => {}
                 Admission::Later(wait) => return Err(BotError::RetryAfter(wait)),
                 Admission::NoRoom => return Err(BotError::NoRoom),
@@ -248,12 +255,12 @@ impl Sender {
         Err(BotError::Refused("the group has another id each time".to_owned()))
     }
 
-    async fn admission(&self, chat_id: i64, urgency: Urgency) -> Admission {
+    async fn admission(&self, parcel: Parcel) -> Admission {
         if self.books.limits.none() {
-            return self.without_limits(chat_id, urgency).await;
+            return self.without_limits(parcel).await;
         }
         let (answer, admission) = oneshot::channel();
-        let asked = self.line.send(Request { chat_id, urgency, answer }).await;
+        let asked = self.line.send(Request { parcel, answer }).await;
         match asked {
             Ok(()) => admission.await.unwrap_or(Admission::Later(AT_THE_END)),
             Err(_closed) => Admission::Later(AT_THE_END),
@@ -261,8 +268,8 @@ impl Sender {
     }
 
     /// Nobody waits for room, so nobody stands in line; but what Telegram says about chats is obeyed.
-    async fn without_limits(&self, chat_id: i64, urgency: Urgency) -> Admission {
-        match self.books.take(chat_id, urgency).await {
+    async fn without_limits(&self, parcel: Parcel) -> Admission {
+        match self.books.take(parcel).await {
             Ok(Verdict::Go) => Admission::Go,
             Ok(Verdict::Wait { wait, .. }) => Admission::Later(wait),
             Ok(Verdict::Gone) => Admission::Gone,
@@ -270,7 +277,7 @@ impl Sender {
             Err(error) => {
                 tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
                 let now = Instant::now();
-                match self.pace().take(now, chat_id, &self.books.limits) {
+                match self.pace().take(now, parcel, &self.books.limits) {
                     None => Admission::Go,
                     Some(at) => Admission::Later(at.saturating_duration_since(now)),
                 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::question::Question;
 use crate::render::{clean, text_of, web_address};
 use crate::text::Lang;
+use crate::view::StoredView;
 
 /// Items on one page of a chat message.
 pub const PAGE_ITEMS: usize = 10;
@@ -44,6 +45,9 @@ pub struct Session {
     /// Contents that were shown, newest last.
     #[serde(default)]
     pub contents: Vec<ContentView>,
+    /// What plugins' commands showed, newest last.
+    #[serde(default)]
+    pub views: Vec<StoredView>,
     /// Addresses of creators that came up by chance, newest last.
     #[serde(default)]
     pub seen: Vec<String>,
@@ -89,6 +93,7 @@ impl Default for Session {
             rev: 0,
             results: Vec::new(),
             contents: Vec::new(),
+            views: Vec::new(),
             seen: Vec::new(),
             turns: 0,
             updates: Vec::new(),
@@ -434,6 +439,19 @@ impl Session {
         self.contents.push(content);
         let over = self.contents.len().saturating_sub(KEEP_VIEWS);
         self.contents.drain(..over);
+    }
+
+    /// The plugin's view of that name.
+    pub fn view(&self, view: &str) -> Option<&StoredView> {
+        self.views.iter().find(|known| known.view == view)
+    }
+
+    /// Remembers a plugin's view; one of the same name is replaced.
+    pub fn keep_view(&mut self, view: StoredView) {
+        self.views.retain(|known| known.view != view.view);
+        self.views.push(view);
+        let over = self.views.len().saturating_sub(KEEP_VIEWS);
+        self.views.drain(..over);
     }
 
     /// Remembers that a creator came up by chance.

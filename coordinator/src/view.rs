@@ -152,6 +152,13 @@ impl View {
     }
 }
 
+impl View {
+    /// What stands on the button at a place; nothing for [`NEXT_PLACE`].
+    pub fn label(&self, place: usize) -> &str {
+        self.buttons.iter().flatten().nth(place).map_or("", |button| &button.text)
+    }
+}
+
 /// Bytes that may still be kept.
 struct Room(usize);
 

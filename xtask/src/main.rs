@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | crash-test | demo | hostile-guests | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | hostile-guests | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
 mod build_plugins;
 mod chat;
+mod chat_doc;
 mod crash_test;
 mod debian;
 mod demo;
@@ -28,6 +29,7 @@ use clap::Parser;
 enum Command {
     Bench(bench::Bench),
     BuildPlugins(build_plugins::BuildPlugins),
+    ChatDoc(chat_doc::ChatDoc),
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
     HostileGuests(hostile_guests::HostileGuests),
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let done = root().and_then(|root| match Command::parse() {
         Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
+        Command::ChatDoc(command) => command.run(&root),
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use crate::chat_doc;
 use crate::workspace::Workspace;
 
-/// Checks crate arrows, the frozen contract, failure texts, lints, key names and licences.
+/// Checks crate arrows, the frozen contract, failure texts, lints, key names, licences and docs/chat.md.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
 
@@ -27,20 +28,23 @@ impl Tidy {
         violations.extend(sources::failure_texts(root)?);
         violations.extend(sources::workspace_lints(&workspace)?);
         violations.extend(sources::key_names(root)?);
+        violations.extend(chat_doc::check(root)?);
         for violation in &violations {
             println!("{violation}");
         }
         if !violations.is_empty() {
             bail!("{} rules are broken", violations.len());
         }
-        println!("tidy: crate arrows, licences, contract, failure texts, lints and keys are right");
+        println!(
+            "tidy: crate arrows, licences, contract, failure texts, lints, keys and docs/chat.md are right"
+        );
         Ok(())
     }
 }
 
 /// One broken rule, for the person who repairs it.
 #[derive(Debug, PartialEq, Eq)]
-struct Violation {
+pub(crate) struct Violation {
     /// The file to look at, from the root.
     file: String,
     what: String,
@@ -48,7 +52,11 @@ struct Violation {
 }
 
 impl Violation {
-    fn new(file: impl Into<String>, what: impl Into<String>, to_do: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        file: impl Into<String>,
+        what: impl Into<String>,
+        to_do: impl Into<String>,
+    ) -> Self {
         Self { file: file.into(), what: what.into(), to_do: to_do.into() }
     }
 }

@@ -1,5 +1,6 @@
 //! The Bot API: `/bot<TOKEN>/<Method>`, with Telegram's refusals in Telegram's words.
 
+mod media;
 mod messages;
 mod updates;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Simulator;
 use crate::faults::{self, Kind};
+use crate::message::MediaKind;
 use crate::params::Params;
 
 /// Why a call is refused, as Telegram says it.
@@ -24,6 +26,8 @@ pub struct Refusal {
     pub description: String,
     /// `parameters.retry_after`, in seconds.
     pub retry_after: Option<u32>,
+    /// `parameters.migrate_to_chat_id`.
+    pub migrate_to_chat_id: Option<i64>,
 }
 
 impl Refusal {
@@ -33,15 +37,17 @@ impl Refusal {
     }
 
     pub(crate) fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None }
+        Self { code, description: description.into(), retry_after: None, migrate_to_chat_id: None }
     }
 
     pub(crate) fn too_many(retry_after: u32) -> Self {
-        Self {
-            code: 429,
-            description: format!("Too Many Requests: retry after {retry_after}"),
-            retry_after: Some(retry_after),
-        }
+        let description = format!("Too Many Requests: retry after {retry_after}");
+        Self { retry_after: Some(retry_after), ..Self::new(429, description) }
+    }
+
+    pub(crate) fn moved(to: i64) -> Self {
+        let moved = Self::bad("group chat was upgraded to a supergroup chat");
+        Self { migrate_to_chat_id: Some(to), ..moved }
     }
 }
 
@@ -60,30 +66,24 @@ async fn call(
         return answer(&simulator, Err(Refusal::new(401, "Unauthorized")));
     }
     let method = method.to_ascii_lowercase();
+    let params = Params::read(query.as_deref().unwrap_or(""), &headers, &body);
     let fault = simulator.change(|state| {
         *state.calls.entry(method.clone()).or_default() += 1;
-        faults::take(&mut state.faults, &method)
+        faults::take(&mut state.faults, &method, params.as_ref().ok())
     });
-    match fault.as_ref().map(|fault| fault.fault) {
-        Some(Kind::TooManyRequests) => {
-            let seconds = fault.map_or(1, |fault| fault.retry_after);
-            return answer(&simulator, Err(Refusal::too_many(seconds)));
+    match fault.as_ref().map(|fault| (fault.fault, fault)) {
+        Some((Kind::Drop, _)) => return broken(),
+        Some((Kind::Delay, fault)) => {
+            tokio::time::sleep(std::time::Duration::from_millis(fault.delay_ms)).await;
         }
-        Some(Kind::Internal) => {
-            return answer(&simulator, Err(Refusal::new(500, "Internal Server Error")));
+        Some((Kind::ApplyThenDrop, _)) | None => {}
+        Some((_, fault)) => {
+            if let Some(refusal) = fault.refusal(&method) {
+                return answer(&simulator, Err(refusal));
+            }
         }
-        Some(Kind::Blocked) => {
-            let blocked = Refusal::new(403, "Forbidden: bot was blocked by the user");
-            return answer(&simulator, Err(blocked));
-        }
-        Some(Kind::Drop) => return broken(),
-        Some(Kind::Delay) => {
-            let wait = fault.as_ref().map_or(0, |fault| fault.delay_ms);
-            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
-        }
-        Some(Kind::ApplyThenDrop) | None => {}
     }
-    let result = match Params::read(query.as_deref().unwrap_or(""), &headers, &body) {
+    let result = match params {
         Ok(params) => dispatch(&simulator, &method, &params).await,
         Err(refusal) => Err(refusal),
     };
@@ -101,16 +101,20 @@ async fn dispatch(simulator: &Simulator, method: &str, params: &Params) -> Resul
         "deletewebhook" => Ok(updates::delete_webhook(simulator, params)),
         "getwebhookinfo" => Ok(updates::webhook_info(simulator)),
         "sendmessage" => messages::send(simulator, params),
+        "sendphoto" => media::send(simulator, MediaKind::Photo, params),
+        "sendvideo" => media::send(simulator, MediaKind::Video, params),
+        "sendmediagroup" => media::send_album(simulator, params),
+        "editmessagemedia" => media::edit_media(simulator, params),
+        "editmessagecaption" => media::edit_caption(simulator, params),
         "editmessagetext" => messages::edit_text(simulator, params),
         "editmessagereplymarkup" => messages::edit_markup(simulator, params),
         "deletemessage" => messages::delete(simulator, params),
         "answercallbackquery" => messages::answer_callback(simulator, params),
         "sendchataction" => messages::chat_action(simulator, params),
-        "setmycommands" => messages::set_commands(simulator, params),
-        "getmycommands" => Ok(simulator.lock().commands.clone()),
+        "setmycommands" => simulator.change(|state| state.menus.set(params)).map(|()| true.into()),
+        "getmycommands" => simulator.lock().menus.get(params),
         "deletemycommands" => {
-            simulator.change(|state| state.commands = json!([]));
-            Ok(true.into())
+            simulator.change(|state| state.menus.remove(params)).map(|()| true.into())
         }
         "logout" | "close" => Ok(true.into()),
         _ => Err(Refusal::new(404, "Not Found")),
@@ -125,8 +129,13 @@ fn answer(simulator: &Simulator, result: Result<Value, Refusal>) -> Response {
             let mut body = json!({
                 "ok": false, "error_code": refusal.code, "description": refusal.description,
             });
-            if let (Some(seconds), Some(fields)) = (refusal.retry_after, body.as_object_mut()) {
-                fields.insert("parameters".to_owned(), json!({"retry_after": seconds}));
+            let parameters = match (refusal.retry_after, refusal.migrate_to_chat_id) {
+                (Some(seconds), _) => Some(json!({"retry_after": seconds})),
+                (None, Some(chat)) => Some(json!({"migrate_to_chat_id": chat})),
+                (None, None) => None,
+            };
+            if let (Some(parameters), Some(fields)) = (parameters, body.as_object_mut()) {
+                fields.insert("parameters".to_owned(), parameters);
             }
             (refusal.code, body)
         }

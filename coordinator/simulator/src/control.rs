@@ -1,4 +1,8 @@
 //! The control API and the chat page: a test or a person in front of a browser is the user.
+//!
+//! What people do is in [`acts`]; here is what can be seen.
+
+mod acts;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::Simulator;
 use crate::faults::Fault;
-use crate::markup;
-use crate::state::{Message, Person, State, buttons, now_ms};
+use crate::message::Message;
+use crate::state::{Event, State, now_ms};
 
 const MAX_WAIT_MS: u64 = 60_000;
 
@@ -26,101 +30,50 @@ pub(crate) fn routes() -> Router<Simulator> {
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/page.css", get(|| async { asset("text/css", include_str!("page.css")) }))
         .route("/page.js", get(|| async { asset("text/javascript", include_str!("page.js")) }))
-        .route("/sim/messages", post(write))
-        .route("/sim/callbacks", post(press))
+        .route("/sim/messages", post(acts::write))
+        .route("/sim/callbacks", post(acts::press))
+        .route("/sim/presence", post(acts::presence))
+        .route("/sim/migrations", post(acts::migrate))
         .route("/sim/chat", get(chat))
-        .route("/sim/chats", get(chats))
+        .route("/sim/chats", get(chats).post(acts::describe))
         .route("/sim/events", get(events))
         .route("/sim/transcript", get(transcript))
         .route("/sim/stream", get(stream))
         .route("/sim/faults", post(add_fault).delete(clear_faults))
-        .route("/sim/stats", get(stats))
+        .route("/sim/stats", get(stats).delete(forget_stats))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], text)
 }
 
+/// Whose view is asked for.
 #[derive(Debug, Deserialize)]
-struct Writing {
+struct Viewer {
     chat_id: i64,
+    /// Without it the person of a private chat.
     user_id: Option<i64>,
-    first_name: Option<String>,
+    /// The language of their app; as they said when they wrote without it.
     language_code: Option<String>,
-    text: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct Pressing {
-    chat_id: i64,
-    user_id: Option<i64>,
-    first_name: Option<String>,
-    message_id: i64,
-    data: String,
+async fn chat(Shared(simulator): Shared<Simulator>, Query(viewer): Query<Viewer>) -> Json<Value> {
+    Json(chat_json(&simulator.lock(), &viewer))
 }
 
-fn person(
-    chat_id: i64,
-    user_id: Option<i64>,
-    first_name: Option<String>,
-    language: Option<String>,
-) -> Person {
-    let id = user_id.unwrap_or(chat_id.abs());
-    Person {
-        id,
-        first_name: first_name.unwrap_or_else(|| format!("User {id}")),
-        language_code: language.unwrap_or_else(|| "en".to_owned()),
-    }
-}
-
-async fn write(Shared(simulator): Shared<Simulator>, Json(writing): Json<Writing>) -> Response {
-    let Writing { chat_id, user_id, first_name, language_code, text } = writing;
-    if text.trim().is_empty() {
-        return (StatusCode::BAD_REQUEST, "a message needs a text").into_response();
-    }
-    let person = person(chat_id, user_id, first_name, language_code);
-    let (update_id, message_id) =
-        simulator.change(|state| state.person_writes(chat_id, person, markup::plain(&text)));
-    Json(json!({"update_id": update_id, "message_id": message_id})).into_response()
-}
-
-async fn press(Shared(simulator): Shared<Simulator>, Json(pressing): Json<Pressing>) -> Response {
-    let Pressing { chat_id, user_id, first_name, message_id, data } = pressing;
-    let person = person(chat_id, user_id, first_name, None);
-    let pressed =
-        simulator.change(|state| state.person_presses(chat_id, &person, message_id, &data));
-    match pressed {
-        Ok((update_id, id)) => {
-            Json(json!({"update_id": update_id, "callback_query_id": id})).into_response()
-        }
-        Err(reason) => (StatusCode::CONFLICT, reason).into_response(),
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct Which {
-    chat_id: i64,
-    #[serde(default)]
-    since: u64,
-    #[serde(default)]
-    timeout_ms: u64,
-    #[serde(default)]
-    format: String,
-}
-
-async fn chat(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>) -> Json<Value> {
-    Json(chat_json(&simulator.lock(), which.chat_id))
-}
-
-fn chat_json(state: &State, chat_id: i64) -> Value {
+fn chat_json(state: &State, viewer: &Viewer) -> Value {
+    let chat_id = viewer.chat_id;
+    let user_id = viewer.user_id.unwrap_or(chat_id.abs());
+    let language = viewer.language_code.as_deref().or_else(|| state.language(user_id));
     let chat = state.chats.get(&chat_id);
     let messages: Vec<Value> =
         chat.into_iter().flat_map(|chat| &chat.messages).map(message_json).collect();
     json!({
         "messages": messages,
+        "chat": state.render_chat(chat_id),
         "typing": chat.is_some_and(|chat| now_ms() < chat.typing_until_ms),
         "reply_keyboard": chat.and_then(|chat| chat.reply_keyboard.clone()),
-        "commands": state.commands,
+        "commands": state.menus.shown(chat_id, user_id, language.unwrap_or_default()),
         "toasts": chat.map(|chat| chat.toasts.clone()).unwrap_or_default(),
         "polling": 0 < state.polling || state.webhook.is_some(),
         "seq": state.seq(),
@@ -128,16 +81,18 @@ fn chat_json(state: &State, chat_id: i64) -> Value {
 }
 
 fn message_json(message: &Message) -> Value {
-    json!({
-        "message_id": message.id,
-        "from": if message.from_bot { "bot" } else { "user" },
-        "name": message.author.first_name,
-        "text": message.body.text,
-        "html": message.body.html,
-        "buttons": buttons(message.keyboard.as_ref()),
-        "edits": message.edits,
-        "date_ms": message.date_ms,
-    })
+    let mut shown = message.control_json();
+    if let Some(fields) = shown.as_object_mut() {
+        let from = if message.from_bot { "bot" } else { "user" };
+        fields.insert("from".to_owned(), from.into());
+        fields.insert("user_id".to_owned(), message.author.id.into());
+        fields.insert("name".to_owned(), message.author.first_name.clone().into());
+        fields.insert("html".to_owned(), message.content.body.html.clone().into());
+        fields.entry("buttons").or_insert_with(|| json!([]));
+        fields.insert("edits".to_owned(), message.edits.into());
+        fields.insert("date_ms".to_owned(), message.date_ms.into());
+    }
+    shown
 }
 
 async fn chats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
@@ -149,7 +104,8 @@ async fn chats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
             let last = chat.messages.back();
             json!({
                 "chat_id": id,
-                "last": last.map(|message| message.body.text.chars().take(60).collect::<String>()),
+                "chat": state.render_chat(*id),
+                "last": last.map(|message| message.content.body.text.chars().take(60).collect::<String>()),
                 "date_ms": last.map(|message| message.date_ms),
             })
         })
@@ -157,7 +113,26 @@ async fn chats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
     Json(list.into())
 }
 
-/// Events of a chat after `since`; waits for the first up to `timeout_ms`.
+/// Which events.
+#[derive(Debug, Deserialize)]
+struct Which {
+    /// Without it those of all chats.
+    chat_id: Option<i64>,
+    #[serde(default)]
+    since: u64,
+    #[serde(default)]
+    timeout_ms: u64,
+    #[serde(default)]
+    format: String,
+}
+
+impl Which {
+    fn fits(&self, event: &Event) -> bool {
+        self.chat_id.is_none_or(|chat| chat == event.chat_id) && self.since < event.seq
+    }
+}
+
+/// Events after `since`; waits for the first up to `timeout_ms`.
 async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>) -> Json<Value> {
     let until = Instant::now() + Duration::from_millis(which.timeout_ms.min(MAX_WAIT_MS));
     let mut changes = simulator.changed.subscribe();
@@ -167,7 +142,7 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
             let found: Vec<Value> = state
                 .events
                 .iter()
-                .filter(|event| event.chat_id == which.chat_id && which.since < event.seq)
+                .filter(|event| which.fits(event))
                 .map(|event| event.body.clone())
                 .collect();
             if !found.is_empty() {
@@ -185,7 +160,7 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
 
 async fn transcript(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>) -> Response {
     let state = simulator.lock();
-    let events = state.events.iter().filter(|event| event.chat_id == which.chat_id);
+    let events = state.events.iter().filter(|event| which.fits(event));
     if which.format != "text" {
         let events: Vec<Value> = events.map(|event| event.body.clone()).collect();
         return Json(events).into_response();
@@ -205,7 +180,7 @@ fn line(event: &Value) -> String {
         "user_message" => format!("user: {indented}\n"),
         "bot_message" => format!("bot:  {indented}\n"),
         "edit" => format!("bot*: {indented}\n"),
-        "button_press" => format!("user: [{}]\n", field("data")),
+        "button_press" => format!("user: [{}]\n", field("label")),
         _ => String::new(),
     }
 }
@@ -238,8 +213,19 @@ async fn stats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
     Json(json!({
         "calls": state.calls,
         "errors": state.errors,
+        "limits": state.limits.figures(),
         "pending_updates": state.updates.len(),
         "confirmed_offset": state.confirmed,
         "polling": 0 < state.polling || state.webhook.is_some(),
     }))
+}
+
+/// Begins the counts anew, for a test with phases.
+async fn forget_stats(Shared(simulator): Shared<Simulator>) -> StatusCode {
+    simulator.change(|state| {
+        state.calls.clear();
+        state.errors.clear();
+        state.limits.forget_figures();
+    });
+    StatusCode::NO_CONTENT
 }

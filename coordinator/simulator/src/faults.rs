@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::bot_api::Refusal;
+use crate::params::Params;
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Kind {
@@ -14,6 +17,12 @@ pub enum Kind {
     /// `403 Forbidden: bot was blocked by the user`.
     #[serde(rename = "403")]
     Blocked,
+    /// `400`: what lies at a picture's address is no picture.
+    #[serde(rename = "wrong_content")]
+    WrongContent,
+    /// `400`: a picture's address cannot be fetched.
+    #[serde(rename = "no_content")]
+    NoContent,
     /// The connection is closed without an answer; nothing was done.
     #[serde(rename = "drop")]
     Drop,
@@ -31,11 +40,18 @@ fn one() -> u32 {
 
 /// A fault for the next calls of one method.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The method, any case.
     pub method: String,
     /// What goes wrong.
     pub fault: Kind,
+    /// Only calls to this chat.
+    #[serde(default)]
+    pub chat_id: Option<i64>,
+    /// Only calls that contain this text, for instance a picture's address.
+    #[serde(default)]
+    pub containing: Option<String>,
     /// Seconds, for `429`.
     #[serde(default = "one")]
     pub retry_after: u32,
@@ -47,9 +63,41 @@ pub struct Fault {
     pub count: u32,
 }
 
+impl Fault {
+    fn fits(&self, method: &str, params: Option<&Params>) -> bool {
+        let chat = self
+            .chat_id
+            .is_none_or(|chat| params.is_some_and(|params| params.number("chat_id") == Some(chat)));
+        let content = self
+            .containing
+            .as_ref()
+            .is_none_or(|text| params.is_some_and(|params| params.contain(text)));
+        self.method.eq_ignore_ascii_case(method) && chat && content
+    }
+
+    /// How Telegram words it; none when it does not refuse.
+    pub(crate) fn refusal(&self, method: &str) -> Option<Refusal> {
+        Some(match self.fault {
+            Kind::TooManyRequests => Refusal::too_many(self.retry_after),
+            Kind::Internal => Refusal::new(500, "Internal Server Error"),
+            Kind::Blocked => Refusal::new(403, "Forbidden: bot was blocked by the user"),
+            Kind::WrongContent | Kind::NoContent if method == "sendmediagroup" => Refusal::bad(
+                "failed to send message #1 with the error message \"WEBPAGE_MEDIA_EMPTY\"",
+            ),
+            Kind::WrongContent => Refusal::bad("wrong type of the web page content"),
+            Kind::NoContent => Refusal::bad("failed to get HTTP URL content"),
+            Kind::Drop | Kind::ApplyThenDrop | Kind::Delay => return None,
+        })
+    }
+}
+
 /// Takes the fault for this call, if there is one, and counts it down.
-pub(crate) fn take(faults: &mut Vec<Fault>, method: &str) -> Option<Fault> {
-    let place = faults.iter().position(|fault| fault.method.eq_ignore_ascii_case(method))?;
+pub(crate) fn take(
+    faults: &mut Vec<Fault>,
+    method: &str,
+    params: Option<&Params>,
+) -> Option<Fault> {
+    let place = faults.iter().position(|fault| fault.fits(method, params))?;
     let fault = faults.get_mut(place)?;
     fault.count = fault.count.saturating_sub(1);
     let taken = fault.clone();

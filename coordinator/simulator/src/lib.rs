@@ -7,8 +7,13 @@
 pub mod bot_api;
 pub mod control;
 pub mod faults;
+mod keyboard;
+mod limits;
 pub mod markup;
+mod menus;
+mod message;
 mod params;
+mod people;
 pub mod state;
 mod webhook;
 
@@ -43,10 +48,18 @@ impl Simulator {
         }
     }
 
-    /// Switches flood limits on: 30 messages a second in all, one a second in a chat with a burst of three.
+    /// Switches flood limits on: 30 messages and edits in any second, three in 3 s in a private chat, 20 in a minute in
+    /// a group.
     #[must_use]
     pub fn with_limits(self) -> Self {
-        self.lock().limits = true;
+        self.lock().limits.on = true;
+        self
+    }
+
+    /// Takes `http://` addresses for webhooks too, which Telegram does not: here the receiver is on this machine.
+    #[must_use]
+    pub fn with_http_webhooks(self) -> Self {
+        self.lock().http_webhooks = true;
         self
     }
 

@@ -18,6 +18,9 @@ struct Cli {
     /// Enforce Telegram's flood limits.
     #[arg(long)]
     limits: bool,
+    /// Take webhook addresses without TLS, for a bot on this machine.
+    #[arg(long)]
+    http_webhooks: bool,
 }
 
 #[tokio::main]
@@ -29,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     announce(&listener.local_addr()?.to_string());
     let simulator = Simulator::new(&cli.token);
     let simulator = if cli.limits { simulator.with_limits() } else { simulator };
+    let simulator = if cli.http_webhooks { simulator.with_http_webhooks() } else { simulator };
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -22,9 +22,9 @@ struct Open {
     url: Option<String>,
 }
 
-/// Text without markup; commands become entities.
+/// Text without markup; commands and mentions become entities.
 pub fn plain(text: &str) -> Formatted {
-    let entities = commands(text);
+    let entities = words(text);
     Formatted { text: text.to_owned(), entities, html: escape(text) }
 }
 
@@ -62,7 +62,7 @@ pub fn html(source: &str) -> Result<Formatted, String> {
     if let Some(open) = open.last() {
         return Err(format!("Can't find end tag corresponding to start tag \"{}\"", open.tag));
     }
-    let mut entities = commands(&out.text);
+    let mut entities = words(&out.text);
     entities.append(&mut out.entities);
     out.entities = entities;
     Ok(out)
@@ -205,24 +205,43 @@ fn read_reference(text: &str) -> (char, usize) {
     letter.map_or(('&', 1), |letter| (letter, name.len() + 2))
 }
 
-/// Commands such as `/start` and `/start@bot` at the start of a word.
-fn commands(text: &str) -> Vec<Value> {
+/// What becomes an entity by itself: commands such as `/start` and `/start@bot`, and mentions such as `@bot`, at the
+/// start of a word.
+fn words(text: &str) -> Vec<Value> {
     let mut entities = Vec::new();
     let mut offset = 0;
     for word in text.split_inclusive(char::is_whitespace) {
-        let command = word.trim_end();
-        let name = command.strip_prefix('/').unwrap_or("");
-        if name.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && name
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '@')
-        {
-            let length: usize = command.encode_utf16().count();
-            entities.push(json!({"type": "bot_command", "offset": offset, "length": length}));
+        let (kind, rest) = match word.strip_prefix('/') {
+            Some(rest) => ("bot_command", Some(rest)),
+            None => ("mention", word.strip_prefix('@')),
+        };
+        // Only plain letters, so bytes are units.
+        let fits = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || *byte == b'_'
+                || (*byte == b'@' && kind == "bot_command")
+        };
+        let length = rest.map_or(0, |rest| rest.bytes().take_while(fits).count());
+        let starts =
+            rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphanumeric()));
+        if starts && 0 < length {
+            entities.push(json!({"type": kind, "offset": offset, "length": length + 1}));
         }
         offset += word.encode_utf16().count();
     }
     entities
+}
+
+/// The parts of a text that are entities of a kind.
+pub fn entity_texts(formatted: &Formatted, kind: &str) -> Vec<String> {
+    let units: Vec<u16> = formatted.text.encode_utf16().collect();
+    let part = |entity: &Value| {
+        let number = |name: &str| usize::try_from(entity.get(name)?.as_u64()?).ok();
+        let (from, length) = (number("offset")?, number("length")?);
+        Some(String::from_utf16_lossy(units.get(from..from + length)?))
+    };
+    let of_kind = |entity: &&Value| entity.get("type").and_then(Value::as_str) == Some(kind);
+    formatted.entities.iter().filter(of_kind).filter_map(part).collect()
 }
 
 /// Text as HTML.
@@ -244,6 +263,13 @@ mod tests {
             formatted.entities[1],
             json!({"type": "text_link", "offset": 10, "length": 2, "url": "https://c.example/?a=1&b=2"})
         );
+    }
+
+    #[test]
+    fn commands_and_mentions_are_found_where_telegram_finds_them() {
+        let formatted = plain("💬 @freefans_bot, /search@freefans_bot: mail@x.example /ä");
+        assert_eq!(entity_texts(&formatted, "mention"), ["@freefans_bot"]);
+        assert_eq!(entity_texts(&formatted, "bot_command"), ["/search@freefans_bot"]);
     }
 
     #[test]

@@ -2,7 +2,14 @@
 
 // The chat page: reads the whole chat after each change and touches only what differs.
 
-const chatId = Number(new URLSearchParams(location.search).get('chat') || 100);
+// ?chat=100&lang=de, and in a group ?chat=-5&user=7&name=Ann
+const query = new URLSearchParams(location.search);
+const chatId = Number(query.get('chat') || 100);
+const person = {
+  user_id: Number(query.get('user') || Math.abs(chatId)),
+  language_code: query.get('lang') || (navigator.language || 'en').slice(0, 2),
+};
+if (query.get('name')) person.first_name = query.get('name');
 const byId = (id) => document.getElementById(id);
 const list = byId('messages');
 const input = byId('message-input');
@@ -31,12 +38,13 @@ const post = (path, body) => fetch(path, {
 
 const send = async (text) => {
   if (!text.trim()) return;
-  await post('/sim/messages', { chat_id: chatId, text, language_code: (navigator.language || 'en').slice(0, 2) });
+  const answer = await post('/sim/messages', { chat_id: chatId, ...person, text });
+  if (!answer.ok) toast(await answer.text());
 };
 
 const press = async (button, message, data) => {
   button.classList.add('waiting');
-  const answer = await post('/sim/callbacks', { chat_id: chatId, message_id: message.message_id, data });
+  const answer = await post('/sim/callbacks', { chat_id: chatId, ...person, message_id: message.message_id, data });
   button.classList.remove('waiting');
   if (!answer.ok) toast(await answer.text());
 };
@@ -45,6 +53,28 @@ const toast = (text) => {
   const element = make('div', { class: 'toast' }, text);
   byId('toasts').append(element);
   setTimeout(() => element.remove(), 3500);
+};
+
+// An alert stays until it is closed, a note goes by itself.
+const alert = (text) => {
+  byId('alert-text').textContent = text;
+  if (!byId('alert').open) byId('alert').showModal();
+};
+
+const marks = { photo: '🖼', video: '🎬' };
+
+// Where the picture would be. Its address is shown and not fetched: nothing leaves this machine.
+const media = ({ kind, source }) => {
+  if (kind === 'sticker') return make('span', { class: 'sticker' }, source);
+  const address = source ? source.replace(/^https?:\/\//, '') : 'from this person';
+  return make('span', { class: `media ${kind}`, role: 'img', 'aria-label': `${kind} ${address}` },
+    make('b', {}, marks[kind]), make('small', {}, address));
+};
+
+const quote = (id) => {
+  const element = byId('messages').querySelector(`[data-message-id="${id}"]`);
+  const text = element?.querySelector('.text')?.textContent || 'a message';
+  return make('span', { class: 'quote' }, text.slice(0, 80));
 };
 
 const keyboard = (message) => {
@@ -65,9 +95,13 @@ const row = (message, fresh) => {
     class: `bubble ${message.from}${fresh ? ' fresh' : ''}`,
     'data-message-id': message.message_id,
   });
+  if (chatId < 0 && message.from === 'user') bubble.append(make('span', { class: 'author' }, message.name));
+  if (message.reply_to) bubble.append(quote(message.reply_to));
+  if (message.media) bubble.append(media(message.media));
+  const text = make('span', { class: 'text' });
   // The server escapes everything and lets only a few tags through.
-  bubble.innerHTML = message.html;
-  bubble.append(make('span', { class: 'meta' }, message.edits && message.from === 'bot' ? `edited ${time}` : time));
+  text.innerHTML = message.html;
+  bubble.append(text, make('span', { class: 'meta' }, message.edits && message.from === 'bot' ? `edited ${time}` : time));
   return make('div', { class: `row ${message.from}` }, bubble, keyboard(message));
 };
 
@@ -82,7 +116,7 @@ const showMessages = (messages) => {
   }
   list.querySelector('.empty')?.remove();
   for (const message of messages) {
-    const key = JSON.stringify([message.html, message.buttons]);
+    const key = JSON.stringify([message.html, message.buttons, message.media]);
     const known = shown.get(message.message_id);
     if (known && known.key === key) continue;
     const element = row(message, Boolean(known));
@@ -100,9 +134,14 @@ const showMessages = (messages) => {
   if (atEnd) list.scrollTop = list.scrollHeight;
 };
 
-const showReplyKeyboard = (rows) => {
-  const texts = (rows || []).flat().map((button) => (typeof button === 'string' ? button : button.text));
-  byId('reply-keyboard').replaceChildren(...texts.map((text) => make('button', { type: 'button', onclick: () => send(text) }, text)));
+const showReplyKeyboard = (keyboard) => {
+  const element = byId('reply-keyboard');
+  const key = JSON.stringify(keyboard);
+  if (element.dataset.shown === key) return;
+  element.dataset.shown = key;
+  element.replaceChildren(...(keyboard?.rows || []).map((row) => make('div', { class: 'line' },
+    ...row.map((text) => make('button', { type: 'button', class: 'reply-button', onclick: () => send(text) }, text)))));
+  input.placeholder = keyboard?.placeholder || 'Write a name or a command';
 };
 
 const showCommands = () => {
@@ -122,6 +161,8 @@ const showCommands = () => {
   }, make('b', {}, `/${command.command}`), command.description)));
 };
 
+const title = (chat, id) => chat?.title || chat?.first_name || (id < 0 ? `Group ${-id}` : `User ${id}`);
+
 const showChats = async () => {
   const chats = await (await fetch('/sim/chats')).json();
   const ids = [...new Set([chatId, ...chats.map((chat) => chat.chat_id)])].sort((a, b) => a - b);
@@ -131,7 +172,7 @@ const showChats = async () => {
       type: 'button',
       'aria-current': String(id === chatId),
       onclick: () => { location.search = `?chat=${id}`; },
-    }, id < 0 ? `Group ${-id}` : `User ${id}`, make('small', {}, last)));
+    }, title(chats.find((chat) => chat.chat_id === id)?.chat, id), make('small', {}, last)));
   }));
   byId('new-chat').onclick = () => { location.search = `?chat=${Math.max(99, ...ids) + 1}`; };
 };
@@ -143,16 +184,20 @@ const load = async () => {
   }
   loading = true;
   try {
-    const chat = await (await fetch(`/sim/chat?chat_id=${chatId}`)).json();
+    const chat = await (await fetch(`/sim/chat?${new URLSearchParams({ chat_id: chatId, user_id: person.user_id, language_code: person.language_code })}`)).json();
     showMessages(chat.messages);
     showReplyKeyboard(chat.reply_keyboard);
-    commands = chat.commands;
+    if (JSON.stringify(commands) !== JSON.stringify(chat.commands)) {
+      commands = chat.commands;
+      // An open menu follows.
+      showCommands();
+    }
     const status = byId('status');
     status.classList.toggle('typing', chat.typing);
     status.textContent = chat.typing ? 'typing…' : chat.polling ? 'online' : 'waiting for a coordinator';
     for (const item of chat.toasts.filter((item) => toastsSeen < item.at_ms)) {
       toastsSeen = item.at_ms;
-      toast(item.text);
+      (item.alert ? alert : toast)(item.text);
     }
     await showChats();
   } finally {
@@ -164,7 +209,7 @@ const load = async () => {
   }
 };
 
-byId('chat-tag').textContent = chatId < 0 ? `group ${-chatId}` : `user ${chatId}`;
+byId('chat-tag').textContent = `${chatId < 0 ? 'group' : 'user'} ${Math.abs(chatId)} · ${person.language_code}`;
 byId('compose').addEventListener('submit', (event) => {
   event.preventDefault();
   const text = input.value;

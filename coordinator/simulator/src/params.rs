@@ -24,16 +24,22 @@ impl Params {
             }
         } else if kind.starts_with("application/x-www-form-urlencoded") {
             params.extend(form(body));
-        } else if !body.is_empty() && kind.starts_with("multipart/") {
-            return Err(Refusal::bad(
-                "the simulator takes JSON and urlencoded forms, not multipart",
-            ));
+        } else if let Some(boundary) = kind.strip_prefix("multipart/form-data; boundary=") {
+            params.extend(multipart(body, boundary)?);
         }
         Ok(Self(params))
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether a text stands anywhere in them.
+    pub(crate) fn contain(&self, text: &str) -> bool {
+        self.0.values().any(|value| match value {
+            Value::String(value) => value.contains(text),
+            other => other.to_string().contains(text),
+        })
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<String> {
@@ -80,6 +86,25 @@ fn form(bytes: &[u8]) -> Map<String, Value> {
             (decode(name), Value::String(decode(value)))
         })
         .collect()
+}
+
+/// The fields of a multipart form (RFC 7578). Clients use one whenever a method could take a file; the simulator takes
+/// no files.
+fn multipart(body: &[u8], boundary: &str) -> Result<Map<String, Value>, Refusal> {
+    let text = String::from_utf8_lossy(body);
+    let mut fields = Map::new();
+    for part in text.split(&format!("--{boundary}")).skip(1) {
+        // What follows the last boundary is `--`.
+        let Some((head, value)) = part.split_once("\r\n\r\n") else { continue };
+        if head.contains("filename=") {
+            return Err(Refusal::bad("the simulator takes addresses, no uploaded files"));
+        }
+        let name = head.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let Some((name, _)) = name else { continue };
+        let value = value.strip_suffix("\r\n").unwrap_or(value);
+        fields.insert(name.to_owned(), Value::String(value.to_owned()));
+    }
+    Ok(fields)
 }
 
 fn decode(text: &str) -> String {

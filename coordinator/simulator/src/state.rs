@@ -1,13 +1,20 @@
-//! What the simulated Telegram knows: chats, updates, events.
+//! What the simulated Telegram knows: chats, people, updates, events.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
 use crate::faults::Fault;
-use crate::markup::Formatted;
+use crate::keyboard;
+use crate::limits::Limits;
+use crate::markup;
+use crate::menus::Menus;
+use crate::message::{Draft, Message};
+use crate::people::{About, Introduction, Person, Standing};
 
+/// The bot's name in mentions and commands.
+pub(crate) const USERNAME: &str = "freefans_bot";
 /// Messages kept per chat; older ones cannot be edited any more.
 const KEEP_MESSAGES: usize = 500;
 /// Events kept; a reader that is further behind has lost some.
@@ -19,35 +26,17 @@ const KEEP_TOASTS: usize = 5;
 /// How long "typing" lasts, in ms.
 const TYPING_MS: u64 = 5_000;
 
-/// A person.
-#[derive(Debug, Clone)]
-pub(crate) struct Person {
-    pub(crate) id: i64,
-    pub(crate) first_name: String,
-    pub(crate) language_code: String,
-}
-
-/// One message in a chat.
-#[derive(Debug, Clone)]
-pub(crate) struct Message {
-    pub(crate) id: i64,
-    pub(crate) from_bot: bool,
-    pub(crate) author: Person,
-    pub(crate) date: u64,
-    pub(crate) date_ms: u64,
-    pub(crate) body: Formatted,
-    pub(crate) keyboard: Option<Value>,
-    pub(crate) edits: u32,
-}
-
 /// One chat.
 #[derive(Debug, Default)]
 pub(crate) struct Chat {
+    pub(crate) about: About,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) typing_until_ms: u64,
+    /// As [`keyboard`] keeps it.
     pub(crate) reply_keyboard: Option<Value>,
     pub(crate) toasts: VecDeque<Value>,
-    pub(crate) sent_at: VecDeque<Instant>,
+    /// Forum topics that somebody wrote in.
+    pub(crate) threads: BTreeSet<i64>,
 }
 
 /// Something that happened.
@@ -65,26 +54,38 @@ pub(crate) struct Webhook {
     pub(crate) secret: Option<String>,
 }
 
+/// A pressed button that the bot has not answered yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Press {
+    pub(crate) chat_id: i64,
+    pub(crate) user_id: i64,
+    pub(crate) message_id: i64,
+}
+
 /// Everything.
 #[derive(Debug)]
 pub struct State {
     pub(crate) bot_id: i64,
-    pub(crate) limits: bool,
+    pub(crate) limits: Limits,
     pub(crate) chats: BTreeMap<i64, Chat>,
     pub(crate) updates: VecDeque<Value>,
     pub(crate) confirmed: i64,
+    /// Kinds of updates that the bot wants; all when it never said.
+    pub(crate) allowed_updates: Vec<String>,
     /// Changes with each getUpdates: an earlier one that still waits has been replaced.
     pub(crate) poll: u64,
     /// getUpdates calls that wait at the moment.
     pub(crate) polling: usize,
     pub(crate) webhook: Option<Webhook>,
-    pub(crate) commands: Value,
+    /// Whether a webhook may be on this machine, without TLS.
+    pub(crate) http_webhooks: bool,
+    pub(crate) menus: Menus,
     pub(crate) faults: Vec<Fault>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) calls: BTreeMap<String, u64>,
     pub(crate) errors: BTreeMap<u16, u64>,
-    pub(crate) sent_at: VecDeque<Instant>,
-    open_callbacks: BTreeMap<String, i64>,
+    people: BTreeMap<i64, Person>,
+    open_callbacks: BTreeMap<String, Press>,
     next_update: i64,
     next_message: i64,
     next_callback: u64,
@@ -96,19 +97,21 @@ impl State {
         let bot_id = token.split(':').next().and_then(|id| id.parse().ok()).unwrap_or(123_456);
         Self {
             bot_id,
-            limits: false,
+            limits: Limits::default(),
             chats: BTreeMap::new(),
             updates: VecDeque::new(),
             confirmed: 0,
+            allowed_updates: Vec::new(),
             poll: 0,
             polling: 0,
             webhook: None,
-            commands: json!([]),
+            http_webhooks: false,
+            menus: Menus::default(),
             faults: Vec::new(),
             events: VecDeque::new(),
             calls: BTreeMap::new(),
             errors: BTreeMap::new(),
-            sent_at: VecDeque::new(),
+            people: BTreeMap::new(),
             open_callbacks: BTreeMap::new(),
             next_update: 1_000,
             next_message: 1,
@@ -120,7 +123,7 @@ impl State {
     /// The bot as a `User`.
     pub(crate) fn bot(&self) -> Value {
         json!({
-            "id": self.bot_id, "is_bot": true, "first_name": "FreeFans", "username": "freefans_bot",
+            "id": self.bot_id, "is_bot": true, "first_name": "FreeFans", "username": USERNAME,
             "can_join_groups": true, "can_read_all_group_messages": false,
             "supports_inline_queries": false, "can_connect_to_business": false,
             "has_main_web_app": false, "has_topics_enabled": false,
@@ -132,12 +135,32 @@ impl State {
         self.seq
     }
 
+    /// The person that a control call is about.
+    pub(crate) fn meet(&mut self, chat_id: i64, introduction: &Introduction) -> Person {
+        let id = introduction.id(chat_id);
+        let person = self.people.entry(id).or_insert_with(|| Person::unknown(id));
+        introduction.complete(person);
+        person.clone()
+    }
+
+    /// The language of a person's app.
+    pub(crate) fn language(&self, user_id: i64) -> Option<&str> {
+        self.people.get(&user_id)?.language_code.as_deref()
+    }
+
+    /// A chat as Telegram's `Chat`.
+    pub(crate) fn render_chat(&self, chat_id: i64) -> Value {
+        let about = self.chats.get(&chat_id).map(|chat| chat.about.clone()).unwrap_or_default();
+        about.chat(chat_id, self.people.get(&chat_id))
+    }
+
     /// Notes an event.
     pub(crate) fn note(&mut self, chat_id: i64, kind: &str, mut body: Value) {
         self.seq += 1;
         if let Some(fields) = body.as_object_mut() {
             fields.insert("seq".to_owned(), self.seq.into());
             fields.insert("at_ms".to_owned(), now_ms().into());
+            fields.insert("chat_id".to_owned(), chat_id.into());
             fields.insert("kind".to_owned(), kind.into());
         }
         if KEEP_EVENTS <= self.events.len() {
@@ -146,22 +169,43 @@ impl State {
         self.events.push_back(Event { seq: self.seq, chat_id, body });
     }
 
-    /// A person writes. Returns the update's and the message's id.
+    /// A person writes. Returns the update's number, if the bot gets one, and the message's.
     pub(crate) fn person_writes(
         &mut self,
         chat_id: i64,
         person: Person,
-        body: Formatted,
-    ) -> (i64, i64) {
-        let message = self.add_message(chat_id, person, false, body, None);
-        let rendered = self.render_message(chat_id, &message);
-        let update = self.push_update("message", rendered);
-        self.note(
-            chat_id,
-            "user_message",
-            json!({"message_id": message.id, "text": message.body.text}),
-        );
-        (update, message.id)
+        draft: Draft,
+    ) -> (Option<i64>, i64) {
+        if let Some(thread) = draft.thread {
+            self.chats.entry(chat_id).or_default().threads.insert(thread);
+        }
+        let message = self.add_message(chat_id, person, false, draft);
+        let mut event = message.control_json();
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("user_id".to_owned(), message.author.id.into());
+            fields.insert("name".to_owned(), message.author.first_name.clone().into());
+        }
+        self.note(chat_id, "user_message", event);
+        let update = self.reaches_the_bot(chat_id, &message.content).then(|| {
+            let rendered = self.render_message(chat_id, &message);
+            self.push_update("message", rendered)
+        });
+        (update.flatten(), message.id)
+    }
+
+    /// Privacy mode: in a group the bot gets commands that may be meant for it, mentions, and answers to what it wrote.
+    fn reaches_the_bot(&self, chat_id: i64, content: &Draft) -> bool {
+        let Some(chat) = self.chats.get(&chat_id) else { return false };
+        if chat.about.standing != Standing::Member || 0 < chat_id {
+            return chat.about.standing == Standing::Member;
+        }
+        let named = |name: &str| name.eq_ignore_ascii_case(USERNAME);
+        let command = |text: &String| text.split_once('@').is_none_or(|(_, name)| named(name));
+        let mention = |text: &String| text.strip_prefix('@').is_some_and(named);
+        let answered = content.reply_to.and_then(|id| self.message(chat_id, id));
+        markup::entity_texts(&content.body, "bot_command").iter().any(command)
+            || markup::entity_texts(&content.body, "mention").iter().any(mention)
+            || answered.is_some_and(|message| message.from_bot)
     }
 
     /// A person presses a button that the message really has. Returns the update's and the query's id.
@@ -171,30 +215,75 @@ impl State {
         person: &Person,
         message_id: i64,
         data: &str,
-    ) -> Result<(i64, String), &'static str> {
+    ) -> Result<(Option<i64>, String), &'static str> {
         let message = self.message(chat_id, message_id).ok_or("there is no such message")?.clone();
-        if !has_button(message.keyboard.as_ref(), data) {
-            return Err("the message has no button with this data");
-        }
+        let label = keyboard::pressed(message.content.keyboard.as_ref(), data)
+            .ok_or("the message has no button with this data")?;
         let id = format!("cb{}", self.next_callback);
         self.next_callback += 1;
-        self.open_callbacks.insert(id.clone(), chat_id);
+        let press = Press { chat_id, user_id: person.id, message_id };
+        self.open_callbacks.insert(id.clone(), press);
+        let event = json!({
+            "message_id": message_id, "user_id": person.id, "name": person.first_name,
+            "data": data, "label": label,
+        });
+        self.note(chat_id, "button_press", event);
         let rendered = self.render_message(chat_id, &message);
         let query = json!({
-            "id": id, "from": user(person), "message": rendered,
+            "id": id, "from": person.user(), "message": rendered,
             "chat_instance": chat_id.to_string(), "data": data,
         });
         let update = self.push_update("callback_query", query);
-        self.note(chat_id, "button_press", json!({"message_id": message_id, "data": data}));
         Ok((update, id))
     }
 
-    /// Closes a callback query; the chat it came from, or none when it is not open.
-    pub(crate) fn close_callback(&mut self, id: &str) -> Option<i64> {
+    /// Closes a callback query; none when it is not open.
+    pub(crate) fn close_callback(&mut self, id: &str) -> Option<Press> {
         self.open_callbacks.remove(id)
     }
 
-    fn push_update(&mut self, kind: &str, body: Value) -> i64 {
+    /// A person blocks or unblocks the bot, or adds it to a group or removes it.
+    pub(crate) fn change_standing(&mut self, chat_id: i64, person: &Person, standing: Standing) {
+        let about = &mut self.chats.entry(chat_id).or_default().about;
+        let before = std::mem::replace(&mut about.standing, standing);
+        if before == standing {
+            return;
+        }
+        let bot = self.bot();
+        let update = json!({
+            "chat": self.render_chat(chat_id), "from": person.user(), "date": now_ms() / 1_000,
+            "old_chat_member": before.chat_member(&bot),
+            "new_chat_member": standing.chat_member(&bot),
+        });
+        self.push_update("my_chat_member", update);
+    }
+
+    /// A group becomes the supergroup `to`; its messages stay behind.
+    pub(crate) fn migrate(&mut self, chat_id: i64, to: i64, person: &Person) {
+        let old = &mut self.chats.entry(chat_id).or_default().about;
+        (old.basic, old.moved_to) = (true, Some(to));
+        let title = old.title.clone();
+        let new = &mut self.chats.entry(to).or_default().about;
+        new.title = title;
+        for (chat, field, other) in
+            [(chat_id, "migrate_to_chat_id", to), (to, "migrate_from_chat_id", chat_id)]
+        {
+            let id = self.next_message;
+            self.next_message += 1;
+            let message = json!({
+                "message_id": id, "from": person.user(), "chat": self.render_chat(chat),
+                "date": now_ms() / 1_000, field: other,
+            });
+            self.push_update("message", message);
+        }
+    }
+
+    /// Queues an update, unless it is of a kind that the bot does not want.
+    fn push_update(&mut self, kind: &str, body: Value) -> Option<i64> {
+        let wanted = |wanted: &String| wanted == kind;
+        if !self.allowed_updates.is_empty() && !self.allowed_updates.iter().any(wanted) {
+            return None;
+        }
         let id = self.next_update;
         self.next_update += 1;
         let mut update = Map::new();
@@ -204,7 +293,7 @@ impl State {
             self.updates.pop_front();
         }
         self.updates.push_back(Value::Object(update));
-        id
+        Some(id)
     }
 
     /// Confirms updates before `offset`, gives the rest.
@@ -229,22 +318,11 @@ impl State {
         chat_id: i64,
         author: Person,
         from_bot: bool,
-        body: Formatted,
-        keyboard: Option<Value>,
+        content: Draft,
     ) -> Message {
         let id = self.next_message;
         self.next_message += 1;
-        let date_ms = now_ms();
-        let message = Message {
-            id,
-            from_bot,
-            author,
-            date: date_ms / 1_000,
-            date_ms,
-            body,
-            keyboard,
-            edits: 0,
-        };
+        let message = Message { id, from_bot, author, date_ms: now_ms(), edits: 0, content };
         let chat = self.chats.entry(chat_id).or_default();
         if KEEP_MESSAGES <= chat.messages.len() {
             chat.messages.pop_front();
@@ -268,7 +346,8 @@ impl State {
         Person {
             id: self.bot_id,
             first_name: "FreeFans".to_owned(),
-            language_code: "en".to_owned(),
+            username: Some(USERNAME.to_owned()),
+            language_code: None,
         }
     }
 
@@ -286,75 +365,11 @@ impl State {
             chat.toasts.push_back(json!({"text": text, "alert": alert, "at_ms": now_ms()}));
         }
     }
-
-    /// A message as Telegram's `Message` object.
-    pub(crate) fn render_message(&self, chat_id: i64, message: &Message) -> Value {
-        let from = if message.from_bot { self.bot() } else { user(&message.author) };
-        let chat = if chat_id < 0 {
-            json!({"id": chat_id, "type": "supergroup", "title": format!("Group {}", -chat_id)})
-        } else {
-            json!({"id": chat_id, "type": "private", "first_name": format!("User {chat_id}")})
-        };
-        let mut rendered = json!({
-            "message_id": message.id, "from": from, "chat": chat, "date": message.date,
-            "text": message.body.text,
-        });
-        if let Some(fields) = rendered.as_object_mut() {
-            if !message.body.entities.is_empty() {
-                fields.insert("entities".to_owned(), message.body.entities.clone().into());
-            }
-            if let Some(keyboard) = &message.keyboard {
-                fields.insert("reply_markup".to_owned(), keyboard.clone());
-            }
-            if 0 < message.edits {
-                fields.insert("edit_date".to_owned(), (now_ms() / 1_000).into());
-            }
-        }
-        rendered
-    }
 }
 
 /// An update's number.
 pub(crate) fn update_id(update: &Value) -> i64 {
     update.get("update_id").and_then(Value::as_i64).unwrap_or(0)
-}
-
-fn user(person: &Person) -> Value {
-    json!({
-        "id": person.id, "is_bot": false, "first_name": person.first_name,
-        "language_code": person.language_code,
-    })
-}
-
-fn has_button(keyboard: Option<&Value>, data: &str) -> bool {
-    buttons(keyboard)
-        .iter()
-        .flatten()
-        .any(|button| button.get("data").and_then(Value::as_str) == Some(data))
-}
-
-/// An inline keyboard as rows of `{text, data?, url?}`.
-pub(crate) fn buttons(keyboard: Option<&Value>) -> Vec<Vec<Value>> {
-    let rows = keyboard.and_then(|keyboard| keyboard.get("inline_keyboard")?.as_array());
-    rows.into_iter()
-        .flatten()
-        .map(|row| {
-            row.as_array()
-                .into_iter()
-                .flatten()
-                .map(|button| {
-                    let mut shown = Map::new();
-                    for (from, to) in [("text", "text"), ("callback_data", "data"), ("url", "url")]
-                    {
-                        if let Some(value) = button.get(from) {
-                            shown.insert(to.to_owned(), value.clone());
-                        }
-                    }
-                    Value::Object(shown)
-                })
-                .collect()
-        })
-        .collect()
 }
 
 /// This machine's clock in ms since 1970.

@@ -48,9 +48,10 @@ where
         }
         Err(()) => return Err(BotError::Refused("its address takes no path".to_owned())),
     }
-    let response = bot.client().post(url).json(payload).send().await.map_err(broken)?;
+    let response =
+        bot.client().post(url).json(payload).send().await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
-    read(status, &response.bytes().await.map_err(broken)?)
+    read(status, &response.bytes().await.map_err(|error| broken(&error))?)
 }
 
 fn read<R: DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, BotError> {
@@ -86,8 +87,8 @@ fn refusal(code: u16, description: String, parameters: &Parameters) -> BotError 
 }
 
 /// A reqwest error prints its URL, and the URL holds the token.
-fn broken(error: reqwest::Error) -> BotError {
-    BotError::Transient(super::network_cause(&error))
+fn broken(error: &reqwest::Error) -> BotError {
+    BotError::Transient(super::network_cause(error))
 }
 
 #[cfg(test)]
@@ -95,30 +96,30 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(status: u16, body: &str, expected: Result<bool, BotError>) {
-        assert_eq!(read(status, body.as_bytes()), expected, "{body}");
+    fn check(status: u16, body: &str, expected: &Result<bool, BotError>) {
+        assert_eq!(&read(status, body.as_bytes()), expected, "{body}");
     }
 
     #[test]
     fn each_answer_says_what_to_do() {
-        check(200, r#"{"ok":true,"result":true}"#, Ok(true));
+        check(200, r#"{"ok":true,"result":true}"#, &Ok(true));
         let refused = |code: u16, what: &str, more: &str| {
             format!(r#"{{"ok":false,"error_code":{code},"description":"{what}"{more}}}"#)
         };
         let told = r#","parameters":{"retry_after":7}"#;
         let wait = |seconds| Err(BotError::RetryAfter(Duration::from_secs(seconds)));
-        check(429, &refused(429, "Too Many Requests: retry after 7", told), wait(7));
-        check(429, &refused(429, "Too Many Requests", ""), wait(1));
+        check(429, &refused(429, "Too Many Requests: retry after 7", told), &wait(7));
+        check(429, &refused(429, "Too Many Requests", ""), &wait(1));
         let moved = r#","parameters":{"migrate_to_chat_id":-1001}"#;
-        check(400, &refused(400, "Bad Request: moved", moved), Err(BotError::Moved(-1001)));
-        check(403, &refused(403, "Forbidden: whatever", ""), Err(BotError::Unreachable));
-        check(401, &refused(401, "Unauthorized", ""), Err(BotError::Unauthorized));
-        check(409, &refused(409, "Conflict: whatever", ""), Err(BotError::Conflict));
+        check(400, &refused(400, "Bad Request: moved", moved), &Err(BotError::Moved(-1001)));
+        check(403, &refused(403, "Forbidden: whatever", ""), &Err(BotError::Unreachable));
+        check(401, &refused(401, "Unauthorized", ""), &Err(BotError::Unauthorized));
+        check(409, &refused(409, "Conflict: whatever", ""), &Err(BotError::Conflict));
         let broken = || BotError::Transient("Bad Gateway".to_owned());
-        check(502, &refused(502, "Bad Gateway", ""), Err(broken()));
+        check(502, &refused(502, "Bad Gateway", ""), &Err(broken()));
         let gone = "Bad Request: message to edit not found";
-        check(400, &refused(400, gone, ""), Err(BotError::MessageGone));
-        check(404, &refused(404, "Not Found", ""), Err(BotError::Unauthorized));
+        check(400, &refused(400, gone, ""), &Err(BotError::MessageGone));
+        check(404, &refused(404, "Not Found", ""), &Err(BotError::Unauthorized));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use queue::TaskResult;
 use super::results;
 use crate::callback::Token;
 use crate::question::Question;
-use crate::render::{Button, Screen, content, shown};
+use crate::render::{Button, Screen, content, shown, view};
 use crate::session::{ContentView, ResultSet, Session};
 use crate::text;
+use crate::view::{StoredView, View};
 
 /// Longest text of a plugin in an error message, in characters.
 const MAX_REASON_CHARS: usize = 300;
@@ -64,7 +65,15 @@ pub fn answer(
             content.append(&result.data);
             keep_content(session, content)
         }
-        Question::Plugin { .. } => Screen::plain(session.lang().text("nothing-to-show")),
+        Question::Plugin { .. } => match View::read(&result.data) {
+            Some(content) => {
+                let stored = StoredView { view, content };
+                let screen = view::page(session.lang(), &stored, 0);
+                session.keep_view(stored);
+                screen
+            }
+            None => Screen::plain(session.lang().text("nothing-to-show")),
+        },
     }
 }
 
@@ -96,11 +105,17 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
     };
     let mark = if code == "cancelled" { "✋" } else { "⚠️" };
     let sentence = format!("{mark} {sentence}");
-    if let Question::More { view, .. } = question
-        && let Some(content) = session.content(view)
-    {
-        // What was there stays there, under the bad news, with the button that asks again.
-        let mut screen = content::page(lang, content);
+    // What was there stays there, under the bad news, with the button that asks again.
+    let there = match question {
+        Question::More { view, .. } => {
+            session.content(view).map(|content| content::page(lang, content))
+        }
+        Question::Plugin { back, .. } => {
+            session.view(back).map(|stored| view::page(lang, stored, usize::MAX))
+        }
+        _ => None,
+    };
+    if let Some(mut screen) = there {
         screen.html = format!("{sentence}\n\n{}", screen.html);
         return screen;
     }

@@ -1,7 +1,7 @@
 //! `/start`, `/help`, and the keys below the input field.
 
 use super::Around;
-use crate::render::{Screen, escape};
+use crate::render::{Screen, escape, shown};
 use crate::text::{Arg, Lang};
 
 /// The keys, in rows: the sentence on each, and the command that it stands for.
@@ -43,6 +43,16 @@ pub(super) fn screen(around: &Around<'_>, lang: Lang, name: &str) -> Screen {
         let bot = escape(around.bot);
         html.push_str("\n\n");
         html.push_str(&lang.format("help-group", &[("bot", Arg::Text(&bot))]));
+    }
+    let mut offered = around.menu.iter().peekable();
+    if name == "help" && offered.peek().is_some() {
+        html.push_str("\n\n");
+        html.push_str(&lang.text("help-plugins"));
+        html.push('\n');
+        for command in offered {
+            let description = shown(command.description_in(lang.code()), 256);
+            html.push_str(&format!("\n• /{}: {description}", command.name));
+        }
     }
     if around.admin && name == "help" {
         html.push_str("\n\n");

@@ -1,6 +1,7 @@
 //! Conversations as scripts: what the person does and what comes of it, compared as a whole.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use queue::{TaskId, TaskResult};
 use serde_json::{Value, json};
@@ -8,12 +9,16 @@ use serde_json::{Value, json};
 use super::*;
 use crate::render::Action;
 
-const AROUND: Around<'static> = Around {
-    place: Place { chat_id: 7, owner: 7, thread: None, reply_to: None },
-    language: Lang::En,
-    admin: false,
-    bot: "freefans_bot",
-};
+fn around() -> Around<'static> {
+    static NOTHING: LazyLock<Menu> = LazyLock::new(Menu::default);
+    Around {
+        place: Place { chat_id: 7, owner: 7, thread: None, reply_to: None },
+        language: Lang::En,
+        admin: false,
+        bot: "freefans_bot",
+        menu: &NOTHING,
+    }
+}
 
 /// A person, their session, and what was said so far.
 #[derive(Default)]
@@ -56,7 +61,7 @@ impl Chat {
 
     fn happens(&mut self, event: &Event) -> &mut Self {
         self.updates += 1;
-        for effect in react(&mut self.session, AROUND, self.updates, event) {
+        for effect in react(&mut self.session, around(), self.updates, event) {
             match effect {
                 Effect::Say(screen) => self.shows("bot:  ", screen),
                 Effect::Show { screen, .. } => self.shows("bot*: ", screen),
@@ -396,7 +401,7 @@ fn what_failed_is_asked_again_by_a_button() {
 
 #[test]
 fn the_language_is_the_persons_until_they_choose_one() {
-    let german = Around { language: Lang::De, ..AROUND };
+    let german = Around { language: Lang::De, ..around() };
     let mut session = Session::default();
     let says = |session: &mut Session, around, update, event: &Event| {
         let effects = react(session, around, update, event);
@@ -447,13 +452,13 @@ fn whoever_wants_to_be_forgotten_is_asked_once_and_forgotten() {
 #[test]
 fn in_a_group_buttons_are_their_owners() {
     let group = Place { chat_id: -5, owner: 7, ..Place::default() };
-    let around = Around { place: group, ..AROUND };
+    let here = Around { place: group, ..around() };
     let (mut ann, mut bob) = (Session::default(), Session::default());
     let data = Token::Random.encode(&group);
     let press = Event::Press { query_id: "q".to_owned(), message_id: 7, data };
-    let asked = react(&mut ann, around, 1, &press);
+    let asked = react(&mut ann, here, 1, &press);
     assert!(matches!(asked.as_slice(), [Effect::Ask { .. }]), "{asked:?}");
-    let other = Around { place: Place { owner: 8, ..group }, ..AROUND };
+    let other = Around { place: Place { owner: 8, ..group }, ..around() };
     let refused = react(&mut bob, other, 2, &press);
     let note = Some(Lang::En.text("foreign-button"));
     assert_eq!(refused, [Effect::AnswerButton { query_id: "q".to_owned(), note }]);
@@ -463,7 +468,67 @@ fn in_a_group_buttons_are_their_owners() {
 fn only_administrators_are_told_how_the_bot_does() {
     let mut session = Session::default();
     let stats = Event::read_text("/stats", "freefans_bot", true).unwrap();
-    assert_ne!(react(&mut session, AROUND, 1, &stats), [Effect::Stats]);
-    let admin = Around { admin: true, ..AROUND };
+    assert_ne!(react(&mut session, around(), 1, &stats), [Effect::Stats]);
+    let admin = Around { admin: true, ..around() };
     assert_eq!(react(&mut session, admin, 2, &stats), [Effect::Stats]);
+}
+
+/// A worker with a plugin that brings `/roll` along, and needs to be told what for.
+fn menu_with_roll() -> Menu {
+    let worker = json!({"worker": "w", "started_at": 0, "concurrency": 1, "running": 0, "plugins": [{
+        "name": "dice", "version": "1.0.0", "digest": "", "task_types": ["roll_dice"],
+        "commands": [{"name": "roll", "description": "Roll dice", "task_type": "roll_dice",
+            "argument": {"param": "dice", "required": true, "example": "2d6"}}],
+    }]});
+    Menu::of(&[serde_json::from_value(worker).unwrap()]).0
+}
+
+#[test]
+fn a_plugins_command_is_asked_and_its_view_leads_on() {
+    let menu = menu_with_roll();
+    let around = Around { menu: &menu, ..around() };
+    let (mut session, mut update) = (Session::default(), 0);
+    let mut happens = |session: &mut Session, around, event: &Event| {
+        update += 1;
+        react(session, around, update, event)
+    };
+    let write = |text: &str| Event::read_text(text, "freefans_bot", true).unwrap();
+    let asked = happens(&mut session, around, &write("/roll 2d6"));
+    let [Effect::Ask { question, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(Value::Object(question.params()), json!({"dice": "2d6"}));
+    let rolled = TaskResult::success(json!({"view": {"version": 1, "text": "**7**",
+        "buttons": [[{"text": "Again", "task_type": "roll_dice", "params": {"dice": "2d6"}}]]}}));
+    let screen = answer::answer(&mut session, "ab12".to_owned(), question, &rolled);
+    assert_eq!(screen.html, "<b>7</b>");
+    let press = |data: &str| Event::Press {
+        query_id: "q".to_owned(),
+        message_id: 7,
+        data: data.to_owned(),
+    };
+    let again = happens(&mut session, around, &press("t:ab12:0"));
+    let [Effect::Ask { question, .. }] = again.as_slice() else { panic!("{again:?}") };
+    let late = TaskResult::failure("wall-limit", "late");
+    let screen = answer::answer(&mut session, "cd34".to_owned(), question, &late);
+    assert!(screen.html.contains("took too long") && screen.html.ends_with("<b>7</b>"));
+    assert_eq!(screen.buttons.len(), 1, "the button that asks again is still there");
+    // The last worker that offers it goes away.
+    let gone = happens(&mut session, self::around(), &press("t:ab12:0"));
+    let note = Some(Lang::En.text("gone-button"));
+    assert_eq!(gone, [Effect::AnswerButton { query_id: "q".to_owned(), note }]);
+}
+
+#[test]
+fn a_plugins_command_says_what_it_needs_and_is_in_the_help() {
+    let menu = menu_with_roll();
+    let around = Around { menu: &menu, ..around() };
+    let says = |text: &str| {
+        let event = Event::read_text(text, "freefans_bot", true).unwrap();
+        match react(&mut Session::default(), around, 1, &event).as_slice() {
+            [Effect::Say(screen)] => screen.html.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(says("/roll").contains("<code>/roll 2d6</code>"));
+    assert!(says("/help").contains("• /roll: Roll dice"));
+    assert!(says(&format!("/roll {}", "x".repeat(1_001))).contains("at most 1000 characters"));
 }

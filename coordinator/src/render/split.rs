@@ -202,9 +202,8 @@ mod tests {
             "<b>bold <a href=\"https://a.example\">linked text</a></b> x",
             12,
             &[
-                "<b>bold <a href=\"https://a.example\"></a></b>",
-                "<b><a href=\"https://a.example\">linked text</a></b> ",
-                "x",
+                "<b>bold <a href=\"https://a.example\">linked </a></b>",
+                "<b><a href=\"https://a.example\">text</a></b> x",
             ],
         );
         check("<b>abcd</b>ef", 4, &["<b>abcd</b>", "ef"]);

@@ -17,7 +17,7 @@ const FLOODED_MS: u64 = 1_000;
 /// An answer that is later than this is no use: the local pace goes on without it.
 const ASK_AT_MOST: Duration = Duration::from_millis(500);
 
-/// Whether one message may go.
+/// Whether it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It may, and counts as sent.
@@ -32,6 +32,15 @@ pub(super) enum Verdict {
     Gone,
     /// The group has another id.
     Moved(i64),
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parcel {
+    pub(super) chat_id: i64,
+    pub(super) urgency: Urgency,
+    /// One, or as many as an album has pictures: Telegram counts each.
+    pub(super) messages: u32,
 }
 
 #[derive(Debug)]
@@ -54,14 +63,15 @@ impl Books {
         }
     }
 
-    /// Takes room for a message, if there is some.
-    pub(super) async fn take(&self, chat_id: i64, urgency: Urgency) -> RedisResult<Verdict> {
+    /// Takes room for what is to be sent, if there is some.
+    pub(super) async fn take(&self, parcel: Parcel) -> RedisResult<Verdict> {
+        let Parcel { chat_id, urgency, messages } = parcel;
         let (keys, bot) = (self.queue.keys(), &self.bot);
         let mut call = self.room.key(keys.sent(bot));
         call.key(keys.send_pause(bot));
         call.key(keys.sent_to(bot, chat_id)).key(keys.chat_pause(bot, chat_id));
         call.key(keys.chat_gone(bot, chat_id)).key(keys.chat_moved_to(chat_id));
-        call.arg(self.limits.overall().count());
+        call.arg(messages).arg(self.limits.overall().count());
         for rule in self.limits.overall().chain(self.limits.of_chat(chat_id)) {
             let Rule { most, within } = rule;
             call.arg(rule.room(urgency)).arg(most).arg(millis(within));

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::books::{Books, Verdict};
+use super::books::{Books, Parcel, Verdict};
 use super::limits::Urgency;
 use super::pace::Pace;
 
@@ -43,8 +43,7 @@ pub(super) enum Admission {
 /// Somebody who wants to send a message.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) chat_id: i64,
-    pub(super) urgency: Urgency,
+    pub(super) parcel: Parcel,
     pub(super) answer: oneshot::Sender<Admission>,
 }
 
@@ -122,7 +121,7 @@ impl Line {
 
     async fn enter(&mut self, request: Request) {
         let now = Instant::now();
-        if request.urgency == Urgency::Progress {
+        if request.parcel.urgency == Urgency::Progress {
             // Somebody waits who is more important, or there is no room: the next progress says more anyway.
             let full = !self.waiting.is_empty() || now < self.closed(Urgency::Progress);
             let verdict = if full { None } else { Some(self.take(&request).await) };
@@ -135,13 +134,13 @@ impl Line {
             tell(request, admission);
             return;
         }
-        let closed_for = self.closed(request.urgency).saturating_duration_since(now);
+        let closed_for = self.closed(request.parcel.urgency).saturating_duration_since(now);
         if PATIENCE < closed_for {
             return tell(request, Admission::Later(closed_for));
         }
         let late = now + PLACEHOLDER_WAITS;
-        let until = (request.urgency == Urgency::Placeholder).then_some(late);
-        let place = (request.urgency.rank(), self.came);
+        let until = (request.parcel.urgency == Urgency::Placeholder).then_some(late);
+        let place = (request.parcel.urgency.rank(), self.came);
         self.came += 1;
         self.waiting.insert(place, Waiting { request, not_before: now, until });
     }
@@ -151,14 +150,14 @@ impl Line {
         let now = Instant::now();
         let mut held_up = HashSet::new();
         let may_go = |waiting: &Waiting| {
-            waiting.not_before <= now && self.closed(waiting.request.urgency) <= now
+            waiting.not_before <= now && self.closed(waiting.request.parcel.urgency) <= now
         };
         self.waiting.iter().find_map(|(place, waiting)| {
-            let first = !held_up.contains(&waiting.request.chat_id);
+            let first = !held_up.contains(&waiting.request.parcel.chat_id);
             if first && may_go(waiting) {
                 return Some(*place);
             }
-            held_up.insert(waiting.request.chat_id);
+            held_up.insert(waiting.request.parcel.chat_id);
             None
         })
     }
@@ -170,8 +169,8 @@ impl Line {
         waiting
             .filter_map(|waiting| {
                 let free = held_up
-                    .insert(waiting.request.chat_id)
-                    .then(|| waiting.not_before.max(self.closed(waiting.request.urgency)));
+                    .insert(waiting.request.parcel.chat_id)
+                    .then(|| waiting.not_before.max(self.closed(waiting.request.parcel.urgency)));
                 [free, waiting.until].into_iter().flatten().min()
             })
             .min()
@@ -191,7 +190,7 @@ impl Line {
         let at = Instant::now() + wait;
         if all {
             // What is less urgent has less room.
-            for closed in self.closed_until.iter_mut().skip(first.request.urgency.rank()) {
+            for closed in self.closed_until.iter_mut().skip(first.request.parcel.urgency.rank()) {
                 *closed = (*closed).max(at);
             }
         } else {
@@ -211,7 +210,7 @@ impl Line {
     async fn take(&mut self, request: &Request) -> Verdict {
         let now = Instant::now();
         if self.ask_redis_from <= now {
-            match self.books.take(request.chat_id, request.urgency).await {
+            match self.books.take(request.parcel).await {
                 Ok(verdict) => return verdict,
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
@@ -221,7 +220,7 @@ impl Line {
         }
         let now = Instant::now();
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        match pace.take(now, request.chat_id, &self.books.limits) {
+        match pace.take(now, request.parcel, &self.books.limits) {
             None => Verdict::Go,
             // Not everyone's wait: the chat may have been told to wait longer than the others.
             Some(at) => Verdict::Wait { wait: at.saturating_duration_since(now), all: false },

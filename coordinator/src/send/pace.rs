@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::books::Parcel;
 use super::limits::{Limits, Rule};
 
 /// As many coordinators as may share the bot's limit without knowing of each other.
@@ -22,7 +23,13 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Takes room, or says when there may be some.
-    pub(super) fn take(&mut self, now: Instant, chat_id: i64, limits: &Limits) -> Option<Instant> {
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        parcel: Parcel,
+        limits: &Limits,
+    ) -> Option<Instant> {
+        let Parcel { chat_id, messages, .. } = parcel;
         let mut free_at = self.chats.get(&chat_id).copied().filter(|at| now < *at);
         for Rule { most, within } in limits.overall() {
             let most = usize::try_from((most / SHARED_BY).max(1)).unwrap_or(1);
@@ -36,9 +43,11 @@ impl Pace {
             return free_at;
         }
         if limits.overall().next().is_some() {
-            self.all.push_back(now);
+            self.all.extend((0..messages).map(|_| now));
         }
-        if let Some(pause) = limits.of_chat(chat_id).map(|rule| rule.within / rule.most).max() {
+        if let Some(pause) =
+            limits.of_chat(chat_id).map(|rule| rule.within / rule.most * messages).max()
+        {
             self.pause(now, chat_id, pause);
         }
         None
@@ -57,18 +66,23 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::send::Urgency;
+
+    fn one(chat_id: i64) -> Parcel {
+        Parcel { chat_id, urgency: Urgency::Answer, messages: 1 }
+    }
 
     #[test]
     fn a_chat_gets_one_message_at_a_time_and_all_of_them_a_quarter() {
         let (mut pace, limits, now) = (Pace::default(), Limits::new(30, 1, 20), Instant::now());
-        assert_eq!(pace.take(now, 1, &limits), None);
-        assert!(pace.take(now, 1, &limits).is_some(), "its second message waits");
+        assert_eq!(pace.take(now, one(1), &limits), None);
+        assert!(pace.take(now, one(1), &limits).is_some(), "its second message waits");
         for chat_id in 2..=7 {
-            assert_eq!(pace.take(now, chat_id, &limits), None);
+            assert_eq!(pace.take(now, one(chat_id), &limits), None);
         }
-        let free_at = pace.take(now, 8, &limits).unwrap();
+        let free_at = pace.take(now, one(8), &limits).unwrap();
         assert!(now + Duration::from_secs(1) <= free_at, "seven is a quarter of thirty");
-        assert_eq!(pace.take(free_at, 8, &limits), None);
+        assert_eq!(pace.take(free_at, one(8), &limits), None);
     }
 
     #[test]
@@ -76,7 +90,7 @@ mod tests {
         let (mut pace, limits, now) = (Pace::default(), Limits::new(0, 0, 0), Instant::now());
         pace.pause(now, 1, Duration::from_secs(60));
         pace.pause(now, 1, Duration::from_secs(2));
-        assert_eq!(pace.take(now, 1, &limits), Some(now + Duration::from_secs(60)));
-        assert_eq!(pace.take(now + Duration::from_secs(60), 1, &limits), None);
+        assert_eq!(pace.take(now, one(1), &limits), Some(now + Duration::from_secs(60)));
+        assert_eq!(pace.take(now + Duration::from_secs(60), one(1), &limits), None);
     }
 }

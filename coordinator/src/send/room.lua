@@ -1,7 +1,7 @@
--- Asks for room to send one message, and takes it when there is some.
+-- Asks for room to send one message, or an album of several, and takes it when there is some.
 -- KEYS    1 sent  2 pause  3 sent to the chat  4 pause of the chat  5 gone  6 moved
--- ARGV    1 number of rules for all, then each rule, then the chat's rules; a rule is three numbers: messages that may
---         have been sent within a span for this one to go, messages of which the log knows, the span in ms
+-- ARGV    1 messages  2 number of rules for all, then each rule, then the chat's rules; a rule is three numbers: messages
+--         that a span may hold with these, messages that it may hold at most, the span in ms
 -- RETURNS {'go'}, {'wait', ms, 'all' or 'chat'}, {'gone'} or {'moved', the new id}
 -- ATOMIC  Room is taken for the bot and for the chat, or for neither.
 local known = redis.call('MGET', unpack(KEYS))
@@ -9,6 +9,7 @@ if known[6] then return {'moved', known[6]} end
 if known[5] then return {'gone'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local messages = tonumber(ARGV[1])
 
 local function pause(till)
   return math.max((tonumber(till or '') or 0) - now, 0)
@@ -25,7 +26,8 @@ local function look(list, from, to)
   local wait, keep, span = 0, 0, 0
   for place = from, to, 3 do
     local room, most, within = tonumber(ARGV[place]), tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2])
-    local nth = list[room]
+    -- What is more than may ever go at once needs a span of its own.
+    local nth = list[room - math.min(messages, room) + 1]
     -- A log from a clock that was ahead holds up for one span, not longer.
     if nth and now < nth + within then wait = math.max(wait, math.min(nth + within - now, within)) end
     keep, span = math.max(keep, most), math.max(span, within)
@@ -35,15 +37,16 @@ end
 
 local function note(key, list, keep, span)
   if keep == 0 then return end
-  table.insert(list, 1, now)
   local text = {}
-  for place = 1, math.min(keep, #list) do text[place] = string.format('%.0f', list[place]) end
+  for place = 1, math.min(keep, #list + messages) do
+    text[place] = string.format('%.0f', list[place - messages] or now)
+  end
   redis.call('SET', key, table.concat(text, ' '), 'PX', span)
 end
 
-local last = 1 + 3 * tonumber(ARGV[1])
+local last = 2 + 3 * tonumber(ARGV[2])
 local all, chat = times(known[1]), times(known[3])
-local wait_all, keep_all, span_all = look(all, 2, last)
+local wait_all, keep_all, span_all = look(all, 3, last)
 local wait_chat, keep_chat, span_chat = look(chat, last + 1, #ARGV)
 wait_all = math.max(wait_all, pause(known[2]))
 wait_chat = math.max(wait_chat, pause(known[4]))

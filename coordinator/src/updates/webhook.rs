@@ -16,6 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
+use http_body_util::LengthLimitError;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -180,10 +181,12 @@ async fn update(body: Body) -> Result<Update, StatusCode> {
     let body = match tokio::time::timeout(BODY_AT_MOST, reading).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
-            let too_long = std::error::Error::source(&error)
-                .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
-            let broken = StatusCode::BAD_REQUEST;
-            return Err(if too_long { StatusCode::PAYLOAD_TOO_LARGE } else { broken });
+            let cause = std::error::Error::source(&error);
+            let too_long = cause.and_then(|cause| cause.downcast_ref::<LengthLimitError>());
+            return Err(match too_long {
+                Some(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                None => StatusCode::BAD_REQUEST,
+            });
         }
         Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
     };

@@ -17,5 +17,6 @@ mod menu;
 mod secured;
 mod support;
 mod swap;
+mod transcripts;
 mod trouble;
 mod webhook;

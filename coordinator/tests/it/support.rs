@@ -27,7 +27,7 @@ pub(crate) struct Telegram {
 
 impl Telegram {
     pub(crate) async fn start() -> Self {
-        Self::serve(Simulator::new(TOKEN)).await
+        Self::serve(Simulator::new(TOKEN).with_http_webhooks()).await
     }
 
     /// One that keeps Telegram's limits.
@@ -47,21 +47,21 @@ impl Telegram {
         &self.base
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.base)).json(body);
         let response = request.send().await.unwrap().error_for_status().unwrap();
         response.json().await.unwrap_or_default()
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         response.json().await.unwrap()
     }
 
-    /// Writes a message; gives its update's number.
+    /// Writes a message; gives its update's number, 0 when it is talk that the bot does not get.
     pub(crate) async fn write(&self, chat: i64, text: &str) -> i64 {
         let body = json!({"chat_id": chat, "text": text});
-        self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap()
+        self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap_or(0)
     }
 
     /// Presses the button of `message` whose text contains `label`, as the person `user`.
@@ -97,6 +97,11 @@ impl Telegram {
 
     pub(crate) async fn stats(&self) -> Value {
         self.get("/sim/stats").await
+    }
+
+    /// A chat as a person sees it.
+    pub(crate) async fn chat(&self, chat: i64, user: i64) -> Value {
+        self.get(&format!("/sim/chat?chat_id={chat}&user_id={user}")).await
     }
 
     /// Everything that happened in a chat.
@@ -151,8 +156,8 @@ pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Proce
     Process::start_until(&mut coordinator_command(redis, telegram), "coordinator ready").await
 }
 
-/// The real worker with the shipped plugins in `folder`.
-pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
+/// Puts the shipped plugins into `folder`.
+pub(crate) fn plugin_folder(folder: &Path) {
     let shipped = test_kit::root().join("plugins");
     std::fs::create_dir(folder.join("data")).unwrap();
     for file in [
@@ -167,6 +172,10 @@ pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
             panic!("{file}: {error}; run `cargo xtask build-plugins --tests` first")
         });
     }
+}
+
+/// The real worker with the plugins in `folder`.
+pub(crate) fn worker_command(redis: &TestRedis, folder: &Path) -> Command {
     let mut command = Command::new(test_kit::program(COORDINATOR, "worker"));
     command
         .arg("--plugins")
@@ -178,6 +187,12 @@ pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
         .env_remove("SUPABASE_URL")
         .env_remove("EXTENDED_SEARCH_URL");
     command
+}
+
+/// A real worker with the shipped plugins, which are put into `folder`.
+pub(crate) fn real_worker_command(redis: &TestRedis, folder: &Path) -> Command {
+    plugin_folder(folder);
+    worker_command(redis, folder)
 }
 
 pub(crate) async fn real_worker(redis: &TestRedis, folder: &Path) -> Process {

@@ -129,12 +129,12 @@ async fn what_is_not_from_telegram_is_refused() {
     };
     let wrong = secret.replace(|letter: char| letter.is_ascii_digit(), "x");
     assert_eq!(post("/hook", &wrong, update.to_string()).await, 401);
-    assert_eq!(post("/hook", &secret[1..], update.to_string()).await, 401);
+    assert_eq!(post("/hook", &format!("{secret}0"), update.to_string()).await, 401);
     assert_eq!(post("/hook", "", update.to_string()).await, 401);
     assert_eq!(post("/", &secret, update.to_string()).await, 404);
     assert_eq!(post("/hook/more", &secret, update.to_string()).await, 404);
     assert_eq!(post("/hook", &secret, "{\"update_id\":".to_owned()).await, 400);
-    assert_eq!(post("/hook", &secret, " ".repeat(2 << 20)).await, 413);
+    assert_eq!(post("/hook", &secret, " ".repeat((1 << 20) + 1)).await, 413);
     let got = http.get(format!("http://{address}/hook")).header(SECRET, &secret).send().await;
     assert_eq!(got.unwrap().status().as_u16(), 405);
     // News that it does not know of are passed over, or Telegram would bring them for ever.

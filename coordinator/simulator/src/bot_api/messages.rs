@@ -1,61 +1,50 @@
-//! Messages, buttons and what belongs to them.
+//! Messages, edits, button answers. What carries a picture is in [`super::media`].
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::Refusal;
 use crate::Simulator;
+use crate::keyboard::Markup;
 use crate::markup::{self, Formatted};
+use crate::message::Draft;
 use crate::params::Params;
-use crate::state::{State, buttons};
+use crate::state::State;
 
 /// Bot API: message text is 1–4096 characters after entities parsing, counted in UTF-16 units.
 const MAX_TEXT_UNITS: usize = 4_096;
 /// Telegram takes about this much of what gives a text its form, in bytes (github.com/tdlib/telegram-bot-api, issue 165);
 /// the addresses are most of it.
 const MAX_ADDRESSES_BYTES: usize = 9_500;
-/// Telegram takes about this much of a keyboard as JSON, in bytes.
-const MAX_MARKUP_BYTES: usize = 10 << 10;
-/// Bot API: `callback_data` is 1–64 bytes.
-const MAX_CALLBACK_BYTES: usize = 64;
 /// Bot API: a callback answer has at most 200 characters.
 const MAX_TOAST_CHARS: usize = 200;
-/// Telegram takes at most this many buttons under a message.
-const MAX_BUTTONS: usize = 100;
-/// Bot FAQ: 30 messages a second overall; one a second in a chat, short bursts tolerated.
-const PER_SECOND: usize = 30;
-const CHAT_BURST: usize = 3;
 
-fn chat_id(params: &Params) -> Result<i64, Refusal> {
-    params.number("chat_id").ok_or_else(|| Refusal::bad("chat_id is empty"))
+/// The call's chat, if the bot may write there: only where somebody wrote first, and nobody shut it out.
+pub(super) fn open_chat(state: &State, params: &Params) -> Result<i64, Refusal> {
+    let chat_id = params.number("chat_id").ok_or_else(|| Refusal::bad("chat_id is empty"))?;
+    let chat = state.chats.get(&chat_id).ok_or_else(|| Refusal::bad("chat not found"))?;
+    chat.about.check(chat_id)?;
+    Ok(chat_id)
 }
 
-/// A bot can only write where somebody wrote first.
-fn known_chat(state: &State, params: &Params) -> Result<i64, Refusal> {
-    let chat_id = chat_id(params)?;
-    match state.chats.contains_key(&chat_id) {
-        true => Ok(chat_id),
-        false => Err(Refusal::bad("chat not found")),
-    }
-}
-
-fn body(params: &Params) -> Result<Formatted, Refusal> {
-    let text = params.text("text").unwrap_or_default();
-    let formatted = match params.text("parse_mode").as_deref() {
-        None | Some("") => markup::plain(&text),
-        Some(mode) if mode.eq_ignore_ascii_case("html") => markup::html(&text)
+/// A text field with its formatting; the limit counts UTF-16 units without tags.
+pub(super) fn formatted(
+    text: &str,
+    parse_mode: Option<&str>,
+    most_units: usize,
+    too_long: &str,
+) -> Result<Formatted, Refusal> {
+    let formatted = match parse_mode {
+        None | Some("") => markup::plain(text),
+        Some(mode) if mode.eq_ignore_ascii_case("html") => markup::html(text)
             .map_err(|problem| Refusal::bad(format!("can't parse entities: {problem}")))?,
         Some(_) => {
             return Err(Refusal::bad("unsupported parse_mode: the simulator knows HTML only"));
         }
     };
-    if formatted.text.trim().is_empty() {
-        return Err(Refusal::bad("message text is empty"));
-    }
-    if MAX_TEXT_UNITS < formatted.text.encode_utf16().count() {
-        return Err(Refusal::bad("message is too long"));
+    if most_units < formatted.text.encode_utf16().count() {
+        return Err(Refusal::bad(too_long));
     }
     let addresses = formatted.entities.iter().filter_map(|entity| entity.get("url")?.as_str());
     if MAX_ADDRESSES_BYTES < addresses.map(str::len).sum() {
@@ -64,179 +53,154 @@ fn body(params: &Params) -> Result<Formatted, Refusal> {
     Ok(formatted)
 }
 
-/// The `reply_markup`: checked inline keyboard, or another kind as it is.
-fn markup_of(params: &Params) -> Result<Option<Value>, Refusal> {
-    let Some(markup) = params.json("reply_markup")? else { return Ok(None) };
-    if let Some(rows) = markup.get("inline_keyboard") {
-        let rows = rows
-            .as_array()
-            .ok_or_else(|| Refusal::bad("field \"inline_keyboard\" must be of type Array"))?;
-        let all: Vec<&Value> = rows.iter().filter_map(Value::as_array).flatten().collect();
-        if MAX_BUTTONS < all.len() || MAX_MARKUP_BYTES < markup.to_string().len() {
-            return Err(Refusal::bad("reply markup is too long"));
-        }
-        for button in all {
-            check_button(button)?;
-        }
-        if rows.is_empty() {
-            return Ok(None);
-        }
+fn body(params: &Params) -> Result<Formatted, Refusal> {
+    let (text, mode) = (params.text("text").unwrap_or_default(), params.text("parse_mode"));
+    let formatted = formatted(&text, mode.as_deref(), MAX_TEXT_UNITS, "message is too long")?;
+    if formatted.text.trim().is_empty() {
+        return Err(Refusal::bad("message text is empty"));
     }
-    Ok(Some(markup))
+    Ok(formatted)
 }
 
-fn check_button(button: &Value) -> Result<(), Refusal> {
-    let text = |name: &str| button.get(name).and_then(Value::as_str);
-    if text("text").is_none_or(str::is_empty) {
-        return Err(Refusal::bad(
-            "can't parse inline keyboard button: text buttons must have a text",
-        ));
-    }
-    match (text("callback_data"), text("url")) {
-        (Some(data), None) if (1..=MAX_CALLBACK_BYTES).contains(&data.len()) => Ok(()),
-        (Some(_), None) => Err(Refusal::bad("BUTTON_DATA_INVALID")),
-        (None, Some(url)) => {
-            let host =
-                ["https://", "http://", "tg://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-            match host.is_some_and(|host| host.starts_with(|first: char| first.is_alphanumeric())) {
-                true => Ok(()),
-                false => Err(Refusal::bad(format!(
-                    "inline keyboard button URL '{url}' is invalid: Wrong HTTP URL"
-                ))),
-            }
-        }
-        _ => Err(Refusal::bad(
-            "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
-        )),
-    }
+/// Counts messages or edits against the flood limits.
+pub(super) fn count(
+    state: &mut State,
+    method: &str,
+    chat_id: i64,
+    messages: usize,
+) -> Result<(), Refusal> {
+    state.limits.count(method, chat_id, messages, Instant::now()).map_err(Refusal::too_many)
 }
 
-/// Counts a message against the flood limits.
-fn check_limits(state: &mut State, chat_id: i64) -> Result<(), Refusal> {
-    if !state.limits {
-        return Ok(());
+/// The message that the call answers and the topic that it goes to.
+pub(super) fn place(
+    state: &State,
+    chat_id: i64,
+    params: &Params,
+) -> Result<(Option<i64>, Option<i64>), Refusal> {
+    let reply = params.json("reply_parameters")?;
+    let answered = reply.as_ref().and_then(|reply| reply.get("message_id")?.as_i64());
+    let found = answered.and_then(|id| state.message(chat_id, id));
+    let field = |name: &str| reply.as_ref()?.get(name)?.as_bool();
+    if answered.is_some() && found.is_none() && field("allow_sending_without_reply") != Some(true) {
+        return Err(Refusal::bad("message to be replied not found"));
     }
-    let now = Instant::now();
-    let recent = |times: &mut VecDeque<Instant>, span: Duration| {
-        while times.front().is_some_and(|sent| span <= now.duration_since(*sent)) {
-            times.pop_front();
+    // An answer goes to the topic of what it answers.
+    let thread = params
+        .number("message_thread_id")
+        .or_else(|| found.and_then(|message| message.content.thread));
+    let known =
+        |thread: &i64| state.chats.get(&chat_id).is_some_and(|chat| chat.threads.contains(thread));
+    if thread.as_ref().is_some_and(|thread| !known(thread)) {
+        return Err(Refusal::bad("message thread not found"));
+    }
+    Ok((found.map(|message| message.id), thread))
+}
+
+/// Puts the bot's message into a chat; gives it as Telegram's `Message`.
+pub(super) fn post(
+    state: &mut State,
+    chat_id: i64,
+    mut draft: Draft,
+    markup: Option<Markup>,
+) -> Value {
+    let change = match markup {
+        Some(Markup::Inline(keyboard)) => {
+            draft.keyboard = Some(keyboard);
+            None
         }
-        times.len()
+        Some(Markup::Reply(keyboard)) => Some(Some(keyboard)),
+        Some(Markup::Remove) => Some(None),
+        Some(Markup::ForceReply) | None => None,
     };
-    if PER_SECOND <= recent(&mut state.sent_at, Duration::from_secs(1)) {
-        return Err(Refusal::too_many(1));
-    }
-    if let Some(chat) = state.chats.get_mut(&chat_id) {
-        let (span, most) = match chat_id < 0 {
-            true => (Duration::from_secs(60), 20),
-            false => (Duration::from_secs(3), CHAT_BURST),
-        };
-        if most <= recent(&mut chat.sent_at, span) {
-            return Err(Refusal::too_many(if chat_id < 0 { 10 } else { 1 }));
+    let author = state.bot_person();
+    let message = state.add_message(chat_id, author, true, draft);
+    let mut event = message.control_json();
+    if let (Some(keyboard), Some(chat)) = (change, state.chats.get_mut(&chat_id)) {
+        if let Some(fields) = event.as_object_mut() {
+            let rows = keyboard.as_ref().and_then(|keyboard| keyboard.get("rows")).cloned();
+            fields.insert("reply_keyboard".to_owned(), rows.unwrap_or(Value::Null));
         }
-        chat.sent_at.push_back(now);
+        chat.reply_keyboard = keyboard;
     }
-    state.sent_at.push_back(now);
-    Ok(())
-}
-
-fn shown(state: &State, chat_id: i64, message_id: i64) -> Value {
-    match state.message(chat_id, message_id) {
-        Some(message) => json!({
-            "message_id": message_id, "text": message.body.text,
-            "buttons": buttons(message.keyboard.as_ref()),
-        }),
-        None => json!({"message_id": message_id}),
-    }
+    state.note(chat_id, "bot_message", event);
+    state.render_message(chat_id, &message)
 }
 
 pub(super) fn send(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     let body = body(params)?;
-    let markup = markup_of(params)?;
+    let markup = Markup::read(params)?;
     simulator.change(|state| {
-        let chat_id = known_chat(state, params)?;
-        check_limits(state, chat_id)?;
-        let (inline, other) = match markup {
-            Some(markup) if markup.get("inline_keyboard").is_some() => (Some(markup), None),
-            other => (None, other),
-        };
-        let author = state.bot_person();
-        let message = state.add_message(chat_id, author, true, body, inline);
-        if let (Some(other), Some(chat)) = (other, state.chats.get_mut(&chat_id)) {
-            chat.reply_keyboard = other.get("keyboard").cloned();
-        }
-        let event = shown(state, chat_id, message.id);
-        state.note(chat_id, "bot_message", event);
-        Ok(state.render_message(chat_id, &message))
+        let chat_id = open_chat(state, params)?;
+        let (reply_to, thread) = place(state, chat_id, params)?;
+        count(state, "sendMessage", chat_id, 1)?;
+        let draft = Draft { body, reply_to, thread, ..Draft::default() };
+        Ok(post(state, chat_id, draft, markup))
     })
 }
 
-/// A message that the bot may edit.
-fn editable(state: &State, params: &Params) -> Result<(i64, i64), Refusal> {
-    let chat_id = known_chat(state, params)?;
-    let message_id = params
-        .number("message_id")
-        .ok_or_else(|| Refusal::bad("message identifier is not specified"))?;
-    match state.message(chat_id, message_id) {
-        None => Err(Refusal::bad("message to edit not found")),
-        Some(message) if !message.from_bot => Err(Refusal::bad("message can't be edited")),
-        Some(_) => Ok((chat_id, message_id)),
-    }
-}
-
-fn not_modified() -> Refusal {
-    Refusal::bad(
-        "message is not modified: specified new message content and reply markup are exactly the same as a current \
-         content and reply markup of the message",
-    )
+/// Changes a message of the bot's own. `change` says whether it changed anything.
+pub(super) fn edit(
+    simulator: &Simulator,
+    method: &str,
+    params: &Params,
+    change: impl FnOnce(&mut Draft) -> Result<bool, Refusal>,
+) -> Result<Value, Refusal> {
+    simulator.change(|state| {
+        let chat_id = open_chat(state, params)?;
+        let message_id = params
+            .number("message_id")
+            .ok_or_else(|| Refusal::bad("message identifier is not specified"))?;
+        match state.message(chat_id, message_id) {
+            None => return Err(Refusal::bad("message to edit not found")),
+            Some(message) if !message.from_bot => {
+                return Err(Refusal::bad("message can't be edited"));
+            }
+            Some(_) => count(state, method, chat_id, 1)?,
+        }
+        let Some(message) = state.message_mut(chat_id, message_id) else {
+            return Err(Refusal::bad("message to edit not found"));
+        };
+        if !change(&mut message.content)? {
+            return Err(Refusal::bad(
+                "message is not modified: specified new message content and reply markup are exactly the same as a \
+                 current content and reply markup of the message",
+            ));
+        }
+        message.edits += 1;
+        let edited = message.clone();
+        if let Some(chat) = state.chats.get_mut(&chat_id) {
+            chat.typing_until_ms = 0;
+        }
+        state.note(chat_id, "edit", edited.control_json());
+        Ok(state.render_message(chat_id, &edited))
+    })
 }
 
 pub(super) fn edit_text(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
-    let body = body(params)?;
-    let keyboard = markup_of(params)?;
-    simulator.change(|state| {
-        let (chat_id, message_id) = editable(state, params)?;
-        if let Some(message) = state.message_mut(chat_id, message_id) {
-            if message.body == body && message.keyboard == keyboard {
-                return Err(not_modified());
-            }
-            message.body = body;
-            message.keyboard = keyboard;
-            message.edits += 1;
+    let (body, keyboard) = (body(params)?, Markup::read_inline(params)?);
+    edit(simulator, "editMessageText", params, |content| {
+        if content.media.is_some() {
+            return Err(Refusal::bad("there is no text in the message to edit"));
         }
-        Ok(edited(state, chat_id, message_id))
+        let changed = content.body != body || content.keyboard != keyboard;
+        (content.body, content.keyboard) = (body, keyboard);
+        Ok(changed)
     })
 }
 
 pub(super) fn edit_markup(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
-    let keyboard = markup_of(params)?;
-    simulator.change(|state| {
-        let (chat_id, message_id) = editable(state, params)?;
-        if let Some(message) = state.message_mut(chat_id, message_id) {
-            if message.keyboard == keyboard {
-                return Err(not_modified());
-            }
-            message.keyboard = keyboard;
-            message.edits += 1;
-        }
-        Ok(edited(state, chat_id, message_id))
+    let keyboard = Markup::read_inline(params)?;
+    edit(simulator, "editMessageReplyMarkup", params, |content| {
+        let changed = content.keyboard != keyboard;
+        content.keyboard = keyboard;
+        Ok(changed)
     })
-}
-
-fn edited(state: &mut State, chat_id: i64, message_id: i64) -> Value {
-    if let Some(chat) = state.chats.get_mut(&chat_id) {
-        chat.typing_until_ms = 0;
-    }
-    let event = shown(state, chat_id, message_id);
-    state.note(chat_id, "edit", event);
-    let rendered =
-        state.message(chat_id, message_id).map(|message| state.render_message(chat_id, message));
-    rendered.unwrap_or_default()
 }
 
 pub(super) fn delete(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     simulator.change(|state| {
-        let chat_id = known_chat(state, params)?;
+        let chat_id = open_chat(state, params)?;
         let message_id = params.number("message_id").unwrap_or(0);
         if state.message(chat_id, message_id).is_none() {
             return Err(Refusal::bad("message to delete not found"));
@@ -256,43 +220,29 @@ pub(super) fn answer_callback(simulator: &Simulator, params: &Params) -> Result<
     }
     simulator.change(|state| {
         let id = params.text("callback_query_id").unwrap_or_default();
-        let chat_id = state.close_callback(&id).ok_or_else(|| {
+        let press = state.close_callback(&id).ok_or_else(|| {
             Refusal::bad("query is too old and response timeout expired or query ID is invalid")
         })?;
+        let alert = params.flag("show_alert");
         if !text.is_empty() {
-            state.add_toast(chat_id, &text, params.flag("show_alert"));
+            state.add_toast(press.chat_id, &text, alert);
         }
-        state.note(chat_id, "callback_answer", json!({"callback_query_id": id, "text": text}));
+        let event = json!({
+            "callback_query_id": id, "text": text, "alert": alert, "user_id": press.user_id,
+            "message_id": press.message_id,
+        });
+        state.note(press.chat_id, "callback_answer", event);
         Ok(true.into())
     })
 }
 
 pub(super) fn chat_action(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     simulator.change(|state| {
-        let chat_id = known_chat(state, params)?;
+        let chat_id = open_chat(state, params)?;
+        let (_, thread) = place(state, chat_id, params)?;
         let action = params.text("action").unwrap_or_default();
         state.start_typing(chat_id);
-        state.note(chat_id, "chat_action", json!({"action": action}));
+        state.note(chat_id, "chat_action", json!({"action": action, "thread": thread}));
         Ok(true.into())
     })
-}
-
-pub(super) fn set_commands(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
-    let commands = params.json("commands")?.unwrap_or_else(|| json!([]));
-    for command in commands.as_array().into_iter().flatten() {
-        let name = command.get("command").and_then(Value::as_str).unwrap_or("");
-        let description = command.get("description").and_then(Value::as_str).unwrap_or("");
-        let valid = (1..=32).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if !valid {
-            return Err(Refusal::bad("BOT_COMMAND_INVALID"));
-        }
-        if !(1..=256).contains(&description.chars().count()) {
-            return Err(Refusal::bad("BOT_COMMAND_DESCRIPTION_INVALID"));
-        }
-    }
-    simulator.change(|state| state.commands = commands);
-    Ok(true.into())
 }

@@ -18,6 +18,7 @@ pub(super) async fn get_updates(simulator: &Simulator, params: &Params) -> Resul
     let seconds = u64::try_from(params.number("timeout").unwrap_or(0)).unwrap_or(0);
     let until = Instant::now() + Duration::from_secs(seconds).min(MAX_WAIT);
     let mut changes = simulator.changed.subscribe();
+    let allowed = allowed_updates(params)?;
     let mine = simulator.change(|state| {
         if state.webhook.is_some() {
             return Err(Refusal::new(
@@ -25,6 +26,9 @@ pub(super) async fn get_updates(simulator: &Simulator, params: &Params) -> Resul
                 "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the \
                  webhook first",
             ));
+        }
+        if let Some(allowed) = allowed {
+            state.allowed_updates = allowed;
         }
         state.poll += 1;
         Ok(state.poll)
@@ -74,9 +78,10 @@ pub(super) fn set_webhook(simulator: &Simulator, params: &Params) -> Result<Valu
     if url.is_empty() {
         return Ok(delete_webhook(simulator, params));
     }
-    // Telegram itself takes only https; here the receiver is on this machine.
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(Refusal::bad("bad webhook: An HTTPS URL must be provided for webhook"));
+    let allowed = allowed_updates(params)?;
+    let insecure = simulator.lock().http_webhooks && url.starts_with("http://");
+    if !insecure {
+        check_address(&url)?;
     }
     let secret = params.text("secret_token");
     let valid = |text: &String| {
@@ -90,10 +95,36 @@ pub(super) fn set_webhook(simulator: &Simulator, params: &Params) -> Result<Valu
         if params.flag("drop_pending_updates") {
             state.updates.clear();
         }
+        if let Some(allowed) = allowed {
+            state.allowed_updates = allowed;
+        }
         state.poll += 1;
         state.webhook = Some(Webhook { url, secret });
     });
     Ok(true.into())
+}
+
+/// The kinds of updates that a call asks for; none when it leaves them as they were.
+fn allowed_updates(params: &Params) -> Result<Option<Vec<String>>, Refusal> {
+    let Some(list) = params.json("allowed_updates")? else { return Ok(None) };
+    let list = list
+        .as_array()
+        .map(|list| list.iter().filter_map(|kind| kind.as_str().map(str::to_owned)).collect());
+    list.map(Some).ok_or_else(|| Refusal::bad("can't parse allowed updates JSON array"))
+}
+
+/// Bot API, `setWebhook`: HTTPS, on one of four ports.
+fn check_address(url: &str) -> Result<(), Refusal> {
+    let Some(rest) = url.strip_prefix("https://") else {
+        return Err(Refusal::bad("bad webhook: An HTTPS URL must be provided for webhook"));
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match host.rsplit_once(':').map(|(_, port)| port) {
+        None | Some("80" | "88" | "443" | "8443") => Ok(()),
+        Some(_) => Err(Refusal::bad(
+            "bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443",
+        )),
+    }
 }
 
 pub(super) fn delete_webhook(simulator: &Simulator, params: &Params) -> Value {

@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 use simulator::Simulator;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+mod groups;
+mod limits;
+mod media;
+mod menus;
+
 struct Telegram {
     base: String,
     http: reqwest::Client,
@@ -19,10 +24,14 @@ struct Telegram {
 
 impl Telegram {
     async fn start() -> Self {
+        Self::start_as(Simulator::new("1:T")).await
+    }
+
+    async fn start_as(simulator: Simulator) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(simulator::serve(listener, Simulator::new("1:T"), stop.clone()));
+        tokio::spawn(simulator::serve(listener, simulator, stop.clone()));
         Self { base, http: reqwest::Client::new(), _stop: stop.drop_guard() }
     }
 
@@ -51,9 +60,19 @@ impl Telegram {
         self.post("/sim/messages", &json!({"chat_id": 7, "text": text})).await;
     }
 
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     async fn polled(&self) -> bool {
-        let stats = self.http.get(format!("{}/sim/stats", self.base)).send().await.unwrap();
-        stats.json::<Value>().await.unwrap()["polling"] == true
+        self.get("/sim/stats").await["polling"] == true
+    }
+
+    /// The updates that wait, without their numbers.
+    async fn waiting(&self) -> Vec<Value> {
+        let updates = self.call("getUpdates", json!({})).await.unwrap();
+        updates.as_array().unwrap().clone()
     }
 
     async fn updates(&self, offset: i64) -> Vec<i64> {
@@ -90,10 +109,35 @@ async fn only_one_poll_and_no_poll_beside_a_webhook() {
     };
     let (replaced, ()) = tokio::join!(waiting, replacing);
     Telegram::check(&replaced, 409, "terminated by other getUpdates request");
-    telegram.call("setWebhook", json!({"url": "http://127.0.0.1:9/hook"})).await.unwrap();
+    telegram.call("setWebhook", json!({"url": "https://bot.example/hook"})).await.unwrap();
     Telegram::check(&telegram.call("getUpdates", json!({})).await, 409, "webhook is active");
     telegram.call("deleteWebhook", json!({})).await.unwrap();
     telegram.call("getUpdates", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_webhook_needs_tls_a_usual_port_and_a_plain_secret() {
+    let telegram = Telegram::start().await;
+    let set = async |url: &str, secret: &str| {
+        telegram.call("setWebhook", json!({"url": url, "secret_token": secret})).await
+    };
+    Telegram::check(&set("http://127.0.0.1:9/hook", "s").await, 400, "An HTTPS URL");
+    Telegram::check(&set("https://bot.example:9000/", "s").await, 400, "only on ports 80, 88");
+    Telegram::check(&set("https://bot.example/", "a b").await, 400, "unallowed characters");
+    set("https://bot.example:8443/", "a-b_C1").await.unwrap();
+    let here = Telegram::start_as(Simulator::new("1:T").with_http_webhooks()).await;
+    here.call("setWebhook", json!({"url": "http://127.0.0.1:9/hook"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_kinds_of_updates_that_are_asked_for_come() {
+    let telegram = Telegram::start().await;
+    telegram.call("getUpdates", json!({"allowed_updates": ["my_chat_member"]})).await.unwrap();
+    telegram.person_writes("unheard").await;
+    telegram.post("/sim/presence", &json!({"chat_id": 7, "standing": "kicked"})).await;
+    let waiting = telegram.waiting().await;
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    assert_eq!(waiting[0]["my_chat_member"]["new_chat_member"]["status"], "kicked");
 }
 
 #[tokio::test]
@@ -174,6 +218,9 @@ async fn a_press_is_answered_once_and_only_real_buttons_can_be_pressed() {
     let id = press("d").await["callback_query_id"].clone();
     let answer = json!({"callback_query_id": id});
     telegram.call("answerCallbackQuery", answer.clone()).await.unwrap();
+    let notes = telegram.get("/sim/events?chat_id=7").await;
+    let note = notes["events"].as_array().unwrap().last().unwrap();
+    assert_eq!((&note["kind"], &note["user_id"]), (&json!("callback_answer"), &json!(7)));
     let again = telegram.call("answerCallbackQuery", answer).await;
     Telegram::check(&again, 400, "query is too old");
 }
@@ -188,6 +235,9 @@ async fn bad_days_come_on_demand_with_the_seconds_to_wait() {
     let flood = telegram.post("/bot1:T/sendMessage", &message).await;
     assert_eq!(flood["parameters"]["retry_after"], 3);
     telegram.call("sendMessage", message).await.unwrap();
+    let elsewhere = json!({"method": "sendMessage", "fault": "500", "chat_id": 8});
+    telegram.post("/sim/faults", &elsewhere).await;
+    telegram.call("sendMessage", json!({"chat_id": 7, "text": "t"})).await.unwrap();
     let stranger = telegram.post("/bot2:X/getMe", &json!({})).await;
     assert_eq!(stranger["error_code"], 401);
     Telegram::check(&telegram.call("noSuchMethod", json!({})).await, 404, "Not Found");

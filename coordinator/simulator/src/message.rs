@@ -1,0 +1,164 @@
+//! One message: what it says, what it carries, and how Telegram renders it.
+
+use serde_json::{Map, Value, json};
+
+use crate::keyboard::buttons;
+use crate::markup::Formatted;
+use crate::people::Person;
+use crate::state::{State, now_ms};
+
+/// What is in a message beside its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaKind {
+    Photo,
+    Video,
+    Sticker,
+}
+
+impl MediaKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Photo => "photo",
+            Self::Video => "video",
+            Self::Sticker => "sticker",
+        }
+    }
+}
+
+/// A picture, video or sticker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Media {
+    pub(crate) kind: MediaKind,
+    /// The address that the bot sent it by, or a sticker's emoji.
+    pub(crate) source: String,
+}
+
+impl Media {
+    /// Telegram's fields for it. Sizes are made up: nothing is fetched.
+    fn fields(&self) -> (String, Value) {
+        let file = json!({
+            "file_id": format!("file:{}", self.source), "file_unique_id": "u", "file_size": 1_000,
+            "width": 512, "height": 512,
+        });
+        let body = match self.kind {
+            MediaKind::Photo => json!([file]),
+            MediaKind::Video => with(file, &json!({"duration": 10})),
+            MediaKind::Sticker => with(
+                file,
+                &json!({
+                    "type": "regular", "is_animated": false, "is_video": false,
+                    "emoji": self.source,
+                }),
+            ),
+        };
+        (self.kind.name().to_owned(), body)
+    }
+}
+
+fn with(mut object: Value, more: &Value) -> Value {
+    if let (Some(fields), Some(more)) = (object.as_object_mut(), more.as_object()) {
+        fields.extend(more.clone());
+    }
+    object
+}
+
+/// What a message is made of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Draft {
+    /// The text, or the caption of what it carries.
+    pub(crate) body: Formatted,
+    pub(crate) media: Option<Media>,
+    pub(crate) keyboard: Option<Value>,
+    /// The message that it answers.
+    pub(crate) reply_to: Option<i64>,
+    /// The forum topic.
+    pub(crate) thread: Option<i64>,
+    /// The album that it is part of.
+    pub(crate) album: Option<String>,
+}
+
+/// One message in a chat.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: i64,
+    pub(crate) from_bot: bool,
+    pub(crate) author: Person,
+    pub(crate) date_ms: u64,
+    pub(crate) edits: u32,
+    pub(crate) content: Draft,
+}
+
+impl Message {
+    /// What the control side tells of it.
+    pub(crate) fn control_json(&self) -> Value {
+        let content = &self.content;
+        let mut shown = Map::new();
+        shown.insert("message_id".to_owned(), self.id.into());
+        shown.insert("text".to_owned(), content.body.text.clone().into());
+        if self.from_bot {
+            shown.insert("buttons".to_owned(), json!(buttons(content.keyboard.as_ref())));
+        }
+        if let Some(media) = &content.media {
+            let media = json!({"kind": media.kind.name(), "source": media.source});
+            shown.insert("media".to_owned(), media);
+        }
+        for (name, value) in [("reply_to", content.reply_to), ("thread", content.thread)] {
+            if let Some(value) = value {
+                shown.insert(name.to_owned(), value.into());
+            }
+        }
+        if let Some(album) = &content.album {
+            shown.insert("album".to_owned(), album.clone().into());
+        }
+        Value::Object(shown)
+    }
+}
+
+impl State {
+    /// A message as Telegram's `Message` object, with the message that it answers.
+    pub(crate) fn render_message(&self, chat_id: i64, message: &Message) -> Value {
+        let mut rendered = self.render_alone(chat_id, message);
+        let answered = message.content.reply_to.and_then(|id| self.message(chat_id, id));
+        if let (Some(answered), Some(fields)) = (answered, rendered.as_object_mut()) {
+            fields.insert("reply_to_message".to_owned(), self.render_alone(chat_id, answered));
+        }
+        rendered
+    }
+
+    fn render_alone(&self, chat_id: i64, message: &Message) -> Value {
+        let content = &message.content;
+        let from = if message.from_bot { self.bot() } else { message.author.user() };
+        let mut rendered = json!({
+            "message_id": message.id, "from": from, "chat": self.render_chat(chat_id),
+            "date": message.date_ms / 1_000,
+        });
+        let Some(fields) = rendered.as_object_mut() else { return rendered };
+        let (text, entities) = match &content.media {
+            Some(media) => {
+                fields.extend([media.fields()]);
+                ("caption", "caption_entities")
+            }
+            None => ("text", "entities"),
+        };
+        if content.media.is_none() || !content.body.text.is_empty() {
+            fields.insert(text.to_owned(), content.body.text.clone().into());
+        }
+        if !content.body.entities.is_empty() {
+            fields.insert(entities.to_owned(), content.body.entities.clone().into());
+        }
+        if let Some(keyboard) = &content.keyboard {
+            fields.insert("reply_markup".to_owned(), keyboard.clone());
+        }
+        if let Some(thread) = content.thread {
+            fields.insert("message_thread_id".to_owned(), thread.into());
+            fields.insert("is_topic_message".to_owned(), true.into());
+        }
+        if let Some(album) = &content.album {
+            fields.insert("media_group_id".to_owned(), album.clone().into());
+        }
+        if 0 < message.edits {
+            fields.insert("edit_date".to_owned(), (now_ms() / 1_000).into());
+        }
+        rendered
+    }
+}

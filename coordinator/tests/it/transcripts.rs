@@ -1,0 +1,71 @@
+//! Conversations as people have them, in `tests/transcripts/*.chat`: each is played with the real coordinator, worker,
+//! plugins and Redis against the simulated Telegram. How they are written: [`script`].
+//!
+//! `BLESS=1` rewrites the files with what was seen, to be read before it is committed.
+
+mod blessing;
+mod player;
+mod script;
+mod stage;
+mod talk;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+fn folder() -> PathBuf {
+    test_kit::root().join("coordinator/tests/transcripts")
+}
+
+/// One test for each file.
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                player::play(&folder().join(concat!(stringify!($name), ".chat"))).await;
+            }
+        )*
+
+        #[test]
+        fn every_file_has_a_test() {
+            let files: BTreeSet<String> = folder()
+                .read_dir()
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            let tests = [$(concat!(stringify!($name), ".chat")),*];
+            assert_eq!(files, tests.map(str::to_owned).into(), "the list is in {}", file!());
+        }
+    };
+}
+
+transcripts! {
+    a_tour
+    administrators
+    blocked
+    coordinator_dies
+    filters
+    further_search
+    further_search_not_configured
+    german
+    group
+    group_moves
+    group_topics
+    group_without_the_bot
+    old_buttons
+    pictures
+    private_bot
+    random
+    redis_dies
+    search_open_and_back
+    searches
+    settings
+    start_and_help
+    stop_what_runs
+    stop_what_waits
+    strange_names
+    telegram_has_a_bad_day
+    too_fast
+    too_many_questions
+    worker_dies
+}

@@ -1,0 +1,166 @@
+//! Rewrites a conversation with what was seen. What was written and still fits stays, wildcards and all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::player::Player;
+use super::script::{Expected, Kind, Script, Step};
+use super::talk::{Message, fit};
+
+/// A step is over when nothing is under way and nothing was seen for this long. For rewriting only: a test waits for
+/// what is written.
+const QUIET_MS: u64 = 700;
+/// A step that does not come to rest is over then.
+const AT_MOST: Duration = Duration::from_secs(20);
+
+/// A message's chat and number.
+type Which = (i64, i64);
+
+/// What was seen in one step.
+struct Seen {
+    /// The message whose button was pressed.
+    pressed: Option<Which>,
+    /// What is written, and about which message.
+    entries: Vec<(Option<Which>, Expected)>,
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Record {
+    /// At the end of the step before.
+    known: BTreeMap<Which, Vec<String>>,
+    notes: usize,
+    steps: Vec<Seen>,
+}
+
+pub(super) async fn bless(player: &mut Player, mut script: Script, path: &Path) {
+    let mut record = Record::default();
+    for step in &script.steps {
+        player.act(step).await;
+        wait_for_quiet(player).await;
+        let entries = record.look(player, step).await;
+        // Names in later steps count on what was written before.
+        for (which, expected) in &entries {
+            if let Some((_, id)) = which {
+                player.believe(*id, expected);
+            }
+        }
+        record.steps.push(Seen { pressed: player.pressed.take(), entries });
+    }
+    record.name_what_is_changed_later();
+    for (step, seen) in script.steps.iter_mut().zip(record.steps) {
+        step.expected = seen.entries.into_iter().map(|(_, expected)| expected).collect();
+    }
+    std::fs::write(path, script.print()).unwrap();
+}
+
+async fn wait_for_quiet(player: &mut Player) {
+    let until = Instant::now() + AT_MOST;
+    while Instant::now() < until {
+        let moved = player.listen(QUIET_MS).await;
+        if !moved && player.stage.at_rest().await {
+            return;
+        }
+    }
+}
+
+impl Record {
+    async fn look(&mut self, player: &Player, step: &Step) -> Vec<(Option<Which>, Expected)> {
+        let here = player.here.0;
+        let mut seen = Vec::new();
+        let now: BTreeMap<Which, &Message> = player
+            .talk
+            .messages
+            .iter()
+            .map(|message| ((message.chat, message.id), message))
+            .collect();
+        let place = |chat: i64| (chat != here).then(|| player.stage.chat_name(chat));
+        let gone: Vec<Which> =
+            self.known.keys().filter(|which| !now.contains_key(which)).copied().collect();
+        for which in gone {
+            self.known.remove(&which);
+            seen.push((Some(which), expected(Kind::Gone, place(which.0), Vec::new())));
+        }
+        for (which, message) in now {
+            let kind = match self.known.insert(which, message.lines.clone()) {
+                None => Kind::Said,
+                Some(before) if before != message.lines => Kind::Edited,
+                Some(_) => continue,
+            };
+            seen.push((Some(which), expected(kind, place(which.0), message.lines.clone())));
+        }
+        let notes = player.talk.notes();
+        for (alert, text) in notes.get(self.notes..).unwrap_or_default() {
+            let kind = if *alert { Kind::Alert } else { Kind::Note };
+            let lines = text.lines().map(str::to_owned).collect();
+            seen.push((None, expected(kind, None, lines)));
+        }
+        self.notes = notes.len();
+        if step.expected.iter().any(|expected| expected.kind == Kind::Menu) {
+            seen.push((None, expected(Kind::Menu, None, player.menu().await)));
+        }
+        keep_what_fits(&step.expected, &mut seen);
+        seen
+    }
+
+    /// Gives names to messages that a later step changes although others came after them.
+    fn name_what_is_changed_later(&mut self) {
+        let mut newest: BTreeMap<i64, Which> = BTreeMap::new();
+        let mut named: BTreeMap<Which, String> = BTreeMap::new();
+        for seen in &self.steps {
+            if let Some(pressed) = seen.pressed {
+                newest.insert(pressed.0, pressed);
+            }
+            for (which, expected) in &seen.entries {
+                let Some(which) = which else { continue };
+                match expected.kind {
+                    Kind::Said => {
+                        newest.insert(which.0, *which);
+                        if let Some(tag) = &expected.tag {
+                            named.insert(*which, tag.clone());
+                        }
+                    }
+                    Kind::Edited | Kind::Gone if newest.get(&which.0) != Some(which) => {
+                        let next = named.len() + 1;
+                        named.entry(*which).or_insert_with(|| next.to_string());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (which, expected) in self.steps.iter_mut().flat_map(|seen| &mut seen.entries) {
+            let name = which.as_ref().and_then(|which| named.get(which));
+            if let Some(name) = name {
+                expected.tag = Some(name.clone());
+            }
+        }
+    }
+}
+
+fn expected(kind: Kind, chat: Option<String>, lines: Vec<String>) -> Expected {
+    Expected { kind, chat, tag: None, lines }
+}
+
+/// What was written and fits is kept as it was written.
+fn keep_what_fits(written: &[Expected], seen: &mut [(Option<Which>, Expected)]) {
+    let mut left: Vec<&Expected> = written.iter().collect();
+    for (_, seen) in seen {
+        let place = left.iter().position(|written| {
+            written.kind == seen.kind
+                && written.chat == seen.chat
+                && fit(&written.lines, &seen.lines)
+        });
+        // Without one that fits a name is taken over from the first of its kind.
+        match place {
+            Some(place) => *seen = left.remove(place).clone(),
+            None => {
+                let named =
+                    left.iter().find(|written| written.kind == seen.kind && written.tag.is_some());
+                seen.tag = named.and_then(|written| written.tag.clone());
+            }
+        }
+    }
+}
