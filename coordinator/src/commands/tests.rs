@@ -25,9 +25,9 @@ fn merged(workers: &[WorkerRecord]) -> (Vec<String>, String) {
 
 #[test]
 fn what_many_workers_offer_is_in_the_menu_once() {
-    let dice = plugin("dice", "1.0.0", &[command("roll", "Roll dice")]);
+    let dice = || plugin("dice", "1.0.0", &[command("roll", "Roll dice")]);
     let coin = plugin("coin", "1.0.0", &[command("flip", "Flip a coin")]);
-    let workers = [worker("a", &[dice.clone()]), worker("b", &[coin, dice]), worker("c", &[])];
+    let workers = [worker("a", &[dice()]), worker("b", &[coin, dice()]), worker("c", &[])];
     let all = vec!["flip: Flip a coin".to_owned(), "roll: Roll dice".to_owned()];
     assert_eq!(merged(&workers), (all, String::new()));
     let (menu, _) = Menu::of(&workers);

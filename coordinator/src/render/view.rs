@@ -103,96 +103,94 @@ fn medium_line(lang: Lang, medium: &Medium) -> Line {
 #[derive(Default)]
 struct Pages {
     done: Vec<String>,
-    open: Measured,
-}
-
-/// Addresses are not seen and have a bound of their own: beyond it links would be taken away.
-fn link_bytes(run: &Run) -> usize {
-    run.style.link.as_ref().map_or(0, String::len)
-}
-
-/// Lines and what they count for.
-#[derive(Default)]
-struct Measured {
     html: String,
+    weight: Weight,
+}
+
+/// What a piece of a message counts for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
     units: usize,
     entities: usize,
+    /// Addresses are not seen and have a bound of their own: beyond it links would be taken away.
     link_bytes: usize,
 }
 
-impl Measured {
-    fn add_line(&mut self, line: &[Run]) {
-        if !self.html.is_empty() {
-            self.html.push('\n');
-            self.units += 1;
+impl Weight {
+    fn of(run: &Run) -> Self {
+        let link_bytes = run.style.link.as_ref().map_or(0, String::len);
+        Self { units: run.units(), entities: run.entities(), link_bytes }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            units: self.units + other.units,
+            entities: self.entities + other.entities,
+            link_bytes: self.link_bytes + other.link_bytes,
         }
-        line.iter().for_each(|run| self.add_run(run));
     }
 
-    fn add_run(&mut self, run: &Run) {
-        self.html.push_str(&run.html());
-        self.units += run.units();
-        self.entities += run.entities();
-        self.link_bytes += link_bytes(run);
-    }
-
-    /// Whether so much more stays within a page.
-    fn has_room_for(&self, runs: &[&Run], breaks: usize) -> bool {
-        let sum = |of: fn(&Run) -> usize| runs.iter().map(|run| of(run)).sum::<usize>();
-        self.units + breaks + sum(Run::units) <= PAGE_UNITS
-            && self.entities + sum(Run::entities) <= PAGE_ENTITIES
-            && self.link_bytes + sum(link_bytes) <= MAX_TEXT_BYTES
+    fn fits(self) -> bool {
+        self.units <= PAGE_UNITS
+            && self.entities <= PAGE_ENTITIES
+            && self.link_bytes <= MAX_TEXT_BYTES
     }
 }
 
 impl Pages {
     /// Adds lines that belong together: on one page if they fit on one at all.
     fn add(&mut self, block: Vec<Line>) {
-        let runs: Vec<&Run> = block.iter().flatten().collect();
-        if !self.open.has_room_for(&runs, block.len()) {
+        let breaks = Weight { units: block.len(), ..Weight::default() };
+        let whole = block.iter().flatten().map(Weight::of).fold(breaks, Weight::and);
+        if !self.weight.and(whole).fits() {
             self.turn();
         }
-        let fits = self.open.has_room_for(&runs, block.len());
         for line in block {
-            match (fits, line.is_empty()) {
-                (_, true) => self.gap(),
-                (true, false) => self.open.add_line(&line),
-                (false, false) => self.add_in_parts(line),
+            if line.is_empty() {
+                self.gap();
+                continue;
             }
+            if !self.html.is_empty() {
+                self.push("\n");
+            }
+            for run in line {
+                self.add_run(run);
+            }
+        }
+    }
+
+    /// Adds a piece of a line, on as many pages as it takes.
+    fn add_run(&mut self, mut run: Run) {
+        loop {
+            let mark = Weight { units: 0, ..Weight::of(&run) };
+            if !self.weight.and(mark).fits() {
+                self.turn();
+            }
+            let rest = split_off(&mut run.text, PAGE_UNITS.saturating_sub(self.weight.units));
+            self.html.push_str(&run.html());
+            self.weight = self.weight.and(Weight::of(&run));
+            let Some(rest) = rest else { return };
+            run.text = rest;
+            self.turn();
         }
     }
 
     /// An empty line, except at the beginning of a page.
     fn gap(&mut self) {
-        if !self.open.html.is_empty() && !self.open.html.ends_with('\n') {
-            self.open.html.push('\n');
-            self.open.units += 1;
+        if !self.html.is_empty() && !self.html.ends_with('\n') {
+            self.push("\n");
         }
     }
 
-    /// A line that is longer than a page.
-    fn add_in_parts(&mut self, line: Line) {
-        self.open.add_line(&[]);
-        for mut run in line {
-            loop {
-                if !self.open.has_room_for(&[&Run { text: String::new(), ..run.clone() }], 0) {
-                    self.turn();
-                }
-                let room = PAGE_UNITS.saturating_sub(self.open.units);
-                let rest = split_off(&mut run.text, room);
-                self.open.add_run(&run);
-                match rest {
-                    Some(rest) => run.text = rest,
-                    None => break,
-                }
-                self.turn();
-            }
-        }
+    fn push(&mut self, text: &str) {
+        self.html.push_str(text);
+        self.weight.units += text.encode_utf16().count();
     }
 
     fn turn(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        let html = open.html.trim_end();
+        self.weight = Weight::default();
+        let html = std::mem::take(&mut self.html);
+        let html = html.trim_end();
         if !html.is_empty() {
             self.done.push(html.to_owned());
         }
@@ -223,6 +221,7 @@ fn split_off(text: &mut String, units: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -323,6 +322,26 @@ mod tests {
         assert_eq!(pages.len(), 4);
         assert!(pages[3].contains("\n35. "), "{}", pages[3]);
         assert_eq!(all(&stored(&json!({"version": 1, "text": "**a** `b` ".repeat(150)}))).len(), 4);
+    }
+
+    proptest! {
+        // Long texts, and what makes them takes most of the time.
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn whatever_a_plugin_writes_is_shown_in_messages_that_telegram_takes(
+            text in r"([a-z0-9*_`\[\]()<>&#.\-!~|\\ \n\u{202e}🎲]|\*\*|\]\(https://a\.example/|word ){0,2000}",
+            titles in proptest::collection::vec(r"[a-z<&🎲 ]{1,200}", 0..20),
+        ) {
+            let items: Vec<Value> = titles
+                .iter()
+                .map(|title| json!({"title": title, "url": "https://a.example/1", "text": title}))
+                .collect();
+            let view = json!({"view": {"version": 1, "text": text, "items": items}});
+            if let Some(content) = View::read(&view) {
+                all(&StoredView { view: "ab".to_owned(), content });
+            }
+        }
     }
 
     #[test]

@@ -42,9 +42,19 @@ async fn a_plugins_command_comes_into_the_menu_and_leaves_it_with_its_file() {
     shows(&telegram, None, "roll", Some("Roll dice, for instance 2d6+1")).await;
     shows(&telegram, Some("en"), "roll", Some("Roll dice, for instance 2d6+1")).await;
     shows(&telegram, Some("de"), "roll", Some("Würfelt, zum Beispiel 2d6+1")).await;
+    telegram.write(7, "/roll 3d6").await;
+    let thrown = telegram.bot_says(7, "🎲 3d6: ").await;
+    assert!(thrown["text"].as_str().unwrap().contains("\n3. shows "), "{thrown}");
+    telegram.press(7, 7, &thrown, "d20").await;
+    let again = telegram.bot_says(7, "🎲 1d20: ").await;
+    assert_eq!(again["message_id"], thrown["message_id"], "a button changes its message");
+    telegram.write(7, "/roll a hundred").await;
+    telegram.bot_says(7, "I do not know these dice").await;
     std::fs::remove_file(folder.path().join("dice.wasm")).unwrap();
     shows(&telegram, None, "roll", None).await;
     shows(&telegram, Some("de"), "roll", None).await;
+    telegram.write(7, "/roll 3d6").await;
+    telegram.bot_says(7, "/roll is not available at the moment").await;
     assert!(worker.alive() && coordinator.alive(), "nothing was restarted");
 }
 

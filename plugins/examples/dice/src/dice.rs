@@ -85,7 +85,7 @@ pub struct Thrown {
     pub sum: i64,
 }
 
-/// SplitMix64 (Steele, Lea, Flood, 2014): the host hands a random seed to each task, and this makes many numbers of it.
+/// `SplitMix64` (Steele, Lea, Flood, 2014): the host hands a random seed to each task, and this makes many numbers of it.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
