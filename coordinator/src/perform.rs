@@ -44,6 +44,8 @@ const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
 const LOOK_FOR_ANOTHER: Duration = Duration::from_secs(1);
 /// The same button pressed again within this time is the same press.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
+/// The same album is not sent again within this time.
+const ALBUM_AGAIN: Duration = Duration::from_secs(10);
 /// Pause before a failed call to the Bot API is tried again.
 const CALL_AGAIN: Duration = Duration::from_millis(500);
 
@@ -204,7 +206,12 @@ impl Performer {
                 let screen = under_way::screen(self, lang, &pending).await;
                 self.tell(place, screen).await
             }
-            Effect::Album(media) => {
+            Effect::Album { media, message_id, page } => {
+                // Pressed twice in a row is once.
+                let pressed = format!("album:{}:{message_id}:{page}", place.chat_id);
+                if self.count(&pressed, ALBUM_AGAIN).await.is_some_and(|count| 1 < count) {
+                    return true;
+                }
                 let turn = self.turns.join(place.chat_id);
                 let send = move |performer: Arc<Self>| async move {
                     turn.come().await;
@@ -407,7 +414,7 @@ impl Performer {
                     }
                 }
                 Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
-                Err(SubmitError::TooLarge { .. }) => break "too-long",
+                Err(SubmitError::TooLarge { .. }) => break "failure-too-long",
                 Err(error) => {
                     tracing::warn!(error = %error, "task refused");
                     break "busy";
@@ -444,17 +451,17 @@ impl Performer {
         let turn = on_its_way.is_some().then(|| self.turns.join(reply_to.place.chat_id));
         self.background.spawn(async move {
             let id = &task.task_id;
-            let mut placeholder = None;
+            let mut message_id = reply_to.message_id;
             if let Some(turn) = &turn {
                 turn.come().await;
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
-                if let Some(Ok(message_id)) = performer.place(id, &reply_to.place, &screen).await {
-                    let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
-                    placeholder = counts.then_some(message_id);
+                if let Some(Ok(placeholder)) = performer.place(id, &reply_to.place, &screen).await {
+                    let counts = performer.note_placeholder(&reply_to.place, id, placeholder).await;
+                    message_id = counts.then_some(placeholder);
                 }
             }
             drop((turn, on_its_way));
-            waiting::accompany(&performer, &task, &reply_to, placeholder).await;
+            waiting::accompany(&performer, &task, &reply_to, message_id).await;
         });
     }
 
