@@ -423,7 +423,7 @@ fn keyboard(place: &Place, screen: &Screen) -> Option<InlineKeyboardMarkup> {
     }
     let addresses: Vec<&str> = screen.buttons.iter().flatten().filter_map(address).collect();
     let mut fit = links::fitting_buttons(&addresses).into_iter();
-    let mut fits = |button: &&Button| address(button).is_none() || fit.next().unwrap_or(false);
+    let mut fits = |of: &&Button| address(of).is_none() || fit.next().unwrap_or(false);
     let rows: Vec<Vec<InlineKeyboardButton>> = screen
         .buttons
         .iter()

@@ -62,7 +62,7 @@ impl Performer {
             Event::Press { query_id, .. } => self.answer_button(query_id.clone(), Some(said)),
             // In a group a bot that is for others keeps silent.
             _ if place.private() || sentence == "slow-down" => {
-                self.reply(move |performer| performer.say(place, Screen::plain(said))).await;
+                self.tell(place, Screen::plain(said)).await;
             }
             _ => {}
         }

@@ -26,6 +26,7 @@ pub mod send;
 pub mod session;
 pub mod tempo;
 pub mod text;
+mod turns;
 mod under_way;
 pub mod updates;
 pub mod view;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use queue::error::SubmitError;
 use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 use tokio::sync::watch;
@@ -26,6 +27,7 @@ use crate::session::Pending;
 use crate::session::store::SessionStore;
 use crate::tempo::Tempo;
 use crate::text::Lang;
+use crate::turns::Turns;
 use crate::{admin, gate, under_way, waiting};
 
 /// Pause after trouble with Redis.
@@ -38,6 +40,8 @@ const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
 const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 /// A placeholder that is not there by then is no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
+/// How often it is looked whether a placeholder that waits for room has become needless.
+const LOOK_FOR_ANOTHER: Duration = Duration::from_secs(1);
 /// The same button pressed again within this time is the same press.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 /// Pause before a failed call to the Bot API is tried again.
@@ -52,6 +56,8 @@ pub struct Performer {
     pub queue: TaskQueue,
     /// What is remembered about people.
     pub sessions: SessionStore,
+    /// What is sent to a chat keeps its order.
+    turns: Turns,
     /// Placeholders on their way.
     pub placeholders: Placeholders,
     /// How quickly tasks are answered.
@@ -83,6 +89,7 @@ impl Performer {
             sender,
             queue,
             sessions,
+            turns: Turns::default(),
             placeholders,
             tempo,
             menu,
@@ -172,7 +179,7 @@ impl Performer {
     ) -> bool {
         let place = incoming.place;
         match effect {
-            Effect::Say(screen) => self.reply(move |performer| performer.say(place, screen)).await,
+            Effect::Say(screen) => self.tell(place, screen).await,
             Effect::Show { message_id, screen, turn } => {
                 self.reply(move |performer| performer.show(place, message_id, screen, turn)).await
             }
@@ -195,10 +202,15 @@ impl Performer {
             Effect::Cancel { tasks, pressed } => self.cancel(place, lang, tasks, pressed).await,
             Effect::Status(pending) => {
                 let screen = under_way::screen(self, lang, &pending).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
             Effect::Album(media) => {
-                self.reply(move |performer| performer.album(place, lang, media)).await
+                let turn = self.turns.join(place.chat_id);
+                let send = move |performer: Arc<Self>| async move {
+                    turn.come().await;
+                    performer.album(place, lang, media).await
+                };
+                self.reply(send).await
             }
             Effect::Choose(chosen) => {
                 let (who, sessions) = (place.who(), &self.sessions);
@@ -215,11 +227,11 @@ impl Performer {
             }
             Effect::Stats => {
                 let screen = admin::stats(&self.queue).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
             Effect::Plugins => {
                 let screen = admin::plugins(&self.queue).await;
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
         }
     }
@@ -248,7 +260,7 @@ impl Performer {
                 self.answer_button(pressed.query_id, Some(said));
                 true
             }
-            None => self.reply(move |performer| performer.say(place, Screen::plain(said))).await,
+            None => self.tell(place, Screen::plain(said)).await,
         }
     }
 
@@ -274,9 +286,19 @@ impl Performer {
         }
     }
 
+    /// Sends a message, after what was to be sent to this chat before it.
+    pub(crate) async fn tell(self: &Arc<Self>, place: Place, screen: Screen) -> bool {
+        let turn = self.turns.join(place.chat_id);
+        let send = move |performer: Arc<Self>| async move {
+            turn.come().await;
+            performer.say(place, screen).await
+        };
+        self.reply(send).await
+    }
+
     /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
     /// that Telegram slows down must not hold up the others.
-    pub(crate) async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
+    async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -313,7 +335,7 @@ impl Performer {
         }
     }
 
-    pub(crate) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
+    async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
         match self.insist(until, || self.sender.send(&place, &screen, Urgency::Reply)).await {
             Some(Err(error)) => {
@@ -406,7 +428,7 @@ impl Performer {
             }
             None => {
                 let screen = Screen::plain(refusal);
-                self.reply(move |performer| performer.say(place, screen)).await
+                self.tell(place, screen).await
             }
         }
     }
@@ -419,21 +441,53 @@ impl Performer {
         on_its_way: Option<crate::placeholder::OnItsWay>,
     ) {
         let performer = Arc::clone(self);
+        let turn = on_its_way.is_some().then(|| self.turns.join(reply_to.place.chat_id));
         self.background.spawn(async move {
             let id = &task.task_id;
             let mut placeholder = None;
-            if on_its_way.is_some() {
+            if let Some(turn) = &turn {
+                turn.come().await;
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
-                let until = Instant::now() + PLACEHOLDER_AT_MOST;
-                let send = || performer.sender.send(&reply_to.place, &screen, Urgency::Placeholder);
-                if let Some(Ok(message_id)) = performer.insist(until, send).await {
+                if let Some(Ok(message_id)) = performer.place(id, &reply_to.place, &screen).await {
                     let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
                     placeholder = counts.then_some(message_id);
                 }
             }
-            drop(on_its_way);
+            drop((turn, on_its_way));
             waiting::accompany(&performer, &task, &reply_to, placeholder).await;
         });
+    }
+
+    /// Sends a placeholder, unless there is another by the time that there is room for it: whoever has the answer and
+    /// finds none sends one.
+    async fn place(
+        &self,
+        id: &TaskId,
+        place: &Place,
+        screen: &Screen,
+    ) -> Option<Result<i64, BotError>> {
+        let needless = CancellationToken::new();
+        let until = Instant::now() + PLACEHOLDER_AT_MOST;
+        let send = || self.sender.place(place, screen, &needless);
+        let placing = std::pin::pin!(self.insist(until, send));
+        let looking = async {
+            loop {
+                tokio::time::sleep(LOOK_FOR_ANOTHER).await;
+                // Redis may be away; it is looked again.
+                let ledger = self.queue.ledger(id).await;
+                if ledger.is_ok_and(|ledger| ledger.delivered() || ledger.message_id.is_some()) {
+                    return;
+                }
+            }
+        };
+        match futures::future::select(placing, std::pin::pin!(looking)).await {
+            Either::Left((placed, _looking)) => placed,
+            Either::Right(((), placing)) => {
+                // What is on its way already is waited for: it has to be removed.
+                needless.cancel();
+                placing.await
+            }
+        }
     }
 
     /// Tells the ledger where the answer goes; removes the placeholder when another one came first or the answer did.

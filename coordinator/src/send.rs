@@ -20,6 +20,7 @@ use std::time::Duration;
 use queue::TaskQueue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Place;
@@ -126,7 +127,24 @@ impl Sender {
         urgency: Urgency,
     ) -> Result<i64, BotError> {
         let bot = &self.bot;
-        self.call(place, (urgency, 1), |place| async move { bot.send(&place, part).await }).await
+        self.call(place, Want::one(urgency), |place| async move { bot.send(&place, part).await })
+            .await
+    }
+
+    /// Sends a placeholder, unless it is still waiting for room when `over`. It gives its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`]; [`BotError::NoRoom`] when it was not sent.
+    pub async fn place(
+        &self,
+        place: &Place,
+        screen: &Screen,
+        over: &CancellationToken,
+    ) -> Result<i64, BotError> {
+        let bot = &self.bot;
+        let want = Want { unless: Some(over), ..Want::one(Urgency::Placeholder) };
+        self.call(place, want, |place| async move { bot.send(&place, screen).await }).await
     }
 
     /// Replaces a message's text and buttons. A text that is too long is cut: one message cannot become two.
@@ -147,11 +165,9 @@ impl Sender {
             ..screen.clone()
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
-        self.call(
-            place,
-            (urgency, 1),
-            |place| async move { bot.edit(&place, message_id, screen).await },
-        )
+        self.call(place, Want::one(urgency), |place| async move {
+            bot.edit(&place, message_id, screen).await
+        })
         .await
     }
 
@@ -163,7 +179,7 @@ impl Sender {
     pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
         let bot = &self.bot;
         let messages = u32::try_from(media.len()).unwrap_or(u32::MAX);
-        self.call(place, (Urgency::Reply, messages), |place| async move {
+        self.call(place, Want { messages, ..Want::one(Urgency::Reply) }, |place| async move {
             bot.album(&place, media).await
         })
         .await
@@ -226,7 +242,7 @@ impl Sender {
     async fn call<T, F>(
         &self,
         place: &Place,
-        (urgency, messages): (Urgency, u32),
+        want: Want<'_>,
         make: impl Fn(Place) -> F,
     ) -> Result<T, BotError>
     where
@@ -234,7 +250,7 @@ impl Sender {
     {
         let mut place = *place;
         for _ in 0..MOVES_AT_MOST {
-            match self.admission(Parcel { chat_id: place.chat_id, urgency, messages }).await {
+            match self.admission(place.chat_id, want).await {
                 Admission::Go => {}
                 Admission::Later(wait) => return Err(BotError::RetryAfter(wait)),
                 Admission::NoRoom => return Err(BotError::NoRoom),
@@ -255,7 +271,17 @@ impl Sender {
         Err(BotError::Refused("the group has another id each time".to_owned()))
     }
 
-    async fn admission(&self, parcel: Parcel) -> Admission {
+    async fn admission(&self, chat_id: i64, want: Want<'_>) -> Admission {
+        let Want { urgency, messages, unless } = want;
+        let asking = self.ask_for_room(Parcel { chat_id, urgency, messages });
+        match unless {
+            // What is granted at the same moment is lost, and nothing else.
+            Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Admission::NoRoom),
+            None => asking.await,
+        }
+    }
+
+    async fn ask_for_room(&self, parcel: Parcel) -> Admission {
         if self.books.limits.none() {
             return self.without_limits(parcel).await;
         }
@@ -315,6 +341,21 @@ impl Sender {
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be sent, and how urgently.
+#[derive(Clone, Copy)]
+struct Want<'a> {
+    urgency: Urgency,
+    messages: u32,
+    /// Not to be sent any more once this is over.
+    unless: Option<&'a CancellationToken>,
+}
+
+impl Want<'_> {
+    fn one(urgency: Urgency) -> Self {
+        Self { urgency, messages: 1, unless: None }
     }
 }
 

@@ -6,7 +6,6 @@
 //! coordinator polls at a time ([`lease`]); the others only deliver answers. Or Telegram brings the updates, to all
 //! coordinators at once ([`webhook`]).
 
-mod chats;
 pub mod incoming;
 pub mod lease;
 pub mod watermark;

@@ -40,8 +40,14 @@ pub(crate) async fn accompany(
     let (mut wait, mut said, mut edited) = (FIRST_LOOK, String::new(), Instant::now());
     while Instant::now() < until && performer.pause(wait).await.is_some() {
         wait = LOOK_EVERY;
-        // Redis may be away: then there is nothing to tell.
-        let Ok(Some(live)) = performer.queue.show(&task.task_id).await else { return };
+        let live = match performer.queue.show(&task.task_id).await {
+            Ok(Some(live)) => live,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(error = %error.source, "nothing to tell about a wait at the moment");
+                continue;
+            }
+        };
         if live.status == TaskStatus::Processing {
             let _ = performer.sender.typing(&reply_to.place).await; // Nobody misses it.
         }
@@ -92,7 +98,11 @@ async fn tell(
     }
     let screen = Question::waiting(reply_to.lang, &flow::view_name(id), words);
     let edit = performer.sender.edit(&reply_to.place, message_id, &screen, Urgency::Progress);
-    let _ = tokio::time::timeout(EDIT_AT_MOST, edit).await; // The next look says more.
+    // Whether it worked does not matter: the next look says more. One that is given up may arrive yet, so its note stays
+    // until it ends by itself.
+    if tokio::time::timeout(EDIT_AT_MOST, edit).await.is_err() {
+        return;
+    }
     if let Err(error) = performer.queue.end_edit(id).await {
         tracing::debug!(error = %error.source, "the note about an edit ends by itself");
     }

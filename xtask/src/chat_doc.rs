@@ -113,13 +113,18 @@ fn quoted<'a>(who: &str, lines: impl Iterator<Item = &'a str>) -> String {
     let mut lines = lines.skip_while(|line| line.is_empty()).peekable();
     while let Some(line) = lines.next() {
         let next = lines.peek().copied().unwrap_or_default();
+        // The keyboard that comes with a message, a row a line.
+        let (about, line) = match line.strip_prefix("(keys) ") {
+            Some(keys) => ("below the input field: ", keys),
+            None => ("", line),
+        };
         let shown = match line.strip_prefix('[').and_then(|row| row.strip_suffix(']')) {
             Some(row) => row.split("] [").map(button_text).collect::<Vec<_>>().join(" "),
             None => escape(line.trim_start()),
         };
         // Two lines of one paragraph; the last of one needs no mark.
         let mark = if line.is_empty() || next.is_empty() { "" } else { "\\" };
-        text.push_str(format!("> {shown}{mark}").trim_end());
+        text.push_str(format!("> {about}{shown}{mark}").trim_end());
         text.push('\n');
     }
     while text.ends_with("\n>\n") {
@@ -165,6 +170,7 @@ bot:  🔎 Closest:
       1. Luna Marlowe (Luna M)
           so they say
       [Luna · 96] [Open ↗]
+      (keys) [Search]
 
 Ann presses [Luna · 96]
 bot*: 📂 Luna
@@ -187,7 +193,8 @@ Search, and open.
 >
 > 1\\. Luna Marlowe (Luna M)\\
 > so they say\\
-> `[Luna · 96]` `[Open ↗]`
+> `[Luna · 96]` `[Open ↗]`\\
+> below the input field: `[Search]`
 
 **Ann** presses `[Luna · 96]`
 

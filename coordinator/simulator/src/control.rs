@@ -105,7 +105,7 @@ async fn chats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
             json!({
                 "chat_id": id,
                 "chat": state.render_chat(*id),
-                "last": last.map(|message| message.content.body.text.chars().take(60).collect::<String>()),
+                "last": last.map(Message::summary),
                 "date_ms": last.map(|message| message.date_ms),
             })
         })

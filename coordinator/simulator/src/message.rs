@@ -7,6 +7,9 @@ use crate::markup::Formatted;
 use crate::people::Person;
 use crate::state::{State, now_ms};
 
+/// Characters of a message in a list of chats.
+const SUMMARY_CHARS: usize = 60;
+
 /// What is in a message beside its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaKind {
@@ -89,6 +92,16 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Its beginning, for a list of chats.
+    pub(crate) fn summary(&self) -> String {
+        let media = self.content.media.as_ref().map(|media| media.kind.name());
+        let text = &self.content.body.text;
+        match media {
+            Some(kind) if text.is_empty() => kind.to_owned(),
+            Some(_) | None => text.chars().take(SUMMARY_CHARS).collect(),
+        }
+    }
+
     /// What the control side tells of it.
     pub(crate) fn control_json(&self) -> Value {
         let content = &self.content;

@@ -102,7 +102,9 @@ const row = (message, fresh) => {
   // The server escapes everything and lets only a few tags through.
   text.innerHTML = message.html;
   bubble.append(text, make('span', { class: 'meta' }, message.edits && message.from === 'bot' ? `edited ${time}` : time));
-  return make('div', { class: `row ${message.from}` }, bubble, keyboard(message));
+  const other = message.from === 'user' && message.user_id !== person.user_id ? ' other' : '';
+  const album = message.album ? ' album' : '';
+  return make('div', { class: `row ${message.from}${other}${album}` }, bubble, keyboard(message));
 };
 
 const showMessages = (messages) => {
@@ -148,6 +150,7 @@ const showCommands = () => {
   const typed = input.value;
   const fitting = typed.startsWith('/') && !typed.includes(' ')
     ? commands.filter((command) => `/${command.command}`.startsWith(typed)) : [];
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 120;
   byId('commands').hidden = !fitting.length;
   byId('commands').replaceChildren(...fitting.map((command) => make('button', {
     type: 'button',
@@ -159,6 +162,7 @@ const showCommands = () => {
       input.focus();
     },
   }, make('b', {}, `/${command.command}`), command.description)));
+  if (atEnd) list.scrollTop = list.scrollHeight;
 };
 
 const title = (chat, id) => chat?.title || chat?.first_name || (id < 0 ? `Group ${-id}` : `User ${id}`);

@@ -24,11 +24,11 @@ use teloxide_core::types::Update;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::chats::Chats;
 use super::incoming::Me;
 use super::work;
 use crate::bot_api::BotApi;
 use crate::perform::Performer;
+use crate::turns::Turns;
 
 /// Bot API, `setWebhook`: the header with the secret token.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -56,7 +56,7 @@ pub struct WebhookConfig {
 
 struct Webhook {
     performer: Arc<Performer>,
-    chats: Chats,
+    turns: Turns,
     slots: Semaphore,
     path: String,
     secret: String,
@@ -79,7 +79,7 @@ pub async fn serve_until(
     let secret = secret(token);
     let webhook = Arc::new(Webhook {
         performer: Arc::clone(performer),
-        chats: Chats::default(),
+        turns: Turns::default(),
         slots: Semaphore::new(AT_ONCE),
         path: config.url.path().to_owned(),
         secret: secret.clone(),
@@ -167,7 +167,8 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
     let Some(work) = work::read(update, me) else { return StatusCode::OK };
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
-        let _turn = webhook.chats.turn(work.chat_id).await;
+        let turn = webhook.turns.join(work.chat_id);
+        turn.come().await;
         work.handle(&webhook.performer).await
     });
     match handled.await {

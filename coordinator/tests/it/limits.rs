@@ -222,3 +222,56 @@ async fn while_redis_is_away_messages_go_on_slowly() {
     assert_eq!(telegram.bot_messages(1).await.len(), 2);
     assert_eq!(told_to_wait(&telegram).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_was_blocked_does_not_knock_until_it_is_let_in() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "Looking for luna").await;
+    let stand = async |standing: &str| {
+        telegram.post("/sim/presence", &json!({"chat_id": 7, "standing": standing})).await;
+        eventually("the news", async || {
+            (telegram.stats().await["pending_updates"] == 0).then_some(())
+        })
+        .await;
+    };
+    stand("kicked").await;
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let queue = queue_on(&redis).await;
+    let meta = queue.keys().meta(&"search_creator".parse().unwrap());
+    eventually("the end of its answer", async || {
+        let mut connection = queue.connection();
+        let mut ask = redis::cmd("HGET");
+        ask.arg(&meta).arg("undeliverable");
+        let counted: Option<u64> = ask.query_async(&mut connection).await.unwrap();
+        (counted == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(telegram.stats().await["calls"]["editmessagetext"], Value::Null, "it knew");
+    stand("member").await;
+    telegram.write(7, "noor").await;
+    telegram.bot_says(7, "The noor").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_becomes_a_supergroup_takes_its_questions_and_sessions_along() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    let (old, new, person) = (-7, -1_000_000_000_007_i64, 7);
+    telegram.post("/sim/chats", &json!({"chat_id": old, "basic": true})).await;
+    let write = async |chat: i64, text: &str| {
+        let body = json!({"chat_id": chat, "user_id": person, "text": text});
+        telegram.post("/sim/messages", &body).await;
+    };
+    write(old, "/search@freefans_bot luna").await;
+    telegram.bot_says(old, "Looking for luna").await;
+    let migration = json!({"chat_id": old, "user_id": person, "to": new});
+    telegram.post("/sim/migrations", &migration).await;
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    // Its placeholder stayed behind, so it comes anew.
+    let results = telegram.bot_says(new, "The luna").await;
+    // What was found is in the session of the old group.
+    telegram.press(new, person, &results, "The luna").await;
+    telegram.bot_says(new, "An item").await;
+}

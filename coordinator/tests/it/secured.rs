@@ -10,7 +10,10 @@ const WORKER: (&str, &str) = ("worker", "change-me-worker");
 
 #[tokio::test]
 async fn a_conversation_works_over_tls_with_the_shipped_users() {
-    let acl = test_kit::root().join("docs/redis.acl");
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = std::fs::read_to_string(test_kit::root().join("docs/redis.acl")).unwrap();
+    let acl = folder.path().join("redis.acl");
+    std::fs::write(&acl, format!("{shipped}user watcher on >watch -@all +acl|log\n")).unwrap();
     let (redis, telegram) = (TestRedis::start_secured(&acl), Telegram::start().await);
     let url = |(user, password): (&str, &str)| redis.secured_url(user, password);
     let folder = tempfile::tempdir().unwrap();
@@ -26,10 +29,21 @@ async fn a_conversation_works_over_tls_with_the_shipped_users() {
     let items = telegram.bot_says(7, "Page 1 of 10").await;
     telegram.press(7, 7, &items, "Load more").await;
     telegram.bot_says(7, "Page 2 of 10").await;
+    telegram.write(7, "/settings").await;
+    let settings = telegram.bot_says(7, "Language").await;
+    telegram.press(7, 7, &settings, "Deutsch").await;
+    telegram.bot_says(7, "Sprache: Deutsch").await;
     let mut stats = std::process::Command::new(crate::support::COORDINATOR);
     stats.args(["queue", "stats"]).env("REDIS_URL", url(COORDINATOR)).env("REDIS_CA", redis.ca());
     let stats = stats.output().unwrap();
     assert!(stats.status.success(), "{}", String::from_utf8_lossy(&stats.stderr));
+    let refused = std::process::Command::new("redis-cli")
+        .args(["-u", &url(("watcher", "watch")), "--cacert"])
+        .arg(redis.ca())
+        .args(["ACL", "LOG"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&refused.stdout).trim(), "", "what the rights do not allow");
     for log in [worker.log(), coordinator.log()] {
         assert!(!log.contains("NOPERM") && !log.contains("permission"), "{log}");
         assert!(!log.contains("change-me"), "a password is in the log");

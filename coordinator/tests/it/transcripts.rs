@@ -54,6 +54,7 @@ transcripts! {
     group_without_the_bot
     old_buttons
     pictures
+    plugin_command
     private_bot
     random
     redis_dies

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use test_kit::{TestRedis, eventually};
 
 use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
@@ -62,4 +62,40 @@ async fn a_failed_task_is_told_in_plain_words() {
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "/random").await;
     telegram.bot_said_only(7, &["⚠️ not in the script"]).await;
+}
+
+#[tokio::test]
+async fn a_word_about_the_wait_that_is_late_does_not_cover_the_answer() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.fault(json!({"method": "editMessageText", "fault": "delay", "delay_ms": 3000})).await;
+    telegram.write(7, "luna").await;
+    eventually("a word about the wait on its way", async || {
+        let calls = telegram.stats().await["calls"]["editmessagetext"].as_u64();
+        (calls == Some(1)).then_some(())
+    })
+    .await;
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    telegram.bot_says(7, "The luna").await;
+    eventually("the word after the answer", async || {
+        let events = telegram.transcript(7).await;
+        let word =
+            |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("Nobody"));
+        events.iter().any(word).then_some(())
+    })
+    .await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+    nothing_waits_in_the_outbox(&redis).await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}
+
+async fn nothing_waits_in_the_outbox(redis: &TestRedis) {
+    let queue = queue_on(redis).await;
+    let replies = queue.keys().replies(&queue::Lane::whole(&"search_creator".parse().unwrap()));
+    eventually("an empty outbox", async || {
+        let waiting: u64 =
+            redis::cmd("XLEN").arg(&replies).query_async(&mut queue.connection()).await.unwrap();
+        (waiting == 0).then_some(())
+    })
+    .await;
 }

@@ -10,6 +10,10 @@ use wasmtime::component::Component;
 use super::cache::PreparedCache;
 use super::compile::aside;
 
+/// Components that wait for their turn, each held in memory meanwhile. Compiling one takes longer than writing it, so
+/// they only pile up on a disk that hardly writes; what is more is compiled at the next start.
+const WAIT_AT_MOST: usize = 16;
+
 /// What is being written.
 #[derive(Debug, Clone)]
 pub(super) struct Keeper {
@@ -28,6 +32,12 @@ impl Keeper {
 
     /// Stores a component under a key, some time soon.
     pub(super) fn keep(&self, cache: PreparedCache, key: String, component: Component) {
+        if WAIT_AT_MOST <= self.underway.len() {
+            tracing::warn!(
+                "a prepared plugin is not kept for the next start: the disk is too slow"
+            );
+            return;
+        }
         let turn = Arc::clone(&self.turn);
         self.underway.spawn(async move {
             let _turn = turn.lock().await;
@@ -58,11 +68,15 @@ mod tests {
         let keeper = Keeper::new();
         // As long as another one is written.
         let turn = keeper.turn.lock().await;
-        keeper.keep(cache.clone(), "k".to_owned(), component);
+        for number in 0..=WAIT_AT_MOST {
+            keeper.keep(cache.clone(), number.to_string(), component.clone());
+        }
         tokio::task::yield_now().await;
-        assert!(cache.get(&engine, "k").is_none());
+        assert!(cache.get(&engine, "0").is_none());
         drop(turn);
         keeper.all_kept().await;
-        assert!(cache.get(&engine, "k").is_some());
+        let kept = |number: usize| cache.get(&engine, &number.to_string()).is_some();
+        assert!((0..WAIT_AT_MOST).all(kept));
+        assert!(!kept(WAIT_AT_MOST), "more than may wait");
     }
 }

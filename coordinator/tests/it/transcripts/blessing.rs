@@ -41,6 +41,7 @@ pub(super) async fn bless(player: &mut Player, mut script: Script, path: &Path) 
     for step in &script.steps {
         player.act(step).await;
         wait_for_quiet(player).await;
+        wait_for_menu(player, step).await;
         let entries = record.look(player, step).await;
         // Names in later steps count on what was written before.
         for (which, expected) in &entries {
@@ -64,6 +65,17 @@ async fn wait_for_quiet(player: &mut Player) {
         if !moved && player.stage.at_rest().await {
             return;
         }
+    }
+}
+
+/// Nothing tells when a menu changes: what was written is waited for, and is given up like a step.
+async fn wait_for_menu(player: &mut Player, step: &Step) {
+    let Some(menu) = step.expected.iter().find(|expected| expected.kind == Kind::Menu) else {
+        return;
+    };
+    let until = Instant::now() + AT_MOST;
+    while Instant::now() < until && !fit(&menu.lines, &player.menu().await) {
+        player.listen(QUIET_MS).await;
     }
 }
 

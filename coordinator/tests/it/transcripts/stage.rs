@@ -107,6 +107,8 @@ impl Stage {
 
     fn coordinator(&self) -> Command {
         let mut command = coordinator_command(&self.redis, &self.telegram);
+        // A conversation that is played in a second would wait for minutes.
+        command.envs([("LIMIT_OVERALL", "0"), ("LIMIT_CHAT", "0"), ("LIMIT_GROUP", "0")]);
         command.envs(self.coordinator_settings.iter().cloned());
         command
     }

@@ -1,0 +1,111 @@
+//! One after the other in each chat, different chats at once: what is said keeps the order in which it was asked for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// The end of the last turn in each chat that has one.
+type Last = HashMap<i64, Arc<CancellationToken>>;
+
+/// Whose turn it is in which chat. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turns {
+    last: Arc<Mutex<Last>>,
+}
+
+/// A turn in one chat. It ends when it is dropped, also when it has not come yet.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    turns: Turns,
+    chat_id: i64,
+    before: Option<Arc<CancellationToken>>,
+    end: Arc<CancellationToken>,
+}
+
+impl Turns {
+    /// Takes the turn after the last one that was taken in this chat. It has its place from now on, and comes later.
+    pub(crate) fn join(&self, chat_id: i64) -> Turn {
+        let end = Arc::new(CancellationToken::new());
+        let before = self.last().insert(chat_id, Arc::clone(&end));
+        Turn { turns: self.clone(), chat_id, before, end }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Waits until the one before has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the turn keeps its place.
+    pub(crate) async fn come(&self) {
+        if let Some(before) = &self.before {
+            before.cancelled().await;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (end, before) = (Arc::clone(&self.end), self.before.take());
+        let mut last = self.turns.last();
+        if last.get(&self.chat_id).is_some_and(|known| Arc::ptr_eq(known, &end)) {
+            match &before {
+                // Given up before it came: who comes next waits for the one before.
+                Some(before) if !before.is_cancelled() => {
+                    last.insert(self.chat_id, Arc::clone(before));
+                }
+                _ => {
+                    last.remove(&self.chat_id);
+                }
+            }
+        }
+        drop(last);
+        end.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[track_caller]
+    fn has_come(turn: &Turn, expected: bool) {
+        assert_eq!(turn.come().now_or_never().is_some(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_chat_goes_in_order_and_holds_up_no_other() {
+        let turns = Turns::default();
+        let (first, second, third) = (turns.join(1), turns.join(1), turns.join(1));
+        has_come(&first, true);
+        has_come(&second, false);
+        has_come(&turns.join(2), true);
+        drop(first);
+        has_come(&third, false);
+        has_come(&second, true);
+        drop(second);
+        has_come(&third, true);
+        drop(third);
+        assert!(turns.last().is_empty(), "nothing is kept of chats that are done");
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_given_up_is_passed_over() {
+        let turns = Turns::default();
+        let (first, second) = (turns.join(1), turns.join(1));
+        drop(second);
+        let third = turns.join(1);
+        has_come(&third, false);
+        drop(first);
+        has_come(&third, true);
+        drop(third);
+        assert!(turns.last().is_empty());
+    }
+}
