@@ -124,7 +124,12 @@ impl Player {
             Deed::SendsSticker(emoji) => {
                 fields.insert("sticker".to_owned(), json!(emoji));
             }
-            Deed::Presses { label, on } => return self.presses(body, label, on).await,
+            Deed::Presses { label, on, times } => {
+                for _ in 0..*times {
+                    self.presses(body.clone(), label, on).await;
+                }
+                return;
+            }
         }
         let times = if let Deed::Writes { times, .. } = deed { *times } else { 1 };
         for _ in 0..times {

@@ -120,7 +120,10 @@ impl Stage {
             "nothing runs yet" => self.started = true,
             "the operator has a forum" => {
                 let mood = Arc::clone(&self.mood);
-                self.forum = Some(Server::start(move |_| forum_answer(*mood.lock().unwrap())));
+                self.forum = Some(Server::start(move |asked| {
+                    let page = if asked.target.contains("page=2") { 2 } else { 1 };
+                    forum_answer(*mood.lock().unwrap(), page)
+                }));
             }
             // Programs.
             "a coordinator starts" => {
@@ -200,6 +203,13 @@ impl Stage {
             standing(self.group(group).await, FIRST_PERSON, "left")
         } else if let Some(group) = what.strip_prefix("the bot is added to ") {
             standing(self.group(group).await, FIRST_PERSON, "member")
+        } else if let Some(name) = what.strip_suffix(" deletes the bot's message") {
+            let id = self.person(name).id;
+            let messages = self.telegram.bot_messages(id).await;
+            let message_id = &messages.last().unwrap()["message_id"];
+            let which = json!({"chat_id": id, "message_id": message_id});
+            self.telegram.post("/bot123456:SIMULATOR/deleteMessage", &which).await;
+            return;
         } else if let Some(group) = what.strip_suffix(" becomes a supergroup") {
             let chat_id = self.group(group).await;
             let to = chat_id - 1_000_000;
@@ -338,13 +348,15 @@ fn read_settings(text: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// What a Discourse forum says.
-fn forum_answer(mood: Mood) -> Answer {
+/// What a Discourse forum says; it has two pages.
+fn forum_answer(mood: Mood, page: u64) -> Answer {
     match mood {
         Mood::Answers => {
+            let title = if page == 1 { "Luna, a thread" } else { "More about Luna" };
             let found = json!({
-                "topics": [{"id": 5, "title": "Luna, a thread", "slug": "luna", "posts_count": 4}],
-                "posts": [{"topic_id": 5, "blurb": "so they say"}],
+                "topics": [{"id": page, "title": title, "slug": "luna", "posts_count": 4}],
+                "posts": [{"topic_id": page, "blurb": "so they say"}],
+                "grouped_search_result": {"more_full_page_results": page == 1},
             });
             Answer::new(200, &found.to_string())
         }
