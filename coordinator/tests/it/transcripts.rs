@@ -74,5 +74,6 @@ transcripts! {
     too_many_presses
     too_many_questions
     two_coordinators
+    webhook
     worker_dies
 }

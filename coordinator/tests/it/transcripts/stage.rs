@@ -125,6 +125,13 @@ impl Stage {
                     forum_answer(*mood.lock().unwrap(), page)
                 }));
             }
+            "Telegram brings the updates" => {
+                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = free.local_addr().unwrap();
+                let url = ("WEBHOOK_URL".to_owned(), format!("http://{address}/updates"));
+                let listen = ("WEBHOOK_LISTEN".to_owned(), address.to_string());
+                self.coordinator_settings.extend([url, listen]);
+            }
             // Programs.
             "a coordinator starts" => {
                 let started = start(self.coordinator(), "coordinator ready").await;
@@ -225,7 +232,8 @@ impl Stage {
 
     /// Whether something that happens only prepares what is going to run.
     pub(super) fn prepares(what: &str) -> bool {
-        let first = ["nothing runs yet", "the operator has a forum"].contains(&what);
+        let first = ["nothing runs yet", "the operator has a forum", "Telegram brings the updates"];
+        let first = first.contains(&what);
         let settings = ["'s settings: ", "Telegram: ", " speaks ", " is @", " has topics"];
         first || settings.iter().any(|part| what.contains(part))
     }
