@@ -88,11 +88,9 @@ impl Stage {
     /// Starts what runs unless the file says otherwise.
     pub(super) async fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
-            let worker = start(self.worker(), "ready: ");
-            let coordinator = start(self.coordinator(), "coordinator ready");
-            let (worker, coordinator) = tokio::join!(worker, coordinator);
-            self.workers.push(worker);
-            self.coordinators.push(coordinator);
+            // In this order: a coordinator looks for new task types every 2 s only, and at its start.
+            self.workers.push(start(self.worker(), "ready: ").await);
+            self.coordinators.push(start(self.coordinator(), "coordinator ready").await);
         }
     }
 
