@@ -2,9 +2,9 @@
 
 ### Befehle.
 command-search = Jemanden nach Namen suchen
-command-random = Jemanden zufällig zeigen
+command-random = Zufällig jemanden zeigen
 command-status = Was für dich gerade läuft
-command-cancel = Anhalten, was gerade läuft
+command-cancel = Abbrechen, was gerade läuft
 command-settings = Sprache, und was ich mir merke
 command-help = Was ich kann
 
@@ -20,22 +20,30 @@ help =
 
     • Schick einen Namen oder einen Teil davon: Ich suche.
     • /search NAME tut dasselbe.
-    • /random zeigt jemanden zufällig.
-    • /status sagt, was für dich gerade läuft, /cancel hält es an.
+    • /random zeigt zufällig jemanden.
+    • /status sagt, was für dich gerade läuft, /cancel bricht es ab.
     • /settings ändert die Sprache und lässt mich dich vergessen.
 
     Die Knöpfe unter meinen Nachrichten führen weiter: jemanden öffnen, durch die Einträge blättern, filtern, zurück.
-help-group = In Gruppen antworte ich auf /search NAME, auf Nachrichten, die mit @{ $bot } beginnen, und auf Antworten an mich.
+help-group =
+    <b>Was ich hier kann</b>
+
+    • /search NAME, oder eine Nachricht, die @{ $bot } und einen Namen nennt: Ich suche; Tippfehler machen nichts.
+    • /random zeigt zufällig jemanden.
+    • Auch eine Antwort auf eine meiner Nachrichten ist für mich bestimmt.
+    • /status sagt, was für dich gerade läuft, /cancel bricht es ab, /settings gilt nur für dich.
+
+    Die Knöpfe unter einer Antwort sind für die Person, die gefragt hat.
 help-plugins = <b>Und außerdem</b>
 help-admin =
-    <b>Für dich als Verwalter</b>
+    <b>Für die Administration</b>
 
     /stats zeigt die Warteschlange, /plugins die Worker und ihre Plugins.
 
 ### Tasten unter dem Eingabefeld.
 key-search = 🔎 Suchen
 key-random = 🎲 Zufall
-key-status = ⏳ Stand
+key-status = ⏳ Status
 key-settings = ⚙️ Einstellungen
 
 ### Was nicht zu verstehen ist.
@@ -43,7 +51,7 @@ search-what = Wen soll ich suchen? Schick mir einen Namen, zum Beispiel <code>lu
 search-what-group = Wen soll ich suchen? Schreib zum Beispiel <code>/search luna marlow</code>.
 unknown-command = Diesen Befehl kenne ich nicht. Was ich kann, sagt /help.
 command-gone = /{ $command } gibt es im Moment nicht. Bitte versuch es später noch einmal.
-command-needs = Bitte sag dazu, wofür, zum Beispiel so: <code>/{ $command } { $example }</code>
+command-needs = Da fehlt noch etwas, zum Beispiel: <code>/{ $command } { $example }</code>
 nothing-to-search = Bitte schick einen Namen mit mindestens einem Buchstaben oder einer Ziffer.
 too-long = Das ist zu lang für einen Namen. Bitte schick höchstens 200 Zeichen.
 too-much-text = Das ist zu viel Text. Bitte schick höchstens { $most } Zeichen.
@@ -52,14 +60,14 @@ text-only = Ich verstehe nur Text. Schick mir einen Namen.
 ### Knöpfe, die nirgendwohin führen.
 stale-button = Diese Knöpfe gelten nicht mehr. Bitte such noch einmal.
 foreign-button = Diese Knöpfe gehören jemand anderem. Frag selbst mit /search.
-gone-button = Im Moment ist niemand da, der das tut. Bitte versuch es später noch einmal.
+gone-button = Das ist gerade nicht verfügbar. Bitte versuch es später noch einmal.
 
 ### Grenzen.
 busy = 🙏 Ich habe gerade sehr viel zu tun. Bitte versuch es in einer Minute noch einmal.
-one-at-a-time = ⏳ Für dich laufen schon mehrere Fragen. Bitte warte erst auf die Antworten, oder schick /cancel.
+one-at-a-time = ⏳ Für dich laufen schon mehrere Anfragen. Bitte warte erst auf die Antworten, oder schick /cancel.
 slow-down = 🐢 Das ist mir zu schnell. Bitte warte einen Augenblick, dann geht es weiter.
 not-for-you = Dieser Bot ist privat.
-cannot-show = ⚠️ Ich habe eine Antwort, aber Telegram nimmt sie nicht an. Bitte frag anders.
+cannot-show = ⚠️ Ich habe eine Antwort, aber Telegram nimmt sie nicht an. Bitte formuliere es anders.
 
 ### Warten.
 looking-for = 🔎 Ich suche <b>{ $query }</b>…
@@ -69,17 +77,18 @@ working-on = ⚙️ Ich arbeite an <b>{ $what }</b>…
 note-looking-for = Ich suche { $query }…
 note-opening = Ich öffne { $name }…
 note-more = Ich lade mehr…
+note-album = Ich schicke es…
 note-working = Ich arbeite daran…
 next-in-line = ⏳ Du bist als Nächstes dran.
-in-line = ⏳ Nummer { $place } in der Reihe, { $wait }.
-wait-unknown = sobald ich kann
+in-line = ⏳ Nummer { $place } in der Warteschlange, { $wait }.
+in-line-only = ⏳ Nummer { $place } in der Warteschlange.
 wait-moment = ein paar Sekunden
 wait-seconds = etwa { $seconds } Sekunden
 wait-minutes = { $minutes ->
     [one] etwa eine Minute
    *[other] etwa { $minutes } Minuten
 }
-taking-up-again = 🔁 Unterwegs ist etwas kaputtgegangen; ich versuche es noch einmal…
+taking-up-again = 🔁 Unterwegs ist etwas schiefgegangen; ich versuche es noch einmal…
 nobody-there = ⏳ Es ist noch niemand da, der antwortet. Ich warte.
 
 ### Was läuft.
@@ -92,24 +101,25 @@ status-running-for = { $seconds ->
 }
 status-waiting = wartet
 status-next = ist als Nächstes dran
-status-in-line = Nummer { $place } in der Reihe, { $wait }
+status-in-line = Nummer { $place } in der Warteschlange, { $wait }
+status-in-line-only = Nummer { $place } in der Warteschlange
 status-again = wird noch einmal versucht
-cancelled-none = Für dich läuft nichts, was ich anhalten könnte.
+cancelled-none = Für dich läuft nichts, was ich abbrechen könnte.
 cancelled-some = { $count ->
-    [one] ✋ Angehalten.
-   *[other] ✋ { $count } Fragen angehalten.
+    [one] ✋ Abgebrochen.
+   *[other] ✋ { $count } Anfragen abgebrochen.
 }
 
 ### Wie eine Frage in einer Liste heißt.
 what-search = die Suche nach { $query }
 what-extended = die weitere Suche nach { $query }
-what-random = jemand zufällig
+what-random = ein zufälliger Vorschlag
 what-content = die Einträge von { $name }
 
 ### Ergebnisse.
 found = ✅ Gefunden: <b>{ $query }</b>
-closest = 🔎 Am nächsten an <b>{ $query }</b>:
-forum-results = 🔎 Was das Forum zu <b>{ $query }</b> hat:
+closest = 🔎 Ähnliche Namen wie <b>{ $query }</b>:
+forum-results = 🔎 Treffer im Forum für <b>{ $query }</b>:
 nothing-found = 🤷 Nichts gefunden zu <b>{ $query }</b>.
 nothing-on-page = 🤷 Auf dieser Seite ist nichts zu <b>{ $query }</b>. Es gibt weitere.
 try-otherwise = Versuch eine andere Schreibweise oder einen kürzeren Teil des Namens.
@@ -127,6 +137,7 @@ replies = { $count ->
 content-title = 📂 <b>{ $name }</b> · { $items }
 content-empty = 📂 <b>{ $name }</b> hat keine Einträge, die ich zeigen könnte.
 content-empty-filter = 📂 <b>{ $name }</b> hat keine solchen Einträge.
+content-full = Mehr zeige ich hier nicht. Der Rest ist bei { $name }.
 untitled = Ohne Titel
 nothing-to-show = ✅ Erledigt. Zu zeigen gibt es nichts.
 album-failed = 🔗 Telegram konnte das hier nicht laden. Die Links:
@@ -139,7 +150,7 @@ settings =
 settings-language-auto = { $name }, wie in deinem Telegram
 settings-changed = Geändert.
 forget-sure =
-    🗑 Ich würde vergessen, was du in diesem Chat gesucht, gesehen und eingestellt hast, und anhalten, was läuft. Knöpfe unter älteren Nachrichten gelten dann nicht mehr.
+    🗑 Ich würde vergessen, was du in diesem Chat gesucht, gesehen und eingestellt hast, und abbrechen, was läuft. Knöpfe unter älteren Nachrichten gelten dann nicht mehr.
 
     Soll ich?
 forgotten = 🗑 Vergessen. Du kannst jederzeit neu anfangen.
@@ -157,7 +168,7 @@ button-all = Alle
 button-pictures = 🖼 Bilder
 button-videos = 🎬 Videos
 button-album = 👁 Hier zeigen
-button-cancel = ✖ Anhalten
+button-cancel = ✖ Abbrechen
 button-try-again = 🔁 Noch einmal
 button-auto = Wie in Telegram
 button-forget = 🗑 Vergiss mich
@@ -171,11 +182,13 @@ failure-too-long = Das war zu viel Text für mich.
 failure-nobody = Im Moment ist niemand da, der das beantwortet. Bitte versuch es später noch einmal.
 failure-not-found = Ich habe nichts gefunden.
 failure-cannot = Das kann ich nicht beantworten.
+extended-cannot = Eine weitere Suche gibt es hier nicht.
+random-nobody = Im Moment kann ich dir niemand anderen zeigen.
 failure-service = Ein Dienst, den ich brauche, antwortet nicht. Bitte versuch es später noch einmal.
-failure-broke = Beim Antworten ist etwas kaputtgegangen. Bitte versuch es noch einmal.
+failure-broke = Beim Antworten ist etwas schiefgegangen. Bitte versuch es noch einmal.
 failure-took-too-long = Das hat zu lange gedauert, deshalb habe ich aufgehört. Bitte versuch es noch einmal.
 failure-too-much = Das war zu viel auf einmal. Bitte frag nach etwas Kleinerem.
 failure-too-much-lookup = Dafür hätte ich zu viel nachsehen müssen. Bitte frag nach etwas Kleinerem.
-failure-accident = Beim Antworten hatte ich einen Unfall. Bitte versuch es noch einmal.
+failure-accident = Beim Antworten ist mir ein Fehler passiert. Bitte versuch es noch einmal.
 failure-late = Ich bin nicht rechtzeitig dazu gekommen. Bitte versuch es noch einmal.
-failure-cancelled = Angehalten.
+failure-cancelled = Abgebrochen.

@@ -26,7 +26,15 @@ help =
     • /settings changes the language and makes me forget you.
 
     The buttons under my messages lead on: open a creator, page through the items, filter them, go back.
-help-group = In a group I answer to /search NAME, to messages that begin with @{ $bot }, and to replies to my messages.
+help-group =
+    <b>What I can do here</b>
+
+    • /search NAME, or a message that mentions @{ $bot } with a name: I search, also when it is misspelt.
+    • /random shows a creator by chance.
+    • A reply to one of my messages is meant for me as well.
+    • /status says what is under way for you, /cancel stops it, /settings is for you alone.
+
+    The buttons under an answer are for whoever asked.
 help-plugins = <b>And also</b>
 help-admin =
     <b>For you as an administrator</b>
@@ -40,11 +48,11 @@ key-status = ⏳ Status
 key-settings = ⚙️ Settings
 
 ### What cannot be understood.
-search-what = Whom shall I look for? Send me a name, for instance <code>luna marlow</code>.
-search-what-group = Whom shall I look for? Write for instance <code>/search luna marlow</code>.
+search-what = Who are you looking for? Send me a name, for instance <code>luna marlow</code>.
+search-what-group = Who are you looking for? Write for instance <code>/search luna marlow</code>.
 unknown-command = I do not know this command. /help says what I can do.
 command-gone = /{ $command } is not available at the moment. Please try again later.
-command-needs = Please say what for, like this: <code>/{ $command } { $example }</code>
+command-needs = There is something missing, for instance: <code>/{ $command } { $example }</code>
 nothing-to-search = Please send a name with at least one letter or digit.
 too-long = That is too long for a name. Please send at most 200 characters.
 too-much-text = That is too much text. Please send at most { $most } characters.
@@ -70,10 +78,11 @@ working-on = ⚙️ Working on <b>{ $what }</b>…
 note-looking-for = Looking for { $query }…
 note-opening = Opening { $name }…
 note-more = Loading more…
+note-album = Sending…
 note-working = Working on it…
 next-in-line = ⏳ You are next.
 in-line = ⏳ Number { $place } in line, { $wait }.
-wait-unknown = as soon as I can
+in-line-only = ⏳ Number { $place } in line.
 wait-moment = a few seconds
 wait-seconds = about { $seconds } seconds
 wait-minutes = { $minutes ->
@@ -94,6 +103,7 @@ status-running-for = { $seconds ->
 status-waiting = waits
 status-next = is next
 status-in-line = number { $place } in line, { $wait }
+status-in-line-only = number { $place } in line
 status-again = will be tried again
 cancelled-none = Nothing is under way for you that I could stop.
 cancelled-some = { $count ->
@@ -128,6 +138,7 @@ replies = { $count ->
 content-title = 📂 <b>{ $name }</b> · { $items }
 content-empty = 📂 <b>{ $name }</b> has no items to show.
 content-empty-filter = 📂 <b>{ $name }</b> has no such items.
+content-full = That is as far as I show. The rest is at { $name }.
 untitled = Untitled
 nothing-to-show = ✅ Done. There is nothing to show.
 album-failed = 🔗 Telegram could not load these here. The links:
@@ -172,11 +183,13 @@ failure-too-long = That was too much text for me.
 failure-nobody = Nobody is there to answer this at the moment. Please try again later.
 failure-not-found = I found nothing.
 failure-cannot = I cannot answer this.
+extended-cannot = There is no further search here.
+random-nobody = I have nobody else to show you at the moment.
 failure-service = A service I depend on does not answer. Please try again later.
 failure-broke = Something broke while I was answering. Please try again.
 failure-took-too-long = That took too long, so I stopped. Please try again.
 failure-too-much = That was too much at once. Please ask for something smaller.
 failure-too-much-lookup = I would have had to look up too much for that. Please ask for something smaller.
-failure-accident = I had an accident while answering. Please try again.
+failure-accident = Something went wrong on my side. Please try again.
 failure-late = I did not get to it in time. Please try again.
 failure-cancelled = Stopped.

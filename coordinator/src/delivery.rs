@@ -34,6 +34,8 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(8);
 /// How long a placeholder that another coordinator may be sending is waited for.
 const PLACEHOLDER_WAIT: Duration = Duration::from_secs(2);
 const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
+/// The same when it is known that it waits for Telegram's limits.
+const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
 const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts to show an answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -137,12 +139,18 @@ impl Delivery {
         };
         let (mut pause, mut mine) = (AFTER_TROUBLE, None);
         loop {
+            // Sent by this process, it may have to wait for room; the answer's own place in line is not lost meanwhile.
+            self.performer.placeholders.settled(id).await;
             // Given back while it waits: one chat that is slowed down must not keep others from their answers.
             let slot = self.slots.acquire().await;
             let attempt = self.attempt(reply, &to, &mut mine).await;
             drop(slot);
             let wait = match attempt {
                 Ok(()) => return Some(Delivered::Shown),
+                Err(Trouble::PlaceholderComes) => {
+                    self.performer.pause(PLACEHOLDER_COMES).await?;
+                    continue;
+                }
                 Err(Trouble::Redis(error)) => {
                     tracing::warn!(task_id = %id, error = %error, "an answer waits for Redis");
                     pause
@@ -251,7 +259,6 @@ impl Delivery {
         mine: &mut Option<i64>,
     ) -> Result<Option<(i64, LedgerEntry)>, Trouble> {
         let queue = &self.performer.queue;
-        self.performer.placeholders.settled(id).await;
         let until = Instant::now() + PLACEHOLDER_WAIT;
         while mine.is_none() {
             let ledger = queue.ledger(id).await.map_err(Trouble::queue)?;
@@ -260,6 +267,9 @@ impl Delivery {
             }
             if let Some(message_id) = ledger.message_id {
                 return Ok(Some((message_id, ledger)));
+            }
+            if ledger.being_placed {
+                return Err(Trouble::PlaceholderComes);
             }
             if until <= Instant::now() {
                 let screen = to.question.placeholder(to.lang, &flow::view_name(id));
@@ -285,6 +295,8 @@ impl Delivery {
 enum Trouble {
     Redis(redis::RedisError),
     Bot(BotError),
+    /// Another coordinator waits for room for it: an answer must not overtake what was asked before in its chat.
+    PlaceholderComes,
 }
 
 impl Trouble {

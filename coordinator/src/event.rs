@@ -92,7 +92,10 @@ impl Event {
                 argument: String::new(),
                 addressed: true,
             }),
-            Some(rest) => Some(Self::Text(rest)),
+            Some(rest) => match rest.strip_prefix('/') {
+                Some(command) => Self::read_command(command, username, true),
+                None => Some(Self::Text(rest)),
+            },
             None => to_us.then(|| Self::Text(text.to_owned())),
         }
     }
@@ -120,7 +123,9 @@ fn without_mention(text: &str, username: &str) -> Option<String> {
     let rest: Vec<&str> = text
         .split_whitespace()
         .filter(|word| {
-            let name = word.strip_prefix('@').map(|name| name.trim_end_matches([',', ':']));
+            let around = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+            let name = word.trim_matches(|letter| around(letter) && letter != '@');
+            let name = name.strip_prefix('@');
             let ours = name.is_some_and(|name| name.eq_ignore_ascii_case(username));
             mentioned |= ours;
             !ours
@@ -169,7 +174,14 @@ pub enum Effect {
     /// Say how far tasks have come.
     Status(Vec<crate::session::Pending>),
     /// Send pictures and videos themselves, or their addresses when Telegram cannot load them.
-    Album(Vec<Media>),
+    Album {
+        /// Which.
+        media: Vec<Media>,
+        /// The message whose button was pressed.
+        message_id: i64,
+        /// The page that it showed.
+        page: usize,
+    },
     /// Remember a choice for longer than a session lives; none forgets it.
     Choose(Option<Lang>),
     /// Stop what is under way and forget the session.
@@ -224,6 +236,8 @@ mod tests {
         check("@FreeFans_bot luna marlow", false, Some(("", "luna marlow")));
         check("luna marlow @freefans_bot", false, Some(("", "luna marlow")));
         check("@freefans_bot: luna", false, Some(("", "luna")));
+        check("(@freefans_bot) luna?", false, Some(("", "luna?")));
+        check("@freefans_bot. /search luna", false, Some(("search", "luna")));
         check("@freefans_bot", false, Some(("help", "")));
         check("@freefans_bots luna", false, None);
         check("luna marlow", true, Some(("", "luna marlow")));

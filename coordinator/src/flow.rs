@@ -97,11 +97,11 @@ impl Turn<'_> {
             "status" => Effect::Status(self.session.pending.clone()),
             "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
             "settings" => Effect::Say(settings::screen(self.session, self.lang)),
-            "stats" if self.around.admin => Effect::Stats,
-            "plugins" if self.around.admin => Effect::Plugins,
+            "stats" if self.around.admin && addressed => Effect::Stats,
+            "plugins" if self.around.admin && addressed => Effect::Plugins,
             _ => match self.around.menu.get(name) {
                 Some(command) => self.plugins_command(command, argument),
-                None if self.around.menu.was_known(name) => {
+                None if addressed && self.around.menu.was_known(name) => {
                     let name = [("command", Arg::Text(name))];
                     Effect::Say(Screen::plain(self.lang.format("command-gone", &name)))
                 }
@@ -187,10 +187,13 @@ impl Turn<'_> {
                     Some(stored) => view::album(self.lang, stored),
                     None => content::album(self.session.content(&view)?, page),
                 };
-                vec![done(pressed), Effect::Album(media)]
+                let note = note_on(pressed.clone(), self.lang.text("note-album"));
+                vec![note, Effect::Album { media, message_id: pressed.message_id, page }]
             }
             Token::Part { view, page } => {
-                let screen = view::page(self.lang, self.session.view(&view)?, page);
+                let stored = self.session.view_mut(&view)?;
+                stored.page = page;
+                let screen = view::page(self.lang, stored, page);
                 self.show(pressed, screen)
             }
             Token::Act { view, place } => {
@@ -198,7 +201,8 @@ impl Turn<'_> {
                 if !self.around.menu.offers(&ask.task_type) {
                     return Some(vec![note_on(pressed.clone(), self.lang.text("gone-button"))]);
                 }
-                let title = self.session.view(&view)?.content.label(place).to_owned();
+                let label = self.session.view(&view)?.content.label(place).to_owned();
+                let title = if label.is_empty() { self.lang.text("button-more") } else { label };
                 let Ask { task_type, params } = ask;
                 let question = Question::Plugin { task_type, params, title, back: view };
                 vec![self.ask(question, Some(pressed.clone()))]

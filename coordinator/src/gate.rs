@@ -31,6 +31,11 @@ impl Performer {
         match self.access.verdict(&incoming.place) {
             Verdict::ShutOut => false,
             Verdict::NotListed => {
+                // In a group a bot that is for others keeps silent.
+                let spoken_to = matches!(incoming.event, Event::Press { .. });
+                if !spoken_to && !incoming.place.private() {
+                    return false;
+                }
                 let told = self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await;
                 if told == Some(1) {
                     self.turn_away(incoming, "not-for-you").await;
@@ -53,7 +58,8 @@ impl Performer {
         }
     }
 
-    async fn count(&self, name: &str, window: Duration) -> Option<i64> {
+    /// Counts something in windows of a length; none when Redis does not answer.
+    pub(crate) async fn count(&self, name: &str, window: Duration) -> Option<i64> {
         let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let key = self.queue.keys().gate(name);
         self.gate.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
@@ -63,11 +69,9 @@ impl Performer {
         let (place, said) = (incoming.place, incoming.language.text(sentence));
         match &incoming.event {
             Event::Press { query_id, .. } => self.answer_button(query_id.clone(), Some(said)),
-            // In a group a bot that is for others keeps silent.
-            _ if place.private() || sentence == "slow-down" => {
+            _ => {
                 self.tell(place, Screen::plain(said)).await;
             }
-            _ => {}
         }
     }
 }

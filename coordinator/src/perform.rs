@@ -27,7 +27,7 @@ use crate::session::Pending;
 use crate::session::store::SessionStore;
 use crate::tempo::Tempo;
 use crate::text::Lang;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 use crate::{admin, gate, under_way, waiting};
 
 /// Pause after trouble with Redis.
@@ -40,10 +40,13 @@ const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
 const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 /// A placeholder that is not there by then is no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
-/// How often it is looked whether a placeholder that waits for room has become needless.
-const LOOK_FOR_ANOTHER: Duration = Duration::from_secs(1);
+/// How often it is said that a placeholder waits for room, and looked whether it still has to: the first time before another
+/// coordinator that has the answer loses its patience.
+const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
 /// The same button pressed again within this time is the same press.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
+/// The same album is not sent again within this time.
+const ALBUM_AGAIN: Duration = Duration::from_secs(10);
 /// Pause before a failed call to the Bot API is tried again.
 const CALL_AGAIN: Duration = Duration::from_millis(500);
 
@@ -204,7 +207,12 @@ impl Performer {
                 let screen = under_way::screen(self, lang, &pending).await;
                 self.tell(place, screen).await
             }
-            Effect::Album(media) => {
+            Effect::Album { media, message_id, page } => {
+                // Pressed twice in a row is once.
+                let pressed = format!("album:{}:{message_id}:{page}", place.chat_id);
+                if self.count(&pressed, ALBUM_AGAIN).await.is_some_and(|count| 1 < count) {
+                    return true;
+                }
                 let turn = self.turns.join(place.chat_id);
                 let send = move |performer: Arc<Self>| async move {
                     turn.come().await;
@@ -407,7 +415,7 @@ impl Performer {
                     }
                 }
                 Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
-                Err(SubmitError::TooLarge { .. }) => break "too-long",
+                Err(SubmitError::TooLarge { .. }) => break "failure-too-long",
                 Err(error) => {
                     tracing::warn!(error = %error, "task refused");
                     break "busy";
@@ -444,43 +452,47 @@ impl Performer {
         let turn = on_its_way.is_some().then(|| self.turns.join(reply_to.place.chat_id));
         self.background.spawn(async move {
             let id = &task.task_id;
-            let mut placeholder = None;
+            let mut message_id = reply_to.message_id;
             if let Some(turn) = &turn {
-                turn.come().await;
                 let screen = reply_to.question.placeholder(reply_to.lang, &flow::view_name(id));
-                if let Some(Ok(message_id)) = performer.place(id, &reply_to.place, &screen).await {
-                    let counts = performer.note_placeholder(&reply_to.place, id, message_id).await;
-                    placeholder = counts.then_some(message_id);
+                let placed = performer.place(id, turn, &reply_to.place, &screen).await;
+                if let Some(Ok(placeholder)) = placed {
+                    let counts = performer.note_placeholder(&reply_to.place, id, placeholder).await;
+                    message_id = counts.then_some(placeholder);
                 }
             }
             drop((turn, on_its_way));
-            waiting::accompany(&performer, &task, &reply_to, placeholder).await;
+            waiting::accompany(&performer, &task, &reply_to, message_id).await;
         });
     }
 
-    /// Sends a placeholder, unless there is another by the time that there is room for it: whoever has the answer and
-    /// finds none sends one.
+    /// Sends a placeholder in its turn, unless there is another by the time that there is room for it. Until then the
+    /// ledger knows that it comes: whoever has the answer would send one before its turn.
     async fn place(
         &self,
         id: &TaskId,
+        turn: &Turn,
         place: &Place,
         screen: &Screen,
     ) -> Option<Result<i64, BotError>> {
         let needless = CancellationToken::new();
-        let until = Instant::now() + PLACEHOLDER_AT_MOST;
-        let send = || self.sender.place(place, screen, &needless);
-        let placing = std::pin::pin!(self.insist(until, send));
-        let looking = async {
+        let placing = std::pin::pin!(async {
+            turn.come().await;
+            let until = Instant::now() + PLACEHOLDER_AT_MOST;
+            self.insist(until, || self.sender.place(place, screen, &needless)).await
+        });
+        let looking = std::pin::pin!(async {
             loop {
-                tokio::time::sleep(LOOK_FOR_ANOTHER).await;
-                // Redis may be away; it is looked again.
-                let ledger = self.queue.ledger(id).await;
-                if ledger.is_ok_and(|ledger| ledger.delivered() || ledger.message_id.is_some()) {
+                tokio::time::sleep(PLACING_SAID_AGAIN).await;
+                // Redis may be away; it is asked again.
+                let ledger = self.queue.ledger(id).await.unwrap_or_default();
+                if ledger.delivered() || ledger.message_id.is_some() {
                     return;
                 }
+                let _ = self.queue.note_placing(id).await; // The same.
             }
-        };
-        match futures::future::select(placing, std::pin::pin!(looking)).await {
+        });
+        match futures::future::select(placing, looking).await {
             Either::Left((placed, _looking)) => placed,
             Either::Right(((), placing)) => {
                 // What is on its way already is waited for: it has to be removed.

@@ -125,7 +125,12 @@ impl Question {
 
     /// The message that stands where the answer will be. `view` names the task in the button that stops it.
     pub fn placeholder(&self, lang: Lang, view: &str) -> Screen {
-        let html = match self {
+        Self::waiting(lang, view, self.waits_for(lang))
+    }
+
+    /// What is being done for it.
+    pub fn waits_for(&self, lang: Lang) -> String {
+        match self {
             Self::Search { query } | Self::Extended { query, .. } => {
                 lang.format("looking-for", &[("query", Arg::Text(&shown(query, NAME_CHARS)))])
             }
@@ -136,8 +141,7 @@ impl Question {
             Self::Plugin { title, .. } => {
                 lang.format("working-on", &[("what", Arg::Text(&shown(title, NAME_CHARS)))])
             }
-        };
-        Self::waiting(lang, view, html)
+        }
     }
 
     /// A message that waits for an answer, with the button that stops it.

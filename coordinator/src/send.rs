@@ -1,7 +1,7 @@
 //! Everything that goes into a chat goes through here: within Telegram's limits, the urgent first.
 //!
 //! The limits are the bot's, not a process': all coordinators take room from the same books in Redis ([`books`]). Who
-//! finds none waits in line ([`line`]). When Telegram asks to wait, all coordinators do, for as long as it says: with the
+//! finds none waits in line ([`mod@line`]). When Telegram asks to wait, all coordinators do, for as long as it says: with the
 //! chat, or with everything once two chats are told so within a moment. A chat that cannot be written to is not written
 //! to again until something comes from it; a group that has another id is followed there. While Redis is away each
 //! coordinator goes on by itself, slowly ([`pace`]).

@@ -19,14 +19,16 @@ const KEEP_VIEWS: usize = 5;
 pub const PAGE_CREATORS: usize = 10;
 /// Creators kept of one result set.
 const KEEP_CREATORS: usize = 50;
-/// Questions under way that are remembered; the queue takes fewer of one person.
-const KEEP_PENDING: usize = 20;
+/// Questions under way that are remembered; of each task type the queue takes fewer of one person.
+const KEEP_PENDING: usize = 60;
 /// Failed questions that can be asked again.
 const KEEP_FAILED: usize = 5;
 /// Pages of a forum; nobody turns further.
 const FORUM_PAGES: u64 = 100;
 /// Items kept of one content view.
-const KEEP_ITEMS: usize = 300;
+pub const KEEP_ITEMS: usize = 300;
+/// Texts and addresses kept of one result set or content view, in bytes: a session is read with each message.
+const KEEP_BYTES: usize = 96 << 10;
 /// Updates and messages whose turn is remembered.
 const KEEP_TURNS: usize = 30;
 /// Creators by chance that are not shown again.
@@ -128,6 +130,12 @@ pub struct Creator {
 }
 
 impl Creator {
+    fn bytes(&self) -> usize {
+        let aliases: usize = self.aliases.iter().map(String::len).sum();
+        let snippet = self.snippet.as_ref().map_or(0, String::len);
+        self.name.len() + self.url.len() + aliases + snippet
+    }
+
     /// Reads one creator of a plugin's answer; none without name or address.
     fn read(value: &Value) -> Option<Self> {
         let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
@@ -191,6 +199,10 @@ impl ResultSet {
                 .flatten()
                 .filter_map(Creator::read)
                 .take(KEEP_CREATORS)
+                .scan(KEEP_BYTES, |room, creator| {
+                    *room = room.checked_sub(creator.bytes())?;
+                    Some(creator)
+                })
                 .collect(),
             exact: data.get("exact_match").and_then(Value::as_bool).unwrap_or(false),
             ..Self::default()
@@ -243,6 +255,10 @@ pub struct Item {
 }
 
 impl Item {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.title.len() + self.url.len() + self.date.len()
+    }
+
     fn read(value: &Value) -> Option<Self> {
         let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
         Some(Self {
@@ -317,6 +333,9 @@ pub struct ContentView {
     /// Which items.
     #[serde(default)]
     pub filter: Filter,
+    /// Whether no more are kept.
+    #[serde(default)]
+    pub full: bool,
 }
 
 impl ContentView {
@@ -330,21 +349,27 @@ impl ContentView {
     pub fn append(&mut self, data: &Value) {
         let Some(directory) = data.get("content_directory") else { return };
         let before = self.items.len();
+        let mut room = KEEP_BYTES.saturating_sub(self.items.iter().map(Item::bytes).sum());
         let items = directory.get("items").and_then(Value::as_array);
         for item in items.into_iter().flatten().filter_map(Item::read) {
-            if KEEP_ITEMS <= self.items.len() {
+            if self.items.iter().any(|known| known.id == item.id) {
+                continue;
+            }
+            let fits = self.items.len() < KEEP_ITEMS && item.bytes() <= room;
+            if !fits {
+                self.full = true;
                 break;
             }
-            if !self.items.iter().any(|known| known.id == item.id) {
-                self.items.push(item);
-            }
+            room -= item.bytes();
+            self.items.push(item);
         }
+        self.full |= KEEP_ITEMS <= self.items.len();
         if before < self.items.len() {
             self.page = before / PAGE_ITEMS;
         }
         let more = directory.get("has_more").and_then(Value::as_bool).unwrap_or(false);
         self.cursor = text_of(directory, "cursor")
-            .filter(|cursor| more && cursor.len() <= 300 && self.items.len() < KEEP_ITEMS)
+            .filter(|cursor| more && cursor.len() <= 300 && !self.full)
             .map(str::to_owned);
         let total = directory.get("total_items").and_then(Value::as_u64).unwrap_or(0);
         self.total_items = usize::try_from(total).unwrap_or(usize::MAX).max(self.items.len());
@@ -366,6 +391,8 @@ impl Session {
 
     /// Whether a message may show what was asked at `turn`: false when it shows something that was asked later.
     pub fn may_show(&mut self, message_id: i64, turn: u64) -> bool {
+        // A session that was forgotten counts anew, and what was asked before comes yet: later turns come after it.
+        self.turns = self.turns.max(turn);
         if self.shown.iter().any(|(known, later)| *known == message_id && turn < *later) {
             return false;
         }
@@ -427,14 +454,27 @@ impl Session {
 
     /// Remembers a result set; one of the same name is replaced.
     pub fn keep_results(&mut self, set: ResultSet) {
+        // What it leads back to stays for as long as it does itself.
+        self.touch_results(set.extended_from.as_deref());
         self.results.retain(|known| known.view != set.view);
         self.results.push(set);
         let over = self.results.len().saturating_sub(KEEP_VIEWS);
         self.results.drain(..over);
     }
 
+    /// Makes a result set the newest.
+    fn touch_results(&mut self, view: Option<&str>) {
+        let place = self.results.iter().position(|set| Some(set.view.as_str()) == view);
+        if let Some(place) = place {
+            let set = self.results.remove(place);
+            self.touch_results(set.extended_from.as_deref());
+            self.results.push(set);
+        }
+    }
+
     /// Remembers a content view; one of the same name is replaced.
     pub fn keep_content(&mut self, content: ContentView) {
+        self.touch_results(content.results.as_deref());
         self.contents.retain(|known| known.view != content.view);
         self.contents.push(content);
         let over = self.contents.len().saturating_sub(KEEP_VIEWS);
@@ -444,6 +484,11 @@ impl Session {
     /// The plugin's view of that name.
     pub fn view(&self, view: &str) -> Option<&StoredView> {
         self.views.iter().find(|known| known.view == view)
+    }
+
+    /// The plugin's view of that name, to be changed.
+    pub fn view_mut(&mut self, view: &str) -> Option<&mut StoredView> {
+        self.views.iter_mut().find(|known| known.view == view)
     }
 
     /// Remembers a plugin's view; one of the same name is replaced.

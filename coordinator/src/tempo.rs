@@ -25,7 +25,8 @@ struct Known {
 impl Tempo {
     /// Notes how long a task ran.
     pub fn note(&self, task_type: &TaskType, result: &TaskResult) {
-        let Some(run_ms) = result.metadata.get("run_ms").and_then(Value::as_f64) else { return };
+        let run_ms = result.metadata.get("run_ms").and_then(Value::as_f64);
+        let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && 0.0 <= *ms) else { return };
         self.change(|known| {
             let average = known.run_ms.entry(task_type.clone()).or_insert(run_ms);
             *average += NEWEST * (run_ms - *average);

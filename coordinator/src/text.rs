@@ -141,10 +141,5 @@ fn failure_id(code: &str) -> &'static str {
     }
 }
 
-/// Whether the plugin's own words help the person: it speaks to them in these cases.
-pub fn plugin_speaks(code: &str) -> bool {
-    matches!(code, "invalid-params" | "not-found" | "plugin-failed")
-}
-
 #[cfg(test)]
 mod tests;

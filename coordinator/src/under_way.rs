@@ -13,6 +13,9 @@ use crate::text::{Arg, Lang};
 const MOMENT_UP_TO: u64 = 5;
 const SECONDS_UP_TO: u64 = 90;
 
+/// In `/status`: with an estimate, and without.
+const STATUS: (&str, &str) = ("status-in-line", "status-in-line-only");
+
 /// The answer to `/status`.
 pub(crate) async fn screen(performer: &Performer, lang: Lang, pending: &[Pending]) -> Screen {
     let mut lines = Vec::new();
@@ -40,9 +43,7 @@ async fn state(performer: &Performer, lang: Lang, id: &TaskId) -> Option<String>
         TaskStatus::Retrying => lang.text("status-again"),
         _ => match (before(performer, id).await, live.task.map(|task| task.task_type)) {
             (Some(0), _) => lang.text("status-next"),
-            (Some(before), Some(task_type)) => {
-                in_line(performer, lang, "status-in-line", &task_type, before)
-            }
+            (Some(before), Some(task_type)) => in_line(performer, lang, STATUS, &task_type, before),
             _ => lang.text("status-waiting"),
         },
     })
@@ -53,21 +54,23 @@ pub(crate) async fn before(performer: &Performer, id: &TaskId) -> Option<u64> {
     performer.queue.tasks_before(id).await.ok()?
 }
 
-/// The sentence `id` with a task's place and how long it will take.
+/// A sentence with a task's place and how long it will take, or the other one when that is not known.
 pub(crate) fn in_line(
     performer: &Performer,
     lang: Lang,
-    id: &str,
+    ids: (&str, &str),
     task_type: &TaskType,
     before: u64,
 ) -> String {
-    let wait = wait(lang, performer.tempo.wait(task_type, before));
-    lang.format(id, &[("place", Arg::Number(before + 1)), ("wait", Arg::Text(&wait))])
+    let place = ("place", Arg::Number(before + 1));
+    match performer.tempo.wait(task_type, before) {
+        Some(wait) => lang.format(ids.0, &[place, ("wait", Arg::Text(&self::wait(lang, wait)))]),
+        None => lang.format(ids.1, &[place]),
+    }
 }
 
 /// A wait in words.
-fn wait(lang: Lang, wait: Option<Duration>) -> String {
-    let Some(wait) = wait else { return lang.text("wait-unknown") };
+fn wait(lang: Lang, wait: Duration) -> String {
     let seconds = wait.as_secs();
     if seconds < MOMENT_UP_TO {
         lang.text("wait-moment")
@@ -93,8 +96,7 @@ mod tests {
             (90, "about 2 minutes"),
             (600, "about 10 minutes"),
         ] {
-            assert_eq!(wait(Lang::En, Some(Duration::from_secs(seconds))), expected);
+            assert_eq!(wait(Lang::En, Duration::from_secs(seconds)), expected);
         }
-        assert_eq!(wait(Lang::De, None), "sobald ich kann");
     }
 }

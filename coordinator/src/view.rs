@@ -39,6 +39,9 @@ pub struct StoredView {
     pub view: String,
     /// What it shows.
     pub content: View,
+    /// The page that is shown, from 0.
+    #[serde(default)]
+    pub page: usize,
 }
 
 /// What a plugin wants shown.
@@ -290,7 +293,7 @@ mod tests {
         assert_eq!(view.ask(2).unwrap().params, Map::new());
         assert_eq!(view.ask(3), None);
         assert_eq!(view.ask(NEXT_PLACE).unwrap().params["page"], 2);
-        let stored = StoredView { view: "ab".to_owned(), content: view };
+        let stored = StoredView { view: "ab".to_owned(), content: view, page: 0 };
         let json = serde_json::to_string(&stored).unwrap();
         assert_eq!(serde_json::from_str::<StoredView>(&json).unwrap(), stored);
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use queue::{Task, TaskStatus};
 use tokio::time::Instant;
 
+use crate::bot_api::BotError;
 use crate::flow;
 use crate::perform::Performer;
 use crate::question::{Question, ReplyTo};
 use crate::render::shown;
 use crate::send::Urgency;
-use crate::text::Lang;
 use crate::under_way::{before, in_line};
 
 /// Most answers are there by then; looking earlier would be looking in vain.
@@ -27,17 +27,20 @@ const EDIT_EVERY: Duration = Duration::from_secs(3);
 const EDIT_AT_MOST: Duration = Duration::from_secs(5);
 /// As long as a task may live, and some more.
 const AT_MOST: Duration = Duration::from_secs(180);
+/// With an estimate, and without.
+const IN_LINE: (&str, &str) = ("in-line", "in-line-only");
 const MAX_PROGRESS_CHARS: usize = 200;
 
-/// Stays with a task until it has ended. `placeholder` is the message that may change meanwhile.
+/// Stays with a task until it has ended. `message_id` is what may change meanwhile: the placeholder, or the message whose
+/// button was pressed.
 pub(crate) async fn accompany(
     performer: &Performer,
     task: &Task,
     reply_to: &ReplyTo,
-    placeholder: Option<i64>,
+    message_id: Option<i64>,
 ) {
     let until = Instant::now() + AT_MOST;
-    let (mut wait, mut said, mut edited) = (FIRST_LOOK, String::new(), Instant::now());
+    let (mut wait, mut said, mut edited) = (FIRST_LOOK, None, Instant::now());
     while Instant::now() < until && performer.pause(wait).await.is_some() {
         wait = LOOK_EVERY;
         let live = match performer.queue.show(&task.task_id).await {
@@ -51,36 +54,53 @@ pub(crate) async fn accompany(
         if live.status == TaskStatus::Processing {
             let _ = performer.sender.typing(&reply_to.place).await; // Nobody misses it.
         }
-        let Some(message_id) = placeholder else { continue };
-        let words = words(performer, task, reply_to.lang, live.status).await;
-        let Some(words) = words.filter(|words| *words != said) else { continue };
-        if edited.elapsed() < EDIT_EVERY {
+        let Some(message_id) = message_id.filter(|_| EDIT_EVERY <= edited.elapsed()) else {
             continue;
+        };
+        let words = words(performer, task, reply_to, live.status).await;
+        if let Some(words) = words.filter(|words| said.as_ref() != Some(words)) {
+            edited = Instant::now();
+            match tell(performer, task, reply_to, message_id, &words).await {
+                Told::Shown => said = Some(words),
+                // Without room, for instance: the next look tries again.
+                Told::Not => {}
+                Told::Never => return,
+            }
         }
-        (said, edited) = (words.clone(), Instant::now());
-        tell(performer, task, reply_to, message_id, words).await;
     }
+}
+
+/// What became of a word about the wait.
+enum Told {
+    Shown,
+    Not,
+    /// No more are told: one may be on its way still, or the person has gone on to something else on this message.
+    Never,
 }
 
 /// What there is to say about the wait; none leaves what stands there.
 async fn words(
     performer: &Performer,
     task: &Task,
-    lang: Lang,
+    reply_to: &ReplyTo,
     status: TaskStatus,
 ) -> Option<String> {
+    let lang = reply_to.lang;
     match status {
         TaskStatus::Retrying => Some(lang.text("taking-up-again")),
-        TaskStatus::Processing => {
-            let progress = performer.queue.progress(&task.task_id).await.ok()??;
-            let percent = progress.percent.map(|percent| format!(" · {percent} %"));
-            let text = shown(&progress.text, MAX_PROGRESS_CHARS);
-            Some(format!("⚙️ {text}{}", percent.unwrap_or_default()))
-        }
+        TaskStatus::Processing => match performer.queue.progress(&task.task_id).await.ok()? {
+            Some(progress) => {
+                let percent = progress.percent.map(|percent| format!(" · {percent} %"));
+                let text = shown(&progress.text, MAX_PROGRESS_CHARS);
+                Some(format!("⚙️ {text}{}", percent.unwrap_or_default()))
+            }
+            // A placeholder says so already.
+            None => reply_to.message_id.map(|_| reply_to.question.waits_for(lang)),
+        },
         _ if !performer.tempo.offered(&task.task_type) => Some(lang.text("nobody-there")),
         _ => match before(performer, &task.task_id).await? {
             0 => Some(lang.text("next-in-line")),
-            before => Some(in_line(performer, lang, "in-line", &task.task_type, before)),
+            before => Some(in_line(performer, lang, IN_LINE, &task.task_type, before)),
         },
     }
 }
@@ -90,20 +110,32 @@ async fn tell(
     task: &Task,
     reply_to: &ReplyTo,
     message_id: i64,
-    words: String,
-) {
-    let id = &task.task_id;
+    words: &str,
+) -> Told {
+    let (id, place) = (&task.task_id, &reply_to.place);
     if !matches!(performer.queue.begin_edit(id, EDIT_AT_MOST * 2).await, Ok(true)) {
-        return;
+        return Told::Not;
     }
-    let screen = Question::waiting(reply_to.lang, &flow::view_name(id), words);
-    let edit = performer.sender.edit(&reply_to.place, message_id, &screen, Urgency::Progress);
-    // Whether it worked does not matter: the next look says more. One that is given up may arrive yet, so its note stays
-    // until it ends by itself.
-    if tokio::time::timeout(EDIT_AT_MOST, edit).await.is_err() {
-        return;
-    }
+    let may = performer
+        .sessions
+        .update(place.who(), |session| session.may_show(message_id, reply_to.turn))
+        .await;
+    let told = match may {
+        Ok(true) => {
+            let screen = Question::waiting(reply_to.lang, &flow::view_name(id), words.to_owned());
+            let edit = performer.sender.edit(place, message_id, &screen, Urgency::Progress);
+            match tokio::time::timeout(EDIT_AT_MOST, edit).await {
+                Ok(Ok(()) | Err(BotError::NotModified)) => Told::Shown,
+                Ok(Err(_)) => Told::Not,
+                // It may arrive yet, so its note stays until it ends by itself.
+                Err(_) => return Told::Never,
+            }
+        }
+        Ok(false) => Told::Never,
+        Err(_) => Told::Not,
+    };
     if let Err(error) = performer.queue.end_edit(id).await {
         tracing::debug!(error = %error.source, "the note about an edit ends by itself");
     }
+    told
 }

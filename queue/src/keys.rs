@@ -116,6 +116,11 @@ impl Keys {
         self.of_task("placeholder", id)
     }
 
+    /// STRING: somebody is about to send the placeholder.
+    pub fn placing(&self, id: &TaskId) -> String {
+        self.of_task("placing", id)
+    }
+
     /// STRING: the placeholder is being changed at the moment.
     pub fn editing(&self, id: &TaskId) -> String {
         self.of_task("editing", id)

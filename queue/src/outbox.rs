@@ -33,6 +33,10 @@ pub struct Reply {
     pub result: TaskResult,
 }
 
+/// How long it counts that somebody is about to send a placeholder, in seconds: some times as long as they take to say so
+/// again.
+const PLACING_SECONDS: u64 = 5;
+
 /// What the ledger knows about one task's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LedgerEntry {
@@ -42,12 +46,14 @@ pub struct LedgerEntry {
     pub message_id: Option<i64>,
     /// Whether somebody was changing the placeholder when the ledger was read ([`TaskQueue::begin_edit`]).
     pub being_edited: bool,
+    /// Whether somebody is about to send the placeholder ([`TaskQueue::note_placing`]).
+    pub being_placed: bool,
 }
 
 impl LedgerEntry {
     fn from_texts((state, message): (Option<String>, Option<String>)) -> Self {
         let message_id = message.and_then(|text| text.parse().ok());
-        Self { state, message_id, being_edited: false }
+        Self { state, message_id, ..Self::default() }
     }
 
     /// Whether the answer was sent.
@@ -326,16 +332,34 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        type Found = (Option<String>, Option<String>, Option<String>);
-        let (state, message, editing): Found = redis::cmd("MGET")
+        type Found = (Option<String>, Option<String>, Option<String>, Option<String>);
+        let (state, message, editing, placing): Found = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
             .arg(self.keys.editing(id))
+            .arg(self.keys.placing(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        let being_edited = editing.is_some();
-        Ok(LedgerEntry { being_edited, ..LedgerEntry::from_texts((state, message)) })
+        let (being_edited, being_placed) = (editing.is_some(), placing.is_some());
+        let known = LedgerEntry::from_texts((state, message));
+        Ok(LedgerEntry { being_edited, being_placed, ..known })
+    }
+
+    /// Notes for a few seconds that somebody is about to send the placeholder: whoever has the answer waits for it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn note_placing(&self, id: &TaskId) -> Result<(), RedisError> {
+        redis::cmd("SET")
+            .arg(self.keys.placing(id))
+            .arg(1)
+            .arg("EX")
+            .arg(PLACING_SECONDS)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("note that a placeholder comes"))
     }
 
     /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the

@@ -7,7 +7,6 @@ use crate::callback::Token;
 use crate::question::Question;
 use crate::render::{Button, Screen, content, shown, view};
 use crate::session::{ContentView, ResultSet, Session};
-use crate::text;
 use crate::view::{StoredView, View};
 
 /// Longest text of a plugin in an error message, in characters.
@@ -67,12 +66,15 @@ pub fn answer(
         }
         Question::Plugin { .. } => match View::read(&result.data) {
             Some(content) => {
-                let stored = StoredView { view, content };
+                let stored = StoredView { view, content, page: 0 };
                 let screen = view::page(session.lang(), &stored, 0);
                 session.keep_view(stored);
                 screen
             }
-            None => Screen::plain(session.lang().text("nothing-to-show")),
+            None => {
+                let done = session.lang().text("nothing-to-show");
+                under(session, question, &done).unwrap_or_else(|| Screen::plain(done))
+            }
         },
     }
 }
@@ -99,33 +101,46 @@ fn unreadable() -> TaskResult {
 /// Says what went wrong in plain words, with a way on.
 fn failed(session: &mut Session, view: String, question: &Question, result: &TaskResult) -> Screen {
     let (lang, code) = (session.lang(), result.code().unwrap_or_default());
-    let sentence = match result.error.as_deref() {
-        Some(reason) if text::plugin_speaks(code) => shown(reason, MAX_REASON_CHARS),
-        Some(_) | None => lang.failure(code),
+    // A creator without items is no failure.
+    if let (Question::Content { creator, back, filter }, "not-found") = (question, code) {
+        let content = ContentView {
+            view,
+            creator: creator.clone(),
+            results: Some(back.clone()).filter(|back| !back.is_empty()),
+            filter: *filter,
+            ..ContentView::default()
+        };
+        return keep_content(session, content);
+    }
+    let sentence = match (question, code) {
+        (Question::Random { .. }, "not-found") => lang.text("random-nobody"),
+        (Question::Extended { .. }, "plugin-failed") => lang.text("extended-cannot"),
+        // A plugin that brings its own command speaks for itself.
+        (Question::Plugin { .. }, "invalid-params" | "not-found" | "plugin-failed") => {
+            shown(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
+        }
+        _ => lang.failure(code),
     };
-    let mark = if code == "cancelled" { "✋" } else { "⚠️" };
+    let mark = match (question, code) {
+        (_, "cancelled") => "✋",
+        (Question::Random { .. }, "not-found") => "🤷",
+        _ => "⚠️",
+    };
     let sentence = format!("{mark} {sentence}");
-    // What was there stays there, under the bad news, with the button that asks again.
-    let there = match question {
-        Question::More { view, .. } => {
-            session.content(view).map(|content| content::page(lang, content))
-        }
-        Question::Plugin { back, .. } => {
-            session.view(back).map(|stored| view::page(lang, stored, usize::MAX))
-        }
-        _ => None,
-    };
-    if let Some(mut screen) = there {
-        screen.html = format!("{sentence}\n\n{}", screen.html);
+    // What was there stays there, under the news, with the button that asks again.
+    if let Some(screen) = under(session, question, &sentence) {
         return screen;
     }
     let mut row = Vec::new();
-    // Where the plugin itself says that it cannot be, once more cannot help.
-    if !text::plugin_speaks(code) {
-        row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
-        session.keep_failed(view, question.clone());
-    } else if matches!(question, Question::Random { .. }) {
-        row.push(Button::named(lang, "button-another", Token::Random));
+    match code {
+        // Once more cannot help.
+        "invalid-params" | "not-found" | "plugin-failed" => {}
+        // It is what the person wanted.
+        "cancelled" => {}
+        _ => {
+            row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
+            session.keep_failed(view, question.clone());
+        }
     }
     if let Question::Extended { back, .. } | Question::Content { back, .. } = question
         && let Some(set) = session.results(back)
@@ -135,4 +150,19 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
     }
     let buttons = if row.is_empty() { Vec::new() } else { vec![row] };
     Screen { html: sentence, buttons, ..Screen::default() }
+}
+
+/// What a question's message showed before, under a sentence; none when that is not remembered.
+fn under(session: &Session, question: &Question, sentence: &str) -> Option<Screen> {
+    let lang = session.lang();
+    let mut screen = match question {
+        Question::More { view, .. } => content::page(lang, session.content(view)?),
+        Question::Plugin { back, .. } => {
+            let stored = session.view(back)?;
+            view::page(lang, stored, stored.page)
+        }
+        _ => return None,
+    };
+    screen.html = format!("{sentence}\n\n{}", screen.html);
+    Some(screen)
 }

@@ -36,14 +36,10 @@ pub(super) fn key(text: &str) -> Option<&'static str> {
 pub(super) fn screen(around: &Around<'_>, lang: Lang, name: &str) -> Screen {
     let private = around.place.private();
     let mut html = match name {
+        _ if !private => lang.format("help-group", &[("bot", Arg::Text(&escape(around.bot)))]),
         "start" => lang.text("welcome"),
         _ => lang.text("help"),
     };
-    if !private {
-        let bot = escape(around.bot);
-        html.push_str("\n\n");
-        html.push_str(&lang.format("help-group", &[("bot", Arg::Text(&bot))]));
-    }
     let mut offered = around.menu.iter().peekable();
     if name == "help" && offered.peek().is_some() {
         html.push_str("\n\n");

@@ -77,7 +77,7 @@ impl Chat {
                     let called: Vec<String> = pending.into_iter().map(|of| of.called).collect();
                     let _ = writeln!(self.log, "status of: {}", called.join(", "));
                 }
-                Effect::Album(media) => {
+                Effect::Album { media, .. } => {
                     let _ = writeln!(self.log, "album: {}", media.len());
                 }
                 Effect::Choose(lang) => {

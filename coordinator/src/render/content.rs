@@ -33,6 +33,11 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
     let where_ =
         lang.format("page-of", &[("page", Arg::Number(shown)), ("pages", Arg::Number(of))]);
     let mut screen = Screen::plain(format!("{title}\n{where_}\n\n{}", lines.join("\n")));
+    if page == view.last_page() && view.full && view.items.len() < view.total_items {
+        let there = link(&view.creator.name, &view.creator.url, 80);
+        let there = lang.format("content-full", &[("name", Arg::Text(&there))]);
+        screen.html = format!("{}\n\n{there}", screen.html);
+    }
     let to = |page| Token::Page { view: view.view.clone(), page };
     let mut turn = Vec::new();
     if 0 < page {
@@ -67,7 +72,7 @@ pub fn album(view: &ContentView, page: usize) -> Vec<Media> {
 
 fn of_page(view: &ContentView, page: usize) -> impl Iterator<Item = (usize, &Item)> {
     let numbered = view.items.iter().enumerate().map(|(place, item)| (place + 1, item));
-    numbered.skip(page * PAGE_ITEMS).take(PAGE_ITEMS)
+    numbered.skip(page.saturating_mul(PAGE_ITEMS)).take(PAGE_ITEMS)
 }
 
 fn line(lang: Lang, number: usize, item: &Item) -> String {
@@ -144,6 +149,7 @@ mod tests {
             page,
             results: Some("cd".to_owned()),
             filter: Filter::Pictures,
+            full: false,
         }
     }
 

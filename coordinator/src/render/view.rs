@@ -231,7 +231,7 @@ mod tests {
 
     fn stored(view: &Value) -> StoredView {
         let content = View::read(&json!({"view": view})).unwrap();
-        StoredView { view: "ab".to_owned(), content }
+        StoredView { view: "ab".to_owned(), content, page: 0 }
     }
 
     fn labels(screen: &Screen) -> Vec<Vec<&str>> {
@@ -339,7 +339,7 @@ mod tests {
                 .collect();
             let view = json!({"view": {"version": 1, "text": text, "items": items}});
             if let Some(content) = View::read(&view) {
-                all(&StoredView { view: "ab".to_owned(), content });
+                all(&StoredView { view: "ab".to_owned(), content, page: 0 });
             }
         }
     }

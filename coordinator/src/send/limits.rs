@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Calls take unequally long on their way: what leaves evenly may arrive in heaps. Two calls that leave a span apart
 /// count as within it when they are this much closer on arrival.
-const UNEVEN: Duration = Duration::from_millis(150);
+const UNEVEN: Duration = Duration::from_millis(200);
 /// The span of the rule for a chat, in seconds: so many messages may come at once when it was quiet before. A
 /// placeholder and its answer must not wait for each other.
 const BURST_SECONDS: u32 = 3;

@@ -18,8 +18,8 @@ use super::pace::Pace;
 
 /// A wait that is known to be longer is given back: who waits here holds up what they could do meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A placeholder that did not go by then comes too late to be of use: half the time that its task may live.
-const PLACEHOLDER_WAITS: Duration = Duration::from_secs(60);
+/// A placeholder that did not go by then comes too late to be of use: its task does not live longer.
+const PLACEHOLDER_WAITS: Duration = Duration::from_secs(120);
 /// How long Redis is not asked after it did not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// Whoever asks when the process is shutting down and there is no room may come back, which they will not.

@@ -14,18 +14,23 @@ const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
+/// Our own JSON begins with its version and rev; only what somebody else wrote is decoded.
+///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
-const COMPARE_AND_SET: &str = r"
+const COMPARE_AND_SET: &str = r#"
 local stored = redis.call('GET', KEYS[1])
 local rev = 0
-if stored then
+local number = stored and string.match(stored, '^{"version":%d+,"rev":(%d+),')
+if number then
+  rev = tonumber(number)
+elseif stored then
   local ok, session = pcall(cjson.decode, stored)
   if ok and type(session) == 'table' and type(session.rev) == 'number' then rev = session.rev end
 end
 if rev ~= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
-";
+"#;
 
 /// Whose session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,7 +115,11 @@ impl SessionStore {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
                 tracing::debug!(version = session.version, "session of another version forgotten");
-                Ok(Session { rev: session.rev, ..Session::default() })
+                Ok(Session {
+                    rev: session.rev,
+                    chosen: self.choice(who).await?,
+                    ..Session::default()
+                })
             }
             Err(error) => {
                 // Its number is kept, or nothing could ever replace it. The error's text may quote what a person wrote.
@@ -123,7 +132,7 @@ impl SessionStore {
                     column = error.column(),
                     "session cannot be read and is begun anew"
                 );
-                Ok(Session { rev, ..Session::default() })
+                Ok(Session { rev, chosen: self.choice(who).await?, ..Session::default() })
             }
         }
     }

@@ -87,8 +87,12 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     }
     first.kill();
     telegram.write(11, "luna").await;
-    second.says(&["this coordinator fetches the updates"]).await;
-    telegram.bot_said_only(11, &["The luna"]).await;
+    let taken_over = async {
+        second.says(&["this coordinator fetches the updates"]).await;
+        telegram.bot_said_only(11, &["The luna"]).await;
+    };
+    let promised = Duration::from_secs(10);
+    assert!(tokio::time::timeout(promised, taken_over).await.is_ok(), "nobody took over in time");
     let stats = telegram.stats().await;
     assert_eq!(stats["errors"]["409"], json!(null), "they never fought over the updates");
 }

@@ -79,6 +79,9 @@ async fn many_coordinators_set_the_menu_once() {
     let calls = async || telegram.stats().await["calls"]["setmycommands"].as_u64().unwrap();
     let first = calls().await;
     assert_eq!(first, 3, "for all others, English and German");
+    // So slow that all of them see the change before the first is done with it.
+    let slow = json!({"method": "setMyCommands", "fault": "delay", "delay_ms": 1_500, "count": 3});
+    telegram.fault(slow).await;
     let worker = scripted_worker_with(&redis, &commands).await;
     shows(&telegram, Some("de"), "roll", Some("Roll dice")).await;
     assert_eq!(calls().await, 2 * first);

@@ -185,8 +185,12 @@ impl System {
         let (mut asked, mut out_of_order) = (0, 0);
         for chat in chats {
             let mine = self.chat(chat)?;
-            out_of_order += usize::from(!mine.is_sorted_by_key(|question| question.placed_ms));
             let mine = mine.get(earlier..).unwrap_or_default();
+            out_of_order += usize::from(!mine.is_sorted_by_key(|question| question.placed_ms));
+            if mine.iter().any(|question| question.answered_ms.is_none()) {
+                let address = format!("/sim/transcript?chat_id={chat}");
+                println!("chat {chat}: {}", self.get(&address)?);
+            }
             asked += mine.len();
             for question in mine {
                 let since = |at: u64| Duration::from_millis(at.saturating_sub(question.asked_ms));
@@ -222,10 +226,19 @@ impl System {
                 questions.push(Question { text, asked_ms: at, ..Question::default() });
                 continue;
             }
+            let id = event.get("message_id").and_then(Value::as_i64).unwrap_or_default();
+            if field("kind") == "delete" {
+                // A second placeholder, which was one too many.
+                let gone = messages.iter().position(|(message, _)| *message == id);
+                let place = gone.map(|gone| messages.swap_remove(gone).1);
+                if let Some(question) = place.and_then(|place| questions.get_mut(place)) {
+                    question.placed_ms = question.answered_ms;
+                }
+                continue;
+            }
             if !matches!(field("kind"), "bot_message" | "edit") {
                 continue;
             }
-            let id = event.get("message_id").and_then(Value::as_i64).unwrap_or_default();
             let known =
                 messages.iter().find(|(message, _)| *message == id).map(|(_, place)| *place);
             let place = known.or_else(|| {
@@ -238,7 +251,9 @@ impl System {
             else {
                 continue;
             };
-            messages.push((id, place));
+            if known.is_none() {
+                messages.push((id, place));
+            }
             question.placed_ms = question.placed_ms.or(Some(at));
             if !text.starts_with(PLACEHOLDER) {
                 question.answered_ms = question.answered_ms.or(Some(at));
