@@ -44,8 +44,11 @@ impl Performer {
             }
             Verdict::Welcome => match self.count(&format!("pace:{owner}"), WINDOW).await {
                 Some(count) if AT_MOST < count => {
-                    if count == AT_MOST + 1 {
-                        self.turn_away(incoming, "slow-down");
+                    match &incoming.event {
+                        _ if count == AT_MOST + 1 => self.turn_away(incoming, "slow-down"),
+                        // Without an answer the button would seem to be at work.
+                        Event::Press { query_id, .. } => self.answer_button(query_id.clone(), None),
+                        Event::Command { .. } | Event::Text(_) | Event::NoText => {}
                     }
                     false
                 }

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use test_kit::{Process, TestRedis, eventually};
+use test_kit::{Process, TestRedis, component, eventually};
 
-use crate::support::{Telegram, coordinator, real_worker};
+use crate::support::{COORDINATOR, Telegram, coordinator, real_worker};
 
 /// W3C WebDriver: the name under which an element's reference stands in an answer.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -74,20 +74,30 @@ impl Browser {
         found.map(|element| format!("/element/{}", element[ELEMENT].as_str().unwrap())).collect()
     }
 
-    /// Types a message and sends it.
-    async fn types(&self, text: &str) {
+    /// Types into the field, and sends nothing.
+    async fn writes(&self, text: &str) {
         let input = self.find("//input[@id='message-input']").await.remove(0);
         self.post(&format!("{input}/value"), &json!({"text": text})).await.unwrap();
+    }
+
+    /// Types a message and sends it.
+    async fn types(&self, text: &str) {
+        self.writes(text).await;
         let send = self.find("//button[@id='send']").await.remove(0);
         self.post(&format!("{send}/click"), &json!({})).await.unwrap();
     }
 
     /// Presses the button under a message whose text contains `label`.
     async fn presses(&self, label: &str) {
-        let xpath = format!("//button[contains(@class, 'inline-button')][contains(., '{label}')]");
-        eventually(&format!("a press of `{label}`"), async || {
-            let button = self.find(&xpath).await.pop()?;
-            self.post(&format!("{button}/click"), &json!({})).await
+        let button = "//button[contains(@class, 'inline-button')]";
+        self.clicks(&format!("{button}[contains(., '{label}')]")).await;
+    }
+
+    /// Clicks on the last element that an XPath names, once it is there.
+    async fn clicks(&self, xpath: &str) {
+        eventually(&format!("a click on {xpath}"), async || {
+            let element = self.find(xpath).await.pop()?;
+            self.post(&format!("{element}/click"), &json!({})).await
         })
         .await;
     }
@@ -110,7 +120,7 @@ impl Browser {
 const BOT_MESSAGES: &str = "//*[contains(@class, 'bubble') and contains(@class, 'bot')]";
 
 #[tokio::test]
-async fn a_person_types_a_name_presses_buttons_and_sees_the_answers() {
+async fn a_person_types_a_name_presses_buttons_and_finds_a_new_command_in_the_menu() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
     let folder = tempfile::tempdir().unwrap();
     let _worker = real_worker(&redis, folder.path()).await;
@@ -129,5 +139,12 @@ async fn a_person_types_a_name_presses_buttons_and_sees_the_answers() {
     browser.shows("Closest to luna marlow").await;
     let messages = browser.find(BOT_MESSAGES).await.len();
     assert_eq!(messages, 1, "one message that changed, not many");
+    // The menu is open while the plugin comes.
+    browser.writes("/").await;
+    let part = folder.path().join("part");
+    std::fs::copy(component(COORDINATOR, "dice"), &part).unwrap();
+    std::fs::rename(part, folder.path().join("dice.wasm")).unwrap();
+    browser.clicks("//*[@id='commands']/button[contains(., '/roll')]").await;
+    browser.shows("🎲 1d6").await;
     browser.close().await;
 }

@@ -44,17 +44,21 @@ transcripts! {
     administrators
     blocked
     coordinator_dies
+    deleted_message
     filters
     further_search
+    further_search_fails
     further_search_not_configured
     german
     group
     group_moves
     group_topics
     group_without_the_bot
+    many_results
     old_buttons
     pictures
     plugin_command
+    pressed_twice
     private_bot
     random
     redis_dies
@@ -67,6 +71,9 @@ transcripts! {
     strange_names
     telegram_has_a_bad_day
     too_fast
+    too_many_presses
     too_many_questions
+    two_coordinators
+    webhook
     worker_dies
 }

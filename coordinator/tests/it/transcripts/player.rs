@@ -77,7 +77,9 @@ pub(super) async fn play(path: &Path) {
         player.agree(&place(step)).await;
     }
     player.come_to_rest().await;
-    player.agree("what came after the last line").await;
+    if let Some(difference) = player.difference().await {
+        player.fail(&format!("{}: what came after the last line", path.display()), &difference);
+    }
 }
 
 impl Player {
@@ -124,7 +126,12 @@ impl Player {
             Deed::SendsSticker(emoji) => {
                 fields.insert("sticker".to_owned(), json!(emoji));
             }
-            Deed::Presses { label, on } => return self.presses(body, label, on).await,
+            Deed::Presses { label, on, times } => {
+                for _ in 0..*times {
+                    self.presses(body.clone(), label, on).await;
+                }
+                return;
+            }
         }
         let times = if let Deed::Writes { times, .. } = deed { *times } else { 1 };
         for _ in 0..times {
@@ -221,16 +228,19 @@ impl Player {
     async fn agree(&mut self, place: &str) {
         let until = Instant::now() + PATIENCE;
         while let Some(difference) = self.difference().await {
-            if !self.listen(POLL_MS).await {
-                assert!(
-                    Instant::now() < until,
-                    "{place} did not lead to what is written (-) but to this (+):\n{difference}{}\n\
-                     when this is as it should be: BLESS=1 rewrites the file",
-                    self.stage.logs()
-                );
+            if !self.listen(POLL_MS).await && until < Instant::now() {
+                self.fail(place, &difference);
             }
         }
         self.menu = None;
+    }
+
+    fn fail(&self, place: &str, difference: &str) -> ! {
+        panic!(
+            "{place} did not lead to what is written (-) but to this (+):\n{difference}{}\n\
+             when this is as it should be: BLESS=1 rewrites the file",
+            self.stage.logs()
+        );
     }
 
     /// Waits until nothing is under way any more and every press was answered, and takes in all that has happened.

@@ -8,6 +8,7 @@
 //! Ann in Fans, to the bot: luna        … as an answer to the bot's last message there
 //! Ann, 31 times: hello                 … again and again
 //! Ann presses [Luna …]                 the newest button that fits; … on (a): of the message named (a)
+//! Ann presses [A] 31 times             … again and again
 //! Ann taps [🎲 Random]                 a key of the bot's keyboard
 //! Ann sends a photo: who is it         also: Ann sends a sticker 🙂
 //! bot:  🔎 Closest to luna marlow:     a new message of the bot, as it is in the end
@@ -78,7 +79,7 @@ pub(super) enum Act {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     Writes { text: String, to: Option<Target>, times: usize },
-    Presses { label: String, on: Target },
+    Presses { label: String, on: Target, times: usize },
     Taps(String),
     SendsPhoto(String),
     SendsSticker(String),
@@ -263,12 +264,17 @@ fn act(block: &[String]) -> Option<Act> {
     }
     if let Some((who, rest)) = first.split_once(" presses [") {
         let (label, rest) = rest.rsplit_once(']')?;
+        let (rest, times) = match rest.strip_suffix(" times").and_then(|rest| rest.rsplit_once(' '))
+        {
+            Some((rest, times)) => (rest, times.parse().ok()?),
+            None => (rest, 1),
+        };
         let on = match rest.strip_prefix(" on (").and_then(|rest| rest.strip_suffix(')')) {
             Some(tag) => Target::Named(tag.to_owned()),
             None if rest.is_empty() => Target::Newest,
             None => return None,
         };
-        return Some(by(who, Deed::Presses { label: label.to_owned(), on }));
+        return Some(by(who, Deed::Presses { label: label.to_owned(), on, times }));
     }
     if let Some((who, rest)) = first.split_once(" taps [") {
         return Some(by(who, Deed::Taps(rest.strip_suffix(']')?.to_owned())));
@@ -331,7 +337,7 @@ bot:  🔎 First
 note: Opening…
 
 # Press.
-Bob in Fans presses [A] on (a)
+Bob in Fans presses [A] on (a) 2 times
 bot* in Fans (b): …
 bot-:
 Bob taps [🎲]

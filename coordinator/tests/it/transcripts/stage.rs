@@ -88,11 +88,9 @@ impl Stage {
     /// Starts what runs unless the file says otherwise.
     pub(super) async fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
-            let worker = start(self.worker(), "ready: ");
-            let coordinator = start(self.coordinator(), "coordinator ready");
-            let (worker, coordinator) = tokio::join!(worker, coordinator);
-            self.workers.push(worker);
-            self.coordinators.push(coordinator);
+            // In this order: a coordinator looks for new task types every 2 s only, and at its start.
+            self.workers.push(start(self.worker(), "ready: ").await);
+            self.coordinators.push(start(self.coordinator(), "coordinator ready").await);
         }
     }
 
@@ -120,7 +118,17 @@ impl Stage {
             "nothing runs yet" => self.started = true,
             "the operator has a forum" => {
                 let mood = Arc::clone(&self.mood);
-                self.forum = Some(Server::start(move |_| forum_answer(*mood.lock().unwrap())));
+                self.forum = Some(Server::start(move |asked| {
+                    let page = if asked.target.contains("page=2") { 2 } else { 1 };
+                    forum_answer(*mood.lock().unwrap(), page)
+                }));
+            }
+            "Telegram brings the updates" => {
+                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = free.local_addr().unwrap();
+                let url = ("WEBHOOK_URL".to_owned(), format!("http://{address}/updates"));
+                let listen = ("WEBHOOK_LISTEN".to_owned(), address.to_string());
+                self.coordinator_settings.extend([url, listen]);
             }
             // Programs.
             "a coordinator starts" => {
@@ -200,6 +208,13 @@ impl Stage {
             standing(self.group(group).await, FIRST_PERSON, "left")
         } else if let Some(group) = what.strip_prefix("the bot is added to ") {
             standing(self.group(group).await, FIRST_PERSON, "member")
+        } else if let Some(name) = what.strip_suffix(" deletes the bot's message") {
+            let id = self.person(name).id;
+            let messages = self.telegram.bot_messages(id).await;
+            let message_id = &messages.last().unwrap()["message_id"];
+            let which = json!({"chat_id": id, "message_id": message_id});
+            self.telegram.post("/bot123456:SIMULATOR/deleteMessage", &which).await;
+            return;
         } else if let Some(group) = what.strip_suffix(" becomes a supergroup") {
             let chat_id = self.group(group).await;
             let to = chat_id - 1_000_000;
@@ -215,7 +230,8 @@ impl Stage {
 
     /// Whether something that happens only prepares what is going to run.
     pub(super) fn prepares(what: &str) -> bool {
-        let first = ["nothing runs yet", "the operator has a forum"].contains(&what);
+        let first = ["nothing runs yet", "the operator has a forum", "Telegram brings the updates"];
+        let first = first.contains(&what);
         let settings = ["'s settings: ", "Telegram: ", " speaks ", " is @", " has topics"];
         first || settings.iter().any(|part| what.contains(part))
     }
@@ -338,13 +354,15 @@ fn read_settings(text: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// What a Discourse forum says.
-fn forum_answer(mood: Mood) -> Answer {
+/// What a Discourse forum says; it has two pages.
+fn forum_answer(mood: Mood, page: u64) -> Answer {
     match mood {
         Mood::Answers => {
+            let title = if page == 1 { "Luna, a thread" } else { "More about Luna" };
             let found = json!({
-                "topics": [{"id": 5, "title": "Luna, a thread", "slug": "luna", "posts_count": 4}],
-                "posts": [{"topic_id": 5, "blurb": "so they say"}],
+                "topics": [{"id": page, "title": title, "slug": "luna", "posts_count": 4}],
+                "posts": [{"topic_id": page, "blurb": "so they say"}],
+                "grouped_search_result": {"more_full_page_results": page == 1},
             });
             Answer::new(200, &found.to_string())
         }
