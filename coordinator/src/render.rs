@@ -132,14 +132,19 @@ pub fn shown(text: &str, max_chars: usize) -> String {
 pub fn quiet(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
-    let mut in_word = false;
+    let mut before = ' ';
     while let Some(letter) = letters.next() {
         quiet.push(letter);
-        let begins = matches!(letter, '@' | '/' | '#') && !in_word;
+        let begins = match letter {
+            '@' | '#' => !before.is_alphanumeric(),
+            // As in an address or a tag: Telegram takes these for no command.
+            '/' => !before.is_alphanumeric() && !matches!(before, '/' | '<' | '>'),
+            _ => false,
+        };
         if begins && letters.peek().is_some_and(|next| next.is_alphanumeric()) {
             quiet.push('\u{2060}');
         }
-        in_word = letter.is_alphanumeric();
+        before = letter;
     }
     quiet
 }
@@ -183,7 +188,9 @@ mod tests {
             quiet("@bob and (#tag) or /stop"),
             "@\u{2060}bob and (#\u{2060}tag) or /\u{2060}stop"
         );
-        assert_eq!(quiet("a@b.example 1/2 C# @ /"), "a@b.example 1/2 C# @ /");
+        for same in ["a@b.example 1/2 C# @ /", "https://a.example/b", "<b>x</b>"] {
+            assert_eq!(quiet(same), same);
+        }
     }
 
     #[test]

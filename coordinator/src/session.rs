@@ -53,6 +53,9 @@ pub struct Session {
     /// Addresses of creators that came up by chance, newest last.
     #[serde(default)]
     pub seen: Vec<String>,
+    /// The turn at which everything before was forgotten.
+    #[serde(default)]
+    pub forgotten_at: u64,
     /// Turns of the conversation so far.
     #[serde(default)]
     pub turns: u64,
@@ -97,6 +100,7 @@ impl Default for Session {
             contents: Vec::new(),
             views: Vec::new(),
             seen: Vec::new(),
+            forgotten_at: 0,
             turns: 0,
             updates: Vec::new(),
             shown: Vec::new(),
@@ -408,6 +412,12 @@ impl Session {
     /// The language to speak.
     pub fn lang(&self) -> Lang {
         self.chosen.unwrap_or(self.heard)
+    }
+
+    /// Forgets everything but how far the conversation has come: what was asked before is told from what is asked later.
+    pub fn forget(&mut self) {
+        let (rev, turns) = (self.rev, self.turns);
+        *self = Self { rev, turns, forgotten_at: turns, ..Self::default() };
     }
 
     /// Remembers that a question is under way.

@@ -321,7 +321,7 @@ fn failures_say_what_happened_in_plain_words_and_leave_a_way_on() {
         said,
         [
             "bot*: ⚠️ Something broke while I was answering. Please try again.",
-            "bot*: ⚠️ not configured: set `x`",
+            "bot*: ⚠️ There is no further search here.",
             "bot*: ⚠️ I did not get to it in time. Please try again.",
             "bot*: ⚠️ Something broke while I was answering. Please try again.",
         ]
@@ -336,7 +336,7 @@ fn what_cannot_be_asked_is_explained() {
     chat.writes("/search").writes("/nonsense").writes("?!").writes(&"x".repeat(201));
     chat.happens(&Event::NoText);
     for (n, part) in [
-        "Whom shall I look for",
+        "Who are you looking for",
         "do not know this command",
         "one letter or digit",
         "too long",
@@ -434,7 +434,7 @@ fn the_keys_below_the_input_field_are_commands_in_any_language() {
     assert_eq!(keys, ["🔎 Search", "🎲 Random", "⏳ Status", "⚙️ Settings"]);
     chat.writes("🎲 Random").answered(&TaskResult::failure("not-found", "nobody has enough"));
     chat.writes("🔎 Suchen").writes("⏳ Status").writes("⚙️ Settings");
-    for said in ["task: get_random_creator", "Whom shall I look for", "status of: ", "Settings"] {
+    for said in ["task: get_random_creator", "Who are you looking for", "status of: ", "Settings"] {
         assert!(chat.log.contains(said), "{said} in {}", chat.log);
     }
 }

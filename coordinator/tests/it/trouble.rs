@@ -61,7 +61,7 @@ async fn a_failed_task_is_told_in_plain_words() {
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "/random").await;
-    telegram.bot_said_only(7, &["⚠️ not in the script"]).await;
+    telegram.bot_said_only(7, &["⚠️ I cannot answer this."]).await;
 }
 
 #[tokio::test]
