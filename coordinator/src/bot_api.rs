@@ -49,6 +49,9 @@ pub enum BotError {
     /// The group has another id now.
     #[error("the group moved to chat {0}")]
     Moved(i64),
+    /// The topic was deleted.
+    #[error("the topic is gone")]
+    TopicGone,
     /// There is no room for it at the moment, and it is not urgent enough to be tried again.
     #[error("there is no room for it at the moment")]
     NoRoom,
@@ -81,6 +84,7 @@ impl BotError {
             | Self::Unreachable
             | Self::Moved(_)
             | Self::NoRoom
+            | Self::TopicGone
             | Self::Refused(_) => None,
         }
     }
@@ -128,7 +132,12 @@ fn unknown(text: String) -> BotError {
         BotError::Transient(text)
     } else if lower.starts_with("conflict") {
         BotError::Conflict
-    } else if lower.starts_with("forbidden") {
+    } else if lower.contains("message thread not found") {
+        BotError::TopicGone
+    } else if lower.starts_with("forbidden")
+        || lower.contains("not enough rights to send")
+        || lower.contains("chat_write_forbidden")
+    {
         BotError::Unreachable
     } else {
         BotError::Refused(text)

@@ -4,22 +4,24 @@
 //! it twice shows it once. It leaves the outbox when Telegram has accepted it, so what a dead coordinator had read is
 //! taken over and shown by another. A chat that cannot be written to any more ends its answer.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use queue::{Delivered, LedgerEntry, Outbox, Reply, TaskId, TaskQueue};
+use queue::{Delivered, Lane, LedgerEntry, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bot_api::BotError;
+use crate::event::Place;
 use crate::flow::{self, answer};
 use crate::perform::Performer;
 use crate::question::ReplyTo;
 use crate::render::Screen;
 use crate::send::Urgency;
+use crate::text::Lang;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
@@ -36,6 +38,8 @@ const PLACEHOLDER_WAIT: Duration = Duration::from_secs(2);
 const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
 /// The same when it is known that it waits for Telegram's limits.
 const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
+/// How long an answer that cannot be read here is left to coordinators of another release.
+const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
 const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts to show an answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -81,11 +85,14 @@ pub async fn deliver_until(
     }
 }
 
+/// Answers and their places in the outbox.
+type InHand = HashMap<TaskId, (Lane, String)>;
+
 struct Delivery {
     performer: Arc<Performer>,
     slots: Semaphore,
     /// Answers that are being shown, so that taking over does not take from ourselves.
-    in_hand: Mutex<HashSet<TaskId>>,
+    in_hand: Mutex<InHand>,
     running: TaskTracker,
 }
 
@@ -94,6 +101,11 @@ impl Delivery {
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
             tracing::warn!(error = %error.source, "cannot look for the outbox's types; trying again");
+        }
+        // What waits here for Telegram is nobody else's.
+        let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
+        if let Err(error) = outbox.hold(&held).await {
+            tracing::warn!(error = %error.source, "answers in hand may be taken over");
         }
         match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {
             Ok(abandoned) => self.start(abandoned),
@@ -106,7 +118,8 @@ impl Delivery {
     fn start(self: &Arc<Self>, replies: Vec<Reply>) {
         for reply in replies {
             let id = reply.task.task_id.clone();
-            if !self.in_hand(|in_hand| in_hand.insert(id.clone())) {
+            let entry = (reply.lane.clone(), reply.entry.clone());
+            if self.in_hand(|in_hand| in_hand.insert(id.clone(), entry)).is_some() {
                 continue;
             }
             let delivery = Arc::clone(self);
@@ -125,7 +138,7 @@ impl Delivery {
         }
     }
 
-    fn in_hand<R>(&self, change: impl FnOnce(&mut HashSet<TaskId>) -> R) -> R {
+    fn in_hand<R>(&self, change: impl FnOnce(&mut InHand) -> R) -> R {
         change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -133,10 +146,7 @@ impl Delivery {
     async fn show(&self, reply: &Reply) -> Option<Delivered> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
-        let Some(Ok(to)) = to else {
-            tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
-            return Some(Delivered::Undeliverable);
-        };
+        let Some(Ok(to)) = to else { return self.show_what_cannot_be_read(reply).await };
         let (mut pause, mut mine) = (AFTER_TROUBLE, None);
         loop {
             // Sent by this process, it may have to wait for room; the answer's own place in line is not lost meanwhile.
@@ -173,6 +183,25 @@ impl Delivery {
             self.performer.pause(wait).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// An answer whose question another release asked stays for a while: one that can read it may be there. Then the
+    /// person is told that it cannot be shown.
+    async fn show_what_cannot_be_read(&self, reply: &Reply) -> Option<Delivered> {
+        let id = &reply.task.task_id;
+        let to = reply.task.reply_to.clone();
+        let Some(Ok(place)) = to.map(serde_json::from_value::<Place>) else {
+            tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
+            return Some(Delivered::Undeliverable);
+        };
+        if reply.age() < LEFT_TO_OTHERS {
+            tracing::warn!(task_id = %id, "an answer cannot be read here; left to another release for a minute");
+            return None;
+        }
+        let screen = Screen::plain(Lang::En.text("cannot-show"));
+        let sent = self.performer.sender.send(&place, &screen, Urgency::Answer).await;
+        tracing::error!(task_id = %id, sent = sent.is_ok(), "an answer cannot be read");
+        Some(Delivered::Undeliverable)
     }
 
     /// `mine` is a placeholder that this delivery has sent.
@@ -229,6 +258,10 @@ impl Delivery {
         match sender.edit(&to.place, message_id, screen, Urgency::Answer).await {
             Ok(()) | Err(BotError::NotModified) => Ok(()),
             Err(BotError::MessageGone) => {
+                let queue = &self.performer.queue;
+                if queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
+                    return Ok(());
+                }
                 // The person deleted it and still wants their answer.
                 sender
                     .send(&to.place, screen, Urgency::Answer)

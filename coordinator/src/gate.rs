@@ -38,14 +38,14 @@ impl Performer {
                 }
                 let told = self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await;
                 if told == Some(1) {
-                    self.turn_away(incoming, "not-for-you").await;
+                    self.turn_away(incoming, "not-for-you");
                 }
                 false
             }
             Verdict::Welcome => match self.count(&format!("pace:{owner}"), WINDOW).await {
                 Some(count) if AT_MOST < count => {
                     match &incoming.event {
-                        _ if count == AT_MOST + 1 => self.turn_away(incoming, "slow-down").await,
+                        _ if count == AT_MOST + 1 => self.turn_away(incoming, "slow-down"),
                         // Without an answer the button would seem to be at work.
                         Event::Press { query_id, .. } => self.answer_button(query_id.clone(), None),
                         Event::Command { .. } | Event::Text(_) | Event::NoText => {}
@@ -65,12 +65,15 @@ impl Performer {
         self.gate.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
     }
 
-    async fn turn_away(self: &Arc<Self>, incoming: &Incoming, sentence: &str) {
+    /// Behind the caller's back: it looks at updates of all chats.
+    fn turn_away(self: &Arc<Self>, incoming: &Incoming, sentence: &str) {
         let (place, said) = (incoming.place, incoming.language.text(sentence));
         match &incoming.event {
             Event::Press { query_id, .. } => self.answer_button(query_id.clone(), Some(said)),
             _ => {
-                self.tell(place, Screen::plain(said)).await;
+                let performer = Arc::clone(self);
+                self.background
+                    .spawn(async move { performer.tell(place, Screen::plain(said)).await });
             }
         }
     }

@@ -18,6 +18,7 @@ pub mod event;
 pub mod flow;
 mod gate;
 pub mod metrics;
+mod overdue;
 pub mod perform;
 pub mod placeholder;
 pub mod question;

@@ -19,6 +19,7 @@ use crate::bot_api::BotError;
 use crate::commands::Menu;
 use crate::event::{Effect, Incoming, Place, Pressed};
 use crate::flow::{self, Around};
+use crate::overdue::Overdue;
 use crate::placeholder::Placeholders;
 use crate::question::{Question, ReplyTo};
 use crate::render::{Media, Screen, link};
@@ -61,6 +62,8 @@ pub struct Performer {
     pub sessions: SessionStore,
     /// What is sent to a chat keeps its order.
     turns: Turns,
+    /// Replies that hold up nothing any more.
+    overdue: Overdue,
     /// Placeholders on their way.
     pub placeholders: Placeholders,
     /// How quickly tasks are answered.
@@ -71,7 +74,7 @@ pub struct Performer {
     pub(crate) access: Access,
     /// Counts what people send.
     pub(crate) gate: queue::Script,
-    background: TaskTracker,
+    pub(crate) background: TaskTracker,
     shutdown: CancellationToken,
 }
 
@@ -93,6 +96,7 @@ impl Performer {
             queue,
             sessions,
             turns: Turns::default(),
+            overdue: Overdue::default(),
             placeholders,
             tempo,
             menu,
@@ -107,9 +111,6 @@ impl Performer {
     ///
     /// Handling the same update again does no harm: its tasks have the same ids, its replies say the same.
     pub async fn handle(self: &Arc<Self>, incoming: &Incoming) -> bool {
-        if !self.admitted(incoming).await {
-            return true;
-        }
         let Some((lang, effects)) = self.react(incoming).await else { return false };
         for (ordinal, effect) in effects.into_iter().enumerate() {
             if !self.perform(incoming, lang, ordinal, effect).await {
@@ -184,7 +185,9 @@ impl Performer {
         match effect {
             Effect::Say(screen) => self.tell(place, screen).await,
             Effect::Show { message_id, screen, turn } => {
-                self.reply(move |performer| performer.show(place, message_id, screen, turn)).await
+                let show =
+                    move |performer: Arc<Self>| performer.show(place, message_id, screen, turn);
+                self.reply(place.chat_id, show).await
             }
             Effect::AnswerButton { query_id, note } => {
                 self.answer_button(query_id, note);
@@ -218,7 +221,7 @@ impl Performer {
                     turn.come().await;
                     performer.album(place, lang, media).await
                 };
-                self.reply(send).await
+                self.reply(place.chat_id, send).await
             }
             Effect::Choose(chosen) => {
                 let (who, sessions) = (place.who(), &self.sessions);
@@ -301,19 +304,28 @@ impl Performer {
             turn.come().await;
             performer.say(place, screen).await
         };
-        self.reply(send).await
+        self.reply(place.chat_id, send).await
     }
 
     /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
     /// that Telegram slows down must not hold up the others.
-    async fn reply<F>(self: &Arc<Self>, make: impl FnOnce(Arc<Self>) -> F) -> bool
+    async fn reply<F>(self: &Arc<Self>, chat_id: i64, make: impl FnOnce(Arc<Self>) -> F) -> bool
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        let making = self.background.spawn(make(Arc::clone(self)));
-        match tokio::time::timeout(REPLY_HOLDS_UP, making).await {
+        let mut making = self.background.spawn(make(Arc::clone(self)));
+        // One that is overdue has held its chat up already; another does not do so again.
+        let holds_up = if self.overdue.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
+        match tokio::time::timeout(holds_up, &mut making).await {
             Ok(joined) => joined.unwrap_or(true),
-            Err(_) => true,
+            Err(_) => {
+                let overdue = self.overdue.note(chat_id);
+                self.background.spawn(async move {
+                    let _ = making.await; // It has said what there was to say.
+                    drop(overdue);
+                });
+                true
+            }
         }
     }
 
@@ -338,6 +350,11 @@ impl Performer {
         match self.insist(until, edit).await {
             // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
             Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(place, screen).await,
+            Some(Err(BotError::Refused(reason))) => {
+                tracing::error!(reason, "Telegram does not take a page");
+                let lang = self.sessions.load(place.who()).await.map_or(Lang::En, |of| of.lang());
+                self.say(place, Screen::plain(lang.text("cannot-show"))).await
+            }
             Some(_) => true,
             None => false,
         }
@@ -358,7 +375,14 @@ impl Performer {
     /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
     async fn album(self: Arc<Self>, place: Place, lang: Lang, media: Vec<Media>) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        match self.insist(until, || self.sender.album(&place, &media)).await {
+        let send = || async {
+            match self.sender.album(&place, &media).await {
+                // Telegram may be at it still; once more would be once too often.
+                Err(BotError::Transient(reason)) => Err(BotError::Refused(reason)),
+                sent => sent,
+            }
+        };
+        match self.insist(until, send).await {
             Some(Err(BotError::Refused(reason))) => {
                 tracing::info!(reason, "an album could not be sent; its addresses are");
                 let lines: Vec<String> =

@@ -122,9 +122,26 @@ fn cut(text: String, max_chars: usize) -> String {
     cut
 }
 
-/// [`clean`] and [`escape`].
+/// [`clean`], [`quiet`] and [`escape`].
 pub fn shown(text: &str, max_chars: usize) -> String {
-    escape(&clean(text, max_chars))
+    escape(&quiet(&clean(text, max_chars)))
+}
+
+/// Text in which Telegram finds no mention, command or hashtag: what a person or a plugin wrote must not call somebody,
+/// or be a command that others press. A word joiner, which is not seen, stands behind the sign that would begin one.
+pub fn quiet(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    let mut in_word = false;
+    while let Some(letter) = letters.next() {
+        quiet.push(letter);
+        let begins = matches!(letter, '@' | '/' | '#') && !in_word;
+        if begins && letters.peek().is_some_and(|next| next.is_alphanumeric()) {
+            quiet.push('\u{2060}');
+        }
+        in_word = letter.is_alphanumeric();
+    }
+    quiet
 }
 
 /// Whether an address is http(s) with a host and may be linked.
@@ -158,6 +175,15 @@ mod tests {
     fn nasty_text_cannot_break_out() {
         assert_eq!(shown("<b>\u{202e}x\n\u{7}y & \"z\"", 50), "&lt;b&gt;x y &amp; &quot;z&quot;");
         assert_eq!(clean(&"ü".repeat(100), 10).chars().count(), 10);
+    }
+
+    #[test]
+    fn nobody_is_called_and_no_command_is_made_by_what_others_wrote() {
+        assert_eq!(
+            quiet("@bob and (#tag) or /stop"),
+            "@\u{2060}bob and (#\u{2060}tag) or /\u{2060}stop"
+        );
+        assert_eq!(quiet("a@b.example 1/2 C# @ /"), "a@b.example 1/2 C# @ /");
     }
 
     #[test]

@@ -40,6 +40,10 @@ const PARTS_AT_MOST: usize = 5;
 /// How often a later part of a text is tried: giving it to the caller would send the first parts again.
 const PART_ATTEMPTS: usize = 10;
 const PART_AGAIN: Duration = Duration::from_secs(1);
+/// A later part that has waited for this long stays out: a slot and a shutdown wait for it.
+const PARTS_WITHIN: Duration = Duration::from_secs(20);
+/// "typing…" of this process a second. Telegram does not say how many it takes, and answers matter more.
+const TYPING_A_SECOND: u32 = 10;
 /// Pause when nobody lets through any more: the process is ending.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
@@ -50,6 +54,8 @@ pub struct Sender {
     books: Arc<Books>,
     pace: Arc<Mutex<Pace>>,
     line: mpsc::Sender<Request>,
+    /// When the second began in which so many chats were told that we are typing.
+    typed: Arc<Mutex<(Instant, u32)>>,
 }
 
 impl Sender {
@@ -57,9 +63,10 @@ impl Sender {
     pub fn new(bot: BotApi, queue: TaskQueue, limits: Limits) -> (Self, Line) {
         let books = Arc::new(Books::new(queue, bot.id(), limits));
         let pace = Arc::new(Mutex::new(Pace::default()));
+        let typed = Arc::new(Mutex::new((Instant::now(), 0)));
         let (line, requests) = mpsc::channel(REQUESTS);
         let running = Line::new(requests, Arc::clone(&books), Arc::clone(&pace));
-        (Self { bot, books, pace, line }, running)
+        (Self { bot, books, pace, line, typed }, running)
     }
 
     /// The Bot API, for calls that go into no chat.
@@ -103,7 +110,7 @@ impl Sender {
         part: &Screen,
         urgency: Urgency,
     ) -> Result<i64, BotError> {
-        let mut attempts = 0;
+        let (mut attempts, until) = (0, Instant::now() + PARTS_WITHIN);
         loop {
             let error = match self.send_part(place, part, urgency).await {
                 Ok(message_id) => return Ok(message_id),
@@ -111,7 +118,9 @@ impl Sender {
             };
             attempts += 1;
             match error.try_again_after(PART_AGAIN) {
-                Some(wait) if attempts < PART_ATTEMPTS => tokio::time::sleep(wait).await,
+                Some(wait) if attempts < PART_ATTEMPTS && Instant::now() + wait < until => {
+                    tokio::time::sleep(wait).await;
+                }
                 Some(_) => {
                     return Err(BotError::Refused("the rest of a text stayed out".to_owned()));
                 }
@@ -165,7 +174,12 @@ impl Sender {
             ..screen.clone()
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
+        let asked = place.chat_id;
         self.call(place, Want::one(urgency), |place| async move {
+            // In a group that has moved messages have other numbers.
+            if place.chat_id != asked {
+                return Err(BotError::MessageGone);
+            }
             bot.edit(&place, message_id, screen).await
         })
         .await
@@ -209,11 +223,16 @@ impl Sender {
     ///
     /// [`BotError`].
     pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
-        let typing = self.bot.typing(place).await;
-        if let Err(error) = &typing {
-            self.learn(place.chat_id, error).await;
+        let now = Instant::now();
+        {
+            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.duration_since(typed.0) < Duration::from_secs(1) && TYPING_A_SECOND <= typed.1 {
+                return Err(BotError::NoRoom);
+            }
+            let same = now.duration_since(typed.0) < Duration::from_secs(1);
+            *typed = if same { (typed.0, typed.1 + 1) } else { (now, 1) };
         }
-        typing
+        self.bot.typing(place).await
     }
 
     /// Something came from a chat: it can be written to.
@@ -265,8 +284,12 @@ impl Sender {
                 Err(error) => error,
             };
             self.learn(place.chat_id, &error).await;
-            let BotError::Moved(chat_id) = error else { return Err(error) };
-            place = followed(&place, chat_id);
+            match error {
+                BotError::Moved(chat_id) => place = followed(&place, chat_id),
+                // Its topic was deleted: then beside the topics.
+                BotError::TopicGone if place.thread.is_some() => place.thread = None,
+                error => return Err(error),
+            }
         }
         Err(BotError::Refused("the group has another id each time".to_owned()))
     }
@@ -332,6 +355,7 @@ impl Sender {
             BotError::NotModified
             | BotError::MessageGone
             | BotError::NoRoom
+            | BotError::TopicGone
             | BotError::Conflict
             | BotError::Unauthorized
             | BotError::Transient(_)

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::perform::Performer;
+use crate::turns::Turns;
 use incoming::Me;
 use lease::PollerLease;
 use watermark::Watermark;
@@ -34,6 +35,8 @@ const LONG_POLL: Duration = Duration::from_secs(25);
 const BATCH_AT_MOST: Duration = Duration::from_secs(5);
 /// Pause before a fetch that can only bring what is in hand already.
 const STILL_IN_HAND: Duration = Duration::from_millis(500);
+/// How long whoever does not fetch any more waits for what is in hand.
+const FINISH_AT_MOST: Duration = Duration::from_secs(10);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const AFTER_CONFLICT: Duration = Duration::from_secs(3);
 /// Updates that wait to be reported as handled.
@@ -71,6 +74,7 @@ struct Poller<'a> {
     /// The offset that Redis knows.
     noted: u32,
     chats: TaskTracker,
+    turns: Turns,
     handled: mpsc::Sender<u32>,
     reports: mpsc::Receiver<u32>,
 }
@@ -84,6 +88,7 @@ impl<'a> Poller<'a> {
             watermark: Watermark::new(offset),
             noted: offset,
             chats: TaskTracker::new(),
+            turns: Turns::default(),
             handled,
             reports,
         }
@@ -115,7 +120,10 @@ impl<'a> Poller<'a> {
                 }
                 fresh = true;
                 match work::read(update, me) {
-                    Some(work) => by_chat.entry(work.chat_id).or_default().push(work),
+                    Some(work) => {
+                        let work = work.admit(self.performer).await;
+                        by_chat.entry(work.chat_id).or_default().push(work);
+                    }
                     None => self.watermark.done(update_id),
                 }
             }
@@ -153,12 +161,24 @@ impl<'a> Poller<'a> {
     /// Handles one chat's updates in order, beside the others.
     fn start(&self, chat: Vec<Work>) {
         let (performer, handled) = (Arc::clone(self.performer), self.handled.clone());
+        // After what an earlier fetch brought of this chat.
+        let turn = chat.first().map(|work| self.turns.join(work.chat_id));
         self.chats.spawn(async move {
+            if let Some(turn) = &turn {
+                turn.come().await;
+            }
             for work in chat {
-                if !work.handle(&performer).await {
-                    return;
+                let update_id = work.update_id;
+                let performer = Arc::clone(&performer);
+                // In a task of its own: one that panics is a bug, and must not stop all that follow.
+                match tokio::spawn(async move { work.handle(&performer).await }).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        tracing::error!(update_id, error = %error, "an update is passed over");
+                    }
                 }
-                let _ = handled.send(work.update_id).await; // Gone when we stopped polling.
+                let _ = handled.send(update_id).await; // Gone when we stopped polling.
             }
         });
     }
@@ -180,11 +200,16 @@ impl<'a> Poller<'a> {
         chats.close();
         // The reports end when the last chat has dropped its end of the channel.
         drop(handled);
-        while let Some(update_id) = reports.recv().await {
-            watermark.done(update_id);
+        let ending = async {
+            while let Some(update_id) = reports.recv().await {
+                watermark.done(update_id);
+            }
+            chats.wait().await;
+        };
+        if tokio::time::timeout(FINISH_AT_MOST, ending).await.is_err() {
+            tracing::warn!("some updates are in hand still; whoever fetches next gets them again");
         }
-        chats.wait().await;
-        if noted != watermark.offset() {
+        if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
             lease.note_offset(watermark.offset()).await;
         }
     }

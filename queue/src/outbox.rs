@@ -3,6 +3,7 @@
 //! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
 //! group; what a dead one had read and not acknowledged is taken over by another.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,10 +11,12 @@ use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
 use crate::error::RedisError;
 use crate::lane::Lane;
-use crate::task::{Task, TaskId, TaskResult, TaskStatus};
+use crate::task::{Task, TaskId, TaskResult, TaskStatus, now_ms};
 use crate::task_queue::{TaskQueue, millis};
 use crate::waits::Waits;
 
+/// The beginning of a stream.
+const FROM_THE_START: &str = "0-0";
 const GROUP: &str = "coordinator";
 /// Longest wait in one read.
 const LONGEST_READ: Duration = Duration::from_secs(2);
@@ -36,6 +39,14 @@ pub struct Reply {
 /// How long it counts that somebody is about to send a placeholder, in seconds: some times as long as they take to say so
 /// again.
 const PLACING_SECONDS: u64 = 5;
+
+impl Reply {
+    /// How long it has been in the outbox, by this machine's clock.
+    pub fn age(&self) -> Duration {
+        let stored = self.entry.split('-').next().and_then(|ms| ms.parse().ok());
+        Duration::from_millis(stored.map_or(0, |stored| now_ms().saturating_sub(stored)))
+    }
+}
 
 /// What the ledger knows about one task's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +80,8 @@ pub struct Outbox {
     waits: Waits<Option<StreamReadReply>>,
     consumer: String,
     lanes: Vec<Lane>,
+    /// Up to where each lane was looked through for what others left behind.
+    looked_at: HashMap<Lane, String>,
 }
 
 impl Outbox {
@@ -79,6 +92,7 @@ impl Outbox {
             waits: Waits::new(&queue.server, LONGEST_READ),
             consumer: consumer.to_owned(),
             lanes: Vec::new(),
+            looked_at: HashMap::new(),
         }
     }
 
@@ -187,6 +201,32 @@ impl Outbox {
         }
     }
 
+    /// Says that answers which were read here are still in hand, so that no other coordinator takes them over.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn hold(&self, held: &[(Lane, String)]) -> Result<(), RedisError> {
+        let mut by_lane: HashMap<&Lane, Vec<&str>> = HashMap::new();
+        for (lane, entry) in held {
+            by_lane.entry(lane).or_default().push(entry);
+        }
+        let holding = by_lane.into_iter().map(|(lane, entries)| async move {
+            let _ids: Vec<String> = redis::cmd("XCLAIM")
+                .arg(self.queue.keys.replies(lane))
+                .arg(GROUP)
+                .arg(&self.consumer)
+                .arg(0)
+                .arg(entries)
+                .arg("JUSTID")
+                .query_async(&mut self.queue.connection.clone())
+                .await
+                .map_err(RedisError::during("hold answers"))?;
+            Ok(())
+        });
+        join_all(holding).await.into_iter().collect()
+    }
+
     /// Takes over answers that another coordinator read at least `min_idle` ago and never acknowledged.
     ///
     /// # Errors
@@ -198,12 +238,16 @@ impl Outbox {
         min_idle: Duration,
     ) -> Result<Vec<Reply>, RedisError> {
         // Side by side: in a Cluster one lane's node may be away while the others' are there.
-        let each =
-            join_all(self.lanes.iter().map(|lane| self.claim_idle(lane, max, min_idle))).await;
+        let from = |lane| self.looked_at.get(lane).map_or(FROM_THE_START, String::as_str);
+        let looks = self.lanes.iter().map(|lane| self.claim_idle(lane, from(lane), max, min_idle));
+        let each = join_all(looks).await;
         let (mut replies, mut trouble) = (Vec::new(), None);
-        for (lane, claimed) in self.lanes.iter().zip(each) {
+        for (lane, claimed) in self.lanes.clone().iter().zip(each) {
             match claimed {
-                Ok(entries) => self.collect(lane, entries, &mut replies).await,
+                Ok((entries, next)) => {
+                    self.looked_at.insert(lane.clone(), next);
+                    self.collect(lane, entries, &mut replies).await;
+                }
                 Err(error) => trouble = Some(error),
             }
         }
@@ -213,26 +257,28 @@ impl Outbox {
         }
     }
 
+    /// The entries, and where the next look goes on.
     async fn claim_idle(
         &self,
         lane: &Lane,
+        from: &str,
         max: usize,
         min_idle: Duration,
-    ) -> Result<Vec<StreamId>, RedisError> {
+    ) -> Result<(Vec<StreamId>, String), RedisError> {
         let claimed: redis::RedisResult<StreamAutoClaimReply> = redis::cmd("XAUTOCLAIM")
             .arg(self.queue.keys.replies(lane))
             .arg(GROUP)
             .arg(&self.consumer)
             .arg(millis(min_idle))
-            .arg("0-0")
+            .arg(from)
             .arg("COUNT")
             .arg(max)
             .query_async(&mut self.queue.connection.clone())
             .await;
         match claimed {
-            Ok(claimed) => Ok(claimed.claimed),
+            Ok(claimed) => Ok((claimed.claimed, claimed.next_stream_id)),
             Err(error) if error.code() == Some("NOGROUP") => {
-                self.create_group(lane).await.map(|()| Vec::new())
+                self.create_group(lane).await.map(|()| (Vec::new(), FROM_THE_START.to_owned()))
             }
             Err(source) => Err(RedisError { action: "take over answers", source }),
         }

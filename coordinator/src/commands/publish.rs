@@ -111,7 +111,13 @@ pub(super) async fn publish_until(
             Ok(false) => TRY_AGAIN,
             Err(error) => {
                 tracing::warn!(error = %error, "the command menu was not set");
-                error.try_again_after(TRY_AGAIN).unwrap_or(LOOK_AGAIN)
+                let Some(pause) = error.try_again_after(TRY_AGAIN) else {
+                    // The same would be refused again: what changes is tried at once.
+                    published = wanted;
+                    due = Some(Instant::now() + LOOK_AGAIN);
+                    continue;
+                };
+                pause
             }
         };
         // Whatever changes meanwhile: who asks to wait is not asked again before.

@@ -6,7 +6,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::{escape, printable, web_address};
+use super::{escape, printable, quiet, web_address};
 
 /// Deeper lists are shown as this deep.
 const MAX_INDENT: usize = 4;
@@ -235,7 +235,7 @@ impl Reader {
     }
 
     fn push(&mut self, text: &str, code: bool) {
-        let text = printable(text);
+        let text = if code { printable(text) } else { quiet(&printable(text)) };
         if text.is_empty() {
             return;
         }

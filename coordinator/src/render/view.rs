@@ -2,13 +2,13 @@
 
 use super::links::MAX_TEXT_BYTES;
 use super::markup::{Line, Run, Style, lines};
-use super::{Button, Media, Screen};
+use super::{Button, Media, Screen, quiet};
 use crate::callback::Token;
 use crate::text::{Arg, Lang};
 use crate::view::{Does, Entry, Medium, NEXT_PLACE, StoredView, View};
 
-/// Telegram takes 4,096 UTF-16 units; the rest is for the page's number.
-const PAGE_UNITS: usize = 4_000;
+/// Telegram takes 4,096 UTF-16 units; the rest is for the page's number, and for the news that may stand above it.
+const PAGE_UNITS: usize = 3_600;
 /// Telegram keeps 100 entities of a message and shows the rest as plain text.
 const PAGE_ENTITIES: usize = 90;
 
@@ -84,11 +84,11 @@ fn pages(lang: Lang, view: &View) -> Vec<String> {
 
 fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
     let title = Run {
-        text: entry.title.clone(),
+        text: quiet(&entry.title),
         style: Style { link: entry.url.clone(), ..Style::default() },
     };
     let mut lines = vec![vec![Run::plain(&format!("{number}. ")), title]];
-    lines.extend(entry.text.as_ref().map(|text| vec![Run::plain(&format!("    {text}"))]));
+    lines.extend(entry.text.as_ref().map(|text| vec![Run::plain(&format!("    {}", quiet(text)))]));
     lines
 }
 

@@ -188,6 +188,8 @@ impl Line {
             Verdict::Wait { wait, all } => (wait, all),
         };
         let at = Instant::now() + wait;
+        // An album needs more room than most: it waits for that without closing the line to the others.
+        let all = all && first.request.parcel.messages <= 1;
         if all {
             // What is less urgent has less room.
             for closed in self.closed_until.iter_mut().skip(first.request.parcel.urgency.rank()) {

@@ -165,6 +165,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
     let bot = webhook.performer.sender.bot();
     let me = Me { id: bot.id(), username: bot.username() };
     let Some(work) = work::read(update, me) else { return StatusCode::OK };
+    let work = work.admit(&webhook.performer).await;
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
         let turn = webhook.turns.join(work.chat_id);

@@ -66,6 +66,16 @@ fn standing(update: &UpdateKind) -> Option<(i64, Standing)> {
 }
 
 impl Work {
+    /// Leaves out what a person did who is not let in ([`crate::gate`]). For when it comes, before it waits for its turn.
+    pub async fn admit(mut self, performer: &Arc<Performer>) -> Self {
+        if let Some(incoming) = &self.incoming
+            && !performer.admitted(incoming).await
+        {
+            self.incoming = None;
+        }
+        self
+    }
+
     /// Handles it. False when it has to be handled again: the process is shutting down.
     pub async fn handle(&self, performer: &Arc<Performer>) -> bool {
         let sender = &performer.sender;

@@ -1,0 +1,60 @@
+//! Chats whose replies have waited for so long that they hold up no more updates.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many overdue replies each chat has. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overdue {
+    counts: Arc<Mutex<HashMap<i64, usize>>>,
+}
+
+/// A reply that is overdue, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct OverdueReply {
+    overdue: Overdue,
+    chat_id: i64,
+}
+
+impl Overdue {
+    /// Whether some reply to this chat is overdue.
+    pub(crate) fn has(&self, chat_id: i64) -> bool {
+        self.counts().contains_key(&chat_id)
+    }
+
+    /// Another reply to this chat is overdue.
+    pub(crate) fn note(&self, chat_id: i64) -> OverdueReply {
+        *self.counts().entry(chat_id).or_default() += 1;
+        OverdueReply { overdue: self.clone(), chat_id }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<i64, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OverdueReply {
+    fn drop(&mut self) {
+        let mut counts = self.overdue.counts();
+        let left = counts.get(&self.chat_id).map_or(0, |count| count.saturating_sub(1));
+        match left {
+            0 => counts.remove(&self.chat_id),
+            left => counts.insert(self.chat_id, left),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_is_overdue_until_its_last_reply_is_out() {
+        let overdue = Overdue::default();
+        let (first, second) = (overdue.note(1), overdue.note(1));
+        drop(first);
+        assert!(overdue.has(1) && !overdue.has(2));
+        drop(second);
+        assert!(!overdue.has(1));
+    }
+}
