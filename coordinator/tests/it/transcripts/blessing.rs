@@ -102,6 +102,10 @@ impl Record {
                 Some(before) if before != message.lines => Kind::Edited,
                 Some(_) => continue,
             };
+            let written = step.expected.iter().any(|expected| expected.kind == Kind::Edited);
+            if kind == Kind::Edited && !written && self.still_fits(which, &message.lines) {
+                continue;
+            }
             seen.push((Some(which), expected(kind, place(which.0), message.lines.clone())));
         }
         let notes = player.talk.notes();
@@ -116,6 +120,13 @@ impl Record {
         }
         keep_what_fits(&step.expected, &mut seen);
         seen
+    }
+
+    /// Whether a message that changed is still as it was written, because anything may stand there.
+    fn still_fits(&self, which: Which, lines: &[String]) -> bool {
+        let all = self.steps.iter().flat_map(|seen| &seen.entries);
+        let mut of_message = all.filter(|(about, _)| *about == Some(which));
+        of_message.next_back().is_some_and(|(_, written)| fit(&written.lines, lines))
     }
 
     /// Gives names to messages that a later step changes although others came after them.
