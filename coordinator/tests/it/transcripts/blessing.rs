@@ -13,8 +13,8 @@ use super::talk::{Message, fit};
 /// A step is over when nothing is under way and nothing was seen for this long. For rewriting only: a test waits for
 /// what is written.
 const QUIET_MS: u64 = 700;
-/// A step that does not come to rest is over then.
-const AT_MOST: Duration = Duration::from_secs(20);
+/// A step that does not come to rest is over then: before a coordinator stops holding an update up for a slow reply.
+const AT_MOST: Duration = Duration::from_secs(9);
 
 /// A message's chat and number.
 type Which = (i64, i64);
