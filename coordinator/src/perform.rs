@@ -212,8 +212,8 @@ impl Performer {
             }
             Effect::Album { media, message_id, page } => {
                 // Pressed twice in a row is once.
-                let pressed = format!("album:{}:{message_id}:{page}", place.chat_id);
-                if self.count(&pressed, ALBUM_AGAIN).await.is_some_and(|count| 1 < count) {
+                let button = format!("album:{}:{message_id}:{page}", place.chat_id);
+                if !self.first(&button, &incoming.origin, ALBUM_AGAIN).await {
                     return true;
                 }
                 let turn = self.turns.join(place.chat_id);

@@ -57,6 +57,7 @@ transcripts! {
     many_results
     old_buttons
     pictures
+    pictures_and_a_crash
     plugin_command
     pressed_twice
     private_bot

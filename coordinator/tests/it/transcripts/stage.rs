@@ -179,6 +179,10 @@ impl Stage {
             let fault =
                 serde_json::from_str(fault).unwrap_or_else(|error| panic!("{what}: {error}"));
             self.telegram.fault(fault).await;
+        } else if let Some(method) = what.strip_prefix("Telegram has been asked for ") {
+            let method = method.to_ascii_lowercase();
+            let asked = async || self.telegram.stats().await["calls"][&method].as_u64();
+            eventually(what, asked).await;
         } else if let Some((name, language)) = what.split_once(" speaks ") {
             self.person(name).language = language.to_owned();
         } else if let Some((name, username)) = what.split_once(" is @") {
