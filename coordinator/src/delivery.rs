@@ -231,9 +231,14 @@ impl Delivery {
             .update(to.place.who(), |session| {
                 session.forget_pending(id);
                 // The person has gone on to something else on this message.
-                session
-                    .may_show(message_id, to.turn)
-                    .then(|| answer::answer(session, view.clone(), &to.question, &reply.result))
+                if !session.may_show(message_id, to.turn) {
+                    return None;
+                }
+                if to.turn <= session.forgotten_at {
+                    // Nothing of it is to be remembered.
+                    return Some(Screen::plain(format!("✋ {}", to.lang.failure("cancelled"))));
+                }
+                Some(answer::answer(session, view.clone(), &to.question, &reply.result))
             })
             .await
             .map_err(Trouble::Redis)?;

@@ -24,37 +24,59 @@ if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 ";
 
+/// What becomes of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It is handled.
+    Open,
+    /// It is passed over.
+    Shut,
+    /// It is passed over, and this sentence says why.
+    ShutWith(&'static str),
+}
+
 impl Performer {
-    /// Whether an update is handled at all. Whoever is not listed or too fast is told once, then there is silence.
-    pub(crate) async fn admitted(self: &Arc<Self>, incoming: &Incoming) -> bool {
+    /// Whether an update is handled at all. Whoever is not listed or too fast is told once, then there is silence. Asked
+    /// when an update comes: behind a chat's slow replies all would seem slow.
+    pub(crate) async fn gate(&self, incoming: &Incoming) -> Gate {
         let owner = incoming.place.owner;
         match self.access.verdict(&incoming.place) {
-            Verdict::ShutOut => false,
+            Verdict::ShutOut => Gate::Shut,
             Verdict::NotListed => {
                 // In a group a bot that is for others keeps silent.
                 let spoken_to = matches!(incoming.event, Event::Press { .. });
                 if !spoken_to && !incoming.place.private() {
-                    return false;
+                    return Gate::Shut;
                 }
-                let told = self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await;
-                if told == Some(1) {
-                    self.turn_away(incoming, "not-for-you");
+                match self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await {
+                    Some(1) => Gate::ShutWith("not-for-you"),
+                    Some(_) | None => Gate::Shut,
                 }
-                false
             }
             Verdict::Welcome => match self.count(&format!("pace:{owner}"), WINDOW).await {
-                Some(count) if AT_MOST < count => {
-                    match &incoming.event {
-                        _ if count == AT_MOST + 1 => self.turn_away(incoming, "slow-down"),
-                        // Without an answer the button would seem to be at work.
-                        Event::Press { query_id, .. } => self.answer_button(query_id.clone(), None),
-                        Event::Command { .. } | Event::Text(_) | Event::NoText => {}
-                    }
-                    false
-                }
+                Some(count) if count == AT_MOST + 1 => Gate::ShutWith("slow-down"),
+                Some(count) if AT_MOST < count => Gate::Shut,
                 // Redis may be away: then this update waits for it further on.
-                Some(_) | None => true,
+                Some(_) | None => Gate::Open,
             },
+        }
+    }
+
+    /// Passes an update over. False when the process is shutting down.
+    pub(crate) async fn turn_away(
+        self: &Arc<Self>,
+        incoming: &Incoming,
+        sentence: Option<&str>,
+    ) -> bool {
+        let said = sentence.map(|sentence| incoming.language.text(sentence));
+        match (&incoming.event, said) {
+            // Without an answer the button would seem to be at work.
+            (Event::Press { query_id, .. }, said) => {
+                self.answer_button(query_id.clone(), said);
+                true
+            }
+            (_, Some(said)) => self.tell(incoming.place, Screen::plain(said)).await,
+            (_, None) => true,
         }
     }
 
@@ -62,7 +84,7 @@ impl Performer {
     async fn count(&self, name: &str, window: Duration) -> Option<i64> {
         let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let key = self.queue.keys().gate(name);
-        self.gate.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
+        self.counter.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
     }
 
     /// Whether `origin` is the first to do `name` within a time. The same update that comes again is still the first: its
@@ -81,22 +103,9 @@ impl Performer {
         // Redis may be away: better twice than not at all.
         first.map_or(true, |first| first.is_none_or(|first| first == origin))
     }
-
-    /// Behind the caller's back: it looks at updates of all chats.
-    fn turn_away(self: &Arc<Self>, incoming: &Incoming, sentence: &str) {
-        let (place, said) = (incoming.place, incoming.language.text(sentence));
-        match &incoming.event {
-            Event::Press { query_id, .. } => self.answer_button(query_id.clone(), Some(said)),
-            _ => {
-                let performer = Arc::clone(self);
-                self.background
-                    .spawn(async move { performer.tell(place, Screen::plain(said)).await });
-            }
-        }
-    }
 }
 
 /// The script that counts.
-pub(crate) fn script() -> Script {
+pub(crate) fn counter() -> Script {
     Script::new(COUNT)
 }

@@ -73,8 +73,8 @@ pub struct Performer {
     /// Who may do what.
     pub(crate) access: Access,
     /// Counts what people send.
-    pub(crate) gate: queue::Script,
-    pub(crate) background: TaskTracker,
+    pub(crate) counter: queue::Script,
+    background: TaskTracker,
     shutdown: CancellationToken,
 }
 
@@ -90,7 +90,7 @@ impl Performer {
         shutdown: CancellationToken,
     ) -> Self {
         let (placeholders, background) = (Placeholders::default(), TaskTracker::new());
-        let gate = gate::script();
+        let counter = gate::counter();
         Self {
             sender,
             queue,
@@ -101,7 +101,7 @@ impl Performer {
             tempo,
             menu,
             access,
-            gate,
+            counter,
             background,
             shutdown,
         }

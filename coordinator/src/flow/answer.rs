@@ -135,8 +135,6 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
     match code {
         // Once more cannot help.
         "invalid-params" | "not-found" | "plugin-failed" => {}
-        // It is what the person wanted.
-        "cancelled" => {}
         _ => {
             row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
             session.keep_failed(view, question.clone());

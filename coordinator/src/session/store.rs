@@ -171,8 +171,7 @@ impl SessionStore {
     /// When Redis does not answer.
     pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
         self.choose(who, None).await?;
-        let key = self.key(self.now(who).await?);
-        redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
+        self.update(who, Session::forget).await
     }
 
     /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.

@@ -6,6 +6,7 @@ use teloxide_core::types::{Update, UpdateKind};
 
 use super::incoming::{self, Me};
 use crate::event::Incoming;
+use crate::gate::Gate;
 use crate::perform::Performer;
 
 /// An update that is for us.
@@ -17,6 +18,7 @@ pub struct Work {
     pub chat_id: i64,
     standing: Standing,
     incoming: Option<Incoming>,
+    gate: Gate,
 }
 
 /// What an update says about its chat.
@@ -42,7 +44,7 @@ pub fn read(update: Update, me: Me<'_>) -> Option<Work> {
         (None, Some(incoming)) => (incoming.place.chat_id, Standing::There),
         (None, None) => return None,
     };
-    Some(Work { update_id, chat_id, standing, incoming })
+    Some(Work { update_id, chat_id, standing, incoming, gate: Gate::Open })
 }
 
 fn standing(update: &UpdateKind) -> Option<(i64, Standing)> {
@@ -66,12 +68,10 @@ fn standing(update: &UpdateKind) -> Option<(i64, Standing)> {
 }
 
 impl Work {
-    /// Leaves out what a person did who is not let in ([`crate::gate`]). For when it comes, before it waits for its turn.
-    pub async fn admit(mut self, performer: &Arc<Performer>) -> Self {
-        if let Some(incoming) = &self.incoming
-            && !performer.admitted(incoming).await
-        {
-            self.incoming = None;
+    /// Asks at the gate. For when it comes, before it waits for its turn.
+    pub(crate) async fn admit(mut self, performer: &Performer) -> Self {
+        if let Some(incoming) = &self.incoming {
+            self.gate = performer.gate(incoming).await;
         }
         self
     }
@@ -85,9 +85,13 @@ impl Work {
             Standing::Was(old) => sender.moved(old, self.chat_id).await,
             Standing::Is(new) => sender.moved(self.chat_id, new).await,
         }
-        match &self.incoming {
-            Some(incoming) => performer.handle(incoming).await,
-            None => true,
+        match (&self.incoming, self.gate) {
+            (Some(incoming), Gate::Open) => performer.handle(incoming).await,
+            (Some(incoming), Gate::Shut) => performer.turn_away(incoming, None).await,
+            (Some(incoming), Gate::ShutWith(sentence)) => {
+                performer.turn_away(incoming, Some(sentence)).await
+            }
+            (None, _) => true,
         }
     }
 }
