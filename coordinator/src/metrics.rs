@@ -1,5 +1,5 @@
-//! The coordinator's metrics: names, help and units in one place. They are the queue's own books, so every coordinator
-//! shows the same; labels come from closed sets, never from ids.
+//! The coordinator's metrics: names, help and units in one place. They are the queue's own books, of which every
+//! coordinator shows the same, and what Telegram said to this one; labels come from closed sets, never from ids.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,13 @@ const EVENTS: &str = "freefans_queue_events_total";
 const PAUSED: &str = "freefans_queue_paused";
 const OFFERED: &str = "freefans_queue_offered";
 const WORKERS: &str = "freefans_workers";
+const ASKED_TO_WAIT: &str = "freefans_telegram_asked_to_wait_total";
 const PLUGINS: &str = "freefans_plugin_workers";
+
+/// Telegram asked to wait: with one chat, or with all of them.
+pub(crate) fn asked_to_wait(all: bool) {
+    counter!(ASKED_TO_WAIT, "with" => if all { "all" } else { "chat" }).increment(1);
+}
 
 /// Tells what each name means; once per process.
 pub fn describe() {
@@ -34,6 +40,10 @@ pub fn describe() {
     );
     describe_gauge!(PAUSED, "1 while an operator has paused the type.");
     describe_gauge!(OFFERED, "1 while a living worker offers the type.");
+    describe_counter!(
+        ASKED_TO_WAIT,
+        "How often Telegram asked this process to wait (429), with one chat or with all."
+    );
     describe_gauge!(WORKERS, "Living workers.");
     describe_gauge!(PLUGINS, "Living workers with this plugin version.");
 }

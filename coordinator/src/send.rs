@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Place;
+use crate::metrics;
 use crate::render::{Media, Screen, split};
 use books::{Books, Parcel, Verdict};
 pub use limits::{Limits, Rule, Urgency};
@@ -340,11 +341,14 @@ impl Sender {
             BotError::RetryAfter(wait) => {
                 self.pace().pause(Instant::now(), chat_id, *wait);
                 match self.books.pause(chat_id, *wait).await {
-                    Ok(all) => tracing::warn!(
-                        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                        all,
-                        "Telegram asks to wait"
-                    ),
+                    Ok(all) => {
+                        metrics::asked_to_wait(all);
+                        tracing::warn!(
+                            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                            all,
+                            "Telegram asks to wait"
+                        );
+                    }
                     Err(error) => {
                         tracing::warn!(error = %error, "Telegram asks to wait, and only this coordinator knows");
                     }

@@ -280,3 +280,29 @@ async fn a_group_that_becomes_a_supergroup_takes_its_questions_and_sessions_alon
     telegram.press(new, person, &results, "The luna").await;
     telegram.bot_says(new, "An item").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_waits_for_the_placeholder_for_which_another_coordinator_waits_for_room() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    // We are the other coordinator, with a question of this chat, until we die.
+    let queue = queue_on(&redis).await;
+    let lane = queue.lane_of(&"search_creator".parse().unwrap(), 7);
+    let params = serde_json::Map::from_iter([("query".to_owned(), json!("luna"))]);
+    let mut task = queue::Task::in_lane(&lane, 7, params);
+    task.reply_to = Some(json!({
+        "chat_id": 7, "user_id": 7, "question": {"kind": "search", "query": "luna"},
+    }));
+    queue.note_placing(&task.task_id).await.unwrap();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    queue.submit_task(&task).await.unwrap();
+    // Longer than a placeholder is waited for of which nobody says that it comes.
+    for _ in 0..8 {
+        queue.note_placing(&task.task_id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(telegram.bot_messages(7).await.len(), 1, "the greeting");
+    }
+    telegram.bot_said_only(7, &["Welcome", "The luna"]).await;
+}
