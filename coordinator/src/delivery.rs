@@ -234,7 +234,8 @@ impl Delivery {
                 if !session.may_show(message_id, to.turn) {
                     return None;
                 }
-                if to.turn <= session.forgotten_at {
+                // A producer's own task has no turn in the conversation.
+                if 0 < to.turn && to.turn <= session.forgotten_at {
                     // Nothing of it is to be remembered.
                     return Some(Screen::plain(format!("✋ {}", to.lang.failure("cancelled"))));
                 }
