@@ -52,6 +52,7 @@ transcripts! {
     german
     group
     group_moves
+    group_stop
     group_topics
     group_without_the_bot
     many_results
@@ -66,6 +67,7 @@ transcripts! {
     search_open_and_back
     searches
     settings
+    settings_last
     start_and_help
     stop_what_runs
     stop_what_waits
@@ -75,6 +77,7 @@ transcripts! {
     too_many_presses
     too_many_questions
     two_coordinators
+    waiting_in_line
     webhook
     worker_dies
 }
