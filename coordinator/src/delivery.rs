@@ -234,7 +234,7 @@ impl Delivery {
                 if !session.may_show(message_id, to.turn) {
                     return None;
                 }
-                if to.turn <= session.forgotten_at {
+                if session.has_forgotten(to.turn) {
                     // Nothing of it is to be remembered.
                     return Some(Screen::plain(format!("✋ {}", to.lang.failure("cancelled"))));
                 }

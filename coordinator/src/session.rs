@@ -414,6 +414,11 @@ impl Session {
         self.chosen.unwrap_or(self.heard)
     }
 
+    /// Whether what was asked at `turn` is forgotten. A producer's own task has no turn in the conversation: 0.
+    pub fn has_forgotten(&self, turn: u64) -> bool {
+        0 < turn && turn <= self.forgotten_at
+    }
+
     /// Forgets everything but how far the conversation has come: what was asked before is told from what is asked later.
     pub fn forget(&mut self) {
         let (rev, turns) = (self.rev, self.turns);

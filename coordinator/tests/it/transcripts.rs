@@ -46,6 +46,7 @@ transcripts! {
     coordinator_dies
     deleted_message
     filters
+    forgotten_while_waiting
     further_search
     further_search_fails
     further_search_not_configured

@@ -177,6 +177,10 @@ async fn a_stranger_who_fetches_the_updates_is_outlasted() {
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
     running.says(&["this coordinator fetches the updates"]).await;
+    eventually("a call that waits for updates", async || {
+        (telegram.stats().await["polling"] == true).then_some(())
+    })
+    .await;
     telegram.fetch_as_a_stranger().await;
     running.says(&["another program fetches this bot's updates"]).await;
     telegram.write(7, "luna").await;
