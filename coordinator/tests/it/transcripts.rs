@@ -53,6 +53,7 @@ transcripts! {
     german
     group
     group_moves
+    group_stop
     group_topics
     group_without_the_bot
     many_results
@@ -67,6 +68,7 @@ transcripts! {
     search_open_and_back
     searches
     settings
+    settings_last
     start_and_help
     stop_what_runs
     stop_what_waits
@@ -76,6 +78,7 @@ transcripts! {
     too_many_presses
     too_many_questions
     two_coordinators
+    waiting_in_line
     webhook
     worker_dies
 }

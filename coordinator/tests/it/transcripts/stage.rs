@@ -175,6 +175,8 @@ impl Stage {
             self.coordinator_settings = read_settings(settings);
         } else if let Some(settings) = what.strip_prefix("the worker's settings: ") {
             self.worker_settings = read_settings(settings);
+        } else if let Some(setting) = what.strip_prefix("in search.toml: ") {
+            self.set_in_search(setting);
         } else if let Some(fault) = what.strip_prefix("Telegram: ") {
             let fault =
                 serde_json::from_str(fault).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -236,7 +238,8 @@ impl Stage {
     pub(super) fn prepares(what: &str) -> bool {
         let first = ["nothing runs yet", "the operator has a forum", "Telegram brings the updates"];
         let first = first.contains(&what);
-        let settings = ["'s settings: ", "Telegram: ", " speaks ", " is @", " has topics"];
+        let settings =
+            ["in search.toml: ", "'s settings: ", "Telegram: ", " speaks ", " is @", " has topics"];
         first || settings.iter().any(|part| what.contains(part))
     }
 
@@ -253,6 +256,17 @@ impl Stage {
         let part = self.folder.path().join("part");
         std::fs::copy(component(COORDINATOR, name), &part).unwrap();
         std::fs::rename(part, self.folder.path().join(format!("{name}.wasm"))).unwrap();
+    }
+
+    /// Replaces a line of the search plugin's settings.
+    fn set_in_search(&self, setting: &str) {
+        let path = self.folder.path().join("search.toml");
+        let key = setting.split('=').next().unwrap();
+        let before = std::fs::read_to_string(&path).unwrap();
+        let same = |line: &str| if line.starts_with(key) { setting } else { line }.to_owned();
+        let after: Vec<String> = before.lines().map(same).collect();
+        assert_ne!(after.join("\n"), before.trim_end(), "search.toml has no other {key}");
+        std::fs::write(path, after.join("\n")).unwrap();
     }
 
     fn forget_sessions(&self) {
