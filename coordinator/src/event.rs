@@ -66,7 +66,10 @@ pub enum Event {
     /// Wrote something else.
     Text(String),
     /// Sent something that is no text.
-    NoText,
+    NoText {
+        /// The album that it is a part of.
+        album: Option<String>,
+    },
     /// Pressed a button.
     Press {
         /// What the answer to the press has to name.

@@ -66,7 +66,7 @@ pub fn react(
             Some(command) => turn.command(command, "", true),
             None => vec![turn.search(text)],
         },
-        Event::NoText => vec![turn.say("text-only")],
+        Event::NoText { .. } => vec![turn.say("text-only")],
         Event::Press { query_id, message_id, data } => {
             let pressed = Pressed { query_id: query_id.clone(), message_id: *message_id };
             turn.pressed(data, pressed)

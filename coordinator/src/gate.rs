@@ -14,6 +14,8 @@ use crate::render::Screen;
 /// second at most.
 const AT_MOST: i64 = 30;
 const WINDOW: Duration = Duration::from_secs(10);
+/// The parts of an album come within this time.
+const ALBUM_WITHIN: Duration = Duration::from_secs(60);
 /// Somebody whom the bot is not for is told so once in this time.
 const TOLD_ONCE_IN: Duration = Duration::from_secs(3_600);
 
@@ -57,7 +59,17 @@ impl Performer {
                 Some(count) if count == AT_MOST + 1 => Gate::ShutWith("slow-down"),
                 Some(count) if AT_MOST < count => Gate::Shut,
                 // Redis may be away: then this update waits for it further on.
-                Some(_) | None => Gate::Open,
+                Some(_) | None => match &incoming.event {
+                    // Ten pictures at once are one question.
+                    Event::NoText { album: Some(album) } => {
+                        let part_of = format!("album-of:{owner}:{album}");
+                        match self.first(&part_of, &incoming.origin, ALBUM_WITHIN).await {
+                            true => Gate::Open,
+                            false => Gate::Shut,
+                        }
+                    }
+                    _ => Gate::Open,
+                },
             },
         }
     }

@@ -334,7 +334,7 @@ fn failures_say_what_happened_in_plain_words_and_leave_a_way_on() {
 fn what_cannot_be_asked_is_explained() {
     let mut chat = Chat::default();
     chat.writes("/search").writes("/nonsense").writes("?!").writes(&"x".repeat(201));
-    chat.happens(&Event::NoText);
+    chat.happens(&Event::NoText { album: None });
     for (n, part) in [
         "Who are you looking for",
         "do not know this command",

@@ -1,6 +1,6 @@
 //! From Telegram's update to an event.
 
-use teloxide_core::types::{CallbackQuery, Chat, Message, Update, UpdateKind, User};
+use teloxide_core::types::{CallbackQuery, Chat, Message, MessageKind, Update, UpdateKind, User};
 
 use crate::event::{Event, Incoming, Place};
 use crate::text::Lang;
@@ -34,10 +34,12 @@ fn message_event(message: &Message, me: Me<'_>) -> Option<(Place, Lang, String, 
     let private = message.chat.is_private();
     let answered = message.reply_to_message().and_then(|answered| answered.from.as_ref());
     let to_us = private || answered.is_some_and(|author| author.id.0 == me.id);
-    let event = match message.text() {
+    let event = match message.text().or_else(|| message.caption()) {
         Some(text) => Event::read_text(text, me.username, to_us)?,
-        // Service messages and pictures in a group are nobody's question.
-        None if private => Event::NoText,
+        // Pictures in a group are nobody's question, and that something was pinned is nobody's anywhere.
+        None if private && matches!(message.kind, MessageKind::Common(_)) => {
+            Event::NoText { album: message.media_group_id().map(|id| id.0.clone()) }
+        }
         None => return None,
     };
     let mut place = place(&message.chat, person, message)?;

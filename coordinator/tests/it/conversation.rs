@@ -131,3 +131,29 @@ async fn nothing_is_left_behind_when_all_is_answered() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_plugin_says_of_its_progress_is_shown_where_the_answer_will_be() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::from_secs(600)).await;
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    let placeholder = telegram.bot_says(7, "Looking for luna").await;
+    let queue = queue_on(&redis).await;
+    let search = "search_creator".parse().unwrap();
+    let running = eventually("a task that runs", async || {
+        let tasks = queue.list(&search, 10).await.unwrap();
+        tasks.into_iter().find(|task| task.running_ms.is_some())
+    })
+    .await;
+    let () = redis::cmd("SET")
+        .arg(queue.keys().progress(&running.task_id))
+        .arg(r#"{"text":"half way <there>","percent":50}"#)
+        .query_async(&mut queue.connection())
+        .await
+        .unwrap();
+    let progress = telegram.bot_says(7, "half way <there> · 50 %").await;
+    assert_eq!(progress["message_id"], placeholder["message_id"]);
+    telegram.press(7, 7, &progress, "Stop").await;
+    telegram.bot_said_only(7, &["✋ Stopped."]).await;
+}
