@@ -1,32 +1,24 @@
 //! What is remembered about one person in one chat. Lives in Redis, never only in memory.
 
+mod contents;
+mod creators;
 pub mod store;
 
 use queue::TaskId;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::question::Question;
-use crate::render::{clean, text_of, web_address};
 use crate::text::Lang;
 use crate::view::StoredView;
+pub use contents::{ContentView, Filter, Item, PAGE_ITEMS};
+pub use creators::{Creator, PAGE_CREATORS, ResultSet};
 
-/// Items on one page of a chat message.
-pub const PAGE_ITEMS: usize = 10;
 /// Result sets and content views kept; older buttons are answered with an explanation.
 const KEEP_VIEWS: usize = 5;
-/// Creators on one page of a chat message: each has a button.
-pub const PAGE_CREATORS: usize = 10;
-/// Creators kept of one result set.
-const KEEP_CREATORS: usize = 50;
 /// Questions under way that are remembered; of each task type the queue takes fewer of one person.
 const KEEP_PENDING: usize = 60;
 /// Failed questions that can be asked again.
 const KEEP_FAILED: usize = 5;
-/// Pages of a forum; nobody turns further.
-const FORUM_PAGES: u64 = 100;
-/// Items kept of one content view.
-pub const KEEP_ITEMS: usize = 300;
 /// Texts and addresses kept of one result set or content view, in bytes: a session is read with each message.
 const KEEP_BYTES: usize = 96 << 10;
 /// Updates and messages whose turn is remembered.
@@ -109,274 +101,6 @@ impl Default for Session {
             pending: Vec::new(),
             failed: Vec::new(),
         }
-    }
-}
-
-/// A creator as shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Creator {
-    /// The name.
-    pub name: String,
-    /// The creator's page.
-    pub url: String,
-    /// Other names.
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// How many items there are.
-    #[serde(default)]
-    pub item_count: Option<u64>,
-    /// Answers in the forum.
-    #[serde(default)]
-    pub replies: Option<u64>,
-    /// A piece of text from the forum.
-    #[serde(default)]
-    pub snippet: Option<String>,
-}
-
-impl Creator {
-    fn bytes(&self) -> usize {
-        let aliases: usize = self.aliases.iter().map(String::len).sum();
-        let snippet = self.snippet.as_ref().map_or(0, String::len);
-        self.name.len() + self.url.len() + aliases + snippet
-    }
-
-    /// Reads one creator of a plugin's answer; none without name or address.
-    fn read(value: &Value) -> Option<Self> {
-        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
-        let aliases = value.get("aliases").and_then(Value::as_array);
-        Some(Self {
-            name: Some(clean(text_of(value, "name")?, 120)).filter(|name| !name.is_empty())?,
-            url,
-            aliases: aliases
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(|alias| clean(alias, 60))
-                .filter(|alias| !alias.is_empty())
-                .take(5)
-                .collect(),
-            item_count: value.get("item_count").and_then(Value::as_u64),
-            replies: value.get("replies").and_then(Value::as_u64),
-            snippet: text_of(value, "snippet").map(|text| clean(text, 200)),
-        })
-    }
-}
-
-/// Creators to choose from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ResultSet {
-    /// Its name in buttons.
-    pub view: String,
-    /// What was asked.
-    pub query: String,
-    /// Who was found.
-    pub creators: Vec<Creator>,
-    /// Whether one of them has exactly this name.
-    #[serde(default)]
-    pub exact: bool,
-    /// For results of the forum: the result set that they were asked from.
-    #[serde(default)]
-    pub extended_from: Option<String>,
-    /// Whether it is a pick by chance.
-    #[serde(default)]
-    pub random: bool,
-    /// The page that is shown, from 0.
-    #[serde(default)]
-    pub page: usize,
-    /// The forum's page, from 1; 0 when it is not the forum's.
-    #[serde(default)]
-    pub forum_page: u64,
-    /// Whether the forum has another page.
-    #[serde(default)]
-    pub has_more: bool,
-}
-
-impl ResultSet {
-    /// Reads a search's data. What does not fit is left out.
-    pub fn read(view: String, query: String, data: &Value) -> Self {
-        let creators = data.get("creators").and_then(Value::as_array);
-        Self {
-            view,
-            query,
-            creators: creators
-                .into_iter()
-                .flatten()
-                .filter_map(Creator::read)
-                .take(KEEP_CREATORS)
-                .scan(KEEP_BYTES, |room, creator| {
-                    *room = room.checked_sub(creator.bytes())?;
-                    Some(creator)
-                })
-                .collect(),
-            exact: data.get("exact_match").and_then(Value::as_bool).unwrap_or(false),
-            ..Self::default()
-        }
-    }
-
-    /// Reads the data of one page of the forum's results.
-    pub fn read_forum(view: String, query: String, data: &Value, from: String, page: u64) -> Self {
-        let more = data.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        Self {
-            extended_from: Some(from),
-            forum_page: page.max(1),
-            has_more: more && page < FORUM_PAGES,
-            ..Self::read(view, query, data)
-        }
-    }
-
-    /// The last page, from 0.
-    pub fn last_page(&self) -> usize {
-        self.creators.len().div_ceil(PAGE_CREATORS).saturating_sub(1)
-    }
-
-    /// Reads a random pick's data; none when it names nobody.
-    pub fn read_random(view: String, data: &Value) -> Option<Self> {
-        let url = text_of(data, "creator_url").filter(|url| web_address(url))?.to_owned();
-        let creator = Creator {
-            name: Some(clean(text_of(data, "creator_name")?, 120))
-                .filter(|name| !name.is_empty())?,
-            url,
-            item_count: data.get("item_count").and_then(Value::as_u64),
-            ..Creator::default()
-        };
-        Some(Self { view, creators: vec![creator], random: true, ..Self::default() })
-    }
-}
-
-/// One item.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Item {
-    /// Its id, so that it is not listed twice.
-    pub id: String,
-    /// Its title; may be empty.
-    pub title: String,
-    /// Where it is.
-    pub url: String,
-    /// When it was posted.
-    pub date: String,
-    /// Video or picture.
-    pub video: bool,
-}
-
-impl Item {
-    fn bytes(&self) -> usize {
-        self.id.len() + self.title.len() + self.url.len() + self.date.len()
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
-        Some(Self {
-            id: clean(text_of(value, "id").unwrap_or(&url), 300),
-            title: clean(text_of(value, "title").unwrap_or(""), 120),
-            date: clean(text_of(value, "date").unwrap_or(""), 10),
-            video: text_of(value, "type") == Some("video"),
-            url,
-        })
-    }
-}
-
-/// Which of a creator's items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Filter {
-    /// All.
-    #[default]
-    All,
-    /// Pictures only.
-    Pictures,
-    /// Videos only.
-    Videos,
-}
-
-impl Filter {
-    /// All of them, in the order of their buttons.
-    pub const ALL: [Self; 3] = [Self::All, Self::Pictures, Self::Videos];
-
-    /// As a button carries it.
-    pub fn number(self) -> usize {
-        match self {
-            Self::All => 0,
-            Self::Pictures => 1,
-            Self::Videos => 2,
-        }
-    }
-
-    /// The filter with that number.
-    pub fn of_number(number: usize) -> Option<Self> {
-        Self::ALL.into_iter().find(|filter| filter.number() == number)
-    }
-
-    /// As the content plugin takes it.
-    pub fn params(self) -> Map<String, Value> {
-        let kind = match self {
-            Self::All => None,
-            Self::Pictures => Some("picture"),
-            Self::Videos => Some("video"),
-        };
-        kind.into_iter().map(|kind| ("type".to_owned(), kind.into())).collect()
-    }
-}
-
-/// A creator's items as far as they are loaded.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ContentView {
-    /// Its name in buttons.
-    pub view: String,
-    /// Whose items.
-    pub creator: Creator,
-    /// What is loaded.
-    pub items: Vec<Item>,
-    /// Where to go on; none at the end.
-    pub cursor: Option<String>,
-    /// How many items there are.
-    pub total_items: usize,
-    /// The page that is shown, from 0.
-    pub page: usize,
-    /// The result set to go back to.
-    pub results: Option<String>,
-    /// Which items.
-    #[serde(default)]
-    pub filter: Filter,
-    /// Whether no more are kept.
-    #[serde(default)]
-    pub full: bool,
-}
-
-impl ContentView {
-    /// The last page that is loaded, from 0.
-    pub fn last_page(&self) -> usize {
-        self.items.len().div_ceil(PAGE_ITEMS).saturating_sub(1)
-    }
-
-    /// Appends a plugin's `content_directory` and shows the first page of what is new. Items that are there already
-    /// are not added again, so the same answer twice changes nothing.
-    pub fn append(&mut self, data: &Value) {
-        let Some(directory) = data.get("content_directory") else { return };
-        let before = self.items.len();
-        let mut room = KEEP_BYTES.saturating_sub(self.items.iter().map(Item::bytes).sum());
-        let items = directory.get("items").and_then(Value::as_array);
-        for item in items.into_iter().flatten().filter_map(Item::read) {
-            if self.items.iter().any(|known| known.id == item.id) {
-                continue;
-            }
-            let fits = self.items.len() < KEEP_ITEMS && item.bytes() <= room;
-            if !fits {
-                self.full = true;
-                break;
-            }
-            room -= item.bytes();
-            self.items.push(item);
-        }
-        self.full |= KEEP_ITEMS <= self.items.len();
-        if before < self.items.len() {
-            self.page = before / PAGE_ITEMS;
-        }
-        let more = directory.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        self.cursor = text_of(directory, "cursor")
-            .filter(|cursor| more && cursor.len() <= 300 && !self.full)
-            .map(str::to_owned);
-        let total = directory.get("total_items").and_then(Value::as_u64).unwrap_or(0);
-        self.total_items = usize::try_from(total).unwrap_or(usize::MAX).max(self.items.len());
     }
 }
 
@@ -525,47 +249,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn directory(ids: std::ops::Range<usize>, more: bool) -> Value {
-        let items: Vec<Value> = ids
-            .map(|n| json!({"id": n.to_string(), "title": "t", "url": format!("https://m.example/{n}")}))
-            .collect();
-        json!({"content_directory": {
-            "items": items, "has_more": more, "cursor": "c", "total_items": 40,
-        }})
-    }
-
-    #[test]
-    fn more_items_are_appended_once_and_their_first_page_is_shown() {
-        let mut view = ContentView::default();
-        view.append(&directory(0..10, true));
-        assert_eq!((view.items.len(), view.page, view.cursor.as_deref()), (10, 0, Some("c")));
-        view.append(&directory(10..40, false));
-        assert_eq!((view.items.len(), view.page, view.cursor.clone()), (40, 1, None));
-        view.append(&directory(10..40, false));
-        assert_eq!((view.items.len(), view.page), (40, 1), "the same answer twice changes nothing");
-    }
-
-    #[test]
-    fn odd_data_from_a_plugin_is_left_out() {
-        let data = json!({"creators": [
-            {"name": "A", "url": "javascript:x"}, {"name": 7}, null, "x", {"url": "https://c.example"},
-            {"name": "\u{200b}", "url": "https://c.example/h"},
-            {"name": "Good", "url": "https://c.example/g", "aliases": ["a", 1, "\u{200b}"]},
-        ]});
-        let set = ResultSet::read("ab".to_owned(), "q".to_owned(), &data);
-        assert_eq!(set.creators.len(), 1);
-        assert_eq!(set.creators[0].aliases, ["a"]);
-        for odd in
-            [json!(null), json!([]), json!({"creators": 1}), json!({"content_directory": []})]
-        {
-            assert!(ResultSet::read(String::new(), String::new(), &odd).creators.is_empty());
-            ContentView::default().append(&odd);
-        }
-    }
 
     #[test]
     fn what_was_asked_earlier_does_not_cover_what_was_asked_later() {

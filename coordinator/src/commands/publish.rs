@@ -96,13 +96,12 @@ pub(super) async fn publish_until(
             Some(Ok(())) => {}
             Some(Err(_)) | None => return,
         }
-        let lists = all_lists(&menu.borrow_and_update().clone());
-        let wanted = digest(&lists);
+        let wanted = digest(&all_lists(&menu.borrow_and_update().clone()));
         // The registry changes more often than the menu.
         if wanted == published && due.is_some_and(|due| Instant::now() < due) {
             continue;
         }
-        let pause = match publisher.publish(&lists, &wanted).await {
+        let pause = match publisher.publish(&wanted).await {
             Ok(true) => {
                 published = wanted;
                 due = Some(Instant::now() + LOOK_AGAIN);
@@ -140,7 +139,7 @@ struct Publisher {
 
 impl Publisher {
     /// Whether the menu is set; not yet when another coordinator is at it.
-    async fn publish(&self, lists: &[Listed], wanted: &str) -> Result<bool, BotError> {
+    async fn publish(&self, wanted: &str) -> Result<bool, BotError> {
         if self.shows(wanted).await.map_err(|error| transient(&error))? {
             return Ok(true);
         }
@@ -148,13 +147,16 @@ impl Publisher {
             return Ok(false);
         }
         let set = async {
-            // Between the look and the lease another may have set it.
-            if !self.shows(wanted).await.map_err(|error| transient(&error))? {
+            // Anew: what was read two seconds ago may be older than what another coordinator has just set.
+            let workers = self.queue.workers().await.map_err(|error| transient(&error.source))?;
+            let lists = all_lists(&Menu::of(&workers).0);
+            let current = digest(&lists);
+            if !self.shows(&current).await.map_err(|error| transient(&error))? {
                 for list in lists {
                     self.bot.publish_commands(list.lang, &list.commands).await?;
                 }
-                self.note(wanted).await.map_err(|error| transient(&error))?;
-                tracing::info!(menu = wanted, "command menu set");
+                self.note(&current).await.map_err(|error| transient(&error))?;
+                tracing::info!(menu = current, "command menu set");
             }
             Ok(true)
         };

@@ -1,0 +1,146 @@
+//! What is said that is no answer to a task: replies, turned pages, albums, notes on buttons.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Performer;
+use crate::bot_api::BotError;
+use crate::event::Place;
+use crate::render::{Media, Screen, link};
+use crate::send::Urgency;
+use crate::text::Lang;
+
+/// A reply that is no answer to a task is tried for this long, as long as a task would live.
+const REPLY_AT_MOST: Duration = Duration::from_secs(120);
+/// How long such a reply keeps its update from being confirmed.
+const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
+/// Telegram takes no answer to a press that is older.
+const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
+
+impl Performer {
+    /// Sends a message, after what was to be sent to this chat before it.
+    pub(crate) async fn tell(self: &Arc<Self>, place: Place, screen: Screen) -> bool {
+        let turn = self.turns.join(place.chat_id);
+        let send = move |performer: Arc<Self>| async move {
+            turn.come().await;
+            performer.say(place, screen).await
+        };
+        self.reply(place.chat_id, send).await
+    }
+
+    /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
+    /// that Telegram slows down must not hold up the others.
+    pub(super) async fn reply<F>(
+        self: &Arc<Self>,
+        chat_id: i64,
+        make: impl FnOnce(Arc<Self>) -> F,
+    ) -> bool
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let mut making = self.background.spawn(make(Arc::clone(self)));
+        // One that is overdue has held its chat up already; another does not do so again.
+        let holds_up = if self.overdue.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
+        match tokio::time::timeout(holds_up, &mut making).await {
+            Ok(joined) => joined.unwrap_or(true),
+            Err(_) => {
+                let overdue = self.overdue.note(chat_id);
+                self.background.spawn(async move {
+                    let _ = making.await; // It has said what there was to say.
+                    drop(overdue);
+                });
+                true
+            }
+        }
+    }
+
+    /// Replaces a message, unless it shows what was asked later.
+    pub(super) async fn show(
+        self: Arc<Self>,
+        place: Place,
+        message_id: i64,
+        screen: Screen,
+        turn: u64,
+    ) -> bool {
+        let until = Instant::now() + REPLY_AT_MOST;
+        let edit = || async {
+            let may =
+                self.sessions.update(place.who(), |session| session.may_show(message_id, turn));
+            match may.await {
+                Ok(true) => self.sender.edit(&place, message_id, &screen, Urgency::Reply).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(BotError::Transient(error.to_string())),
+            }
+        };
+        match self.insist(until, edit).await {
+            // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
+            Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(place, screen).await,
+            Some(Err(BotError::Refused(reason))) => {
+                tracing::error!(reason, "Telegram does not take a page");
+                let lang = self.sessions.load(place.who()).await.map_or(Lang::En, |of| of.lang());
+                self.say(place, Screen::plain(lang.text("cannot-show"))).await
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    pub(super) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
+        let until = Instant::now() + REPLY_AT_MOST;
+        match self.insist(until, || self.sender.send(&place, &screen, Urgency::Reply)).await {
+            Some(Err(error)) => {
+                tracing::warn!(error = %error, "a reply could not be sent");
+                true
+            }
+            Some(Ok(_)) => true,
+            None => false,
+        }
+    }
+
+    /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
+    pub(super) async fn album(
+        self: Arc<Self>,
+        place: Place,
+        lang: Lang,
+        media: Vec<Media>,
+    ) -> bool {
+        let until = Instant::now() + REPLY_AT_MOST;
+        let send = || async {
+            match self.sender.album(&place, &media).await {
+                // Telegram may be at it still; once more would be once too often.
+                Err(BotError::Transient(reason)) => Err(BotError::Refused(reason)),
+                sent => sent,
+            }
+        };
+        match self.insist(until, send).await {
+            Some(Err(BotError::Refused(reason))) => {
+                tracing::info!(reason, "an album could not be sent; its addresses are");
+                let lines: Vec<String> =
+                    media.iter().map(|media| link(title(media), &media.url, 70)).collect();
+                let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
+                self.say(place, Screen::plain(html)).await
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// Behind the caller's back: the mark on the button ends by itself after some seconds, the note is worth some more.
+    pub(crate) fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
+        let performer = Arc::clone(self);
+        self.background.spawn(async move {
+            let until = Instant::now() + BUTTON_AT_MOST;
+            let answer = || performer.sender.answer_button(&query_id, note.as_deref());
+            if let Some(Err(error)) = performer.insist(until, answer).await {
+                tracing::debug!(error = %error, "a button press was not answered");
+            }
+        });
+    }
+}
+
+/// What a picture is called: its title, or else its address.
+fn title(media: &Media) -> &str {
+    if media.caption.is_empty() { &media.url } else { &media.caption }
+}
