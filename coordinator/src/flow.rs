@@ -127,7 +127,7 @@ impl Turn<'_> {
         }
         let question = Question::Plugin {
             task_type: command.task_type.clone(),
-            params: command.params_with(argument),
+            params: command.params_with(argument, self.lang.code()),
             title: format!("/{} {argument}", command.name).trim_end().to_owned(),
             back: String::new(),
         };

@@ -46,6 +46,10 @@ pub struct OfferedCommand {
     /// Which param takes the text behind the command; without it that text is passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<CommandArgument>,
+    /// Which param takes the language that the person is spoken to in, a code of two letters; without it the plugin does
+    /// not learn it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_param: Option<String>,
     /// Params that it always sends.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
@@ -70,9 +74,12 @@ impl OfferedCommand {
         self.descriptions.get(language_code).unwrap_or(&self.description)
     }
 
-    /// The params of its task, with the text behind it.
-    pub fn params_with(&self, text: &str) -> Map<String, Value> {
+    /// The params of its task, with the text behind it and the person's language.
+    pub fn params_with(&self, text: &str, language_code: &str) -> Map<String, Value> {
         let mut params = self.params.clone();
+        if let Some(param) = &self.language_param {
+            params.insert(param.clone(), Value::from(language_code));
+        }
         if let Some(argument) = &self.argument
             && !text.is_empty()
         {
@@ -125,6 +132,18 @@ impl OfferedCommand {
         {
             return wrong(format!("its params have more than {MAX_PARAMS_BYTES} bytes"));
         }
+        let argument = self.argument.as_ref().map(|argument| argument.param.as_str());
+        if let Some(param) = &self.language_param
+            && let Err(problem) =
+                check_param("`language_param`", param, &self.params).and_then(|()| {
+                    match argument == Some(param) {
+                        true => Err("its `language_param` is its argument's".to_owned()),
+                        false => Ok(()),
+                    }
+                })
+        {
+            return wrong(problem);
+        }
         match &self.argument {
             Some(argument) => argument.check(&self.params).or_else(wrong),
             None => Ok(()),
@@ -132,15 +151,20 @@ impl OfferedCommand {
     }
 }
 
+/// Whether a param may be filled in: it has a name, and is none of the fixed ones.
+fn check_param(what: &str, param: &str, fixed: &Map<String, Value>) -> Result<(), String> {
+    if !(1..=MAX_PARAM_BYTES).contains(&param.len()) || !is_one_line(param) {
+        return Err(format!("its {what} must have 1 to {MAX_PARAM_BYTES} bytes"));
+    }
+    match fixed.contains_key(param) {
+        true => Err(format!("its {what} is one of its fixed params")),
+        false => Ok(()),
+    }
+}
+
 impl CommandArgument {
     fn check(&self, fixed: &Map<String, Value>) -> Result<(), String> {
-        let param = &self.param;
-        if !(1..=MAX_PARAM_BYTES).contains(&param.len()) || !is_one_line(param) {
-            return Err(format!("its argument's `param` must have 1 to {MAX_PARAM_BYTES} bytes"));
-        }
-        if fixed.contains_key(param) {
-            return Err("its argument's `param` is one of its fixed params".to_owned());
-        }
+        check_param("argument's `param`", &self.param, fixed)?;
         if let Some(example) = &self.example
             && (MAX_EXAMPLE_CHARS < example.chars().count() || !is_one_line(example))
         {
@@ -240,8 +264,11 @@ mod tests {
     #[test]
     fn the_text_behind_a_command_becomes_a_param() {
         let command: OfferedCommand = serde_json::from_value(roll()).unwrap();
-        assert_eq!(Value::from(command.params_with("2d6")), json!({"sides": 6, "dice": "2d6"}));
-        assert_eq!(Value::from(command.params_with("")), json!({"sides": 6}));
+        assert_eq!(
+            Value::from(command.params_with("2d6", "en")),
+            json!({"sides": 6, "dice": "2d6"})
+        );
+        assert_eq!(Value::from(command.params_with("", "en")), json!({"sides": 6}));
         assert_eq!(command.description_in("de"), "Würfelt");
         assert_eq!(command.description_in("fr"), "Roll dice");
     }

@@ -58,7 +58,7 @@ pub(crate) fn try_on(
         let bare = argument.is_none_or(|argument| !argument.required).then_some("");
         let example = argument.and_then(|argument| argument.example.as_deref());
         for text in bare.into_iter().chain(example) {
-            let params = Value::Object(command.params_with(text));
+            let params = Value::Object(command.params_with(text, "en"));
             if let Some(misfit) = schema.misfit(&params, params.to_string().len()) {
                 let written = format!("/{} {text}", command.name);
                 return Err(format!(

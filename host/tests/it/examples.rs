@@ -54,7 +54,7 @@ async fn a_command_is_in_the_workers_record_as_long_as_its_plugin_is_there() {
     let roll = eventually("the command", async || offered().await.pop()).await;
     assert_eq!((roll.name.as_str(), roll.task_type.as_str()), ("roll", "roll_dice"));
     assert_eq!(roll.description_in("de"), "Würfelt, zum Beispiel 2d6+1");
-    assert_eq!(Value::from(roll.params_with("2d6")), json!({"dice": "2d6"}));
+    assert_eq!(Value::from(roll.params_with("2d6", "de")), json!({"dice": "2d6", "lang": "de"}));
     std::fs::remove_file(folder.path().join("dice.wasm")).unwrap();
     eventually("no command", async || offered().await.is_empty().then_some(())).await;
 }

@@ -20,11 +20,14 @@ pub const MAX_CHARS: usize = 32;
 pub fn params_schema() -> Value {
     json!({
         "type": "object",
-        "properties": {"dice": {"type": "string", "maxLength": MAX_CHARS}},
+        "properties": {
+            "dice": {"type": "string", "maxLength": MAX_CHARS},
+            "lang": {"type": "string", "maxLength": 2},
+        },
     })
 }
 
-/// The chat command: `/roll 2d6` becomes a task with the params `{"dice": "2d6"}`.
+/// The chat command: `/roll 2d6` becomes a task with the params `{"dice": "2d6", "lang": "en"}`.
 pub fn extensions() -> Value {
     json!({
         "version": 1,
@@ -34,6 +37,7 @@ pub fn extensions() -> Value {
             "descriptions": {"de": "Würfelt, zum Beispiel 2d6+1"},
             "task_type": TASK_TYPE,
             "argument": {"param": "dice", "required": false, "example": "2d6+1"},
+            "language_param": "lang",
         }],
     })
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::dice::Dice;
+use crate::words::Lang;
 use crate::{descriptor, view};
 
 #[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
@@ -40,8 +41,9 @@ impl bindings::Guest for Plugin {
         let params: Value = serde_json::from_str(&task.params)
             .map_err(|error| Failure::Invalid(error.to_string()))?;
         let text = params.get("dice").and_then(Value::as_str).unwrap_or(descriptor::DEFAULT);
-        let dice = Dice::parse(text).map_err(Failure::Invalid)?;
-        let data = view::data(&dice.throw(task.seed));
+        let lang = Lang::of(params.get("lang").and_then(Value::as_str));
+        let dice = Dice::parse(text).map_err(|problem| Failure::Invalid(lang.problem(problem)))?;
+        let data = view::data(&dice.throw(task.seed), lang);
         Ok(Output { data: data.to_string(), metadata: "{}".to_owned() })
     }
 }
