@@ -20,7 +20,7 @@ async fn the_dice_answer_with_a_view_and_kindly_when_they_are_none() {
     let again = &view["buttons"][0][0];
     assert_eq!(
         (&again["task_type"], &again["params"]),
-        (&json!("roll_dice"), &json!({"dice": "3d6+1"}))
+        (&json!("roll_dice"), &json!({"dice": "3d6+1", "lang": "en"}))
     );
 
     let bare = run(&queue, "roll_dice", json!({})).await;
