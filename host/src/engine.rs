@@ -51,8 +51,9 @@ pub fn base(ceilings: &Ceilings) -> Config {
         .wasm_component_model(true)
         // Sync worlds only. The library's support for concurrent calls is not even compiled in.
         .concurrency_support(false)
-        // One thread: a compile must not take all cores from running tasks.
-        .parallel_compilation(false)
+        // On all cores, and behind running tasks: its threads are begun by one that has stepped back (`plugin/compile.rs`)
+        // and are as nice as that one.
+        .parallel_compilation(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         // However large what `init` left, an instance maps it instead of copying it.
         .memory_guaranteed_dense_image_size(ceilings.memory_bytes as u64)

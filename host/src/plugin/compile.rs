@@ -1,5 +1,5 @@
-//! Compiles behind running tasks: one component at a time, on a thread of its own that takes what processor time others
-//! leave, and not for ever.
+//! Compiles behind running tasks: one component at a time, on threads that take what processor time others leave, and not
+//! for ever.
 
 use std::path::Path;
 use std::sync::Arc;
