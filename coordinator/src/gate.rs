@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::Script;
+use queue::{Script, millis};
 
 use crate::access::Verdict;
 use crate::event::{Event, Incoming};
@@ -94,22 +94,20 @@ impl Performer {
 
     /// Counts something in windows of a length; none when Redis does not answer.
     async fn count(&self, name: &str, window: Duration) -> Option<i64> {
-        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let key = self.queue.keys().gate(name);
-        self.counter.key(key).arg(window).run(&mut self.queue.connection()).await.ok()
+        self.counter.key(key).arg(millis(window)).run(&mut self.queue.connection()).await.ok()
     }
 
     /// Whether `origin` is the first to do `name` within a time. The same update that comes again is still the first: its
     /// coordinator may have died before it did anything.
     pub(crate) async fn first(&self, name: &str, origin: &str, window: Duration) -> bool {
-        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         let mut set = redis::cmd("SET");
         set.arg(self.queue.keys().gate(name))
             .arg(origin)
             .arg("NX")
             .arg("GET")
             .arg("PX")
-            .arg(window);
+            .arg(millis(window));
         let first: redis::RedisResult<Option<String>> =
             set.query_async(&mut self.queue.connection()).await;
         // Redis may be away: better twice than not at all.

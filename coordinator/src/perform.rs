@@ -25,8 +25,8 @@ use crate::placeholder::Placeholders;
 use crate::question::{Question, ReplyTo};
 use crate::render::Screen;
 use crate::send::Sender;
-use crate::session::Pending;
 use crate::session::store::SessionStore;
+use crate::session::{Pending, Session};
 use crate::tempo::Tempo;
 use crate::text::Lang;
 use crate::turns::Turns;
@@ -124,27 +124,20 @@ impl Performer {
             bot: self.sender.bot().username(),
             menu: &menu,
         };
-        loop {
-            let change = self.sessions.update(incoming.place.who(), |session| {
-                let effects = flow::react(session, around, incoming.update_id, &incoming.event);
-                let lang = session.lang();
-                for (ordinal, effect) in effects.iter().enumerate() {
-                    if let Effect::Ask { question, .. } = effect
-                        && let Some((_, id)) = self.task_of(incoming, ordinal, question)
-                    {
-                        session.keep_pending(Pending { id, called: question.called(lang) });
-                    }
-                }
-                (lang, effects)
-            });
-            match change.await {
-                Ok(changed) => return Some(changed),
-                Err(error) => {
-                    tracing::warn!(error = %error, "cannot read a session; trying again");
-                    self.pause(AFTER_TROUBLE).await?;
+        let change = |session: &mut Session| {
+            let effects = flow::react(session, around, incoming.update_id, &incoming.event);
+            let lang = session.lang();
+            for (ordinal, effect) in effects.iter().enumerate() {
+                if let Effect::Ask { question, .. } = effect
+                    && let Some((_, id)) = self.task_of(incoming, ordinal, question)
+                {
+                    session.keep_pending(Pending { id, called: question.called(lang) });
                 }
             }
-        }
+            (lang, effects)
+        };
+        let (who, sessions) = (incoming.place.who(), &self.sessions);
+        self.insist_on_redis(|| sessions.update(who, change)).await
     }
 
     /// The lane and id of the task that an effect of an update asks for: always the same.

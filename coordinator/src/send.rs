@@ -224,16 +224,19 @@ impl Sender {
     ///
     /// [`BotError`].
     pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
-        let now = Instant::now();
-        {
-            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-            if now.duration_since(typed.0) < Duration::from_secs(1) && TYPING_A_SECOND <= typed.1 {
-                return Err(BotError::NoRoom);
-            }
-            let same = now.duration_since(typed.0) < Duration::from_secs(1);
-            *typed = if same { (typed.0, typed.1 + 1) } else { (now, 1) };
+        match self.may_type(Instant::now()) {
+            true => self.bot.typing(place).await,
+            false => Err(BotError::NoRoom),
         }
-        self.bot.typing(place).await
+    }
+
+    fn may_type(&self, now: Instant) -> bool {
+        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        if Duration::from_secs(1) <= now.duration_since(typed.0) {
+            *typed = (now, 0);
+        }
+        typed.1 += 1;
+        typed.1 <= TYPING_A_SECOND
     }
 
     /// Something came from a chat: it can be written to.
@@ -344,7 +347,7 @@ impl Sender {
                     Ok(all) => {
                         metrics::asked_to_wait(all);
                         tracing::warn!(
-                            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                            wait_ms = queue::millis(*wait),
                             all,
                             "Telegram asks to wait"
                         );

@@ -54,4 +54,4 @@ pub use registry::{DistributedWorkerRegistry, Handled, OfferedPlugin, TaskHandle
 pub use scripts::Script;
 pub use submit::{Band, SubmitOptions, Submitted};
 pub use task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
-pub use task_queue::TaskQueue;
+pub use task_queue::{TaskQueue, millis};

@@ -318,6 +318,7 @@ fn is_final(error: &redis::RedisError) -> bool {
         || refused.iter().any(|word| error.to_string().contains(word))
 }
 
-pub(crate) fn millis(duration: Duration) -> u64 {
+/// A duration in milliseconds, as Redis takes it; one that is too long is the longest there is.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

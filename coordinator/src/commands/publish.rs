@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Script, TaskQueue};
+use queue::{Script, TaskQueue, millis};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -188,7 +188,7 @@ impl Publisher {
             .arg(&self.me)
             .arg("NX")
             .arg("PX")
-            .arg(u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX))
+            .arg(millis(LEASE))
             .query_async(&mut self.queue.connection())
             .await?;
         Ok(held.is_some())

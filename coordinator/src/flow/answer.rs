@@ -112,11 +112,13 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         };
         return keep_content(session, content);
     }
+    // The plugin itself says that it cannot be: once more cannot help.
+    let for_good = matches!(code, "invalid-params" | "not-found" | "plugin-failed");
     let sentence = match (question, code) {
         (Question::Random { .. }, "not-found") => lang.text("random-nobody"),
         (Question::Extended { .. }, "plugin-failed") => lang.text("extended-cannot"),
         // A plugin that brings its own command speaks for itself.
-        (Question::Plugin { .. }, "invalid-params" | "not-found" | "plugin-failed") => {
+        (Question::Plugin { .. }, _) if for_good => {
             shown(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
         }
         _ => lang.failure(code),
@@ -132,13 +134,9 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         return screen;
     }
     let mut row = Vec::new();
-    match code {
-        // Once more cannot help.
-        "invalid-params" | "not-found" | "plugin-failed" => {}
-        _ => {
-            row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
-            session.keep_failed(view, question.clone());
-        }
+    if !for_good {
+        row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
+        session.keep_failed(view, question.clone());
     }
     if let Question::Extended { back, .. } | Question::Content { back, .. } = question
         && let Some(set) = session.results(back)

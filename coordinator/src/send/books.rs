@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{Script, TaskQueue};
+use queue::{Script, TaskQueue, millis};
 use redis::RedisResult;
 
 use super::limits::{Limits, Rule, Urgency};
@@ -130,8 +130,4 @@ impl Books {
         set.arg(key).arg(value).arg("EX").arg(seconds);
         set.query_async(&mut self.queue.connection()).await
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

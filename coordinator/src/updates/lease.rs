@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use queue::{Script, TaskQueue};
+use queue::{Script, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
 /// How long a silent holder keeps the lease: as long as a worker its tasks.
@@ -118,7 +118,7 @@ impl PollerLease {
             .acquire
             .key(self.queue.keys().poller_lease(&self.bot))
             .arg(&self.me)
-            .arg(u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX))
+            .arg(millis(LEASE))
             .run(&mut self.queue.connection())
             .await?;
         Ok(held == 1)
