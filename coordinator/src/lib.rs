@@ -20,7 +20,6 @@ mod gate;
 pub mod metrics;
 mod overdue;
 pub mod perform;
-pub mod pieces;
 pub mod placeholder;
 pub mod question;
 pub mod render;

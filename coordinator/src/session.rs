@@ -5,6 +5,7 @@ mod creators;
 pub mod store;
 
 use queue::TaskId;
+use queue::pieces::{readable, readable_or_default};
 use serde::{Deserialize, Serialize};
 
 use crate::question::Question;
@@ -26,7 +27,8 @@ const KEEP_TURNS: usize = 30;
 /// Creators by chance that are not shown again.
 const KEEP_SEEN: usize = 20;
 
-/// A session. The version says how to read it; one that is not known is thrown away.
+/// A session. The version says how to read it; one that is not known is thrown away. A view, question or language that this
+/// release cannot read costs itself, not the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Form of this JSON.
@@ -34,16 +36,16 @@ pub struct Session {
     /// Goes up with each change, so that two writers at once do not lose each other's.
     pub rev: u64,
     /// Results that were shown, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub results: Vec<ResultSet>,
     /// Contents that were shown, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub contents: Vec<ContentView>,
     /// What plugins' commands showed, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub views: Vec<StoredView>,
     /// Addresses of creators that came up by chance, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub seen: Vec<String>,
     /// The turn at which everything before was forgotten.
     #[serde(default)]
@@ -52,22 +54,22 @@ pub struct Session {
     #[serde(default)]
     pub turns: u64,
     /// The last updates and their turns, so that one that comes again has the turn it had.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub updates: Vec<(u32, u64)>,
     /// The last messages that were changed, and the turn that they show.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub shown: Vec<(i64, u64)>,
     /// The language that the person chose.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable_or_default")]
     pub chosen: Option<Lang>,
     /// The language that the person's Telegram speaks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable_or_default")]
     pub heard: Lang,
     /// Questions that are not answered yet, oldest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub pending: Vec<Pending>,
     /// Questions that failed and may be asked again, by the view that their answer would have been.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub failed: Vec<(String, Question)>,
 }
 
@@ -260,6 +262,20 @@ mod tests {
         assert!(session.may_show(7, second), "the same again");
         assert!(!session.may_show(7, first));
         assert!(session.may_show(8, first), "another message");
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_session_costs_itself() {
+        let mut session = Session { chosen: Some(Lang::De), turns: 9, ..Session::default() };
+        session.keep_results(ResultSet { view: "1".to_owned(), ..ResultSet::default() });
+        session.keep_results(ResultSet { view: "2".to_owned(), ..ResultSet::default() });
+        let mut json = serde_json::to_value(&session).unwrap();
+        json["results"][0]["creators"] = "a later release".into();
+        json["chosen"] = "xx".into();
+        json["pending"] = serde_json::json!([7, {"id": "{a}1", "called": "x"}]);
+        let read: Session = serde_json::from_value(json).unwrap();
+        assert_eq!(read.results, session.results[1..]);
+        assert_eq!((read.chosen, read.turns, read.pending.len()), (None, 9, 1));
     }
 
     #[test]

@@ -62,9 +62,10 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    fn from_texts((state, message): (Option<String>, Option<String>)) -> Self {
-        let message_id = message.and_then(|text| text.parse().ok());
-        Self { state, message_id, ..Self::default() }
+    fn from_texts((state, message): (Option<Vec<u8>>, Option<Vec<u8>>)) -> Self {
+        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let message_id = text(message).and_then(|text| text.parse().ok());
+        Self { state: text(state), message_id, ..Self::default() }
     }
 
     /// Whether the answer was sent.
@@ -307,6 +308,8 @@ impl Outbox {
             .ignore()
             .xdel(&stream, &[entry])
             .ignore()
+            .hincr(self.queue.keys.meta(lane), "undeliverable", 1)
+            .ignore()
             .query_async(&mut self.queue.connection.clone())
             .await
             .map_err(RedisError::during("drop an outbox entry"))?;
@@ -316,13 +319,11 @@ impl Outbox {
 
 fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
     let status: String = entry.get("state")?;
-    let task: String = entry.get("task")?;
-    let result: String = entry.get("result")?;
-    let task: Task = match serde_json::from_str(&task) {
-        Ok(task) => task,
-        Err(_) => return None,
-    };
-    let result = serde_json::from_str(&result).unwrap_or_else(|_| {
+    let task: Vec<u8> = entry.get("task")?;
+    let result: Vec<u8> = entry.get("result").unwrap_or_default();
+    // Whoever asked is told, also when it cannot be read any more what.
+    let task = serde_json::from_slice(&task).ok().or_else(|| Task::salvage(&task))?;
+    let result = serde_json::from_slice(&result).unwrap_or_else(|_| {
         TaskResult::failure("invalid-output", "the stored result cannot be read")
     });
     Some(Reply {
@@ -378,7 +379,7 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        type Found = (Option<String>, Option<String>, Option<String>, Option<String>);
+        type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
         let (state, message, editing, placing): Found = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
@@ -423,7 +424,7 @@ impl TaskQueue {
         // A note that a failover loses would let another coordinator send the answer a second time.
         let mut keeping = lane.as_ref().map(|lane| self.keep(lane));
         let noted = loop {
-            let noted: (Option<String>, Option<String>) = self
+            let noted: (Option<Vec<u8>>, Option<Vec<u8>>) = self
                 .scripts
                 .place
                 .key(self.keys.reply(id))

@@ -18,7 +18,9 @@ const ATTEMPTS: usize = 20;
 ///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
 const COMPARE_AND_SET: &str = r#"
-local stored = redis.call('GET', KEYS[1])
+local stored = redis.pcall('GET', KEYS[1])
+-- What is no text is no session, and is replaced.
+if type(stored) == 'table' then stored = false end
 local rev = 0
 local number = stored and string.match(stored, '^{"version":%d+,"rev":(%d+),')
 if number then
@@ -65,7 +67,15 @@ impl SessionStore {
     }
 
     async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
-        redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await
+        let got: redis::RedisResult<Option<Vec<u8>>> =
+            redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await;
+        match got {
+            Ok(Some(bytes)) => Ok(T::from_redis_value(redis::Value::BulkString(bytes)).ok()),
+            Ok(None) => Ok(None),
+            // Nothing that was written here. Asking again would say the same.
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whose session it is now: a group's goes with it when the group gets another id.

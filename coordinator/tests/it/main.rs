@@ -19,4 +19,5 @@ mod support;
 mod swap;
 mod transcripts;
 mod trouble;
+mod unreadable;
 mod webhook;

@@ -64,6 +64,12 @@ impl Telegram {
         self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap_or(0)
     }
 
+    /// Brings an update as it is written; `%ID%` in it stands for its number.
+    pub(crate) async fn raw_update(&self, json: &[u8]) {
+        let request = self.http.post(format!("{}/sim/updates", self.base)).body(json.to_vec());
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
     /// Presses the button of `message` whose text contains `label`, as the person `user`.
     pub(crate) async fn press(&self, chat: i64, user: i64, message: &Value, label: &str) {
         let rows = message["buttons"].as_array().unwrap();
@@ -138,6 +144,12 @@ impl Telegram {
         })
         .await;
     }
+}
+
+/// A free port of this machine.
+pub(crate) fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 pub(crate) fn coordinator_command(redis: &TestRedis, telegram: &Telegram) -> Command {
