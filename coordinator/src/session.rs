@@ -2,6 +2,8 @@
 
 mod contents;
 mod creators;
+#[cfg(test)]
+mod properties;
 pub mod store;
 
 use queue::TaskId;
