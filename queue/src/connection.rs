@@ -331,7 +331,9 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
-            Kind::One(connection) | Kind::Sentinel(connection) => connection.req_packed_command(cmd),
+            Kind::One(connection) | Kind::Sentinel(connection) => {
+                connection.req_packed_command(cmd)
+            }
             Kind::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -343,7 +345,9 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.0 {
-            Kind::One(connection) | Kind::Sentinel(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Kind::One(connection) | Kind::Sentinel(connection) => {
+                connection.req_packed_commands(pipeline, offset, count)
+            }
             Kind::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }

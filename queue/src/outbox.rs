@@ -13,7 +13,7 @@ use crate::error::RedisError;
 use crate::lane::Lane;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, now_ms};
 use crate::task_queue::{TaskQueue, millis};
-use crate::waits::Waits;
+use crate::waits::{AFTER_TROUBLE, Waits};
 
 /// The beginning of a stream.
 const FROM_THE_START: &str = "0-0";
@@ -156,10 +156,17 @@ impl Outbox {
             return Ok(Vec::new());
         }
         if self.lost_a_read {
-            let replies = self.read_again().await?;
-            self.lost_a_read = false;
-            if !replies.is_empty() {
-                return Ok(replies);
+            match self.read_again().await {
+                Ok(replies) => {
+                    self.lost_a_read = false;
+                    if !replies.is_empty() {
+                        return Ok(replies);
+                    }
+                }
+                Err(error) => {
+                    tokio::time::sleep(AFTER_TROUBLE).await;
+                    return Err(error);
+                }
             }
         }
         let (queue, consumer) = (&self.queue, &self.consumer);
@@ -222,7 +229,7 @@ impl Outbox {
         let mut found: Vec<StreamId> = Vec::new();
         loop {
             let after = found.last().map_or(FROM_THE_START, |last| &last.id);
-            let read: Option<StreamReadReply> = redis::cmd("XREADGROUP")
+            let read: redis::RedisResult<Option<StreamReadReply>> = redis::cmd("XREADGROUP")
                 .arg("GROUP")
                 .arg(GROUP)
                 .arg(&self.consumer)
@@ -232,8 +239,12 @@ impl Outbox {
                 .arg(self.queue.keys.replies(lane))
                 .arg(after)
                 .query_async(&mut self.queue.connection.clone())
-                .await
-                .map_err(RedisError::during("read the outbox again"))?;
+                .await;
+            let read = match read {
+                // The next read makes the group again.
+                Err(error) if error.code() == Some("NOGROUP") => return Ok(found),
+                read => read.map_err(RedisError::during("read the outbox again"))?,
+            };
             let page: Vec<StreamId> = read
                 .map(|read| read.keys.into_iter().flat_map(|stream| stream.ids).collect())
                 .unwrap_or_default();

@@ -18,8 +18,8 @@ use redis::{
 };
 use tokio::sync::watch;
 
-use super::slots::{Node, SlotMap, slot_of, slot_of_command};
 use super::renewed::{Renewed, To};
+use super::slots::{Node, SlotMap, slot_of, slot_of_command};
 use super::{ASK_ONE_OF_SEVERAL, RedisServer, connect_to, refusal};
 
 /// Nodes that are remembered.
@@ -325,7 +325,8 @@ impl Cluster {
             _ => return Err(nobody()),
         };
         let client = self.shared.server.client(node)?;
-        let mut connection = connect_to(client, ASK_ONE_OF_SEVERAL, Some(ASK_ONE_OF_SEVERAL)).await?;
+        let mut connection =
+            connect_to(client, ASK_ONE_OF_SEVERAL, Some(ASK_ONE_OF_SEVERAL)).await?;
         let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
         let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
         SlotMap::read(&slots, &info, &asked).ok_or_else(nobody)
@@ -333,10 +334,7 @@ impl Cluster {
 }
 
 /// Asks a node for a slot that is on its way to it.
-async fn ask_once(
-    connection: &mut Renewed,
-    commands: &[&Cmd],
-) -> RedisResult<Vec<Value>> {
+async fn ask_once(connection: &mut Renewed, commands: &[&Cmd]) -> RedisResult<Vec<Value>> {
     let mut pipeline = redis::pipe();
     for command in commands {
         pipeline.cmd("ASKING");

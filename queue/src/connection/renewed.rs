@@ -31,6 +31,9 @@ use super::{RESPONSE_TIMEOUT, RedisServer, open_soon, refusal};
 /// An answer that is due for this long makes a connection suspicious. For a command that waits in the server, this is
 /// counted from the end of its wait. Long for a network, short for a person.
 const SUSPICIOUS: Duration = Duration::from_secs(2);
+/// The same for a connection that turned out to be slow, until it has answered within [`QUICK`] again.
+const SUSPICIOUS_IF_SLOW: Duration = RESPONSE_TIMEOUT;
+const QUICK: Duration = Duration::from_secs(1);
 /// A suspicious connection is asked this long before another is opened: a process that was frozen finds its answers
 /// waiting.
 const ASKED_ALONE: Duration = Duration::from_millis(100);
@@ -185,7 +188,7 @@ impl Renewed {
         let until = Instant::now() + waits.unwrap_or_default() + RESPONSE_TIMEOUT;
         let line = tokio::time::timeout_at(until, self.line()).await.map_err(|_| no_answer())??;
         let mut moved = moved.subscribe();
-        let asked = line.life.ask();
+        let asked = line.life.ask(waits.unwrap_or_default());
         // The branches but the first are only watched; losing the first leaves a command whose fate is not known.
         let result = tokio::select! {
             biased;
@@ -289,12 +292,14 @@ impl Way {
     async fn another(&self) -> MultiplexedConnection {
         tokio::time::sleep(ASKED_ALONE).await;
         loop {
-            let answering = async || {
-                let mut connection = self.open().await?;
-                let () = redis::cmd("PING").query_async(&mut connection).await?;
-                Ok(connection)
+            let answering = async {
+                let mut connection = open_soon(|| self.open().boxed()).await?;
+                let ping = redis::cmd("PING");
+                let answer = connection.req_packed_command(&ping);
+                tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.map_err(|_| no_answer())??;
+                RedisResult::Ok(connection)
             };
-            match open_soon(|| answering().boxed()).await {
+            match answering.await {
                 Ok(connection) => return connection,
                 Err(error) => {
                     tracing::debug!(error = %error, "a silent Redis cannot be connected anew yet");
@@ -337,7 +342,7 @@ async fn watch(
 ) {
     let ping = redis::cmd("PING");
     loop {
-        life.overdue(way.waits.unwrap_or_default() + SUSPICIOUS).await;
+        life.overdue(way.waits.unwrap_or_default()).await;
         // Losing the first leaves an answer that nobody needs, losing the second a connection that nobody uses.
         tokio::select! {
             biased;
@@ -347,6 +352,7 @@ async fn watch(
                     return;
                 }
                 life.heard();
+                life.due().slow = true;
             }
             another = way.another() => {
                 let place = match &way.to {
@@ -377,6 +383,13 @@ struct Due {
     waiting: usize,
     /// Since when nothing was heard though an answer is due. A caller that gives up changes nothing about it.
     since: Option<Instant>,
+    slow: bool,
+}
+
+impl Due {
+    fn patience(&self) -> Duration {
+        if self.slow { SUSPICIOUS_IF_SLOW } else { SUSPICIOUS }
+    }
 }
 
 impl Life {
@@ -384,14 +397,16 @@ impl Life {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self) -> Asked<'_> {
+    /// Notes a command that waits in the server for so long.
+    fn ask(&self, waits: Duration) -> Asked<'_> {
+        let now = Instant::now();
         let mut due = self.due();
         due.waiting += 1;
         if due.since.is_none() {
-            due.since = Some(Instant::now());
+            due.since = Some(now);
             self.asked.notify_one();
         }
-        Asked { life: self, answered: false }
+        Asked { life: self, answered: false, quick_until: now + waits + QUICK }
     }
 
     fn heard(&self) {
@@ -399,18 +414,17 @@ impl Life {
         due.since = (due.waiting > 0).then(Instant::now);
     }
 
-    /// Returns when nothing was heard for that long though an answer is due.
-    async fn overdue(&self, limit: Duration) {
+    /// Returns when nothing has been heard for too long though an answer is due to commands that wait for so long.
+    async fn overdue(&self, waits: Duration) {
         loop {
-            let since = self.due().since;
-            match since {
+            let limit = {
+                let due = self.due();
+                due.since.map(|since| since + waits + due.patience())
+            };
+            match limit {
                 None => self.asked.notified().await,
-                Some(since) => {
-                    tokio::time::sleep_until(since + limit).await;
-                    if self.due().since == Some(since) {
-                        return;
-                    }
-                }
+                Some(limit) if limit <= Instant::now() => return,
+                Some(limit) => tokio::time::sleep_until(limit).await,
             }
         }
     }
@@ -420,6 +434,8 @@ impl Life {
 struct Asked<'a> {
     life: &'a Life,
     answered: bool,
+    /// An answer until then says that the connection is not slow.
+    quick_until: Instant,
 }
 
 impl Asked<'_> {
@@ -430,12 +446,12 @@ impl Asked<'_> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        {
-            let mut due = self.life.due();
-            due.waiting = due.waiting.saturating_sub(1);
-        }
+        let now = Instant::now();
+        let mut due = self.life.due();
+        due.waiting = due.waiting.saturating_sub(1);
         if self.answered {
-            self.life.heard();
+            due.since = (due.waiting > 0).then_some(now);
+            due.slow &= self.quick_until < now;
         }
     }
 }

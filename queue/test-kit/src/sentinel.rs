@@ -75,6 +75,11 @@ impl TestSentinel {
         latest.unwrap_or_else(|| panic!("no sentinel knows a master")).master
     }
 
+    /// The ports of all servers and sentinels.
+    pub fn ports(&self) -> Vec<u16> {
+        self.servers.iter().chain(&self.sentinels).map(Server::port).collect()
+    }
+
     /// The port of a sentinel.
     pub fn sentinel(&self, index: usize) -> u16 {
         self.sentinels[index].port()
