@@ -56,10 +56,13 @@ nothing-to-search = Bitte schick einen Namen mit mindestens einem Buchstaben ode
 too-long = Das ist zu lang für einen Namen. Bitte schick höchstens 200 Zeichen.
 too-much-text = Das ist zu viel Text. Bitte schick höchstens { $most } Zeichen.
 text-only = Ich verstehe nur Text. Schick mir einen Namen.
+unreadable = Ich konnte diese Nachricht nicht lesen. Bitte schick sie noch einmal, als einfachen Text.
 
 ### Knöpfe, die nirgendwohin führen.
 stale-button = Diese Knöpfe gelten nicht mehr. Bitte such noch einmal.
 foreign-button = Diese Knöpfe gehören jemand anderem. Frag selbst mit /search.
+administrators-button = Das wurde im Namen der Gruppe gefragt. Nur ihre Administratoren können diese Knöpfe benutzen.
+channels-button = Das hat ein Kanal gefragt, und ich sehe nicht, wer für ihn handeln darf. Frag selbst mit /search.
 gone-button = Das ist gerade nicht verfügbar. Bitte versuch es später noch einmal.
 
 ### Grenzen.

@@ -57,10 +57,13 @@ nothing-to-search = Please send a name with at least one letter or digit.
 too-long = That is too long for a name. Please send at most 200 characters.
 too-much-text = That is too much text. Please send at most { $most } characters.
 text-only = I understand text only. Send me a name.
+unreadable = I could not read this message. Please send it again, as plain text.
 
 ### Buttons that lead nowhere.
 stale-button = These buttons are no longer valid. Please search again.
 foreign-button = These buttons belong to somebody else. Ask your own question with /search.
+administrators-button = An administrator asked this in the name of the group. Only its administrators can use these buttons.
+channels-button = A channel asked this, and I cannot see who may act for it. Ask your own question with /search.
 gone-button = Nobody is there to do this at the moment. Please try again later.
 
 ### Limits.

@@ -6,23 +6,24 @@ mod webhook;
 use std::time::Duration;
 
 use reqwest::Url;
-use teloxide_core::Bot;
-use teloxide_core::errors::ApiError;
-use teloxide_core::payloads::{
-    AnswerCallbackQuerySetters, EditMessageTextSetters, GetUpdatesSetters, SendMessageSetters,
-    SendPhotoSetters, SendVideoSetters,
+use teloxide::Bot;
+use teloxide::errors::ApiError;
+use teloxide::payloads::{
+    AnswerCallbackQuerySetters, EditMessageTextSetters, SendMessageSetters, SendPhotoSetters,
+    SendVideoSetters,
 };
-use teloxide_core::requests::{HasPayload, Payload, Requester};
-use teloxide_core::types::{
+use teloxide::requests::{HasPayload, Requester};
+use teloxide::types::{
     AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InlineKeyboardButton,
     InlineKeyboardMarkup, InputFile, InputMedia, InputMediaPhoto, InputMediaVideo, KeyboardButton,
     KeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, ReplyMarkup, ReplyParameters,
-    ThreadId, Update,
+    ThreadId, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::event::Place;
+use crate::pieces::Members;
 use crate::render::{Action, Button, Media, Screen, links};
 use crate::text::Lang;
 
@@ -61,9 +62,20 @@ pub enum BotError {
     /// Somebody else fetches the updates.
     #[error("another program fetches this bot's updates")]
     Conflict,
+    /// Telegram brings the updates somewhere, so they cannot be fetched.
+    #[error("updates are brought to a webhook, so they cannot be fetched")]
+    WebhookSet,
     /// The token is refused.
-    #[error("the Bot API refuses the token")]
+    #[error("the Bot API does not know this token; check TELEGRAM_BOT_TOKEN and TELEGRAM_API_URL")]
     Unauthorized,
+    /// The call worked, and what is needed of the answer is not there or cannot be read.
+    #[error("the Bot API's answer to {method} cannot be used: {what}")]
+    Unreadable {
+        /// The method.
+        method: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A network or server error; it may pass.
     #[error("the Bot API does not answer: {0}")]
     Transient(String),
@@ -78,13 +90,16 @@ impl BotError {
         match self {
             Self::RetryAfter(wait) => Some(*wait),
             // A refused token may be a new one that the server does not know yet, and answers must not be lost.
-            Self::Transient(_) | Self::Conflict | Self::Unauthorized => Some(pause),
+            Self::Transient(_) | Self::Conflict | Self::WebhookSet | Self::Unauthorized => {
+                Some(pause)
+            }
             Self::NotModified
             | Self::MessageGone
             | Self::Unreachable
             | Self::Moved(_)
             | Self::NoRoom
             | Self::TopicGone
+            | Self::Unreadable { .. }
             | Self::Refused(_) => None,
         }
     }
@@ -115,7 +130,8 @@ fn classify(error: ApiError) -> BotError {
         | ApiError::BotKickedFromChannel
         | ApiError::GroupDeactivated
         | ApiError::CantInitiateConversation => BotError::Unreachable,
-        ApiError::TerminatedByOtherGetUpdates | ApiError::CantGetUpdates => BotError::Conflict,
+        ApiError::TerminatedByOtherGetUpdates => BotError::Conflict,
+        ApiError::CantGetUpdates => BotError::WebhookSet,
         ApiError::InvalidToken => BotError::Unauthorized,
         ApiError::Unknown(text) => unknown(text),
         other => BotError::Refused(other.to_string()),
@@ -148,6 +164,14 @@ fn unknown(text: String) -> BotError {
 const ALLOWED_UPDATES: [AllowedUpdate; 3] =
     [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
 
+/// Bot API, `getUpdates`. The library's has no room for an offset behind the last number.
+#[derive(serde::Serialize)]
+struct GetUpdates {
+    offset: u32,
+    timeout: u64,
+    allowed_updates: [AllowedUpdate; 3],
+}
+
 /// The bot.
 #[derive(Clone)]
 pub struct BotApi {
@@ -174,11 +198,9 @@ impl BotApi {
         let bot = bot(config, CALL_AT_MOST)?;
         let polling = self::bot(config, POLL_AT_MOST + CALL_AT_MOST)?;
         loop {
-            let error = match call::call(&bot, bot.get_me().payload_ref()).await {
-                Ok(me) => {
-                    let username = me.username().to_owned();
-                    return Ok(Self { id: me.id.0, bot, polling, username });
-                }
+            let me = call::call(&bot, bot.get_me().payload_ref()).await;
+            let error = match me.and_then(|me| self_of(&me)) {
+                Ok((id, username)) => return Ok(Self { id, bot, polling, username }),
                 Err(error) => error,
             };
             let wait = match error {
@@ -195,11 +217,11 @@ impl BotApi {
         }
     }
 
-    async fn run<C>(&self, call: C) -> Result<<C::Payload as Payload>::Output, BotError>
+    /// What the method answers, as it is written.
+    async fn run<C>(&self, call: C) -> Result<Vec<u8>, BotError>
     where
         C: HasPayload,
         C::Payload: serde::Serialize,
-        <C::Payload as Payload>::Output: serde::de::DeserializeOwned,
     {
         call::call(&self.bot, call.payload_ref()).await
     }
@@ -214,8 +236,8 @@ impl BotApi {
         &self.username
     }
 
-    /// Fetches updates from `offset` on, waiting up to `wait` for the first. All before `offset` are confirmed by this
-    /// call.
+    /// Fetches updates from `offset` on, waiting up to `wait` for the first: their list as it is written. All before
+    /// `offset` are confirmed by this call.
     ///
     /// # Errors
     ///
@@ -224,15 +246,28 @@ impl BotApi {
     /// # Cancel safety
     ///
     /// Cancel safe: what was fetched and not confirmed is fetched again.
-    pub async fn updates(&self, offset: u32, wait: Duration) -> Result<Vec<Update>, BotError> {
-        let seconds = u32::try_from(wait.min(POLL_AT_MOST).as_secs()).unwrap_or(0);
-        let call = self
-            .polling
-            .get_updates()
-            .offset(i32::try_from(offset).unwrap_or(i32::MAX))
-            .timeout(seconds)
-            .allowed_updates(ALLOWED_UPDATES);
-        call::call(&self.polling, call.payload_ref()).await
+    pub async fn updates(&self, offset: u32, wait: Duration) -> Result<Vec<u8>, BotError> {
+        let timeout = wait.min(POLL_AT_MOST).as_secs();
+        let fetch = GetUpdates { offset, timeout, allowed_updates: ALLOWED_UPDATES };
+        let (status, body) = call::post(&self.polling, "getUpdates", &fetch).await?;
+        call::result(status, &body).or_else(|error| match call::broken_list(status, &body) {
+            Some(list) => Ok(list.to_vec()),
+            None => Err(error),
+        })
+    }
+
+    /// Whether a person is an administrator of a chat that the bot is in.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn is_administrator(&self, chat_id: i64, user_id: i64) -> Result<bool, BotError> {
+        let Ok(user) = u64::try_from(user_id) else { return Ok(false) };
+        let member = self.run(self.bot.get_chat_member(ChatId(chat_id), UserId(user))).await?;
+        let unusable = call::unusable("getChatMember");
+        let status: String =
+            Members::of(&member).and_then(|member| member.need("status")).map_err(unusable)?;
+        Ok(matches!(status.as_str(), "creator" | "administrator"))
     }
 
     /// Sends a new message and gives its id.
@@ -251,7 +286,10 @@ impl BotApi {
         }
         call.message_thread_id = thread(place);
         call.reply_parameters = answered(place);
-        Ok(i64::from(self.run(call).await?.id.0))
+        let sent = self.run(call).await?;
+        Members::of(&sent)
+            .and_then(|message| message.need("message_id"))
+            .map_err(call::unusable("sendMessage"))
     }
 
     /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).
@@ -380,6 +418,12 @@ fn bot(config: &Config, timeout: Duration) -> Result<Bot, BotError> {
     Ok(Bot::with_client(config.token.expose().clone(), client).set_api_url(url))
 }
 
+/// Of who the bot is, its id and its name are needed.
+fn self_of(me: &[u8]) -> Result<(u64, String), BotError> {
+    let read = |me: Members<'_>| Ok((me.need("id")?, me.need("username")?));
+    Members::of(me).and_then(read).map_err(call::unusable("getMe"))
+}
+
 fn message_id(id: i64) -> Result<MessageId, BotError> {
     i32::try_from(id).map(MessageId).map_err(|_too_large| BotError::MessageGone)
 }
@@ -478,6 +522,14 @@ mod tests {
         check("Forbidden: the group chat was deleted", BotError::Unreachable);
         check("Internal Server Error", BotError::Transient("Internal Server Error".to_owned()));
         check("Unauthorized", BotError::Unauthorized);
+    }
+
+    #[test]
+    fn of_who_the_bot_is_the_id_and_the_name_are_enough() {
+        let me = br#"{"id":7,"username":"freefans_bot","first_name":"\ud83d","x":{}}"#;
+        assert_eq!(self_of(me), Ok((7, "freefans_bot".to_owned())));
+        let error = self_of(br#"{"id":7}"#).unwrap_err().to_string();
+        assert_eq!(error, "the Bot API's answer to getMe cannot be used: `username` is missing");
     }
 
     #[tokio::test]

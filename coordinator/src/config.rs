@@ -11,6 +11,7 @@ use reqwest::Url;
 
 use crate::access::Access;
 use crate::send::Limits;
+use crate::updates::ForeignWebhook;
 use crate::updates::webhook::WebhookConfig;
 
 /// Each one is swept each second by every process.
@@ -62,6 +63,9 @@ pub struct Serve {
     /// Where this process takes the updates that Telegram brings, for instance `127.0.0.1:8443`.
     #[arg(long, env = "WEBHOOK_LISTEN")]
     webhook_listen: Option<SocketAddr>,
+    /// What becomes of a webhook that another program has set for this bot while updates are fetched here.
+    #[arg(long, env = "FOREIGN_WEBHOOK", default_value = "remove")]
+    foreign_webhook: ForeignWebhook,
     /// Messages a second that all coordinators together send at most; 0 for no limit, with a Bot API server that has none.
     #[arg(long, env = "LIMIT_OVERALL", default_value_t = 30)]
     limit_overall: u32,
@@ -98,6 +102,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where updates are brought to; they are fetched without it.
     pub webhook: Option<WebhookConfig>,
+    /// What becomes of a webhook that another program has set.
+    pub foreign_webhook: ForeignWebhook,
     /// How much is sent at most.
     pub limits: Limits,
 }
@@ -115,7 +121,10 @@ impl Serve {
     /// All problems, one sentence each.
     pub fn into_config(self) -> Result<Config, Vec<String>> {
         let mut problems = Vec::new();
-        let token = self.telegram_bot_token.filter(|token| !token.expose().is_empty());
+        // A line end at the end comes from a file that the token was kept in.
+        let token =
+            self.telegram_bot_token.map(|token| Secret::new(token.expose().trim().to_owned()));
+        let token = token.filter(|token| !token.expose().is_empty());
         match &token {
             None => problems.push(
                 "TELEGRAM_BOT_TOKEN is not set: put the token from @BotFather into the environment or .env"
@@ -173,6 +182,7 @@ impl Serve {
                     api_url,
                     listen,
                     webhook,
+                    foreign_webhook: self.foreign_webhook,
                     limits,
                 };
                 Ok(config)

@@ -70,6 +70,8 @@ pub enum Event {
         /// The album that it is a part of.
         album: Option<String>,
     },
+    /// Sent something that cannot be read.
+    Unreadable,
     /// Pressed a button.
     Press {
         /// What the answer to the press has to name.

@@ -67,6 +67,7 @@ pub fn react(
             None => vec![turn.search(text)],
         },
         Event::NoText { .. } => vec![turn.say("text-only")],
+        Event::Unreadable => vec![turn.say("unreadable")],
         Event::Press { query_id, message_id, data } => {
             let pressed = Pressed { query_id: query_id.clone(), message_id: *message_id };
             turn.pressed(data, pressed)
@@ -160,13 +161,20 @@ impl Turn<'_> {
     fn pressed(&mut self, data: &str, pressed: Pressed) -> Vec<Effect> {
         let token = Token::decode(data);
         let owner = token.as_ref().and_then(|(_, owner)| *owner);
-        let note = if owner.is_some_and(|owner| owner != self.around.place.owner) {
-            "foreign-button"
-        } else {
-            match token.and_then(|(token, _)| self.press(token, &pressed)) {
+        let place = self.around.place;
+        let note = match owner {
+            Some(owner) if owner == place.owner => None,
+            Some(owner) if owner == place.chat_id => Some("administrators-button"),
+            Some(owner) if owner < 0 => Some("channels-button"),
+            Some(_) => Some("foreign-button"),
+            None => None,
+        };
+        let note = match note {
+            Some(note) => note,
+            None => match token.and_then(|(token, _)| self.press(token, &pressed)) {
                 Some(effects) => return effects,
                 None => "stale-button",
-            }
+            },
         };
         vec![note_on(pressed, self.lang.text(note))]
     }

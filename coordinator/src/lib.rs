@@ -20,9 +20,11 @@ mod gate;
 pub mod metrics;
 mod overdue;
 pub mod perform;
+pub mod pieces;
 pub mod placeholder;
 pub mod question;
 pub mod render;
+mod role;
 pub mod send;
 pub mod session;
 pub mod tempo;
@@ -56,13 +58,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let partitions = config.queue_partitions.clone();
     let queue_config = QueueConfig { redis_ca, partitions, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
+    let trouble = updates::Trouble::default();
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
+        let trouble = trouble.subscribe();
         let ready = move || {
-            let asked = Arc::clone(&asked);
-            async move { TaskQueue::readiness(asked.get()).await }
+            let (asked, trouble) = (Arc::clone(&asked), trouble.borrow().clone());
+            async move {
+                TaskQueue::readiness(asked.get()).await?;
+                trouble.map_or(Ok(()), Err)
+            }
         };
         // Before Redis is there: who watches us must not take waiting for being dead.
         let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
@@ -111,9 +118,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     match &config.webhook {
         Some(webhook) => {
             let token = config.token.expose();
-            updates::webhook::serve_until(&performer, webhook, token, shutdown).await?;
+            updates::webhook::serve_until(&performer, webhook, token, &trouble, shutdown).await?;
         }
-        None => updates::poll_until(&performer, &me, shutdown).await,
+        None => {
+            let foreign = config.foreign_webhook;
+            updates::poll_until(&performer, &me, foreign, &trouble, shutdown).await;
+        }
     }
     performer.settle().await;
     sweeping.await.context("the sweep ended badly")?;

@@ -21,10 +21,28 @@ const OFFERED: &str = "freefans_queue_offered";
 const WORKERS: &str = "freefans_workers";
 const ASKED_TO_WAIT: &str = "freefans_telegram_asked_to_wait_total";
 const PLUGINS: &str = "freefans_plugin_workers";
+const UNREADABLE: &str = "freefans_updates_unreadable_total";
+const PASSED_OVER: &str = "freefans_updates_passed_over_total";
+const ANSWERS_UNREADABLE: &str = "freefans_telegram_answers_unreadable_total";
 
 /// Telegram asked to wait: with one chat, or with all of them.
 pub(crate) fn asked_to_wait(all: bool) {
     counter!(ASKED_TO_WAIT, "with" => if all { "all" } else { "chat" }).increment(1);
+}
+
+/// An update could not be read.
+pub(crate) fn update_unreadable(reason: &'static str) {
+    counter!(UNREADABLE, "reason" => reason).increment(1);
+}
+
+/// Nothing is said to an update, by a rule.
+pub(crate) fn update_passed_over(rule: &'static str) {
+    counter!(PASSED_OVER, "rule" => rule).increment(1);
+}
+
+/// What the Bot API answered to a method could not be read.
+pub(crate) fn answer_unreadable(method: &'static str) {
+    counter!(ANSWERS_UNREADABLE, "method" => method).increment(1);
 }
 
 /// Tells what each name means; once per process.
@@ -43,6 +61,18 @@ pub fn describe() {
     describe_counter!(
         ASKED_TO_WAIT,
         "How often Telegram asked this process to wait (429), with one chat or with all."
+    );
+    describe_counter!(
+        UNREADABLE,
+        "Updates that could not be read and were passed over, by reason: bytes, syntax, missing, value, doubled, too_large."
+    );
+    describe_counter!(
+        PASSED_OVER,
+        "Updates to which nothing is said, by rule: kind, service, bot, not_for_us, nobody."
+    );
+    describe_counter!(
+        ANSWERS_UNREADABLE,
+        "What the Bot API answered and could not be read, by method."
     );
     describe_gauge!(WORKERS, "Living workers.");
     describe_gauge!(PLUGINS, "Living workers with this plugin version.");

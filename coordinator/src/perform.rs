@@ -99,6 +99,8 @@ impl Performer {
     ///
     /// Handling the same update again does no harm: its tasks have the same ids, its replies say the same.
     pub async fn handle(self: &Arc<Self>, incoming: &Incoming) -> bool {
+        let in_role = self.in_role(incoming).await;
+        let incoming = in_role.as_ref().unwrap_or(incoming);
         let Some((lang, effects)) = self.react(incoming).await else { return false };
         for (ordinal, effect) in effects.into_iter().enumerate() {
             if !self.perform(incoming, lang, ordinal, effect).await {

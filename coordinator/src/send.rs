@@ -364,7 +364,9 @@ impl Sender {
             | BotError::NoRoom
             | BotError::TopicGone
             | BotError::Conflict
+            | BotError::WebhookSet
             | BotError::Unauthorized
+            | BotError::Unreadable { .. }
             | BotError::Transient(_)
             | BotError::Refused(_) => {}
         }

@@ -5,18 +5,25 @@
 //! and the same update makes the same tasks. Updates of one chat are handled in order, different chats at once. One
 //! coordinator polls at a time ([`lease`]); the others only deliver answers. Or Telegram brings the updates, to all
 //! coordinators at once ([`webhook`]).
+//!
+//! What Telegram gives is read update by update ([`batch`], [`update`]). One that cannot be read costs itself: its number
+//! moves the offset, it is counted and logged, and who sent it is told.
 
+pub mod batch;
 pub mod incoming;
 pub mod lease;
+#[cfg(test)]
+mod table;
+pub mod update;
 pub mod watermark;
 pub mod webhook;
 pub mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::bot_api::{BotApi, BotError};
 use crate::perform::Performer;
 use crate::turns::Turns;
+use batch::Numbered;
 use incoming::Me;
 use lease::PollerLease;
 use watermark::Watermark;
@@ -39,18 +47,47 @@ const STILL_IN_HAND: Duration = Duration::from_millis(500);
 const FINISH_AT_MOST: Duration = Duration::from_secs(10);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const AFTER_CONFLICT: Duration = Duration::from_secs(3);
+/// Wait of the first long poll after trouble: it is soon known whether that is over.
+const TRY_WAIT: Duration = Duration::from_secs(1);
+/// A webhook that is set again so soon is somebody's who sets it all the time.
+const TAKEN_BACK_LATELY: Duration = Duration::from_secs(60);
+/// Pause before such a webhook is taken back.
+const BEFORE_TAKING_BACK: Duration = Duration::from_secs(20);
+/// Pause between two looks at a webhook that is left where it is.
+const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
 /// Updates that wait to be reported as handled.
 const REPORTS: usize = 256;
+/// Updates without a number that are remembered, so that each is told and counted once.
+const NAMELESS: usize = 256;
+
+/// What keeps updates from coming, in words, for as long as it does.
+pub type Trouble = watch::Sender<Option<String>>;
+
+/// What becomes of a webhook that somebody else has set while updates are fetched here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ForeignWebhook {
+    /// It is removed, and updates are fetched again. None is lost.
+    #[default]
+    Remove,
+    /// It is left; no updates come here until it is gone.
+    Leave,
+}
 
 /// Handles updates until `shutdown`.
-pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: CancellationToken) {
+pub async fn poll_until(
+    performer: &Arc<Performer>,
+    me: &str,
+    foreign_webhook: ForeignWebhook,
+    trouble: &Trouble,
+    shutdown: CancellationToken,
+) {
     let lease = PollerLease::new(performer.queue.clone(), performer.sender.bot().id(), me);
     while !shutdown.is_cancelled() {
         match lease.acquire().await {
             Ok(Some(offset)) => {
                 tracing::info!("this coordinator fetches the updates");
                 let lost = CancellationToken::new();
-                let mut poller = Poller::new(performer, offset);
+                let mut poller = Poller::new(performer, offset, foreign_webhook, trouble);
                 // Either branch may be dropped: what was fetched and not confirmed is fetched again.
                 tokio::select! {
                     () = shutdown.cancelled() => {}
@@ -58,6 +95,8 @@ pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: Cancella
                     () = poller.run(&lease, &lost) => {}
                 }
                 poller.finish(&lease).await;
+                // Whoever fetches now knows better.
+                trouble.send_replace(None);
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(error = %error, "cannot ask who fetches the updates"),
@@ -70,9 +109,14 @@ pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: Cancella
 struct Poller<'a> {
     performer: &'a Arc<Performer>,
     bot: &'a BotApi,
+    foreign_webhook: ForeignWebhook,
+    taken_back: Option<Instant>,
+    trouble: &'a Trouble,
     watermark: Watermark,
     /// The offset that Redis knows.
     noted: u32,
+    reading: batch::Progress,
+    nameless: VecDeque<u64>,
     chats: TaskTracker,
     turns: Turns,
     handled: mpsc::Sender<u32>,
@@ -80,13 +124,23 @@ struct Poller<'a> {
 }
 
 impl<'a> Poller<'a> {
-    fn new(performer: &'a Arc<Performer>, offset: u32) -> Self {
+    fn new(
+        performer: &'a Arc<Performer>,
+        offset: u32,
+        foreign_webhook: ForeignWebhook,
+        trouble: &'a Trouble,
+    ) -> Self {
         let (handled, reports) = mpsc::channel(REPORTS);
         Self {
             performer,
             bot: performer.sender.bot(),
+            foreign_webhook,
+            taken_back: None,
+            trouble,
             watermark: Watermark::new(offset),
             noted: offset,
+            reading: batch::Progress::default(),
+            nameless: VecDeque::new(),
             chats: TaskTracker::new(),
             turns: Turns::default(),
             handled,
@@ -95,57 +149,170 @@ impl<'a> Poller<'a> {
     }
 
     async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
-        self.leave_webhook().await;
+        self.leave_webhook(lease).await;
         while !lost.is_cancelled() {
-            let wait = if self.watermark.all_done() { LONG_POLL } else { Duration::ZERO };
-            let updates = match self.bot.updates(self.watermark.offset(), wait).await {
-                Ok(updates) => updates,
-                Err(error) => {
-                    tracing::warn!(error = %error, "cannot fetch updates; trying again");
-                    let wait = match error {
-                        BotError::Conflict => AFTER_CONFLICT,
-                        other => other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT),
-                    };
-                    tokio::time::sleep(wait).await;
-                    continue;
-                }
-            };
-            let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
-            let mut fresh = false;
-            let me = Me { id: self.bot.id(), username: self.bot.username() };
-            for update in updates {
-                let update_id = update.id.0;
-                if !self.watermark.begin(update_id) {
-                    continue;
-                }
-                fresh = true;
-                match work::read(update, me) {
-                    Some(work) => {
-                        let work = work.admit(self.performer).await;
-                        by_chat.entry(work.chat_id).or_default().push(work);
+            match self.fetch().await {
+                Ok(batch) => {
+                    self.trouble.send_replace(None);
+                    let brought = !batch.is_empty();
+                    let fresh = self.handle(batch).await;
+                    self.collect(fresh).await;
+                    self.note(lease).await;
+                    if brought && !fresh && self.watermark.all_done() {
+                        // The server gives again what it was told is handled.
+                        tokio::time::sleep(AFTER_TROUBLE).await;
                     }
-                    None => self.watermark.done(update_id),
                 }
+                Err(error) => self.cannot_fetch(&error, lease).await,
             }
-            for (_, chat) in by_chat {
-                self.start(chat);
-            }
-            self.collect(fresh).await;
-            self.note(lease).await;
         }
     }
 
-    /// Whoever fetches must not have updates brought as well. Only at the beginning: a coordinator that has been told to
-    /// take them since then shall have them.
-    async fn leave_webhook(&self) {
+    async fn fetch(&mut self) -> Result<Vec<Numbered>, BotError> {
+        let wait = match self.watermark.all_done() {
+            true if self.trouble.borrow().is_none() => LONG_POLL,
+            true => TRY_WAIT,
+            false => Duration::ZERO,
+        };
+        let offset = self.watermark.offset();
+        let list = self.bot.updates(offset, wait).await?;
+        batch::read(&list, offset, &mut self.reading).ok_or_else(|| BotError::Unreadable {
+            method: "getUpdates",
+            what: "its result is no list".to_owned(),
+        })
+    }
+
+    /// Takes a batch in hand. Whether there was anything new.
+    async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
+        let me = Me { id: self.bot.id(), username: self.bot.username() };
+        let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
+        let mut fresh = false;
+        for Numbered { id, piece } in batch {
+            if id.is_some_and(|id| !self.watermark.begin(id)) {
+                continue;
+            }
+            fresh = true;
+            // Without a room of its own it is handled beside the others, and nothing waits for it.
+            let update_id = id.unwrap_or(self.watermark.offset());
+            let known = piece.nameless.is_some_and(|of| !self.first_of(of));
+            match (!known).then(|| work::read(update_id, piece, me)).flatten() {
+                Some(work) => {
+                    let work = work.admit(self.performer).await;
+                    by_chat.entry(work.chat_id).or_default().push(work);
+                }
+                None => self.watermark.done(update_id),
+            }
+        }
+        for (_, chat) in by_chat {
+            self.start(chat);
+        }
+        fresh
+    }
+
+    /// Whether an update without a number comes for the first time.
+    fn first_of(&mut self, fingerprint: u64) -> bool {
+        if self.nameless.contains(&fingerprint) {
+            return false;
+        }
+        self.nameless.push_back(fingerprint);
+        if self.nameless.len() > NAMELESS {
+            self.nameless.pop_front();
+        }
+        true
+    }
+
+    /// Says why updates do not come, once for each cause, and waits or does something about it.
+    async fn cannot_fetch(&mut self, error: &BotError, lease: &PollerLease) {
+        let wait = match error {
+            BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
+            other => {
+                self.say(format!("updates cannot be fetched: {other}"));
+                other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT)
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Another program has the updates: one that fetches them, or one that they are brought to. How long to wait.
+    async fn conflict(&mut self, error: &BotError, lease: &PollerLease) -> Duration {
+        let url = match self.bot.webhook().await {
+            Ok((url, _)) => url,
+            Err(error) => {
+                tracing::debug!(error = %error, "cannot ask where updates are brought to");
+                None
+            }
+        };
+        if url.is_none() && *error == BotError::Conflict {
+            self.say(
+                "another program fetches this bot's updates with the same token; only one of them gets each update"
+                    .to_owned(),
+            );
+            return AFTER_CONFLICT;
+        }
+        let place = url.as_deref().map_or("an address that Telegram does not say", host);
+        if let Some(url) = &url
+            && matches!(lease.is_own_webhook(url).await, Ok(true))
+        {
+            self.say(format!(
+                "another coordinator of this bot has updates brought to {place}; stop one kind or the other"
+            ));
+            return WEBHOOK_LEFT;
+        }
+        match self.foreign_webhook {
+            ForeignWebhook::Leave => {
+                self.say(format!(
+                    "a webhook is set to {place}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
+                ));
+                WEBHOOK_LEFT
+            }
+            ForeignWebhook::Remove => {
+                self.say(format!(
+                    "a webhook is set to {place}, so updates cannot be fetched; it is removed"
+                ));
+                if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
+                    tokio::time::sleep(BEFORE_TAKING_BACK).await;
+                }
+                self.taken_back = Some(Instant::now());
+                match self.bot.delete_webhook().await {
+                    Ok(()) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
+                        error.try_again_after(AFTER_TROUBLE).unwrap_or(WEBHOOK_LEFT)
+                    }
+                }
+            }
+        }
+    }
+
+    /// For `/readyz`; in the log when it is something else than a moment ago.
+    fn say(&self, trouble: String) {
+        let before = self.trouble.send_replace(Some(trouble.clone()));
+        if before.as_ref() != Some(&trouble) {
+            tracing::warn!("{trouble}");
+        }
+    }
+
+    /// Whoever fetches must not have updates brought as well.
+    async fn leave_webhook(&mut self, lease: &PollerLease) {
         loop {
-            let error = match self.bot.delete_webhook().await {
-                Ok(()) => return,
-                Err(error) => error,
+            let left = match self.foreign_webhook {
+                ForeignWebhook::Remove => self.bot.delete_webhook().await,
+                ForeignWebhook::Leave => self.leave_own_webhook(lease).await,
             };
+            let Err(error) = left else { return };
             tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
             let Some(wait) = error.try_again_after(AFTER_TROUBLE) else { return };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One that coordinators of this bot had a moment ago is taken down, another's is not.
+    async fn leave_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
+        let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
+        match lease.is_own_webhook(&url).await {
+            Ok(true) => self.bot.delete_webhook().await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(BotError::Transient(error.to_string())),
         }
     }
 
@@ -212,5 +379,23 @@ impl<'a> Poller<'a> {
         if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
             lease.note_offset(watermark.offset()).await;
         }
+    }
+}
+
+/// Of an address only where it leads: the rest of it may be a secret.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    rest.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_webhook_only_the_host_is_named() {
+        assert_eq!(host("https://bot.example:8443/secret?x#y"), "bot.example:8443");
+        assert_eq!(host("https://me:secret@bot.example/"), "bot.example");
     }
 }

@@ -181,6 +181,11 @@ impl Keys {
         format!("{}:poller:{bot}", self.namespace)
     }
 
+    /// STRING: where this bot has its updates brought, while a coordinator looks after it.
+    pub fn webhook(&self, bot: &str) -> String {
+        format!("{}:webhook:{bot}", self.namespace)
+    }
+
     /// STRING: the last update that was taken over safely, so that a new poller can go on behind it.
     pub fn poller_offset(&self, bot: &str) -> String {
         format!("{}:offset:{bot}", self.namespace)

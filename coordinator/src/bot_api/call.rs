@@ -1,82 +1,118 @@
 //! One call of a Bot API method, over HTTP.
 //!
 //! The library's own way of sending pauses for ten seconds after each server error, before it says so. Whoever waits for
-//! an answer then waits ten seconds for nothing; here the caller decides. The methods and their types are the library's.
+//! an answer then waits ten seconds for nothing; here the caller decides. What is sent has the library's types. What comes
+//! back is cut into its members ([`Members`]) and only what is needed of it is read: a server that leaves out all else,
+//! because it is older, newer or somebody else's, must do.
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use teloxide_core::Bot;
-use teloxide_core::errors::ApiError;
-use teloxide_core::requests::Payload;
+use serde::Serialize;
+use teloxide::Bot;
+use teloxide::errors::ApiError;
+use teloxide::requests::Payload;
 
 use super::{BotError, classify};
+use crate::pieces::{Members, Unreadable};
 
 /// "Too many requests" that do not say how long to wait.
 const WAIT_UNLESS_TOLD: Duration = Duration::from_secs(1);
+/// Longer waits than a day are a mistake of the server's.
+const WAIT_AT_MOST: f64 = 86_400.0;
 
-/// Bot API, "Making requests": what every method answers.
-#[derive(Deserialize)]
-struct Answer<R> {
-    ok: bool,
-    result: Option<R>,
-    #[serde(default)]
-    error_code: u16,
-    #[serde(default)]
+/// What went wrong on the way, as far as the server says (Bot API, "Making requests").
+#[derive(Debug, Default)]
+struct Refusal {
+    code: u16,
     description: String,
-    #[serde(default)]
-    parameters: Parameters,
+    retry_after: Option<Duration>,
+    moved_to: Option<i64>,
 }
 
-#[derive(Default, Deserialize)]
-struct Parameters {
-    migrate_to_chat_id: Option<i64>,
-    retry_after: Option<u32>,
-}
-
-/// Calls the method that takes `payload`.
-pub(super) async fn call<P>(bot: &Bot, payload: &P) -> Result<P::Output, BotError>
+/// Calls the method that takes `payload` and gives its result as it is written.
+pub(super) async fn call<P>(bot: &Bot, payload: &P) -> Result<Vec<u8>, BotError>
 where
     P: Payload + Serialize,
-    P::Output: DeserializeOwned,
 {
+    let (status, body) = post(bot, P::NAME, payload).await?;
+    result(status, &body)
+}
+
+/// Posts `payload` to a method; gives the status and the body of the answer.
+pub(super) async fn post(
+    bot: &Bot,
+    method: &str,
+    payload: &impl Serialize,
+) -> Result<(u16, Vec<u8>), BotError> {
     let mut url = bot.api_url();
     match url.path_segments_mut() {
         Ok(mut path) => {
-            path.pop_if_empty().push(&format!("bot{}", bot.token())).push(P::NAME);
+            path.pop_if_empty().push(&format!("bot{}", bot.token())).push(method);
         }
         Err(()) => return Err(BotError::Refused("its address takes no path".to_owned())),
     }
     let response =
         bot.client().post(url).json(payload).send().await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
-    read(status, &response.bytes().await.map_err(|error| broken(&error))?)
+    let body = response.bytes().await.map_err(|error| broken(&error))?;
+    Ok((status, body.into()))
 }
 
-fn read<R: DeserializeOwned>(status: u16, body: &[u8]) -> Result<R, BotError> {
-    let answer: Answer<R> = match serde_json::from_slice(body) {
-        Ok(answer) => answer,
-        // A gateway's page, or half an answer. The error's text may quote what a person wrote.
-        Err(_) => return Err(BotError::Transient(format!("status {status} without an answer"))),
-    };
-    match answer.result {
-        Some(result) if answer.ok => Ok(result),
-        _ => Err(refusal(answer.error_code, answer.description, &answer.parameters)),
+/// The result in an answer.
+pub(super) fn result(status: u16, body: &[u8]) -> Result<Vec<u8>, BotError> {
+    // A gateway's page, or half an answer. Its text may quote what a person wrote.
+    let nothing = || BotError::Transient(format!("status {status} without an answer"));
+    let answer = Members::of(body).map_err(|_unreadable| nothing())?;
+    if answer.need::<bool>("ok").map_err(|_unreadable| nothing())? {
+        return Ok(answer.get("result").ok().flatten().unwrap_or(b"null").to_vec());
+    }
+    let parameters = answer.may_object("parameters");
+    let parameters = parameters.as_ref();
+    Err(refusal(Refusal {
+        code: answer.may("error_code").unwrap_or(status),
+        description: answer.may("description").unwrap_or_default(),
+        retry_after: parameters.and_then(|of| of.may("retry_after")).map(wait),
+        moved_to: parameters.and_then(|of| of.may("migrate_to_chat_id")),
+    }))
+}
+
+/// The list in an answer whose brackets do not match: something in it cannot be read.
+pub(super) fn broken_list(status: u16, body: &[u8]) -> Option<&[u8]> {
+    let name = b"\"result\"";
+    let body = body.trim_ascii();
+    if status != 200 || body.first() != Some(&b'{') {
+        return None;
+    }
+    let at = body.windows(name.len()).position(|window| window == name)?;
+    let value = body.get(at + name.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+    Some(value.trim_ascii_start()).filter(|value| value.first() == Some(&b'['))
+}
+
+/// What an answer to `method` lacks.
+pub(super) fn unusable(method: &'static str) -> impl Fn(Unreadable) -> BotError {
+    move |unreadable| {
+        crate::metrics::answer_unreadable(method);
+        BotError::Unreadable { method, what: unreadable.to_string() }
     }
 }
 
-fn refusal(code: u16, description: String, parameters: &Parameters) -> BotError {
-    if let Some(seconds) = parameters.retry_after {
-        return BotError::RetryAfter(Duration::from_secs(seconds.into()));
+fn wait(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.ceil().clamp(0.0, WAIT_AT_MOST)).unwrap_or(WAIT_UNLESS_TOLD)
+}
+
+fn refusal(refusal: Refusal) -> BotError {
+    let Refusal { code, description, retry_after, moved_to } = refusal;
+    if let Some(wait) = retry_after {
+        return BotError::RetryAfter(wait);
     }
-    if let Some(chat_id) = parameters.migrate_to_chat_id {
+    if let Some(chat_id) = moved_to {
         return BotError::Moved(chat_id);
     }
     match code {
         429 => BotError::RetryAfter(WAIT_UNLESS_TOLD),
         403 => BotError::Unreachable,
         401 => BotError::Unauthorized,
+        409 if description.to_ascii_lowercase().contains("webhook") => BotError::WebhookSet,
         409 => BotError::Conflict,
         500.. => BotError::Transient(description),
         _ => {
@@ -96,13 +132,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(status: u16, body: &str, expected: &Result<bool, BotError>) {
-        assert_eq!(&read(status, body.as_bytes()), expected, "{body}");
+    fn check(status: u16, body: &str, expected: &Result<Vec<u8>, BotError>) {
+        assert_eq!(&result(status, body.as_bytes()), expected, "{body}");
     }
 
     #[test]
     fn each_answer_says_what_to_do() {
-        check(200, r#"{"ok":true,"result":true}"#, &Ok(true));
+        check(200, r#"{"ok":true,"result":true}"#, &Ok(b"true".to_vec()));
+        check(200, r#"{"ok":true,"more":1e999}"#, &Ok(b"null".to_vec()));
         let refused = |code: u16, what: &str, more: &str| {
             format!(r#"{{"ok":false,"error_code":{code},"description":"{what}"{more}}}"#)
         };
@@ -110,11 +147,18 @@ mod tests {
         let wait = |seconds| Err(BotError::RetryAfter(Duration::from_secs(seconds)));
         check(429, &refused(429, "Too Many Requests: retry after 7", told), &wait(7));
         check(429, &refused(429, "Too Many Requests", ""), &wait(1));
+        let odd = r#","parameters":{"retry_after":2.5,"retry_before":"\ud83d"}"#;
+        check(429, &refused(429, "Too Many Requests", odd), &wait(3));
+        let odd = r#","parameters":{"retry_after":"soon"}"#;
+        check(429, &refused(429, "Too Many Requests", odd), &wait(1));
+        check(403, r#"{"ok":false}"#, &Err(BotError::Unreachable));
         let moved = r#","parameters":{"migrate_to_chat_id":-1001}"#;
         check(400, &refused(400, "Bad Request: moved", moved), &Err(BotError::Moved(-1001)));
         check(403, &refused(403, "Forbidden: whatever", ""), &Err(BotError::Unreachable));
         check(401, &refused(401, "Unauthorized", ""), &Err(BotError::Unauthorized));
         check(409, &refused(409, "Conflict: whatever", ""), &Err(BotError::Conflict));
+        let webhook = "Conflict: can't use getUpdates method while webhook is active";
+        check(409, &refused(409, webhook, ""), &Err(BotError::WebhookSet));
         let broken = || BotError::Transient("Bad Gateway".to_owned());
         check(502, &refused(502, "Bad Gateway", ""), &Err(broken()));
         let gone = "Bad Request: message to edit not found";
@@ -125,8 +169,17 @@ mod tests {
     #[test]
     fn what_cannot_be_read_may_pass() {
         for body in ["", "<html>502</html>", "[]", r#"{"ok":tru"#] {
-            let read = read::<bool>(502, body.as_bytes());
+            let read = result(502, body.as_bytes());
             assert!(matches!(read, Err(BotError::Transient(_))), "{body}: {read:?}");
         }
+    }
+
+    #[test]
+    fn a_list_is_found_in_an_answer_that_is_broken_in_the_middle() {
+        let list = |body: &'static str| broken_list(200, body.as_bytes());
+        let found = list(r#"{"ok":true,"result":[{"a":"no end},{"a":1}]}"#).unwrap();
+        assert_eq!(found, br#"[{"a":"no end},{"a":1}]}"#);
+        assert_eq!(list("<html>\"result\":[</html>"), None, "a gateway's page");
+        assert_eq!(broken_list(502, br#"{"result":[{"a":"#), None);
     }
 }

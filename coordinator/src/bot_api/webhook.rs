@@ -1,10 +1,12 @@
 //! Where Telegram brings updates to.
 
 use reqwest::Url;
-use teloxide_core::payloads::{DeleteWebhookSetters, SetWebhookSetters};
-use teloxide_core::requests::Requester;
+use teloxide::payloads::{DeleteWebhookSetters, SetWebhookSetters};
+use teloxide::requests::Requester;
 
+use super::call::unusable;
 use super::{ALLOWED_UPDATES, BotApi, BotError};
+use crate::pieces::Members;
 
 /// Updates that Telegram brings at once; its own default. Those of one chat are handled one after the other anyway.
 const CONNECTIONS: u8 = 40;
@@ -33,9 +35,12 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn webhook(&self) -> Result<(Option<Url>, Option<String>), BotError> {
+    pub async fn webhook(&self) -> Result<(Option<String>, Option<String>), BotError> {
         let info = self.run(self.bot.get_webhook_info()).await?;
-        Ok((info.url, info.last_error_message))
+        let read = |info: Members<'_>| Ok((info.read("url")?, info.may("last_error_message")));
+        let (url, trouble): (Option<String>, Option<String>) =
+            Members::of(&info).and_then(read).map_err(unusable("getWebhookInfo"))?;
+        Ok((url.filter(|url| !url.is_empty()), trouble))
     }
 
     /// Lets updates be fetched again. None is lost.

@@ -1,7 +1,6 @@
-//! From Telegram's update to an event.
+//! From an update to an event, or the rule by which there is none.
 
-use teloxide_core::types::{CallbackQuery, Chat, Message, MessageKind, Update, UpdateKind, User};
-
+use super::update::{Message, Press, Sender, Update};
 use crate::event::{Event, Incoming, Place};
 use crate::text::Lang;
 
@@ -14,72 +13,118 @@ pub struct Me<'a> {
     pub username: &'a str,
 }
 
-/// What an update is about; none when it is not for us.
-pub fn read(update: Update, me: Me<'_>) -> Option<Incoming> {
-    let update_id = update.id.0;
-    let (place, language, origin, event) = match update.kind {
-        UpdateKind::Message(message) => message_event(&message, me)?,
-        UpdateKind::CallbackQuery(query) => press_event(query)?,
-        UpdateKind::Error(_) => {
-            tracing::warn!(update_id, "an update cannot be read; passed over");
-            return None;
-        }
-        _ => return None,
-    };
-    Some(Incoming { update_id, origin, place, language, event })
+/// Why nothing is said to an update. A label of metrics, and a rule in docs/telegram.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Silence {
+    /// Its kind was not asked for.
+    Kind,
+    /// It reports a change of the chat, and nobody wrote anything.
+    Service,
+    /// A bot wrote it.
+    Bot,
+    /// In a group, and not for this bot.
+    NotForUs,
+    /// In a group, and it is not said by whom.
+    Nobody,
 }
 
-fn message_event(message: &Message, me: Me<'_>) -> Option<(Place, Lang, String, Event)> {
-    let person = message.from.as_ref().filter(|person| !person.is_bot)?;
-    let private = message.chat.is_private();
-    let answered = message.reply_to_message().and_then(|answered| answered.from.as_ref());
-    let to_us = private || answered.is_some_and(|author| author.id.0 == me.id);
-    let event = match message.text().or_else(|| message.caption()) {
-        Some(text) => Event::read_text(text, me.username, to_us)?,
-        // Pictures in a group are nobody's question, and that something was pinned is nobody's anywhere.
-        None if private && matches!(message.kind, MessageKind::Common(_)) => {
-            Event::NoText { album: message.media_group_id().map(|id| id.0.clone()) }
+impl Silence {
+    /// One word of a closed set.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Service => "service",
+            Self::Bot => "bot",
+            Self::NotForUs => "not_for_us",
+            Self::Nobody => "nobody",
         }
+    }
+}
+
+/// What an update asks for.
+///
+/// # Errors
+///
+/// The rule by which nothing is said to it.
+pub fn read(update_id: u32, update: Update, me: Me<'_>) -> Result<Incoming, Silence> {
+    let (place, language, origin, event) = match update {
+        Update::Message(message) => message_event(*message, me)?,
+        Update::Press(press) => press_event(press),
+        Update::Membership { .. } | Update::Other => return Err(Silence::Kind),
+    };
+    Ok(Incoming { update_id, origin, place, language, event })
+}
+
+/// What is said to somebody whose message or press cannot be read. A message in a group may not have been for us.
+pub fn unreadable(update_id: u32, sender: Sender) -> Option<Incoming> {
+    let event = match sender.press {
+        // A button whose data cannot be read leads nowhere.
+        Some(query_id) => Event::Press { query_id, message_id: 0, data: String::new() },
+        None if sender.chat.private => Event::Unreadable,
         None => return None,
     };
-    let mut place = place(&message.chat, person, message)?;
-    place.reply_to = (!private).then_some(message.id.0);
-    Some((place, lang(person), format!("m{}:{}", place.chat_id, message.id.0), event))
-}
-
-fn press_event(query: CallbackQuery) -> Option<(Place, Lang, String, Event)> {
-    let message = query.message?;
-    let place = match message.regular_message() {
-        Some(message) => place(&message.chat, &query.from, message)?,
-        None => Place {
-            chat_id: message.chat().id.0,
-            owner: user_id(query.from.id.0)?,
-            ..Place::default()
-        },
-    };
-    let origin = format!("q{}", query.id.0);
-    let event = Event::Press {
-        query_id: query.id.0,
-        message_id: i64::from(message.id().0),
-        data: query.data.unwrap_or_default(),
-    };
-    Some((place, lang(&query.from), origin, event))
-}
-
-fn place(chat: &Chat, person: &User, message: &Message) -> Option<Place> {
-    let thread = message.thread_id.filter(|_| message.is_topic_message);
-    Some(Place {
-        chat_id: chat.id.0,
-        owner: user_id(person.id.0)?,
-        thread: thread.map(|thread| thread.0.0),
+    let place = Place {
+        chat_id: sender.chat.id,
+        owner: sender.from.id,
+        thread: sender.topic,
         reply_to: None,
-    })
+    };
+    let language = lang(sender.from.language.as_deref());
+    Some(Incoming { update_id, origin: format!("u{update_id}"), place, language, event })
 }
 
-fn lang(person: &User) -> Lang {
-    person.language_code.as_deref().map_or(Lang::default(), Lang::of_code)
+fn message_event(message: Message, me: Me<'_>) -> Result<(Place, Lang, String, Event), Silence> {
+    let chat = message.chat;
+    let from = message.from.as_ref();
+    // Who writes in a chat's name is that chat: there it has a session, and its buttons are of whoever has that role.
+    let owner = match (message.sender_chat.filter(|_| !chat.private), from) {
+        (Some(sender), _) => sender,
+        (None, Some(person)) if person.bot => return Err(Silence::Bot),
+        (None, Some(person)) => person.id,
+        (None, None) => return Err(Silence::Nobody),
+    };
+    let answers_us = message.answers.is_some_and(|author| u64::try_from(author) == Ok(me.id));
+    let event = match message.words {
+        Some(words) => {
+            let to_us = chat.private || answers_us;
+            Event::read_text(&words, me.username, to_us).ok_or(Silence::NotForUs)?
+        }
+        None if message.service => return Err(Silence::Service),
+        None if chat.private => Event::NoText { album: message.album },
+        // Pictures in a group are nobody's question.
+        None => return Err(Silence::NotForUs),
+    };
+    // That a channel names the bot in a post is no question; a command is one.
+    if message.automatic_forward && !chat.private && !matches!(event, Event::Command { .. }) {
+        return Err(Silence::NotForUs);
+    }
+    let place = Place {
+        chat_id: chat.id,
+        owner,
+        thread: message.topic,
+        reply_to: (!chat.private).then_some(message.id),
+    };
+    let language = lang(from.and_then(|person| person.language.as_deref()));
+    Ok((place, language, format!("m{}:{}", chat.id, message.id), event))
 }
 
-fn user_id(id: u64) -> Option<i64> {
-    i64::try_from(id).ok()
+fn press_event(press: Press) -> (Place, Lang, String, Event) {
+    let owner = press.from.id;
+    let language = lang(press.from.language.as_deref());
+    let origin = format!("q{}", press.id);
+    // Without its message a button leads nowhere, and is told so in the chat of whoever pressed it.
+    let (place, message_id, data) = match press.message {
+        Some((chat, message_id, thread)) => (
+            Place { chat_id: chat.id, owner, thread, reply_to: None },
+            message_id,
+            press.data.unwrap_or_default(),
+        ),
+        None => (Place { chat_id: owner, owner, ..Place::default() }, 0, String::new()),
+    };
+    let event = Event::Press { query_id: press.id, message_id: i64::from(message_id), data };
+    (place, language, origin, event)
+}
+
+fn lang(code: Option<&str>) -> Lang {
+    code.map_or(Lang::default(), Lang::of_code)
 }

@@ -13,6 +13,8 @@ const LEASE: Duration = Duration::from_secs(6);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// Telegram keeps updates for 24 h; an older offset is of no use.
 const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
+/// Three times as long as a coordinator takes between two looks at its webhook.
+const KEEP_WEBHOOK: Duration = Duration::from_secs(180);
 
 /// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
 const ACQUIRE: &str = r"
@@ -58,11 +60,35 @@ impl PollerLease {
         if !self.renew().await? {
             return Ok(None);
         }
-        let offset: Option<u32> = redis::cmd("GET")
+        let offset: redis::RedisResult<Option<Vec<u8>>> = redis::cmd("GET")
             .arg(self.queue.keys().poller_offset(&self.bot))
             .query_async(&mut self.queue.connection())
+            .await;
+        Ok(Some(noted_offset(offset)?.unwrap_or(0)))
+    }
+
+    /// Notes where this bot's own webhook is, for as long as it is looked after.
+    pub async fn note_webhook(&self, url: &str) {
+        let mut note = redis::cmd("SET");
+        note.arg(self.queue.keys().webhook(&self.bot)).arg(url).arg("PX");
+        note.arg(millis(KEEP_WEBHOOK));
+        let noted: redis::RedisResult<()> = note.query_async(&mut self.queue.connection()).await;
+        if let Err(error) = noted {
+            tracing::debug!(error = %error, "the webhook was not noted");
+        }
+    }
+
+    /// Whether a coordinator of this bot has updates brought to `url`.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn is_own_webhook(&self, url: &str) -> redis::RedisResult<bool> {
+        let own: Option<String> = redis::cmd("GET")
+            .arg(self.queue.keys().webhook(&self.bot))
+            .query_async(&mut self.queue.connection())
             .await?;
-        Ok(Some(offset.unwrap_or(0)))
+        Ok(own.as_deref() == Some(url))
     }
 
     /// Keeps the lease; returns, and fires `lost`, when it is another's or could not be renewed in time.
@@ -122,5 +148,36 @@ impl PollerLease {
             .run(&mut self.queue.connection())
             .await?;
         Ok(held == 1)
+    }
+}
+
+/// What cannot be read is no offset: Telegram knows itself what was confirmed.
+fn noted_offset(noted: redis::RedisResult<Option<Vec<u8>>>) -> redis::RedisResult<Option<u32>> {
+    let text = match noted {
+        Ok(text) => text,
+        Err(error) if error.code() == Some("WRONGTYPE") => Some(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let Some(text) = text else { return Ok(None) };
+    let offset = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+    if offset.is_none() {
+        tracing::warn!(
+            "the noted offset cannot be read; updates are fetched from the first that Telegram has"
+        );
+    }
+    Ok(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_cannot_be_read_is_none() {
+        let read = |text: &str| noted_offset(Ok(Some(text.as_bytes().to_vec()))).unwrap();
+        assert_eq!(read("17"), Some(17));
+        for junk in ["", "-1", "seventeen", "99999999999"] {
+            assert_eq!(read(junk), None, "{junk}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Which updates may be confirmed. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Numbers of handled updates that are remembered: ten times what one fetch brings.
+const REMEMBERED: usize = 1_000;
 
 /// Tracks updates from fetch to handled. The offset never passes one that is still in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,12 +13,19 @@ pub struct Watermark {
     in_hand: BTreeSet<u32>,
     /// Handled, with an earlier one still in hand.
     waiting: BTreeSet<u32>,
+    /// Handled last. A server that does not take the offset gives them again.
+    handled: VecDeque<u32>,
 }
 
 impl Watermark {
     /// All before `offset` are handled; 0 when nothing is known.
     pub fn new(offset: u32) -> Self {
-        Self { offset, in_hand: BTreeSet::new(), waiting: BTreeSet::new() }
+        Self {
+            offset,
+            in_hand: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            handled: VecDeque::new(),
+        }
     }
 
     /// Takes an update in hand; false when it is or was already.
@@ -23,7 +33,8 @@ impl Watermark {
     /// A number below the offset was never asked for: the server has begun to count anew (Bot API: after a week without
     /// updates the next number is drawn at random), and so do we.
     pub fn begin(&mut self, update_id: u32) -> bool {
-        if self.waiting.contains(&update_id) || self.in_hand.contains(&update_id) {
+        let known = self.waiting.contains(&update_id) || self.in_hand.contains(&update_id);
+        if known || self.handled.contains(&update_id) {
             return false;
         }
         if update_id < self.offset {
@@ -40,6 +51,10 @@ impl Watermark {
             return;
         }
         self.waiting.insert(update_id);
+        self.handled.push_back(update_id);
+        if self.handled.len() > REMEMBERED {
+            self.handled.pop_front();
+        }
         let first_open = self.in_hand.first().copied();
         while let Some(first) = self.waiting.first().copied() {
             if first_open.is_some_and(|open| open < first) {
@@ -90,6 +105,16 @@ mod tests {
         assert_eq!(watermark.offset(), 1_001);
         watermark.done(1_001);
         assert_eq!(watermark.offset(), 1_002);
+    }
+
+    #[test]
+    fn the_last_number_there_is_is_handled_once() {
+        let last = u32::try_from(i32::MAX).unwrap();
+        let mut watermark = Watermark::new(last);
+        assert!(watermark.begin(last));
+        watermark.done(last);
+        assert!(!watermark.begin(last), "given again");
+        assert_eq!(watermark.offset(), last + 1);
     }
 
     #[test]

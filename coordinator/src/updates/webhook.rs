@@ -1,7 +1,8 @@
 //! Updates that Telegram brings, instead of being fetched.
 //!
 //! An update is taken (200) when it is handled: its task is in Redis, or its reply is in the chat. Otherwise it is refused
-//! (503) and Telegram brings it again, to any coordinator; the same update makes the same tasks. Who does not know the
+//! (503) and Telegram brings it again, to any coordinator; the same update makes the same tasks. One that cannot be read is
+//! taken too: brought again it would read the same. Who does not know the
 //! secret gets no further than its header. The secret follows from the bot's token, so all coordinators have the same
 //! without asking each other, and it is another when the token is.
 //!
@@ -20,13 +21,14 @@ use http_body_util::LengthLimitError;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use teloxide_core::types::Update;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::incoming::Me;
-use super::work;
-use crate::bot_api::BotApi;
+use super::lease::PollerLease;
+use super::{Trouble, update, work};
+use crate::bot_api::{BotApi, BotError};
+use crate::metrics;
 use crate::perform::Performer;
 use crate::turns::Turns;
 
@@ -71,6 +73,7 @@ pub async fn serve_until(
     performer: &Arc<Performer>,
     config: &WebhookConfig,
     token: &str,
+    trouble: &Trouble,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
@@ -86,7 +89,8 @@ pub async fn serve_until(
     });
     let app = Router::new().fallback(receive).with_state(webhook);
     let bot = performer.sender.bot();
-    let registering = register_until(bot, &config.url, &secret, &shutdown);
+    let lease = PollerLease::new(performer.queue.clone(), bot.id(), "");
+    let registering = register_until(bot, &config.url, &secret, &lease, trouble, &shutdown);
     let serving = async {
         let stop = shutdown.clone().cancelled_owned();
         axum::serve(listener, app).with_graceful_shutdown(stop).await
@@ -105,15 +109,28 @@ pub async fn serve_until(
 }
 
 /// Tells Telegram where updates go, and tells it again should somebody have told it otherwise.
-async fn register_until(bot: &BotApi, url: &Url, secret: &str, shutdown: &CancellationToken) {
+async fn register_until(
+    bot: &BotApi,
+    url: &Url,
+    secret: &str,
+    lease: &PollerLease,
+    trouble: &Trouble,
+    shutdown: &CancellationToken,
+) {
     let mut told = false;
     loop {
+        // Before Telegram knows it: whoever fetches must not take it for somebody else's.
+        lease.note_webhook(url.as_str()).await;
         let wait = match register(bot, url, secret, told).await {
             Ok(()) => {
                 told = true;
+                trouble.send_replace(None);
                 LOOK_EVERY
             }
             Err(error) => {
+                trouble.send_replace(Some(format!(
+                    "Telegram cannot be told where updates go: {error}"
+                )));
                 tracing::warn!(error = %error, "cannot tell Telegram where updates go; trying again");
                 error.try_again_after(AFTER_TROUBLE).unwrap_or(LOOK_EVERY)
             }
@@ -124,18 +141,13 @@ async fn register_until(bot: &BotApi, url: &Url, secret: &str, shutdown: &Cancel
     }
 }
 
-async fn register(
-    bot: &BotApi,
-    url: &Url,
-    secret: &str,
-    told: bool,
-) -> Result<(), crate::bot_api::BotError> {
+async fn register(bot: &BotApi, url: &Url, secret: &str, told: bool) -> Result<(), BotError> {
     if told {
         let (current, trouble) = bot.webhook().await?;
         if let Some(trouble) = trouble {
             tracing::debug!(trouble, "Telegram could not bring an update at some time");
         }
-        if current.as_ref() == Some(url) {
+        if current.as_deref() == Some(url.as_str()) {
             return Ok(());
         }
         tracing::warn!("somebody had updates go elsewhere; they are asked for again");
@@ -158,13 +170,15 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
         return StatusCode::UNAUTHORIZED;
     }
     let Ok(_slot) = webhook.slots.try_acquire() else { return StatusCode::SERVICE_UNAVAILABLE };
-    let update = match update(request.into_body()).await {
-        Ok(update) => update,
+    let piece = match body(request.into_body()).await {
+        Ok(Some(json)) => update::read(&json),
+        Ok(None) => return StatusCode::OK,
         Err(refusal) => return refusal,
     };
     let bot = webhook.performer.sender.bot();
     let me = Me { id: bot.id(), username: bot.username() };
-    let Some(work) = work::read(update, me) else { return StatusCode::OK };
+    let update_id = piece.id.unwrap_or_default();
+    let Some(work) = work::read(update_id, piece, me) else { return StatusCode::OK };
     let work = work.admit(&webhook.performer).await;
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
@@ -178,25 +192,23 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
     }
 }
 
-async fn update(body: Body) -> Result<Update, StatusCode> {
+/// An update as it was brought; none when it is too long to be read. That is taken all the same, or it would be brought
+/// again and again.
+async fn body(body: Body) -> Result<Option<Vec<u8>>, StatusCode> {
     let reading = axum::body::to_bytes(body, BODY_BYTES);
-    let body = match tokio::time::timeout(BODY_AT_MOST, reading).await {
-        Ok(Ok(body)) => body,
+    match tokio::time::timeout(BODY_AT_MOST, reading).await {
+        Ok(Ok(body)) => Ok(Some(body.into())),
         Ok(Err(error)) => {
             let cause = std::error::Error::source(&error);
-            let too_long = cause.and_then(|cause| cause.downcast_ref::<LengthLimitError>());
-            return Err(match too_long {
-                Some(_) => StatusCode::PAYLOAD_TOO_LARGE,
-                None => StatusCode::BAD_REQUEST,
-            });
+            if cause.and_then(|cause| cause.downcast_ref::<LengthLimitError>()).is_none() {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+            metrics::update_unreadable("too_large");
+            tracing::warn!(bytes = BODY_BYTES, "an update is longer than is read; passed over");
+            Ok(None)
         }
-        Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
-    };
-    serde_json::from_slice(&body).map_err(|_unreadable| {
-        // The error's text may quote what a person wrote.
-        tracing::warn!("an update cannot be read");
-        StatusCode::BAD_REQUEST
-    })
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
 }
 
 /// What Telegram shows us with each update. Hexadecimal: Bot API takes letters, digits, `_` and `-`, at most 256.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use teloxide_core::types::{Update, UpdateKind};
-
-use super::incoming::{self, Me};
+use super::incoming::{self, Me, Silence};
+use super::update::{Message, Piece, Update};
 use crate::event::Incoming;
 use crate::gate::Gate;
+use crate::metrics;
 use crate::perform::Performer;
 
 /// An update that is for us.
@@ -34,40 +34,67 @@ enum Standing {
     Is(i64),
 }
 
-/// What an update asks for; none when it is not for us.
-pub fn read(update: Update, me: Me<'_>) -> Option<Work> {
-    let update_id = update.id.0;
-    let told = standing(&update.kind);
-    let incoming = incoming::read(update, me);
-    let (chat_id, standing) = match (told, &incoming) {
-        (Some(told), _) => told,
-        (None, Some(incoming)) => (incoming.place.chat_id, Standing::There),
-        (None, None) => return None,
+/// What an update asks for; none when it asks for nothing, which is counted, or cannot be read, which is counted and
+/// logged by its number, never with what it says.
+pub fn read(update_id: u32, piece: Piece, me: Me<'_>) -> Option<Work> {
+    let update = match piece.update {
+        Ok(update) => update,
+        Err(error) => {
+            metrics::update_unreadable(error.reason());
+            tracing::warn!(update_id, reason = %error, "an update cannot be read; passed over");
+            let incoming = incoming::unreadable(update_id, piece.sender?)?;
+            return Some(Work::of(incoming));
+        }
     };
-    Some(Work { update_id, chat_id, standing, incoming, gate: Gate::Open })
+    let told = standing(&update);
+    match (told, incoming::read(update_id, update, me)) {
+        (Some((chat_id, standing)), incoming) => {
+            let incoming = incoming.ok();
+            Some(Work { update_id, chat_id, standing, incoming, gate: Gate::Open })
+        }
+        (None, Ok(incoming)) => Some(Work::of(incoming)),
+        (None, Err(silence)) => {
+            passed_over(update_id, silence);
+            None
+        }
+    }
 }
 
-fn standing(update: &UpdateKind) -> Option<(i64, Standing)> {
+fn passed_over(update_id: u32, silence: Silence) {
+    metrics::update_passed_over(silence.reason());
+    tracing::debug!(update_id, rule = silence.reason(), "nothing is said to an update");
+}
+
+fn standing(update: &Update) -> Option<(i64, Standing)> {
     match update {
-        UpdateKind::MyChatMember(change) => {
-            let present = change.new_chat_member.kind.is_present();
-            let standing = if present { Standing::There } else { Standing::ShutOut };
-            Some((change.chat.id.0, standing))
+        Update::Membership { chat_id, present } => {
+            let standing = if (*present)? { Standing::There } else { Standing::ShutOut };
+            Some((*chat_id, standing))
         }
-        UpdateKind::Message(message) => {
-            let (from, to) = (message.migrate_from_chat_id(), message.migrate_to_chat_id());
-            let standing = match (from, to) {
-                (Some(old), _) => Standing::Was(old.0),
-                (None, Some(new)) => Standing::Is(new.0),
+        Update::Message(message) => {
+            let Message { chat, moved_from, moved_to, .. } = message.as_ref();
+            let standing = match (moved_from, moved_to) {
+                (Some(old), _) => Standing::Was(*old),
+                (None, Some(new)) => Standing::Is(*new),
                 (None, None) => return None,
             };
-            Some((message.chat.id.0, standing))
+            Some((chat.id, standing))
         }
-        _ => None,
+        Update::Press(_) | Update::Other => None,
     }
 }
 
 impl Work {
+    fn of(incoming: Incoming) -> Self {
+        Self {
+            update_id: incoming.update_id,
+            chat_id: incoming.place.chat_id,
+            standing: Standing::There,
+            incoming: Some(incoming),
+            gate: Gate::Open,
+        }
+    }
+
     /// Asks at the gate. For when it comes, before it waits for its turn.
     pub(crate) async fn admit(mut self, performer: &Performer) -> Self {
         if let Some(incoming) = &self.incoming {
@@ -101,13 +128,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::updates::update;
 
     fn parse(update: &Value) -> Option<Work> {
-        // As text: the library reads an update from nothing else.
-        read(
-            serde_json::from_str(&update.to_string()).unwrap(),
-            Me { id: 1, username: "freefans_bot" },
-        )
+        let piece = update::read(update.to_string().as_bytes());
+        read(5, piece, Me { id: 1, username: "freefans_bot" })
     }
 
     fn member(status: &str) -> Value {
@@ -129,6 +154,7 @@ mod tests {
         let standing = |status| parse(&member(status)).map(|work| (work.chat_id, work.standing));
         assert_eq!(standing("kicked"), Some((7, Standing::ShutOut)));
         assert_eq!(standing("member"), Some((7, Standing::There)));
+        assert_eq!(standing("a status of the future"), None);
     }
 
     #[test]

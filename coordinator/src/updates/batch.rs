@@ -1,0 +1,147 @@
+//! What one `getUpdates` brought: its updates, each with the number that the offset goes by. Pure.
+//!
+//! An update whose number cannot be read is counted by its neighbours': Telegram gives numbers in sequence (Bot API,
+//! `Update`). When nothing in a batch has a number, it is taken for the one that was asked for; should it come again, for
+//! the next, and after [`ONE_BY_ONE`] of them for numbers twice as far each time. So nothing keeps the bot from those
+//! behind it.
+
+use std::collections::BTreeSet;
+
+use super::update::{self, Piece};
+use crate::pieces::elements;
+
+/// How often the offset moves by one behind what has no number, before it moves faster.
+pub const ONE_BY_ONE: u32 = 16;
+/// How often an update that is cut off at the end of the answer is asked for again, before it is passed over.
+pub const CUT_AT_MOST: u32 = 3;
+
+/// One update and its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its number, or what it is taken for; none when its neighbours leave no room for one.
+    pub id: Option<u32>,
+    /// What it says.
+    pub piece: Piece,
+}
+
+/// How reading goes on over several fetches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Fetches in a row in which nothing had a number.
+    nameless: u32,
+    /// Fetches in a row that brought nothing but an update that is cut off.
+    cut: u32,
+}
+
+/// Reads the list that `getUpdates` gave. None when it is none.
+pub fn read(list: &[u8], offset: u32, progress: &mut Progress) -> Option<Vec<Numbered>> {
+    let found = elements(list, update::begins)?;
+    let mut pieces: Vec<Piece> = found.whole.iter().map(|json| update::read(json)).collect();
+    match found.cut {
+        // What comes whole is handled, the rest is asked for again.
+        Some(json) if pieces.is_empty() => {
+            progress.cut += 1;
+            if progress.cut >= CUT_AT_MOST {
+                pieces.push(update::read(json));
+            }
+        }
+        Some(_) | None => progress.cut = 0,
+    }
+    let nameless = !pieces.is_empty() && pieces.iter().all(|piece| piece.id.is_none());
+    let first = offset.saturating_add(ahead(progress.nameless));
+    progress.nameless = if nameless { progress.nameless.saturating_add(1) } else { 0 };
+    Some(number(pieces, if nameless { first } else { offset }))
+}
+
+/// How far behind the offset the first of a batch without numbers is looked for.
+fn ahead(fetches: u32) -> u32 {
+    let doublings = fetches.saturating_sub(ONE_BY_ONE);
+    1_u32.checked_shl(doublings).unwrap_or(u32::MAX) - 1
+}
+
+fn number(pieces: Vec<Piece>, first: u32) -> Vec<Numbered> {
+    let taken: BTreeSet<u32> = pieces.iter().filter_map(|piece| piece.id).collect();
+    // Before the first number that can be read, it is counted down to it.
+    let known = pieces.iter().position(|piece| piece.id.is_some());
+    let mut next = match known.and_then(|at| Some((at, pieces.get(at)?.id?))) {
+        Some((at, id)) => id.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)),
+        None => first,
+    };
+    let mut numbered = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let id = piece.id.or(Some(next).filter(|next| !taken.contains(next)));
+        next = id.map_or(next, |id| id.saturating_add(1));
+        numbered.push(Numbered { id, piece });
+    }
+    numbered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(list: &str, offset: u32, expected: &[(Option<u32>, bool)]) {
+        let batch = read(list.as_bytes(), offset, &mut Progress::default()).unwrap();
+        let found: Vec<(Option<u32>, bool)> =
+            batch.iter().map(|one| (one.id, one.piece.update.is_ok())).collect();
+        assert_eq!(found, expected, "{list}");
+    }
+
+    #[test]
+    fn an_update_without_a_number_is_counted_by_its_neighbours() {
+        check(
+            r#"[{"update_id":7},{"update_id":"x"},{"update_id":9}]"#,
+            7,
+            &[(Some(7), true), (Some(8), false), (Some(9), true)],
+        );
+        check(
+            r#"[{"update_id":7},{"update_id":"x"},{"update_id":8}]"#,
+            7,
+            &[(Some(7), true), (None, false), (Some(8), true)],
+        );
+        check(r#"[{"update_id":1e99},{"update_id":9}]"#, 1, &[(Some(8), false), (Some(9), true)]);
+        check(
+            r#"[{"update_id":9},{"update_id":10,"update_id":11}]"#,
+            1,
+            &[(Some(9), true), (Some(10), false)],
+        );
+        check(r#"[{"update_id":99999999999}]"#, 40, &[(Some(40), false)]);
+        check(
+            r#"[{"update_id":7},{"update_id":8,"x":[},{"update_id":9}]"#,
+            7,
+            &[(Some(7), true), (Some(8), false), (Some(9), true)],
+        );
+    }
+
+    #[test]
+    fn a_batch_of_nothing_that_has_a_number_is_got_past() {
+        let (mut progress, mut offset, mut fetches) = (Progress::default(), 5_000_u32, 0);
+        // The server goes on giving it until the offset is behind what it calls it.
+        while offset <= 900_000_000 {
+            let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
+            offset = batch.last().unwrap().id.unwrap() + 1;
+            fetches += 1;
+        }
+        assert!(fetches < 64, "{fetches} fetches");
+        read(b"[{\"update_id\":7}]", offset, &mut progress).unwrap();
+        assert_eq!(progress, Progress::default());
+    }
+
+    #[test]
+    fn what_is_cut_off_is_asked_for_again_and_then_passed_over() {
+        let mut progress = Progress::default();
+        let half = br#"[{"update_id":7,"message":{"te"#;
+        assert!(read(half, 7, &mut progress).unwrap().is_empty());
+        assert!(read(half, 7, &mut progress).unwrap().is_empty());
+        let passed = read(half, 7, &mut progress).unwrap();
+        assert_eq!(passed.iter().map(|one| one.id).collect::<Vec<_>>(), [Some(7)]);
+        let whole_first = br#"[{"update_id":7},{"update_id":8,"#;
+        assert_eq!(read(whole_first, 7, &mut progress).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_list_is_none() {
+        assert_eq!(read(b"{}", 1, &mut Progress::default()), None);
+    }
+}

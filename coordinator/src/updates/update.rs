@@ -1,0 +1,357 @@
+//! An update, as far as it concerns this bot: our own small types, read member by member from the JSON.
+//!
+//! The Bot API grows every few weeks. What is not named here is not read, so a field of a kind that nobody knows yet, or
+//! that a server of another age leaves out, changes nothing. A member that can be done without is as good as missing when it
+//! cannot be read; without one that is needed the update is [`Unreadable`], and it is found out, if possible, whom to tell.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::Value;
+
+use crate::pieces::{Members, Unreadable};
+
+/// Most of a rich message's nesting that is looked through.
+const RICH_DEEPEST: usize = 32;
+
+/// One element of what `getUpdates` answers, or a webhook's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its number; none when that cannot be read.
+    pub id: Option<u32>,
+    /// What it says.
+    pub update: Result<Update, Unreadable>,
+    /// Of one that cannot be read: who may have sent it.
+    pub sender: Option<Sender>,
+    /// Of one without a number: what it is known by when it comes again.
+    pub nameless: Option<u64>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// A new message.
+    Message(Box<Message>),
+    /// A pressed button.
+    Press(Press),
+    /// The bot was let into a chat, thrown out or blocked.
+    Membership {
+        /// Which chat.
+        chat_id: i64,
+        /// Whether the bot can write there; none for a status that is not known here.
+        present: Option<bool>,
+    },
+    /// A kind of update that was not asked for.
+    Other,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    /// Its number in the chat.
+    pub id: i32,
+    /// Where.
+    pub chat: Chat,
+    /// The person that Telegram names as its sender.
+    pub from: Option<User>,
+    /// The chat in whose name it was written: the group itself by an anonymous administrator, or a channel.
+    pub sender_chat: Option<i64>,
+    /// The topic, if it is in one.
+    pub topic: Option<i32>,
+    /// A channel's post that Telegram forwarded to the channel's group by itself.
+    pub automatic_forward: bool,
+    /// Who wrote the message that it replies to.
+    pub answers: Option<i64>,
+    /// The album that it is a part of.
+    pub album: Option<String>,
+    /// What it says in words: its text, its caption, or the text of a rich message.
+    pub words: Option<String>,
+    /// Whether it only reports a change of the chat.
+    pub service: bool,
+    /// The group has this id now.
+    pub moved_to: Option<i64>,
+    /// The group had this id before.
+    pub moved_from: Option<i64>,
+}
+
+/// A chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Chat {
+    /// Its id.
+    pub id: i64,
+    /// Whether it is with one person.
+    pub private: bool,
+}
+
+/// Somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct User {
+    /// Their id.
+    pub id: i64,
+    /// Whether they are a bot.
+    pub bot: bool,
+    /// The language of their Telegram.
+    pub language: Option<String>,
+}
+
+/// A pressed button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Press {
+    /// What the answer to it has to name.
+    pub id: String,
+    /// Who pressed.
+    pub from: User,
+    /// The message with the button: its chat, its number and its topic; none when Telegram does not say.
+    pub message: Option<(Chat, i32, Option<i32>)>,
+    /// What the button carries; none when it carries nothing that can be read.
+    pub data: Option<String>,
+}
+
+/// Who sent what cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Where.
+    pub chat: Chat,
+    /// Who, when it is said.
+    pub from: User,
+    /// The topic.
+    pub topic: Option<i32>,
+    /// What the answer to a pressed button has to name.
+    pub press: Option<String>,
+}
+
+/// Messages that only report a change of the chat, by the member that makes them so (Bot API 10.1, `Message`).
+pub(crate) const SERVICE: [&str; 43] = [
+    "boost_added",
+    "channel_chat_created",
+    "chat_background_set",
+    "chat_owner_changed",
+    "chat_owner_left",
+    "checklist_tasks_added",
+    "checklist_tasks_done",
+    "connected_website",
+    "delete_chat_photo",
+    "direct_message_price_changed",
+    "forum_topic_closed",
+    "forum_topic_created",
+    "forum_topic_edited",
+    "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
+    "giveaway_completed",
+    "giveaway_created",
+    "group_chat_created",
+    "left_chat_member",
+    "managed_bot_created",
+    "message_auto_delete_timer_changed",
+    "migrate_from_chat_id",
+    "migrate_to_chat_id",
+    "new_chat_members",
+    "new_chat_photo",
+    "new_chat_title",
+    "paid_message_price_changed",
+    "pinned_message",
+    "poll_option_added",
+    "poll_option_deleted",
+    "proximity_alert_triggered",
+    "supergroup_chat_created",
+    "suggested_post_approval_failed",
+    "suggested_post_approved",
+    "suggested_post_declined",
+    "suggested_post_paid",
+    "suggested_post_refunded",
+    "video_chat_ended",
+    "video_chat_participants_invited",
+    "video_chat_scheduled",
+    "video_chat_started",
+    "write_access_allowed",
+];
+
+/// Where an update may begin in an answer whose brackets do not match.
+pub fn begins(bytes: &[u8]) -> Option<usize> {
+    let name = b"\"update_id\"";
+    let mut from = 0;
+    loop {
+        let at = from + bytes.get(from..)?.windows(name.len()).position(|window| window == name)?;
+        let before = bytes.get(..at)?.trim_ascii_end();
+        if before.last() == Some(&b'{') {
+            return Some(before.len() - 1);
+        }
+        from = at + 1;
+    }
+}
+
+/// Reads one update.
+pub fn read(json: &[u8]) -> Piece {
+    let Ok(members) = Members::of(json) else {
+        let reason =
+            if std::str::from_utf8(json).is_err() { Unreadable::Bytes } else { Unreadable::Syntax };
+        let id = id_in(json);
+        let nameless = id.is_none().then(|| fingerprint(json));
+        return Piece { id, update: Err(reason), sender: None, nameless };
+    };
+    let id = members.need::<u32>("update_id");
+    let update = id.and_then(|_| update(&members));
+    let sender = update.is_err().then(|| sender(&members)).flatten();
+    let nameless = id.is_err().then(|| fingerprint(json));
+    Piece { id: id.ok(), update, sender, nameless }
+}
+
+fn fingerprint(json: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    json.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The number of an update whose brackets do not match.
+fn id_in(json: &[u8]) -> Option<u32> {
+    let begin = begins(json)?;
+    let (_, rest) = std::str::from_utf8(json.get(begin..)?.get(..64).unwrap_or(json.get(begin..)?))
+        .ok()?
+        .split_once(':')?;
+    let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+fn update(members: &Members<'_>) -> Result<Update, Unreadable> {
+    if members.has("message") {
+        return Ok(Update::Message(Box::new(message(&members.object("message")?)?)));
+    }
+    if members.has("callback_query") {
+        return Ok(Update::Press(press(&members.object("callback_query")?)?));
+    }
+    if members.has("my_chat_member") {
+        let change = members.object("my_chat_member")?;
+        return Ok(Update::Membership {
+            chat_id: chat(&change.object("chat")?)?.id,
+            present: present(&change),
+        });
+    }
+    Ok(Update::Other)
+}
+
+/// Bot API, `ChatMember`: who was restricted may be in the chat or not, and says so.
+fn present(change: &Members<'_>) -> Option<bool> {
+    let now = change.may_object("new_chat_member")?;
+    match now.may::<String>("status")?.as_str() {
+        "creator" | "administrator" | "member" => Some(true),
+        "restricted" => Some(now.may("is_member").unwrap_or(true)),
+        "left" | "kicked" => Some(false),
+        _ => None,
+    }
+}
+
+fn message(members: &Members<'_>) -> Result<Message, Unreadable> {
+    let chat = chat(&members.object("chat")?)?;
+    let from = match members.may_object("from").map(|from| user(&from)) {
+        Some(Ok(from)) => Some(from),
+        // The id of a chat with one person is theirs.
+        _ if chat.private => Some(User { id: chat.id, ..User::default() }),
+        Some(Err(error)) => return Err(error),
+        None => None,
+    };
+    let answered = members.may_object("reply_to_message");
+    Ok(Message {
+        id: members.need("message_id")?,
+        chat,
+        from,
+        sender_chat: members.may_object("sender_chat").and_then(|chat| chat.may("id")),
+        topic: topic(members),
+        automatic_forward: members.may("is_automatic_forward").unwrap_or(false),
+        answers: answered.and_then(|message| message.may_object("from")?.may("id")),
+        album: members.may("media_group_id"),
+        words: words(members)?,
+        service: SERVICE.iter().any(|name| members.has(name)),
+        moved_to: members.may("migrate_to_chat_id"),
+        moved_from: members.may("migrate_from_chat_id"),
+    })
+}
+
+/// Its text. One that is there and cannot be read is not the same as none.
+fn words(members: &Members<'_>) -> Result<Option<String>, Unreadable> {
+    for name in ["text", "caption"] {
+        if let Some(words) = members.read(name)? {
+            return Ok(Some(words));
+        }
+    }
+    let mut words = String::new();
+    if let Some(rich) = members.may::<Value>("rich_message") {
+        rich_words(&rich, RICH_DEEPEST, &mut words);
+    }
+    Ok(Some(words.trim().to_owned()).filter(|words| !words.is_empty()))
+}
+
+/// The words of a rich message (Bot API 10.1, `RichMessage`): what stands in its blocks, whatever they are called.
+fn rich_words(of: &Value, deepest: usize, words: &mut String) {
+    let Some(deepest) = deepest.checked_sub(1) else { return };
+    match of {
+        Value::String(text) => words.push_str(text),
+        Value::Array(parts) => {
+            for part in parts {
+                rich_words(part, deepest, words);
+            }
+        }
+        Value::Object(block) => {
+            for name in ["text", "summary", "blocks", "items", "cells"] {
+                if let Some(inner) = block.get(name) {
+                    rich_words(inner, deepest, words);
+                }
+            }
+            if block.get("type").and_then(Value::as_str).is_some_and(|kind| BLOCKS.contains(&kind))
+            {
+                words.push('\n');
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Blocks that end a line.
+const BLOCKS: [&str; 5] = ["paragraph", "heading", "pre", "footer", "pullquote"];
+
+fn press(members: &Members<'_>) -> Result<Press, Unreadable> {
+    let from = user(&members.object("from")?)?;
+    let message = members.may_object("message").and_then(|message| {
+        let chat = chat(&message.object("chat").ok()?).ok()?;
+        Some((chat, message.may("message_id")?, topic(&message)))
+    });
+    Ok(Press { id: members.need("id")?, from, message, data: members.read("data")? })
+}
+
+fn chat(members: &Members<'_>) -> Result<Chat, Unreadable> {
+    let id: i64 = members.need("id")?;
+    // Bot API: the ids of groups and channels are negative.
+    let private = match members.may::<String>("type") {
+        Some(kind) => kind == "private",
+        None => id > 0,
+    };
+    Ok(Chat { id, private: private && id > 0 })
+}
+
+fn user(members: &Members<'_>) -> Result<User, Unreadable> {
+    Ok(User {
+        id: members.need("id")?,
+        bot: members.may("is_bot").unwrap_or(false),
+        language: members.may("language_code"),
+    })
+}
+
+fn topic(members: &Members<'_>) -> Option<i32> {
+    members.may("message_thread_id").filter(|_| members.may("is_topic_message").unwrap_or(false))
+}
+
+/// Who sent what cannot be read, as far as that can be made out.
+fn sender(members: &Members<'_>) -> Option<Sender> {
+    if let Some(press) = members.may_object("callback_query") {
+        let from = user(&press.object("from").ok()?).ok()?;
+        let chat = Chat { id: from.id, private: true };
+        return Some(Sender { chat, from, topic: None, press: Some(press.may("id")?) });
+    }
+    let message = members.may_object("message")?;
+    let chat = chat(&message.object("chat").ok()?).ok()?;
+    let from = match message.may_object("from").and_then(|from| user(&from).ok()) {
+        Some(from) => from,
+        None if chat.private => User { id: chat.id, ..User::default() },
+        None => return None,
+    };
+    Some(Sender { chat, from, topic: topic(&message), press: None })
+}
