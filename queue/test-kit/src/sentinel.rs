@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use self::report::Report;
-use crate::server::Server;
+use crate::server::{Server, program};
 use crate::until;
 
 const REPLICAS: usize = 2;
@@ -278,7 +278,7 @@ fn configured(port: u16, folder: &Path, options: &str) -> Command {
     let file = folder.join("redis.conf");
     let place = format!("port {port}\nbind 127.0.0.1\ndir {}\n", folder.display());
     std::fs::write(&file, place + options).unwrap();
-    let mut command = Command::new("redis-server");
+    let mut command = program();
     command.arg(file);
     command
 }
