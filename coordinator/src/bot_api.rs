@@ -27,9 +27,19 @@ use crate::render::{Action, Button, Media, Screen, links};
 use crate::text::Lang;
 use queue::pieces::Members;
 
-/// A call that takes longer is given up; a long poll gets its own wait on top.
-const CALL_AT_MOST: Duration = Duration::from_secs(20);
+/// A call that takes longer is given up, and its connection with it; a long poll gets its own wait on top.
+const CALL_AT_MOST: Duration = Duration::from_secs(10);
+/// The same when Telegram fetches pictures or videos first.
+const MEDIA_AT_MOST: Duration = Duration::from_secs(20);
 const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+/// A connection whose peer has not acknowledged what was sent for this long is broken.
+#[cfg(target_os = "linux")]
+const PEER_IS_GONE: Duration = Duration::from_secs(5);
+/// A connection on which nothing moves, such as a long poll's, is asked for a sign of life after this long, and then this
+/// often.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 /// Longest wait of one long poll.
 const POLL_AT_MOST: Duration = Duration::from_secs(50);
 /// Pause between attempts to reach the Bot API at the start.
@@ -176,8 +186,6 @@ struct GetUpdates {
 #[derive(Clone)]
 pub struct BotApi {
     bot: Bot,
-    /// The same bot on a client that waits for long polls.
-    polling: Bot,
     id: u64,
     username: String,
 }
@@ -195,12 +203,11 @@ impl BotApi {
     ///
     /// When the token is refused, or `shutdown` comes first.
     pub async fn connect(config: &Config, shutdown: &CancellationToken) -> Result<Self, BotError> {
-        let bot = bot(config, CALL_AT_MOST)?;
-        let polling = self::bot(config, POLL_AT_MOST + CALL_AT_MOST)?;
+        let bot = bot(config)?;
         loop {
             let me = call::call(&bot, bot.get_me().payload_ref()).await;
             let error = match me.and_then(|me| self_of(&me)) {
-                Ok((id, username)) => return Ok(Self { id, bot, polling, username }),
+                Ok((id, username)) => return Ok(Self { id, bot, username }),
                 Err(error) => error,
             };
             let wait = match error {
@@ -247,9 +254,11 @@ impl BotApi {
     ///
     /// Cancel safe: what was fetched and not confirmed is fetched again.
     pub async fn updates(&self, offset: u32, wait: Duration) -> Result<Vec<u8>, BotError> {
-        let timeout = wait.min(POLL_AT_MOST).as_secs();
-        let fetch = GetUpdates { offset, timeout, allowed_updates: ALLOWED_UPDATES };
-        let (status, body) = call::post(&self.polling, "getUpdates", &fetch).await?;
+        let wait = wait.min(POLL_AT_MOST);
+        let fetch =
+            GetUpdates { offset, timeout: wait.as_secs(), allowed_updates: ALLOWED_UPDATES };
+        let at_most = wait + CALL_AT_MOST;
+        let (status, body) = call::post(&self.bot, "getUpdates", &fetch, at_most).await?;
         call::result(status, &body).or_else(|error| match call::broken_list(status, &body) {
             Some(list) => Ok(list.to_vec()),
             None => Err(error),
@@ -405,11 +414,17 @@ impl BotApi {
     }
 }
 
-fn bot(config: &Config, timeout: Duration) -> Result<Bot, BotError> {
-    // Redirects are not followed: they would take the token elsewhere.
+fn bot(config: &Config) -> Result<Bot, BotError> {
+    let (first, then) = KEEP_ALIVE;
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECT_AT_MOST)
-        .timeout(timeout)
+        .tcp_keepalive(first)
+        .tcp_keepalive_interval(then)
+        .pool_idle_timeout(IDLE_AT_MOST);
+    #[cfg(target_os = "linux")]
+    let client = client.tcp_user_timeout(PEER_IS_GONE);
+    // Redirects are not followed: they would take the token elsewhere.
+    let client = client
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -539,5 +554,26 @@ mod tests {
         let error = call::call(&bot, bot.get_me().payload_ref()).await.unwrap_err();
         assert!(matches!(error, BotError::Transient(_)), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("s3cret"));
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_is_never_answered_is_given_up_and_made_on_a_new_connection() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let bot = Bot::new("123456:s3cret").set_api_url(url.parse().unwrap());
+        let bot = BotApi { bot, id: 7, username: String::new() };
+        let polling = async {
+            let started = std::time::Instant::now();
+            let error = bot.updates(0, Duration::ZERO).await.unwrap_err();
+            assert!(matches!(error, BotError::Transient(_)), "{error:?}");
+            assert!(started.elapsed() < CALL_AT_MOST * 2, "{:?}", started.elapsed());
+            bot.updates(0, Duration::ZERO).await
+        };
+        // The first connection stays open; nothing is ever said on it.
+        let (_first, second) = tokio::select! {
+            polled = polling => panic!("{polled:?}"),
+            both = async { (silent.accept().await, silent.accept().await) } => both,
+        };
+        second.unwrap();
     }
 }

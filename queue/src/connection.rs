@@ -6,17 +6,18 @@
 mod address;
 pub(crate) mod check;
 mod cluster;
+mod listening;
+mod opening;
 mod renewed;
 mod slots;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use redis::aio::{
-    ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection,
-};
-use redis::io::tcp::TcpSettings;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
@@ -27,18 +28,21 @@ use tokio::sync::watch;
 use crate::error::ConnectError;
 use address::{Address, Sentinels};
 use cluster::{Cluster, Topology};
-use renewed::Renewed;
+pub(crate) use listening::Listening;
+use opening::{OPEN_AT_MOST, open_soon};
+use renewed::{Renewed, To};
 use slots::Node;
 
-/// A short command that has no answer after this long is given up: well within a lease.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A short command that has no answer after this long is given up: well within a lease. A connection that is silent is
+/// replaced before that ([`renewed`]).
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection whose peer has not acknowledged what was sent for this long is broken: the machine is gone, not busy.
 const PEER_IS_GONE: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// In a Cluster and behind Sentinel there is another to ask.
-const CONNECT_TO_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
-/// Longest pause between two attempts to reconnect, so that work goes on within 2 s of Redis being back.
-const RECONNECT_AT_MOST: Duration = Duration::from_millis(500);
+/// A connection on which nothing moves is asked for a sign of life after this long, and then this often. It costs a
+/// packet, and keeps a firewall from forgetting it.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
+/// A node of a Cluster is asked for its map; there are others to ask.
+const ASK_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
@@ -47,8 +51,8 @@ pub(crate) struct RedisServer {
     ca: Option<Vec<u8>>,
     /// What is known of a Cluster.
     topology: Arc<Topology>,
-    /// Counts how often a shared connection found that the server it led to is no longer the right one.
-    moved: watch::Sender<u64>,
+    /// Counts, by place, how often a shared connection was replaced though it did not break.
+    moves: Arc<Mutex<HashMap<String, watch::Sender<u64>>>>,
 }
 
 impl RedisServer {
@@ -64,7 +68,7 @@ impl RedisServer {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = address::read(url).map_err(|source| ConnectError::Address { source })?;
         let (ca, topology) = (ca.map(<[u8]>::to_vec), Arc::new(Topology::new()));
-        let server = Self { address, ca, topology, moved: watch::Sender::new(0) };
+        let server = Self { address, ca, topology, moves: Arc::default() };
         let usable = match &server.address {
             Address::One(node) => server.client(node.clone()).map(drop),
             Address::Cluster(nodes) => {
@@ -87,7 +91,7 @@ impl RedisServer {
     ///
     /// When the first connection fails.
     pub(crate) async fn shared(&self) -> RedisResult<Connection> {
-        self.connect(RESPONSE_TIMEOUT, false).await
+        self.connect(None).await
     }
 
     /// A connection of its own for a command that waits up to `longest_wait` in the server. In a Cluster it leads to one
@@ -97,15 +101,15 @@ impl RedisServer {
     ///
     /// When the first connection fails.
     pub(crate) async fn blocking(&self, longest_wait: Duration) -> RedisResult<Connection> {
-        self.connect(longest_wait + RESPONSE_TIMEOUT, true).await
+        self.connect(Some(longest_wait)).await
     }
 
-    /// A connection that listens to pub/sub channels. In a Cluster any node hears of every message.
-    ///
-    /// # Errors
-    ///
-    /// What the connection says.
-    pub(crate) async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
+    /// Notices on a pub/sub channel, from now on. In a Cluster any node hears of every message.
+    pub(crate) fn listen(&self, channel: String) -> Listening {
+        Listening::start(self.clone(), channel)
+    }
+
+    async fn pubsub(&self) -> RedisResult<redis::aio::PubSub> {
         match &self.address {
             Address::One(node) => self.client(node.clone())?.get_async_pubsub().await,
             Address::Sentinel(sentinels) => {
@@ -117,13 +121,7 @@ impl RedisServer {
                     let client = self.client(node);
                     async move { client?.get_async_pubsub().await }.boxed()
                 });
-                let first = futures::future::select_ok(listen);
-                match tokio::time::timeout(CONNECT_TO_ONE_OF_SEVERAL, first).await {
-                    Ok(listening) => Ok(listening?.0),
-                    Err(_) => {
-                        Err(RedisError::from((ErrorKind::Io, "no node of the Cluster answers")))
-                    }
-                }
+                Ok(futures::future::select_ok(listen).await?.0)
             }
         }
     }
@@ -158,31 +156,41 @@ impl RedisServer {
         Ok(like.clone().set_addr(address))
     }
 
-    async fn connect(&self, response_timeout: Duration, blocks: bool) -> RedisResult<Connection> {
-        let server = self.clone();
+    /// `waits` is how long its commands wait in the server, if they do.
+    async fn connect(&self, waits: Option<Duration>) -> RedisResult<Connection> {
         let kind = match &self.address {
             Address::One(node) => {
-                let config = managed(response_timeout, CONNECT_TIMEOUT);
-                let client = self.client(node.clone())?;
-                Kind::One(ConnectionManager::new_with_config(client, config).await?)
+                Kind::One(Renewed::connect(self, To::Server(node.clone()), waits).await?)
             }
             Address::Sentinel(_) => {
-                Kind::Renewed(Renewed::connect(server, response_timeout, blocks).await?)
+                Kind::Sentinel(Renewed::connect(self, To::Master, waits).await?)
             }
-            Address::Cluster(_) => {
-                Kind::Cluster(Cluster::connect(server, response_timeout, blocks).await?)
-            }
+            Address::Cluster(_) => Kind::Cluster(Cluster::connect(self.clone(), waits).await?),
         };
         Ok(Connection(kind))
     }
 
+    async fn open_node(&self, node: ConnectionInfo) -> RedisResult<MultiplexedConnection> {
+        connect_to(self.client(node)?, OPEN_AT_MOST, None).await
+    }
+
     /// Connects to the master that Sentinel names.
-    async fn open_master(&self, response_timeout: Duration) -> RedisResult<MultiplexedConnection> {
+    async fn open_master(&self) -> RedisResult<MultiplexedConnection> {
         let Address::Sentinel(sentinels) = &self.address else {
             return Err(RedisError::from((ErrorKind::InvalidClientConfig, "it is no Sentinel")));
         };
         let client = self.sentinel(sentinels)?.async_get_client().await?;
-        connect_to(client, response_timeout).await
+        connect_to(client, OPEN_AT_MOST, None).await
+    }
+
+    /// Counts how often connections to a place were replaced though they did not break.
+    fn moves(&self, to: &To) -> watch::Sender<u64> {
+        let place = match to {
+            To::Server(node) => node.addr().to_string(),
+            To::Master => String::new(),
+        };
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        moves.entry(place).or_default().clone()
     }
 
     fn certificates(&self) -> Option<TlsCertificates> {
@@ -230,24 +238,16 @@ impl RedisServer {
     }
 }
 
+/// Without a limit for responses whoever asks has its own.
 async fn connect_to(
     client: Client,
-    response_timeout: Duration,
+    connect_at_most: Duration,
+    response_at_most: Option<Duration>,
 ) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TO_ONE_OF_SEVERAL))
-        .set_response_timeout(Some(response_timeout));
+        .set_connection_timeout(Some(connect_at_most))
+        .set_response_timeout(response_at_most);
     client.get_multiplexed_async_connection_with_config(&config).await
-}
-
-/// A connection to one server that is made anew when it breaks.
-fn managed(response_timeout: Duration, connect_timeout: Duration) -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_response_timeout(Some(response_timeout))
-        .set_connection_timeout(Some(connect_timeout))
-        .set_min_delay(Duration::from_millis(50))
-        .set_max_delay(RECONNECT_AT_MOST)
-        .set_number_of_retries(3)
 }
 
 /// What a server answered in place of a value.
@@ -261,7 +261,9 @@ fn refusal(value: &Value) -> Option<RedisError> {
 /// A connection that breaks when the other machine is gone, instead of waiting for it for a quarter of an hour. A server
 /// that is frozen or busy still acknowledges what it is sent.
 fn tcp_settings() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
+    let (first, then) = KEEP_ALIVE;
+    let keep_alive = TcpKeepalive::new().with_time(first).with_interval(then);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keep_alive);
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(PEER_IS_GONE);
     settings
@@ -274,8 +276,8 @@ pub struct Connection(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    One(ConnectionManager),
-    Renewed(Renewed),
+    One(Renewed),
+    Sentinel(Renewed),
     Cluster(Cluster),
 }
 
@@ -305,7 +307,7 @@ impl Connection {
     pub(crate) fn server_of(&self, key: &str) -> Option<String> {
         match &self.0 {
             Kind::One(_) => None,
-            Kind::Renewed(renewed) => Some(renewed.generation().to_string()),
+            Kind::Sentinel(renewed) => Some(renewed.generation().to_string()),
             Kind::Cluster(cluster) => Some(cluster.owner_of(key)),
         }
     }
@@ -319,7 +321,7 @@ impl Connection {
         wait.arg(1).arg(u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX));
         let replicas: u64 = match &self.0 {
             Kind::One(_) => return Ok(true),
-            Kind::Renewed(_) => wait.query_async(&mut self.clone()).await?,
+            Kind::Sentinel(_) => wait.query_async(&mut self.clone()).await?,
             Kind::Cluster(cluster) => u64::from_redis_value(cluster.ask_owner(key, &wait).await?)?,
         };
         Ok(0 < replicas)
@@ -329,8 +331,9 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
-            Kind::One(connection) => connection.req_packed_command(cmd),
-            Kind::Renewed(connection) => connection.req_packed_command(cmd),
+            Kind::One(connection) | Kind::Sentinel(connection) => {
+                connection.req_packed_command(cmd)
+            }
             Kind::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -342,16 +345,16 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.0 {
-            Kind::One(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Kind::Renewed(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Kind::One(connection) | Kind::Sentinel(connection) => {
+                connection.req_packed_commands(pipeline, offset, count)
+            }
             Kind::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match &self.0 {
-            Kind::One(connection) => connection.get_db(),
-            Kind::Renewed(connection) => connection.get_db(),
+            Kind::One(connection) | Kind::Sentinel(connection) => connection.get_db(),
             Kind::Cluster(connection) => connection.get_db(),
         }
     }

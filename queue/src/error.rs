@@ -58,8 +58,10 @@ pub enum ConnectError {
         source: redis::RedisError,
     },
     /// The server is too old for the scripts.
-    #[error("Redis {found} is too old: version 7.0 or newer is needed")]
+    #[error("{name} {found} is too old: Redis 7.0 or newer is needed, or Valkey 7.2 or newer")]
     TooOld {
+        /// What kind of server it is.
+        name: &'static str,
         /// The version that answered.
         found: String,
     },

@@ -13,13 +13,15 @@ use crate::error::RedisError;
 use crate::lane::Lane;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, now_ms};
 use crate::task_queue::{TaskQueue, millis};
-use crate::waits::Waits;
+use crate::waits::{AFTER_TROUBLE, Waits};
 
 /// The beginning of a stream.
 const FROM_THE_START: &str = "0-0";
 const GROUP: &str = "coordinator";
-/// Longest wait in one read.
-const LONGEST_READ: Duration = Duration::from_secs(2);
+/// Longest wait in one read. Short, because a connection cannot be told to be silent before its command's wait is over.
+const LONGEST_READ: Duration = Duration::from_secs(1);
+/// Answers looked through at once for those that were read and never came here.
+const LOOKED_THROUGH: usize = 256;
 
 /// One answer to send.
 #[derive(Debug, Clone)]
@@ -83,6 +85,8 @@ pub struct Outbox {
     lanes: Vec<Lane>,
     /// Up to where each lane was looked through for what others left behind.
     looked_at: HashMap<Lane, String>,
+    /// Whether a read may have been answered on a connection that did not bring the answer.
+    lost_a_read: bool,
 }
 
 impl Outbox {
@@ -94,6 +98,7 @@ impl Outbox {
             consumer: consumer.to_owned(),
             lanes: Vec::new(),
             looked_at: HashMap::new(),
+            lost_a_read: false,
         }
     }
 
@@ -136,7 +141,8 @@ impl Outbox {
         }
     }
 
-    /// Reads up to `max` new answers, waiting up to `wait` for the first.
+    /// Reads up to `max` new answers, waiting up to `wait` for the first. After trouble with a connection it gives all
+    /// that were ever read under this name and are not acknowledged, also those that are in hand.
     ///
     /// # Errors
     ///
@@ -149,6 +155,20 @@ impl Outbox {
         if self.lanes.is_empty() {
             tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
             return Ok(Vec::new());
+        }
+        if self.lost_a_read {
+            match self.read_again().await {
+                Ok(replies) => {
+                    self.lost_a_read = false;
+                    if !replies.is_empty() {
+                        return Ok(replies);
+                    }
+                }
+                Err(error) => {
+                    tokio::time::sleep(AFTER_TROUBLE).await;
+                    return Err(error);
+                }
+            }
         }
         let (queue, consumer) = (&self.queue, &self.consumer);
         self.waits.ask(&self.lanes, |together| {
@@ -181,7 +201,10 @@ impl Outbox {
                     self.lanes.clear();
                     trouble = self.refresh_lanes().await.err();
                 }
-                Err(source) => trouble = Some(RedisError { action: "read the outbox", source }),
+                Err(source) => {
+                    self.lost_a_read |= source.is_io_error();
+                    trouble = Some(RedisError { action: "read the outbox", source });
+                }
             }
             answer = self.waits.ready();
         }
@@ -189,6 +212,47 @@ impl Outbox {
             // What was read already must be shown; the trouble comes again with the next read.
             Some(error) if replies.is_empty() => Err(error),
             _ => Ok(replies),
+        }
+    }
+
+    /// What Redis gave to this name and has no acknowledgement of.
+    async fn read_again(&self) -> Result<Vec<Reply>, RedisError> {
+        // Side by side: in a Cluster one lane's node may be away while the others' are there.
+        let looks = join_all(self.lanes.iter().map(|lane| self.unacknowledged(lane))).await;
+        let mut replies = Vec::new();
+        for (lane, entries) in self.lanes.iter().zip(looks) {
+            self.collect(lane, entries?, &mut replies).await;
+        }
+        Ok(replies)
+    }
+
+    async fn unacknowledged(&self, lane: &Lane) -> Result<Vec<StreamId>, RedisError> {
+        let mut found: Vec<StreamId> = Vec::new();
+        loop {
+            let after = found.last().map_or(FROM_THE_START, |last| &last.id);
+            let read: redis::RedisResult<Option<StreamReadReply>> = redis::cmd("XREADGROUP")
+                .arg("GROUP")
+                .arg(GROUP)
+                .arg(&self.consumer)
+                .arg("COUNT")
+                .arg(LOOKED_THROUGH)
+                .arg("STREAMS")
+                .arg(self.queue.keys.replies(lane))
+                .arg(after)
+                .query_async(&mut self.queue.connection.clone())
+                .await;
+            let read = match read {
+                // The next read makes the group again.
+                Err(error) if error.code() == Some("NOGROUP") => return Ok(found),
+                read => read.map_err(RedisError::during("read the outbox again"))?,
+            };
+            let page: Vec<StreamId> = read
+                .map(|read| read.keys.into_iter().flat_map(|stream| stream.ids).collect())
+                .unwrap_or_default();
+            if page.is_empty() {
+                return Ok(found);
+            }
+            found.extend(page);
         }
     }
 

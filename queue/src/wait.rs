@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use redis::{ErrorKind, ServerErrorKind};
 use tokio::time::Instant;
 
 use crate::error::WaitError;
@@ -15,11 +15,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl TaskQueue {
     /// The result of `id`, waiting at most `timeout` for it; none when it is not there by then.
     ///
-    /// Subscribes first and looks then, so a result that is stored in between is not missed.
+    /// A result that is stored while the subscription begins is not missed. A Redis that goes away meanwhile is waited
+    /// for as well.
     ///
     /// # Errors
     ///
-    /// [`WaitError`]. Waiting again is safe.
+    /// [`WaitError`], also when Redis is away at the end. Waiting again is safe.
     ///
     /// # Cancel safety
     ///
@@ -29,36 +30,24 @@ impl TaskQueue {
         id: &TaskId,
         timeout: Duration,
     ) -> Result<Option<TaskResult>, WaitError> {
-        if let Some(result) = self.stored_result(id).await? {
-            return Ok(Some(result));
-        }
-        if timeout.is_zero() {
-            return Ok(None);
-        }
         let until = Instant::now() + timeout;
-        let redis_error = |source| WaitError::Redis { task_id: id.clone(), source };
-        let channel = format!("{}{id}", self.keys.done_channel_prefix());
-        let listening = async {
-            let mut notices = self.server.pubsub().await?;
-            notices.subscribe(&channel).await?;
-            redis::RedisResult::Ok(notices)
-        };
-        let Ok(notices) = tokio::time::timeout_at(until, listening).await else {
-            return self.stored_result(id).await;
-        };
-        let mut notices = notices.map_err(redis_error)?.into_on_message();
+        let mut notices = None;
         loop {
-            if let Some(result) = self.stored_result(id).await? {
-                return Ok(Some(result));
-            }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
+            match self.stored_result(id).await {
+                Ok(Some(result)) => return Ok(Some(result)),
+                Ok(None) if left.is_zero() => return Ok(None),
+                Err(WaitError::Redis { source, .. }) if passes(&source) && !left.is_zero() => {
+                    tracing::debug!(task_id = %id, error = %source, "a result is waited for without Redis");
+                }
+                Ok(None) => {}
+                Err(error) => return Err(error),
             }
-            // A time-out and an ended subscription both mean: look again.
-            if let Ok(None) = tokio::time::timeout(left.min(LOOK_AGAIN), notices.next()).await {
-                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
-            }
+            let listening = notices.get_or_insert_with(|| {
+                self.server.listen(format!("{}{id}", self.keys.done_channel_prefix()))
+            });
+            // A time-out means the same as a notice: look again.
+            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), listening.notice()).await;
         }
     }
 
@@ -72,4 +61,15 @@ impl TaskQueue {
             .transpose()
             .map_err(|source| WaitError::Json { task_id: id.clone(), source })
     }
+}
+
+/// Whether trouble with Redis may be over soon.
+fn passes(error: &redis::RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
+    matches!(
+        error.kind(),
+        ErrorKind::Io
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain)
+    )
 }

@@ -14,7 +14,7 @@ use crate::connection::RedisServer;
 use crate::lane::Lane;
 
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+pub(crate) const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
 /// The lanes that one command waits for.
 pub(crate) type Together = Vec<Lane>;

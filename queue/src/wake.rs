@@ -9,8 +9,9 @@ use crate::lane::Lane;
 use crate::task_queue::TaskQueue;
 use crate::waits::Waits;
 
-/// Longest wait in one command; longer waits are made of several.
-const LONGEST_BLOCK: Duration = Duration::from_secs(2);
+/// Longest wait in one command; longer waits are made of several. Short, because a connection cannot be told to be silent
+/// before its command's wait is over.
+const LONGEST_BLOCK: Duration = Duration::from_secs(1);
 
 /// Wake-ups as a stream: waits beside whoever listens, so that he may do other things in between without losing a
 /// token.

@@ -20,7 +20,7 @@ use crate::wake::Wakes;
 
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 /// One wait for a wake-up; a plugin that came in between is waited for after it.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// How long a stopping worker waits for a claim that is under way.

@@ -4,6 +4,7 @@
 //! each took.
 
 mod tools;
+mod valkey;
 
 use std::path::Path;
 use std::process::Command;
@@ -72,6 +73,9 @@ impl Test {
         steps.pass("nextest", || {
             run(scoped(&["nextest", "run"], &["--locked"]).args(&self.nextest))
         })?;
+        if self.package.as_ref().is_none_or(|package| package == "queue") {
+            steps.step("valkey", || on_valkey(root, &mut cargo(&ON_VALKEY)))?;
+        }
         if self.package.is_none() {
             steps.pass("crash-test", || CrashTest::short().run(root))?;
         }
@@ -99,6 +103,31 @@ impl Test {
         let workspace = Workspace::load(root)?;
         let package = workspace.members().find(|member| member.name == *name);
         Ok(package.with_context(|| format!("no crate of ours is called `{name}`"))?.has_lib)
+    }
+}
+
+/// What runs on Valkey again: all that the queue promises, and the coordinator's crashes. The server that can be fetched
+/// was built without TLS.
+const ON_VALKEY: [&str; 6] = [
+    "nextest",
+    "run",
+    "--workspace",
+    "--locked",
+    "--filterset",
+    "binary_id(queue::it) - test(over_tls) + binary_id(coordinator::it) & test(/^crash::/)",
+];
+
+/// A Valkey that cannot be fetched is said and passed over.
+fn on_valkey(root: &Path, tests: &mut Command) -> anyhow::Result<Outcome> {
+    match valkey::server(root) {
+        Ok(server) => {
+            run(tests.env("TEST_REDIS_SERVER", server))?;
+            Ok(Outcome::Passed)
+        }
+        Err(error) => {
+            println!("{error:#}");
+            Ok(Outcome::Skipped("no Valkey server could be fetched"))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use teloxide::Bot;
 use teloxide::errors::ApiError;
 use teloxide::requests::Payload;
 
-use super::{BotError, classify};
+use super::{BotError, CALL_AT_MOST, MEDIA_AT_MOST, classify};
 use queue::pieces::{Members, Unreadable};
 
 /// "Too many requests" that do not say how long to wait.
@@ -34,15 +34,21 @@ pub(super) async fn call<P>(bot: &Bot, payload: &P) -> Result<Vec<u8>, BotError>
 where
     P: Payload + Serialize,
 {
-    let (status, body) = post(bot, P::NAME, payload).await?;
+    let at_most = match P::NAME {
+        "SendPhoto" | "SendVideo" | "SendMediaGroup" => MEDIA_AT_MOST,
+        _ => CALL_AT_MOST,
+    };
+    let (status, body) = post(bot, P::NAME, payload, at_most).await?;
     result(status, &body)
 }
 
-/// Posts `payload` to a method; gives the status and the body of the answer.
+/// Posts `payload` to a method; gives the status and the body of the answer. A connection that brings none in time is
+/// not used again.
 pub(super) async fn post(
     bot: &Bot,
     method: &str,
     payload: &impl Serialize,
+    at_most: Duration,
 ) -> Result<(u16, Vec<u8>), BotError> {
     let mut url = bot.api_url();
     match url.path_segments_mut() {
@@ -51,8 +57,8 @@ pub(super) async fn post(
         }
         Err(()) => return Err(BotError::Refused("its address takes no path".to_owned())),
     }
-    let response =
-        bot.client().post(url).json(payload).send().await.map_err(|error| broken(&error))?;
+    let sending = bot.client().post(url).json(payload).timeout(at_most).send();
+    let response = sending.await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
     let body = response.bytes().await.map_err(|error| broken(&error))?;
     Ok((status, body.into()))

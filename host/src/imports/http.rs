@@ -22,6 +22,8 @@ use crate::sandbox::limits::{Breaches, Limit};
 
 const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 16;
+/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 /// What one write to a request's body may hand over.
 const BODY_CHUNK_BYTES: usize = 16 << 10;
 
@@ -50,6 +52,7 @@ impl HttpClient {
             .read_timeout(limits.wall)
             .timeout(limits.wall)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_AT_MOST)
             .dns_resolver(Arc::new(PublicResolver { grants: Arc::clone(&grants) }))
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))?;

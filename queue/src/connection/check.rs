@@ -20,11 +20,16 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
-    let version = field("redis_version").unwrap_or("unknown");
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < 7) {
-        return Err(ConnectError::TooOld { found: version.to_owned() });
+    let name = name(field);
+    // Valkey says under `redis_version` which Redis it is compatible with.
+    let version = field(name.version_field()).unwrap_or("unknown");
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
+    let found =
+        numbers.next().flatten().map(|major| (major, numbers.next().flatten().unwrap_or(0)));
+    if found.is_none_or(|found| found < name.oldest()) {
+        return Err(ConnectError::TooOld { name: name.word(), found: version.to_owned() });
     }
+    tracing::debug!(server = name.word(), version, "the server is new enough");
     if let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy"))
         && limit != "0"
         && policy != "noeviction"
@@ -40,6 +45,46 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     Ok(())
 }
 
+/// Whose server it is. One that does not say is taken for Redis, as which it introduces itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Redis,
+    Valkey,
+}
+
+fn name<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Name {
+    match field("server_name") {
+        Some("valkey") => Name::Valkey,
+        // Its first releases had the version alone.
+        _ if field("valkey_version").is_some() => Name::Valkey,
+        _ => Name::Redis,
+    }
+}
+
+impl Name {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Valkey => "Valkey",
+        }
+    }
+
+    fn version_field(self) -> &'static str {
+        match self {
+            Self::Redis => "redis_version",
+            Self::Valkey => "valkey_version",
+        }
+    }
+
+    /// The first version with all that is used. Valkey's first is Redis 7.2 under another name.
+    fn oldest(self) -> (u32, u32) {
+        match self {
+            Self::Redis => (7, 0),
+            Self::Valkey => (7, 2),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,7 +92,29 @@ mod tests {
     #[test]
     fn an_old_server_is_refused_with_its_version() {
         let error = check_info("redis_version:6.2.7\r\nmaxmemory:0\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "Redis 6.2.7 is too old: version 7.0 or newer is needed");
+        assert_eq!(
+            error.to_string(),
+            "Redis 6.2.7 is too old: Redis 7.0 or newer is needed, or Valkey 7.2 or newer"
+        );
+    }
+
+    #[test]
+    fn each_server_is_known_by_its_own_name_and_version() {
+        let check = |info: &str, expected: Option<&str>| {
+            let refused = check_info(info).err().map(|error| error.to_string());
+            let refused = refused.as_deref().and_then(|text| text.split(" is too old").next());
+            assert_eq!(refused, expected, "{info}");
+        };
+        check("redis_version:7.0.0", None);
+        check("redis_version:8.2.1", None);
+        check("redis_version:255.255.255", None);
+        check("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n", None);
+        check("redis_version:7.2.4\r\nvalkey_version:7.2.5\r\n", None);
+        let old = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.1.9\r\n";
+        check(old, Some("Valkey 7.1.9"));
+        check("redis_version:6.3.4\r\n", Some("Redis 6.3.4"));
+        check("redis_version:new\r\n", Some("Redis new"));
+        check("", Some("Redis unknown"));
     }
 
     #[test]

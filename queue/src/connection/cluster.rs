@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::aio::ConnectionLike;
 use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
     ServerErrorKind, Value,
 };
 use tokio::sync::watch;
 
+use super::renewed::{Renewed, To};
 use super::slots::{Node, SlotMap, slot_of, slot_of_command};
-use super::{CONNECT_TO_ONE_OF_SEVERAL, RedisServer, connect_to, managed, refusal};
+use super::{ASK_ONE_OF_SEVERAL, RedisServer, connect_to, refusal};
 
 /// Nodes that are remembered.
 const LEARNED_AT_MOST: usize = 1_000;
@@ -87,10 +88,10 @@ pub(super) struct Cluster {
 
 struct Shared {
     server: RedisServer,
-    nodes: Mutex<HashMap<Node, ConnectionManager>>,
-    response_timeout: Duration,
-    /// Whether its commands wait in the server: then its silence says nothing, and it needs one node at a time.
-    blocks: bool,
+    nodes: Mutex<HashMap<Node, Renewed>>,
+    /// How long its commands wait in the server, if they do: then a short silence says nothing, and it needs one node at
+    /// a time.
+    waits: Option<Duration>,
 }
 
 impl fmt::Debug for Cluster {
@@ -112,13 +113,9 @@ impl Cluster {
     /// # Errors
     ///
     /// When no node answers.
-    pub(super) async fn connect(
-        server: RedisServer,
-        response_timeout: Duration,
-        blocks: bool,
-    ) -> RedisResult<Self> {
+    pub(super) async fn connect(server: RedisServer, waits: Option<Duration>) -> RedisResult<Self> {
         let known = !server.topology.map.borrow().nodes().is_empty();
-        let shared = Shared { server, nodes: Mutex::default(), response_timeout, blocks };
+        let shared = Shared { server, nodes: Mutex::default(), waits };
         let cluster = Self { shared: Arc::new(shared) };
         if !known {
             cluster.look().await?;
@@ -243,7 +240,7 @@ impl Cluster {
             }
         };
         let silent = async {
-            if self.shared.blocks {
+            if self.shared.waits.is_some() {
                 std::future::pending::<()>().await;
             }
             loop {
@@ -262,15 +259,14 @@ impl Cluster {
     }
 
     /// The connection to a node.
-    fn node(&self, node: &Node) -> RedisResult<ConnectionManager> {
+    fn node(&self, node: &Node) -> RedisResult<Renewed> {
         let mut nodes = self.shared.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = nodes.get(node) {
             return Ok(connection.clone());
         }
-        let client = self.shared.server.client(self.shared.server.at(node.clone())?)?;
-        let config = managed(self.shared.response_timeout, CONNECT_TO_ONE_OF_SEVERAL);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        if self.shared.blocks {
+        let Shared { server, waits, .. } = &*self.shared;
+        let connection = Renewed::lazy(server, To::Server(server.at(node.clone())?), *waits);
+        if waits.is_some() {
             nodes.clear();
         } else {
             let known = self.topology().map.borrow();
@@ -329,7 +325,8 @@ impl Cluster {
             _ => return Err(nobody()),
         };
         let client = self.shared.server.client(node)?;
-        let mut connection = connect_to(client, CONNECT_TO_ONE_OF_SEVERAL).await?;
+        let mut connection =
+            connect_to(client, ASK_ONE_OF_SEVERAL, Some(ASK_ONE_OF_SEVERAL)).await?;
         let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
         let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
         SlotMap::read(&slots, &info, &asked).ok_or_else(nobody)
@@ -337,10 +334,7 @@ impl Cluster {
 }
 
 /// Asks a node for a slot that is on its way to it.
-async fn ask_once(
-    connection: &mut ConnectionManager,
-    commands: &[&Cmd],
-) -> RedisResult<Vec<Value>> {
+async fn ask_once(connection: &mut Renewed, commands: &[&Cmd]) -> RedisResult<Vec<Value>> {
     let mut pipeline = redis::pipe();
     for command in commands {
         pipeline.cmd("ASKING");

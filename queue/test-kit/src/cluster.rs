@@ -62,6 +62,11 @@ impl TestCluster {
         format!("redis-cluster://{}", all.join(","))
     }
 
+    /// The ports of all nodes.
+    pub fn ports(&self) -> Vec<u16> {
+        self.nodes.iter().map(Server::port).collect()
+    }
+
     /// The port of a node.
     pub fn port(&self, node: usize) -> u16 {
         self.nodes[node].port()

@@ -10,6 +10,7 @@ mod cluster;
 mod hostile;
 mod mutate;
 mod process;
+mod proxy;
 mod redis;
 mod sentinel;
 mod server;
@@ -21,6 +22,7 @@ pub use cluster::TestCluster;
 pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
 pub use mutate::{cases, mutate};
 pub use process::Process;
+pub use proxy::{Proxies, Proxy};
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
 

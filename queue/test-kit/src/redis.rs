@@ -72,6 +72,11 @@ impl TestRedis {
         self.server.folder().join(CA)
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.server.port())

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use self::report::Report;
-use crate::server::Server;
+use crate::server::{Server, program};
 use crate::until;
 
 const REPLICAS: usize = 2;
@@ -73,6 +73,11 @@ impl TestSentinel {
         // Where they differ, the latest failover counts.
         let latest = reports.max_by_key(|report| report.epoch);
         latest.unwrap_or_else(|| panic!("no sentinel knows a master")).master
+    }
+
+    /// The ports of all servers and sentinels.
+    pub fn ports(&self) -> Vec<u16> {
+        self.servers.iter().chain(&self.sentinels).map(Server::port).collect()
     }
 
     /// The port of a sentinel.
@@ -273,7 +278,7 @@ fn configured(port: u16, folder: &Path, options: &str) -> Command {
     let file = folder.join("redis.conf");
     let place = format!("port {port}\nbind 127.0.0.1\ndir {}\n", folder.display());
     std::fs::write(&file, place + options).unwrap();
-    let mut command = Command::new("redis-server");
+    let mut command = program();
     command.arg(file);
     command
 }

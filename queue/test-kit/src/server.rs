@@ -146,9 +146,14 @@ impl Drop for Server {
     }
 }
 
+/// The server that tests start: `redis-server`, or the one that this variable names, for instance a `valkey-server`.
+pub(crate) fn program() -> Command {
+    Command::new(std::env::var_os("TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
+}
+
 /// A `redis-server` for this machine only.
 pub(crate) fn command(port: u16, folder: &Path, options: &[&str]) -> Command {
-    let mut command = Command::new("redis-server");
+    let mut command = program();
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
     command.arg("--dir").arg(folder).args(options);
     command

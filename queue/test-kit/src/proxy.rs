@@ -1,0 +1,251 @@
+//! What stands between a client and a server: a firewall that forgets connections, a long way, half an answer.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// Passes connections on to one server. What it accepted goes on when it is dropped; new ones are accepted no more.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    to: u16,
+    /// Connections that were made, and up to which of them nothing, no answer, or no whole answer comes through.
+    made: AtomicU64,
+    silent: AtomicU64,
+    unanswered: AtomicU64,
+    halved: AtomicU64,
+    /// Whether every second new connection is silent from its beginning, counted from the first.
+    every_second: AtomicBool,
+    closed: AtomicBool,
+    /// How long each piece is on its way.
+    delay: Mutex<Duration>,
+    /// Ports that answers name, and what stands before them.
+    instead: Mutex<Vec<(u16, u16)>>,
+}
+
+impl Proxy {
+    /// Passes on what it is given until it is told otherwise.
+    ///
+    /// # Panics
+    ///
+    /// When there is no free port.
+    pub fn start(to: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            to,
+            made: AtomicU64::default(),
+            silent: AtomicU64::default(),
+            unanswered: AtomicU64::default(),
+            halved: AtomicU64::default(),
+            every_second: AtomicBool::default(),
+            closed: AtomicBool::default(),
+            delay: Mutex::default(),
+            instead: Mutex::default(),
+        });
+        let accepting = Arc::clone(&state);
+        std::thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                if accepting.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                accept(&accepting, client);
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connections that were made so far.
+    pub fn connections(&self) -> u64 {
+        self.state.made.load(Ordering::SeqCst)
+    }
+
+    /// Forgets all connections that there are, without a word: what comes on them goes nowhere. New ones work.
+    pub fn forget(&self) {
+        self.state.silent.store(self.connections(), Ordering::SeqCst);
+    }
+
+    /// As [`Proxy::forget`], for answers alone: what is asked still comes through.
+    pub fn forget_answers(&self) {
+        self.state.unanswered.store(self.connections(), Ordering::SeqCst);
+    }
+
+    /// Brings half of the next answer on each connection that there is, and nothing after it.
+    pub fn halve_answers(&self) {
+        self.state.halved.store(self.connections(), Ordering::SeqCst);
+    }
+
+    /// From now on the first new connection is accepted and silent, the second works, and so on.
+    pub fn forget_every_second(&self) {
+        self.state.every_second.store(true, Ordering::SeqCst);
+    }
+
+    /// Each piece is on its way for so long from now on, in either direction.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    pub fn delay(&self, delay: Duration) {
+        *self.state.delay.lock().unwrap() = delay;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::SeqCst);
+        // Wakes the one that accepts; gone already is as good.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// Proxies before the servers of a Cluster, or before Sentinels and theirs: who asks where a server is hears where its
+/// proxy is.
+#[derive(Debug)]
+pub struct Proxies {
+    all: Vec<Proxy>,
+}
+
+impl Proxies {
+    /// One before each of the servers on `ports`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Proxy::start`].
+    pub fn start(ports: &[u16]) -> Self {
+        let all: Vec<Proxy> = ports.iter().map(|port| Proxy::start(*port)).collect();
+        let instead: Vec<(u16, u16)> = all.iter().map(|it| (it.state.to, it.port)).collect();
+        for proxy in &all {
+            (*proxy.state.instead.lock().unwrap()).clone_from(&instead);
+        }
+        Self { all }
+    }
+
+    /// The one before a server.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn before(&self, port: u16) -> &Proxy {
+        let found = self.all.iter().find(|proxy| proxy.state.to == port);
+        found.unwrap_or_else(|| panic!("no proxy is before port {port}"))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Proxy] {
+        &self.all
+    }
+
+    /// An address, with proxies in place of the servers.
+    pub fn url(&self, url: &str) -> String {
+        let named = |url: String, proxy: &Proxy| {
+            url.replace(&format!(":{}", proxy.state.to), &format!(":{}", proxy.port))
+        };
+        self.all.iter().fold(url.to_owned(), named)
+    }
+}
+
+fn accept(state: &Arc<State>, client: TcpStream) {
+    let number = state.made.fetch_add(1, Ordering::SeqCst) + 1;
+    let swallow = state.every_second.load(Ordering::SeqCst) && number % 2 == 1;
+    // A server that is gone: the client sees its connection close.
+    let Ok(server) = TcpStream::connect(("127.0.0.1", state.to)) else { return };
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let asked = Arc::clone(state);
+    std::thread::spawn(move || pass_on(&asked, number, from_client, server, false, swallow));
+    let answered = Arc::clone(state);
+    std::thread::spawn(move || pass_on(&answered, number, from_server, client, true, swallow));
+}
+
+/// A piece, and when it arrives.
+type Piece = (Instant, Vec<u8>);
+
+fn pass_on(
+    state: &State,
+    number: u64,
+    mut from: TcpStream,
+    to: TcpStream,
+    answers: bool,
+    swallow: bool,
+) {
+    let upto = |limit: &AtomicU64| number <= limit.load(Ordering::SeqCst);
+    let (send, arriving) = mpsc::channel::<Piece>();
+    let (gone, kept) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    std::thread::spawn(move || arrive(&arriving, to, &gone));
+    let mut piece = vec![0; 64 * 1024];
+    let mut halved = false;
+    loop {
+        // An end, in whatever way.
+        let length = from.read(&mut piece).unwrap_or(0);
+        let silent = swallow || halved || upto(&state.silent) || answers && upto(&state.unanswered);
+        if silent {
+            if length == 0 {
+                // Whoever is forgotten hears of no end either: all stays open, for as long as the test lives.
+                std::mem::forget((from, kept, send));
+                return;
+            }
+            continue;
+        }
+        if length == 0 {
+            return;
+        }
+        let at = Instant::now() + *state.delay.lock().unwrap();
+        let mut whole = piece[..length].to_vec();
+        if answers {
+            state.rename(&mut whole);
+            if upto(&state.halved) {
+                halved = true;
+                whole.truncate(length / 2);
+            }
+        }
+        if send.send((at, whole)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes pieces when it is time, and ends the stream after the last.
+fn arrive(pieces: &mpsc::Receiver<Piece>, mut to: TcpStream, gone: &TcpStream) {
+    while let Ok((at, piece)) = pieces.recv() {
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
+        if to.write_all(&piece).is_err() {
+            let _ = gone.shutdown(Shutdown::Both); // Gone already is as good.
+            return;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write); // Gone already is as good.
+}
+
+impl State {
+    /// Puts proxies' ports for servers'. All have five digits, so that no length changes.
+    fn rename(&self, answer: &mut [u8]) {
+        for (port, proxy) in self.instead.lock().unwrap().iter() {
+            for before in [":", "\r\n"] {
+                let (old, new) = (format!("{before}{port}\r\n"), format!("{before}{proxy}\r\n"));
+                assert_eq!(old.len(), new.len(), "a port of another length");
+                let mut at = 0;
+                while at + old.len() <= answer.len() {
+                    let place = &mut answer[at..at + old.len()];
+                    if place == old.as_bytes() {
+                        place.copy_from_slice(new.as_bytes());
+                    }
+                    at += 1;
+                }
+            }
+        }
+    }
+}

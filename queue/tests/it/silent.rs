@@ -1,0 +1,268 @@
+//! Connections that give no error and no answer: they are replaced, and work goes on within ten seconds.
+
+use std::time::Duration;
+
+use queue::{Finish, Outbox, Task, TaskQueue, TaskResult};
+use serde_json::json;
+use test_kit::{Proxies, Proxy, TestCluster, TestRedis, TestSentinel};
+use tokio::time::Instant;
+
+use crate::support::{eventually, quick, task, task_type};
+use crate::worker::{Echo, start};
+
+/// What somebody in a chat may have to wait, from the moment the connections fall silent.
+const AT_MOST: Duration = Duration::from_secs(10);
+/// Long enough that everything waits in the server that waits there.
+const SETTLED: Duration = Duration::from_millis(1_500);
+
+/// A Redis with proxies before it, a queue that goes through them, and one that does not.
+struct Behind<R> {
+    proxies: Proxies,
+    behind: TaskQueue,
+    direct: TaskQueue,
+    redis: R,
+}
+
+impl<R> Behind<R> {
+    async fn begin(redis: R, ports: &[u16], url: &str) -> Self {
+        let proxies = Proxies::start(ports);
+        // As long as in earnest: a silence is noticed after some seconds.
+        let config = queue::QueueConfig {
+            lease: Duration::from_secs(6),
+            renew_every: Duration::from_secs(2),
+            ..quick()
+        };
+        let behind = TaskQueue::connect(&proxies.url(url), config.clone()).await.unwrap();
+        let direct = TaskQueue::connect(url, config).await.unwrap();
+        Self { proxies, behind, direct, redis }
+    }
+
+    fn forget(&self) {
+        self.proxies.all().iter().for_each(Proxy::forget);
+    }
+
+    /// Short commands, blocking ones and a subscription: each goes on, and so does all of it together.
+    async fn goes_on(&self) {
+        // Short commands, with the caller's patience and without.
+        self.behind.ping().await.unwrap();
+        self.forget();
+        let since = Instant::now();
+        while self.behind.ping().await.is_err() {}
+        assert!(since.elapsed() < AT_MOST, "{:?} until a short command", since.elapsed());
+        self.forget();
+        let since = Instant::now();
+        let hurried = async || {
+            let ping = tokio::time::timeout(Duration::from_millis(200), self.behind.ping()).await;
+            ping.ok()?.ok()
+        };
+        eventually("a command whose caller gives up early", hurried).await;
+        assert!(since.elapsed() < AT_MOST, "{:?} until a hurried command", since.elapsed());
+
+        // A worker that waits for work, and a subscription.
+        let worker =
+            start(&self.behind, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+        let asked = async |cause: &str| {
+            let task = task(1, cause);
+            self.direct.submit_task(&task).await.unwrap();
+            self.behind.get_result(&task.task_id, AT_MOST).await.unwrap()
+        };
+        assert!(asked("before").await.is_some());
+        tokio::time::sleep(SETTLED).await;
+        self.forget();
+        let since = Instant::now();
+        assert!(asked("after").await.is_some(), "no result after {:?}", since.elapsed());
+        worker.stop().await;
+
+        // A coordinator that waits for answers.
+        let mut outbox = Outbox::new(&self.behind, "me");
+        outbox.refresh_lanes().await.unwrap();
+        let read = drain(&mut outbox).await;
+        assert_eq!(read.len(), 2, "{read:?}");
+        self.answers_come(&mut outbox, "forgotten", Proxy::forget).await;
+        // It was read, and the answer did not come.
+        self.answers_come(&mut outbox, "unheard", Proxy::forget_answers).await;
+        self.answers_come(&mut outbox, "halved", Proxy::halve_answers).await;
+    }
+
+    async fn answers_come(&self, outbox: &mut Outbox, cause: &str, silence: impl Fn(&Proxy)) {
+        let deliver = async {
+            tokio::time::sleep(SETTLED).await;
+            self.proxies.all().iter().for_each(silence);
+            let since = Instant::now();
+            answer(&self.direct, cause).await;
+            since
+        };
+        let wanted = task(1, cause).task_id;
+        let read = async {
+            loop {
+                let read = outbox.read(10, Duration::from_secs(1)).await.unwrap_or_default();
+                if read.iter().any(|reply| reply.task.task_id == wanted) {
+                    return Instant::now();
+                }
+            }
+        };
+        let (since, end) = tokio::join!(deliver, read);
+        assert!(end - since < AT_MOST, "{cause}: {:?} until an answer was read", end - since);
+    }
+}
+
+async fn drain(outbox: &mut Outbox) -> Vec<queue::Reply> {
+    let mut all = Vec::new();
+    loop {
+        let read = outbox.read(10, Duration::from_millis(200)).await.unwrap();
+        if read.is_empty() {
+            return all;
+        }
+        all.extend(read);
+    }
+}
+
+async fn answer(queue: &TaskQueue, cause: &str) {
+    queue.submit_task(&task(1, cause)).await.unwrap();
+    let lease = queue.claim(&[task_type("echo")], "direct", 1).await.unwrap().remove(0);
+    queue.store_result(lease, Finish::Done, TaskResult::success(json!(cause))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_connections_to_one_server_are_made_anew() {
+    let redis = TestRedis::start();
+    let (port, url) = (redis.port(), redis.url());
+    Behind::begin(redis, &[port], &url).await.goes_on().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_connections_behind_sentinel_are_made_anew() {
+    let sentinel = TestSentinel::start().await;
+    let (ports, url) = (sentinel.ports(), sentinel.url());
+    Behind::begin(sentinel, &ports, &url).await.goes_on().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_connections_in_a_cluster_are_made_anew() {
+    let cluster = TestCluster::start().await;
+    let (ports, url) = (cluster.ports(), cluster.url());
+    Behind::begin(cluster, &ports, &url).await.goes_on().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
+    let cluster = TestCluster::start().await;
+    let (ports, url) = (cluster.ports(), cluster.url());
+    let all = Behind::begin(cluster, &ports, &url).await;
+    let key = all.direct.keys().data(&queue::Lane::whole(&task_type("echo")));
+    let node = all.redis.port(all.redis.owner(&key));
+    // A type whose lane is on another node.
+    let on_another = |name: &String| {
+        let key = all.direct.keys().data(&queue::Lane::whole(&task_type(name)));
+        all.redis.port(all.redis.owner(&key)) != node
+    };
+    let other = (0..).map(|n| format!("other{n}")).find(on_another).unwrap();
+    for kind in ["echo", other.as_str()] {
+        all.behind
+            .submit_task(&Task::new(task_type(kind), 1, serde_json::Map::new()))
+            .await
+            .unwrap();
+    }
+    all.proxies.before(node).forget();
+    let since = Instant::now();
+    let task = |kind: &str| Task::new(task_type(kind), 2, serde_json::Map::new());
+    all.behind.submit_task(&task(&other)).await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?} on another node", since.elapsed());
+    eventually("a submit to it", async || all.behind.submit_task(&task("echo")).await.ok()).await;
+    assert!(since.elapsed() < AT_MOST, "{:?} on the node", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_forgotten_is_made_anew() {
+    let redis = TestRedis::start();
+    let (port, url) = (redis.port(), redis.url());
+    let all = Behind::begin(redis, &[port], &url).await;
+    let id = task(1, "never").task_id;
+    let waiting = tokio::spawn({
+        let (queue, id) = (all.behind.clone(), id.clone());
+        async move { queue.get_result(&id, Duration::from_secs(60)).await }
+    });
+    let channel = format!("{}{id}", all.direct.keys().done_channel_prefix());
+    let subscribed = async |count: i64| {
+        eventually("a subscription", async || {
+            let (_, found): (String, i64) = redis::cmd("PUBSUB")
+                .arg("NUMSUB")
+                .arg(&channel)
+                .query_async(&mut all.direct.connection())
+                .await
+                .unwrap();
+            (found == count).then_some(())
+        })
+        .await;
+    };
+    subscribed(1).await;
+    all.forget();
+    let since = Instant::now();
+    // The server knows nothing of the old one's end.
+    subscribed(2).await;
+    assert!(since.elapsed() < AT_MOST, "{:?}", since.elapsed());
+    waiting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_swallowed_at_their_beginning_are_made_up_for() {
+    let redis = TestRedis::start();
+    let proxy = Proxy::start(redis.port());
+    proxy.forget_every_second();
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let since = Instant::now();
+    let queue = TaskQueue::connect(&url, quick()).await.unwrap();
+    assert!(since.elapsed() < AT_MOST, "{:?} until connected", since.elapsed());
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    for round in 0..3 {
+        tokio::time::sleep(SETTLED).await;
+        proxy.forget();
+        let since = Instant::now();
+        let asked = task(1, &format!("{round}"));
+        eventually("a submit", async || queue.submit_task(&asked).await.ok()).await;
+        let result = queue.get_result(&asked.task_id, AT_MOST).await.unwrap();
+        assert!(result.is_some() && since.elapsed() < AT_MOST, "{:?}", since.elapsed());
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_connection_is_kept() {
+    let redis = TestRedis::start();
+    let proxy = Proxy::start(redis.port());
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let config = queue::QueueConfig { lease: Duration::from_secs(6), ..quick() };
+    let queue = TaskQueue::connect(&url, config).await.unwrap();
+    // More than what makes a connection suspicious, there and back.
+    proxy.delay(Duration::from_millis(1_500));
+    let first = proxy.connections();
+    for n in 0..6 {
+        queue.ping().await.unwrap();
+        // Once it was found to be slow, nobody looks for another.
+        if n > 0 {
+            assert!(proxy.connections() <= first + 3, "{} connections", proxy.connections());
+        }
+    }
+    // It is still the same: it is the first to be asked, and no other took its place.
+    proxy.forget();
+    let since = Instant::now();
+    eventually("a new connection", async || queue.ping().await.ok()).await;
+    assert!(Duration::from_secs(3) < since.elapsed(), "another connection was in use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_keeps_its_connections() {
+    let redis = TestRedis::start();
+    let proxy = Proxy::start(redis.port());
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let queue = TaskQueue::connect(&url, quick()).await.unwrap();
+    redis.freeze();
+    let asked = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.ping().await }
+    });
+    tokio::time::sleep(Duration::from_millis(3_300)).await;
+    redis.thaw();
+    // What was sent before it froze is answered.
+    asked.await.unwrap().unwrap();
+}
