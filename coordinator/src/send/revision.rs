@@ -104,3 +104,6 @@ pub(super) fn call_at_most(urgency: Urgency) -> Duration {
 pub(super) fn on_its_way_at_most(urgency: Urgency) -> Duration {
     call_at_most(urgency) + ARRIVES_WITHIN
 }
+
+#[cfg(test)]
+mod model;

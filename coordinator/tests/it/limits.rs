@@ -14,12 +14,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
 
-fn place(chat_id: i64) -> Place {
+pub(crate) fn place(chat_id: i64) -> Place {
     Place { chat_id, owner: chat_id, ..Place::default() }
 }
 
 /// A sender as a coordinator has it, in this process.
-async fn sender(redis: &TestRedis, telegram: &Telegram, limits: Limits) -> (Sender, DropGuard) {
+pub(crate) async fn sender(
+    redis: &TestRedis,
+    telegram: &Telegram,
+    limits: Limits,
+) -> (Sender, DropGuard) {
     let arguments = [
         "coordinator",
         "--telegram-bot-token",
