@@ -52,7 +52,8 @@ pub struct Session {
     /// The turn at which everything before was forgotten.
     #[serde(default)]
     pub forgotten_at: u64,
-    /// Turns of the conversation so far.
+    /// The last turn of the conversation. The first one of a session is counted from the clock, in ms: so turns go up also
+    /// when a session was lost in between, and people take more than a ms for one.
     #[serde(default)]
     pub turns: u64,
     /// The last updates and their turns, so that one that comes again has the turn it had.
@@ -114,16 +115,17 @@ impl Session {
         if let Some((_, turn)) = self.updates.iter().find(|(known, _)| *known == update_id) {
             return *turn;
         }
-        self.turns += 1;
+        self.turns = self.turns.saturating_add(1);
         self.updates.push((update_id, self.turns));
         let over = self.updates.len().saturating_sub(KEEP_TURNS);
         self.updates.drain(..over);
         self.turns
     }
 
-    /// Whether a message may show what was asked at `turn`: false when it shows something that was asked later.
+    /// Whether a message may show what was asked at `turn`: false when something that was asked later is to be shown there,
+    /// and nothing of this needs to be remembered. What keeps the order of the message's changes is [`crate::edits`].
     pub fn may_show(&mut self, message_id: i64, turn: u64) -> bool {
-        // A session that was forgotten counts anew, and what was asked before comes yet: later turns come after it.
+        // What a producer asked counts too: later turns come after it.
         self.turns = self.turns.max(turn);
         if self.shown.iter().any(|(known, later)| *known == message_id && turn < *later) {
             return false;
@@ -135,6 +137,16 @@ impl Session {
             self.shown.drain(..over);
         }
         true
+    }
+
+    /// Whether a turn is one of this conversation so far. When not, the session was set back (by a failover, say); it
+    /// counts on behind that turn then.
+    pub fn knows_turn(&mut self, turn: u64) -> bool {
+        let known = turn <= self.turns;
+        if !known {
+            self.turns = turn.saturating_add(1);
+        }
+        known
     }
 
     /// The language to speak.
@@ -278,6 +290,15 @@ mod tests {
         let read: Session = serde_json::from_value(json).unwrap();
         assert_eq!(read.results, session.results[1..]);
         assert_eq!((read.chosen, read.turns, read.pending.len()), (None, 9, 1));
+    }
+
+    #[test]
+    fn a_session_that_was_set_back_counts_on_from_the_last_turn_that_was_seen() {
+        let mut session = Session::default();
+        let turn = session.turn_of(10);
+        assert!(session.knows_turn(turn));
+        assert!(!session.knows_turn(turn + 5));
+        assert!(turn + 5 < session.turn_of(11));
     }
 
     #[test]

@@ -57,8 +57,6 @@ pub struct LedgerEntry {
     pub state: Option<String>,
     /// The placeholder message, once it was sent.
     pub message_id: Option<i64>,
-    /// Whether somebody was changing the placeholder when the ledger was read ([`TaskQueue::begin_edit`]).
-    pub being_edited: bool,
     /// Whether somebody is about to send the placeholder ([`TaskQueue::note_placing`]).
     pub being_placed: bool,
 }
@@ -443,18 +441,16 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-        let (state, message, editing, placing): Found = redis::cmd("MGET")
+        type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+        let (state, message, placing): Found = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
-            .arg(self.keys.editing(id))
             .arg(self.keys.placing(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        let (being_edited, being_placed) = (editing.is_some(), placing.is_some());
         let known = LedgerEntry::from_texts((state, message));
-        Ok(LedgerEntry { being_edited, being_placed, ..known })
+        Ok(LedgerEntry { being_placed: placing.is_some(), ..known })
     }
 
     /// Notes for a few seconds that somebody is about to send the placeholder: whoever has the answer waits for it.

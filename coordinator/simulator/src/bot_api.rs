@@ -75,7 +75,13 @@ async fn call(
     match fault.as_ref().map(|fault| (fault.fault, fault)) {
         Some((Kind::Drop, _)) => return broken(),
         Some((Kind::Delay, fault)) => {
-            tokio::time::sleep(std::time::Duration::from_millis(fault.delay_ms)).await;
+            let wait = std::time::Duration::from_millis(fault.delay_ms);
+            // What Telegram has in hand it does, also when nobody waits for the answer any more.
+            let late = tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                answer(&simulator, perform(&simulator, &method, params).await)
+            });
+            return late.await.unwrap_or_else(|_ended| broken());
         }
         Some((Kind::ApplyThenDrop, _)) | None => {}
         Some((_, fault)) => {
@@ -84,16 +90,24 @@ async fn call(
             }
         }
     }
-    let result = match params {
-        Ok(params) => dispatch(&simulator, &method, &params).await,
-        Err(refusal) => Err(refusal),
-    };
+    let result = perform(&simulator, &method, params).await;
     if fault.is_some_and(|fault| fault.fault == Kind::ApplyThenDrop) {
         return broken();
     }
     match result {
         Ok(Value::Array(updates)) if method == "getupdates" => updates_answer(&updates),
         result => answer(&simulator, result),
+    }
+}
+
+async fn perform(
+    simulator: &Simulator,
+    method: &str,
+    params: Result<Params, Refusal>,
+) -> Result<Value, Refusal> {
+    match params {
+        Ok(params) => dispatch(simulator, method, &params).await,
+        Err(refusal) => Err(refusal),
     }
 }
 

@@ -14,6 +14,7 @@ mod health;
 mod limits;
 mod links;
 mod menu;
+mod order;
 mod secured;
 mod support;
 mod swap;

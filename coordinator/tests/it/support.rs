@@ -225,9 +225,14 @@ impl TaskHandler for Script {
         }
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
         let result = match lease.task.task_type.as_str() {
-            "search_creator" => TaskResult::success(json!({"exact_match": true, "creators": [
-                {"name": format!("The {query}"), "url": "https://c.example/x", "item_count": 12},
-            ]})),
+            "search_creator" => {
+                // More than one page takes, when many are asked for.
+                let creators: Vec<Value> = match query {
+                    "many" => (1..=11).map(|number| creator(&format!("Number {number}"))).collect(),
+                    _ => vec![creator(&format!("The {query}"))],
+                };
+                TaskResult::success(json!({"exact_match": true, "creators": creators}))
+            }
             "load_content" => TaskResult::success(json!({"content_directory": {
                 "items": [{"id": "1", "title": "An item", "url": "https://m.example/1"}],
                 "total_items": 1, "has_more": false,
@@ -240,6 +245,10 @@ impl TaskHandler for Script {
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
         self.offered.subscribe()
     }
+}
+
+fn creator(name: &str) -> Value {
+    json!({"name": name, "url": format!("https://c.example/{name}"), "item_count": 12})
 }
 
 /// A scripted worker; ends with the test.
