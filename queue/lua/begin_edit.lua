@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes that a task's placeholder is being changed, unless the task has a result.
 -- KEYS    1 result:<id>  2 editing:<id>
 -- ARGV    1 ms that the note lasts at most
