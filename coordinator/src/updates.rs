@@ -60,7 +60,9 @@ pub async fn poll_until(performer: &Arc<Performer>, me: &str, shutdown: Cancella
                 poller.finish(&lease).await;
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = %error, "cannot ask who fetches the updates"),
+            Err(error) => {
+                performer.queue.note_trouble(None, "ask who fetches the updates", &error);
+            }
         }
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
     }

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Asks for room to send one message, or an album of several, and takes it when there is some.
 -- KEYS    1 sent  2 pause  3 sent to the chat  4 pause of the chat  5 gone  6 moved
 -- ARGV    1 messages  2 number of rules for all, then each rule, then the chat's rules; a rule is three numbers: messages

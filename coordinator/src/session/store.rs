@@ -14,10 +14,12 @@ const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
+/// A full server takes it: a session is small, and without it no answer can be shown.
+///
 /// Our own JSON begins with its version and rev; only what somebody else wrote is decoded.
 ///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
-const COMPARE_AND_SET: &str = r#"
+const COMPARE_AND_SET: &str = r#"#!lua flags=allow-oom
 local stored = redis.call('GET', KEYS[1])
 local rev = 0
 local number = stored and string.match(stored, '^{"version":%d+,"rev":(%d+),')
@@ -88,9 +90,8 @@ impl SessionStore {
         let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
             return Ok(None);
         };
-        let mut copy = redis::cmd("SET");
-        copy.arg(self.key(who)).arg(old).arg("NX").arg("EX").arg(KEEP_SECONDS);
-        let () = copy.query_async(&mut self.queue.connection()).await?;
+        let copy = (old, "NX", "EX", KEEP_SECONDS);
+        let () = self.queue.write_even_when_full("SET", self.key(who), copy).await?;
         let () = redis::cmd("DEL")
             .arg(self.key(Who { chat_id, ..who }))
             .query_async(&mut self.queue.connection())
@@ -149,19 +150,13 @@ impl SessionStore {
     /// When Redis does not answer.
     pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
         let key = self.queue.keys().choice(&self.now(who).await?.to_string());
-        let command = match lang {
+        match lang {
             Some(lang) => {
-                let mut command = redis::cmd("SET");
-                command.arg(key).arg(lang.code()).arg("EX").arg(KEEP_CHOICE_SECONDS);
-                command
+                let value = (lang.code(), "EX", KEEP_CHOICE_SECONDS);
+                self.queue.write_even_when_full("SET", key, value).await
             }
-            None => {
-                let mut command = redis::cmd("DEL");
-                command.arg(key);
-                command
-            }
-        };
-        command.query_async(&mut self.queue.connection()).await
+            None => redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await,
+        }
     }
 
     /// Forgets the session and what was chosen.
