@@ -14,6 +14,7 @@ mod model;
 mod outbox;
 mod partitions;
 mod places;
+mod store_trouble;
 mod submit;
 mod support;
 mod worker;
