@@ -151,13 +151,19 @@ impl Performer {
                 Err(error) => error,
             };
             self.queue.note_trouble(None, "keep a session", &error);
-            let question = || asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if question().is_none() {
-                // The session was not even read: what it would be for somebody new.
-                change(&mut Session::default());
-            }
-            if let Some(question) = question() {
-                kept.refused(self, &error, &question).await;
+            // What it comes to all the same; for somebody new when the session cannot even be read.
+            let session = self.sessions.load(incoming.place.who()).await;
+            let known = session.is_ok();
+            let reaction = change(&mut session.unwrap_or_default());
+            let question = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let only_said = |effect: &Effect| matches!(effect, Effect::Say(_));
+            match question {
+                Some(question) => kept.refused(self, &error, &question).await,
+                // An answer that needs no memory does not wait for it.
+                None if known && kept.lasts(&error) && reaction.1.iter().all(only_said) => {
+                    return Some(reaction);
+                }
+                None => {}
             }
             self.pause(AFTER_TROUBLE).await?;
         }

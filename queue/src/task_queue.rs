@@ -82,11 +82,17 @@ impl TaskQueue {
         config: QueueConfig,
         shutdown: &CancellationToken,
     ) -> Result<Option<Self>, ConnectError> {
+        let mut told = None;
         loop {
             match Self::connect(url, config.clone()).await {
                 Ok(queue) => return Ok(Some(queue)),
                 Err(ConnectError::Unreachable { source }) if !is_final(&source) => {
-                    tracing::warn!(error = %source, "cannot reach Redis; trying again each second");
+                    let trouble = Some(Refusal::of(&source));
+                    if told != trouble {
+                        told = trouble;
+                        let why = Refusal::of(&source).map(tracing::field::display);
+                        tracing::warn!(error = %source, why, "cannot reach Redis; trying again each second");
+                    }
                 }
                 Err(error) => return Err(error),
             }

@@ -56,6 +56,11 @@ impl Kept {
         Self { began: Instant::now(), over: false }
     }
 
+    /// Whether an error is a refusal, and one that is not over in a moment.
+    pub(super) fn lasts(&self, error: &redis::RedisError) -> bool {
+        Refusal::of(error).is_some() && self.began.elapsed() >= TOLD_AFTER
+    }
+
     /// Redis did not take it. Tells the person when that is for a reason of Redis' own and lasts.
     pub(super) async fn refused(
         &mut self,
@@ -63,7 +68,7 @@ impl Kept {
         error: &redis::RedisError,
         question: &AskedFor,
     ) {
-        if self.over || Refusal::of(error).is_none() || self.began.elapsed() < TOLD_AFTER {
+        if self.over || !self.lasts(error) {
             return;
         }
         self.over = true;
@@ -71,8 +76,10 @@ impl Kept {
         if !performer.told.first(id) {
             return;
         }
-        // The same update may come to another coordinator meanwhile.
-        if !performer.first(&format!("kept:{id}"), id.as_str(), TOLD_ONCE_IN).await {
+        // The same update may come to another coordinator meanwhile. Each is another one here: once too seldom is better
+        // than again and again.
+        let me = uuid::Uuid::now_v7().simple().to_string();
+        if !performer.first(&format!("kept:{id}"), &me, TOLD_ONCE_IN).await {
             return;
         }
         let text = lang.text("busy-kept");

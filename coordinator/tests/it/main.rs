@@ -15,6 +15,7 @@ mod limits;
 mod links;
 mod menu;
 mod secured;
+mod store_trouble;
 mod support;
 mod swap;
 mod transcripts;
