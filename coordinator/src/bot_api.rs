@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::event::Place;
-use crate::pieces::Members;
 use crate::render::{Action, Button, Media, Screen, links};
 use crate::text::Lang;
+use queue::pieces::Members;
 
 /// A call that takes longer is given up, and its connection with it; a long poll gets its own wait on top.
 const CALL_AT_MOST: Duration = Duration::from_secs(10);

@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use queue::{Delivered, Lane, LedgerEntry, Outbox, Reply, TaskId, TaskQueue};
+use queue::{Delivered, Lane, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bot_api::BotError;
+use crate::edits::{Changed, MessageChange, REPEATED_AFTER};
 use crate::event::Place;
 use crate::flow::{self, answer};
 use crate::perform::Performer;
@@ -147,16 +148,21 @@ impl Delivery {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return self.show_what_cannot_be_read(reply).await };
-        let (mut pause, mut mine) = (AFTER_TROUBLE, None);
+        let (mut pause, mut mine, mut change) = (AFTER_TROUBLE, None, None);
         loop {
             // Sent by this process, it may have to wait for room; the answer's own place in line is not lost meanwhile.
             self.performer.placeholders.settled(id).await;
             // Given back while it waits: one chat that is slowed down must not keep others from their answers.
             let slot = self.slots.acquire().await;
-            let attempt = self.attempt(reply, &to, &mut mine).await;
+            let attempt = self.attempt(reply, &to, &mut mine, &mut change).await;
             drop(slot);
             let wait = match attempt {
-                Ok(()) => return Some(Delivered::Shown),
+                Ok(Changed::Done) => return Some(Delivered::Shown),
+                // It stays in the outbox until nothing can cover it: should this process die, another one repeats it.
+                Ok(Changed::Again) => {
+                    self.performer.pause(REPEATED_AFTER).await?;
+                    continue;
+                }
                 Err(Trouble::PlaceholderComes) => {
                     self.performer.pause(PLACEHOLDER_COMES).await?;
                     continue;
@@ -204,25 +210,20 @@ impl Delivery {
         Some(Delivered::Undeliverable)
     }
 
-    /// `mine` is a placeholder that this delivery has sent.
+    /// `mine` is a placeholder that this delivery has sent, `change` what became of earlier attempts.
     async fn attempt(
         &self,
         reply: &Reply,
         to: &ReplyTo,
         mine: &mut Option<i64>,
-    ) -> Result<(), Trouble> {
+        change: &mut Option<MessageChange>,
+    ) -> Result<Changed, Trouble> {
         let (performer, id) = (&self.performer, &reply.task.task_id);
-        let (message_id, ledger) = match to.message_id {
-            Some(message_id) => {
-                let ledger = performer.queue.ledger(id).await.map_err(Trouble::queue)?;
-                if ledger.delivered() {
-                    return Ok(());
-                }
-                (message_id, ledger)
-            }
+        let message_id = match to.message_id {
+            Some(message_id) => message_id,
             None => match self.placeholder(id, to, mine).await? {
                 Some(found) => found,
-                None => return Ok(()),
+                None => return Ok(Changed::Done),
             },
         };
         let view = flow::view_name(id);
@@ -242,47 +243,36 @@ impl Delivery {
             })
             .await
             .map_err(Trouble::Redis)?;
-        let Some(screen) = screen else { return Ok(()) };
-        self.edit(id, to, message_id, &screen).await?;
-        if ledger.being_edited {
-            // A word about the wait was on its way to the message and may have covered the answer.
-            performer.queue.edited(id).await.map_err(Trouble::queue)?;
-            self.edit(id, to, message_id, &screen).await?;
-        }
-        Ok(())
+        let Some(screen) = screen else { return Ok(Changed::Done) };
+        let change = change.get_or_insert_with(|| MessageChange::new(message_id, to.turn));
+        self.edit(id, to, change, &screen).await
     }
 
     async fn edit(
         &self,
         id: &TaskId,
         to: &ReplyTo,
-        message_id: i64,
+        change: &mut MessageChange,
         screen: &Screen,
-    ) -> Result<(), Trouble> {
-        let sender = &self.performer.sender;
-        match sender.edit(&to.place, message_id, screen, Urgency::Answer).await {
-            Ok(()) | Err(BotError::NotModified) => Ok(()),
-            Err(BotError::MessageGone) => {
-                let queue = &self.performer.queue;
-                if queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
-                    return Ok(());
+    ) -> Result<Changed, Trouble> {
+        let performer = &self.performer;
+        match performer.change(&to.place, change, screen, Urgency::Answer).await {
+            Err(BotError::MessageGone) if !change.instead => {
+                if performer.queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
+                    return Ok(Changed::Done);
                 }
                 // The person deleted it and still wants their answer.
-                sender
-                    .send(&to.place, screen, Urgency::Answer)
-                    .await
-                    .map(drop)
-                    .map_err(Trouble::Bot)
+                change.instead = true;
+                let sent = performer.change(&to.place, change, screen, Urgency::Answer).await;
+                sent.map_err(Trouble::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
-                match sender.edit(&to.place, message_id, &instead, Urgency::Answer).await {
-                    Err(BotError::NotModified) => Ok(()),
-                    edited => edited.map_err(Trouble::Bot),
-                }
+                let said = performer.change(&to.place, change, &instead, Urgency::Answer).await;
+                said.map_err(Trouble::Bot)
             }
-            Err(error) => Err(Trouble::Bot(error)),
+            changed => changed.map_err(Trouble::Bot),
         }
     }
 
@@ -295,7 +285,7 @@ impl Delivery {
         id: &TaskId,
         to: &ReplyTo,
         mine: &mut Option<i64>,
-    ) -> Result<Option<(i64, LedgerEntry)>, Trouble> {
+    ) -> Result<Option<i64>, Trouble> {
         let queue = &self.performer.queue;
         let until = Instant::now() + PLACEHOLDER_WAIT;
         while mine.is_none() {
@@ -304,7 +294,7 @@ impl Delivery {
                 return Ok(None);
             }
             if let Some(message_id) = ledger.message_id {
-                return Ok(Some((message_id, ledger)));
+                return Ok(Some(message_id));
             }
             if ledger.being_placed {
                 return Err(Trouble::PlaceholderComes);
@@ -324,8 +314,7 @@ impl Delivery {
             self.performer.remove_placeholder(to.place.chat_id, sent).await;
             *mine = None;
         }
-        let message_id = ledger.message_id.filter(|_| !ledger.delivered());
-        Ok(message_id.map(|message_id| (message_id, ledger)))
+        Ok(ledger.message_id.filter(|_| !ledger.delivered()))
     }
 }
 

@@ -14,13 +14,13 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod delivery;
+mod edits;
 pub mod event;
 pub mod flow;
 mod gate;
 pub mod metrics;
 mod overdue;
 pub mod perform;
-pub mod pieces;
 pub mod placeholder;
 pub mod question;
 pub mod render;
@@ -97,6 +97,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
     let sessions = SessionStore::new(queue.clone());
     let (sender, line) = Sender::new(bot, queue.clone(), config.limits);
+    let sent = sender.clone();
     let letting_through = tokio::spawn(line.run(shutdown.clone()));
     let (access, shown) = (config.access, offered.clone());
     let performer =
@@ -131,6 +132,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     delivering.await.context("the delivery ended badly")?;
     watching.await.context("watching the plugins' commands ended badly")?;
     letting_through.abort(); // Nobody asks any more.
+    sent.settle().await;
     tracing::info!("coordinator stopped");
     Ok(())
 }

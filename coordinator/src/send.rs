@@ -4,7 +4,8 @@
 //! finds none waits in line ([`mod@line`]). When Telegram asks to wait, all coordinators do, for as long as it says: with the
 //! chat, or with everything once two chats are told so within a moment. A chat that cannot be written to is not written
 //! to again until something comes from it; a group that has another id is followed there. While Redis is away each
-//! coordinator goes on by itself, slowly ([`pace`]).
+//! coordinator goes on by itself, slowly ([`pace`]), with new messages: what is a change of a message waits for Redis, which
+//! keeps the order of its changes ([`revision`]).
 //!
 //! Answers to button presses and "typing…" take no room. They are no messages, which is what the limits count, and late
 //! they are worth nothing.
@@ -13,6 +14,7 @@ mod books;
 mod limits;
 mod line;
 mod pace;
+mod revision;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,16 +23,19 @@ use queue::TaskQueue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::bot_api::{BotApi, BotError};
 use crate::event::Place;
 use crate::metrics;
 use crate::render::{Media, Screen, split};
-use books::{Books, Parcel, Verdict};
+use books::{Books, Parcel};
 pub use limits::{Limits, Rule, Urgency};
 pub use line::Line;
 use line::{Admission, Request};
 use pace::Pace;
+use revision::{Change, Flight};
+pub use revision::{Edited, Revision};
 
 /// Requests on their way to the line. When it is full, who asks waits for a moment.
 const REQUESTS: usize = 1_024;
@@ -45,6 +50,8 @@ const PART_AGAIN: Duration = Duration::from_secs(1);
 const PARTS_WITHIN: Duration = Duration::from_secs(20);
 /// "typing…" of this process a second. Telegram does not say how many it takes, and answers matter more.
 const TYPING_A_SECOND: u32 = 10;
+/// Pause before a change asks again for Redis, which keeps the order of a message's changes.
+const WITHOUT_REDIS: Duration = Duration::from_secs(1);
 /// Pause when nobody lets through any more: the process is ending.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
@@ -57,6 +64,8 @@ pub struct Sender {
     line: mpsc::Sender<Request>,
     /// When the second began in which so many chats were told that we are typing.
     typed: Arc<Mutex<(Instant, u32)>>,
+    /// Notes that changes have arrived, which nobody waits for.
+    noting: TaskTracker,
 }
 
 impl Sender {
@@ -67,7 +76,13 @@ impl Sender {
         let typed = Arc::new(Mutex::new((Instant::now(), 0)));
         let (line, requests) = mpsc::channel(REQUESTS);
         let running = Line::new(requests, Arc::clone(&books), Arc::clone(&pace));
-        (Self { bot, books, pace, line, typed }, running)
+        (Self { bot, books, pace, line, typed, noting: TaskTracker::new() }, running)
+    }
+
+    /// Waits until what was noted behind the callers' backs is in Redis.
+    pub async fn settle(&self) {
+        self.noting.close();
+        self.noting.wait().await;
     }
 
     /// The Bot API, for calls that go into no chat.
@@ -88,33 +103,71 @@ impl Sender {
         screen: &Screen,
         urgency: Urgency,
     ) -> Result<i64, BotError> {
+        self.send_parts(place, screen, Want::one(urgency)).await?.made()
+    }
+
+    /// Sends what a message was to show that is gone, in its place in the order of that message's changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    pub async fn send_instead(
+        &self,
+        place: &Place,
+        revision: Revision,
+        screen: &Screen,
+        urgency: Urgency,
+        beside: bool,
+    ) -> Result<Edited, BotError> {
+        let change = Some(Change { chat_id: place.chat_id, revision, beside });
+        let sent = self.send_parts(place, screen, Want { change, ..Want::one(urgency) }).await?;
+        Ok(match sent.edited() {
+            // What arrives later is another message, or finds none.
+            Edited::Beside => Edited::Shown,
+            edited => edited,
+        })
+    }
+
+    async fn send_parts(
+        &self,
+        place: &Place,
+        screen: &Screen,
+        want: Want<'_>,
+    ) -> Result<Called<i64>, BotError> {
         let mut parts = split::split(&screen.html, split::MESSAGE_UNITS);
         if parts.len() <= 1 {
-            return self.send_part(place, screen, urgency).await;
+            return self.send_part(place, screen, want).await;
         }
         parts.truncate(PARTS_AT_MOST);
         let last = parts.pop().unwrap_or_default();
         for (number, html) in parts.into_iter().enumerate() {
             let part = Screen::plain(html);
-            match number {
-                0 => self.send_part(place, &part, urgency).await?,
-                _ => self.insist_on_part(place, &part, urgency).await?,
+            let sent = match number {
+                0 => self.send_part(place, &part, want).await?,
+                _ => self.insist_on_part(place, &part, want).await?,
             };
+            if !matches!(sent, Called::Made(..)) {
+                return Ok(sent);
+            }
         }
         let last = Screen { html: last, ..screen.clone() };
-        self.insist_on_part(place, &last, urgency).await
+        self.insist_on_part(place, &last, want).await
     }
 
     async fn insist_on_part(
         &self,
         place: &Place,
         part: &Screen,
-        urgency: Urgency,
-    ) -> Result<i64, BotError> {
+        mut want: Want<'_>,
+    ) -> Result<Called<i64>, BotError> {
+        // The first part had its turn.
+        if let Some(change) = &mut want.change {
+            change.beside = true;
+        }
         let (mut attempts, until) = (0, Instant::now() + PARTS_WITHIN);
         loop {
-            let error = match self.send_part(place, part, urgency).await {
-                Ok(message_id) => return Ok(message_id),
+            let error = match self.send_part(place, part, want).await {
+                Ok(sent) => return Ok(sent),
                 Err(error) => error,
             };
             attempts += 1;
@@ -134,11 +187,10 @@ impl Sender {
         &self,
         place: &Place,
         part: &Screen,
-        urgency: Urgency,
-    ) -> Result<i64, BotError> {
+        want: Want<'_>,
+    ) -> Result<Called<i64>, BotError> {
         let bot = &self.bot;
-        self.call(place, Want::one(urgency), |place| async move { bot.send(&place, part).await })
-            .await
+        self.call(place, want, |place| async move { bot.send(&place, part).await }).await
     }
 
     /// Sends a placeholder, unless it is still waiting for room when `over`. It gives its id.
@@ -154,21 +206,24 @@ impl Sender {
     ) -> Result<i64, BotError> {
         let bot = &self.bot;
         let want = Want { unless: Some(over), ..Want::one(Urgency::Placeholder) };
-        self.call(place, want, |place| async move { bot.send(&place, screen).await }).await
+        let sent = self.call(place, want, |place| async move { bot.send(&place, screen).await });
+        sent.await?.made()
     }
 
-    /// Replaces a message's text and buttons. A text that is too long is cut: one message cannot become two.
+    /// Replaces a message's text and buttons, unless it is to show something newer. A text that is too long is cut: one
+    /// message cannot become two. `beside` says not to wait for older changes that are on their way.
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`]; [`BotError::NotModified`] means that it says so already.
+    /// As [`Sender::send`]; [`BotError::RetryAfter`] also while Redis is away. Never [`BotError::NotModified`].
     pub async fn edit(
         &self,
         place: &Place,
-        message_id: i64,
+        revision: Revision,
         screen: &Screen,
         urgency: Urgency,
-    ) -> Result<(), BotError> {
+        beside: bool,
+    ) -> Result<Edited, BotError> {
         let parts = split::split(&screen.html, split::MESSAGE_UNITS);
         let cut = (1 < parts.len()).then(|| Screen {
             html: parts.into_iter().next().unwrap_or_default(),
@@ -176,14 +231,18 @@ impl Sender {
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
         let asked = place.chat_id;
-        self.call(place, Want::one(urgency), |place| async move {
+        let change = Some(Change { chat_id: asked, revision, beside });
+        let called = self.call(place, Want { change, ..Want::one(urgency) }, |place| async move {
             // In a group that has moved messages have other numbers.
             if place.chat_id != asked {
                 return Err(BotError::MessageGone);
             }
-            bot.edit(&place, message_id, screen).await
-        })
-        .await
+            match bot.edit(&place, revision.message_id, screen).await {
+                Err(BotError::NotModified) => Ok(()),
+                edited => edited,
+            }
+        });
+        Ok(called.await?.edited())
     }
 
     /// Sends pictures and videos.
@@ -194,10 +253,9 @@ impl Sender {
     pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
         let bot = &self.bot;
         let messages = u32::try_from(media.len()).unwrap_or(u32::MAX);
-        self.call(place, Want { messages, ..Want::one(Urgency::Reply) }, |place| async move {
-            bot.album(&place, media).await
-        })
-        .await
+        let want = Want { messages, ..Want::one(Urgency::Reply) };
+        let sent = self.call(place, want, |place| async move { bot.album(&place, media).await });
+        sent.await?.made()
     }
 
     /// Removes a message of ours.
@@ -267,14 +325,17 @@ impl Sender {
         place: &Place,
         want: Want<'_>,
         make: impl Fn(Place) -> F,
-    ) -> Result<T, BotError>
+    ) -> Result<Called<T>, BotError>
     where
         F: Future<Output = Result<T, BotError>>,
     {
         let mut place = *place;
         for _ in 0..MOVES_AT_MOST {
-            match self.admission(place.chat_id, want).await {
-                Admission::Go => {}
+            let flight = match self.admission(place.chat_id, want).await {
+                Admission::Go => None,
+                Admission::Begun(flight) => Some(flight),
+                Admission::Busy => return Ok(Called::Busy),
+                Admission::Overtaken { by } => return Ok(Called::Overtaken { by }),
                 Admission::Later(wait) => return Err(BotError::RetryAfter(wait)),
                 Admission::NoRoom => return Err(BotError::NoRoom),
                 Admission::Gone => return Err(BotError::Unreachable),
@@ -282,9 +343,14 @@ impl Sender {
                     place = followed(&place, chat_id);
                     continue;
                 }
-            }
-            let error = match make(place).await {
-                Ok(made) => return Ok(made),
+            };
+            let beside = flight.as_ref().is_some_and(|flight| flight.beside);
+            let made = match (flight, want.change) {
+                (Some(flight), Some(change)) => self.fly(&change, flight, make(place)).await,
+                _ => make(place).await,
+            };
+            let error = match made {
+                Ok(made) => return Ok(Called::Made(made, beside)),
                 Err(error) => error,
             };
             self.learn(place.chat_id, &error).await;
@@ -298,9 +364,35 @@ impl Sender {
         Err(BotError::Refused("the group has another id each time".to_owned()))
     }
 
+    /// Makes a change for as long as it may be on its way, and notes when it is not any more.
+    async fn fly<T>(
+        &self,
+        change: &Change,
+        flight: Flight,
+        make: impl Future<Output = Result<T, BotError>>,
+    ) -> Result<T, BotError> {
+        let made = if Instant::now() < flight.until {
+            let made = tokio::time::timeout_at(flight.until, make).await;
+            made.unwrap_or_else(|_elapsed| Err(BotError::Transient("time-out".to_owned())))
+        } else {
+            // This process stood still. Others may have begun newer changes since.
+            Err(BotError::RetryAfter(Duration::ZERO))
+        };
+        // Without an answer nobody knows whether Telegram has it: then it counts until its time is up.
+        if !matches!(made, Err(BotError::Transient(_))) {
+            let (books, change) = (Arc::clone(&self.books), *change);
+            self.noting.spawn(async move {
+                if let Err(error) = books.note_arrived(&change, &flight.token).await {
+                    tracing::debug!(error = %error, "a change counts as on its way until its time is up");
+                }
+            });
+        }
+        made
+    }
+
     async fn admission(&self, chat_id: i64, want: Want<'_>) -> Admission {
-        let Want { urgency, messages, unless } = want;
-        let asking = self.ask_for_room(Parcel { chat_id, urgency, messages });
+        let Want { urgency, messages, unless, change } = want;
+        let asking = self.ask_for_room(Parcel { chat_id, urgency, messages, change });
         match unless {
             // What is granted at the same moment is lost, and nothing else.
             Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Admission::NoRoom),
@@ -323,10 +415,13 @@ impl Sender {
     /// Nobody waits for room, so nobody stands in line; but what Telegram says about chats is obeyed.
     async fn without_limits(&self, parcel: Parcel) -> Admission {
         match self.books.take(parcel).await {
-            Ok(Verdict::Go) => Admission::Go,
-            Ok(Verdict::Wait { wait, .. }) => Admission::Later(wait),
-            Ok(Verdict::Gone) => Admission::Gone,
-            Ok(Verdict::Moved(chat_id)) => Admission::Moved(chat_id),
+            Ok(verdict) => {
+                line::decided(verdict).unwrap_or_else(|(wait, _all)| Admission::Later(wait))
+            }
+            Err(error) if parcel.change.is_some() => {
+                tracing::debug!(error = %error, "a change waits for Redis, which keeps their order");
+                Admission::Later(WITHOUT_REDIS)
+            }
             Err(error) => {
                 tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
                 let now = Instant::now();
@@ -384,11 +479,43 @@ struct Want<'a> {
     messages: u32,
     /// Not to be sent any more once this is over.
     unless: Option<&'a CancellationToken>,
+    /// Which message is changed, unless it is a new one.
+    change: Option<Change>,
 }
 
 impl Want<'_> {
     fn one(urgency: Urgency) -> Self {
-        Self { urgency, messages: 1, unless: None }
+        Self { urgency, messages: 1, unless: None, change: None }
+    }
+}
+
+/// What became of a call.
+enum Called<T> {
+    /// It was made; and whether an older change of the same message is on its way.
+    Made(T, bool),
+    /// An older change of the same message is on its way.
+    Busy,
+    /// The message was to show what was asked at this later turn.
+    Overtaken { by: u64 },
+}
+
+impl<T> Called<T> {
+    /// Of a new message, whose calls are made or fail.
+    fn made(self) -> Result<T, BotError> {
+        match self {
+            Self::Made(made, _) => Ok(made),
+            Self::Busy | Self::Overtaken { .. } => Err(BotError::NoRoom),
+        }
+    }
+
+    /// Of a change.
+    fn edited(self) -> Edited {
+        match self {
+            Self::Made(_, false) => Edited::Shown,
+            Self::Made(_, true) => Edited::Beside,
+            Self::Busy => Edited::Busy,
+            Self::Overtaken { by } => Edited::Overtaken { by },
+        }
     }
 }
 

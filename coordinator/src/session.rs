@@ -2,9 +2,12 @@
 
 mod contents;
 mod creators;
+#[cfg(test)]
+mod properties;
 pub mod store;
 
 use queue::TaskId;
+use queue::pieces::{readable, readable_or_default};
 use serde::{Deserialize, Serialize};
 
 use crate::question::Question;
@@ -26,7 +29,8 @@ const KEEP_TURNS: usize = 30;
 /// Creators by chance that are not shown again.
 const KEEP_SEEN: usize = 20;
 
-/// A session. The version says how to read it; one that is not known is thrown away.
+/// A session. The version says how to read it; one that is not known is thrown away. A view, question or language that this
+/// release cannot read costs itself, not the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Form of this JSON.
@@ -34,40 +38,41 @@ pub struct Session {
     /// Goes up with each change, so that two writers at once do not lose each other's.
     pub rev: u64,
     /// Results that were shown, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub results: Vec<ResultSet>,
     /// Contents that were shown, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub contents: Vec<ContentView>,
     /// What plugins' commands showed, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub views: Vec<StoredView>,
     /// Addresses of creators that came up by chance, newest last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub seen: Vec<String>,
     /// The turn at which everything before was forgotten.
     #[serde(default)]
     pub forgotten_at: u64,
-    /// Turns of the conversation so far.
+    /// The last turn of the conversation. The first one of a session is counted from the clock, in ms: so turns go up also
+    /// when a session was lost in between, and people take more than a ms for one.
     #[serde(default)]
     pub turns: u64,
     /// The last updates and their turns, so that one that comes again has the turn it had.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub updates: Vec<(u32, u64)>,
     /// The last messages that were changed, and the turn that they show.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub shown: Vec<(i64, u64)>,
     /// The language that the person chose.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable_or_default")]
     pub chosen: Option<Lang>,
     /// The language that the person's Telegram speaks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable_or_default")]
     pub heard: Lang,
     /// Questions that are not answered yet, oldest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub pending: Vec<Pending>,
     /// Questions that failed and may be asked again, by the view that their answer would have been.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub failed: Vec<(String, Question)>,
 }
 
@@ -110,16 +115,17 @@ impl Session {
         if let Some((_, turn)) = self.updates.iter().find(|(known, _)| *known == update_id) {
             return *turn;
         }
-        self.turns += 1;
+        self.turns = self.turns.saturating_add(1);
         self.updates.push((update_id, self.turns));
         let over = self.updates.len().saturating_sub(KEEP_TURNS);
         self.updates.drain(..over);
         self.turns
     }
 
-    /// Whether a message may show what was asked at `turn`: false when it shows something that was asked later.
+    /// Whether a message may show what was asked at `turn`: false when something that was asked later is to be shown there,
+    /// and nothing of this needs to be remembered. What keeps the order of the message's changes is [`crate::edits`].
     pub fn may_show(&mut self, message_id: i64, turn: u64) -> bool {
-        // A session that was forgotten counts anew, and what was asked before comes yet: later turns come after it.
+        // What a producer asked counts too: later turns come after it.
         self.turns = self.turns.max(turn);
         if self.shown.iter().any(|(known, later)| *known == message_id && turn < *later) {
             return false;
@@ -131,6 +137,16 @@ impl Session {
             self.shown.drain(..over);
         }
         true
+    }
+
+    /// Whether a turn is one of this conversation so far. When not, the session was set back (by a failover, say); it
+    /// counts on behind that turn then.
+    pub fn knows_turn(&mut self, turn: u64) -> bool {
+        let known = turn <= self.turns;
+        if !known {
+            self.turns = turn.saturating_add(1);
+        }
+        known
     }
 
     /// The language to speak.
@@ -260,6 +276,29 @@ mod tests {
         assert!(session.may_show(7, second), "the same again");
         assert!(!session.may_show(7, first));
         assert!(session.may_show(8, first), "another message");
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_session_costs_itself() {
+        let mut session = Session { chosen: Some(Lang::De), turns: 9, ..Session::default() };
+        session.keep_results(ResultSet { view: "1".to_owned(), ..ResultSet::default() });
+        session.keep_results(ResultSet { view: "2".to_owned(), ..ResultSet::default() });
+        let mut json = serde_json::to_value(&session).unwrap();
+        json["results"][0]["creators"] = "a later release".into();
+        json["chosen"] = "xx".into();
+        json["pending"] = serde_json::json!([7, {"id": "{a}1", "called": "x"}]);
+        let read: Session = serde_json::from_value(json).unwrap();
+        assert_eq!(read.results, session.results[1..]);
+        assert_eq!((read.chosen, read.turns, read.pending.len()), (None, 9, 1));
+    }
+
+    #[test]
+    fn a_session_that_was_set_back_counts_on_from_the_last_turn_that_was_seen() {
+        let mut session = Session::default();
+        let turn = session.turn_of(10);
+        assert!(session.knows_turn(turn));
+        assert!(!session.knows_turn(turn + 5));
+        assert!(turn + 5 < session.turn_of(11));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod batch;
 pub mod incoming;
 pub mod lease;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod table;
 pub mod update;
 pub mod watermark;

@@ -1,20 +1,19 @@
 //! Makes a wait easier: "typing…" while a task runs, its place in line while it waits, what the plugin says of its
 //! progress. For as long as this process lives; the answer does not depend on it.
 //!
-//! A word about the wait must not cover the answer. It is only begun while the task has no result, and the ledger
-//! knows of it until Telegram has taken it: whoever shows the answer meanwhile shows it once more afterwards.
+//! A word about the wait must not cover the answer: in the order of the message's changes it is older
+//! ([`Revision::progress`]).
 
 use std::time::Duration;
 
 use queue::{Task, TaskStatus};
 use tokio::time::Instant;
 
-use crate::bot_api::BotError;
 use crate::flow;
 use crate::perform::Performer;
 use crate::question::{Question, ReplyTo};
 use crate::render::shown;
-use crate::send::Urgency;
+use crate::send::{Edited, Revision, Urgency};
 use crate::under_way::{before, in_line};
 
 /// Most answers are there by then; looking earlier would be looking in vain.
@@ -23,8 +22,6 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Least pause between two changes of a placeholder.
 const EDIT_EVERY: Duration = Duration::from_secs(3);
-/// A change that takes longer is given up: the ledger knows of it for a little longer than this.
-const EDIT_AT_MOST: Duration = Duration::from_secs(5);
 /// As long as a task may live, and some more.
 const AT_MOST: Duration = Duration::from_secs(180);
 /// With an estimate, and without.
@@ -74,7 +71,7 @@ pub(crate) async fn accompany(
 enum Told {
     Shown,
     Not,
-    /// No more are told: one may be on its way still, or the person has gone on to something else on this message.
+    /// No more are told: the message shows the answer, or something that was asked later.
     Never,
 }
 
@@ -112,30 +109,13 @@ async fn tell(
     message_id: i64,
     words: &str,
 ) -> Told {
-    let (id, place) = (&task.task_id, &reply_to.place);
-    if !matches!(performer.queue.begin_edit(id, EDIT_AT_MOST * 2).await, Ok(true)) {
-        return Told::Not;
+    let view = flow::view_name(&task.task_id);
+    let screen = Question::waiting(reply_to.lang, &view, words.to_owned());
+    let revision = Revision::progress(message_id, reply_to.turn);
+    let (sender, place) = (&performer.sender, &reply_to.place);
+    match sender.edit(place, revision, &screen, Urgency::Progress, false).await {
+        Ok(Edited::Shown | Edited::Beside) => Told::Shown,
+        Ok(Edited::Overtaken { .. }) => Told::Never,
+        Ok(Edited::Busy) | Err(_) => Told::Not,
     }
-    let may = performer
-        .sessions
-        .update(place.who(), |session| session.may_show(message_id, reply_to.turn))
-        .await;
-    let told = match may {
-        Ok(true) => {
-            let screen = Question::waiting(reply_to.lang, &flow::view_name(id), words.to_owned());
-            let edit = performer.sender.edit(place, message_id, &screen, Urgency::Progress);
-            match tokio::time::timeout(EDIT_AT_MOST, edit).await {
-                Ok(Ok(()) | Err(BotError::NotModified)) => Told::Shown,
-                Ok(Err(_)) => Told::Not,
-                // It may arrive yet, so its note stays until it ends by itself.
-                Err(_) => return Told::Never,
-            }
-        }
-        Ok(false) => Told::Never,
-        Err(_) => Told::Not,
-    };
-    if let Err(error) = performer.queue.end_edit(id).await {
-        tracing::debug!(error = %error.source, "the note about an edit ends by itself");
-    }
-    told
 }

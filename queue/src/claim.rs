@@ -137,6 +137,12 @@ impl TaskQueue {
     }
 }
 
+/// The error's own words may quote what a person wrote.
+fn unreadable_json(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    format!("the task's JSON cannot be read at line {line}, column {column}")
+}
+
 struct Unreadable {
     id: String,
     token: String,
@@ -158,7 +164,7 @@ fn read_claimed(
     let unreadable =
         |reason: String| Unreadable { id: id.clone(), token: stored.token.to_owned(), reason };
     let mut task: Task = serde_json::from_slice(stored.envelope)
-        .map_err(|error| unreadable(format!("the task's JSON cannot be read: {error}")))?;
+        .map_err(|error| unreadable(unreadable_json(&error)))?;
     if task.task_id.as_str() != id {
         return Err(unreadable("the task's JSON carries another task's id".to_owned()));
     }

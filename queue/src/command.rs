@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::pieces;
 use crate::task::TaskType;
 
 /// Most commands of one plugin: a menu is for people.
@@ -198,9 +199,9 @@ pub(crate) fn readable<'de, D>(deserializer: D) -> Result<Vec<OfferedCommand>, D
 where
     D: Deserializer<'de>,
 {
-    let Value::Array(commands) = Value::deserialize(deserializer)? else { return Ok(Vec::new()) };
-    let read = |command: Value| serde_json::from_value(command).ok();
-    Ok(commands.into_iter().filter_map(read).take(MAX_COMMANDS).collect())
+    let mut commands = pieces::readable(deserializer)?;
+    commands.truncate(MAX_COMMANDS);
+    Ok(commands)
 }
 
 #[cfg(test)]

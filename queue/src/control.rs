@@ -272,13 +272,14 @@ impl TaskQueue {
         now: u64,
         max: isize,
     ) -> Result<Vec<LiveTask>, RedisError> {
-        let ids: Vec<String> = redis::cmd("ZRANGE")
+        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGE")
             .arg(index)
             .arg(0)
             .arg(max - 1)
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("list tasks"))?;
+        let ids = ids.into_iter().filter_map(|id| String::from_utf8(id).ok()).collect();
         self.read_live(lane, ids, now).await
     }
 

@@ -121,11 +121,6 @@ impl Keys {
         self.of_task("placing", id)
     }
 
-    /// STRING: the placeholder is being changed at the moment.
-    pub fn editing(&self, id: &TaskId) -> String {
-        self.of_task("editing", id)
-    }
-
     /// STRING: the first task of those that ask just the same within a moment.
     pub fn double(&self, lane: &Lane, fingerprint: &str) -> String {
         format!("{}:tasks:double:{{{lane}}}{fingerprint}", self.namespace)
@@ -235,6 +230,11 @@ impl Keys {
     /// STRING: until when a bot sends nothing to a chat, in ms.
     pub fn chat_pause(&self, bot: &str, chat: i64) -> String {
         self.of_sending(&format!("pause:{bot}:{chat}"))
+    }
+
+    /// STRING: how new what a message of a bot shows is, and which changes of it are on their way.
+    pub fn shown(&self, bot: &str, chat: i64, message: i64) -> String {
+        self.of_sending(&format!("shown:{bot}:{chat}:{message}"))
     }
 
     /// STRING: there while a bot cannot write to a chat.

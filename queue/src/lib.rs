@@ -22,6 +22,7 @@ pub mod lane;
 pub mod lease;
 pub mod line;
 pub mod outbox;
+pub mod pieces;
 pub mod plugin_events;
 pub mod recent;
 pub mod reclaim;

@@ -57,16 +57,15 @@ pub struct LedgerEntry {
     pub state: Option<String>,
     /// The placeholder message, once it was sent.
     pub message_id: Option<i64>,
-    /// Whether somebody was changing the placeholder when the ledger was read ([`TaskQueue::begin_edit`]).
-    pub being_edited: bool,
     /// Whether somebody is about to send the placeholder ([`TaskQueue::note_placing`]).
     pub being_placed: bool,
 }
 
 impl LedgerEntry {
-    fn from_texts((state, message): (Option<String>, Option<String>)) -> Self {
-        let message_id = message.and_then(|text| text.parse().ok());
-        Self { state, message_id, ..Self::default() }
+    fn from_texts((state, message): (Option<Vec<u8>>, Option<Vec<u8>>)) -> Self {
+        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let message_id = text(message).and_then(|text| text.parse().ok());
+        Self { state: text(state), message_id, ..Self::default() }
     }
 
     /// Whether the answer was sent.
@@ -371,6 +370,8 @@ impl Outbox {
             .ignore()
             .xdel(&stream, &[entry])
             .ignore()
+            .hincr(self.queue.keys.meta(lane), "undeliverable", 1)
+            .ignore()
             .query_async(&mut self.queue.connection.clone())
             .await
             .map_err(RedisError::during("drop an outbox entry"))?;
@@ -380,13 +381,11 @@ impl Outbox {
 
 fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
     let status: String = entry.get("state")?;
-    let task: String = entry.get("task")?;
-    let result: String = entry.get("result")?;
-    let task: Task = match serde_json::from_str(&task) {
-        Ok(task) => task,
-        Err(_) => return None,
-    };
-    let result = serde_json::from_str(&result).unwrap_or_else(|_| {
+    let task: Vec<u8> = entry.get("task")?;
+    let result: Vec<u8> = entry.get("result").unwrap_or_default();
+    // Whoever asked is told, also when it cannot be read any more what.
+    let task = serde_json::from_slice(&task).ok().or_else(|| Task::salvage(&task))?;
+    let result = serde_json::from_slice(&result).unwrap_or_else(|_| {
         TaskResult::failure("invalid-output", "the stored result cannot be read")
     });
     Some(Reply {
@@ -442,18 +441,16 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        type Found = (Option<String>, Option<String>, Option<String>, Option<String>);
-        let (state, message, editing, placing): Found = redis::cmd("MGET")
+        type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+        let (state, message, placing): Found = redis::cmd("MGET")
             .arg(self.keys.reply(id))
             .arg(self.keys.placeholder(id))
-            .arg(self.keys.editing(id))
             .arg(self.keys.placing(id))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("read the delivery ledger"))?;
-        let (being_edited, being_placed) = (editing.is_some(), placing.is_some());
         let known = LedgerEntry::from_texts((state, message));
-        Ok(LedgerEntry { being_edited, being_placed, ..known })
+        Ok(LedgerEntry { being_placed: placing.is_some(), ..known })
     }
 
     /// Notes for a few seconds that somebody is about to send the placeholder: whoever has the answer waits for it.
@@ -487,7 +484,7 @@ impl TaskQueue {
         // A note that a failover loses would let another coordinator send the answer a second time.
         let mut keeping = lane.as_ref().map(|lane| self.keep(lane));
         let noted = loop {
-            let noted: (Option<String>, Option<String>) = self
+            let noted: (Option<Vec<u8>>, Option<Vec<u8>>) = self
                 .scripts
                 .place
                 .key(self.keys.reply(id))

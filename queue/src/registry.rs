@@ -14,6 +14,7 @@ use crate::error::{RedisError, WaitError};
 use crate::ingress::ingress_until;
 use crate::lane::Lane;
 use crate::lease::{Finish, Lease};
+use crate::pieces;
 use crate::recent::confirm_until;
 use crate::reclaim::sweep_until;
 use crate::storing::{STORE_AT_ONCE, store_until_closed};
@@ -33,6 +34,7 @@ pub struct OfferedPlugin {
     /// SHA-256 of its file.
     pub digest: String,
     /// What it handles.
+    #[serde(default, deserialize_with = "pieces::readable")]
     pub task_types: Vec<TaskType>,
     /// The chat commands that it brings along.
     #[serde(default, deserialize_with = "readable", skip_serializing_if = "Vec::is_empty")]
@@ -45,12 +47,16 @@ pub struct WorkerRecord {
     /// Its id, unique per process.
     pub worker: String,
     /// When it started, in milliseconds since 1970.
+    #[serde(default, deserialize_with = "pieces::readable_or_default")]
     pub started_at: u64,
     /// How many tasks it runs at once.
+    #[serde(default, deserialize_with = "pieces::readable_or_default")]
     pub concurrency: usize,
     /// How many it runs now.
+    #[serde(default, deserialize_with = "pieces::readable_or_default")]
     pub running: usize,
     /// What it can do.
+    #[serde(default, deserialize_with = "pieces::readable")]
     pub plugins: Vec<OfferedPlugin>,
 }
 
@@ -197,7 +203,7 @@ impl TaskQueue {
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, RedisError> {
         let during = RedisError::during;
         let mut connection = self.connection.clone();
-        let names: Vec<String> = redis::cmd("ZRANGE")
+        let names: Vec<Vec<u8>> = redis::cmd("ZRANGE")
             .arg(self.keys.workers())
             .arg(0)
             .arg(-1)
@@ -206,14 +212,21 @@ impl TaskQueue {
             .map_err(during("list the workers"))?;
         let mut workers = Vec::new();
         for name in names {
-            let json: Option<Vec<u8>> = redis::cmd("GET")
-                .arg(self.keys.worker(&name))
-                .query_async(&mut connection)
-                .await
-                .map_err(during("read a worker's record"))?;
+            let key = self.keys.worker(&String::from_utf8_lossy(&name));
+            let json: redis::RedisResult<Option<Vec<u8>>> =
+                redis::cmd("GET").arg(key).query_async(&mut connection).await;
+            let json = match json {
+                // Not written by us: it cannot be read either.
+                Err(error) if error.code() == Some("WRONGTYPE") => Some(Vec::new()),
+                json => json.map_err(during("read a worker's record"))?,
+            };
             match json.map(|json| serde_json::from_slice(&json)) {
                 Some(Ok(record)) => workers.push(record),
-                Some(Err(_)) | None => {
+                unusable => {
+                    if unusable.is_some() {
+                        self.say_unreadable("worker record", &String::from_utf8_lossy(&name));
+                    }
+                    // A worker that is alive says so again.
                     let () = redis::cmd("ZREM")
                         .arg(self.keys.workers())
                         .arg(&name)

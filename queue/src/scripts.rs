@@ -94,7 +94,6 @@ pub(crate) struct Scripts {
     pub(crate) sweep: Script,
     pub(crate) acknowledge: Script,
     pub(crate) place: Script,
-    pub(crate) begin_edit: Script,
     /// The clock of the server that owns the key: those of a Cluster's nodes differ.
     pub(crate) clock: Script,
     /// The process that owns the key.
@@ -111,7 +110,6 @@ impl Scripts {
             sweep: Script::new(include_str!("../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
             place: Script::new(include_str!("../lua/place.lua")),
-            begin_edit: Script::new(include_str!("../lua/begin_edit.lua")),
             clock: Script::new("return redis.call('TIME')"),
             server: Script::new(
                 "return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",

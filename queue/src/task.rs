@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::lane::Lane;
+use crate::pieces::Members;
 
 /// Longest name of a task type, in bytes.
 pub const MAX_TASK_TYPE_BYTES: usize = 64;
@@ -183,6 +184,16 @@ impl Task {
             reply_to: None,
             traceparent: None,
         }
+    }
+
+    /// What can still be made out of a task's JSON that cannot be read: who asked, and where the answer goes. For telling
+    /// them; it must not be run.
+    pub(crate) fn salvage(json: &[u8]) -> Option<Self> {
+        let members = Members::of(json).ok()?;
+        let (task_id, task_type) = (members.need("task_id").ok()?, members.need("task_type").ok()?);
+        let user_id = members.may("user_id").unwrap_or(0);
+        let reply_to = members.may("reply_to");
+        Some(Self { task_id, reply_to, ..Self::new(task_type, user_id, Map::new()) })
     }
 }
 

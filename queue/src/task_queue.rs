@@ -22,6 +22,8 @@ use crate::replica::Replicas;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
 
+/// Things that cannot be read and are named in the log; more are only passed over.
+const UNREADABLE_SAID: usize = 1_000;
 /// How long it is believed that Redis knows a lane: a Redis that lost its data hears of it again after that.
 const LANE_IS_KNOWN: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,8 @@ pub struct TaskQueue {
     known_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
     last_lanes: Arc<Mutex<Vec<Lane>>>,
     pub(crate) recent: Arc<Mutex<Recent>>,
+    /// What could not be read and was said so.
+    unreadable: Arc<Mutex<BTreeSet<String>>>,
     pub(crate) replicas: Replicas,
 }
 
@@ -62,6 +66,7 @@ impl TaskQueue {
             known_lanes: Arc::default(),
             last_lanes: Arc::default(),
             recent: Arc::default(),
+            unreadable: Arc::default(),
             replicas: Replicas::default(),
         })
     }
@@ -196,12 +201,13 @@ impl TaskQueue {
 
     /// All lanes that were ever submitted to or offered.
     pub(crate) async fn lanes(&self) -> Result<Vec<Lane>, RedisError> {
-        let names: Vec<String> = redis::cmd("SMEMBERS")
+        let names: Vec<Vec<u8>> = redis::cmd("SMEMBERS")
             .arg(self.keys.types())
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("list the task types"))?;
-        let mut lanes: Vec<Lane> = names.into_iter().filter_map(|name| name.parse().ok()).collect();
+        let lane = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
+        let mut lanes: Vec<Lane> = names.into_iter().filter_map(lane).collect();
         lanes.sort();
         self.last_lanes().clone_from(&lanes);
         Ok(lanes)
@@ -236,6 +242,14 @@ impl TaskQueue {
     pub fn lane_of(&self, task_type: &TaskType, user_id: i64) -> Lane {
         let parts = self.config.partitions.get(task_type).copied().unwrap_or(1);
         Lane::of_person(task_type, parts, user_id)
+    }
+
+    /// Says once that something in Redis cannot be read.
+    pub(crate) fn say_unreadable(&self, what: &'static str, id: &str) {
+        let mut said = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() < UNREADABLE_SAID && said.insert(format!("{what} {id}")) {
+            tracing::warn!(what, id, "what is in Redis cannot be read; passed over");
+        }
     }
 
     fn last_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {

@@ -16,6 +16,7 @@ use crate::Simulator;
 use crate::faults::{self, Kind};
 use crate::message::MediaKind;
 use crate::params::Params;
+use crate::state::{State, update_json};
 
 /// Why a call is refused, as Telegram says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,13 @@ async fn call(
     match fault.as_ref().map(|fault| (fault.fault, fault)) {
         Some((Kind::Drop, _)) => return broken(),
         Some((Kind::Delay, fault)) => {
-            tokio::time::sleep(std::time::Duration::from_millis(fault.delay_ms)).await;
+            let wait = std::time::Duration::from_millis(fault.delay_ms);
+            // What Telegram has in hand it does, also when nobody waits for the answer any more.
+            let late = tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                answer(&simulator, perform(&simulator, &method, params).await)
+            });
+            return late.await.unwrap_or_else(|_ended| broken());
         }
         Some((Kind::ApplyThenDrop, _)) | None => {}
         Some((_, fault)) => {
@@ -83,14 +90,25 @@ async fn call(
             }
         }
     }
-    let result = match params {
-        Ok(params) => dispatch(&simulator, &method, &params).await,
-        Err(refusal) => Err(refusal),
-    };
+    let result = perform(&simulator, &method, params).await;
     if fault.is_some_and(|fault| fault.fault == Kind::ApplyThenDrop) {
         return broken();
     }
-    answer(&simulator, result)
+    match result {
+        Ok(Value::Array(updates)) if method == "getupdates" => updates_answer(&updates),
+        result => answer(&simulator, result),
+    }
+}
+
+async fn perform(
+    simulator: &Simulator,
+    method: &str,
+    params: Result<Params, Refusal>,
+) -> Result<Value, Refusal> {
+    match params {
+        Ok(params) => dispatch(simulator, method, &params).await,
+        Err(refusal) => Err(refusal),
+    }
 }
 
 async fn dispatch(simulator: &Simulator, method: &str, params: &Params) -> Result<Value, Refusal> {
@@ -116,9 +134,23 @@ async fn dispatch(simulator: &Simulator, method: &str, params: &Params) -> Resul
         "deletemycommands" => {
             simulator.change(|state| state.menus.remove(params)).map(|()| true.into())
         }
+        "getchatmember" => Ok(chat_member(&simulator.lock(), params)),
         "logout" | "close" => Ok(true.into()),
         _ => Err(Refusal::new(404, "Not Found")),
     }
+}
+
+fn chat_member(state: &State, params: &Params) -> Value {
+    let of = (params.number("chat_id").unwrap_or(0), params.number("user_id").unwrap_or(0));
+    let status = if state.administrators.contains(&of) { "administrator" } else { "member" };
+    json!({"status": status, "user": {"id": of.1, "is_bot": false, "first_name": "A"}})
+}
+
+/// Updates as they are written: some are no JSON that could be put together here.
+fn updates_answer(updates: &[Value]) -> Response {
+    let list: Vec<Vec<u8>> = updates.iter().map(update_json).collect();
+    let body = [b"{\"ok\":true,\"result\":[".as_slice(), &list.join(&b","[..]), b"]}"].concat();
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn answer(simulator: &Simulator, result: Result<Value, Refusal>) -> Response {

@@ -32,6 +32,8 @@ pub(crate) fn routes() -> Router<Simulator> {
         .route("/page.js", get(|| async { asset("text/javascript", include_str!("page.js")) }))
         .route("/sim/messages", post(acts::write))
         .route("/sim/callbacks", post(acts::press))
+        .route("/sim/updates", post(acts::raw_update))
+        .route("/sim/administrators", post(acts::administrator))
         .route("/sim/presence", post(acts::presence))
         .route("/sim/migrations", post(acts::migrate))
         .route("/sim/chat", get(chat))

@@ -29,7 +29,7 @@ pub enum Kind {
     /// It is done, and the connection is closed without an answer.
     #[serde(rename = "apply_then_drop")]
     ApplyThenDrop,
-    /// It is done after a while.
+    /// It is done after a while, also when the caller is gone by then.
     #[serde(rename = "delay")]
     Delay,
 }

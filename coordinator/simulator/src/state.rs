@@ -80,6 +80,8 @@ pub struct State {
     /// Whether a webhook may be on this machine, without TLS.
     pub(crate) http_webhooks: bool,
     pub(crate) menus: Menus,
+    /// Who is an administrator, by chat and person.
+    pub(crate) administrators: BTreeSet<(i64, i64)>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) calls: BTreeMap<String, u64>,
@@ -107,6 +109,7 @@ impl State {
             webhook: None,
             http_webhooks: false,
             menus: Menus::default(),
+            administrators: BTreeSet::new(),
             faults: Vec::new(),
             events: VecDeque::new(),
             calls: BTreeMap::new(),
@@ -279,6 +282,23 @@ impl State {
     }
 
     /// Queues an update, unless it is of a kind that the bot does not want.
+    /// Queues an update as it is written; `%ID%` in it stands for its number. Returns that.
+    pub(crate) fn push_raw(&mut self, json: &[u8]) -> i64 {
+        let id = self.next_update;
+        self.next_update += 1;
+        let mut raw = Vec::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(at) = rest.windows(4).position(|window| window == b"%ID%") {
+            let (before, after) = rest.split_at(at);
+            raw.extend_from_slice(before);
+            raw.extend_from_slice(id.to_string().as_bytes());
+            rest = after.get(4..).unwrap_or_default();
+        }
+        raw.extend_from_slice(rest);
+        self.updates.push_back(json!({"update_id": id, RAW: raw}));
+        id
+    }
+
     fn push_update(&mut self, kind: &str, body: Value) -> Option<i64> {
         let wanted = |wanted: &String| wanted == kind;
         if !self.allowed_updates.is_empty() && !self.allowed_updates.iter().any(wanted) {
@@ -368,6 +388,17 @@ impl State {
 }
 
 /// An update's number.
+/// In an update that is kept as it was written: its bytes.
+const RAW: &str = "raw bytes";
+
+/// An update as the bot gets it.
+pub(crate) fn update_json(update: &Value) -> Vec<u8> {
+    match update.get(RAW).and_then(|raw| serde_json::from_value(raw.clone()).ok()) {
+        Some(raw) => raw,
+        None => update.to_string().into_bytes(),
+    }
+}
+
 pub(crate) fn update_id(update: &Value) -> i64 {
     update.get("update_id").and_then(Value::as_i64).unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::Simulator;
-use crate::state::update_id;
+use crate::state::{update_id, update_json};
 
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
@@ -25,7 +25,10 @@ pub(crate) async fn deliver_until(simulator: Simulator, shutdown: CancellationTo
             }
             continue;
         };
-        let mut request = client.post(&webhook.url).json(&update);
+        let mut request = client
+            .post(&webhook.url)
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(update_json(&update));
         if let Some(secret) = &webhook.secret {
             request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
         }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Performer;
+use super::{CALL_AGAIN, Performer};
 use crate::bot_api::BotError;
+use crate::edits::{Changed, MessageChange, REPEATED_AFTER};
 use crate::event::Place;
 use crate::render::{Media, Screen, link};
 use crate::send::Urgency;
+use crate::session::Session;
 use crate::text::Lang;
 
 /// A reply that is no answer to a task is tried for this long, as long as a task would live.
@@ -65,25 +67,57 @@ impl Performer {
         turn: u64,
     ) -> bool {
         let until = Instant::now() + REPLY_AT_MOST;
-        let edit = || async {
-            let may =
-                self.sessions.update(place.who(), |session| session.may_show(message_id, turn));
-            match may.await {
-                Ok(true) => self.sender.edit(&place, message_id, &screen, Urgency::Reply).await,
-                Ok(false) => Ok(()),
+        let mut page = Page { place, message_id, turn, screen, refused: false, until };
+        let mut change = MessageChange::new(message_id, turn);
+        let shown = self.show_page(&mut page, &mut change).await;
+        if shown == Some(Changed::Again) {
+            // Nobody waits for this: the page is there.
+            let performer = Arc::clone(&self);
+            self.background.spawn(async move {
+                while performer.pause(REPEATED_AFTER).await.is_some()
+                    && performer.show_page(&mut page, &mut change).await == Some(Changed::Again)
+                {
+                }
+            });
+        }
+        shown.is_some()
+    }
+
+    /// None when the process is shutting down.
+    async fn show_page(&self, page: &mut Page, change: &mut MessageChange) -> Option<Changed> {
+        loop {
+            let (message_id, turn) = (page.message_id, page.turn);
+            let may = |session: &mut Session| session.may_show(message_id, turn);
+            let changed = match self.sessions.update(page.place.who(), may).await {
+                Ok(true) => self.change(&page.place, change, &page.screen, Urgency::Reply).await,
+                Ok(false) => Ok(Changed::Done),
                 Err(error) => Err(BotError::Transient(error.to_string())),
+            };
+            let error = match changed {
+                Ok(changed) => return Some(changed),
+                Err(error) => error,
+            };
+            match error {
+                // The person pressed a button on it a moment ago, so they want to see it.
+                BotError::MessageGone if !change.instead => change.instead = true,
+                BotError::Refused(reason) if !page.refused => {
+                    tracing::error!(reason, "Telegram does not take a page");
+                    let session = self.sessions.load(page.place.who()).await;
+                    let lang = session.map_or(Lang::En, |session| session.lang());
+                    page.screen = Screen::plain(lang.text("cannot-show"));
+                    (page.refused, change.instead) = (true, true);
+                }
+                error => match error.try_again_after(CALL_AGAIN) {
+                    Some(wait) if Instant::now() + wait <= page.until => {
+                        tracing::debug!(error = %error, "a page is shown again");
+                        self.pause(wait).await?;
+                    }
+                    _ => {
+                        tracing::warn!(error = %error, "a page could not be shown");
+                        return Some(Changed::Done);
+                    }
+                },
             }
-        };
-        match self.insist(until, edit).await {
-            // Its message was deleted: the person pressed a button on it a moment ago, so they want to see it.
-            Some(Err(BotError::MessageGone)) => Arc::clone(&self).say(place, screen).await,
-            Some(Err(BotError::Refused(reason))) => {
-                tracing::error!(reason, "Telegram does not take a page");
-                let lang = self.sessions.load(place.who()).await.map_or(Lang::En, |of| of.lang());
-                self.say(place, Screen::plain(lang.text("cannot-show"))).await
-            }
-            Some(_) => true,
-            None => false,
         }
     }
 
@@ -138,6 +172,17 @@ impl Performer {
             }
         });
     }
+}
+
+/// A page that is to be shown.
+struct Page {
+    place: Place,
+    message_id: i64,
+    turn: u64,
+    screen: Screen,
+    /// Telegram did not take it, and what says so is shown.
+    refused: bool,
+    until: Instant,
 }
 
 /// What a picture is called: its title, or else its address.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::books::{Books, Parcel, Verdict};
 use super::limits::Urgency;
 use super::pace::Pace;
+use super::revision::Flight;
 
 /// A wait that is known to be longer is given back: who waits here holds up what they could do meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,10 +27,16 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const WHEN_CLOSING: Duration = Duration::from_secs(1);
 
 /// What is said to somebody in line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Admission {
     /// Send now.
     Go,
+    /// Change the message now.
+    Begun(Flight),
+    /// Something older is on its way to the message.
+    Busy,
+    /// The message was to show what was asked at this later turn.
+    Overtaken { by: u64 },
     /// Come back after this long.
     Later(Duration),
     /// Do not send it at all.
@@ -124,14 +131,8 @@ impl Line {
         if request.parcel.urgency == Urgency::Progress {
             // Somebody waits who is more important, or there is no room: the next progress says more anyway.
             let full = !self.waiting.is_empty() || now < self.closed(Urgency::Progress);
-            let verdict = if full { None } else { Some(self.take(&request).await) };
-            let admission = match verdict {
-                None | Some(Verdict::Wait { .. }) => Admission::NoRoom,
-                Some(Verdict::Go) => Admission::Go,
-                Some(Verdict::Gone) => Admission::Gone,
-                Some(Verdict::Moved(chat_id)) => Admission::Moved(chat_id),
-            };
-            tell(request, admission);
+            let decided = if full { None } else { decided(self.take(&request).await).ok() };
+            tell(request, decided.unwrap_or(Admission::NoRoom));
             return;
         }
         let closed_for = self.closed(request.parcel.urgency).saturating_duration_since(now);
@@ -181,11 +182,9 @@ impl Line {
         if first.request.answer.is_closed() {
             return;
         }
-        let (wait, all) = match self.take(&first.request).await {
-            Verdict::Go => return tell(first.request, Admission::Go),
-            Verdict::Gone => return tell(first.request, Admission::Gone),
-            Verdict::Moved(chat_id) => return tell(first.request, Admission::Moved(chat_id)),
-            Verdict::Wait { wait, all } => (wait, all),
+        let (wait, all) = match decided(self.take(&first.request).await) {
+            Ok(admission) => return tell(first.request, admission),
+            Err(wait) => wait,
         };
         let at = Instant::now() + wait;
         // An album needs more room than most: it waits for that without closing the line to the others.
@@ -208,7 +207,7 @@ impl Line {
         }
     }
 
-    /// Asks Redis, or the local pace while Redis does not answer.
+    /// Asks Redis, or the local pace while Redis does not answer; that knows nothing of changes.
     async fn take(&mut self, request: &Request) -> Verdict {
         let now = Instant::now();
         if self.ask_redis_from <= now {
@@ -219,6 +218,9 @@ impl Line {
                     self.ask_redis_from = Instant::now() + AFTER_TROUBLE;
                 }
             }
+        }
+        if request.parcel.change.is_some() {
+            return Verdict::Away;
         }
         let now = Instant::now();
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,6 +256,20 @@ impl Line {
             }
         }
     }
+}
+
+/// What is said at once; or else how long there is no room, and whether for all.
+pub(super) fn decided(verdict: Verdict) -> Result<Admission, (Duration, bool)> {
+    Ok(match verdict {
+        Verdict::Go => Admission::Go,
+        Verdict::Begun(flight) => Admission::Begun(flight),
+        Verdict::Busy => Admission::Busy,
+        Verdict::Overtaken { by } => Admission::Overtaken { by },
+        Verdict::Away => Admission::Later(AFTER_TROUBLE),
+        Verdict::Gone => Admission::Gone,
+        Verdict::Moved(chat_id) => Admission::Moved(chat_id),
+        Verdict::Wait { wait, all } => return Err((wait, all)),
+    })
 }
 
 fn tell(request: Request, admission: Admission) {

@@ -69,7 +69,7 @@ mod tests {
     use crate::send::Urgency;
 
     fn one(chat_id: i64) -> Parcel {
-        Parcel { chat_id, urgency: Urgency::Answer, messages: 1 }
+        Parcel { chat_id, urgency: Urgency::Answer, messages: 1, change: None }
     }
 
     #[test]

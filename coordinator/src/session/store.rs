@@ -1,5 +1,7 @@
 //! Sessions in Redis: read, and changed with compare-and-set.
 
+use std::sync::Arc;
+
 use queue::{Script, TaskQueue};
 
 use super::{Session, VERSION};
@@ -18,7 +20,9 @@ const ATTEMPTS: usize = 20;
 ///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
 const COMPARE_AND_SET: &str = r#"
-local stored = redis.call('GET', KEYS[1])
+local stored = redis.pcall('GET', KEYS[1])
+-- What is no text is no session, and is replaced.
+if type(stored) == 'table' then stored = false end
 local rev = 0
 local number = stored and string.match(stored, '^{"version":%d+,"rev":(%d+),')
 if number then
@@ -30,6 +34,15 @@ end
 if rev ~= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
+"#;
+
+/// What a new session begins with.
+///
+/// KEYS 1 choice. RETURNS the chosen language's code or '', and the time in ms.
+const BEGINNING: &str = r#"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return {redis.call('GET', KEYS[1]) or '', string.format('%.0f', now)}
 "#;
 
 /// Whose session.
@@ -51,13 +64,15 @@ impl std::fmt::Display for Who {
 #[derive(Debug, Clone)]
 pub struct SessionStore {
     queue: TaskQueue,
-    script: std::sync::Arc<Script>,
+    script: Arc<Script>,
+    beginning: Arc<Script>,
 }
 
 impl SessionStore {
     /// Sessions beside a queue.
     pub fn new(queue: TaskQueue) -> Self {
-        Self { queue, script: std::sync::Arc::new(Script::new(COMPARE_AND_SET)) }
+        let script = Arc::new(Script::new(COMPARE_AND_SET));
+        Self { queue, script, beginning: Arc::new(Script::new(BEGINNING)) }
     }
 
     fn key(&self, who: Who) -> String {
@@ -65,7 +80,15 @@ impl SessionStore {
     }
 
     async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
-        redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await
+        let got: redis::RedisResult<Option<Vec<u8>>> =
+            redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await;
+        match got {
+            Ok(Some(bytes)) => Ok(T::from_redis_value(redis::Value::BulkString(bytes)).ok()),
+            Ok(None) => Ok(None),
+            // Nothing that was written here. Asking again would say the same.
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whose session it is now: a group's goes with it when the group gets another id.
@@ -109,17 +132,13 @@ impl SessionStore {
 
     async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
         let Some(stored) = self.stored(who).await? else {
-            return Ok(Session { chosen: self.choice(who).await?, ..Session::default() });
+            return self.begun(who, 0).await;
         };
         match serde_json::from_slice::<Session>(&stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
                 tracing::debug!(version = session.version, "session of another version forgotten");
-                Ok(Session {
-                    rev: session.rev,
-                    chosen: self.choice(who).await?,
-                    ..Session::default()
-                })
+                self.begun(who, session.rev).await
             }
             Err(error) => {
                 // Its number is kept, or nothing could ever replace it. The error's text may quote what a person wrote.
@@ -132,14 +151,20 @@ impl SessionStore {
                     column = error.column(),
                     "session cannot be read and is begun anew"
                 );
-                Ok(Session { rev, chosen: self.choice(who).await?, ..Session::default() })
+                self.begun(who, rev).await
             }
         }
     }
 
-    async fn choice(&self, who: Who) -> Result<Option<Lang>, redis::RedisError> {
-        let code: Option<String> = self.get(self.queue.keys().choice(&who.to_string())).await?;
-        Ok(Lang::ALL.into_iter().find(|lang| code.as_deref() == Some(lang.code())))
+    /// A new session in place of what has this number. Its turns come after those of all that were there before.
+    async fn begun(&self, who: Who, rev: u64) -> Result<Session, redis::RedisError> {
+        let (code, turns): (String, u64) = self
+            .beginning
+            .key(self.queue.keys().choice(&who.to_string()))
+            .run(&mut self.queue.connection())
+            .await?;
+        let chosen = Lang::ALL.into_iter().find(|lang| code == lang.code());
+        Ok(Session { rev, turns, chosen, ..Session::default() })
     }
 
     /// Remembers the chosen language for longer than the session lives; none forgets it.

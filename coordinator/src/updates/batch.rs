@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::update::{self, Piece};
-use crate::pieces::elements;
+use queue::pieces::elements;
 
 /// How often the offset moves by one behind what has no number, before it moves faster.
 pub const ONE_BY_ONE: u32 = 16;
@@ -138,6 +138,35 @@ mod tests {
         assert_eq!(passed.iter().map(|one| one.id).collect::<Vec<_>>(), [Some(7)]);
         let whole_first = br#"[{"update_id":7},{"update_id":8,"#;
         assert_eq!(read(whole_first, 7, &mut progress).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn whatever_one_person_sends_those_behind_are_read() {
+        let one = |id: u32, text: &str| {
+            format!(
+                r#"{{"update_id":{id},"message":{{"message_id":9,"date":1,"from":{{"id":7,"is_bot":false}},"chat":{{"id":7,"type":"private"}},"text":{text}}}}}"#
+            )
+        };
+        let texts = [r#"{"a":["#, r#""no end"#, "[[[[", r#""x\"#, "}}}", "]", "\"a\",\"b"];
+        let mut list = Vec::new();
+        for (n, text) in (0..).zip(texts) {
+            list.push(one(10 + 2 * n, text));
+            // Whatever the order of its members.
+            let id = 11 + 2 * n;
+            list.push(
+                one(id, r#""luna""#)
+                    .replace(&format!("\"update_id\":{id},"), "")
+                    .replace("}}", &format!("}},\"update_id\":{id}}}")),
+            );
+        }
+        let list = format!("[{}]}}", list.join(","));
+        let batch = read(list.as_bytes(), 10, &mut Progress::default()).unwrap();
+        let good: Vec<u32> =
+            batch.iter().filter(|one| one.piece.update.is_ok()).filter_map(|one| one.id).collect();
+        assert_eq!(good, [11, 13, 15, 17, 19, 21, 23]);
+        let bad: Vec<u32> =
+            batch.iter().filter(|one| one.piece.update.is_err()).filter_map(|one| one.id).collect();
+        assert_eq!(bad, [10, 12, 14, 16, 18, 20, 22]);
     }
 
     #[test]

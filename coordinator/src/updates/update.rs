@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
-use crate::pieces::{Members, Unreadable};
+use queue::pieces::{Members, Unreadable};
 
 /// Most of a rich message's nesting that is looked through.
 const RICH_DEEPEST: usize = 32;
@@ -166,18 +166,20 @@ pub(crate) const SERVICE: [&str; 43] = [
     "write_access_allowed",
 ];
 
-/// Where an update may begin in an answer whose brackets do not match.
+/// Where the next whole update begins in an answer whose brackets do not match: an object behind a comma or a bracket that
+/// has a number. In what a person wrote there is none, for its quotes are escaped.
 pub fn begins(bytes: &[u8]) -> Option<usize> {
-    let name = b"\"update_id\"";
-    let mut from = 0;
-    loop {
-        let at = from + bytes.get(from..)?.windows(name.len()).position(|window| window == name)?;
-        let before = bytes.get(..at)?.trim_ascii_end();
-        if before.last() == Some(&b'{') {
-            return Some(before.len() - 1);
+    let mut before = b',';
+    for (at, byte) in bytes.iter().enumerate() {
+        let here = *byte == b'{' && matches!(before, b',' | b'[');
+        if here && Members::first_of(bytes.get(at..)?).is_ok_and(|first| first.has("update_id")) {
+            return Some(at);
         }
-        from = at + 1;
+        if !byte.is_ascii_whitespace() {
+            before = *byte;
+        }
     }
+    None
 }
 
 /// Reads one update.
@@ -204,12 +206,13 @@ fn fingerprint(json: &[u8]) -> u64 {
 
 /// The number of an update whose brackets do not match.
 fn id_in(json: &[u8]) -> Option<u32> {
-    let begin = begins(json)?;
-    let (_, rest) = std::str::from_utf8(json.get(begin..)?.get(..64).unwrap_or(json.get(begin..)?))
-        .ok()?
-        .split_once(':')?;
-    let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    let name = b"\"update_id\"";
+    let at = json.windows(name.len()).position(|window| window == name)?;
+    let key = matches!(json.get(..at)?.trim_ascii_end().last(), Some(b'{' | b','));
+    let value = json.get(at + name.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+    let value = value.trim_ascii_start();
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(value.get(..digits)?).ok()?.parse().ok().filter(|_| key)
 }
 
 fn update(members: &Members<'_>) -> Result<Update, Unreadable> {

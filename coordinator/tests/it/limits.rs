@@ -7,19 +7,23 @@ use coordinator::bot_api::{BotApi, BotError};
 use coordinator::cli::Cli;
 use coordinator::event::Place;
 use coordinator::render::Screen;
-use coordinator::send::{Limits, Sender, Urgency};
+use coordinator::send::{Limits, Revision, Sender, Urgency};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
 
-fn place(chat_id: i64) -> Place {
+pub(crate) fn place(chat_id: i64) -> Place {
     Place { chat_id, owner: chat_id, ..Place::default() }
 }
 
 /// A sender as a coordinator has it, in this process.
-async fn sender(redis: &TestRedis, telegram: &Telegram, limits: Limits) -> (Sender, DropGuard) {
+pub(crate) async fn sender(
+    redis: &TestRedis,
+    telegram: &Telegram,
+    limits: Limits,
+) -> (Sender, DropGuard) {
     let arguments = [
         "coordinator",
         "--telegram-bot-token",
@@ -148,9 +152,14 @@ async fn progress_is_dropped_where_there_is_no_room() {
     telegram.write(7, "hello").await;
     let say = |text: &str| Screen::plain(text.to_owned());
     let message = sender.send(&place(7), &say("Looking"), Urgency::Placeholder).await.unwrap();
-    let half = sender.edit(&place(7), message, &say("Half"), Urgency::Progress).await;
+    let half = sender
+        .edit(&place(7), Revision::progress(message, 1), &say("Half"), Urgency::Progress, false)
+        .await;
     assert_eq!(half, Err(BotError::NoRoom), "the answer may come at any time");
-    sender.edit(&place(7), message, &say("Found"), Urgency::Answer).await.unwrap();
+    sender
+        .edit(&place(7), Revision::answer(message, 1), &say("Found"), Urgency::Answer, false)
+        .await
+        .unwrap();
     telegram.bot_said_only(7, &["Found"]).await;
 }
 

@@ -64,6 +64,12 @@ impl Telegram {
         self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap_or(0)
     }
 
+    /// Brings an update as it is written; `%ID%` in it stands for its number.
+    pub(crate) async fn raw_update(&self, json: &[u8]) {
+        let request = self.http.post(format!("{}/sim/updates", self.base)).body(json.to_vec());
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
     /// Presses the button of `message` whose text contains `label`, as the person `user`.
     pub(crate) async fn press(&self, chat: i64, user: i64, message: &Value, label: &str) {
         let rows = message["buttons"].as_array().unwrap();
@@ -140,6 +146,12 @@ impl Telegram {
     }
 }
 
+/// A free port of this machine.
+pub(crate) fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 pub(crate) fn coordinator_command(redis: &TestRedis, telegram: &Telegram) -> Command {
     let mut command = Command::new(COORDINATOR);
     command
@@ -213,9 +225,14 @@ impl TaskHandler for Script {
         }
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
         let result = match lease.task.task_type.as_str() {
-            "search_creator" => TaskResult::success(json!({"exact_match": true, "creators": [
-                {"name": format!("The {query}"), "url": "https://c.example/x", "item_count": 12},
-            ]})),
+            "search_creator" => {
+                // More than one page takes, when many are asked for.
+                let creators: Vec<Value> = match query {
+                    "many" => (1..=11).map(|number| creator(&format!("Number {number}"))).collect(),
+                    _ => vec![creator(&format!("The {query}"))],
+                };
+                TaskResult::success(json!({"exact_match": true, "creators": creators}))
+            }
             "load_content" => TaskResult::success(json!({"content_directory": {
                 "items": [{"id": "1", "title": "An item", "url": "https://m.example/1"}],
                 "total_items": 1, "has_more": false,
@@ -228,6 +245,10 @@ impl TaskHandler for Script {
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
         self.offered.subscribe()
     }
+}
+
+fn creator(name: &str) -> Value {
+    json!({"name": name, "url": format!("https://c.example/{name}"), "item_count": 12})
 }
 
 /// A scripted worker; ends with the test.

@@ -15,7 +15,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4_096, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: test_kit::cases(4_096), ..ProptestConfig::default() })]
 
     #[test]
     fn a_task_that_is_read_is_written_as_the_same_task(bytes in damaged()) {
@@ -24,6 +24,13 @@ proptest! {
             prop_assert!(task.task_type.as_str().parse::<TaskType>().is_ok());
             let written = serde_json::to_vec(&task).unwrap();
             prop_assert_eq!(serde_json::from_slice::<Task>(&written).unwrap(), task);
+        }
+    }
+
+    #[test]
+    fn of_a_task_that_cannot_be_read_something_is_made_out_or_nothing(bytes in damaged()) {
+        if let Some(task) = Task::salvage(&bytes) {
+            prop_assert!(task.params.is_empty(), "it must not be run");
         }
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use cluster::TestCluster;
 pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
-pub use mutate::mutate;
+pub use mutate::{cases, mutate};
 pub use process::Process;
 pub use proxy::{Proxies, Proxy};
 pub use redis::TestRedis;

@@ -1,16 +1,50 @@
 //! Damage, as a fuzzer does it to an input that is well-formed.
 
+/// What breaks readers: no UTF-8, half an emoji, numbers out of range, quotes and brackets too many, nesting, NUL, marks.
+const BAD: [&[u8]; 16] = [
+    b"\xff\xfe",
+    b"\\ud83d",
+    b"1e999",
+    b"-9223372036854775809",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"\\",
+    b"null",
+    b"\0",
+    b"\xef\xbb\xbf",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    b"\r\n",
+];
+
+/// How many damaged inputs a test tries: `usual`, or as many as `FUZZ_CASES` says.
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 /// `seed` with some changes, each a place, a kind and a byte.
 pub fn mutate(seed: &[u8], changes: &[(usize, u8, u8)]) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for &(place, kind, byte) in changes {
         let place = place % (bytes.len() + 1);
-        match kind % 5 {
+        match kind % 7 {
             0 | 1 if place == bytes.len() => bytes.push(byte),
             0 => bytes[place] ^= 1 << (byte % 8),
             1 => bytes[place] = byte,
             2 => bytes.insert(place, byte),
             3 => bytes.truncate(place),
+            4 => {
+                let bad = BAD[usize::from(byte) % BAD.len()];
+                bytes.splice(place..place, bad.iter().copied());
+            }
+            5 => {
+                let end = bytes.len().min(place + usize::from(byte));
+                let again = bytes[place..end].to_vec();
+                bytes.splice(place..place, again);
+            }
             _ => {
                 let end = bytes.len().min(place + usize::from(byte));
                 bytes.drain(place..end);

@@ -59,3 +59,34 @@ async fn a_type_that_appears_later_is_read_too() {
     outbox.refresh_lanes().await.unwrap();
     assert_eq!(outbox.read(10, Duration::from_millis(100)).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn whoever_asked_is_told_also_when_their_task_cannot_be_read_any_more() {
+    let (_redis, queue) = queue().await;
+    queue.submit_task(&task(1, "a")).await.unwrap();
+    queue.submit_task(&task(2, "b")).await.unwrap();
+    // One byte of its params goes bad.
+    let (key, id) =
+        (queue.keys().data(&queue::Lane::whole(&task_type("echo"))), task(1, "a").task_id);
+    let mut connection = queue.connection();
+    let stored: Vec<u8> =
+        redis::cmd("HGET").arg(&key).arg(id.as_str()).query_async(&mut connection).await.unwrap();
+    let at = stored.windows(8).position(|window| window == b"\"params\"").unwrap() + 10;
+    let broken = [&stored[..at], b"\"x\":\"\xff\",", &stored[at..]].concat();
+    let () = redis::cmd("HSET")
+        .arg(&key)
+        .arg(id.as_str())
+        .arg(broken)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let leases = queue.claim(&[task_type("echo")], "w", 10).await.unwrap();
+    assert_eq!(leases.len(), 1, "its neighbour is run");
+    let mut outbox = Outbox::new(&queue, "c");
+    outbox.refresh_lanes().await.unwrap();
+    let told = outbox.read(10, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].task.task_id, id);
+    assert_eq!(told[0].task.reply_to, Some(json!({"chat_id": 1})));
+    assert_eq!(told[0].result.code(), Some("invalid-task"));
+}

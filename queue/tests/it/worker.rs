@@ -240,3 +240,35 @@ async fn a_redis_that_lost_everything_is_worked_with_again() {
     assert!(wait_for(&queue, "after").await.success);
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_hides_no_other_worker() {
+    let (_redis, queue) = queue().await;
+    let mut connection = queue.connection();
+    let plugin = json!({"name": "p", "version": "1", "digest": "d", "task_types": ["echo", 7]});
+    let record = json!({
+        "worker": "w", "started_at": "today", "concurrency": 4, "running": 0,
+        "plugins": [plugin, {"name": 7}, "of a later release"],
+    });
+    for (worker, json) in [("w", record.to_string().into_bytes()), ("x", b"{\xff".to_vec())] {
+        let () = redis::pipe()
+            .set(queue.keys().worker(worker), json)
+            .zadd(queue.keys().workers(), worker, 1)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+    }
+    let () = redis::pipe()
+        .lpush(queue.keys().worker("y"), "a list")
+        .zadd(queue.keys().workers(), b"y", 1)
+        .zadd(queue.keys().workers(), b"\xff", 1)
+        .sadd(queue.keys().types(), b"\xff")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let workers = queue.workers().await.unwrap();
+    assert_eq!(workers.len(), 1);
+    assert_eq!(workers[0].plugins.len(), 1);
+    assert_eq!(workers[0].plugins[0].task_types, [task_type("echo")]);
+    assert!(queue.task_types().await.is_ok());
+}

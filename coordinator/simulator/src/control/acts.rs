@@ -52,6 +52,30 @@ pub(super) async fn write(
     Json(json!({"update_id": update_id, "message_id": message_id})).into_response()
 }
 
+/// An update as it is written in the request's body, also one that Telegram would not send.
+pub(super) async fn raw_update(
+    Shared(simulator): Shared<Simulator>,
+    json: axum::body::Bytes,
+) -> Response {
+    let update_id = simulator.change(|state| state.push_raw(&json));
+    Json(json!({"update_id": update_id})).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Appointing {
+    chat_id: i64,
+    user_id: i64,
+}
+
+/// Makes somebody an administrator of a group.
+pub(super) async fn administrator(
+    Shared(simulator): Shared<Simulator>,
+    Json(Appointing { chat_id, user_id }): Json<Appointing>,
+) -> StatusCode {
+    simulator.change(|state| state.administrators.insert((chat_id, user_id)));
+    StatusCode::NO_CONTENT
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Pressing {
     chat_id: i64,

@@ -1,4 +1,7 @@
-//! JSON cut into its pieces by brackets and quotes alone, without reading what is in them. Pure.
+//! JSON read piece by piece: what cannot be read costs that piece, never its neighbours. Pure.
+//!
+//! [`elements`] and [`Members`] cut JSON by brackets and quotes alone, without reading what is in it; [`readable`] is for
+//! types that serde reads.
 //!
 //! One answer of the Bot API holds what a hundred people did. A JSON library reads all of it or nothing: four bytes that
 //! are no UTF-8, half an emoji or a number out of range in one person's message cost everybody theirs. Here a list is cut
@@ -8,6 +11,36 @@
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// Reads a list element by element, for serde's `deserialize_with`. One that this version cannot read is left out; what is
+/// no list has none.
+///
+/// # Errors
+///
+/// When it is no JSON.
+pub fn readable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let Value::Array(list) = Value::deserialize(deserializer)? else { return Ok(Vec::new()) };
+    Ok(list.into_iter().filter_map(|element| serde_json::from_value(element).ok()).collect())
+}
+
+/// Reads a value, or takes the default when this version cannot read it, for serde's `deserialize_with`.
+///
+/// # Errors
+///
+/// When it is no JSON.
+pub fn readable_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
 
 /// Why a piece cannot be read: a label of metrics, and a word in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +97,15 @@ impl<'a> Members<'a> {
         let members = scanner.members().ok_or(Unreadable::Syntax)?;
         scanner.skip_space();
         if scanner.rest.is_empty() { Ok(Self(members)) } else { Err(Unreadable::Syntax) }
+    }
+
+    /// Cuts the object that `json` begins with, whatever comes behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Members::of`].
+    pub fn first_of(json: &'a [u8]) -> Result<Self, Unreadable> {
+        Scanner { rest: json }.members().map(Self).ok_or(Unreadable::Syntax)
     }
 
     /// The keys, in their order.
@@ -144,7 +186,7 @@ pub struct Elements<'a> {
 }
 
 /// Cuts a list into its elements. Where its brackets do not match, an element begins wherever `begins` finds one, so that
-/// a broken element costs none of those behind it. None when it is no list.
+/// a broken element costs none of those behind it; no element may hold such a place. None when it is no list.
 pub fn elements<'a>(
     list: &'a [u8],
     begins: impl Fn(&[u8]) -> Option<usize>,
@@ -171,7 +213,10 @@ pub fn elements<'a>(
             }
         }
         let from_here = scanner.rest;
-        if let Some(element) = scanner.value().filter(|_| scanner.at_a_border()) {
+        // With two quotes too few, an element seems to reach over its neighbours.
+        let alone = |element: &[u8]| element.get(1..).is_none_or(|rest| begins(rest).is_none());
+        let element = scanner.value().filter(|element| alone(element));
+        if let Some(element) = element.filter(|_| scanner.at_a_border()) {
             elements.whole.push(element);
             continue;
         }
@@ -341,6 +386,11 @@ mod tests {
         check(
             r#"[{"a":1},{"a":"no end},{"a":3}]"#,
             &[r#"{"a":1}"#, r#"{"a":"no end},"#, r#"{"a":3}"#],
+            None,
+        );
+        check(
+            r#"[{"a":"no end},{"a":2},{"a":"no end},{"a":4}]"#,
+            &[r#"{"a":"no end},"#, r#"{"a":2}"#, r#"{"a":"no end},"#, r#"{"a":4}"#],
             None,
         );
         check(r#"[{"a":1}},{"a":3}]"#, &[r#"{"a":1}},"#, r#"{"a":3}"#], None);

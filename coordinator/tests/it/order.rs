@@ -1,0 +1,207 @@
+//! What was asked later is what stands, however late what was asked earlier arrives, and whoever sends it.
+
+use std::time::Duration;
+
+use coordinator::bot_api::BotError;
+use coordinator::render::Screen;
+use coordinator::send::{Edited, Limits, Revision, Urgency};
+use coordinator::session::Session;
+use coordinator::session::store::{SessionStore, Who};
+use serde_json::{Value, json};
+use test_kit::{TestRedis, eventually};
+
+use crate::limits::{place, sender};
+use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
+
+const PERSON: i64 = 7;
+/// Longer than a change waits for others that are on their way.
+const SLOW_MS: u64 = 2_500;
+/// What the person sees of a creator, and of the second page of those that were found.
+const CONTENT: &str = "An item";
+const SECOND_PAGE: &str = "Page 2 of 2";
+
+/// The first page of what was found, on which two things can be pressed: a creator, whose content is an answer, and the
+/// next page.
+async fn found_many(telegram: &Telegram) -> Value {
+    telegram.write(PERSON, "many").await;
+    telegram.bot_says(PERSON, "Page 1 of 2").await
+}
+
+/// The next edit to something with these words reaches Telegram at once and is done late.
+async fn slow_down(telegram: &Telegram, words: &str, delay_ms: u64) {
+    let fault = json!({
+        "method": "editMessageText", "fault": "delay", "delay_ms": delay_ms, "containing": words,
+    });
+    telegram.fault(fault).await;
+}
+
+async fn edits_called(telegram: &Telegram) -> u64 {
+    telegram.stats().await["calls"]["editmessagetext"].as_u64().unwrap_or(0)
+}
+
+/// How often the message was changed to something with these words.
+async fn changed_to(telegram: &Telegram, words: &str) -> usize {
+    let events = telegram.transcript(PERSON).await;
+    let changes = events.iter().filter(|event| {
+        event["kind"] == "edit" && event["text"].as_str().is_some_and(|text| text.contains(words))
+    });
+    changes.count()
+}
+
+async fn until_changed_to(telegram: &Telegram, words: &str, times: usize) {
+    eventually("the late change", async || {
+        (times <= changed_to(telegram, words).await).then_some(())
+    })
+    .await;
+}
+
+async fn until_called(telegram: &Telegram, before: u64) {
+    eventually("the slow change on its way", async || {
+        (before < edits_called(telegram).await).then_some(())
+    })
+    .await;
+}
+
+/// Presses `first`, whose edit is done late, then `second`. What `second` leads to has to stand.
+async fn second_stands(delay_ms: u64, first: (&str, &str), second: (&str, &str)) {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _coordinator = coordinator(&redis, &telegram).await;
+    let found = found_many(&telegram).await;
+    let before = edits_called(&telegram).await;
+    slow_down(&telegram, first.1, delay_ms).await;
+    telegram.press(PERSON, PERSON, &found, first.0).await;
+    until_called(&telegram, before).await;
+    telegram.press(PERSON, PERSON, &found, second.0).await;
+    until_changed_to(&telegram, first.1, 1).await;
+    telegram.bot_said_only(PERSON, &[second.1]).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    telegram.bot_said_only(PERSON, &[second.1]).await;
+}
+
+const OPEN: (&str, &str) = ("Number 1 ", CONTENT);
+const TURN_THE_PAGE: (&str, &str) = ("Next", SECOND_PAGE);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_arrives_late_does_not_cover_the_page_that_was_asked_for_since() {
+    second_stands(300, OPEN, TURN_THE_PAGE).await;
+    second_stands(SLOW_MS, OPEN, TURN_THE_PAGE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_arrives_late_does_not_cover_the_answer_that_was_asked_for_since() {
+    second_stands(300, TURN_THE_PAGE, OPEN).await;
+    second_stands(SLOW_MS, TURN_THE_PAGE, OPEN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_coordinator_left_on_its_way_does_not_cover_what_was_asked_for_since() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let first = coordinator(&redis, &telegram).await;
+    let found = found_many(&telegram).await;
+    let before = edits_called(&telegram).await;
+    // Another coordinator fetches the updates some seconds after the first one has died.
+    slow_down(&telegram, CONTENT, 12_000).await;
+    telegram.press(PERSON, PERSON, &found, OPEN.0).await;
+    until_called(&telegram, before).await;
+    first.kill();
+    let _second = coordinator(&redis, &telegram).await;
+    telegram.press(PERSON, PERSON, &found, TURN_THE_PAGE.0).await;
+    telegram.bot_said_only(PERSON, &[SECOND_PAGE]).await;
+    until_changed_to(&telegram, CONTENT, 1).await;
+    telegram.bot_said_only(PERSON, &[SECOND_PAGE]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coordinators_know_of_each_others_changes() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let (first, _first) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
+    let (second, _second) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
+    telegram.write(PERSON, "hello").await;
+    let (place, say) = (place(PERSON), |text: &str| Screen::plain(text.to_owned()));
+    let message = first.send(&place, &say("Looking"), Urgency::Answer).await.unwrap();
+    let answer = move |turn| Revision::answer(message, turn);
+    let (later, no) = (say("later"), say("no"));
+    let shown = first.edit(&place, answer(2), &later, Urgency::Answer, false).await;
+    assert_eq!(shown, Ok(Edited::Shown));
+    let overtaken = Ok(Edited::Overtaken { by: 2 });
+    for older in [answer(1), Revision::progress(message, 1), Revision::progress(message, 2)] {
+        for beside in [false, true] {
+            let edited = second.edit(&place, older, &no, Urgency::Answer, beside).await;
+            assert_eq!(edited, overtaken, "{older:?}");
+            let sent = second.send_instead(&place, older, &no, Urgency::Answer, beside);
+            assert_eq!(sent.await, overtaken, "{older:?}");
+        }
+    }
+    let same = second.edit(&place, answer(2), &later, Urgency::Answer, false).await;
+    assert_eq!(same, Ok(Edited::Shown), "it says so already");
+
+    slow_down(&telegram, "slow", 1_000).await;
+    let before = edits_called(&telegram).await;
+    let slow = tokio::spawn(async move {
+        first.edit(&place, answer(3), &Screen::plain("slow"), Urgency::Answer, false).await
+    });
+    until_called(&telegram, before).await;
+    let newest = say("newest");
+    let edit = |beside| second.edit(&place, answer(4), &newest, Urgency::Answer, beside);
+    assert_eq!(edit(false).await, Ok(Edited::Busy));
+    assert_eq!(edit(true).await, Ok(Edited::Beside));
+    assert_eq!(edit(false).await, Ok(Edited::Busy), "not the last yet");
+    assert_eq!(slow.await.unwrap(), Ok(Edited::Shown));
+    telegram.bot_said_only(PERSON, &["slow"]).await;
+    eventually("the end of the slow one", async || {
+        (edit(false).await == Ok(Edited::Shown)).then_some(())
+    })
+    .await;
+    telegram.bot_said_only(PERSON, &["newest"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_no_message_is_changed() {
+    for limits in [Limits::new(30, 1, 20), Limits::new(0, 0, 0)] {
+        let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+        let (sender, _stop) = sender(&redis, &telegram, limits).await;
+        telegram.write(PERSON, "hello").await;
+        let say = |text: &str| Screen::plain(text.to_owned());
+        let message = sender.send(&place(PERSON), &say("Hello"), Urgency::Answer).await.unwrap();
+        redis.kill();
+        let (place, revision) = (place(PERSON), Revision::answer(message, 1));
+        let changed = say("Changed");
+        let edit = || sender.edit(&place, revision, &changed, Urgency::Answer, true);
+        let told = edit().await;
+        assert!(matches!(told, Err(BotError::RetryAfter(_))), "{told:?}");
+        telegram.bot_said_only(PERSON, &["Hello"]).await;
+        // What is no change goes on.
+        sender.send(&place, &say("More"), Urgency::Answer).await.unwrap();
+        redis.revive();
+        eventually("the change", async || (edit().await == Ok(Edited::Shown)).then_some(())).await;
+        telegram.bot_said_only(PERSON, &["Changed", "More"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_go_on_when_a_session_is_lost() {
+    let redis = TestRedis::start();
+    let queue = queue_on(&redis).await;
+    let sessions = SessionStore::new(queue.clone());
+    let who = Who { chat_id: PERSON, user_id: PERSON };
+    let key = queue.keys().session(&who.to_string());
+    let mut update_id = 0;
+    let mut turn = async || {
+        update_id += 1;
+        sessions.update(who, |session: &mut Session| session.turn_of(update_id)).await.unwrap()
+    };
+    let mut last = turn().await;
+    for lost in ["", "{", r#"{"version":0,"rev":3,"turns":3}"#, "[]"] {
+        let now = turn().await;
+        assert_eq!(now, last + 1, "before {lost:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match lost {
+            "" => redis.ask(&["DEL", &key]),
+            json => redis.ask(&["SET", &key, json]),
+        };
+        last = turn().await;
+        assert!(now < last, "after {lost:?}: {now} and then {last}");
+    }
+}

@@ -1,0 +1,118 @@
+//! What cannot be read costs itself: updates that are broken or of unknown kinds, and who wrote them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use test_kit::{Process, TestRedis, eventually};
+
+use crate::support::{Telegram, coordinator, coordinator_command, free_address, scripted_worker};
+
+/// A message of `person` in their private chat, with a text as it is written in JSON.
+fn message(person: i64, text: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{{\"update_id\":%ID%,\"message\":{{\"message_id\":900,\"date\":1,\"from\":{{\"id\":{person},\
+         \"is_bot\":false,\"first_name\":\"Mal\"}},\"chat\":{{\"id\":{person},\
+         \"type\":\"private\",\"first_name\":\"Mal\"}},\"text\":"
+    );
+    [head.as_bytes(), text, b"}}"].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let address = free_address();
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("LISTEN", &address);
+    let running = Process::start_until(&mut command, "coordinator ready").await;
+    let broken: [&[u8]; 9] = [
+        b"\"luna \xff\xfe\"",
+        br#""luna \ud83d""#,
+        b"1e999",
+        br#""x","text":"y""#,
+        br#"{"a":["#,
+        br#""no end"#,
+        br#"[[[[[[[[["#,
+        br#""luna \x""#,
+        b"}}}",
+    ];
+    for (number, text) in (60..).zip(broken) {
+        telegram.write(number, "/start").await;
+        telegram.bot_says(number, "Welcome").await;
+        telegram.raw_update(&message(number, text)).await;
+        telegram.write(number + 100, "luna").await;
+    }
+    // Numbers that cannot be read, and what is no object at all.
+    for junk in ["{\"update_id\":1e99}", "{\"update_id\":%ID%,\"update_id\":7}", "null", "{", "]"] {
+        telegram.raw_update(junk.as_bytes()).await;
+    }
+    telegram.write(300, "noor").await;
+    for chat in 160..169 {
+        telegram.bot_said_only(chat, &["The luna"]).await;
+    }
+    telegram.bot_said_only(300, &["The noor"]).await;
+    // Who sent what cannot be read is told, where it can be made out who that was.
+    for chat in 60..64 {
+        telegram.bot_said_only(chat, &["Welcome", "could not read this message"]).await;
+    }
+    eventually("nothing is left", async || {
+        (telegram.stats().await["pending_updates"] == 0).then_some(())
+    })
+    .await;
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let counted: u64 = metrics
+        .lines()
+        .filter(|line| line.starts_with("freefans_updates_unreadable_total{"))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum();
+    assert!(counted >= 12, "{metrics}");
+    assert!(!running.log().contains("no end"), "the log quotes nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_whose_data_cannot_be_read_is_answered() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = coordinator(&redis, &telegram).await;
+    let press = b"{\"update_id\":%ID%,\"callback_query\":{\"id\":\"77\",\"from\":{\"id\":66,\"is_bot\":false,\
+        \"first_name\":\"M\"},\"chat_instance\":\"1\",\"data\":\"\xff\"}}";
+    telegram.raw_update(press).await;
+    telegram.write(67, "luna").await;
+    telegram.bot_said_only(67, &["The luna"]).await;
+    eventually("the press is answered", async || {
+        (telegram.stats().await["calls"]["answercallbackquery"] == 1).then_some(())
+    })
+    .await;
+}
+
+fn in_group(sender: Value, text: &str) -> Vec<u8> {
+    let group = json!({"id": -1_000_000_000_007_i64, "type": "supergroup", "title": "G"});
+    let mut update = json!({"update_id": 0, "message": {
+        "message_id": 5, "date": 1, "chat": group, "text": text,
+        "from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"},
+    }});
+    update["message"]["sender_chat"] = sender;
+    update.to_string().replacen("\"update_id\":0", "\"update_id\":%ID%", 1).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = coordinator(&redis, &telegram).await;
+    let group = -1_000_000_000_007_i64;
+    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
+    telegram.post("/sim/administrators", &json!({"chat_id": group, "user_id": 8})).await;
+    let sender = json!({"id": group, "type": "supergroup", "title": "G"});
+    telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
+    let results = telegram.bot_says(group, "The luna").await;
+    telegram.press(group, 9, &results, "The luna").await;
+    eventually("whoever is no administrator is told so", async || {
+        let toasts = telegram.chat(group, 9).await["toasts"].to_string();
+        toasts.contains("Only its administrators").then_some(())
+    })
+    .await;
+    telegram.press(group, 8, &results, "The luna").await;
+    telegram.bot_says(group, "An item").await;
+}
