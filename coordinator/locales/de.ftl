@@ -67,6 +67,7 @@ gone-button = Das ist gerade nicht verfügbar. Bitte versuch es später noch ein
 
 ### Grenzen.
 busy = 🙏 Ich habe gerade sehr viel zu tun. Bitte versuch es in einer Minute noch einmal.
+busy-kept = ⏳ Ich bin gerade überlastet. Deine Frage ist gemerkt und wird beantwortet; du musst sie nicht noch einmal schicken.
 one-at-a-time = ⏳ Für dich laufen schon mehrere Anfragen. Bitte warte erst auf die Antworten, oder schick /cancel.
 slow-down = 🐢 Das ist mir zu schnell. Bitte warte einen Augenblick, dann geht es weiter.
 not-for-you = Dieser Bot ist privat.

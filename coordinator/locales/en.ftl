@@ -68,6 +68,7 @@ gone-button = Nobody is there to do this at the moment. Please try again later.
 
 ### Limits.
 busy = 🙏 I am very busy at the moment. Please try again in a minute.
+busy-kept = ⏳ I am busy at the moment. Your question is kept and will be answered; no need to send it again.
 one-at-a-time = ⏳ You have several questions under way. Please wait for their answers first, or send /cancel.
 slow-down = 🐢 That is too fast for me. Please wait a moment, then go on.
 not-for-you = This bot is private.

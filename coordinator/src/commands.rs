@@ -172,13 +172,13 @@ async fn read(queue: &TaskQueue, tempo: &Tempo) -> redis::RedisResult<(Menu, BTr
     let (known, to_note) = remember(stored, menu.commands.keys(), now);
     if to_note {
         // Two that write at once may lose a name; whoever sees it alive writes it again.
-        let () = redis::cmd("SET")
-            .arg(&key)
-            .arg(serde_json::to_string(&known).unwrap_or_default())
-            .arg("EX")
-            .arg(KNOWN_SECONDS)
-            .query_async(&mut connection)
-            .await?;
+        let json = serde_json::to_string(&known).unwrap_or_default();
+        let noted: redis::RedisResult<()> =
+            queue.write_even_when_full("SET", &key, (json, "EX", KNOWN_SECONDS)).await;
+        if let Err(error) = noted {
+            // What is known is known here; a server that takes no writes is written to at the next look.
+            queue.note_trouble(None, "note the plugins' commands", &error);
+        }
     }
     menu.known = known.into_keys().collect();
     Ok((menu, complaints))

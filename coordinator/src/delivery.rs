@@ -76,7 +76,7 @@ pub async fn deliver_until(
             Ok(read) => delivery.start(read),
             // The outbox pauses by itself before it asks the same Redis again.
             Err(error) => {
-                tracing::warn!(error = %error.source, "cannot read the outbox; trying again");
+                queue.note_trouble(None, "read the outbox", &error.source);
             }
         }
     }
@@ -101,17 +101,17 @@ impl Delivery {
     /// Looks which types there are, and takes over what a dead coordinator had in hand.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
-            tracing::warn!(error = %error.source, "cannot look for the outbox's types; trying again");
+            self.queue().note_trouble(None, "look for the outbox's types", &error.source);
         }
         // What waits here for Telegram is nobody else's.
         let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
         if let Err(error) = outbox.hold(&held).await {
-            tracing::warn!(error = %error.source, "answers in hand may be taken over");
+            self.queue().note_trouble(None, "hold answers", &error.source);
         }
         match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {
             Ok(abandoned) => self.start(abandoned),
             Err(error) => {
-                tracing::warn!(error = %error.source, "cannot take answers over; trying again");
+                self.queue().note_trouble(None, "take answers over", &error.source);
             }
         }
     }
@@ -128,7 +128,8 @@ impl Delivery {
             self.running.spawn(async move {
                 if let Some(how) = delivery.show(&reply).await {
                     while let Err(error) = delivery.performer.queue.acknowledge(&reply, how).await {
-                        tracing::warn!(error = %error.source, "an answer is out but not acknowledged; trying again");
+                        let lane = Some(&reply.lane);
+                        delivery.queue().note_trouble(lane, "acknowledge an answer", &error.source);
                         if delivery.performer.pause(AFTER_TROUBLE).await.is_none() {
                             break;
                         }
@@ -137,6 +138,10 @@ impl Delivery {
                 delivery.in_hand(|in_hand| in_hand.remove(&id));
             });
         }
+    }
+
+    fn queue(&self) -> &TaskQueue {
+        &self.performer.queue
     }
 
     fn in_hand<R>(&self, change: impl FnOnce(&mut InHand) -> R) -> R {
@@ -168,8 +173,10 @@ impl Delivery {
                     continue;
                 }
                 Err(Trouble::Redis(error)) => {
-                    tracing::warn!(task_id = %id, error = %error, "an answer waits for Redis");
-                    pause
+                    self.queue().note_trouble(Some(&reply.lane), "show an answer", &error);
+                    // Not longer and longer: it goes out as soon as Redis takes what belongs to it.
+                    self.performer.pause(AFTER_TROUBLE).await?;
+                    continue;
                 }
                 Err(Trouble::Bot(BotError::Unreachable)) => {
                     tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");

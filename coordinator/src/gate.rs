@@ -20,7 +20,7 @@ const ALBUM_WITHIN: Duration = Duration::from_secs(60);
 const TOLD_ONCE_IN: Duration = Duration::from_secs(3_600);
 
 /// KEYS 1 counter; ARGV 1 ms. Counts in windows of that length. RETURNS the count.
-const COUNT: &str = r"
+const COUNT: &str = r"#!lua flags=allow-oom
 local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
@@ -101,15 +101,10 @@ impl Performer {
     /// Whether `origin` is the first to do `name` within a time. The same update that comes again is still the first: its
     /// coordinator may have died before it did anything.
     pub(crate) async fn first(&self, name: &str, origin: &str, window: Duration) -> bool {
-        let mut set = redis::cmd("SET");
-        set.arg(self.queue.keys().gate(name))
-            .arg(origin)
-            .arg("NX")
-            .arg("GET")
-            .arg("PX")
-            .arg(millis(window));
+        let key = self.queue.keys().gate(name);
+        let value = (origin, "NX", "GET", "PX", millis(window));
         let first: redis::RedisResult<Option<String>> =
-            set.query_async(&mut self.queue.connection()).await;
+            self.queue.write_even_when_full("SET", key, value).await;
         // Redis may be away: better twice than not at all.
         first.map_or(true, |first| first.is_none_or(|first| first == origin))
     }

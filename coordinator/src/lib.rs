@@ -38,7 +38,7 @@ mod waiting;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use queue::{QueueConfig, TaskQueue};
+use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 use crate::bot_api::BotApi;
@@ -56,7 +56,8 @@ use crate::tempo::Tempo;
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let partitions = config.queue_partitions.clone();
-    let queue_config = QueueConfig { redis_ca, partitions, ..QueueConfig::default() };
+    let side = Some(Side::Coordinator);
+    let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
     let trouble = updates::Trouble::default();
     if let Some(address) = config.listen {

@@ -4,9 +4,10 @@
 //! chat. What only makes the wait nicer (the placeholder, the note on a button) goes on behind it.
 
 mod ask;
+mod kept;
 mod say;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use queue::{Lane, TaskId, TaskQueue};
@@ -31,6 +32,7 @@ use crate::tempo::Tempo;
 use crate::text::Lang;
 use crate::turns::Turns;
 use crate::{admin, gate, under_way};
+use kept::{AskedFor, Kept};
 
 /// Pause after trouble with Redis.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
@@ -63,6 +65,7 @@ pub struct Performer {
     /// Counts what people send.
     pub(crate) counter: queue::Script,
     background: TaskTracker,
+    told: kept::Told,
     shutdown: CancellationToken,
 }
 
@@ -91,6 +94,7 @@ impl Performer {
             access,
             counter,
             background,
+            told: kept::Told::default(),
             shutdown,
         }
     }
@@ -117,7 +121,7 @@ impl Performer {
     }
 
     /// The session's change, and what is to be done; with the language to do it in.
-    async fn react(&self, incoming: &Incoming) -> Option<(Lang, Vec<Effect>)> {
+    async fn react(self: &Arc<Self>, incoming: &Incoming) -> Option<(Lang, Vec<Effect>)> {
         let menu = Arc::clone(&self.menu.borrow());
         let around = Around {
             place: incoming.place,
@@ -126,20 +130,45 @@ impl Performer {
             bot: self.sender.bot().username(),
             menu: &menu,
         };
+        let asked = Mutex::new(None);
         let change = |session: &mut Session| {
             let effects = flow::react(session, around, incoming.update_id, &incoming.event);
             let lang = session.lang();
             for (ordinal, effect) in effects.iter().enumerate() {
-                if let Effect::Ask { question, .. } = effect
+                if let Effect::Ask { question, pressed, .. } = effect
                     && let Some((_, id)) = self.task_of(incoming, ordinal, question)
                 {
-                    session.keep_pending(Pending { id, called: question.called(lang) });
+                    session.keep_pending(Pending { id: id.clone(), called: question.called(lang) });
+                    let (place, pressed) = (incoming.place, pressed.clone());
+                    *asked.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(AskedFor { id, place, lang, pressed });
                 }
             }
             (lang, effects)
         };
-        let (who, sessions) = (incoming.place.who(), &self.sessions);
-        self.insist_on_redis(|| sessions.update(who, change)).await
+        let mut kept = Kept::new();
+        loop {
+            let error = match self.sessions.update(incoming.place.who(), &change).await {
+                Ok(reaction) => return Some(reaction),
+                Err(error) => error,
+            };
+            self.queue.note_trouble(None, "keep a session", &error);
+            // What it comes to all the same; for somebody new when the session cannot even be read.
+            let session = self.sessions.load(incoming.place.who()).await;
+            let known = session.is_ok();
+            let reaction = change(&mut session.unwrap_or_default());
+            let question = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let only_said = |effect: &Effect| matches!(effect, Effect::Say(_));
+            match question {
+                Some(question) => kept.refused(self, &error, &question).await,
+                // An answer that needs no memory does not wait for it.
+                None if known && kept.lasts(&error) && reaction.1.iter().all(only_said) => {
+                    return Some(reaction);
+                }
+                None => {}
+            }
+            self.pause(AFTER_TROUBLE).await?;
+        }
     }
 
     /// The lane and id of the task that an effect of an update asks for: always the same.
@@ -273,7 +302,7 @@ impl Performer {
             match ask().await {
                 Ok(answer) => return Some(answer),
                 Err(error) => {
-                    tracing::warn!(error = %error, "waiting for Redis");
+                    self.queue.note_trouble(None, "do what somebody asked for", &error);
                     self.pause(AFTER_TROUBLE).await?;
                 }
             }

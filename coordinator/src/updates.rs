@@ -101,7 +101,9 @@ pub async fn poll_until(
                 trouble.send_replace(None);
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = %error, "cannot ask who fetches the updates"),
+            Err(error) => {
+                performer.queue.note_trouble(None, "ask who fetches the updates", &error);
+            }
         }
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use queue::task::now_ms;
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
-    TaskQueue, TaskResult,
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, Side,
+    TaskHandler, TaskQueue, TaskResult,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -124,7 +124,7 @@ pub async fn run(
     ready: impl FnOnce(&str, &[OfferedPlugin]),
 ) -> anyhow::Result<()> {
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
-    let queue_config = QueueConfig { redis_ca, ..QueueConfig::default() };
+    let queue_config = QueueConfig { redis_ca, side: Some(Side::Worker), ..QueueConfig::default() };
     let retry = queue_config.retry;
     let (reached, catalog) = (Arc::new(OnceLock::new()), Arc::new(PluginCatalog::default()));
     if let Some(address) = config.listen {

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes an answer out of the outbox.
 -- KEYS    1 replies  2 reply:<id>  3 meta
 -- ARGV    1 entry  2 group  3 seconds the ledger is kept  4 counter

@@ -1,9 +1,11 @@
+#!lua flags=allow-oom
 -- Leases ready tasks of one type to a worker.
--- KEYS    1 queue  2 active  3 delayed  4 data  5 meta  6 wake
+-- KEYS    1 queue  2 active  3 delayed  4 data  5 meta  6 wake  7 deadline
 -- ARGV    1 at most  2 lease ms  3 worker
 -- RETURNS id, value, id, value, … where a value is what `data` holds (keys.rs); its time of claim is now
 -- ATOMIC  A task leaves the queue and gets its lease and token in one step; a token is never given twice.
-local cfg = redis.call('HMGET', KEYS[5], 'paused', 'max_active', 'vtime')
+-- A full server takes it: what was accepted is answered, which frees memory.
+local cfg = redis.call('HMGET', KEYS[5], 'paused', 'max_active', 'vtime', 'not_before', 'alive')
 if cfg[1] == '1' then return {} end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -24,13 +26,21 @@ local stored = redis.call('HMGET', KEYS[4], unpack(ids))
 local longest = now + ARGV[2]
 local usual = string.format('%d', longest)
 local holder = '|' .. string.format('%d', now) .. '|' .. ARGV[3] .. '||'
-local values, leases = {}, {}
+-- After an outage a task's time has not run out before this.
+local not_before = tonumber(cfg[4] or '0')
+local values, leases, later = {}, {}, {}
 for i = 1, #ids do
   -- An id that somebody put into the queue by hand has no data: it is dropped here, there is nothing to run.
   local token, rest
   if stored[i] then token, rest = string.match(stored[i], '^(%d+)|[^|]*|[^|]*|[^|]*|(%d.*)$') end
   if token then
     local deadline = tonumber(string.match(rest, '^%d+'))
+    if deadline < not_before then
+      deadline = not_before
+      rest = string.gsub(rest, '^%d+', cfg[4], 1)
+      later[#later + 1] = cfg[4]
+      later[#later + 1] = ids[i]
+    end
     values[#values + 1] = ids[i]
     values[#values + 1] = string.format('%d', token + 1) .. holder .. rest
     leases[#leases + 1] = usual
@@ -41,6 +51,9 @@ end
 if #leases > 0 then
   redis.call('HSET', KEYS[4], unpack(values))
   redis.call('ZADD', KEYS[2], unpack(leases))
+  if #later > 0 then redis.call('ZADD', KEYS[7], 'XX', unpack(later)) end
+  -- The sweep keeps it; from here on there is something that an outage could cost.
+  if not cfg[5] then redis.call('HSET', KEYS[5], 'alive', string.format('%d', now)) end
 end
 local highest = math.floor(tonumber(popped[#popped]) / 1048576)
 if highest > vtime then redis.call('HSET', KEYS[5], 'vtime', string.format('%d', highest)) end

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends or sends back tasks of one type: for the holder of a token, or for the sweeper ('*' as token). The only script
 -- that ends a task.
 -- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 replies  10 dead, then per
@@ -17,6 +18,9 @@ if count == 0 then return {} end
 local ids = {}
 for n = 1, count do ids[n] = ARGV[1 + n * 5] end
 local stored = redis.call('HMGET', KEYS[5], unpack(ids))
+-- After an outage no lease is lost before `grace`, and no task's time is over before `not_before` (sweep.lua).
+local cfg = redis.call('HMGET', KEYS[7], 'grace', 'not_before')
+local grace, not_before = tonumber(cfg[1] or '0'), tonumber(cfg[2] or '0')
 local touched, gone, users, counters = {}, {}, {}, {}
 
 local function add(counter)
@@ -35,6 +39,7 @@ local function finish(n)
     redis.call('HDEL', KEYS[5], id)
     return 'GONE'
   end
+  if tonumber(deadline) < not_before then deadline = cfg[2] end
   if token ~= '*' then
     if held ~= token then
       add('stale')
@@ -43,7 +48,7 @@ local function finish(n)
   elseif op == 'lost' then
     -- The lease also ends at the deadline; the sweeper then calls again with 'expired'.
     local lease = redis.call('ZSCORE', KEYS[2], id)
-    if not lease or now < tonumber(lease) or tonumber(deadline) <= now then return 'NOTDUE' end
+    if not lease or now < math.max(tonumber(lease), grace) or tonumber(deadline) <= now then return 'NOTDUE' end
   elseif op == 'expired' then
     if now < tonumber(deadline) then return 'NOTDUE' end
   elseif op == 'cancel' and started ~= '' then
@@ -114,7 +119,8 @@ local function finish(n)
   if wants == '1' then
     redis.call('XADD', KEYS[9], '*', 'state', state, 'task', envelope, 'result', result)
   end
-  redis.call('PUBLISH', ARGV[5] .. id, state)
+  -- Nobody depends on the notice: who waits looks again each second.
+  redis.pcall('PUBLISH', ARGV[5] .. id, state)
   add(state)
   return state
 end

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes the message that a task's answer replaces, unless one is noted already.
 -- KEYS    1 reply:<id>  2 placeholder:<id>
 -- ARGV    1 message  2 seconds the ledger is kept

@@ -1,3 +1,4 @@
+#!lua
 -- Accepts tasks of one type.
 -- KEYS    1 queue  2 delayed  3 deadline  4 data  5 users  6 meta  7 wake, then per task: its guard (reply:<id> for a task that
 --         wants a reply, else status:<id>) and, with options, its double's guard

@@ -94,6 +94,7 @@ impl TaskQueue {
             .key(self.keys.data(lane))
             .key(self.keys.meta(lane))
             .key(self.keys.wake(lane))
+            .key(self.keys.deadline(lane))
             .arg(max)
             .arg(millis(self.config.lease))
             .arg(worker);

@@ -107,7 +107,7 @@ async fn claim_until_closed(
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(lane = %lane, error = %error, "cannot claim tasks; trying again");
+                    queue.note_trouble(Some(lane), "claim tasks", &error);
                     let longer = resting.get(lane).map_or(REST.0, |(_, rest)| *rest * 2);
                     let rest = longer.min(REST.1);
                     resting.insert(lane.clone(), (Instant::now() + rest, rest));

@@ -7,6 +7,15 @@ use crate::keys::{DEFAULT_NAMESPACE, Keys};
 use crate::retry::RetryPolicy;
 use crate::task::TaskType;
 
+/// One of the two programs that share a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Runs tasks.
+    Worker,
+    /// Submits tasks and shows their answers.
+    Coordinator,
+}
+
 /// How the queue behaves. The defaults are what the product promises; tests shorten them.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
@@ -17,6 +26,8 @@ pub struct QueueConfig {
     pub partitions: BTreeMap<TaskType, u16>,
     /// First part of every key.
     pub namespace: String,
+    /// Which program this is: [`TaskQueue::readiness`](crate::TaskQueue::readiness) looks for the rights that it needs.
+    pub side: Option<Side>,
     /// How long a worker may hold a task without a sign of life. 6 s and a sweep each second: a killed worker's task
     /// runs again within 7 s.
     pub lease: Duration,
@@ -51,6 +62,7 @@ impl Default for QueueConfig {
             redis_ca: None,
             partitions: BTreeMap::new(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
+            side: None,
             lease: Duration::from_secs(6),
             renew_every: Duration::from_secs(2),
             sweep_every: Duration::from_secs(1),
@@ -70,5 +82,11 @@ impl Default for QueueConfig {
 impl QueueConfig {
     pub(crate) fn keys(&self) -> Keys {
         Keys::new(self.namespace.clone())
+    }
+
+    /// So long without any sweep means that nobody reached Redis, or that it took no writes. 3 s: with less the sweep of
+    /// one process on a busy machine would look like an outage, with more an outage could cost a lease unseen.
+    pub(crate) fn outage(&self) -> Duration {
+        (self.lease / 2).max(self.sweep_every * 3)
     }
 }

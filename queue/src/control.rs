@@ -418,7 +418,8 @@ impl TypeStats {
 }
 
 /// Fields of `meta` that are no counters.
-const SWITCHES: &[&str] = &["paused", "max_active", "max_pending", "user_cap", "vtime"];
+const SWITCHES: &[&str] =
+    &["paused", "max_active", "max_pending", "user_cap", "vtime", "alive", "grace", "not_before"];
 
 fn dead_letter(lane: &Lane, entry: &redis::streams::StreamId) -> DeadLetter {
     let text = |name: &str| entry.get::<String>(name).unwrap_or_default();

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use crate::error::RedisError;
 use crate::lane::{self, Lane};
 use crate::lease::{Finish, Finished, Lease, Renewal};
+use crate::refusal::Refusal;
 use crate::task::{TaskId, TaskResult};
 use crate::task_queue::{TaskQueue, millis};
 
@@ -129,7 +130,22 @@ impl TaskQueue {
                         }
                     }
                 }
-                Err(error) => trouble = Some(error),
+                Err(error) => {
+                    let lane = places.first().and_then(|place| leases.get(*place));
+                    self.note_trouble(
+                        lane.map(|lease| lease.task.lane()).as_ref(),
+                        "renew leases",
+                        &error.source,
+                    );
+                    if Refusal::of(&error.source).is_some() {
+                        for place in places {
+                            if let Some(slot) = renewals.get_mut(*place) {
+                                *slot = Some(Renewal::Refused);
+                            }
+                        }
+                    }
+                    trouble = Some(error);
+                }
             }
         }
         match trouble {
@@ -145,7 +161,11 @@ impl TaskQueue {
         leases: &[Lease],
     ) -> Result<Vec<Renewal>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
-        script.key(self.keys.active(lane)).key(self.keys.data(lane)).arg(millis(self.config.lease));
+        script
+            .key(self.keys.active(lane))
+            .key(self.keys.data(lane))
+            .key(self.keys.meta(lane))
+            .arg(millis(self.config.lease));
         for lease in places.iter().filter_map(|place| leases.get(*place)) {
             script.arg(lease.task.task_id.as_str()).arg(&lease.token);
         }

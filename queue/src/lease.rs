@@ -104,4 +104,6 @@ pub enum Renewal {
     CancelRequested,
     /// It is somebody else's now; the work must stop.
     Lost,
+    /// The server refuses to renew anything, and so to give it to anybody else. After that it gives holders a lease's time.
+    Refused,
 }

@@ -122,14 +122,13 @@ impl Outbox {
     }
 
     async fn create_group(&self, lane: &Lane) -> Result<(), RedisError> {
-        // From id 0: answers that were stored before any coordinator ran are sent too.
-        let created: redis::RedisResult<()> = redis::cmd("XGROUP")
-            .arg("CREATE")
-            .arg(self.queue.keys.replies(lane))
+        let created: redis::RedisResult<()> = self
+            .queue
+            .scripts
+            .group
+            .key(self.queue.keys.replies(lane))
             .arg(GROUP)
-            .arg("0")
-            .arg("MKSTREAM")
-            .query_async(&mut self.queue.connection.clone())
+            .run(&mut self.queue.connection.clone())
             .await;
         match created {
             Err(error) if error.code() != Some("BUSYGROUP") => {
@@ -459,12 +458,7 @@ impl TaskQueue {
     ///
     /// When Redis does not answer.
     pub async fn note_placing(&self, id: &TaskId) -> Result<(), RedisError> {
-        redis::cmd("SET")
-            .arg(self.keys.placing(id))
-            .arg(1)
-            .arg("EX")
-            .arg(PLACING_SECONDS)
-            .query_async(&mut self.connection.clone())
+        self.write_even_when_full("SET", self.keys.placing(id), (1, "EX", PLACING_SECONDS))
             .await
             .map_err(RedisError::during("note that a placeholder comes"))
     }

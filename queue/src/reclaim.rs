@@ -12,7 +12,7 @@ use crate::error::RedisError;
 use crate::finish::FinishItem;
 use crate::lane::Lane;
 use crate::task::TaskResult;
-use crate::task_queue::TaskQueue;
+use crate::task_queue::{TaskQueue, millis};
 
 /// Tasks that one sweep handles per lane; the next sweep takes the rest.
 const AT_MOST: usize = 256;
@@ -50,7 +50,7 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
     let keys = &queue.keys;
-    let (lost, expired): (Vec<String>, Vec<String>) = queue
+    let (lost, expired, outage): (Vec<String>, Vec<String>, u64) = queue
         .scripts
         .sweep
         .key(keys.queue(lane))
@@ -60,9 +60,20 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         .key(keys.meta(lane))
         .key(keys.wake(lane))
         .arg(AT_MOST)
+        .arg(millis(queue.config.outage()))
+        .arg(millis(queue.config.lease))
+        .arg(millis(queue.config.time_to_live))
+        .arg(millis(queue.config.sweep_every / 2))
         .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
+    if outage > 0 {
+        tracing::warn!(
+            lane = %lane,
+            outage_ms = outage,
+            "Redis was not usable for a time: leases and deadlines that ended meanwhile are charged to nobody"
+        );
+    }
     if !expired.is_empty() {
         // When nobody can say who is there, the sender is told the plain thing.
         let offered = queue.offered_types().await.map(|types| types.contains(lane.task_type()));
@@ -103,7 +114,6 @@ async fn finish_all(
 
 /// Sweeps until `shutdown`. Trouble with Redis is logged and tried again at the next turn.
 pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
-    let mut trouble = false;
     loop {
         let pause = tokio::time::sleep(queue.config.sweep_every.max(Duration::from_millis(10)));
         // Losing either branch loses nothing: the next turn starts from Redis again.
@@ -111,6 +121,7 @@ pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = pause => {}
         }
+        queue.look_whether_trouble_is_over().await;
         match sweep(&queue).await {
             Ok(swept) => {
                 if swept != Swept::default() {
@@ -121,13 +132,8 @@ pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
                         "sweep ended leases and deadlines"
                     );
                 }
-                trouble = false;
             }
-            Err(error) if !trouble => {
-                trouble = true;
-                tracing::warn!(error = %error.source, "sweep failed; trying again each second");
-            }
-            Err(_) => {}
+            Err(error) => queue.note_trouble(None, "sweep", &error.source),
         }
     }
 }

@@ -1,22 +1,38 @@
 //! The Lua scripts, and how one is run.
+//!
+//! A script does all that it does, or nothing. Two rules see to that where a server refuses what it writes:
+//!
+//! - Its first line is `#!lua`. With it the server looks before the first command whether it takes writes at all: memory
+//!   (`flags=allow-oom` leaves that out), disk, replicas, a replica's `READONLY`. Without it a script on a full server is
+//!   stopped at its first command that needs memory, behind those that need none.
+//! - [`Script::new`] puts a look at the user's rights in front of its commands. The server itself looks at each command when
+//!   it comes, behind those that are done.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
+use crate::config::Side;
+
 /// A Lua script. It is sent by its hash; a server that does not know it is sent the text, and knows it then. In a
 /// Cluster that is a matter between us and the one node that owns the keys.
 #[derive(Debug)]
 pub struct Script {
-    text: &'static str,
+    text: String,
     hash: String,
+    /// The commands that it calls.
+    commands: BTreeSet<String>,
 }
 
 impl Script {
-    /// A script with this text.
-    pub fn new(text: &'static str) -> Self {
-        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    /// A script with this text, whose first line is `#!lua` with its flags.
+    pub fn new(text: &str) -> Self {
+        let commands = commands(text).into_iter().map(|(name, _)| name.to_owned()).collect();
+        let text = with_rights_checked(text);
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, hash, commands }
     }
 
     /// Begins a call with its first key.
@@ -71,7 +87,7 @@ impl Call<'_> {
         let answer = self.command("EVALSHA", &self.script.hash).query_async(connection).await;
         match answer {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.command("EVAL", self.script.text).query_async(connection).await
+                self.command("EVAL", &self.script.text).query_async(connection).await
             }
             answer => answer,
         }
@@ -84,6 +100,45 @@ impl Call<'_> {
     }
 }
 
+/// The commands that a script calls, each with the first key that it is seen to be called with.
+fn commands(text: &str) -> BTreeSet<(&str, Option<&str>)> {
+    const CALL: &str = "redis.call('";
+    let calls = text.split(CALL).skip(1);
+    calls
+        .filter_map(|call| {
+            let (name, rest) = call.split_once('\'')?;
+            let arguments = rest.split(')').next().unwrap_or_default();
+            let key = arguments.split_once("KEYS[").and_then(|(_, key)| key.split(']').next());
+            let key = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+            Some((name, key))
+        })
+        .collect()
+}
+
+/// The script with a look at the rights behind its first line. Each command is looked at once, and each numbered key.
+fn with_rights_checked(text: &str) -> String {
+    let Some((shebang, body)) = text.split_once('\n') else { return text.to_owned() };
+    let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    let mut checks = String::new();
+    for (name, key) in commands(text) {
+        // Its rights are asked for with its subcommand; it is the only command of its script.
+        if name == "XGROUP" {
+            continue;
+        }
+        let new_name = names.insert(name);
+        let new_key = key.is_some_and(|key| keys.insert(key));
+        if !(new_name || new_key) {
+            continue;
+        }
+        let key = key.unwrap_or("1");
+        checks.push_str(&format!(
+            "if not redis.acl_check_cmd('{name}', KEYS[{key}]) then return redis.error_reply(\"NOPERM this user may not \
+             run '{name}' on '\" .. KEYS[{key}] .. \"'\") end "
+        ));
+    }
+    format!("{shebang}\n{checks}\n{body}")
+}
+
 /// All scripts of the queue, parsed once per process.
 #[derive(Debug)]
 pub(crate) struct Scripts {
@@ -94,6 +149,12 @@ pub(crate) struct Scripts {
     pub(crate) sweep: Script,
     pub(crate) acknowledge: Script,
     pub(crate) place: Script,
+    /// One small write that a full server takes.
+    pub(crate) write: Script,
+    /// Makes the outbox's consumer group.
+    pub(crate) group: Script,
+    /// Whether writes are taken.
+    pub(crate) probe: Script,
     /// The clock of the server that owns the key: those of a Cluster's nodes differ.
     pub(crate) clock: Script,
     /// The process that owns the key.
@@ -110,10 +171,100 @@ impl Scripts {
             sweep: Script::new(include_str!("../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
             place: Script::new(include_str!("../lua/place.lua")),
-            clock: Script::new("return redis.call('TIME')"),
+            write: Script::new(include_str!("../lua/write.lua")),
+            group: Script::new(include_str!("../lua/group.lua")),
+            probe: Script::new(include_str!("../lua/probe.lua")),
+            clock: Script::new("#!lua flags=no-writes\nreturn redis.call('TIME')"),
             server: Script::new(
-                "return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",
+                "#!lua flags=no-writes\nreturn string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",
             ),
+        }
+    }
+}
+
+/// What else a worker sends.
+const WORKER_SENDS: &[&str] =
+    &["BLPOP", "DEL", "GET", "LINDEX", "LMOVE", "LREM", "SADD", "SET", "SMEMBERS", "ZREM"];
+/// What else a coordinator sends.
+const COORDINATOR_SENDS: &[&str] = &[
+    "DEL",
+    "GET",
+    "INCR",
+    "MGET",
+    "PEXPIRE",
+    "SADD",
+    "SET",
+    "SMEMBERS",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XREADGROUP",
+    "ZRANGE",
+];
+
+impl Scripts {
+    /// The commands that a side cannot do without.
+    pub(crate) fn needs(&self, side: Option<Side>) -> BTreeSet<&str> {
+        let Self { submit, claim, heartbeat, finish, sweep, .. } = self;
+        let (scripts, others) = match side {
+            None => return BTreeSet::new(),
+            Some(Side::Worker) => (vec![submit, claim, heartbeat, finish, sweep], WORKER_SENDS),
+            Some(Side::Coordinator) => {
+                let Self { acknowledge, place, .. } = self;
+                (vec![submit, finish, sweep, acknowledge, place], COORDINATOR_SENDS)
+            }
+        };
+        let called = scripts.into_iter().flat_map(|script| &script.commands);
+        called.map(String::as_str).chain(others.iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scripts_commands_and_keys_are_found() {
+        let text = "#!lua\nredis.call('HSET', KEYS[2], 'a', 1)\nredis.call('SET', guard, 1)\nredis.call('TIME')";
+        let found: Vec<_> = commands(text).into_iter().collect();
+        assert_eq!(found, [("HSET", Some("2")), ("SET", None), ("TIME", None)]);
+        let checked = with_rights_checked(text);
+        assert!(
+            checked.starts_with("#!lua\nif not redis.acl_check_cmd('HSET', KEYS[2])"),
+            "{checked}"
+        );
+    }
+
+    #[test]
+    fn every_script_begins_with_what_makes_the_server_look_first() {
+        let Scripts {
+            submit,
+            claim,
+            heartbeat,
+            finish,
+            sweep,
+            acknowledge,
+            place,
+            write,
+            group,
+            probe,
+            clock,
+            server,
+        } = Scripts::new();
+        for script in [
+            submit,
+            claim,
+            heartbeat,
+            finish,
+            sweep,
+            acknowledge,
+            place,
+            write,
+            group,
+            probe,
+            clock,
+            server,
+        ] {
+            assert!(script.text.starts_with("#!lua"), "{}", script.text);
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Not here: [`crate::submit`], and a worker's half in [`crate::claim`] and [`crate::finish`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use redis::ErrorKind;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::finish::FinishItem;
 use crate::keys::Keys;
 use crate::lane::Lane;
 use crate::recent::Recent;
+use crate::refusal::{Refusal, Troubles, is_silence};
 use crate::replica::Replicas;
 use crate::scripts::Scripts;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
@@ -44,6 +46,7 @@ pub struct TaskQueue {
     /// What could not be read and was said so.
     unreadable: Arc<Mutex<BTreeSet<String>>>,
     pub(crate) replicas: Replicas,
+    troubles: Troubles,
 }
 
 impl TaskQueue {
@@ -68,6 +71,7 @@ impl TaskQueue {
             recent: Arc::default(),
             unreadable: Arc::default(),
             replicas: Replicas::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -83,11 +87,17 @@ impl TaskQueue {
         config: QueueConfig,
         shutdown: &CancellationToken,
     ) -> Result<Option<Self>, ConnectError> {
+        let mut told = None;
         loop {
             match Self::connect(url, config.clone()).await {
                 Ok(queue) => return Ok(Some(queue)),
                 Err(ConnectError::Unreachable { source }) if !is_final(&source) => {
-                    tracing::warn!(error = %source, "cannot reach Redis; trying again each second");
+                    let trouble = Some(Refusal::of(&source));
+                    if told != trouble {
+                        told = trouble;
+                        let why = Refusal::of(&source).map(tracing::field::display);
+                        tracing::warn!(error = %source, why, "cannot reach Redis; trying again each second");
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -144,12 +154,7 @@ impl TaskQueue {
     }
 
     pub(crate) async fn add_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
-        let () = redis::cmd("SADD")
-            .arg(self.keys.types())
-            .arg(lane.to_string())
-            .query_async(&mut self.connection.clone())
-            .await?;
-        Ok(())
+        self.write_even_when_full("SADD", self.keys.types(), lane.to_string()).await
     }
 
     /// Makes the lanes of divided types known, so that an operator's pause reaches them before their first task.
@@ -175,16 +180,118 @@ impl TaskQueue {
         self.connection.ping().await.map_err(RedisError::during("reach Redis"))
     }
 
-    /// What a readiness probe is told: nothing when Redis was reached and answers, otherwise why not.
+    /// What a readiness probe is told: nothing when Redis was reached, answers, and takes all that is needed; otherwise
+    /// why not.
     ///
     /// # Errors
     ///
     /// The reason, in words.
     pub async fn readiness(queue: Option<&Self>) -> Result<(), String> {
-        match queue {
-            None => Err("Redis was not reached yet".to_owned()),
-            Some(queue) => queue.ping().await.map_err(|error| error.to_string()),
+        let Some(queue) = queue else { return Err("Redis was not reached yet".to_owned()) };
+        queue.ping().await.map_err(|error| in_words(&error.source))?;
+        let lanes = queue.last_lanes().clone();
+        let lanes = std::iter::once(None).chain(lanes.into_iter().map(Some));
+        // One server is asked once; in a Cluster each lane's node.
+        let lanes: Vec<_> =
+            lanes.take(if queue.server.has_slots() { usize::MAX } else { 1 }).collect();
+        let probed = join_all(lanes.iter().map(|lane| queue.probe(lane.as_ref()))).await;
+        let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (lane, probed) in lanes.iter().zip(probed) {
+            // A node that is away is replaced: one lane's trouble is not the others'.
+            if let Err(error) = probed
+                && let Some(refusal) = Refusal::of(&error)
+            {
+                let why = match refusal {
+                    Refusal::Forbidden => {
+                        format!("{refusal}: {}", error.detail().unwrap_or_default())
+                    }
+                    refusal => refusal.to_string(),
+                };
+                refused.entry(why).or_default().extend(lane.as_ref().map(ToString::to_string));
+            }
         }
+        let said: Vec<_> = refused
+            .into_iter()
+            .map(|(why, lanes)| match lanes.is_empty() {
+                true => why,
+                false => format!("for {}: {why}", lanes.join(", ")),
+            })
+            .collect();
+        if said.is_empty() { Ok(()) } else { Err(said.join("; ")) }
+    }
+
+    /// Whether the server of a lane, or of what belongs to none, takes writes, and allows what is needed.
+    async fn probe(&self, lane: Option<&Lane>) -> redis::RedisResult<()> {
+        let key = lane.map_or_else(|| self.keys.types(), |lane| self.keys.meta(lane));
+        let mut call = self.scripts.probe.key(key);
+        for command in self.scripts.needs(self.config.side) {
+            call.arg(command);
+        }
+        call.run(&mut self.connection.clone()).await
+    }
+
+    /// Tells the log of a command that failed: of a server that refuses or does not answer once, when that begins; of
+    /// anything else each time. `lane` is the lane that it was about.
+    pub fn note_trouble(
+        &self,
+        lane: Option<&Lane>,
+        action: &'static str,
+        error: &redis::RedisError,
+    ) {
+        let refusal = Refusal::of(error);
+        let lane = lane.filter(|_| self.server.has_slots());
+        let shown = lane.map(tracing::field::display);
+        if refusal.is_none() && !is_silence(error) {
+            tracing::warn!(lane = shown, action, error = %error, "Redis answers with an error; trying again");
+        } else if !self.troubles.begin(lane, refusal) {
+            tracing::debug!(lane = shown, action, error = %error, "Redis still refuses or is silent");
+        } else if let Some(refusal) = refusal {
+            tracing::warn!(
+                lane = shown, action, code = refusal.code(), why = %refusal, error = %error,
+                "Redis refuses commands; nothing is lost, trying again until it takes them"
+            );
+        } else {
+            tracing::warn!(
+                lane = shown, action, error = %error,
+                "Redis does not answer; nothing is lost, trying again until it does"
+            );
+        }
+    }
+
+    /// Looks whether what [`TaskQueue::note_trouble`] told of is over, and tells that too.
+    pub(crate) async fn look_whether_trouble_is_over(&self) {
+        for lane in self.troubles.all() {
+            match self.probe(lane.as_ref()).await {
+                Ok(()) => {
+                    if let Some(trouble) = self.troubles.end(lane.as_ref()) {
+                        tracing::info!(
+                            lane = lane.as_ref().map(tracing::field::display),
+                            code = trouble.refusal.map(Refusal::code),
+                            after_ms = millis(trouble.since.elapsed()),
+                            "Redis takes commands again"
+                        );
+                    }
+                }
+                Err(error) => self.note_trouble(lane.as_ref(), "look at Redis", &error),
+            }
+        }
+    }
+
+    /// Makes one small write that a full server takes too: a sign of life, a lease, a note. `command` is one that takes
+    /// its key first.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer or refuses for another reason.
+    pub async fn write_even_when_full<T: redis::FromRedisValue>(
+        &self,
+        command: &str,
+        key: impl redis::ToRedisArgs,
+        arguments: impl redis::ToRedisArgs,
+    ) -> redis::RedisResult<T> {
+        let mut call = self.scripts.write.key(key);
+        call.arg(command).arg(arguments);
+        call.run(&mut self.connection.clone()).await
     }
 
     /// All task types that were ever submitted or offered.
@@ -327,9 +434,17 @@ impl TaskQueue {
 /// Whether an error stays however long one waits. A Cluster's client tells only in words why no node took it.
 fn is_final(error: &redis::RedisError) -> bool {
     let refused = ["WRONGPASS", "NOAUTH", "NOPERM", "invalid username-password"];
-    matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig)
-        || error.code().is_some_and(|code| refused.contains(&code))
+    error.kind() == ErrorKind::InvalidClientConfig
+        || matches!(Refusal::of(error), Some(Refusal::Login | Refusal::Forbidden))
         || refused.iter().any(|word| error.to_string().contains(word))
+}
+
+/// A refusal with what helps, anything else as it is.
+fn in_words(error: &redis::RedisError) -> String {
+    match Refusal::of(error) {
+        Some(refusal) => refusal.to_string(),
+        None => format!("cannot reach Redis: {error}"),
+    }
 }
 
 /// A duration in milliseconds, as Redis takes it; one that is too long is the longest there is.

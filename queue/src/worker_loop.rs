@@ -14,6 +14,7 @@ use crate::error::RedisError;
 use crate::lane::Lane;
 use crate::lease::{Finish, Lease, Renewal};
 use crate::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
+use crate::storing::Unstored;
 use crate::task::{TaskResult, TaskType, now_ms};
 use crate::task_queue::TaskQueue;
 use crate::wake::Wakes;
@@ -47,17 +48,19 @@ pub(crate) struct WorkerLoop<H> {
     /// Which task each spawned future runs, and under which token.
     ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
+    unstored: Unstored,
     turn: usize,
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
-    /// A loop that hands results to `finished`.
+    /// A loop that hands results to `finished`, and looks after the leases of those that are `unstored`.
     pub(crate) fn new(
         queue: TaskQueue,
         handler: Arc<H>,
         worker: &str,
         concurrency: usize,
         finished: mpsc::Sender<(Lease, Handled)>,
+        unstored: Unstored,
     ) -> Self {
         Self {
             wakes: Wakes::new(&queue),
@@ -72,6 +75,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             tasks: JoinSet::new(),
             ids: HashMap::new(),
             finished,
+            unstored,
             turn: 0,
         }
     }
@@ -87,7 +91,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         while !shutdown.is_cancelled() {
             let lanes = self.offered_lanes();
             if look && self.has_room() && !lanes.is_empty() {
-                let room = self.concurrency.saturating_sub(self.tasks.len());
+                let room = self.concurrency.saturating_sub(self.busy());
                 look = !self.claimer.ask(&lanes, room);
             }
             if self.has_room() && !lanes.is_empty() {
@@ -100,7 +104,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
                     self.forget(joined);
                     look = true;
                 }
-                _ = renew.tick() => self.renew().await,
+                _ = renew.tick() => self.renew(&mut renew).await,
+                () = self.unstored.less() => look = true,
                 _ = announce.tick() => self.announce(),
                 changed = self.plugins.changed() => {
                     look = true;
@@ -127,7 +132,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
     }
 
     fn has_room(&self) -> bool {
-        self.tasks.len() < self.concurrency
+        self.busy() < self.concurrency
+    }
+
+    /// Tasks that run, and results that Redis does not take.
+    fn busy(&self) -> usize {
+        self.tasks.len() + self.unstored.in_the_way()
     }
 
     /// Whether a wake-up means that there may be work for us.
@@ -144,7 +154,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 true
             }
             Err(error) => {
-                tracing::warn!(error = %error.source, "cannot wait for tasks; trying again");
+                self.queue.note_trouble(None, "wait for tasks", &error.source);
                 true
             }
         }
@@ -180,11 +190,13 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
         let token = lease.token.clone();
         let (handler, finished) = (Arc::clone(&self.handler), self.finished.clone());
+        let unstored = self.unstored.clone();
         let spawned = self.tasks.spawn(async move {
             // An abandoned task's future is dropped here, and with it whatever it ran.
             tokio::select! {
                 () = abandoned.cancelled() => {}
                 handled = handler.handle(&lease, cancelled) => {
+                    unstored.add(&lease);
                     let _ = finished.send((lease, handled)).await; // Closed only when the worker is gone.
                 }
             }
@@ -207,33 +219,40 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
     }
 
-    async fn renew(&mut self) {
+    async fn renew(&mut self, next: &mut Interval) {
         while let Some(joined) = self.tasks.try_join_next_with_id() {
             self.forget(joined);
         }
-        if self.running.is_empty() {
+        let mut leases: Vec<Lease> =
+            self.running.values().map(|running| running.lease.clone()).collect();
+        leases.extend(self.unstored.leases());
+        if leases.is_empty() {
             return;
         }
-        let leases: Vec<Lease> =
-            self.running.values().map(|running| running.lease.clone()).collect();
         let sent_at = Instant::now();
-        match self.queue.renew(&leases).await {
-            Ok(renewals) => {
-                for (lease, renewal) in leases.iter().zip(renewals) {
-                    if let Some(renewal) = renewal {
-                        self.apply(lease, renewal, sent_at);
-                    }
-                }
+        let renewals = self.queue.renew(&leases).await.unwrap_or_default();
+        let all = renewals.len() == leases.len()
+            && renewals.iter().all(|renewal| !matches!(renewal, None | Some(Renewal::Refused)));
+        for (lease, renewal) in leases.iter().zip(renewals) {
+            if let Some(renewal) = renewal {
+                self.apply(lease, renewal, sent_at);
             }
-            Err(error) => tracing::warn!(error = %error.source, "cannot renew leases"),
         }
-        self.fence();
+        if !all {
+            // Soon: what is left of the leases may be short.
+            next.reset_after(AFTER_TROUBLE.min(self.queue.config.renew_every));
+        }
+        self.fence().await;
     }
 
     fn apply(&mut self, lease: &Lease, renewal: Renewal, sent_at: Instant) {
         let Some(running) = self.running.get_mut(lease.task.task_id.as_str()) else { return };
+        if running.lease.token != lease.token {
+            return;
+        }
         match renewal {
-            Renewal::Renewed => {}
+            // Nobody gets what the server gives to nobody: the work goes on, and is renewed or stored later.
+            Renewal::Renewed | Renewal::Refused => {}
             Renewal::CancelRequested => running.cancelled.cancel(),
             Renewal::Lost => {
                 tracing::warn!(task_id = %lease.task.task_id, "lease lost; the task is dropped here");
@@ -244,14 +263,20 @@ impl<H: TaskHandler> WorkerLoop<H> {
         running.lease.ends_at = sent_at + self.queue.config.lease;
     }
 
-    /// Drops what may run elsewhere by now: the lease ended before it could be renewed.
-    fn fence(&self) {
+    /// Drops what may run elsewhere by now: the lease ended before it could be renewed, for Redis is silent. Nobody may
+    /// have it all the same, so it is handed back as soon as Redis answers.
+    async fn fence(&mut self) {
         let soon = Instant::now() + self.queue.config.renew_every / 2;
+        let mut dropped = Vec::new();
         for running in self.running.values() {
             if running.lease.ends_at <= soon && !running.abandoned.is_cancelled() {
                 tracing::warn!(task_id = %running.lease.task.task_id, "lease cannot be renewed; the task is dropped here");
                 running.abandoned.cancel();
+                dropped.push(running.lease.clone());
             }
+        }
+        for lease in dropped {
+            self.hand_back(lease).await;
         }
     }
 
@@ -267,7 +292,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         let queue = self.queue.clone();
         tokio::spawn(async move {
             if let Err(error) = queue.announce_worker(&record).await {
-                tracing::warn!(error = %error.source, "cannot announce this worker");
+                queue.note_trouble(None, "announce this worker", &error.source);
             }
         });
     }
@@ -291,6 +316,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
     async fn hand_back(&self, lease: Lease) {
         let result = TaskResult::failure("host-error", "the worker was stopped");
         let handled = Handled { result, finish: Finish::Requeue };
+        self.unstored.add(&lease);
         let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
     }
 
@@ -304,7 +330,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             // Both branches keep their state when lost.
             tokio::select! {
                 Some(joined) = self.tasks.join_next_with_id() => self.forget(joined),
-                _ = renew.tick() => self.renew().await,
+                _ = renew.tick() => self.renew(renew).await,
                 () = tokio::time::sleep_until(until) => {}
             }
         }

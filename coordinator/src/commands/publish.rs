@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(40);
 const KEEP_SECONDS: u64 = 7 * 24 * 3600;
 
 /// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
-const RELEASE: &str = r"
+const RELEASE: &str = r"#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";

@@ -9,6 +9,7 @@ use queue::{Lane, SubmitOptions, Submitted, Task, TaskId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::kept::{AskedFor, Kept};
 use super::{AFTER_TROUBLE, Performer};
 use crate::bot_api::BotError;
 use crate::event::{Place, Pressed};
@@ -48,6 +49,8 @@ impl Performer {
             None => SubmitOptions::default(),
         };
         let on_its_way = pressed.is_none().then(|| self.placeholders.begin(&task.task_id));
+        let asked = AskedFor { id: task.task_id.clone(), place, lang, pressed: pressed.clone() };
+        let mut kept = Kept::new();
         let refusal = loop {
             match self.queue.submit_with(&task, options).await {
                 Ok(submitted) => {
@@ -64,7 +67,8 @@ impl Performer {
                     return true;
                 }
                 Err(SubmitError::Redis(error)) => {
-                    tracing::warn!(error = %error, "cannot submit a task; trying again");
+                    self.queue.note_trouble(Some(lane), "submit a task", &error);
+                    kept.refused(self, &error, &asked).await;
                     if self.pause(AFTER_TROUBLE).await.is_none() {
                         return false;
                     }

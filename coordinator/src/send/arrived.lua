@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes that a change of a message is not on its way any more.
 -- KEYS    1 what the message shows
 -- ARGV    1 its token

@@ -175,8 +175,6 @@ impl Books {
     }
 
     async fn set(&self, key: &str, value: i64, seconds: u64) -> RedisResult<()> {
-        let mut set = redis::cmd("SET");
-        set.arg(key).arg(value).arg("EX").arg(seconds);
-        set.query_async(&mut self.queue.connection()).await
+        self.queue.write_even_when_full("SET", key, (value, "EX", seconds)).await
     }
 }

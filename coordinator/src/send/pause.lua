@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes that Telegram asked to wait, for everyone who sends.
 -- KEYS    1 pause  2 pause of the chat  3 flooded
 -- ARGV    1 ms to wait  2 the chat  3 ms within which two chats are taken for all

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Asks for room to send one message, or an album of several, and takes it when there is some. The change of a message is
 -- begun in the same step, unless the message was to show something newer: right before the call nobody comes between.
 -- KEYS    1 sent  2 pause  3 sent to the chat  4 pause of the chat  5 gone  6 moved  7 what the message shows (a change's)

@@ -16,10 +16,12 @@ const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Writers that meet try again; more than this many at once is no person.
 const ATTEMPTS: usize = 20;
 
+/// A full server takes it: a session is small, and without it no answer can be shown.
+///
 /// Our own JSON begins with its version and rev; only what somebody else wrote is decoded.
 ///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
-const COMPARE_AND_SET: &str = r#"
+const COMPARE_AND_SET: &str = r#"#!lua flags=allow-oom
 local stored = redis.pcall('GET', KEYS[1])
 -- What is no text is no session, and is replaced.
 if type(stored) == 'table' then stored = false end
@@ -39,11 +41,14 @@ return 1
 /// What a new session begins with.
 ///
 /// KEYS 1 choice. RETURNS the chosen language's code or '', and the time in ms.
-const BEGINNING: &str = r#"
+const BEGINNING: &str = r"#!lua flags=no-writes
+local chosen = redis.pcall('GET', KEYS[1])
+-- What is no text is no choice.
+if not chosen or type(chosen) == 'table' then chosen = '' end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return {redis.call('GET', KEYS[1]) or '', string.format('%.0f', now)}
-"#;
+return {chosen, string.format('%.0f', now)}
+";
 
 /// Whose session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,9 +116,8 @@ impl SessionStore {
         let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
             return Ok(None);
         };
-        let mut copy = redis::cmd("SET");
-        copy.arg(self.key(who)).arg(old).arg("NX").arg("EX").arg(KEEP_SECONDS);
-        let () = copy.query_async(&mut self.queue.connection()).await?;
+        let copy = (old, "NX", "EX", KEEP_SECONDS);
+        let () = self.queue.write_even_when_full("SET", self.key(who), copy).await?;
         let () = redis::cmd("DEL")
             .arg(self.key(Who { chat_id, ..who }))
             .query_async(&mut self.queue.connection())
@@ -174,19 +178,13 @@ impl SessionStore {
     /// When Redis does not answer.
     pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
         let key = self.queue.keys().choice(&self.now(who).await?.to_string());
-        let command = match lang {
+        match lang {
             Some(lang) => {
-                let mut command = redis::cmd("SET");
-                command.arg(key).arg(lang.code()).arg("EX").arg(KEEP_CHOICE_SECONDS);
-                command
+                let value = (lang.code(), "EX", KEEP_CHOICE_SECONDS);
+                self.queue.write_even_when_full("SET", key, value).await
             }
-            None => {
-                let mut command = redis::cmd("DEL");
-                command.arg(key);
-                command
-            }
-        };
-        command.query_async(&mut self.queue.connection()).await
+            None => redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await,
+        }
     }
 
     /// Forgets the session and what was chosen.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use queue::{Script, TaskQueue, millis};
+use queue::{Refusal, Script, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
 /// How long a silent holder keeps the lease: as long as a worker its tasks.
@@ -17,14 +17,14 @@ const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
 const KEEP_WEBHOOK: Duration = Duration::from_secs(180);
 
 /// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
-const ACQUIRE: &str = r"
+const ACQUIRE: &str = r"#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 /// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
-const RELEASE: &str = r"
+const RELEASE: &str = r"#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
@@ -101,8 +101,11 @@ impl PollerLease {
                 Ok(true) => held_until = asked_at + LEASE,
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!(error = %error, "cannot renew the right to fetch updates");
-                    if held_until <= tokio::time::Instant::now() {
+                    self.queue.note_trouble(None, "renew the right to fetch updates", &error);
+                    if Refusal::of(&error).is_some_and(Refusal::is_for_all) {
+                        // Nobody gets it: people still hear that their questions are kept.
+                        held_until = asked_at + LEASE;
+                    } else if held_until <= tokio::time::Instant::now() {
                         break;
                     }
                 }
@@ -127,13 +130,10 @@ impl PollerLease {
 
     /// Notes how far updates are handled, for whoever polls next: Telegram itself learns it only from the next fetch.
     pub async fn note_offset(&self, offset: u32) {
-        let noted: redis::RedisResult<()> = redis::cmd("SET")
-            .arg(self.queue.keys().poller_offset(&self.bot))
-            .arg(offset)
-            .arg("EX")
-            .arg(KEEP_OFFSET_SECONDS)
-            .query_async(&mut self.queue.connection())
-            .await;
+        let key = self.queue.keys().poller_offset(&self.bot);
+        let value = (offset, "EX", KEEP_OFFSET_SECONDS);
+        let noted: redis::RedisResult<()> =
+            self.queue.write_even_when_full("SET", key, value).await;
         if let Err(error) = noted {
             tracing::debug!(error = %error, "the offset was not noted");
         }

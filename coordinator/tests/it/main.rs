@@ -16,6 +16,7 @@ mod links;
 mod menu;
 mod order;
 mod secured;
+mod store_trouble;
 mod support;
 mod swap;
 mod transcripts;

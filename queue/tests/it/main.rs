@@ -15,6 +15,7 @@ mod outbox;
 mod partitions;
 mod places;
 mod silent;
+mod store_trouble;
 mod submit;
 mod support;
 mod worker;

@@ -1,0 +1,112 @@
+//! A Redis that refuses while people write: their questions are kept, they hear of it once, and all are answered.
+
+use std::time::Duration;
+
+use test_kit::{TestRedis, eventually};
+
+use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
+
+const KEPT: &str = "Your question is kept";
+
+async fn nothing_was_counted(redis: &TestRedis) {
+    let stats = queue_on(redis).await.stats(Duration::from_secs(60)).await.unwrap();
+    for stats in stats {
+        for counted in ["lost", "failed", "timeout", "retried", "dead"] {
+            assert_eq!(stats.counters.get(counted), None, "{counted} of {}", stats.task_type);
+        }
+        assert_eq!((stats.active, stats.ready, stats.replies), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_a_full_redis_accepted_is_answered_and_what_it_refuses_is_kept() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "Looking for luna").await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+    telegram.write(8, "noor").await;
+    telegram.bot_says(8, KEPT).await;
+    telegram.write(9, "/help").await;
+    telegram.bot_says(9, "What I can do").await;
+    running.says(&["Redis refuses commands", "OOM"]).await;
+    // Several attempts later it was said once, to the log and to the person.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(running.log().matches("Redis refuses commands").count(), 1, "{}", running.log());
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    telegram.bot_said_only(8, &[KEPT, "The noor"]).await;
+    running.says(&["Redis takes commands again"]).await;
+    nothing_was_counted(&redis).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    telegram.write(8, "noor").await;
+    telegram.bot_says(8, KEPT).await;
+    // It only says something, which needs no memory.
+    telegram.write(9, "/help").await;
+    telegram.bot_says(9, "What I can do").await;
+    // Longer than the lease of who fetches the updates: nobody else can have it meanwhile.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    telegram.write(10, "ines").await;
+    telegram.bot_says(10, KEPT).await;
+    redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    telegram.bot_said_only(8, &[KEPT, "The noor"]).await;
+    telegram.bot_said_only(10, &[KEPT, "The ines"]).await;
+    assert!(!running.log().contains("another coordinator may fetch"), "{}", running.log());
+    nothing_was_counted(&redis).await;
+}
+
+#[tokio::test]
+async fn a_question_that_is_kept_outlives_its_coordinator() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let first = coordinator(&redis, &telegram).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, KEPT).await;
+    first.kill();
+    // Started while Redis is full; the note that somebody was told is one that a full Redis takes.
+    let _second = coordinator(&redis, &telegram).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    telegram.bot_said_only(7, &[KEPT]).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    telegram.bot_said_only(7, &[KEPT, "The luna"]).await;
+}
+
+#[tokio::test]
+async fn readiness_names_what_redis_refuses_and_what_helps() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let mut command = coordinator_command(&redis, &telegram);
+    command.args(["--listen", &address]);
+    let _running = test_kit::Process::start_until(&mut command, "coordinator ready").await;
+    let ready =
+        async || reqwest::get(format!("http://{address}/readyz")).await.unwrap().text().await;
+    assert_eq!(ready().await.unwrap(), "ready\n");
+    for (setting, ill, well, code, helps) in [
+        ("maxmemory", "1", "0", "OOM", "Raise `maxmemory`"),
+        ("min-replicas-to-write", "1", "0", "NOREPLICAS", "Bring a replica back"),
+    ] {
+        redis.ask(&["CONFIG", "SET", setting, ill]);
+        let said = ready().await.unwrap();
+        assert!(
+            said.starts_with("not ready: ") && said.contains(code) && said.contains(helps),
+            "{said}"
+        );
+        redis.ask(&["CONFIG", "SET", setting, well]);
+        eventually("readiness", async || (ready().await.unwrap() == "ready\n").then_some(())).await;
+    }
+    redis.ask(&["ACL", "SETUSER", "default", "-xautoclaim"]);
+    let said = ready().await.unwrap();
+    assert!(said.contains("NOPERM") && said.contains("'XAUTOCLAIM'"), "{said}");
+}
