@@ -83,7 +83,7 @@ async fn call(
             });
             return late.await.unwrap_or_else(|_ended| broken());
         }
-        Some((Kind::ApplyThenDrop, _)) | None => {}
+        Some((Kind::ApplyThenDrop | Kind::Bare, _)) | None => {}
         Some((_, fault)) => {
             if let Some(refusal) = fault.refusal(&method) {
                 return answer(&simulator, Err(refusal));
@@ -91,11 +91,14 @@ async fn call(
         }
     }
     let result = perform(&simulator, &method, params).await;
-    if fault.is_some_and(|fault| fault.fault == Kind::ApplyThenDrop) {
+    if fault.as_ref().is_some_and(|fault| fault.fault == Kind::ApplyThenDrop) {
         return broken();
     }
     match result {
         Ok(Value::Array(updates)) if method == "getupdates" => updates_answer(&updates),
+        Ok(result) if fault.is_some_and(|fault| fault.fault == Kind::Bare) => {
+            answer(&simulator, Ok(faults::bare(result)))
+        }
         result => answer(&simulator, result),
     }
 }

@@ -1,6 +1,7 @@
 //! Bad days: answers that Telegram gives when it is busy, broken or blocked.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::bot_api::Refusal;
 use crate::params::Params;
@@ -14,6 +15,12 @@ pub enum Kind {
     /// `500 Internal Server Error`.
     #[serde(rename = "500")]
     Internal,
+    /// `409 Conflict`, as when another program fetches the updates.
+    #[serde(rename = "409")]
+    Conflict,
+    /// It is done, and the answer has only what every release of the Bot API has given.
+    #[serde(rename = "bare")]
+    Bare,
     /// `403 Forbidden: bot was blocked by the user`.
     #[serde(rename = "403")]
     Blocked,
@@ -80,14 +87,31 @@ impl Fault {
         Some(match self.fault {
             Kind::TooManyRequests => Refusal::too_many(self.retry_after),
             Kind::Internal => Refusal::new(500, "Internal Server Error"),
+            Kind::Conflict => Refusal::new(
+                409,
+                "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+            ),
             Kind::Blocked => Refusal::new(403, "Forbidden: bot was blocked by the user"),
             Kind::WrongContent | Kind::NoContent if method == "sendmediagroup" => Refusal::bad(
                 "failed to send message #1 with the error message \"WEBPAGE_MEDIA_EMPTY\"",
             ),
             Kind::WrongContent => Refusal::bad("wrong type of the web page content"),
             Kind::NoContent => Refusal::bad("failed to get HTTP URL content"),
-            Kind::Drop | Kind::ApplyThenDrop | Kind::Delay => return None,
+            Kind::Drop | Kind::ApplyThenDrop | Kind::Delay | Kind::Bare => return None,
         })
+    }
+}
+
+/// What an old server says of itself and of messages: who it is, and which message it is.
+pub(crate) fn bare(result: Value) -> Value {
+    match result {
+        Value::Object(fields) => {
+            let known = ["id", "is_bot", "first_name", "username", "message_id", "date", "chat"];
+            let kept = fields.into_iter().filter(|(name, _)| known.contains(&name.as_str()));
+            Value::Object(kept.collect())
+        }
+        Value::Array(list) => list.into_iter().map(bare).collect(),
+        other => other,
     }
 }
 

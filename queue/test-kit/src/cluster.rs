@@ -113,6 +113,15 @@ impl TestCluster {
         self.living_masters().map(|master| master.ask(command)).collect()
     }
 
+    /// As [`TestCluster::ask`], to every living node.
+    ///
+    /// # Panics
+    ///
+    /// When a living node does not answer.
+    pub fn ask_everyone(&self, command: &[&str]) -> Vec<String> {
+        self.living().map(|node| node.ask(command)).collect()
+    }
+
     /// A living replica of a master.
     ///
     /// # Panics

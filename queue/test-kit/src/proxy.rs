@@ -171,7 +171,7 @@ fn accept(state: &Arc<State>, client: TcpStream) {
     std::thread::spawn(move || pass_on(&answered, number, from_server, client, true, swallow));
 }
 
-/// A piece, and when it arrives.
+/// A piece, and when it arrives. An empty one is the end.
 type Piece = (Instant, Vec<u8>);
 
 fn pass_on(
@@ -184,7 +184,7 @@ fn pass_on(
 ) {
     let upto = |limit: &AtomicU64| number <= limit.load(Ordering::SeqCst);
     let (send, arriving) = mpsc::channel::<Piece>();
-    let (gone, kept) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    let gone = from.try_clone().unwrap();
     std::thread::spawn(move || arrive(&arriving, to, &gone));
     let mut piece = vec![0; 64 * 1024];
     let mut halved = false;
@@ -193,17 +193,17 @@ fn pass_on(
         let length = from.read(&mut piece).unwrap_or(0);
         let silent = swallow || halved || upto(&state.silent) || answers && upto(&state.unanswered);
         if silent {
+            // Whoever is forgotten hears of no end either; the way back keeps both streams open.
             if length == 0 {
-                // Whoever is forgotten hears of no end either: all stays open, for as long as the test lives.
-                std::mem::forget((from, kept, send));
                 return;
             }
             continue;
         }
+        let at = Instant::now() + *state.delay.lock().unwrap();
         if length == 0 {
+            let _ = send.send((at, Vec::new())); // Gone already is as good.
             return;
         }
-        let at = Instant::now() + *state.delay.lock().unwrap();
         let mut whole = piece[..length].to_vec();
         if answers {
             state.rename(&mut whole);
@@ -218,16 +218,17 @@ fn pass_on(
     }
 }
 
-/// Writes pieces when it is time, and ends the stream after the last.
+/// Writes pieces when it is time.
 fn arrive(pieces: &mpsc::Receiver<Piece>, mut to: TcpStream, gone: &TcpStream) {
     while let Ok((at, piece)) = pieces.recv() {
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        if to.write_all(&piece).is_err() {
+        if piece.is_empty() {
+            let _ = to.shutdown(Shutdown::Write); // Gone already is as good.
+        } else if to.write_all(&piece).is_err() {
             let _ = gone.shutdown(Shutdown::Both); // Gone already is as good.
             return;
         }
     }
-    let _ = to.shutdown(Shutdown::Write); // Gone already is as good.
 }
 
 impl State {

@@ -264,9 +264,10 @@ impl TestSentinel {
         }
         let nodes = self.servers.iter().chain(&self.sentinels).filter(|node| node.living());
         for port in nodes.map(Server::port) {
-            if ![report.master, sentinel.port()].contains(&port) && !report.well.contains(&port) {
-                let sentinel = sentinel.port();
-                return Err(format!("the sentinel on port {sentinel} does not see {port}"));
+            if ![report.master, sentinel.port()].contains(&port) {
+                report.sees(port).map_err(|why| {
+                    format!("for the sentinel on port {}, {why}", sentinel.port())
+                })?;
             }
         }
         Ok(())

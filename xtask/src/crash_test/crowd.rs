@@ -34,6 +34,11 @@ const RESTART_BOUND: Duration = Duration::from_secs(7);
 /// The beginning of a placeholder.
 const PLACEHOLDER: &str = "🔎 Looking for ";
 
+/// Some person's chat.
+pub(super) fn chat(number: u64) -> i64 {
+    FIRST_CHAT + i64::try_from(number % PEOPLE.unsigned_abs()).unwrap_or_default()
+}
+
 /// One question.
 struct Question {
     chat: i64,

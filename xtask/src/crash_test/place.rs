@@ -1,11 +1,28 @@
 //! The Redis of a crash test: one server, or a Cluster of three masters with a replica each.
 
-use test_kit::{TestCluster, TestRedis};
+use test_kit::{Proxies, Proxy, TestCluster, TestRedis};
 
 /// What runs, and what of it is away.
 pub(super) struct Place {
     servers: Servers,
     away: Option<Away>,
+    /// The way that the programs take to the servers.
+    proxies: Proxies,
+}
+
+/// How a Redis that is there does not take what it is given.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refusal {
+    Full,
+    ReadOnly,
+}
+
+/// What the connections that there are do not bring any more. New ones work.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Silence {
+    Everything,
+    Answers,
+    HalfAnAnswer,
 }
 
 enum Servers {
@@ -21,21 +38,54 @@ struct Away {
 
 impl Place {
     pub(super) fn start(in_cluster: bool) -> anyhow::Result<Self> {
-        let servers = if in_cluster {
+        let (servers, ports) = if in_cluster {
             let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let cluster = waiting.block_on(TestCluster::start());
-            Servers::Cluster { cluster, waiting }
+            let ports = cluster.ports();
+            (Servers::Cluster { cluster, waiting }, ports)
         } else {
-            Servers::One(TestRedis::start_durable())
+            let redis = TestRedis::start_durable();
+            let port = redis.port();
+            (Servers::One(redis), vec![port])
         };
-        Ok(Self { servers, away: None })
+        Ok(Self { servers, away: None, proxies: Proxies::start(&ports) })
     }
 
     pub(super) fn url(&self) -> String {
-        match &self.servers {
+        let url = match &self.servers {
             Servers::One(redis) => redis.url(),
             Servers::Cluster { cluster, .. } => cluster.url(),
+        };
+        self.proxies.url(&url)
+    }
+
+    /// Makes every server that is there refuse writes, or take them again.
+    pub(super) fn refuse(&self, how: Refusal, refuses: bool) {
+        let command: &[&str] = match (how, refuses, &self.servers) {
+            (Refusal::Full, true, _) => &["CONFIG", "SET", "maxmemory", "1"],
+            (Refusal::Full, false, _) => &["CONFIG", "SET", "maxmemory", "0"],
+            // Nobody listens there, so it keeps what it has.
+            (Refusal::ReadOnly, true, Servers::One(_)) => &["REPLICAOF", "127.0.0.1", "1"],
+            (Refusal::ReadOnly, false, Servers::One(_)) => &["REPLICAOF", "NO", "ONE"],
+            // More than each has.
+            (Refusal::ReadOnly, true, _) => &["CONFIG", "SET", "min-replicas-to-write", "3"],
+            (Refusal::ReadOnly, false, _) => &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        };
+        match &self.servers {
+            Servers::One(redis) if self.away.is_none() => drop(redis.ask(command)),
+            Servers::One(_) => {}
+            Servers::Cluster { cluster, .. } => drop(cluster.ask_everyone(command)),
         }
+    }
+
+    /// Makes the connections that there are silent, without a word.
+    pub(super) fn fall_silent(&self, what: Silence) {
+        let silence = match what {
+            Silence::Everything => Proxy::forget,
+            Silence::Answers => Proxy::forget_answers,
+            Silence::HalfAnAnswer => Proxy::halve_answers,
+        };
+        self.proxies.all().iter().for_each(silence);
     }
 
     pub(super) fn is_cluster(&self) -> bool {
@@ -71,6 +121,11 @@ impl Place {
                 Servers::One(_) => true,
                 Servers::Cluster { cluster, .. } => cluster.is_settled(),
             }
+    }
+
+    /// Whether no server is dead or frozen.
+    pub(super) fn there(&self) -> bool {
+        self.away.is_none()
     }
 
     /// Ends the server of `key` with SIGKILL, or freezes it.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{COORDINATORS, System, WORKERS};
+use super::place::{Refusal, Silence};
+use super::{COORDINATORS, System, WORKERS, crowd};
 
 /// Longer than a lease, so that a frozen worker's tasks are taken from it.
 const FREEZE_MS: (u64, u64) = (6_500, 9_000);
@@ -20,6 +21,20 @@ const AWAY_MS: (u64, u64) = (0, 2_000);
 const NODE_AWAY_MS: (u64, u64) = (4_000, 6_000);
 /// How long the one Redis is frozen.
 const REDIS_FROZEN_MS: (u64, u64) = (1_000, 4_000);
+/// How long a Redis is full or read-only.
+const REFUSES_MS: (u64, u64) = (1_000, 5_000);
+/// Connections that fell silent are in use for so long, until that is noticed.
+const SILENT_MS: u64 = 3_000;
+/// Updates that cannot be read, or that nobody knows. `%ID%` becomes the update's number, `%CHAT%` a chat.
+const STRANGE: &[&[u8]] = &[
+    b"{\"update_id\":%ID%,\"message\":{\"message_id\":7,\"date\":1,\"chat\":{\"id\":%CHAT%,\"type\":\"private\"},\"from\":{\"id\":%CHAT%,\"is_bot\":false,\"first_name\":\"a\"},\"text\":\"\xf0\x9f\x92 luna\"}}",
+    b"{\"update_id\":%ID%,\"message\":{\"message_id\":7,\"date\":1,\"chat\":{\"id\":%CHAT%,\"type\":\"private\"},\"from\":{\"id\":%CHAT%,\"is_bot\":false,\"first_name\":\"\\ud83d\"},\"text\":\"\\ud83d luna\"}}",
+    b"{\"update_id\":%ID%,\"message\":{\"message_id\":99999999999999999999,\"date\":-1e400,\"chat\":{\"id\":%CHAT%,\"type\":\"hall\"},\"text\":7}}",
+    b"{\"update_id\":%ID%,\"hologram\":{\"id\":%CHAT%,\"beams\":[[[[[[[[]]]]]]]]}}",
+    b"{\"update_id\":%ID%}",
+    b"{\"update_id\":%ID%,\"message\":null,\"callback_query\":{\"id\":8,\"from\":[]}}",
+];
+
 /// What a Redis is chosen by: the node of a Cluster that holds one of these.
 const KEYS: &[&str] = &[
     "freefans:tasks:queue:{search_creator}",
@@ -42,6 +57,7 @@ enum Later {
     Start(Who),
     Thaw(Who),
     Redis,
+    Takes(Refusal),
 }
 
 /// The injector.
@@ -82,7 +98,7 @@ impl Trouble {
         self.next_at = Instant::now() + self.draws.span(PAUSE_MS);
         let worker = Who::Worker(self.draws.place(WORKERS));
         let coordinator = Who::Coordinator(self.draws.place(COORDINATORS));
-        match self.draws.below(12) {
+        match self.draws.below(18) {
             0..=2 => self.kill(system, worker),
             3..=4 => self.kill(system, coordinator),
             5 => self.freeze(system, worker),
@@ -91,6 +107,11 @@ impl Trouble {
             8 => self.take_redis(system, true),
             9 => self.fail_over(system),
             10 => self.cut_connections(system),
+            11 => self.refuse(system),
+            12..=13 => self.silence(system),
+            14 => self.strange_updates(system)?,
+            15 => self.second_poller(system)?,
+            16 => self.old_server(system)?,
             _ => self.bad_day(system)?,
         }
         Ok(())
@@ -101,6 +122,9 @@ impl Trouble {
         self.later.retain(|(_, what)| !matches!(what, Later::Kill(_)));
         let last = self.later.iter().map(|(at, _)| *at).max();
         self.let_return(system, last.unwrap_or_else(Instant::now))?;
+        for how in [Refusal::Full, Refusal::ReadOnly] {
+            system.redis.refuse(how, false);
+        }
         system.revive()?;
         let address = format!("{}/sim/faults", system.simulator);
         ureq::delete(&address).call().context("ending the bad days")?;
@@ -130,6 +154,15 @@ impl Trouble {
                     }
                 }
                 Later::Redis => self.give_redis_back(system),
+                // Who is away or frozen is not told anything: when it is back.
+                Later::Takes(how) if !system.redis.there() => {
+                    self.later
+                        .push((Instant::now() + Duration::from_millis(100), Later::Takes(how)));
+                }
+                Later::Takes(how) => {
+                    system.redis.refuse(how, false);
+                    self.redis_is_back();
+                }
             }
         }
         Ok(())
@@ -184,9 +217,82 @@ impl Trouble {
 
     pub(super) fn give_redis_back(&mut self, system: &mut System) {
         system.redis.give_back();
-        if let Some((_, until)) = self.log.redis_away.last_mut() {
-            *until = now_ms();
+        self.redis_is_back();
+    }
+
+    /// It is, unless something else is the matter with it.
+    fn redis_is_back(&mut self) {
+        if self.later.iter().any(|(_, what)| matches!(what, Later::Redis | Later::Takes(_))) {
+            return;
         }
+        let open = self.log.redis_away.iter_mut().filter(|(_, until)| *until == u64::MAX);
+        open.for_each(|(_, until)| *until = now_ms());
+    }
+
+    /// Makes every Redis full or read-only for a while.
+    fn refuse(&mut self, system: &System) {
+        let refused = self.later.iter().any(|(_, what)| matches!(what, Later::Takes(_)));
+        let how = if self.draws.below(2) == 0 { Refusal::Full } else { Refusal::ReadOnly };
+        if refused || !system.redis.whole() {
+            return;
+        }
+        self.log.redis_away.push((now_ms(), u64::MAX));
+        system.redis.refuse(how, true);
+        self.count(match how {
+            Refusal::Full => "Redis full",
+            Refusal::ReadOnly => "Redis read-only",
+        });
+        self.later.push((Instant::now() + self.draws.span(REFUSES_MS), Later::Takes(how)));
+    }
+
+    /// Makes the connections to Redis silent that there are.
+    fn silence(&mut self, system: &System) {
+        let (what, name) = match self.draws.below(3) {
+            0 => (Silence::Everything, "connections forgotten"),
+            1 => (Silence::Answers, "answers swallowed"),
+            _ => (Silence::HalfAnAnswer, "answers halved"),
+        };
+        system.redis.fall_silent(what);
+        let now = now_ms();
+        self.log.redis_away.push((now, now + SILENT_MS));
+        self.count(name);
+    }
+
+    /// Puts updates that cannot be read among those that can.
+    fn strange_updates(&mut self, system: &System) -> anyhow::Result<()> {
+        let address = format!("{}/sim/updates", system.simulator);
+        for _ in 0..=self.draws.below(3) {
+            let chat = crowd::chat(self.draws.next()).to_string();
+            let update = STRANGE.get(self.draws.place(STRANGE.len())).copied().unwrap_or_default();
+            let update = fill_in(update, b"%CHAT%", chat.as_bytes());
+            ureq::post(&address).send(&update[..]).context("sending a strange update")?;
+            self.count("strange update");
+        }
+        Ok(())
+    }
+
+    /// Another program fetches the updates for a while.
+    fn second_poller(&mut self, system: &System) -> anyhow::Result<()> {
+        let times = 1 + self.draws.below(3);
+        self.fault(system, &json!({"method": "getUpdates", "fault": "409", "count": times}))?;
+        self.count("second poller");
+        Ok(())
+    }
+
+    /// The next answers are those of an old Bot API server.
+    fn old_server(&mut self, system: &System) -> anyhow::Result<()> {
+        for method in ["getMe", "sendMessage", "editMessageText", "getWebhookInfo"] {
+            let times = 1 + self.draws.below(20);
+            self.fault(system, &json!({"method": method, "fault": "bare", "count": times}))?;
+        }
+        self.count("old Bot API");
+        Ok(())
+    }
+
+    fn fault(&self, system: &System, fault: &Value) -> anyhow::Result<()> {
+        let address = format!("{}/sim/faults", system.simulator);
+        ureq::post(&address).send_json(fault).context("making a bad day")?;
+        Ok(())
     }
 
     /// Kills or freezes a Redis, which comes back later.
@@ -239,11 +345,23 @@ impl Trouble {
             "method": method, "fault": fault, "retry_after": 1, "delay_ms": 1_500,
             "count": 1 + self.draws.below(4),
         });
-        let address = format!("{}/sim/faults", system.simulator);
-        ureq::post(&address).send_json(&body).context("making a bad day")?;
+        self.fault(system, &body)?;
         self.count("bad day of Telegram");
         Ok(())
     }
+}
+
+fn fill_in(text: &[u8], place: &[u8], with: &[u8]) -> Vec<u8> {
+    let mut filled = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.windows(place.len()).position(|window| window == place) {
+        let (before, after) = rest.split_at(at);
+        filled.extend_from_slice(before);
+        filled.extend_from_slice(with);
+        rest = after.get(place.len()..).unwrap_or_default();
+    }
+    filled.extend_from_slice(rest);
+    filled
 }
 
 fn slot(system: &mut System, who: Who) -> &mut Option<crate::processes::Service> {
@@ -291,6 +409,13 @@ impl Draws {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chat_is_put_in_at_each_place() {
+        let filled = fill_in(b"a%CHAT%b%CHAT%", b"%CHAT%", b"17");
+        assert_eq!(filled, b"a17b17");
+        assert!(STRANGE.iter().all(|update| update.starts_with(b"{\"update_id\":%ID%")));
+    }
 
     #[test]
     fn the_same_seed_draws_the_same() {

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use crate::server::Server;
 
+/// The flags of who is well. In Valkey it stays noted for a while that another sentinel thought the last master was down.
+const WELL: &[&str] = &["slave", "sentinel", "sentinel,master_down"];
+
 /// All that one sentinel says.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -13,8 +16,8 @@ pub(super) struct Report {
     pub(super) epoch: u64,
     /// Whether the master is well and no failover goes on.
     pub(super) calm: bool,
-    /// The ports of replicas and other sentinels that are well.
-    pub(super) well: Vec<u16>,
+    /// Replicas and other sentinels: their ports, and what is said of each.
+    others: Vec<(u16, String)>,
 }
 
 impl Report {
@@ -28,13 +31,24 @@ impl Report {
         };
         let others = sentinel.talk(&["SENTINEL REPLICAS main", "SENTINEL SENTINELS main"])?;
         let others = records(&others);
-        let well = others.iter().filter(|other| ["slave", "sentinel"].contains(&&*other["flags"]));
+        let known = |other: &HashMap<String, String>| {
+            (other["port"].parse().unwrap(), other["flags"].clone())
+        };
         Ok(Self {
             master,
             epoch: about["config-epoch"].parse().unwrap(),
             calm: about["flags"] == "master",
-            well: well.map(|other| other["port"].parse().unwrap()).collect(),
+            others: others.iter().map(known).collect(),
         })
+    }
+
+    /// Whether the replica or sentinel on a port is well.
+    pub(super) fn sees(&self, port: u16) -> Result<(), String> {
+        match self.others.iter().find(|(other, _)| *other == port) {
+            Some((_, flags)) if WELL.contains(&&**flags) => Ok(()),
+            Some((_, flags)) => Err(format!("the one on port {port} is {flags}")),
+            None => Err(format!("the one on port {port} is not known")),
+        }
     }
 }
 
