@@ -8,10 +8,10 @@ use coordinator::send::{Edited, Limits, Revision, Urgency};
 use coordinator::session::Session;
 use coordinator::session::store::{SessionStore, Who};
 use serde_json::{Value, json};
-use test_kit::{TestRedis, eventually};
+use test_kit::{Process, TestRedis, eventually};
 
 use crate::limits::{place, sender};
-use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
+use crate::support::{Telegram, coordinator_command, queue_on, scripted_worker};
 
 const PERSON: i64 = 7;
 /// Longer than a change waits for others that are on their way.
@@ -19,6 +19,13 @@ const SLOW_MS: u64 = 2_500;
 /// What the person sees of a creator, and of the second page of those that were found.
 const CONTENT: &str = "An item";
 const SECOND_PAGE: &str = "Page 2 of 2";
+
+/// One that holds nothing back: waiting for room would put in order what is to be put in order here.
+async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Process {
+    let mut command = coordinator_command(redis, telegram);
+    command.envs([("LIMIT_OVERALL", "0"), ("LIMIT_CHAT", "0"), ("LIMIT_GROUP", "0")]);
+    Process::start_until(&mut command, "coordinator ready").await
+}
 
 /// The first page of what was found, on which two things can be pressed: a creator, whose content is an answer, and the
 /// next page.
