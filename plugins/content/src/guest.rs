@@ -61,10 +61,17 @@ impl bindings::Guest for Content {
                 "the content table cannot be read at the moment".to_owned()
             }
         })?;
-        let (table, skipped) = Table::read(&bytes)?;
-        for line in &skipped {
-            log::write(log::Level::Warn, &format!("content row skipped: {line}"));
+        let (table, noticed) = Table::read(&bytes)?;
+        for remark in &noticed.remarks {
+            log::write(log::Level::Warn, remark);
         }
+        for row in &noticed.skipped.named {
+            log::write(log::Level::Warn, &format!("content row skipped: {row}"));
+        }
+        for row in noticed.ragged.named.iter().take(1) {
+            log::write(log::Level::Warn, &format!("content row kept: {row}"));
+        }
+        log::write(log::Level::Info, &noticed.told());
         let _ = TABLE.set(table); // Already set only if `init` ran twice; the first table is as good.
         Ok(())
     }
