@@ -111,6 +111,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether the field is null or not there.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_none_or(|value| value.get() == "null")
+    }
+
     /// Whether the field is there.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
