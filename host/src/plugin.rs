@@ -36,7 +36,8 @@ pub struct PluginVersion {
     pub digest: String,
     /// Where it was loaded from.
     pub path: PathBuf,
-    /// What its `init` wrote to the log; nothing when it was prepared at an earlier start.
+    /// What of its settings cannot be used, and what its `init` wrote to the log; the latter not when it was prepared at
+    /// an earlier start.
     pub told: Vec<String>,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) component: v1::PluginPre<Sandbox>,

@@ -162,6 +162,10 @@ impl Loader {
         let digest = hex(&Sha256::digest(&bytes));
         self.check_wanted(&name, &digest, &config).await?;
         check_shape(path, bytes.clone()).await?;
+        for remark in &config.remarks {
+            tracing::warn!(plugin = name, "settings: {remark}");
+        }
+        let remarks = config.remarks.clone();
         let allows_requests = config.net.is_some();
         let (granted, settings) = (config.granted(), config.source.clone());
         let swap = config.swap.clone();
@@ -186,12 +190,13 @@ impl Loader {
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let schemas = compile_schemas(&around.name, &descriptor)?;
-        let (component, initialised, told) = match instrumented {
+        let (component, initialised, said) = match instrumented {
             None => (component, true, Vec::new()),
             Some(instrumented) => {
                 self.initialise(&component, instrumented, (path, &bytes), &around, &key).await?
             }
         };
+        let told = remarks.into_iter().chain(said).collect();
         let version = Arc::new(PluginVersion {
             descriptor,
             digest,

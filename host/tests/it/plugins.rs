@@ -108,7 +108,7 @@ fn bad_rows_are_told_by_line_and_the_others_are_found() {
         "line 5: no name",
         "line 6: not valid UTF-8",
         "line 7: the number of items is no whole number",
-        "2 creators with 2 names; 3 rows skipped; 1 rows kept without their number of items",
+        "2 creators with 2 names; 3 rows skipped; 1 row kept without their number of items",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
