@@ -135,12 +135,26 @@ pub enum LoadError {
         ended: u32,
     },
     /// Another plugin answers one of its task types.
-    #[error("plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already")]
+    #[error(
+        "plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already; remove one of the two files"
+    )]
     TypeTaken {
         /// The plugin's name.
         plugin: String,
         /// The task type.
         task_type: TaskType,
+        /// Who has it.
+        owner: String,
+    },
+    /// Another file holds a plugin that calls itself the same.
+    #[error(
+        "plugin `{plugin}` calls itself `{declared}`, as plugin `{owner}` does already; remove one of the two files"
+    )]
+    NameTaken {
+        /// The plugin's name, taken from the file name.
+        plugin: String,
+        /// Its name for itself.
+        declared: String,
         /// Who has it.
         owner: String,
     },
@@ -155,6 +169,7 @@ impl LoadError {
         match self {
             Self::Read { .. }
             | Self::TypeTaken { .. }
+            | Self::NameTaken { .. }
             | Self::Start { .. }
             | Self::Trial { .. }
             | Self::CompileTime { .. }
@@ -168,6 +183,11 @@ impl LoadError {
             | Self::Pinned { .. }
             | Self::Description { .. } => false,
         }
+    }
+
+    /// Whether it may pass as soon as another plugin is gone or has changed.
+    pub(crate) fn waits_for_another(&self) -> bool {
+        matches!(self, Self::TypeTaken { .. } | Self::NameTaken { .. })
     }
 
     /// Stable code for logs and metrics.
@@ -187,6 +207,7 @@ impl LoadError {
             Self::Trial { .. } => "plugin-trial",
             Self::RolledBack { .. } => Self::ROLLED_BACK,
             Self::TypeTaken { .. } => "task-type-taken",
+            Self::NameTaken { .. } => "plugin-name-taken",
         }
     }
 }

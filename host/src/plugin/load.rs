@@ -5,6 +5,7 @@
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::plugin::versions::{KeptVersions, VersionId};
 use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
+use crate::swap::files::open_regular;
 
 /// What loading needs; one per process.
 #[derive(Debug)]
@@ -298,10 +300,15 @@ pub(crate) fn is_plugin_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+/// A file's name without its ending, as it is shown.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn plugin_name(path: &Path) -> Result<String, LoadError> {
-    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    if is_plugin_name(name) {
-        return Ok(name.to_owned());
+    let name = stem(path);
+    if is_plugin_name(&name) {
+        return Ok(name);
     }
     Err(LoadError::Description {
         plugin: name.chars().take(64).collect(),
@@ -310,12 +317,22 @@ fn plugin_name(path: &Path) -> Result<String, LoadError> {
 }
 
 async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
-    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
-    let bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-    if limit < bytes {
-        return Err(LoadError::TooLarge { path: path.to_owned(), bytes, limit });
+    let file = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let file = open_regular(&file)?;
+        let length = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        // No more than that, however much is written to it meanwhile.
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok((length.max(bytes.len() as u64), bytes))
+    });
+    let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let (length, bytes) =
+        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if limit < length {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
     }
-    tokio::fs::read(path).await.map(Bytes::from).map_err(unreadable)
+    Ok(bytes.into())
 }
 
 /// The bytes are read here before anything that could be hurt by them reads them.

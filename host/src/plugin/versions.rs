@@ -1,7 +1,7 @@
 //! The last good versions of each plugin on disk: what a rollback goes back to, and which versions were rolled back.
 //!
 //! `FOLDER/NAME/ID/` holds the component and its settings as they were in force, and `about.json`; `FOLDER/NAME/rejected/ID`
-//! says that the version was rolled back. `FOLDER` stands for one plugin folder: two of them never share what is called
+//! says that the version was rolled back. `FOLDER/owners.json` says whose which task type was. `FOLDER` stands for one plugin folder: two of them never share what is called
 //! alike. All lies in the folder of prepared plugins, which belongs to this user alone. Several workers may share it: a
 //! version is written beside and renamed, and a rejection is a file of its own, which outlives what it rejects.
 //!
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::PluginVersion;
 use super::load::hex;
+use crate::swap::owner::Owners;
 
 /// Versions kept of each plugin; the one that came into force longest ago goes first.
 pub const KEEP_VERSIONS: usize = 5;
@@ -27,6 +28,8 @@ pub const KEEP_VERSIONS: usize = 5;
 const ID_CHARS: usize = 16;
 const ABOUT: &str = "about.json";
 const REJECTED: &str = "rejected";
+/// No plugin's folder: a plugin's name has no dot.
+const OWNERS: &str = "owners.json";
 /// Rejections remembered of each plugin.
 const KEEP_REJECTIONS: usize = 64;
 /// What was being written for longer than this was left by a worker that died.
@@ -233,6 +236,21 @@ impl KeptVersions {
             }
         }
         Ok(())
+    }
+
+    /// Which plugin had which name and task type when they were last noted; empty when that cannot be read.
+    pub(crate) fn owners(&self) -> Owners {
+        let noted = fs::read(self.folder.join(OWNERS)).ok();
+        noted.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Remembers which plugin has which name and task type.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_owners(&self, owners: &Owners) -> io::Result<()> {
+        replace(&self.folder.join(OWNERS), &serde_json::to_vec_pretty(owners)?)
     }
 
     fn place(&self, plugin: &str, id: &VersionId) -> PathBuf {
