@@ -101,7 +101,9 @@ impl<R> Behind<R> {
                 }
             }
         };
+        let read = tokio::time::timeout(test_kit::PATIENCE, read);
         let (since, end) = tokio::join!(deliver, read);
+        let end = end.unwrap_or_else(|_| panic!("{cause}: an answer was never read"));
         assert!(end - since < AT_MOST, "{cause}: {:?} until an answer was read", end - since);
     }
 }
