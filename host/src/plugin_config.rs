@@ -37,6 +37,8 @@ pub struct PluginConfig {
     pub limits: Limits,
     /// How a new version comes into force.
     pub swap: SwapConfig,
+    /// Where data files are read from instead; what is granted stays the same.
+    pub(crate) data_at: BTreeMap<String, PathBuf>,
     /// The text that it was read from; empty without a file.
     pub(crate) source: String,
 }
@@ -188,7 +190,8 @@ impl PluginConfig {
         let limits = Limits::from_raw(&raw.limits, ceilings)?;
         let swap = SwapConfig::from_raw(raw.swap)?;
         let source = text.to_owned();
-        Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits, swap, source })
+        let (cache, data_at) = (raw.grants.cache, BTreeMap::new());
+        Ok(Self { net, data, cache, settings, secrets, limits, swap, data_at, source })
     }
 
     /// Defaults: no grants, no settings.

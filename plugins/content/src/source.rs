@@ -77,6 +77,11 @@ impl std::fmt::Debug for Table {
 }
 
 impl Table {
+    /// How many items there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Reads a CSV with the columns `creator_url, creator_name, title, url, type, posted_at` in any order, and names
     /// the rows that were left out.
     ///
