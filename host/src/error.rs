@@ -134,6 +134,26 @@ pub enum LoadError {
         /// of how many.
         ended: u32,
     },
+    /// It took much less of a data file than the version that it would replace.
+    #[error(
+        "plugin `{plugin}` would have {now} {unit} of its data `{data}` where {had} are in force, under the share of \
+         {share} that is taken; if that is meant, run `worker plugins accept {plugin}`, or set `keep_data_at_least` under \
+         [swap] in {plugin}.toml"
+    )]
+    DataShrank {
+        /// The plugin's name.
+        plugin: String,
+        /// The data's name.
+        data: String,
+        /// What is counted: `rows` that the plugin took, or `bytes` of the file.
+        unit: &'static str,
+        /// What is in force.
+        had: u64,
+        /// What there would be.
+        now: u64,
+        /// The least share, from the settings.
+        share: f64,
+    },
     /// Another plugin answers one of its task types.
     #[error(
         "plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already; remove one of the two files"
@@ -181,6 +201,7 @@ impl LoadError {
             | Self::NotGranted { .. }
             | Self::Contract { .. }
             | Self::Pinned { .. }
+            | Self::DataShrank { .. }
             | Self::Description { .. } => false,
         }
     }
@@ -206,6 +227,7 @@ impl LoadError {
             Self::Pinned { .. } => "plugin-pinned",
             Self::Trial { .. } => "plugin-trial",
             Self::RolledBack { .. } => Self::ROLLED_BACK,
+            Self::DataShrank { .. } => "data-shrank",
             Self::TypeTaken { .. } => "task-type-taken",
             Self::NameTaken { .. } => "plugin-name-taken",
         }

@@ -39,6 +39,8 @@ pub struct PluginConfig {
     pub swap: SwapConfig,
     /// What could not be used and is left out: only what asks for it works less well. For the operator, without values.
     pub remarks: Vec<String>,
+    /// Where data files are read from instead; what is granted stays the same.
+    pub(crate) data_at: BTreeMap<String, PathBuf>,
     /// The text that it was read from; empty without a file.
     pub(crate) source: String,
 }
@@ -196,8 +198,8 @@ impl PluginConfig {
         let limits = Limits::from_raw(&raw.limits, ceilings)?;
         let swap = SwapConfig::from_raw(raw.swap)?;
         let source = text.to_owned();
-        let cache = raw.grants.cache;
-        Ok(Self { net, data, cache, settings, secrets, limits, swap, remarks, source })
+        let (cache, data_at) = (raw.grants.cache, BTreeMap::new());
+        Ok(Self { net, data, cache, settings, secrets, limits, swap, remarks, data_at, source })
     }
 
     /// Defaults: no grants, no settings.

@@ -9,6 +9,7 @@
 
 pub(crate) mod back;
 pub(crate) mod files;
+pub mod guard;
 pub mod history;
 pub(crate) mod owner;
 pub mod rollback;
@@ -186,8 +187,9 @@ impl PluginFolder {
 
     async fn find(&self) -> io::Result<Found> {
         let (folder, ceilings) = (self.folder.clone(), self.ceilings);
+        let versions = self.loader.versions().cloned();
         // A network file system may take its time.
-        aside(move || files::find(&folder, &ceilings)).await?
+        aside(move || files::find(&folder, &ceilings, versions.as_ref())).await?
     }
 
     /// What of `found` is another than what was tried. With patience only what has been so for a while.
@@ -454,6 +456,7 @@ impl PluginFolder {
         gone: &mut BTreeSet<String>,
         changes: &mut Changes,
     ) -> Result<(), LoadError> {
+        self.kept_enough(version).await?;
         let Published { old, watched, displaced } =
             self.catalog.publish_over(Arc::clone(version), gone)?;
         for displaced in displaced {
@@ -474,6 +477,13 @@ impl PluginFolder {
             metrics::plugin_in_force(version.name(), &old.descriptor.version, false);
         }
         metrics::plugin_in_force(version.name(), &version.descriptor.version, true);
+        for (data, fact) in &version.data {
+            for (unit, amount) in [("rows", fact.rows), ("bytes", Some(fact.bytes))] {
+                let Some(amount) = amount else { continue };
+                metrics::plugin_data(version.name(), data, unit, "in_force", amount);
+                metrics::plugin_data(version.name(), data, unit, "refused", 0);
+            }
+        }
         if let Some(history) = &self.history {
             history.published(version, old.as_deref());
         }
@@ -489,6 +499,23 @@ impl PluginFolder {
         );
         self.keep(version).await;
         Ok(())
+    }
+
+    /// Compares a version's data with what is in force, or was when the worker last ran.
+    async fn kept_enough(&self, version: &Arc<PluginVersion>) -> Result<(), LoadError> {
+        let in_force = self.catalog.named(version.name()).map(|old| old.data.clone());
+        let (name, versions) = (version.name().to_owned(), self.loader.versions().cloned());
+        let known = aside(move || {
+            let former = versions.as_ref().map(|versions| versions.former_data(&name));
+            let accepted = versions.as_ref().map(|versions| versions.accepted(&name));
+            (in_force.or(former).unwrap_or_default(), accepted.unwrap_or_default())
+        });
+        let (former, accepted) = known.await.unwrap_or_default();
+        guard::check(version, &former, &accepted).inspect_err(|error| {
+            if let LoadError::DataShrank { plugin, data, unit, now, .. } = error {
+                metrics::plugin_data(plugin, data, unit, "refused", *now);
+            }
+        })
     }
 
     /// Another plugin that bears the name has taken over from this one.

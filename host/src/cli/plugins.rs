@@ -64,7 +64,8 @@ enum Action {
         #[command(flatten)]
         kept: KeptFolder,
     },
-    /// Forgets that versions of a plugin were rolled back; they are tried once more.
+    /// Forgets that versions of a plugin were rolled back, which are tried once more, and takes its data files as they
+    /// are now, however little of them is left.
     Accept {
         /// The plugin: its file's name without `.wasm`.
         plugin: String,
@@ -170,7 +171,7 @@ impl PluginsCommand {
             }
             Action::Accept { plugin, plugins, kept } => {
                 let (_, versions) = kept::open(kept.folder().as_deref(), &plugins)?;
-                kept::accept(out, &versions, &plugin)
+                kept::accept(out, &versions, &plugins, &plugin)
             }
             Action::History { redis, count } => {
                 let redis_ca = ops::file::read_optional(redis.redis_ca.as_deref())?;
@@ -293,7 +294,7 @@ fn facts(examined: &Examined, kept: Option<&[KeptVersion]>) -> Value {
         json!({
             "name": version.descriptor.name, "version": version.descriptor.version,
             "task_types": types, "commands": version.descriptor.commands,
-            "prepared": version.prepared(), "told": version.told,
+            "prepared": version.prepared(), "told": version.told, "data": version.data,
         })
     });
     json!({

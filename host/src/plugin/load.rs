@@ -31,6 +31,7 @@ use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
 use crate::swap::files::open_regular;
+use crate::swap::guard::{DataFact, DataFacts};
 
 /// What loading needs; one per process.
 #[derive(Debug)]
@@ -192,18 +193,25 @@ impl Loader {
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let schemas = compile_schemas(&around.name, &descriptor)?;
-        let (component, initialised, said) = match instrumented {
-            None => (component, true, Vec::new()),
+        let (component, initialised, said, rows) = match instrumented {
+            // What was kept describes itself as it does after `init`.
+            None => (component, true, Vec::new(), descriptor.rows.clone()),
             Some(instrumented) => {
-                self.initialise(&component, instrumented, (path, &bytes), &around, &key).await?
+                let (component, initialised, told) = self
+                    .initialise(&component, instrumented, (path, &bytes), &around, &key)
+                    .await?;
+                let rows = self.rows(&component, initialised, &around).await;
+                (component, initialised, told, rows)
             }
         };
         let told = remarks.into_iter().chain(said).collect();
+        let data = data_facts(&around, &rows);
         let version = Arc::new(PluginVersion {
             descriptor,
             digest,
             path: path.to_owned(),
             told,
+            data,
             around,
             component,
             initialised,
@@ -269,6 +277,7 @@ impl Loader {
     ) -> Result<Arc<Surroundings>, LoadError> {
         let mut data = BTreeMap::new();
         for (key, file) in &config.data {
+            let file = config.data_at.get(key).unwrap_or(file);
             data.insert(key.clone(), read_bounded(file, self.ceilings.data_bytes).await?);
         }
         let http = match config.net {
@@ -348,6 +357,15 @@ async fn check_shape(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
         Err(error) => wasmtime::Error::msg(format!("looking at it panicked: {error}")),
     };
     Err(LoadError::Compile { path, source })
+}
+
+fn data_facts(around: &Surroundings, rows: &BTreeMap<String, u64>) -> DataFacts {
+    let fact = |(name, bytes): (&String, &Bytes)| {
+        let digest = hex(&Sha256::digest(bytes));
+        let fact = DataFact { bytes: bytes.len() as u64, rows: rows.get(name).copied(), digest };
+        (name.clone(), fact)
+    };
+    around.data.iter().map(fact).collect()
 }
 
 fn check_imports(

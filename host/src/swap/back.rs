@@ -1,6 +1,6 @@
 //! At a start: the last good version in place of a file that is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -43,17 +43,39 @@ impl PluginFolder {
                 passed_over("the settings in place grant less than it had");
                 continue;
             }
-            let started = Instant::now();
-            let loaded = match versions.read(name, &kept) {
-                Err(source) => Err(LoadError::Read { path: component, source }),
-                Ok(_) => self.loader.load_with(&component, as_it_was).await,
-            };
-            let published = match loaded {
-                Ok(version) => self.publish(&version, started, &mut BTreeSet::new(), changes).await,
-                Err(error) => Err(error),
-            };
+            if let Err(source) = versions.read(name, &kept) {
+                passed_over(&chain(&LoadError::Read { path: component, source }).to_string());
+                continue;
+            }
+            let at = kept.data.iter().map(|(data, fact)| (data, versions.data(name, &fact.digest)));
+            let with_its_data =
+                at.map(|(data, copy)| (data.clone(), copy)).collect::<BTreeMap<_, _>>();
+            // The data in place is newer than what was kept, if it can be used.
+            let mut published = Err(String::new());
+            for data_at in [BTreeMap::new(), with_its_data] {
+                let started = Instant::now();
+                let as_it_was =
+                    PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
+                let loaded = match as_it_was {
+                    Ok(mut as_it_was) => {
+                        as_it_was.data_at = data_at;
+                        self.loader.load_with(&component, as_it_was).await
+                    }
+                    Err(error) => Err(error),
+                };
+                let outcome = match loaded {
+                    Ok(version) => {
+                        self.publish(&version, started, &mut BTreeSet::new(), changes).await
+                    }
+                    Err(error) => Err(error),
+                };
+                published = outcome.map_err(|error| chain(&error).to_string());
+                if published.is_ok() || kept.data.is_empty() {
+                    break;
+                }
+            }
             match published {
-                Err(error) => passed_over(&chain(&error).to_string()),
+                Err(reason) => passed_over(&reason),
                 Ok(()) => {
                     tracing::warn!(
                         plugin = name,

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use crate::config::Ceilings;
+use crate::plugin::load::{is_plugin_name, stem};
+use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 
 /// What the file system says of one file. A copy that keeps size and time is another file or has another time of
@@ -40,12 +42,19 @@ pub(crate) struct Found {
 }
 
 /// Looks at a folder.
-pub(crate) fn find(folder: &Path, ceilings: &Ceilings) -> io::Result<Found> {
+pub(crate) fn find(
+    folder: &Path,
+    ceilings: &Ceilings,
+    versions: Option<&KeptVersions>,
+) -> io::Result<Found> {
     let paths = components(folder)?;
     let plugins: Vec<(PathBuf, Fingerprint)> = paths
         .into_iter()
         .map(|path| {
-            let files = fingerprint(&path, ceilings);
+            let name = stem(&path);
+            let accepted = versions.filter(|_| is_plugin_name(&name));
+            let accepted = accepted.map(|versions| versions.acceptance(&name));
+            let files = fingerprint(&path, ceilings, accepted);
             (path, files)
         })
         .collect();
@@ -80,12 +89,13 @@ pub(crate) fn place(path: &Path) -> Option<Place> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// The files that make the plugin at `path`, as they are now.
-pub(crate) fn fingerprint(path: &Path, ceilings: &Ceilings) -> Fingerprint {
+/// The files that make the plugin at `path`, as they are now, and what was `accepted` of them.
+fn fingerprint(path: &Path, ceilings: &Ceilings, accepted: Option<PathBuf>) -> Fingerprint {
     let mut files = vec![path.to_owned(), path.with_extension("toml")];
     if let Ok(config) = PluginConfig::for_component(path, ceilings) {
         files.extend(config.data.into_values());
     }
+    files.extend(accepted);
     let state = |file: &PathBuf| {
         let found = fs::metadata(file).ok()?;
         Some(State {
@@ -117,7 +127,7 @@ pub(crate) fn contents(files: &Fingerprint) -> [u8; 32] {
 }
 
 /// The digest of one file, which is not held in memory as a whole.
-fn digest(path: &Path) -> io::Result<[u8; 32]> {
+pub(crate) fn digest(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = open_regular(path)?;
     let mut digest = Sha256::new();
     io::copy(&mut file, &mut digest)?;

@@ -79,8 +79,7 @@ async fn an_edited_catalogue_is_searched_without_a_failed_task_in_between() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
     let _worker = start_worker(&redis, &folder).await;
-    let csv = "model_name,profile_link\nBrand New,https://creators.example/brand-new\n";
-    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    folder.add_creator("Brand New");
     crate::support::eventually("the new catalogue", async || {
         let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
         assert!(found.success, "{:?}", found.error);

@@ -39,7 +39,7 @@ impl bindings::Guest for Content {
                     params_schema: schema.to_string(),
                 })
                 .collect(),
-            extensions: descriptor::EXTENSIONS.to_owned(),
+            extensions: descriptor::extensions(TABLE.get().map(Table::rows)),
         }
     }
 

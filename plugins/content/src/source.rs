@@ -119,6 +119,11 @@ impl Noticed {
 }
 
 impl Table {
+    /// How many items there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Reads a CSV with the columns `creator_url, creator_name, title, url, type, posted_at` in any order, as
     /// spreadsheets save it ([`kit::sheet`]), and names the rows that were left out.
     ///

@@ -39,7 +39,7 @@ impl bindings::Guest for Search {
                     params_schema: schema.to_string(),
                 })
                 .collect(),
-            extensions: descriptor::EXTENSIONS.to_owned(),
+            extensions: descriptor::extensions(INDEX.get().map(|index| index.creators().len())),
         }
     }
 
