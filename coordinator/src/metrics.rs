@@ -21,6 +21,12 @@ const OFFERED: &str = "freefans_queue_offered";
 const WORKERS: &str = "freefans_workers";
 const ASKED_TO_WAIT: &str = "freefans_telegram_asked_to_wait_total";
 const PLUGINS: &str = "freefans_plugin_workers";
+const COMMANDS_NOT_TAKEN: &str = "freefans_plugin_commands_not_taken";
+
+/// So many commands of plugins are not in the menu: another plugin's, or against the rules.
+pub(crate) fn commands_not_taken(count: usize) {
+    gauge!(COMMANDS_NOT_TAKEN).set(u32::try_from(count).unwrap_or(u32::MAX));
+}
 
 /// Telegram asked to wait: with one chat, or with all of them.
 pub(crate) fn asked_to_wait(all: bool) {
@@ -45,6 +51,10 @@ pub fn describe() {
         "How often Telegram asked this process to wait (429), with one chat or with all."
     );
     describe_gauge!(WORKERS, "Living workers.");
+    describe_gauge!(
+        COMMANDS_NOT_TAKEN,
+        "Commands that plugins bring and that are not taken: another plugin's, or against the rules."
+    );
     describe_gauge!(PLUGINS, "Living workers with this plugin version.");
 }
 

@@ -22,6 +22,7 @@ use crate::event::{Effect, Incoming, Place, Pressed};
 use crate::flow::{self, Around};
 use crate::overdue::Overdue;
 use crate::placeholder::Placeholders;
+use crate::privacy::Privacy;
 use crate::question::{Question, ReplyTo};
 use crate::render::Screen;
 use crate::send::Sender;
@@ -58,6 +59,8 @@ pub struct Performer {
     pub tempo: Arc<Tempo>,
     /// The commands that plugins bring along.
     menu: watch::Receiver<Arc<Menu>>,
+    /// What `/privacy` says.
+    privacy: Privacy,
     /// Who may do what.
     pub(crate) access: Access,
     /// Counts what people send.
@@ -88,11 +91,18 @@ impl Performer {
             placeholders,
             tempo,
             menu,
+            privacy: Privacy::of_the_bot(),
             access,
             counter,
             background,
             shutdown,
         }
+    }
+
+    /// Lets `/privacy` say what the operator wants.
+    #[must_use]
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
     }
 
     /// Handles one update. False when it has to be handled again: the process is shutting down.
@@ -123,6 +133,7 @@ impl Performer {
             admin: self.access.is_admin(incoming.place.owner),
             bot: self.sender.bot().username(),
             menu: &menu,
+            privacy: &self.privacy,
         };
         let change = |session: &mut Session| {
             let effects = flow::react(session, around, incoming.update_id, &incoming.event);

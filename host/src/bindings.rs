@@ -41,6 +41,8 @@ pub struct Descriptor {
     pub task_types: Vec<DescribedType>,
     /// The chat commands that it brings along.
     pub commands: Vec<OfferedCommand>,
+    /// What of it is left out, for its author and the operator.
+    pub remarks: Vec<String>,
 }
 
 /// One task type as a plugin describes it.

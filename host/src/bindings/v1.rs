@@ -61,8 +61,9 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     let task_types: Vec<DescribedType> =
         task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
     let own: Vec<TaskType> = task_types.iter().map(|described| described.name.clone()).collect();
-    let commands = commands::read(&extensions, &own)?;
-    Ok(Descriptor { name, version, task_types, commands })
+    let mut remarks = Vec::new();
+    let commands = commands::read(&extensions, &own, &mut remarks)?;
+    Ok(Descriptor { name, version, task_types, commands, remarks })
 }
 
 fn is_name(name: &str) -> bool {

@@ -196,7 +196,10 @@ impl Loader {
                 self.initialise(&component, instrumented, (path, &bytes), &around, &key).await?
             }
         };
-        let told = remarks.into_iter().chain(said).collect();
+        for remark in &descriptor.remarks {
+            tracing::warn!(plugin = around.name, "{remark}");
+        }
+        let told = remarks.into_iter().chain(descriptor.remarks.clone()).chain(said).collect();
         let version = Arc::new(PluginVersion {
             descriptor,
             digest,
