@@ -6,6 +6,7 @@ command-random = Zufällig jemanden zeigen
 command-status = Was für dich gerade läuft
 command-cancel = Abbrechen, was gerade läuft
 command-settings = Sprache, und was ich mir merke
+command-privacy = Was ich über dich speichere, und wie lange
 command-help = Was ich kann
 
 ### Begrüßung und Hilfe.
@@ -22,16 +23,30 @@ help =
     • /search NAME tut dasselbe.
     • /random zeigt zufällig jemanden.
     • /status sagt, was für dich gerade läuft, /cancel bricht es ab.
-    • /settings ändert die Sprache und lässt mich dich vergessen.
+    • /settings ändert die Sprache und lässt mich dich vergessen, /privacy sagt, was ich speichere.
 
     Die Knöpfe unter meinen Nachrichten führen weiter: jemanden öffnen, durch die Einträge blättern, filtern, zurück.
+privacy =
+    <b>Was ich über dich speichere</b>
+
+    • Deine Telegram-Nummer, und was du in diesem Chat gesucht, gesehen und eingestellt hast: bis einen Tag, nachdem du zuletzt geschrieben oder einen Knopf gedrückt hast.
+    • Eine Sprache, die du gewählt hast: 180 Tage.
+    • Antworten: 5 Minuten. Welche Nachrichten ich beantwortet habe: 25 Stunden, ohne ihren Text.
+    • Dass ich in einen Chat nicht mehr schreiben kann: 30 Tage.
+    • Eine Frage, die endgültig gescheitert ist, mit deiner Nummer: bis neuere ihren Platz einnehmen oder mein Betreiber sie löscht.
+
+    In meinem Protokoll stehen keine Nachrichten und keine Namen. Ich führe kein Profil und gebe nichts für Werbung weiter. Was du fragst, geht mit deiner Nummer an die Plugins meines Betreibers, und die Worte einer Suche an sein Forum oder seine Datenbank, wenn er sie hat. Was Telegram speichert, sagt Telegram.
+
+    <b>Wie du vergessen wirst</b>
+
+    /settings hat den Knopf „Vergiss mich“: Er löscht sofort, was ich mir in diesem Chat über dich gemerkt habe. Der Rest endet von selbst, wie oben gesagt.
 help-group =
     <b>Was ich hier kann</b>
 
     • /search NAME, oder eine Nachricht, die @{ $bot } und einen Namen nennt: Ich suche; Tippfehler machen nichts.
     • /random zeigt zufällig jemanden.
     • Auch eine Antwort auf eine meiner Nachrichten ist für mich bestimmt.
-    • /status sagt, was für dich gerade läuft, /cancel bricht es ab, /settings gilt nur für dich.
+    • /status sagt, was für dich gerade läuft, /cancel bricht es ab, /settings gilt nur für dich, /privacy sagt, was ich speichere.
 
     Die Knöpfe unter einer Antwort sind für die Person, die gefragt hat.
 help-plugins = <b>Und außerdem</b>

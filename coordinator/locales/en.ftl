@@ -7,6 +7,7 @@ command-random = Show a creator by chance
 command-status = What is under way for you
 command-cancel = Stop what is under way
 command-settings = Language, and what I remember
+command-privacy = What I keep about you, and for how long
 command-help = What I can do
 
 ### Greeting and help.
@@ -23,16 +24,30 @@ help =
     • /search NAME does the same.
     • /random shows a creator by chance.
     • /status says what is under way for you, /cancel stops it.
-    • /settings changes the language and makes me forget you.
+    • /settings changes the language and makes me forget you, /privacy says what I keep.
 
     The buttons under my messages lead on: open a creator, page through the items, filter them, go back.
+privacy =
+    <b>What I keep about you</b>
+
+    • Your numeric Telegram id, and what you searched, saw and set in this chat: until a day after you last wrote or pressed a button.
+    • A language that you chose: 180 days.
+    • Answers: 5 minutes. Which messages I answered: 25 hours, without their text.
+    • That I cannot write to a chat any more: 30 days.
+    • A question that failed for good, with your id: until newer ones take its place or whoever runs me removes it.
+
+    My log holds no messages and no names. I keep no profile and send nothing to advertisers. What you ask goes, with your id, to the plugins of whoever runs me, and the words of a search to their forum or database where they have one. For what Telegram keeps, see Telegram.
+
+    <b>How to be forgotten</b>
+
+    /settings has the button “Forget me”: it removes at once what I remember of you in this chat. The rest ends by itself, as said above.
 help-group =
     <b>What I can do here</b>
 
     • /search NAME, or a message that mentions @{ $bot } with a name: I search, also when it is misspelt.
     • /random shows a creator by chance.
     • A reply to one of my messages is meant for me as well.
-    • /status says what is under way for you, /cancel stops it, /settings is for you alone.
+    • /status says what is under way for you, /cancel stops it, /settings is for you alone, /privacy says what I keep.
 
     The buttons under an answer are for whoever asked.
 help-plugins = <b>And also</b>

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use queue::{TaskQueue, TypeStats, WorkerRecord};
 
+use crate::commands;
 use crate::render::{Screen, shown};
 
 /// As `coordinator queue stats` counts.
@@ -23,7 +24,16 @@ pub(crate) async fn stats(queue: &TaskQueue) -> Screen {
 /// Which workers there are, and which versions of which plugins they run.
 pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
     match queue.workers().await {
-        Ok(workers) => listed("🧩 <b>Workers and plugins</b>", of_workers(&workers)),
+        Ok(workers) => {
+            let mut lines = of_workers(&workers);
+            match commands::not_taken(queue).await {
+                Ok(not_taken) => {
+                    lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", shown(why, 300))))
+                }
+                Err(error) => return away(&error),
+            }
+            listed("🧩 <b>Workers and plugins</b>", lines)
+        }
         Err(error) => away(&error.source),
     }
 }

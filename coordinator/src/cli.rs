@@ -16,6 +16,7 @@ use queue::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::commands::{now_seconds, owners};
 use crate::config::Serve;
 
 /// There is no such task, dead letter or answer.
@@ -42,6 +43,8 @@ pub enum Command {
     Queue(QueueCommand),
     /// Submits a task by hand.
     Submit(Submit),
+    /// Looks at which plugins the chat commands belong to.
+    Commands(CommandsCommand),
 }
 
 /// How to reach the queue, and how to print.
@@ -121,6 +124,26 @@ enum Action {
     },
 }
 
+/// Looks at which plugins the chat commands belong to.
+#[derive(Debug, clap::Args)]
+pub struct CommandsCommand {
+    #[command(flatten)]
+    reach: Reach,
+    #[command(subcommand)]
+    action: CommandsAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum CommandsAction {
+    /// Every command of a plugin that is remembered, its plugin, and when that was last seen with it.
+    List,
+    /// Takes a command away from its plugin: the next that brings it has it.
+    Release {
+        /// The command, without `/`.
+        command: String,
+    },
+}
+
 /// Submits a task by hand.
 #[derive(Debug, clap::Args)]
 pub struct Submit {
@@ -177,6 +200,10 @@ impl Command {
                 act(&queue, command.action, command.reach.json, out).await
             }
             Self::Submit(submit) => submit.run(out).await,
+            Self::Commands(command) => {
+                let queue = command.reach.connect().await?;
+                command.run(&queue, out).await
+            }
         }
     }
 }
@@ -275,6 +302,43 @@ async fn replay(
         }
     }
     Ok(ended)
+}
+
+impl CommandsCommand {
+    async fn run(self, queue: &TaskQueue, out: &mut impl Write) -> anyhow::Result<Ended> {
+        match self.action {
+            CommandsAction::List => {
+                let owners = owners::noted(queue).await?;
+                if self.reach.json {
+                    let commands: Map<String, Value> = owners
+                        .iter()
+                        .map(|(command, of)| {
+                            (command.clone(), json!({"plugin": of.plugin, "seen": of.seen}))
+                        })
+                        .collect();
+                    print::json(out, &json!({"commands": commands}))?;
+                    return Ok(Ended::Well);
+                }
+                let now = now_seconds();
+                for (command, of) in &owners {
+                    let hours = now.saturating_sub(of.seen) / 3_600;
+                    writeln!(out, "/{command}: plugin {}, seen {hours} h ago", of.plugin)?;
+                }
+                if owners.is_empty() {
+                    writeln!(out, "no plugin has a command")?;
+                }
+            }
+            CommandsAction::Release { command } => {
+                let command = command.trim_start_matches('/');
+                if !owners::release(queue, command).await? {
+                    writeln!(out, "no plugin has the command {command}")?;
+                    return Ok(Ended::NoSuchThing);
+                }
+                writeln!(out, "{command} is free")?;
+            }
+        }
+        Ok(Ended::Well)
+    }
 }
 
 impl Submit {

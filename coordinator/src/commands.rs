@@ -2,10 +2,12 @@
 //!
 //! Each coordinator reads the worker registry every other second, makes one list of what the living workers offer, and
 //! tells the flows ([`Menu`]) and Telegram ([`publish`]) when it changed. A worker is not trusted: its commands keep the
-//! rules that the host checked, or are passed over.
+//! rules that the host checked, or are passed over. Of two plugins with the same command the one that had it first keeps
+//! it ([`owners`]).
 //!
 //! Not here: what becomes of a command; that is in [`crate::flow`].
 
+pub(crate) mod owners;
 mod publish;
 
 use std::cmp::Reverse;
@@ -18,6 +20,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::bot_api::BotApi;
+use crate::commands::owners::Owners;
+use crate::metrics;
 use crate::tempo::Tempo;
 
 /// How often the registry is read: a new plugin is in the menu within seconds.
@@ -60,48 +64,59 @@ impl Menu {
         self.offered.contains(task_type)
     }
 
-    /// What the workers offer, and why something of it is not taken.
-    pub(crate) fn of(workers: &[WorkerRecord]) -> (Self, BTreeSet<String>) {
+    /// What the workers offer, and why something of it is not taken. A command that has no owner is nobody's.
+    pub(crate) fn of(workers: &[WorkerRecord], owners: &Owners) -> (Self, BTreeSet<String>) {
         let mut plugins: Vec<&OfferedPlugin> =
             workers.iter().flat_map(|worker| &worker.plugins).collect();
         // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
         plugins.sort_by_key(|plugin| {
             (&plugin.name, Reverse(version_numbers(&plugin.version)), &plugin.digest)
         });
+        let living: BTreeSet<&str> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
         let mut menu = Self::default();
-        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         let mut complaints = BTreeSet::new();
         for plugin in plugins {
             menu.offered.extend(plugin.task_types.iter().cloned());
             for command in &plugin.commands {
                 let name = command.name.as_str();
-                match (owners.get(name), command.check(&plugin.task_types)) {
-                    (_, Err(problem)) => {
-                        complaints.insert(format!("plugin `{}`: {problem}", plugin.name));
-                    }
+                let problem = match (owners.get(name), command.check(&plugin.task_types)) {
+                    (_, Err(problem)) => problem,
                     (Some(owner), Ok(())) if *owner != plugin.name => {
-                        complaints.insert(format!(
-                            "plugin `{}`: command `{name}` is plugin `{owner}`'s",
-                            plugin.name
-                        ));
+                        taken(name, owner, living.contains(owner.as_str()))
                     }
-                    // Another worker's, or an older version's.
-                    (Some(_), Ok(())) => {}
-                    (None, Ok(())) if MAX_COMMANDS <= menu.commands.len() => {
-                        complaints.insert(format!(
-                            "plugin `{}`: command `{name}` is one too many; at most {MAX_COMMANDS} are taken",
-                            plugin.name
-                        ));
+                    (Some(_), Ok(())) if menu.commands.len() < MAX_COMMANDS => {
+                        // Another worker's, or an older version's, does not replace it.
+                        menu.commands.entry(name.to_owned()).or_insert_with(|| command.clone());
+                        continue;
                     }
-                    (None, Ok(())) => {
-                        owners.insert(name, &plugin.name);
-                        menu.commands.insert(name.to_owned(), command.clone());
-                    }
-                }
+                    (Some(_), Ok(())) if menu.commands.contains_key(name) => continue,
+                    (_, Ok(())) => format!(
+                        "command `{name}` is one too many; at most {MAX_COMMANDS} are taken"
+                    ),
+                };
+                complaints.insert(format!("plugin `{}`: {problem}", plugin.name));
             }
         }
         (menu, complaints)
     }
+}
+
+/// Why a command is not taken that belongs to another plugin.
+fn taken(name: &str, owner: &str, lives: bool) -> String {
+    if lives {
+        return format!("command `{name}` is plugin `{owner}`'s");
+    }
+    format!(
+        "command `{name}` is plugin `{owner}`'s, which is away; it is kept for a week, unless it is taken away with \
+         `coordinator commands release {name}`"
+    )
+}
+
+/// What is not taken of the commands that the living workers offer, and why.
+pub(crate) async fn not_taken(queue: &TaskQueue) -> redis::RedisResult<BTreeSet<String>> {
+    let workers = queue.workers().await.map_err(|error| error.source)?;
+    let owners = owners::of(queue, &workers, now_seconds()).await?;
+    Ok(Menu::of(&workers, &owners).1)
 }
 
 /// The numbers at the beginning of a version, to compare it by.
@@ -141,6 +156,7 @@ async fn read_until(
                 for complaint in complaints.difference(&complained) {
                     tracing::warn!(problem = complaint, "a plugin's command is not taken");
                 }
+                metrics::commands_not_taken(complaints.len());
                 complained = complaints;
                 menu.send_if_modified(|current| {
                     // The first is news also when it is empty: it says that nobody offers anything.
@@ -163,12 +179,13 @@ async fn read_until(
 async fn read(queue: &TaskQueue, tempo: &Tempo) -> redis::RedisResult<(Menu, BTreeSet<String>)> {
     let workers = queue.workers().await.map_err(|error| error.source)?;
     tempo.note_workers(&workers);
-    let (mut menu, complaints) = Menu::of(&workers);
+    let now = now_seconds();
+    let owners = owners::of(queue, &workers, now).await?;
+    let (mut menu, complaints) = Menu::of(&workers, &owners);
     let mut connection = queue.connection();
     let key = queue.keys().known_commands();
     let stored: Option<Vec<u8>> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
     let stored = stored.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-    let now = now_seconds();
     let (known, to_note) = remember(stored, menu.commands.keys(), now);
     if to_note {
         // Two that write at once may lose a name; whoever sees it alive writes it again.
@@ -205,7 +222,7 @@ fn remember<'a>(
 }
 
 /// By this machine's clock: only a day is measured with it.
-fn now_seconds() -> u64 {
+pub(crate) fn now_seconds() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

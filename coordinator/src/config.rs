@@ -53,6 +53,10 @@ pub struct Serve {
     /// People who may ask `/stats` and `/plugins`.
     #[arg(long, env = "ADMIN_IDS", value_delimiter = ',')]
     admin_ids: Vec<i64>,
+    /// File with what `/privacy` says, plain text in UTF-8 of at most 3,500 characters, or the address of a page; beside it
+    /// others for a language, `privacy.de.txt` for `privacy.txt`. Without it the bot says what it keeps itself.
+    #[arg(long, env = "PRIVACY_FILE")]
+    privacy_file: Option<PathBuf>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
@@ -96,6 +100,8 @@ pub struct Config {
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
     pub access: Access,
+    /// What `/privacy` says.
+    pub privacy_file: Option<PathBuf>,
     /// The Bot API server.
     pub api_url: Url,
     /// Where health and metrics are served.
@@ -166,7 +172,9 @@ impl Serve {
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
-                let Self { redis_url, redis_ca, listen, .. } = self;
+                let Self { redis_url, redis_ca, listen, privacy_file, .. } = self;
+                // Compose files set what is not wanted to nothing.
+                let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
                 let access = Access {
                     allowed: self.allowed_ids.into_iter().collect(),
@@ -179,6 +187,7 @@ impl Serve {
                     redis_ca,
                     queue_partitions,
                     access,
+                    privacy_file,
                     api_url,
                     listen,
                     webhook,

@@ -13,6 +13,7 @@ use queue::{OfferedCommand, TaskId};
 use crate::callback::Token;
 use crate::commands::Menu;
 use crate::event::{Effect, Event, Place, Pressed};
+use crate::privacy::Privacy;
 use crate::question::Question;
 use crate::render::{Screen, content, creators, shown, view};
 use crate::session::{Filter, ResultSet, Session};
@@ -38,6 +39,8 @@ pub struct Around<'a> {
     pub bot: &'a str,
     /// The commands that plugins bring along.
     pub menu: &'a Menu,
+    /// What the operator says about what is kept.
+    pub privacy: &'a Privacy,
 }
 
 /// One turn of the conversation.
@@ -97,6 +100,7 @@ impl Turn<'_> {
             "random" => self.ask(self.random(), None),
             "status" => Effect::Status(self.session.pending.clone()),
             "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
+            "privacy" => Effect::Say(greet::privacy(&self.around, self.lang)),
             "settings" => Effect::Say(settings::screen(self.session, self.lang)),
             "stats" if self.around.admin && addressed => Effect::Stats,
             "plugins" if self.around.admin && addressed => Effect::Plugins,

@@ -22,6 +22,7 @@ pub mod metrics;
 mod overdue;
 pub mod perform;
 pub mod placeholder;
+pub mod privacy;
 pub mod question;
 pub mod render;
 mod role;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bot_api::BotApi;
 use crate::config::Config;
 use crate::perform::Performer;
+use crate::privacy::Privacy;
 use crate::send::Sender;
 use crate::session::store::SessionStore;
 use crate::tempo::Tempo;
@@ -103,7 +105,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (access, shown) = (config.access, offered.clone());
     let performer =
         Performer::new(sender, queue.clone(), sessions, access, shown, tempo, shutdown.clone());
-    let performer = Arc::new(performer);
+    let privacy = Privacy::read(config.privacy_file.as_deref());
+    let performer = Arc::new(performer.with_privacy(privacy));
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }

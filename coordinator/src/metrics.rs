@@ -24,6 +24,12 @@ const PLUGINS: &str = "freefans_plugin_workers";
 const UNREADABLE: &str = "freefans_updates_unreadable_total";
 const PASSED_OVER: &str = "freefans_updates_passed_over_total";
 const ANSWERS_UNREADABLE: &str = "freefans_telegram_answers_unreadable_total";
+const COMMANDS_NOT_TAKEN: &str = "freefans_plugin_commands_not_taken";
+
+/// So many commands of plugins are not in the menu: another plugin's, or against the rules.
+pub(crate) fn commands_not_taken(count: usize) {
+    gauge!(COMMANDS_NOT_TAKEN).set(u32::try_from(count).unwrap_or(u32::MAX));
+}
 
 /// Telegram asked to wait: with one chat, or with all of them.
 pub(crate) fn asked_to_wait(all: bool) {
@@ -75,6 +81,10 @@ pub fn describe() {
         "What the Bot API answered and could not be read, by method."
     );
     describe_gauge!(WORKERS, "Living workers.");
+    describe_gauge!(
+        COMMANDS_NOT_TAKEN,
+        "Commands that plugins bring and that are not taken: another plugin's, or against the rules."
+    );
     describe_gauge!(PLUGINS, "Living workers with this plugin version.");
 }
 

@@ -23,6 +23,7 @@ use crate::event::{Effect, Incoming, Place, Pressed};
 use crate::flow::{self, Around};
 use crate::overdue::Overdue;
 use crate::placeholder::Placeholders;
+use crate::privacy::Privacy;
 use crate::question::{Question, ReplyTo};
 use crate::render::Screen;
 use crate::send::Sender;
@@ -60,6 +61,8 @@ pub struct Performer {
     pub tempo: Arc<Tempo>,
     /// The commands that plugins bring along.
     menu: watch::Receiver<Arc<Menu>>,
+    /// What `/privacy` says.
+    privacy: Privacy,
     /// Who may do what.
     pub(crate) access: Access,
     /// Counts what people send.
@@ -91,12 +94,19 @@ impl Performer {
             placeholders,
             tempo,
             menu,
+            privacy: Privacy::of_the_bot(),
             access,
             counter,
             background,
             told: kept::Told::default(),
             shutdown,
         }
+    }
+
+    /// Lets `/privacy` say what the operator wants.
+    #[must_use]
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
     }
 
     /// Handles one update. False when it has to be handled again: the process is shutting down.
@@ -129,6 +139,7 @@ impl Performer {
             admin: self.access.is_admin(incoming.place.owner),
             bot: self.sender.bot().username(),
             menu: &menu,
+            privacy: &self.privacy,
         };
         let asked = Mutex::new(None);
         let change = |session: &mut Session| {

@@ -44,6 +44,8 @@ pub struct Descriptor {
     pub commands: Vec<OfferedCommand>,
     /// How many rows it took of each data file, when it says so; only after `init` it can know.
     pub rows: BTreeMap<String, u64>,
+    /// What of it is left out, for its author and the operator.
+    pub remarks: Vec<String>,
 }
 
 /// One task type as a plugin describes it.

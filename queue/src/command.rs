@@ -16,8 +16,10 @@ use crate::task::TaskType;
 /// Most commands of one plugin: a menu is for people.
 pub const MAX_COMMANDS: usize = 16;
 /// The bot's own commands; no plugin takes one over.
-pub const RESERVED: &[&str] =
-    &["cancel", "help", "plugins", "random", "search", "settings", "start", "stats", "status"];
+pub const RESERVED: &[&str] = &[
+    "cancel", "help", "plugins", "privacy", "random", "search", "settings", "start", "stats",
+    "status",
+];
 
 /// Bot API, `BotCommand`: a name has 1 to 32 lower case letters, digits and underscores.
 const MAX_NAME_BYTES: usize = 32;
@@ -89,6 +91,11 @@ impl OfferedCommand {
         params
     }
 
+    /// Whether its name is one of the bot's own: then it is left out, and the rest of its plugin is not.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED.contains(&self.name.as_str())
+    }
+
     /// Checks it against the rules; `task_types` are those of its plugin.
     ///
     /// # Errors
@@ -102,7 +109,7 @@ impl OfferedCommand {
             ));
         }
         let wrong = |problem: String| Err(format!("command `{name}`: {problem}"));
-        if RESERVED.contains(&name.as_str()) {
+        if self.is_reserved() {
             return wrong("the name is one of the bot's own".to_owned());
         }
         if MAX_LANGUAGES < self.descriptions.len() {

@@ -191,6 +191,11 @@ impl Keys {
         format!("{}:commands", self.namespace)
     }
 
+    /// HASH command → `seen|plugin`: which plugin a chat command belongs to.
+    pub fn command_owners(&self) -> String {
+        format!("{}:command-owners", self.namespace)
+    }
+
     /// STRING: which command menu a bot shows, as a digest.
     pub fn menu(&self, bot: &str) -> String {
         format!("{}:menu:{bot}", self.namespace)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Menu;
+use super::{Menu, now_seconds, owners};
 use crate::bot_api::{BotApi, BotError};
 use crate::flow;
 use crate::text::Lang;
@@ -149,7 +149,9 @@ impl Publisher {
         let set = async {
             // Anew: what was read two seconds ago may be older than what another coordinator has just set.
             let workers = self.queue.workers().await.map_err(|error| transient(&error.source))?;
-            let lists = all_lists(&Menu::of(&workers).0);
+            let owners = owners::of(&self.queue, &workers, now_seconds()).await;
+            let owners = owners.map_err(|error| transient(&error))?;
+            let lists = all_lists(&Menu::of(&workers, &owners).0);
             let current = digest(&lists);
             if !self.shows(&current).await.map_err(|error| transient(&error))? {
                 for list in lists {

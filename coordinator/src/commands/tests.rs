@@ -15,9 +15,26 @@ fn worker(name: &str, plugins: &[Value]) -> WorkerRecord {
     serde_json::from_value(record).unwrap()
 }
 
+/// Each command's owner where nobody had one before: the first by name that brings it.
+fn owned(workers: &[WorkerRecord]) -> Owners {
+    let mut owners = Owners::new();
+    let plugins = workers.iter().flat_map(|worker| &worker.plugins);
+    for (command, plugin) in plugins.flat_map(|plugin| {
+        plugin.commands.iter().map(move |command| (command.name.clone(), plugin.name.clone()))
+    }) {
+        let owner = owners.entry(command).or_insert_with(|| plugin.clone());
+        *owner = owner.clone().min(plugin);
+    }
+    owners
+}
+
 /// Each command as `name: description`, and all complaints.
 fn merged(workers: &[WorkerRecord]) -> (Vec<String>, String) {
-    let (menu, complaints) = Menu::of(workers);
+    merged_for(workers, &owned(workers))
+}
+
+fn merged_for(workers: &[WorkerRecord], owners: &Owners) -> (Vec<String>, String) {
+    let (menu, complaints) = Menu::of(workers, owners);
     let commands =
         menu.iter().map(|command| format!("{}: {}", command.name, command.description)).collect();
     (commands, complaints.into_iter().collect::<Vec<_>>().join("; "))
@@ -30,21 +47,34 @@ fn what_many_workers_offer_is_in_the_menu_once() {
     let workers = [worker("a", &[dice()]), worker("b", &[coin, dice()]), worker("c", &[])];
     let all = vec!["flip: Flip a coin".to_owned(), "roll: Roll dice".to_owned()];
     assert_eq!(merged(&workers), (all, String::new()));
-    let (menu, _) = Menu::of(&workers);
+    let (menu, _) = Menu::of(&workers, &owned(&workers));
     assert!(menu.offers(&"roll_dice".parse().unwrap()));
     assert!(!menu.offers(&"load_content".parse().unwrap()));
     assert_eq!(merged(&[]), (Vec::new(), String::new()));
 }
 
 #[test]
-fn of_two_plugins_with_one_command_the_first_by_name_has_it() {
+fn of_two_plugins_with_one_command_its_owner_has_it() {
     let first = worker("z", &[plugin("cubes", "1.0.0", &[command("roll", "Roll cubes")])]);
     let second = worker("a", &[plugin("dice", "9.0.0", &[command("roll", "Roll dice")])]);
-    for workers in [[first.clone(), second.clone()], [second, first]] {
-        let (commands, complaints) = merged(&workers);
-        assert_eq!(commands, ["roll: Roll cubes"]);
-        assert_eq!(complaints, "plugin `dice`: command `roll` is plugin `cubes`'s");
+    for (owner, text, other) in [("cubes", "Roll cubes", "dice"), ("dice", "Roll dice", "cubes")] {
+        let owners = Owners::from([("roll".to_owned(), owner.to_owned())]);
+        for workers in [[first.clone(), second.clone()], [second.clone(), first.clone()]] {
+            let (commands, complaints) = merged_for(&workers, &owners);
+            assert_eq!(commands, [format!("roll: {text}")]);
+            assert_eq!(
+                complaints,
+                format!("plugin `{other}`: command `roll` is plugin `{owner}`'s")
+            );
+        }
     }
+    // While its owner is away it is nobody's, and the log says how to change that.
+    let owners = Owners::from([("roll".to_owned(), "dice".to_owned())]);
+    let (commands, complaints) = merged_for(&[first], &owners);
+    assert!(
+        commands.is_empty() && complaints.contains("`coordinator commands release roll`"),
+        "{complaints}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `/start`, `/help`, and the keys below the input field.
+//! `/start`, `/help`, `/privacy`, and the keys below the input field.
 
 use super::Around;
 use crate::render::{Screen, escape, shown};
@@ -11,12 +11,13 @@ const KEYS: [[(&str, &str); 2]; 2] = [
 ];
 
 /// Commands in the chats' menu, in the order in which they are shown.
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("search", "command-search"),
     ("random", "command-random"),
     ("status", "command-status"),
     ("cancel", "command-cancel"),
     ("settings", "command-settings"),
+    ("privacy", "command-privacy"),
     ("help", "command-help"),
 ];
 
@@ -30,6 +31,14 @@ pub(super) fn key(text: &str) -> Option<&'static str> {
     let mut keys = KEYS.iter().flatten();
     let found = keys.find(|(id, _)| Lang::ALL.iter().any(|lang| lang.text(id) == text.trim()));
     found.map(|(_, command)| *command)
+}
+
+/// What is kept about people, for how long, and how to be forgotten.
+pub(super) fn privacy(around: &Around<'_>, lang: Lang) -> Screen {
+    match around.privacy.said_in(lang) {
+        Some(text) => Screen::plain(escape(text)),
+        None => Screen::plain(lang.text("privacy")),
+    }
 }
 
 /// What `name` (`start` or `help`) says.

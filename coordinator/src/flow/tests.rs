@@ -11,12 +11,14 @@ use crate::render::Action;
 
 fn around() -> Around<'static> {
     static NOTHING: LazyLock<Menu> = LazyLock::new(Menu::default);
+    static OURS: Privacy = Privacy::of_the_bot();
     Around {
         place: Place { chat_id: 7, owner: 7, thread: None, reply_to: None },
         language: Lang::En,
         admin: false,
         bot: "freefans_bot",
         menu: &NOTHING,
+        privacy: &OURS,
     }
 }
 
@@ -480,7 +482,8 @@ fn menu_with_roll() -> Menu {
         "commands": [{"name": "roll", "description": "Roll dice", "task_type": "roll_dice",
             "argument": {"param": "dice", "required": true, "example": "2d6"}}],
     }]});
-    Menu::of(&[serde_json::from_value(worker).unwrap()]).0
+    let owners = [("roll".to_owned(), "dice".to_owned())].into();
+    Menu::of(&[serde_json::from_value(worker).unwrap()], &owners).0
 }
 
 #[test]
@@ -531,4 +534,24 @@ fn a_plugins_command_says_what_it_needs_and_is_in_the_help() {
     assert!(says("/roll").contains("<code>/roll 2d6</code>"));
     assert!(says("/help").contains("• /roll: Roll dice"));
     assert!(says(&format!("/roll {}", "x".repeat(1_001))).contains("at most 1000 characters"));
+}
+
+#[test]
+fn what_is_kept_is_told_in_the_persons_language_or_in_the_operators_words() {
+    let said = |around| {
+        let asked =
+            Event::Command { name: "privacy".to_owned(), argument: String::new(), addressed: true };
+        let effects = react(&mut Session::default(), around, 1, &asked);
+        let [Effect::Say(screen)] = effects.as_slice() else { panic!("{effects:?}") };
+        screen.html.clone()
+    };
+    let ours = said(around());
+    assert!(ours.contains("180 days") && ours.contains("/settings"), "{ours}");
+    assert!(said(Around { language: Lang::De, ..around() }).contains("180 Tage"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("privacy.txt");
+    std::fs::write(&file, "We keep <nothing> & no more.").unwrap();
+    let privacy = Privacy::read(Some(&file));
+    let own = Around { privacy: &privacy, ..around() };
+    assert_eq!(said(own), "We keep &lt;nothing&gt; &amp; no more.");
 }

@@ -65,6 +65,7 @@ transcripts! {
     pictures_and_a_crash
     plugin_command
     pressed_twice
+    privacy
     private_bot
     random
     redis_dies

@@ -14,10 +14,13 @@ use super::schema::ParamsSchema;
 /// The form of `extensions` that is read here.
 const VERSION: u64 = 1;
 
-/// The commands that `extensions` holds. The error says what is wrong with them.
+/// The commands that `extensions` holds. Those that are called like one of the bot's own are left out, and a line in
+/// `remarks` says so: the bot gets commands over time, and a plugin is more than its commands. The error says what is
+/// wrong with them.
 pub(crate) fn read(
     extensions: &Map<String, Value>,
     task_types: &[TaskType],
+    remarks: &mut Vec<String>,
 ) -> Result<Vec<OfferedCommand>, String> {
     let Some(listed) = extensions.get("commands") else { return Ok(Vec::new()) };
     match extensions.get("version").and_then(Value::as_u64) {
@@ -37,6 +40,13 @@ pub(crate) fn read(
     for (place, command) in listed.iter().enumerate() {
         let command: OfferedCommand = serde_json::from_value(command.clone())
             .map_err(|error| format!("command number {} cannot be read: {error}", place + 1))?;
+        if command.is_reserved() {
+            remarks.push(format!(
+                "command `{}` is one of the bot's own and is left out; call the plugin's by another name",
+                command.name
+            ));
+            continue;
+        }
         command.check(task_types)?;
         if !names.insert(command.name.clone()) {
             return Err(format!("it names the command `{}` twice", command.name));
@@ -83,7 +93,8 @@ mod tests {
     }
 
     fn read_of(extensions: &Value) -> Result<Vec<OfferedCommand>, String> {
-        read(extensions.as_object().unwrap(), &["roll_dice".parse().unwrap()])
+        let task_types = ["roll_dice".parse().unwrap()];
+        read(extensions.as_object().unwrap(), &task_types, &mut Vec::new())
     }
 
     #[track_caller]
@@ -101,6 +112,21 @@ mod tests {
         assert_eq!(read[0].name, "roll");
         for none in [json!({}), json!({"version": 1}), json!({"version": 2, "commands": "new"})] {
             assert_eq!(read_of(&none), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_command_called_like_one_of_the_bots_own_is_left_out_and_told() {
+        for name in queue::command::RESERVED {
+            let mut own = roll();
+            own["name"] = json!(name);
+            let extensions = json!({"version": 1, "commands": [own, roll()]});
+            let mut remarks = Vec::new();
+            let task_types = ["roll_dice".parse().unwrap()];
+            let read = read(extensions.as_object().unwrap(), &task_types, &mut remarks).unwrap();
+            assert_eq!((read.len(), read[0].name.as_str()), (1, "roll"));
+            let part = format!("command `{name}` is one of the bot's own and is left out");
+            assert!(remarks.len() == 1 && remarks[0].starts_with(&part), "{remarks:?}");
         }
     }
 

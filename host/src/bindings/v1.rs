@@ -62,9 +62,10 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     let task_types: Vec<DescribedType> =
         task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
     let own: Vec<TaskType> = task_types.iter().map(|described| described.name.clone()).collect();
-    let commands = commands::read(&extensions, &own)?;
+    let mut remarks = Vec::new();
+    let commands = commands::read(&extensions, &own, &mut remarks)?;
     let rows = rows(&extensions);
-    Ok(Descriptor { name, version, task_types, commands, rows })
+    Ok(Descriptor { name, version, task_types, commands, rows, remarks })
 }
 
 /// What a plugin says of its data. What is not of that form is passed over: it was never promised to be.

@@ -204,7 +204,10 @@ impl Loader {
                 (component, initialised, told, rows)
             }
         };
-        let told = remarks.into_iter().chain(said).collect();
+        for remark in &descriptor.remarks {
+            tracing::warn!(plugin = around.name, "{remark}");
+        }
+        let told = remarks.into_iter().chain(descriptor.remarks.clone()).chain(said).collect();
         let data = data_facts(&around, &rows);
         let version = Arc::new(PluginVersion {
             descriptor,
