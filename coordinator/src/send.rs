@@ -380,9 +380,9 @@ impl Sender {
         };
         // Without an answer nobody knows whether Telegram has it: then it counts until its time is up.
         if !matches!(made, Err(BotError::Transient(_))) {
-            let (books, change) = (Arc::clone(&self.books), *change);
+            let noting = self.books.note_arrived(change, flight.token);
             self.noting.spawn(async move {
-                if let Err(error) = books.note_arrived(&change, &flight.token).await {
+                if let Err(error) = noting.await {
                     tracing::debug!(error = %error, "a change counts as on its way until its time is up");
                 }
             });

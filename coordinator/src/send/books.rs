@@ -1,5 +1,6 @@
 //! What all coordinators know about sending, in Redis: what was sent when, who has to wait, which chats are gone or moved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{Script, TaskQueue, millis};
@@ -63,7 +64,7 @@ pub(super) struct Books {
     bot: String,
     pub(super) limits: Limits,
     room: Script,
-    arrived: Script,
+    arrived: Arc<Script>,
     pause: Script,
 }
 
@@ -74,7 +75,7 @@ impl Books {
             bot: bot_id.to_string(),
             limits,
             room: Script::new(include_str!("room.lua")),
-            arrived: Script::new(include_str!("arrived.lua")),
+            arrived: Arc::new(Script::new(include_str!("arrived.lua"))),
             pause: Script::new(include_str!("pause.lua")),
         }
     }
@@ -103,9 +104,17 @@ impl Books {
         }
         let mut connection = self.queue.connection();
         let asking = call.run::<Vec<String>>(&mut connection);
-        let answer = tokio::time::timeout(ASK_AT_MOST, asking).await.map_err(|_elapsed| {
-            redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
-        })??;
+        let Ok(answer) = tokio::time::timeout(ASK_AT_MOST, asking).await else {
+            // It may be begun all the same, and would hold up others until its time is up.
+            if let Some(change) = change {
+                let noting = self.note_arrived(&change, token);
+                tokio::spawn(async move { noting.await.ok() });
+            }
+            return Err(redis::RedisError::from(std::io::Error::from(
+                std::io::ErrorKind::TimedOut,
+            )));
+        };
+        let answer = answer?;
         let mut words = answer.iter().map(String::as_str);
         let verdict = match (words.next(), words.next(), words.next()) {
             (Some("go"), None, None) => Some(Verdict::Go),
@@ -136,14 +145,17 @@ impl Books {
     }
 
     /// Notes that a change is not on its way any more.
-    pub(super) async fn note_arrived(&self, change: &Change, token: &str) -> RedisResult<()> {
-        let _was_on_its_way: i64 = self
-            .arrived
-            .key(self.shown(change))
-            .arg(token)
-            .run(&mut self.queue.connection())
-            .await?;
-        Ok(())
+    pub(super) fn note_arrived(
+        &self,
+        change: &Change,
+        token: String,
+    ) -> impl Future<Output = RedisResult<()>> + Send + use<> {
+        let (script, key) = (Arc::clone(&self.arrived), self.shown(change));
+        let mut connection = self.queue.connection();
+        async move {
+            let _was_on_its_way: i64 = script.key(key).arg(token).run(&mut connection).await?;
+            Ok(())
+        }
     }
 
     /// Notes that Telegram asked to wait with a chat; says whether everyone waits.

@@ -261,7 +261,7 @@ impl World {
 }
 
 /// Plays everything that can happen. How many ends there are, or the first that is wrong.
-fn play(world: World) -> Result<usize, World> {
+fn play(world: World) -> Result<usize, Box<World>> {
     let (mut seen, mut open, mut ends) = (HashSet::new(), vec![world], 0);
     while let Some(world) = open.pop() {
         if !seen.insert(world.clone()) {
@@ -271,7 +271,7 @@ fn play(world: World) -> Result<usize, World> {
         if next.is_empty() {
             ends += 1;
             if world.shows != world.last() {
-                return Err(world);
+                return Err(Box::new(world));
             }
             // Nobody waits for what will never come.
             assert!(world.editors.iter().all(|editor| editor.stage == Stage::Over), "{world:?}");
