@@ -6,6 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod schema;
 pub(crate) mod v1;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use queue::{OfferedCommand, TaskType};
@@ -41,6 +42,8 @@ pub struct Descriptor {
     pub task_types: Vec<DescribedType>,
     /// The chat commands that it brings along.
     pub commands: Vec<OfferedCommand>,
+    /// How many rows it took of each data file, when it says so; only after `init` it can know.
+    pub rows: BTreeMap<String, u64>,
 }
 
 /// One task type as a plugin describes it.

@@ -1,6 +1,6 @@
 //! Which plugin version answers which task type: one atomic pointer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::error::LoadError;
 use crate::plugin::PluginVersion;
 use crate::plugin::tally::Verdict;
+use crate::swap::owner;
 
 type Versions = BTreeMap<String, InForce>;
 
@@ -28,6 +29,8 @@ pub struct Published {
     pub old: Option<Arc<PluginVersion>>,
     /// Whether there is one to go back to while its first tasks are watched.
     pub watched: bool,
+    /// Versions of other plugins that it took names or task types from; they are in force no more.
+    pub displaced: Vec<Arc<PluginVersion>>,
 }
 
 /// A version that was taken out of force because too many of its first tasks failed.
@@ -95,24 +98,38 @@ impl PluginCatalog {
     ///
     /// # Errors
     ///
-    /// [`LoadError::TypeTaken`] when another plugin handles one of its task types; nothing changes then.
+    /// [`LoadError::TypeTaken`] or [`LoadError::NameTaken`] when another plugin has what it claims and keeps it
+    /// ([`crate::swap::owner`]); nothing changes then.
     pub fn publish(&self, version: Arc<PluginVersion>) -> Result<Published, LoadError> {
+        self.publish_over(version, &BTreeSet::new())
+    }
+
+    /// As [`PluginCatalog::publish`]. The plugins in `gone` have no file any more and give way to every other one.
+    pub(crate) fn publish_over(
+        &self,
+        version: Arc<PluginVersion>,
+        gone: &BTreeSet<String>,
+    ) -> Result<Published, LoadError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = Versions::clone(&self.versions.load());
-        let owners = versions
-            .values()
-            .flat_map(|in_force| std::iter::once(&in_force.version).chain(&in_force.before));
-        for owner in owners.filter(|owner| owner.name() != version.name()) {
-            if let Some(taken) =
-                version.task_types().find(|mine| owner.task_types().any(|theirs| theirs == *mine))
-            {
-                return Err(LoadError::TypeTaken {
-                    plugin: version.name().to_owned(),
-                    task_type: taken.clone(),
-                    owner: owner.name().to_owned(),
-                });
+        let mut give_way = Vec::new();
+        for in_force in versions.values_mut() {
+            let owner = &in_force.version;
+            if owner.name() == version.name() {
+                continue;
+            }
+            if let Some(refusal) = owner::contested(&version, owner) {
+                if !gone.contains(owner.name()) && !owner::goes_first(&version, owner) {
+                    return Err(refusal);
+                }
+                give_way.push(owner.name().to_owned());
+            } else {
+                // What its new version has dropped is free. The one before, which had it, cannot come back then.
+                in_force.before.take_if(|had| owner::contested_type(&version, had).is_some());
             }
         }
+        let displaced =
+            give_way.iter().filter_map(|name| Some(versions.remove(name)?.version)).collect();
         let name = version.name().to_owned();
         let replaced = versions.remove(&name);
         // Of a version that was still watched nothing is known: the way back leads past it.
@@ -121,8 +138,8 @@ impl PluginCatalog {
             .flat_map(|replaced| replaced.before.iter().chain([&replaced.version]))
             .find(|before| version.may_give_way_to(before))
             .cloned();
-        let published =
-            Published { old: replaced.map(|replaced| replaced.version), watched: before.is_some() };
+        let old = replaced.map(|replaced| replaced.version);
+        let published = Published { old, watched: before.is_some(), displaced };
         versions.insert(name, InForce { version, before });
         self.put(versions);
         Ok(published)
@@ -159,6 +176,11 @@ impl PluginCatalog {
         };
         self.put(versions);
         rolled_back
+    }
+
+    /// All that is in force.
+    pub(crate) fn in_force(&self) -> Vec<Arc<PluginVersion>> {
+        self.versions.load().values().map(|in_force| Arc::clone(&in_force.version)).collect()
     }
 
     /// Notes that what lies in the folder for a plugin was rolled back, and that it is remembered.

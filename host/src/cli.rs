@@ -39,6 +39,10 @@ pub struct Serve {
     plugins: PathBuf,
     #[command(flatten)]
     kept: KeptFolder,
+    /// How long a plugin's files that are written all the time are waited for, in seconds; then they are tried as they
+    /// are, and again when they have changed. Files that are still for a moment are tried at once.
+    #[arg(long, env = "PLUGIN_WAIT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    plugin_wait_seconds: u64,
     #[command(flatten)]
     redis: RedisFlags,
     /// Tasks run at once, 1 to 1000.
@@ -68,6 +72,7 @@ impl Serve {
             redis_ca: self.redis.redis_ca,
             plugins: self.plugins,
             plugin_cache: self.kept.folder(),
+            plugin_wait: Duration::from_secs(self.plugin_wait_seconds),
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.listen,

@@ -36,6 +36,8 @@ pub struct HostConfig {
     pub plugins: PathBuf,
     /// The folder for prepared plugins; none to prepare them at each start.
     pub plugin_cache: Option<PathBuf>,
+    /// How long plugin files that never are still are waited for.
+    pub plugin_wait: Duration,
     /// Tasks run at once.
     pub concurrency: usize,
     /// How long a shutdown waits for running tasks.

@@ -134,13 +134,47 @@ pub enum LoadError {
         /// of how many.
         ended: u32,
     },
+    /// It took much less of a data file than the version that it would replace.
+    #[error(
+        "plugin `{plugin}` would have {now} {unit} of its data `{data}` where {had} are in force, under the share of \
+         {share} that is taken; if that is meant, run `worker plugins accept {plugin}`, or set `keep_data_at_least` under \
+         [swap] in {plugin}.toml"
+    )]
+    DataShrank {
+        /// The plugin's name.
+        plugin: String,
+        /// The data's name.
+        data: String,
+        /// What is counted: `rows` that the plugin took, or `bytes` of the file.
+        unit: &'static str,
+        /// What is in force.
+        had: u64,
+        /// What there would be.
+        now: u64,
+        /// The least share, from the settings.
+        share: f64,
+    },
     /// Another plugin answers one of its task types.
-    #[error("plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already")]
+    #[error(
+        "plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already; remove one of the two files"
+    )]
     TypeTaken {
         /// The plugin's name.
         plugin: String,
         /// The task type.
         task_type: TaskType,
+        /// Who has it.
+        owner: String,
+    },
+    /// Another file holds a plugin that calls itself the same.
+    #[error(
+        "plugin `{plugin}` calls itself `{declared}`, as plugin `{owner}` does already; remove one of the two files"
+    )]
+    NameTaken {
+        /// The plugin's name, taken from the file name.
+        plugin: String,
+        /// Its name for itself.
+        declared: String,
         /// Who has it.
         owner: String,
     },
@@ -155,6 +189,7 @@ impl LoadError {
         match self {
             Self::Read { .. }
             | Self::TypeTaken { .. }
+            | Self::NameTaken { .. }
             | Self::Start { .. }
             | Self::Trial { .. }
             | Self::CompileTime { .. }
@@ -166,8 +201,14 @@ impl LoadError {
             | Self::NotGranted { .. }
             | Self::Contract { .. }
             | Self::Pinned { .. }
+            | Self::DataShrank { .. }
             | Self::Description { .. } => false,
         }
+    }
+
+    /// Whether it may pass as soon as another plugin is gone or has changed.
+    pub(crate) fn waits_for_another(&self) -> bool {
+        matches!(self, Self::TypeTaken { .. } | Self::NameTaken { .. })
     }
 
     /// Stable code for logs and metrics.
@@ -186,7 +227,9 @@ impl LoadError {
             Self::Pinned { .. } => "plugin-pinned",
             Self::Trial { .. } => "plugin-trial",
             Self::RolledBack { .. } => Self::ROLLED_BACK,
+            Self::DataShrank { .. } => "data-shrank",
             Self::TypeTaken { .. } => "task-type-taken",
+            Self::NameTaken { .. } => "plugin-name-taken",
         }
     }
 }

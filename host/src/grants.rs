@@ -48,6 +48,19 @@ impl Origin {
         Ok(origin)
     }
 
+    /// The origin of a service's address, which may lie in a folder of its host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Origin::parse_grant`].
+    pub fn of_address(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let authority = text.find("://").map_or(0, |scheme| scheme + 3);
+        let behind = text.get(authority..).unwrap_or_default();
+        let end = behind.find('/').map_or(text.len(), |end| authority + end);
+        Self::parse_grant(text.get(..end).unwrap_or_default())
+    }
+
     /// The origin of a request; none when it is not http(s) or names no host.
     pub fn of(url: &Url) -> Option<Self> {
         let https = match url.scheme() {
@@ -174,6 +187,29 @@ mod tests {
         }
         let error = Origin::parse_grant("https://a.example/x").unwrap_err();
         assert!(error.contains("write only `https://host`"), "{error}");
+    }
+
+    #[test]
+    fn an_address_in_a_folder_is_for_its_host() {
+        for address in
+            ["https://a.example", "https://a.example/", " https://A.example:443/community/x\n"]
+        {
+            let origin = Origin::of_address(address).unwrap();
+            assert_eq!(origin.to_string(), "https://a.example:443");
+        }
+        for bad in [
+            "a.example/x",
+            "https://u:p@a.example/x",
+            "https://a.example?x/y",
+            "https://a.example#x/y",
+            "https:///x",
+            "ftp://a.example/x",
+            "https://h\u{f6}st.example/x",
+            "/",
+            "",
+        ] {
+            assert!(Origin::of_address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::plugin::PluginVersion;
+use crate::plugin::load::is_plugin_name;
 use crate::sandbox::limits::Limit;
 
 const TASKS: &str = "freefans_worker_tasks_total";
@@ -13,6 +14,8 @@ const RUN: &str = "freefans_task_run_seconds";
 const LIMITS: &str = "freefans_plugin_limits_total";
 const SWAPS: &str = "freefans_plugin_loads_total";
 const PLUGINS: &str = "freefans_worker_plugin_info";
+const DATA: &str = "freefans_plugin_data";
+const REFUSED: &str = "freefans_worker_plugin_refused";
 
 /// Tells what each name means; once per process.
 pub fn describe() {
@@ -31,6 +34,15 @@ pub fn describe() {
         "Plugin files that were looked at, by outcome: `published` or a refusal's code."
     );
     describe_gauge!(PLUGINS, "1 for each plugin version in force here.");
+    describe_gauge!(
+        DATA,
+        "What a plugin took of each data file, in rows or bytes: `in_force`, and `refused` when that was too little to be \
+         taken."
+    );
+    describe_gauge!(
+        REFUSED,
+        "1 for each plugin whose file in place is refused, by the refusal's code."
+    );
 }
 
 /// A task ended.
@@ -62,4 +74,26 @@ pub(crate) fn plugin_looked_at(outcome: &'static str) {
 pub(crate) fn plugin_in_force(plugin: &str, version: &str, in_force: bool) {
     let value = if in_force { 1.0 } else { 0.0 };
     gauge!(PLUGINS, "plugin" => plugin.to_owned(), "version" => version.to_owned()).set(value);
+}
+
+/// The file in place of a plugin is refused, or no longer.
+pub(crate) fn plugin_refused(plugin: &str, code: &'static str, refused: bool) {
+    // Such a name is no plugin's, and may be anything.
+    let plugin = if is_plugin_name(plugin) { plugin } else { "other" };
+    let value = if refused { 1.0 } else { 0.0 };
+    gauge!(REFUSED, "plugin" => plugin.to_owned(), "code" => code).set(value);
+}
+
+/// How much of a data file is in force, or was too little to be.
+pub(crate) fn plugin_data(
+    plugin: &str,
+    data: &str,
+    unit: &'static str,
+    of: &'static str,
+    amount: u64,
+) {
+    #[expect(clippy::cast_precision_loss, reason = "below 2^52, or near enough")]
+    let amount = amount as f64;
+    let (plugin, data) = (plugin.to_owned(), data.to_owned());
+    gauge!(DATA, "plugin" => plugin, "data" => data, "unit" => unit, "of" => of).set(amount);
 }

@@ -16,6 +16,7 @@ use crate::plugin::load::{Anatomy, Loader};
 use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 use crate::runner;
+use crate::swap::guard;
 
 /// One task may take as long as it may from a chat.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
@@ -98,7 +99,8 @@ impl Bench {
                 for grant in allow {
                     config.allow(grant)?;
                 }
-                self.loader.load_with(path, config).await
+                let loaded = self.loader.load_with(path, config).await;
+                loaded.and_then(|version| self.kept_enough(&version).map(|()| version))
             }
             Err(error) => Err(error),
         };
@@ -106,6 +108,13 @@ impl Bench {
         // Whoever asked may end the process next.
         self.loader.all_kept().await;
         Ok(Examined { path: path.to_owned(), anatomy, loaded, load_time })
+    }
+
+    /// Compares with what was last in force, where that is known.
+    fn kept_enough(&self, version: &PluginVersion) -> Result<(), LoadError> {
+        let Some(versions) = self.loader.versions() else { return Ok(()) };
+        let name = version.name();
+        guard::check(version, &versions.former_data(name), &versions.accepted(name))
     }
 
     /// Runs a task `times` times, each in a fresh instance.

@@ -26,6 +26,7 @@ use crate::plugin::tally::Tally;
 use crate::plugin::versions::VersionId;
 use crate::plugin_config::{Limits, SwapConfig};
 use crate::sandbox::Sandbox;
+use crate::swap::guard::DataFacts;
 
 /// A loaded and checked plugin. Tasks hold an `Arc` to the version they were claimed for; the code goes when the last
 /// one drops it.
@@ -36,8 +37,11 @@ pub struct PluginVersion {
     pub digest: String,
     /// Where it was loaded from.
     pub path: PathBuf,
-    /// What its `init` wrote to the log; nothing when it was prepared at an earlier start.
+    /// What of its settings cannot be used, and what its `init` wrote to the log; the latter not when it was prepared at
+    /// an earlier start.
     pub told: Vec<String>,
+    /// What it has of its data files.
+    pub data: DataFacts,
     pub(crate) around: Arc<Surroundings>,
     pub(crate) component: v1::PluginPre<Sandbox>,
     /// Whether its instances begin with what `init` left; otherwise it runs for each task.

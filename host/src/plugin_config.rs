@@ -37,6 +37,10 @@ pub struct PluginConfig {
     pub limits: Limits,
     /// How a new version comes into force.
     pub swap: SwapConfig,
+    /// What could not be used and is left out: only what asks for it works less well. For the operator, without values.
+    pub remarks: Vec<String>,
+    /// Where data files are read from instead; what is granted stays the same.
+    pub(crate) data_at: BTreeMap<String, PathBuf>,
     /// The text that it was read from; empty without a file.
     pub(crate) source: String,
 }
@@ -110,7 +114,8 @@ impl PluginConfig {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(LoadError::Read { path, source }),
         };
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let environment =
+            |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self::parse(&text, folder, ceilings, &environment)
             .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
     }
@@ -172,7 +177,9 @@ impl PluginConfig {
         environment: Environment<'_>,
     ) -> Result<Self, String> {
         let raw: RawPluginConfig = toml::from_str(text).map_err(|error| at_line(text, &error))?;
-        let net = raw.grants.net.map(|grants| parse_net(&grants, environment)).transpose()?;
+        let mut remarks = Vec::new();
+        let net = raw.grants.net;
+        let net = net.map(|grants| parse_net(&grants, environment, &mut remarks)).transpose()?;
         let data =
             raw.grants.data.into_iter().map(|(name, path)| (name, folder.join(path))).collect();
         let mut settings = BTreeMap::new();
@@ -183,12 +190,16 @@ impl PluginConfig {
         }
         let mut secrets = Vec::new();
         for secret in &raw.secrets {
-            secrets.extend(parse_secret(secret, environment)?);
+            secrets.extend(parse_secret(secret, environment, &mut remarks)?);
         }
+        // One variable may stand in several places.
+        let mut told = BTreeSet::new();
+        remarks.retain(|remark| told.insert(remark.clone()));
         let limits = Limits::from_raw(&raw.limits, ceilings)?;
         let swap = SwapConfig::from_raw(raw.swap)?;
         let source = text.to_owned();
-        Ok(Self { net, data, cache: raw.grants.cache, settings, secrets, limits, swap, source })
+        let (cache, data_at) = (raw.grants.cache, BTreeMap::new());
+        Ok(Self { net, data, cache, settings, secrets, limits, swap, remarks, data_at, source })
     }
 
     /// Defaults: no grants, no settings.
@@ -205,22 +216,59 @@ fn at_line(text: &str, error: &toml::de::Error) -> String {
     format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
-fn parse_net(grants: &[String], environment: Environment<'_>) -> Result<NetGrants, String> {
+fn parse_net(
+    grants: &[String],
+    environment: Environment<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<NetGrants, String> {
     let mut origins = Vec::new();
     for grant in grants {
-        if let Some(text) = expand(grant, environment) {
-            origins.push(Origin::parse_grant(&text).map_err(|problem| format!("net: {problem}"))?);
-        }
+        origins.extend(origin("net", grant, environment, remarks)?);
     }
     Ok(NetGrants::new(origins))
+}
+
+/// The origin that a line of the file names; none where its variable is not set or holds nothing that can be used.
+///
+/// What stands in the file itself is refused as a whole when it is wrong: the last good settings go on. A variable is
+/// wrong from the start, and what else the plugin can do does not depend on it. Its value is never told, it may hold a
+/// password; and it is a service's address, which may lie in a folder of its host.
+fn origin(
+    place: &str,
+    text: &str,
+    environment: Environment<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<Option<Origin>, String> {
+    let Some(name) = variable(text) else {
+        return Origin::parse_grant(text)
+            .map(Some)
+            .map_err(|problem| format!("{place}: {problem}"));
+    };
+    let Some(address) = environment(name) else { return Ok(None) };
+    let origin = Origin::of_address(&address).ok();
+    if origin.is_none() {
+        remarks.push(format!(
+            "`{name}` is no address that can be used, so no request is allowed there; write it as `https://host`, \
+             `https://host:port` or `https://host/folder`"
+        ));
+    }
+    Ok(origin)
 }
 
 fn parse_secret(
     raw: &RawSecret,
     environment: Environment<'_>,
+    remarks: &mut Vec<String>,
 ) -> Result<Option<SecretHeader>, String> {
-    let Some(host) = expand(&raw.host, environment) else { return Ok(None) };
-    let origin = Origin::parse_grant(&host).map_err(|problem| format!("secrets: {problem}"))?;
+    let Some(origin) = origin("secrets", &raw.host, environment, remarks)? else {
+        if let Some(name) = variable(&raw.host).filter(|name| environment(name).is_none())
+            && environment(&raw.env).is_some()
+        {
+            let key = &raw.env;
+            remarks.push(format!("`{key}` is set and goes nowhere, for `{name}` is not set"));
+        }
+        return Ok(None);
+    };
     let header = raw.header.parse().map_err(|error: http::header::InvalidHeaderName| {
         format!("secrets: `{}` is not a header name: {error}", raw.header)
     })?;
@@ -233,18 +281,32 @@ fn parse_secret(
             raw.env
         ));
     };
-    let mut value =
-        http::HeaderValue::try_from(format!("{}{secret}", raw.prefix)).map_err(|_invalid| {
-            format!("secrets: the value of `{}` cannot be sent as a header", raw.env)
-        })?;
+    // A line end at a value's end comes from the file that it was read from.
+    let value = http::HeaderValue::try_from(format!("{}{}", raw.prefix, secret.trim()));
+    let mut value = match value {
+        Ok(value) => value,
+        Err(_invalid) => {
+            let problem = format!("the value of `{}` cannot be sent as a header", raw.env);
+            if raw.optional {
+                remarks.push(format!("{problem}, so requests go without it"));
+                return Ok(None);
+            }
+            return Err(format!("secrets: {problem}"));
+        }
+    };
     value.set_sensitive(true);
     let from = format!("{}${}", raw.prefix, raw.env);
     Ok(Some(SecretHeader { origin, header, value: Secret::new(value), from }))
 }
 
+/// The environment variable that a text stands for: `${NAME}`.
+fn variable(text: &str) -> Option<&str> {
+    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+}
+
 /// `${NAME}` stands for an environment variable; one that is not set makes the whole entry disappear.
 fn expand(text: &str, environment: Environment<'_>) -> Option<String> {
-    match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+    match variable(text) {
         Some(name) => environment(name),
         None => Some(text.to_owned()),
     }

@@ -159,7 +159,8 @@ pub async fn run(
         Arc::clone(&loader),
         Arc::clone(&catalog),
     )
-    .with_history(history.clone());
+    .with_history(history.clone())
+    .with_patience(config.plugin_wait);
     folder.scan().await.with_context(|| {
         format!(
             "cannot read the plugin folder {}; name another with --plugins",

@@ -50,7 +50,7 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
     let keys = &queue.keys;
-    let (lost, expired, outage): (Vec<String>, Vec<String>, u64) = queue
+    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = queue
         .scripts
         .sweep
         .key(keys.queue(lane))
@@ -67,6 +67,7 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
+    let (lost, expired) = (readable(queue, lost), readable(queue, expired));
     if outage > 0 {
         tracing::warn!(
             lane = %lane,
@@ -98,6 +99,18 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         swept.crashed += words.iter().filter(|word| *word == "failed").count();
     }
     Ok(swept)
+}
+
+/// Ids of ours. What somebody put in by hand and is no text must not keep the others from being ended.
+fn readable(queue: &TaskQueue, ids: Vec<Vec<u8>>) -> Vec<String> {
+    let read = |id: Vec<u8>| match String::from_utf8(id) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            queue.say_unreadable("task id", &String::from_utf8_lossy(error.as_bytes()));
+            None
+        }
+    };
+    ids.into_iter().filter_map(read).collect()
 }
 
 async fn finish_all(

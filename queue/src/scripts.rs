@@ -115,7 +115,8 @@ fn commands(text: &str) -> BTreeSet<(&str, Option<&str>)> {
         .collect()
 }
 
-/// The script with a look at the rights behind its first line. Each command is looked at once, and each numbered key.
+/// The script with a look at the rights behind its first line. Each command is looked at once, and each numbered key;
+/// some calls have fewer keys than others.
 fn with_rights_checked(text: &str) -> String {
     let Some((shebang, body)) = text.split_once('\n') else { return text.to_owned() };
     let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
@@ -132,7 +133,7 @@ fn with_rights_checked(text: &str) -> String {
         }
         let key = key.unwrap_or("1");
         checks.push_str(&format!(
-            "if not redis.acl_check_cmd('{name}', KEYS[{key}]) then return redis.error_reply(\"NOPERM this user may not \
+            "if KEYS[{key}] and not redis.acl_check_cmd('{name}', KEYS[{key}]) then return redis.error_reply(\"NOPERM this user may not \
              run '{name}' on '\" .. KEYS[{key}] .. \"'\") end "
         ));
     }
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(found, [("HSET", Some("2")), ("SET", None), ("TIME", None)]);
         let checked = with_rights_checked(text);
         assert!(
-            checked.starts_with("#!lua\nif not redis.acl_check_cmd('HSET', KEYS[2])"),
+            checked.starts_with("#!lua\nif KEYS[2] and not redis.acl_check_cmd('HSET', KEYS[2])"),
             "{checked}"
         );
     }

@@ -32,6 +32,8 @@ struct Running {
     cancelled: CancellationToken,
     /// Drops the handler's future: the lease is no longer ours.
     abandoned: CancellationToken,
+    /// None until it is spawned.
+    run: Option<tokio::task::AbortHandle>,
 }
 
 pub(crate) struct WorkerLoop<H> {
@@ -183,6 +185,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             lease: lease.clone(),
             cancelled: cancelled.clone(),
             abandoned: abandoned.clone(),
+            run: None,
         };
         if let Some(older) = self.running.insert(id.clone(), entry) {
             // Our own, taken from us while we were frozen, and claimed again: the older run is nobody's any more.
@@ -201,6 +204,9 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 }
             }
         });
+        if let Some(running) = self.running.get_mut(&id) {
+            running.run = Some(spawned.clone());
+        }
         self.ids.insert(spawned.id(), (id, token));
     }
 
@@ -254,6 +260,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
             // Nobody gets what the server gives to nobody: the work goes on, and is renewed or stored later.
             Renewal::Renewed | Renewal::Refused => {}
             Renewal::CancelRequested => running.cancelled.cancel(),
+            // Its result was stored while it was asked about.
+            Renewal::Lost
+                if running.run.as_ref().is_some_and(tokio::task::AbortHandle::is_finished) =>
+            {
+                return;
+            }
             Renewal::Lost => {
                 tracing::warn!(task_id = %lease.task.task_id, "lease lost; the task is dropped here");
                 running.abandoned.cancel();

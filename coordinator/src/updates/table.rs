@@ -107,6 +107,46 @@ fn every_content_in_a_private_chat_gets_an_answer_or_a_word_or_is_a_service_mess
     );
 }
 
+/// The event of a message in a private chat, or in a group.
+fn event(place: Where, more: &Value) -> Option<Event> {
+    let mut update = message(place, None, None);
+    for (name, value) in more.as_object().unwrap() {
+        update["message"][name] = value.clone();
+    }
+    let piece = update::read(update.to_string().as_bytes());
+    incoming::read(5, piece.update.unwrap(), ME).ok().map(|incoming| incoming.event)
+}
+
+#[test]
+fn what_is_decided_about_commands_is_what_happens() {
+    let command = |name: &str, argument: &str| Event::Command {
+        name: name.to_owned(),
+        argument: argument.to_owned(),
+        addressed: true,
+    };
+    let start = json!({"text": "/start from_a_link"});
+    assert_eq!(event(Where::Private, &start), Some(command("start", "from_a_link")));
+    let caption = json!({"caption": "/search luna", "photo": []});
+    assert_eq!(event(Where::Private, &caption), Some(command("search", "luna")));
+    let named = json!({"caption": "luna", "photo": []});
+    assert_eq!(event(Where::Private, &named), Some(Event::Text("luna".to_owned())));
+    let middle = json!({"text": "who is @freefans_bot luna"});
+    assert_eq!(event(Where::Group, &middle), Some(Event::Text("who is luna".to_owned())));
+    let reply = json!({"sticker": {}, "reply_to_message": {"from": {"id": 1, "is_bot": true}}});
+    assert_eq!(event(Where::Group, &reply), None, "a sticker is thanks, not a question");
+    let other = json!({"text": "/search@other_bot luna"});
+    assert_eq!(event(Where::Group, &other), None);
+    let channels = json!({"sender_chat": {"id": -5}, "is_automatic_forward": true});
+    let post = |text: &str| {
+        let mut post = channels.clone();
+        post["text"] = text.into();
+        post
+    };
+    assert_eq!(event(Where::Group, &post("ask @freefans_bot for luna")), None);
+    let asked = event(Where::Group, &post("/search@freefans_bot luna"));
+    assert_eq!(asked, Some(command("search", "luna")));
+}
+
 #[test]
 fn service_messages_are_ones_that_the_specification_has() {
     let known = fields("message");

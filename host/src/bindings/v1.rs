@@ -1,5 +1,6 @@
 //! `freefans:plugin@1`: generated bindings, the host's side of its imports, and conversions. Nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use queue::TaskType;
@@ -62,7 +63,20 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
         task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
     let own: Vec<TaskType> = task_types.iter().map(|described| described.name.clone()).collect();
     let commands = commands::read(&extensions, &own)?;
-    Ok(Descriptor { name, version, task_types, commands })
+    let rows = rows(&extensions);
+    Ok(Descriptor { name, version, task_types, commands, rows })
+}
+
+/// What a plugin says of its data. What is not of that form is passed over: it was never promised to be.
+fn rows(extensions: &Map<String, Value>) -> BTreeMap<String, u64> {
+    let data = match extensions.get("version").and_then(Value::as_u64) {
+        Some(1) => extensions.get("data").and_then(Value::as_object),
+        _ => None,
+    };
+    data.into_iter()
+        .flatten()
+        .filter_map(|(name, facts)| Some((name.clone(), facts.get("rows")?.as_u64()?)))
+        .collect()
 }
 
 fn is_name(name: &str) -> bool {

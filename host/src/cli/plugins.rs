@@ -14,8 +14,11 @@ use queue::{QueueConfig, Task, TaskQueue, TaskType};
 use serde_json::{Map, Value, json};
 
 use super::{KeptFolder, RedisFlags};
+use crate::catalog::PluginCatalog;
 use crate::offline::{Bench, Examined, Ran};
-use crate::plugin::versions::KeptVersion;
+use crate::plugin::load::stem;
+use crate::plugin::versions::{KeptVersion, KeptVersions};
+use crate::swap::{files, owner};
 
 /// Shows, checks and tries out plugins.
 #[derive(Debug, clap::Args)]
@@ -61,7 +64,8 @@ enum Action {
         #[command(flatten)]
         kept: KeptFolder,
     },
-    /// Forgets that versions of a plugin were rolled back; they are tried once more.
+    /// Forgets that versions of a plugin were rolled back, which are tried once more, and takes its data files as they
+    /// are now, however little of them is left.
     Accept {
         /// The plugin: its file's name without `.wasm`.
         plugin: String,
@@ -124,13 +128,16 @@ impl PluginsCommand {
                 let kept = kept::open_existing(kept.folder().as_deref(), &folder)?;
                 let (prepared, versions) = kept.unzip();
                 let bench = new_bench()?.with_prepared(prepared).with_versions(versions.clone());
-                let mut well = true;
-                let mut rows = Vec::new();
+                let mut examined = Vec::new();
                 for file in files {
-                    let examined = examine(&bench, &file, &[]).await?;
-                    well &= examined.loaded.is_ok();
-                    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-                    let versions = versions.as_ref().map(|versions| versions.of(name));
+                    examined.push(examine(&bench, &file, &[]).await?);
+                }
+                refuse_what_others_have(&mut examined, versions.as_ref());
+                let well = examined.iter().all(|examined| examined.loaded.is_ok());
+                let mut rows = Vec::new();
+                for examined in examined {
+                    let name = stem(&examined.path);
+                    let versions = versions.as_ref().map(|versions| versions.of(&name));
                     let versions = versions.unwrap_or_default();
                     if self.json {
                         rows.push(facts(&examined, Some(&versions)));
@@ -164,7 +171,7 @@ impl PluginsCommand {
             }
             Action::Accept { plugin, plugins, kept } => {
                 let (_, versions) = kept::open(kept.folder().as_deref(), &plugins)?;
-                kept::accept(out, &versions, &plugin)
+                kept::accept(out, &versions, &plugins, &plugin)
             }
             Action::History { redis, count } => {
                 let redis_ca = ops::file::read_optional(redis.redis_ca.as_deref())?;
@@ -233,16 +240,27 @@ async fn examine(bench: &Bench, file: &Path, allow: &[String]) -> anyhow::Result
 }
 
 /// The components of a folder by name.
-fn components(folder: &PathBuf) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| {
+fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    files::components(folder).with_context(|| {
         format!("cannot read the plugin folder {}; name another", folder.display())
-    })?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "wasm"))
-        .collect();
-    files.sort();
-    Ok(files)
+    })
+}
+
+/// Of files that offer the same, a worker takes one.
+fn refuse_what_others_have(examined: &mut [Examined], versions: Option<&KeptVersions>) {
+    let mut loaded: Vec<_> =
+        examined.iter().filter_map(|examined| examined.loaded.as_ref().ok().cloned()).collect();
+    let owners = versions.map(KeptVersions::owners).unwrap_or_default();
+    owner::order(&mut loaded, &owners);
+    let catalog = PluginCatalog::default();
+    for version in loaded {
+        let path = version.path.clone();
+        if let Err(error) = catalog.publish(version)
+            && let Some(refused) = examined.iter_mut().find(|examined| examined.path == path)
+        {
+            refused.loaded = Err(error);
+        }
+    }
 }
 
 fn line(examined: &Examined) -> String {
@@ -276,7 +294,7 @@ fn facts(examined: &Examined, kept: Option<&[KeptVersion]>) -> Value {
         json!({
             "name": version.descriptor.name, "version": version.descriptor.version,
             "task_types": types, "commands": version.descriptor.commands,
-            "prepared": version.prepared(), "told": version.told,
+            "prepared": version.prepared(), "told": version.told, "data": version.data,
         })
     });
     json!({

@@ -5,6 +5,7 @@
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ use crate::plugin::versions::{KeptVersions, VersionId};
 use crate::plugin::{PluginVersion, Surroundings, trial};
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
+use crate::swap::files::open_regular;
+use crate::swap::guard::{DataFact, DataFacts};
 
 /// What loading needs; one per process.
 #[derive(Debug)]
@@ -162,6 +165,10 @@ impl Loader {
         let digest = hex(&Sha256::digest(&bytes));
         self.check_wanted(&name, &digest, &config).await?;
         check_shape(path, bytes.clone()).await?;
+        for remark in &config.remarks {
+            tracing::warn!(plugin = name, "settings: {remark}");
+        }
+        let remarks = config.remarks.clone();
         let allows_requests = config.net.is_some();
         let (granted, settings) = (config.granted(), config.source.clone());
         let swap = config.swap.clone();
@@ -186,17 +193,25 @@ impl Loader {
         let component = self.link(&component, &around).map_err(contract)?;
         let descriptor = self.describe(&component, &around).await?;
         let schemas = compile_schemas(&around.name, &descriptor)?;
-        let (component, initialised, told) = match instrumented {
-            None => (component, true, Vec::new()),
+        let (component, initialised, said, rows) = match instrumented {
+            // What was kept describes itself as it does after `init`.
+            None => (component, true, Vec::new(), descriptor.rows.clone()),
             Some(instrumented) => {
-                self.initialise(&component, instrumented, (path, &bytes), &around, &key).await?
+                let (component, initialised, told) = self
+                    .initialise(&component, instrumented, (path, &bytes), &around, &key)
+                    .await?;
+                let rows = self.rows(&component, initialised, &around).await;
+                (component, initialised, told, rows)
             }
         };
+        let told = remarks.into_iter().chain(said).collect();
+        let data = data_facts(&around, &rows);
         let version = Arc::new(PluginVersion {
             descriptor,
             digest,
             path: path.to_owned(),
             told,
+            data,
             around,
             component,
             initialised,
@@ -262,6 +277,7 @@ impl Loader {
     ) -> Result<Arc<Surroundings>, LoadError> {
         let mut data = BTreeMap::new();
         for (key, file) in &config.data {
+            let file = config.data_at.get(key).unwrap_or(file);
             data.insert(key.clone(), read_bounded(file, self.ceilings.data_bytes).await?);
         }
         let http = match config.net {
@@ -293,10 +309,15 @@ pub(crate) fn is_plugin_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+/// A file's name without its ending, as it is shown.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn plugin_name(path: &Path) -> Result<String, LoadError> {
-    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    if is_plugin_name(name) {
-        return Ok(name.to_owned());
+    let name = stem(path);
+    if is_plugin_name(&name) {
+        return Ok(name);
     }
     Err(LoadError::Description {
         plugin: name.chars().take(64).collect(),
@@ -305,12 +326,22 @@ fn plugin_name(path: &Path) -> Result<String, LoadError> {
 }
 
 async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
-    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
-    let bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-    if limit < bytes {
-        return Err(LoadError::TooLarge { path: path.to_owned(), bytes, limit });
+    let file = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let file = open_regular(&file)?;
+        let length = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        // No more than that, however much is written to it meanwhile.
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok((length.max(bytes.len() as u64), bytes))
+    });
+    let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let (length, bytes) =
+        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if limit < length {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
     }
-    tokio::fs::read(path).await.map(Bytes::from).map_err(unreadable)
+    Ok(bytes.into())
 }
 
 /// The bytes are read here before anything that could be hurt by them reads them.
@@ -326,6 +357,15 @@ async fn check_shape(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
         Err(error) => wasmtime::Error::msg(format!("looking at it panicked: {error}")),
     };
     Err(LoadError::Compile { path, source })
+}
+
+fn data_facts(around: &Surroundings, rows: &BTreeMap<String, u64>) -> DataFacts {
+    let fact = |(name, bytes): (&String, &Bytes)| {
+        let digest = hex(&Sha256::digest(bytes));
+        let fact = DataFact { bytes: bytes.len() as u64, rows: rows.get(name).copied(), digest };
+        (name.clone(), fact)
+    };
+    around.data.iter().map(fact).collect()
 }
 
 fn check_imports(

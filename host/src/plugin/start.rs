@@ -1,5 +1,6 @@
 //! The two calls that make a version: `describe`, and `init` on a fresh instance.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ops::chain::chain;
@@ -37,6 +38,33 @@ impl Loader {
             }
         };
         v1::descriptor(described).map_err(|problem| LoadError::Description { plugin, problem })
+    }
+
+    /// What a plugin says after `init` that it took of its data. One that cannot be asked says nothing.
+    pub(super) async fn rows(
+        &self,
+        component: &v1::PluginPre<Sandbox>,
+        initialised: bool,
+        around: &Arc<Surroundings>,
+    ) -> BTreeMap<String, u64> {
+        if around.data.is_empty() {
+            return BTreeMap::new();
+        }
+        let described = match initialised {
+            true => self.describe(component, around).await.ok(),
+            false => match self.start(component, around).await {
+                Ok((mut store, instance)) => {
+                    let call = async {
+                        let guest = v1::Plugin::new(&mut store, &instance)?;
+                        guest.call_describe(&mut store).await
+                    };
+                    let described = tokio::time::timeout(around.limits.wall, call).await;
+                    described.ok().and_then(Result::ok).and_then(|said| v1::descriptor(said).ok())
+                }
+                Err(_) => None,
+            },
+        };
+        described.map(|descriptor| descriptor.rows).unwrap_or_default()
     }
 
     /// A fresh instance on which `init` has run.

@@ -1,7 +1,8 @@
 //! The last good versions of each plugin on disk: what a rollback goes back to, and which versions were rolled back.
 //!
 //! `FOLDER/NAME/ID/` holds the component and its settings as they were in force, and `about.json`; `FOLDER/NAME/rejected/ID`
-//! says that the version was rolled back. `FOLDER` stands for one plugin folder: two of them never share what is called
+//! says that the version was rolled back; `FOLDER/NAME/data/` holds the data files they ran with, by their digests, and
+//! `FOLDER/NAME/accepted.json` says which data is taken however little it is. `FOLDER/owners.json` says whose which task type was. `FOLDER` stands for one plugin folder: two of them never share what is called
 //! alike. All lies in the folder of prepared plugins, which belongs to this user alone. Several workers may share it: a
 //! version is written beside and renamed, and a rejection is a file of its own, which outlives what it rejects.
 //!
@@ -20,6 +21,8 @@ use sha2::{Digest, Sha256};
 
 use super::PluginVersion;
 use super::load::hex;
+use crate::swap::guard::{Accepted, DataFacts};
+use crate::swap::owner::Owners;
 
 /// Versions kept of each plugin; the one that came into force longest ago goes first.
 pub const KEEP_VERSIONS: usize = 5;
@@ -27,10 +30,24 @@ pub const KEEP_VERSIONS: usize = 5;
 const ID_CHARS: usize = 16;
 const ABOUT: &str = "about.json";
 const REJECTED: &str = "rejected";
+/// No plugin's folder: a plugin's name has no dot.
+const OWNERS: &str = "owners.json";
+const DATA: &str = "data";
+const ACCEPTED: &str = "accepted.json";
+/// Data that no version names for longer than this is of no use.
+const UNUSED_AFTER: Duration = Duration::from_secs(60);
 /// Rejections remembered of each plugin.
 const KEEP_REJECTIONS: usize = 64;
 /// What was being written for longer than this was left by a worker that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
+
+/// What an operator has accepted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Acceptance {
+    /// When, in milliseconds since 1970.
+    at: u64,
+    data: Accepted,
+}
 
 /// Which version this is: its component and its settings. Data files are the operator's and have no part in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,6 +93,9 @@ pub struct KeptVersion {
     pub since: u64,
     /// What it was granted; see [`PluginVersion::granted`].
     pub granted: BTreeSet<String>,
+    /// What it had of its data when it was last put in force.
+    #[serde(default)]
+    pub data: DataFacts,
     /// Set when it was rolled back.
     #[serde(default)]
     pub rejected: Option<Rejection>,
@@ -160,12 +180,15 @@ impl KeptVersions {
             digest: version.digest.clone(),
             since: now_ms(),
             granted: version.granted.clone(),
+            data: version.data.clone(),
             rejected: None,
         };
+        self.keep_data(version)?;
         let about_json = serde_json::to_vec_pretty(&about)?;
         let place = self.place(plugin, &id);
         if self.read(plugin, &about).is_ok() {
-            return replace(&place.join(ABOUT), &about_json);
+            replace(&place.join(ABOUT), &about_json)?;
+            return self.prune_data(plugin);
         }
         let component = fs::read(&version.path)?;
         if hex(&Sha256::digest(&component)) != version.digest {
@@ -225,6 +248,7 @@ impl KeptVersions {
             let gone = kept.remove(rejected.unwrap_or(kept.len() - 1));
             fs::remove_dir_all(self.place(plugin, &gone.id))?;
         }
+        self.prune_data(plugin)?;
         for (written, path) in entries(&self.folder.join(plugin))? {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
             let old = written.elapsed().is_ok_and(|since| ABANDONED_AFTER < since);
@@ -233,6 +257,88 @@ impl KeptVersions {
             }
         }
         Ok(())
+    }
+
+    /// What the version had of its data that was last in force.
+    pub(crate) fn former_data(&self, plugin: &str) -> DataFacts {
+        let good = self.of(plugin).into_iter().find(|kept| kept.rejected.is_none());
+        good.map(|kept| kept.data).unwrap_or_default()
+    }
+
+    /// Where a copy of a data file is.
+    pub(crate) fn data(&self, plugin: &str, digest: &str) -> PathBuf {
+        self.folder.join(plugin).join(DATA).join(digest)
+    }
+
+    /// Keeps the data of a version, so that a start has it when the file in place cannot be used.
+    fn keep_data(&self, version: &PluginVersion) -> io::Result<()> {
+        for (name, fact) in &version.data {
+            let path = self.data(version.name(), &fact.digest);
+            let there = fs::metadata(&path).is_ok_and(|found| found.len() == fact.bytes);
+            if let (false, Some(bytes)) = (there, version.around.data.get(name)) {
+                make(path.parent().unwrap_or(&self.folder))?;
+                replace(&path, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes data that no kept version had, unless another worker may be about to say that one has it.
+    fn prune_data(&self, plugin: &str) -> io::Result<()> {
+        let kept = self.of(plugin);
+        let used: BTreeSet<&str> = kept
+            .iter()
+            .flat_map(|kept| kept.data.values().map(|fact| fact.digest.as_str()))
+            .collect();
+        let files = match entries(&self.folder.join(plugin).join(DATA)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        for (written, path) in files {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !used.contains(&*name) && written.elapsed().is_ok_and(|since| UNUSED_AFTER < since) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it is noted which data an operator takes.
+    pub(crate) fn acceptance(&self, plugin: &str) -> PathBuf {
+        self.folder.join(plugin).join(ACCEPTED)
+    }
+
+    /// Which data an operator takes however little it is.
+    pub(crate) fn accepted(&self, plugin: &str) -> Accepted {
+        let noted = fs::read(self.acceptance(plugin)).ok();
+        let noted: Option<Acceptance> = noted.and_then(|text| serde_json::from_slice(&text).ok());
+        noted.map(|noted| noted.data).unwrap_or_default()
+    }
+
+    /// Notes that these data files are taken however little they are, and lets workers look at the plugin at once.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn accept_data(&self, plugin: &str, data: Accepted) -> io::Result<()> {
+        make(&self.folder.join(plugin))?;
+        let noted = serde_json::to_vec_pretty(&Acceptance { at: now_ms(), data })?;
+        replace(&self.acceptance(plugin), &noted)
+    }
+
+    /// Which plugin had which name and task type when they were last noted; empty when that cannot be read.
+    pub(crate) fn owners(&self) -> Owners {
+        let noted = fs::read(self.folder.join(OWNERS)).ok();
+        noted.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Remembers which plugin has which name and task type.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_owners(&self, owners: &Owners) -> io::Result<()> {
+        replace(&self.folder.join(OWNERS), &serde_json::to_vec_pretty(owners)?)
     }
 
     fn place(&self, plugin: &str, id: &VersionId) -> PathBuf {

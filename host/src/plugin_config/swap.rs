@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// How a new version of a plugin comes into force.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SwapConfig {
     /// The only component that is taken: its SHA-256 in hex.
     pub digest: Option<String>,
@@ -14,6 +14,16 @@ pub struct SwapConfig {
     /// While a new version is watched it gets this share of the tasks, in percent, and the one before the rest; all
     /// without it.
     pub canary_percent: Option<u8>,
+    /// The least share of the data in force that a new version must have, 0 to 1; 0 takes any.
+    pub keep_data_at_least: f64,
+}
+
+impl Default for SwapConfig {
+    /// Half of the data: a catalogue that is edited by hand loses less than that at once, and one that was cut off or
+    /// misread usually more.
+    fn default() -> Self {
+        Self { digest: None, trial: None, canary_percent: None, keep_data_at_least: 0.5 }
+    }
 }
 
 /// A task that a candidate must answer well before it is in force.
@@ -31,6 +41,7 @@ pub(super) struct RawSwap {
     digest: Option<String>,
     trial: Option<RawTrial>,
     canary_percent: Option<u8>,
+    keep_data_at_least: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,7 +70,12 @@ impl SwapConfig {
         {
             return Err(format!("swap: canary_percent = {percent} must be 1 to 100"));
         }
+        let share = raw.keep_data_at_least.unwrap_or(Self::default().keep_data_at_least);
+        if !(0.0..=1.0).contains(&share) {
+            return Err(format!("swap: keep_data_at_least = {share} must be 0 to 1"));
+        }
         Ok(Self {
+            keep_data_at_least: share,
             digest: digest.transpose()?,
             trial: trial.transpose()?,
             canary_percent: raw.canary_percent,

@@ -62,3 +62,59 @@ fn a_missing_secret_is_named_and_a_present_one_does_not_print() {
     assert!(!format!("{config:?}").contains("k3y"));
     assert_eq!(config.secrets[0].value.expose(), "k3y");
 }
+
+/// The settings of a plugin with a service that it may do without, whose variables hold these values.
+fn with_service(url: Option<&str>, key: Option<&str>) -> Result<PluginConfig, String> {
+    let text = "[grants]\nnet = [\"${URL}\"]\n[config]\nurl = \"${URL}\"\n[[secrets]]\nhost = \"${URL}\"\nheader = \"Api-Key\"\nenv = \"KEY\"\noptional = true";
+    let environment = |name: &str| match name {
+        "URL" => url.map(str::to_owned),
+        "KEY" => key.map(str::to_owned),
+        _ => None,
+    };
+    PluginConfig::parse(text, Path::new("/plugins"), &Ceilings::default(), &environment)
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_costs_what_asks_for_it_and_is_told_without_its_value() {
+    for url in [
+        "forum.example",
+        "ftp://a.example",
+        "https://u:pa55@a.example/x",
+        "https://a.example?pa55",
+        "no address",
+    ] {
+        let config = with_service(Some(url), Some("k3y")).unwrap();
+        assert_eq!(config.net.as_ref().unwrap().origins().count(), 0, "{url}");
+        assert!(config.secrets.is_empty());
+        assert_eq!(config.settings["url"], url, "the plugin says what is wrong with it");
+        let [remark] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
+        assert!(remark.starts_with("`URL` is no address") && !remark.contains("pa55"), "{remark}");
+    }
+    let config = with_service(Some("https://a.example"), Some("k3\u{1}y")).unwrap();
+    assert!(config.secrets.is_empty() && config.net.unwrap().origins().count() == 1);
+    assert_eq!(
+        config.remarks,
+        ["the value of `KEY` cannot be sent as a header, so requests go without it"]
+    );
+    let config = with_service(None, Some("k3y")).unwrap();
+    assert_eq!(config.remarks, ["`KEY` is set and goes nowhere, for `URL` is not set"]);
+}
+
+#[test]
+fn a_service_in_a_folder_of_its_host_is_granted_with_its_key() {
+    for url in ["https://a.example/community/", "https://a.example", " https://a.example/ "] {
+        let config = with_service(Some(url), Some(" k3y\n")).unwrap();
+        let origins: Vec<_> =
+            config.net.as_ref().unwrap().origins().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example:443"]);
+        assert_eq!(config.secrets[0].value.expose(), "k3y");
+        assert!(config.remarks.is_empty(), "{:?}", config.remarks);
+    }
+    assert!(with_service(None, None).unwrap().remarks.is_empty());
+}
+
+#[test]
+fn an_address_in_the_file_itself_is_refused_when_it_is_wrong() {
+    let error = parse("[grants]\nnet = [\"https://a.example/x\"]").unwrap_err();
+    assert!(error.contains("write only `https://host`"), "{error}");
+}

@@ -1,63 +1,108 @@
 //! Notices that files in the plugin folder changed.
 //!
 //! The operating system's notices make it quick; a look every few seconds makes it sure (network file systems send
-//! none). A file that is still being written changes again: it is loaded when it has been still for a moment.
+//! none, and a queue of notices may overflow). A notice only makes the next look come sooner: what has changed is seen
+//! in the files themselves, so noise in the same folders neither delays a change nor looks like one.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::Watcher;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::PluginFolder;
+use super::files::{Place, place};
+use super::{LOOK_EVERY, PluginFolder};
 
-/// A folder must be still for this long before it is read.
-const STILL_FOR: Duration = Duration::from_millis(150);
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Looks are at least so far apart, however much is noticed.
+const AT_MOST_EVERY: Duration = Duration::from_millis(50);
 
 /// Keeps the catalogue in step with the folder until `shutdown`.
 pub async fn watch_until(mut folder: PluginFolder, shutdown: CancellationToken) {
     let (noticed, mut notices) = mpsc::channel(1);
-    let _watcher = watcher(&folder, noticed);
+    let mut watches = Watches::new(noticed.clone());
+    watches.keep(&BTreeSet::from([folder.folder.clone()]));
+    let (mut look_in, mut unreadable) = (Duration::ZERO, false);
     loop {
         // Losing a branch loses nothing: the folder itself is compared.
         tokio::select! {
             () = shutdown.cancelled() => return,
-            notice = notices.recv() => if notice.is_none() { tokio::time::sleep(LOOK_EVERY).await },
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = notices.recv() => {}
+            () = tokio::time::sleep(look_in) => {}
         }
-        folder.note_rollbacks();
-        if folder.unchanged() {
-            continue;
-        }
-        while let Ok(Some(())) = tokio::time::timeout(STILL_FOR, notices.recv()).await {}
-        let scanned = tokio::select! {
+        let stepped = tokio::select! {
             // A compile may take long, and nobody needs it any more.
             () = shutdown.cancelled() => return,
-            scanned = folder.scan() => scanned,
+            stepped = folder.step() => stepped,
         };
-        if let Err(error) = scanned {
-            tracing::warn!(error = %error, "cannot read the plugin folder; what runs goes on");
+        match stepped {
+            Ok(next) => {
+                if std::mem::take(&mut unreadable) {
+                    tracing::info!("the plugin folder can be read again");
+                }
+                watches.keep(&next.folders);
+                look_in = next.look_in;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut unreadable, true) {
+                    tracing::warn!(error = %error, "cannot read the plugin folder; what runs goes on");
+                }
+                look_in = LOOK_EVERY;
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(AT_MOST_EVERY) => {}
         }
     }
 }
 
-fn watcher(folder: &PluginFolder, noticed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event too, and would notice itself for ever.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _ = noticed.try_send(()); // Full means that a look is due anyway.
-        }
-    });
-    let watching = watcher.and_then(|mut watcher| {
-        watcher.watch(&folder.folder, notify::RecursiveMode::Recursive)?;
-        Ok(watcher)
-    });
-    match watching {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
-            tracing::warn!(error = %error, "no file notices; the plugin folder is looked at every 3 s");
-            None
+/// The folders that notices come from.
+struct Watches {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeMap<PathBuf, Option<Place>>,
+}
+
+impl Watches {
+    fn new(noticed: mpsc::Sender<()>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event too, and would notice itself for ever.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = noticed.try_send(()); // Full means that a look is due anyway.
+            }
+        });
+        let watcher = watcher.inspect_err(|error| no_notices(Path::new("."), error)).ok();
+        Self { watcher, watched: BTreeMap::new() }
+    }
+
+    /// Watches these folders and no others. One that was made anew under its old name is watched anew.
+    fn keep(&mut self, folders: &BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else { return };
+        self.watched.retain(|folder, was| {
+            let stays = folders.contains(folder) && place(folder) == *was;
+            if !stays {
+                let _ = watcher.unwatch(folder); // It may be gone, and its watch with it.
+            }
+            stays
+        });
+        for folder in folders {
+            let there = place(folder);
+            if there.is_none() || self.watched.contains_key(folder) {
+                continue;
+            }
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                no_notices(folder, &error);
+            }
+            self.watched.insert(folder.clone(), there);
         }
     }
+}
+
+fn no_notices(folder: &Path, error: &notify::Error) {
+    tracing::warn!(
+        folder = %folder.display(),
+        error = %error,
+        "no file notices; the plugins' files are looked at every 3 s"
+    );
 }

@@ -79,8 +79,7 @@ async fn an_edited_catalogue_is_searched_without_a_failed_task_in_between() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
     let _worker = start_worker(&redis, &folder).await;
-    let csv = "model_name,profile_link\nBrand New,https://creators.example/brand-new\n";
-    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    folder.add_creator("Brand New");
     crate::support::eventually("the new catalogue", async || {
         let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
         assert!(found.success, "{:?}", found.error);
@@ -108,7 +107,7 @@ fn bad_rows_are_told_by_line_and_the_others_are_found() {
         "line 5: no name",
         "line 6: not valid UTF-8",
         "line 7: the number of items is no whole number",
-        "2 creators with 2 names; 3 rows skipped; 1 rows kept without their number of items",
+        "2 creators with 2 names; 3 rows skipped; 1 row kept without their number of items",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

@@ -1,27 +1,15 @@
 //! The way back: by itself, by hand, over a restart; and what must be true before a version is in force.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use queue::PluginChange::{Published, Refused, Removed, RolledBack};
 use queue::{PluginChange, TaskQueue};
 use serde_json::{Value, json};
 use test_kit::TestRedis;
 
-use crate::support::{Folder, Process, component, eventually, redis, run, start_worker};
-
-/// `worker plugins …` with the folder of kept versions that the worker uses.
-fn plugins(folder: &Folder, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
-    command.arg("plugins").args(arguments).env_remove("RUST_LOG").env("PLUGINS", folder.path());
-    command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL");
-    command.env("PLUGIN_CACHE", folder.path().join("cache")).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let text = [&*output.stdout, &*output.stderr].concat();
-    String::from_utf8_lossy(&text).into_owned()
-}
+use crate::support::{
+    Folder, Process, component, eventually, plugins, redis, run, said, start_worker,
+};
 
 const FAILS_HALF: &str = "[grants]\nnet = []\n[config]\nfail_half = true\n";
 

@@ -1,7 +1,7 @@
 //! A worker process on a folder of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use queue::{QueueConfig, Task, TaskQueue, TaskResult};
 use serde_json::Value;
@@ -60,6 +60,14 @@ impl Folder {
         std::fs::rename(beside, self.path().join(format!("{name}.wasm"))).unwrap();
     }
 
+    /// Adds a creator to the catalogue.
+    pub(crate) fn add_creator(&self, name: &str) {
+        let catalogue = self.path().join("data/creators.csv");
+        let mut text = std::fs::read_to_string(&catalogue).unwrap();
+        text.push_str(&format!("{name},https://creators.example/{},,1\n", name.replace(' ', "-")));
+        std::fs::write(catalogue, text).unwrap();
+    }
+
     pub(crate) fn settings(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(format!("{name}.toml")), text).unwrap();
     }
@@ -108,4 +116,27 @@ pub(crate) async fn run(queue: &TaskQueue, task_type: &str, params: Value) -> Ta
     queue.submit_task(&task).await.unwrap();
     let result = queue.get_result(&task.task_id, PATIENCE).await.unwrap();
     result.unwrap_or_else(|| panic!("no result for {task_type} {params}"))
+}
+
+/// `worker plugins …` with the folder of kept versions that the worker uses.
+pub(crate) fn plugins(folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.arg("plugins").args(arguments).env_remove("RUST_LOG").env("PLUGINS", folder.path());
+    command.env_remove("EXTENDED_SEARCH_URL").env_remove("SUPABASE_URL");
+    command.env("PLUGIN_CACHE", folder.path().join("cache")).output().unwrap()
+}
+
+/// What a program wrote, both ways.
+pub(crate) fn said(output: &Output) -> String {
+    let text = [&*output.stdout, &*output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// What a worker that was started with `LISTEN=127.0.0.1:0` tells about itself.
+pub(crate) async fn metrics(worker: &Process) -> String {
+    let log = worker.log();
+    let (_, address) = log.split_once("serving health and metrics address=").unwrap();
+    let address = address.split_whitespace().next().unwrap();
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    answer.text().await.unwrap()
 }

@@ -126,8 +126,7 @@ async fn changed_settings_and_data_take_effect_like_a_new_version() {
     worker.says(&["plugin published", "plugin=\"probe\"", "replaces=\"1.0.0\""]).await;
     let result = run(&queue, "probe_config", json!({"key": "greeting"})).await;
     assert_eq!(result.data["value"], "hello");
-    let csv = "name,url,items\nBrand New,https://creators.example/brand-new,1\n";
-    std::fs::write(folder.path().join("data/creators.csv"), csv).unwrap();
+    folder.add_creator("Brand New");
     worker.says(&["plugin published", "plugin=\"search\"", "replaces=\"1.0.0\""]).await;
     let found = run(&queue, "search_creator", json!({"query": "brand new"})).await;
     assert_eq!(found.data["exact_match"], true);

@@ -7,8 +7,13 @@ use crate::cursor::MAX_TEXT;
 
 /// The plugin's name.
 pub const NAME: &str = "content";
-/// What may grow in the descriptor.
-pub const EXTENSIONS: &str = r#"{"version":1}"#;
+/// What may grow in the descriptor: how many rows of the table were taken, once that is known.
+pub fn extensions(rows: Option<usize>) -> String {
+    match rows {
+        Some(rows) => json!({"version": 1, "data": {"content": {"rows": rows}}}).to_string(),
+        None => r#"{"version":1}"#.to_owned(),
+    }
+}
 /// Most pages loaded at once.
 pub const MAX_PAGES: usize = 10;
 /// Pages loaded at once when nothing is asked.

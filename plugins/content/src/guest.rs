@@ -3,13 +3,14 @@
 use std::sync::OnceLock;
 
 use kit::http::HttpError;
-use serde_json::{Value, json};
+use kit::json::Unreadable;
+use serde_json::Value;
 
-use crate::page::{Loaded, page_size};
+use crate::page::{self, Loaded, page_size};
 use crate::params::{LoadRequest, MoreRequest, Wanted};
-use crate::remote::{NOT_SET_UP, Remote, TRY_LATER, Trouble};
+use crate::remote::{NOT_SET_UP, Remote, Setup, TRY_LATER, Trouble};
 use crate::source::Table;
-use crate::{descriptor, output, page, stored};
+use crate::{descriptor, output, stored};
 
 #[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
 mod bindings {
@@ -38,14 +39,21 @@ impl bindings::Guest for Content {
                     params_schema: schema.to_string(),
                 })
                 .collect(),
-            extensions: descriptor::EXTENSIONS.to_owned(),
+            extensions: descriptor::extensions(TABLE.get().map(Table::rows)),
         }
     }
 
     fn init() -> Result<(), String> {
-        // Only looked at: a wrong setting keeps the plugin from being loaded, and no person runs into it.
-        page_size(config::get("page_size").as_deref())?;
-        if Remote::from(|key| config::get(key))?.is_some() {
+        let mut remarks = Vec::new();
+        page_size(config::get("page_size").as_deref(), &mut remarks);
+        let setup = Remote::from(|key| config::get(key), &mut remarks)?;
+        if let Setup::Unusable(problem) = &setup {
+            remarks.push(format!("items cannot be loaded: {problem}"));
+        }
+        for remark in &remarks {
+            log::write(log::Level::Warn, remark);
+        }
+        if setup != Setup::Local {
             return Ok(());
         }
         let bytes = data::read("content").map_err(|error| match error {
@@ -61,10 +69,17 @@ impl bindings::Guest for Content {
                 "the content table cannot be read at the moment".to_owned()
             }
         })?;
-        let (table, skipped) = Table::read(&bytes)?;
-        for line in &skipped {
-            log::write(log::Level::Warn, &format!("content row skipped: {line}"));
+        let (table, noticed) = Table::read(&bytes)?;
+        for remark in &noticed.remarks {
+            log::write(log::Level::Warn, remark);
         }
+        for row in &noticed.skipped.named {
+            log::write(log::Level::Warn, &format!("content row skipped: {row}"));
+        }
+        for row in noticed.ragged.named.iter().take(1) {
+            log::write(log::Level::Warn, &format!("content row kept: {row}"));
+        }
+        log::write(log::Level::Info, &noticed.told());
         let _ = TABLE.set(table); // Already set only if `init` ran twice; the first table is as good.
         Ok(())
     }
@@ -73,35 +88,38 @@ impl bindings::Guest for Content {
         match task.task_type.as_str() {
             "load_content" => {
                 let request = LoadRequest::parse(&task.params).map_err(Failure::Invalid)?;
-                let loaded = load(&request.wanted, request.cache_only)?;
-                Ok(encode(&output::directory(&request.wanted.creator_name, &loaded, &[])))
+                let (loaded, unreadable) = load(&request.wanted, request.cache_only)?;
+                let data = output::directory(&request.wanted.creator_name, &loaded, &[]);
+                Ok(encode(&data, &unreadable))
             }
             "load_more_pages" => {
                 let request = MoreRequest::parse(&task.params).map_err(Failure::Invalid)?;
-                let loaded = load(&request.wanted, false)?;
-                Ok(encode(&output::directory(
-                    &request.wanted.creator_name,
-                    &loaded,
-                    &request.before,
-                )))
+                let (loaded, unreadable) = load(&request.wanted, false)?;
+                let name = &request.wanted.creator_name;
+                let data = output::directory(name, &loaded, &request.before);
+                Ok(encode(&data, &unreadable))
             }
             other => Err(Failure::Invalid(format!("this plugin does not handle `{other}`"))),
         }
     }
 }
 
-fn load(wanted: &Wanted, cache_only: bool) -> Result<Loaded, Failure> {
-    let size = page_size(config::get("page_size").as_deref()).map_err(Failure::Fatal)?;
-    match Remote::from(|key| config::get(key)).map_err(Failure::Fatal)? {
-        None => {
+fn load(wanted: &Wanted, cache_only: bool) -> Result<(Loaded, Unreadable), Failure> {
+    // What is odd about the settings and costs nothing else was told when the plugin was loaded.
+    let mut told = Vec::new();
+    let size = page_size(config::get("page_size").as_deref(), &mut told);
+    match Remote::from(|key| config::get(key), &mut told).map_err(Failure::Fatal)? {
+        Setup::Local => {
             let table = TABLE
                 .get()
                 .ok_or_else(|| Failure::Fatal("the content is not loaded".to_owned()))?;
-            page::load(table, wanted, size).ok_or_else(|| {
+            let loaded = page::load(table, wanted, size).ok_or_else(|| {
                 Failure::NotFound(format!("there is no content for {}", wanted.creator_name))
-            })
+            })?;
+            Ok((loaded, Unreadable::default()))
         }
-        Some(remote) => load_remote(&remote, wanted, size, cache_only),
+        Setup::Remote(remote) => load_remote(&remote, wanted, size, cache_only),
+        Setup::Unusable(operator) => Err(failure(Trouble::Fatal { operator })),
     }
 }
 
@@ -110,14 +128,14 @@ fn load_remote(
     wanted: &Wanted,
     size: usize,
     cache_only: bool,
-) -> Result<Loaded, Failure> {
+) -> Result<(Loaded, Unreadable), Failure> {
     let request = remote.request(wanted, size);
     let key = stored::key(&request);
     if 0 < remote.cache_seconds
         && let Ok(Some(entry)) = cache::get(&key)
         && let Some(part) = stored::read(&request, &entry)
     {
-        return Ok(part.pages(wanted, size));
+        return Ok((part.pages(wanted, size), Unreadable::default()));
     }
     if cache_only {
         return Err(Failure::NotFound(format!(
@@ -127,13 +145,16 @@ fn load_remote(
     }
     let answer = kit::http::send_all(std::slice::from_ref(&request)).pop();
     let answer = answer.unwrap_or(Err(HttpError::Unreachable));
-    let part = remote.read(wanted, size, answer).map_err(failure)?;
+    let (part, unreadable) = remote.read(wanted, size, answer).map_err(failure)?;
+    if let Some(told) = unreadable.told("rows") {
+        log::write(log::Level::Warn, &format!("the content source: {told}"));
+    }
     if 0 < remote.cache_seconds {
         // A cache that does not take it costs a request later, nothing more.
         let entry = stored::entry(&request, &part);
         let _ = cache::set(&key, entry.as_bytes(), remote.cache_seconds);
     }
-    Ok(part.pages(wanted, size))
+    Ok((part.pages(wanted, size), unreadable))
 }
 
 /// The operator's words go to the log, plain ones to the person.
@@ -151,6 +172,6 @@ fn failure(trouble: Trouble) -> Failure {
     }
 }
 
-fn encode(data: &Value) -> Output {
-    Output { data: data.to_string(), metadata: json!({}).to_string() }
+fn encode(data: &Value, unreadable: &Unreadable) -> Output {
+    Output { data: data.to_string(), metadata: unreadable.metadata().to_string() }
 }

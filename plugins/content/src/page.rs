@@ -1,6 +1,6 @@
 //! Cuts pages out of a creator's items. Pure.
 
-use kit::settings::whole;
+use kit::settings::whole_or_default;
 use serde_json::{Value, json};
 
 use crate::cursor::Cursor;
@@ -58,14 +58,11 @@ impl Part {
     }
 }
 
-/// The operator's page size, or 10.
-///
-/// # Errors
-///
-/// What it may be.
-pub fn page_size(setting: Option<&str>) -> Result<usize, String> {
-    let size = whole(("content.toml", "page_size"), setting, DEFAULT_PAGE_SIZE, 1..=MAX_PAGE_SIZE)?;
-    Ok(usize::try_from(size).unwrap_or(usize::MAX))
+/// The operator's page size, or 10; also 10, with a remark, where it does not fit.
+pub fn page_size(setting: Option<&str>, remarks: &mut Vec<String>) -> usize {
+    let place = ("content.toml", "page_size");
+    let size = whole_or_default(place, setting, DEFAULT_PAGE_SIZE, 1..=MAX_PAGE_SIZE, remarks);
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// Pages of `size` from the table; none when the creator has no items at all.
@@ -221,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_size_is_in_its_range_or_refused() {
-        assert_eq!(page_size(None), Ok(10));
-        assert_eq!(page_size(Some("50")), Ok(50));
-        for bad in ["0", "51", "ten"] {
-            let error = page_size(Some(bad)).unwrap_err();
-            assert_eq!(error, "`page_size` in content.toml is a whole number from 1 to 50");
-        }
+    fn a_page_size_that_does_not_fit_is_told_and_costs_only_itself() {
+        let mut remarks = Vec::new();
+        let sizes = [None, Some("50"), Some("0"), Some("51"), Some("ten")]
+            .map(|setting| page_size(setting, &mut remarks));
+        assert_eq!(sizes, [10, 50, 10, 10, 10]);
+        let remark = "`page_size` in content.toml is a whole number from 1 to 50; 10 is used";
+        assert_eq!(remarks, [remark; 3]);
     }
 }

@@ -11,9 +11,10 @@
 mod answer;
 mod columns;
 
+use kit::address::Base;
 use kit::http::{HttpError, Request, Response, encode};
-use kit::settings::whole;
-use kit::text::web_address;
+use kit::json::Unreadable;
+use kit::settings::whole_or_default;
 
 use crate::day::next_day;
 use crate::page::Part;
@@ -24,13 +25,15 @@ const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
 /// What leaves a task's 30 s (`wall_ms`) some for its own work.
 const MAX_TIMEOUT_SECONDS: u32 = 25;
 const DEFAULT_CACHE_SECONDS: u32 = 300;
+/// Where a project has PostgREST.
+const API: &str = "/rest/v1";
 /// A day.
 const MAX_CACHE_SECONDS: u32 = 86_400;
 
 /// Where the project is, what its table is called, how long to wait and how long to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
-    base: String,
+    base: Base,
     table: String,
     columns: Columns,
     timeout_ms: u32,
@@ -63,43 +66,62 @@ pub const NOT_SET_UP: &str = "The items cannot be loaded: something is not set u
 pub const TRY_LATER: &str =
     "The items do not load at the moment. Please try again in a little while.";
 
+/// What the settings say about the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setup {
+    /// There is none: the local table is used.
+    Local,
+    /// There is one.
+    Remote(Remote),
+    /// Its address cannot be used. The local table is not shown in its place: nobody could tell that it is another one.
+    Unusable(String),
+}
+
 impl Remote {
-    /// The project in the settings; none when there is none. What is set has to be right all the same, so that a
-    /// mistake shows before the project is there.
+    /// The project in the settings. What costs nothing but itself goes to `remarks`: a number that does not fit, and
+    /// names while there is no project.
     ///
     /// # Errors
     ///
-    /// What is wrong with the settings.
-    pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        let table = get("supabase_table").unwrap_or_else(|| "content".to_owned());
-        if !is_name(&table) {
-            return Err(format!("`supabase_table` in content.toml: {}", columns::RULE));
-        }
-        let columns = Columns::from(get("supabase_columns").as_deref())?;
-        let seconds = |key: &str, default, range| {
-            whole(("content.toml", key), get(key).as_deref(), default, range)
+    /// What is wrong with the names of the table and its columns, where there is a project. The version that runs can
+    /// do with its own names what this one cannot.
+    pub fn from(
+        get: impl Fn(&str) -> Option<String>,
+        remarks: &mut Vec<String>,
+    ) -> Result<Setup, String> {
+        let mut seconds = |key: &str, default, range| {
+            whole_or_default(("content.toml", key), get(key).as_deref(), default, range, remarks)
         };
-        let timeout = seconds("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS)?;
-        let cache_seconds = seconds("cache_seconds", DEFAULT_CACHE_SECONDS, 0..=MAX_CACHE_SECONDS)?;
-        let Some(base) = get("supabase_url") else { return Ok(None) };
-        if !web_address(&base) || base.contains(['?', '#']) {
-            return Err("`supabase_url` in content.toml must begin with https:// or http:// and end with the host"
-                .to_owned());
-        }
-        let timeout_ms = timeout * 1_000;
-        let base = base.trim_end_matches('/').to_owned();
-        Ok(Some(Self { base, table, columns, timeout_ms, cache_seconds }))
+        let timeout = seconds("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS);
+        let cache_seconds = seconds("cache_seconds", DEFAULT_CACHE_SECONDS, 0..=MAX_CACHE_SECONDS);
+        let url = get("supabase_url").filter(|url| !url.trim().is_empty());
+        let names = names(get);
+        let Some(url) = url else {
+            remarks.extend(names.err());
+            return Ok(Setup::Local);
+        };
+        let (table, columns) = names?;
+        Ok(match Base::parse(&url) {
+            // Some copy the address with the path that requests name themselves.
+            Ok(base) => Setup::Remote(Self {
+                base: base.without(API),
+                table,
+                columns,
+                timeout_ms: timeout * 1_000,
+                cache_seconds,
+            }),
+            Err(problem) => Setup::Unusable(format!("`supabase_url` in content.toml {problem}")),
+        })
     }
 
     /// The request for the wanted pages of `size` items.
     pub fn request(&self, wanted: &Wanted, size: usize) -> Request {
         let Columns { id, creator_url, creator_name, title, kind, posted_at, .. } = &self.columns;
-        let mut url = format!(
-            "{}/rest/v1/{}?select={}&order={posted_at}.desc,{id}.desc",
-            self.base,
+        let mut url = self.base.at(&format!(
+            "{API}/{}?select={}&order={posted_at}.desc,{id}.desc",
             self.table,
             self.columns.select()
-        );
+        ));
         let mut add = |name: &str, value: &str| {
             url.push_str(&format!("&{name}={}", encode(value)));
         };
@@ -136,7 +158,7 @@ impl Remote {
         request
     }
 
-    /// Reads what the project answered.
+    /// Reads what the project answered: the rows that can be shown, and how many cannot.
     ///
     /// # Errors
     ///
@@ -146,9 +168,18 @@ impl Remote {
         wanted: &Wanted,
         size: usize,
         answer: Result<Response, HttpError>,
-    ) -> Result<Part, Trouble> {
+    ) -> Result<(Part, Unreadable), Trouble> {
         answer::read(&self.columns, wanted, size, answer)
     }
+}
+
+/// The names of the table and its columns.
+fn names(get: impl Fn(&str) -> Option<String>) -> Result<(String, Columns), String> {
+    let table = get("supabase_table").unwrap_or_else(|| "content".to_owned());
+    if !is_name(&table) {
+        return Err(format!("`supabase_table` in content.toml: {}", columns::RULE));
+    }
+    Ok((table, Columns::from(get("supabase_columns").as_deref())?))
 }
 
 /// PostgREST takes reserved characters in a value inside double quotes, with `\` before `"` and `\`.

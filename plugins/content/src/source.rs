@@ -1,13 +1,26 @@
 //! From the operator's CSV to items, newest first.
 
-use kit::text::{clean, web_address};
+use std::borrow::Cow;
+
+use kit::sheet::{Column, Holds, Row as SheetRow, Rows, Sheet};
+use kit::text::{clean, web_address, without_entities};
 
 use crate::cursor::is_id;
 use crate::day::is_date;
 use crate::stored::fingerprint;
 
 const MAX_TITLE_CHARS: usize = 160;
-const MAX_NAMED_ROWS: usize = 20;
+/// What the columns are called, for whoever has to write them.
+const EXAMPLE: &str = "creator_url,creator_name,title,url,type,posted_at";
+
+const COLUMNS: [Column; 6] = [
+    Column { names: &["creator_url"], holds: Holds::Address },
+    Column { names: &["creator_name"], holds: Holds::Text },
+    Column { names: &["title"], holds: Holds::Text },
+    Column { names: &["url"], holds: Holds::Address },
+    Column { names: &["type"], holds: Holds::Text },
+    Column { names: &["posted_at"], holds: Holds::Text },
+];
 
 /// Picture or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,54 +89,74 @@ impl std::fmt::Debug for Table {
     }
 }
 
+/// What the operator should know about a table that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Noticed {
+    /// How many rows were taken.
+    pub accepted: usize,
+    /// Rows that were left out.
+    pub skipped: Rows,
+    /// Rows that were kept and have fewer cells than the header, or more that hold something.
+    pub ragged: Rows,
+    /// What is odd about the lines above the rows.
+    pub remarks: Vec<String>,
+}
+
+impl Noticed {
+    /// What an operator reads after the table was loaded.
+    pub fn told(&self) -> String {
+        let rows = [
+            self.skipped.told("skipped"),
+            self.ragged.told("with another number of cells than the header"),
+        ];
+        let mut text = format!("content: {} items", self.accepted);
+        for told in rows.into_iter().flatten() {
+            text.push_str("; ");
+            text.push_str(&told);
+        }
+        text
+    }
+}
+
 impl Table {
-    /// Reads a CSV with the columns `creator_url, creator_name, title, url, type, posted_at` in any order, and names
-    /// the rows that were left out.
+    /// How many items there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Reads a CSV with the columns `creator_url, creator_name, title, url, type, posted_at` in any order, as
+    /// spreadsheets save it ([`kit::sheet`]), and names the rows that were left out.
     ///
     /// # Errors
     ///
-    /// When a column is missing.
-    pub fn read(bytes: &[u8]) -> Result<(Self, Vec<String>), String> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-        let header = reader
-            .headers()
-            .map_err(|error| format!("the content table cannot be read: {error}"))?;
-        let find = |name: &str| {
-            header
-                .iter()
-                .position(|cell| cell.trim().eq_ignore_ascii_case(name))
-                .ok_or_else(|| format!("the content table's first line has no column `{name}`"))
-        };
-        let columns = [
-            find("creator_url")?,
-            find("creator_name")?,
-            find("title")?,
-            find("url")?,
-            find("type")?,
-            find("posted_at")?,
-        ];
-        let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-        let mut record = csv::StringRecord::new();
-        loop {
-            let row = match reader.read_record(&mut record) {
-                Ok(false) => break,
-                Ok(true) => {
-                    read_row(&columns.map(|column| record.get(column).unwrap_or_default().trim()))
+    /// What is wrong with the file as a whole, with its line: then it would lose more than a row.
+    pub fn read(bytes: &[u8]) -> Result<(Self, Noticed), String> {
+        let mut sheet = Sheet::open("content table", bytes, &COLUMNS, EXAMPLE)?;
+        let mut noticed = Noticed { remarks: sheet.remarks().to_vec(), ..Noticed::default() };
+        let mut rows = Vec::new();
+        while let Some(found) = sheet.next_row()? {
+            if found.is_blank() || found.is_comment() {
+                continue;
+            }
+            match read_row(&found) {
+                Ok(row) => {
+                    rows.push(row);
+                    if found.ragged {
+                        noticed.ragged.add(found.line, "another number of cells than the header");
+                    }
                 }
-                Err(_) => Err("not valid UTF-8"),
-            };
-            match row {
-                Ok(row) => rows.push(row),
-                Err(reason) if skipped.len() < MAX_NAMED_ROWS => {
-                    let line = record.position().map_or(0, csv::Position::line);
-                    skipped.push(format!("line {line}: {reason}"));
-                }
-                Err(_) => {}
+                Err(reason) => noticed.skipped.add(found.line, reason),
             }
         }
+        noticed.accepted = rows.len();
+        if let Some(first) = noticed.skipped.named.first().filter(|_| rows.is_empty()) {
+            return Err(format!(
+                "none of the {} rows of the content table can be used; {first}",
+                noticed.skipped.count
+            ));
+        }
         rows.sort_by(|a, b| b.item.key().cmp(&a.item.key()));
-        Ok((Self { rows }, skipped))
+        Ok((Self { rows }, noticed))
     }
 
     #[cfg(test)]
@@ -147,19 +180,32 @@ impl Table {
     }
 }
 
-fn read_row(cells: &[&str; 6]) -> Result<Row, &'static str> {
-    let [creator_url, creator_name, title, url, kind, date] = *cells;
+fn read_row(row: &SheetRow<'_, 6>) -> Result<Row, Cow<'static, str>> {
+    let mut cells = [""; 6];
+    for (column, cell) in cells.iter_mut().enumerate() {
+        *cell = row.cell(column)?.trim();
+    }
+    let [creator_url, creator_name, title, url, kind, date] = cells;
+    if row.too_short_for(COLUMNS.len() - 1) {
+        return Err(format!(
+            "fewer cells than the header; cells are separated by {}",
+            row.separator()
+        )
+        .into());
+    }
     if !web_address(url) || !web_address(creator_url) {
-        return Err("an address does not begin with https:// or http://");
+        return Err("an address does not begin with https:// or http://".into());
     }
-    let kind = Kind::parse(kind).ok_or("`type` is neither `picture` nor `video`")?;
+    let kind =
+        Kind::parse(&kind.to_ascii_lowercase()).ok_or("`type` is neither `picture` nor `video`")?;
     if !is_date(date) {
-        return Err("`posted_at` is not a date like 2026-03-01");
+        return Err("`posted_at` is not a date like 2026-03-01".into());
     }
-    let title = clean(title, MAX_TITLE_CHARS);
+    let title = clean(&without_entities(title), MAX_TITLE_CHARS);
     let title = if title.is_empty() { "Untitled".to_owned() } else { title };
     let item = Item { id: id_of(url), title, url: url.to_owned(), kind, date: date.to_owned() };
-    Ok(Row { creator_url: creator_url.to_owned(), creator_name: creator_name.to_owned(), item })
+    let creator_name = without_entities(creator_name).into_owned();
+    Ok(Row { creator_url: creator_url.to_owned(), creator_name, item })
 }
 
 /// An item's id in the table is its address; a long one is cut and made unique again, so that it fits into a cursor.
@@ -188,13 +234,57 @@ mod tests {
             https://c.example/a,A,New,https://m.example/2,video,2026-01-01\n\
             https://c.example/a,A,Bad,https://m.example/3,song,2026-01-01\n\
             https://c.example/a,A,Bad,https://m.example/4,video,2026-13-01\n";
-        let (table, skipped) = Table::read(csv).unwrap();
+        let (table, noticed) = Table::read(csv).unwrap();
         let titles: Vec<&str> =
             table.of(Some("https://c.example/a"), "").map(|item| item.title.as_str()).collect();
         assert_eq!(titles, ["New", "Old"]);
-        assert_eq!(skipped.len(), 2);
-        assert!(skipped[0].starts_with("line 4"), "{skipped:?}");
+        assert_eq!((noticed.accepted, noticed.skipped.count), (2, 2));
+        assert!(noticed.skipped.named[0].to_string().starts_with("line 4"), "{noticed:?}");
+        assert_eq!(noticed.told(), "content: 2 items; 2 rows skipped");
         assert_eq!(table.of(None, "a").count(), 2);
+    }
+
+    #[test]
+    fn a_table_is_read_as_spreadsheets_save_it() {
+        let csv = "sep=;\r\n Creator URL ;creator_name;Title;url;Type;Posted At;\r\nhttps://c.example/a;A;\"Tom &amp; Ann\";https://m.example/1;Video;2026-01-01;\r\n";
+        for csv in [
+            csv.to_owned(),
+            csv.replace(';', "\t").replace("amp\t", "amp;"),
+            format!("\u{feff}\r\n{csv}"),
+        ] {
+            let (table, noticed) = Table::read(csv.as_bytes()).unwrap();
+            assert_eq!(noticed, Noticed { accepted: 1, ..Noticed::default() });
+            assert_eq!(table.rows[0].item.title, "Tom & Ann");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_and_a_table_without_a_good_row_are_refused() {
+        let head = "creator_url,creator_name,title,url,type,posted_at\n";
+        let row = |n: usize, title: &str| {
+            format!("https://c.example/a,A,{title},https://m.example/{n},picture,2026-01-01\n")
+        };
+        let rows: String = (0..300).map(|n| row(n, "T")).collect();
+        for (bad, part) in [
+            (row(0, "\"T"), "line 2 of the content table opens a quote that is never closed"),
+            (
+                row(0, "\"T") + &row(1, "T\""),
+                "line 2 of the content table opens a quote that takes line 3",
+            ),
+            (
+                row(0, "\"T") + &row(1, "\"T\""),
+                "line 2 of the content table opens a quote that ends on line 3",
+            ),
+        ] {
+            let error = Table::read(format!("{head}{bad}{rows}").as_bytes()).unwrap_err();
+            assert!(error.starts_with(part), "{error}");
+        }
+        let error = Table::read(format!("{head}a,b,c,d,e,f\n").as_bytes()).unwrap_err();
+        assert!(
+            error.starts_with("none of the 1 rows of the content table can be used; line 2"),
+            "{error}"
+        );
+        assert_eq!(Table::read(head.as_bytes()).unwrap().1, Noticed::default());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use content::filter::Filter;
 use content::page::Loaded;
 use content::params::Wanted;
-use content::remote::Remote;
+use content::remote::{Remote, Setup};
 use content::source::{Item, Kind};
 use kit::http::{HttpError, Request, Response};
 use proptest::prelude::*;
@@ -43,9 +43,11 @@ fn project() -> Project {
 }
 
 fn remote() -> Remote {
-    Remote::from(|key| (key == "supabase_url").then(|| "https://project.example".to_owned()))
-        .unwrap()
-        .unwrap()
+    let get = |key: &str| (key == "supabase_url").then(|| "https://project.example".to_owned());
+    match Remote::from(get, &mut Vec::new()) {
+        Ok(Setup::Remote(remote)) => remote,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn send(project: &Project, request: &Request) -> Result<Response, HttpError> {
@@ -66,7 +68,7 @@ fn wanted(filter: Filter, pages: usize) -> Wanted {
 fn load(project: &Project, wanted: &Wanted, size: usize) -> Loaded {
     let remote = remote();
     let answer = send(project, &remote.request(wanted, size));
-    remote.read(wanted, size, answer).unwrap().pages(wanted, size)
+    remote.read(wanted, size, answer).unwrap().0.pages(wanted, size)
 }
 
 /// What the database would list, newest first.

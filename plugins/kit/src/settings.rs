@@ -1,4 +1,4 @@
-//! The operator's settings: what does not fit is refused with a sentence, not bent into shape. Pure.
+//! The operator's settings: what does not fit is told with a sentence, not bent into shape. Pure.
 
 use std::ops::RangeInclusive;
 
@@ -14,8 +14,22 @@ pub fn whole(
     range: RangeInclusive<u32>,
 ) -> Result<u32, String> {
     let Some(setting) = setting else { return Ok(default) };
-    setting.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+    setting.trim().parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
         format!("`{key}` in {file} is a whole number from {} to {}", range.start(), range.end())
+    })
+}
+
+/// As [`whole`], where a number that does not fit costs no more than itself: the default is used, and `remarks` says so.
+pub fn whole_or_default(
+    place: (&str, &str),
+    setting: Option<&str>,
+    default: u32,
+    range: RangeInclusive<u32>,
+    remarks: &mut Vec<String>,
+) -> u32 {
+    whole(place, setting, default, range).unwrap_or_else(|problem| {
+        remarks.push(format!("{problem}; {default} is used"));
+        default
     })
 }
 
@@ -33,5 +47,14 @@ mod tests {
             let refused = Err("`pages` in a.toml is a whole number from 1 to 50".to_owned());
             assert_eq!(read(Some(bad)), refused, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_costs_only_itself() {
+        let mut remarks = Vec::new();
+        let mut read =
+            |setting| whole_or_default(("a.toml", "pages"), setting, 10, 1..=50, &mut remarks);
+        assert_eq!((read(Some(" 7 ")), read(None), read(Some("99"))), (7, 10, 10));
+        assert_eq!(remarks, ["`pages` in a.toml is a whole number from 1 to 50; 10 is used"]);
     }
 }

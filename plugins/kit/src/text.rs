@@ -1,5 +1,9 @@
 //! Text that is safe to show.
 
+mod entities;
+
+pub use entities::without_entities;
+
 /// Longest address that may be shown, in bytes: what browsers and proxies commonly take. The coordinator has the same
 /// bound, so what a plugin lets through is not lost on the way into a chat.
 pub const MAX_ADDRESS_BYTES: usize = 2_048;

@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 
 /// The plugin's name.
 pub const NAME: &str = "search";
-/// What may grow in the descriptor.
-pub const EXTENSIONS: &str = r#"{"version":1}"#;
+/// What may grow in the descriptor: how many rows of the catalogue were taken, once that is known.
+pub fn extensions(rows: Option<usize>) -> String {
+    match rows {
+        Some(rows) => json!({"version": 1, "data": {"creators": {"rows": rows}}}).to_string(),
+        None => r#"{"version":1}"#.to_owned(),
+    }
+}
 
 /// Longest query, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;

@@ -7,9 +7,11 @@ mod xenforo;
 
 use std::time::Duration;
 
+use kit::address::Base;
 use kit::http::{HttpError, Request, Response};
-use kit::settings::whole;
-use kit::text::web_address;
+use kit::json::Unreadable;
+use kit::settings::whole_or_default;
+use kit::text::{clean, web_address, without_entities};
 use serde_json::{Value, json};
 
 use crate::descriptor::MAX_PAGE;
@@ -32,6 +34,11 @@ pub const NOT_SET_UP: &str = "The extended search does not work: something is no
 pub const TRY_LATER: &str =
     "The extended search does not answer at the moment. Please try again in a little while.";
 
+/// What an operator reads when the extended search cannot work with its settings.
+pub fn turned_off(problem: &str) -> String {
+    format!("the extended search is off: {problem}")
+}
+
 /// The forum's software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -42,20 +49,27 @@ enum Kind {
 /// Where the forum is, which software it runs and how long to wait for all that it is asked for one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    base: String,
+    base: Base,
     kind: Kind,
     timeout_ms: u32,
 }
 
 impl Settings {
-    /// Reads the settings through `get`; none where there is no forum. What is set has to be right all the same, so
-    /// that a mistake shows before the forum is there.
+    /// Reads the settings through `get`; none where there is no forum. The kind has to be right all the same, so that a
+    /// mistake shows before the forum is there. What costs less than the whole extended search goes to `remarks`.
     ///
     /// # Errors
     ///
-    /// What to set, as a sentence.
-    pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        let kind = match get("extended_search_kind").as_deref() {
+    /// What to set, as a sentence. It is for whoever loads the plugin to tell: the names are found without a forum.
+    pub fn from(
+        get: impl Fn(&str) -> Option<String>,
+        remarks: &mut Vec<String>,
+    ) -> Result<Option<Self>, String> {
+        let key = "extended_search_timeout_seconds";
+        let (default, range) = (DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS);
+        let timeout = whole_or_default((FILE, key), get(key).as_deref(), default, range, remarks);
+        let kind = get("extended_search_kind").map(|kind| kind.trim().to_ascii_lowercase());
+        let kind = match kind.as_deref() {
             None | Some("discourse") => Kind::Discourse,
             Some("xenforo") => Kind::XenForo,
             Some(_) => {
@@ -64,16 +78,11 @@ impl Settings {
                 );
             }
         };
-        let key = "extended_search_timeout_seconds";
-        let (default, range) = (DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS);
-        let timeout_ms = whole((FILE, key), get(key).as_deref(), default, range)? * 1_000;
-        let Some(base) = get("extended_search_url") else { return Ok(None) };
-        if !web_address(&base) || base.contains(['?', '#']) {
-            return Err("`extended_search_url` in search.toml must begin with https:// or http://"
-                .to_owned());
-        }
-        let base = base.trim_end_matches('/').to_owned();
-        Ok(Some(Self { base, kind, timeout_ms }))
+        let url = get("extended_search_url").filter(|url| !url.trim().is_empty());
+        let Some(url) = url else { return Ok(None) };
+        let base = Base::parse(&url)
+            .map_err(|problem| format!("`extended_search_url` in search.toml {problem}"))?;
+        Ok(Some(Self { base, kind, timeout_ms: timeout * 1_000 }))
     }
 }
 
@@ -94,7 +103,7 @@ impl Forum<'_> {
         let elapsed = u32::try_from((self.elapsed)().as_millis()).unwrap_or(u32::MAX);
         // A host may take 0 for no limit at all.
         let left = self.settings.timeout_ms.saturating_sub(elapsed).max(1);
-        Request::get(format!("{}{path}", self.settings.base), left)
+        Request::get(self.settings.base.at(path), left)
     }
 
     /// One request's answer.
@@ -108,6 +117,7 @@ impl Forum<'_> {
 struct Page {
     hits: Vec<Hit>,
     more: bool,
+    unreadable: Unreadable,
 }
 
 /// One thread.
@@ -122,6 +132,17 @@ struct Hit {
     thumbnail: Option<String>,
 }
 
+/// A page of threads in the published form.
+#[derive(Debug)]
+pub struct Answer {
+    /// The answer's data.
+    pub data: Value,
+    /// The answer's metadata.
+    pub metadata: Value,
+    /// What the operator should know about it.
+    pub remark: Option<String>,
+}
+
 /// Asks the forum. `send` sends all requests at once and gives the answers in their order; `elapsed` says how long it
 /// is since the search began.
 ///
@@ -133,14 +154,16 @@ pub fn search(
     request: &ExtendedRequest,
     mut send: impl FnMut(&[Request]) -> Vec<Result<Response, HttpError>>,
     elapsed: impl Fn() -> Duration,
-) -> Result<Value, Ask> {
+) -> Result<Answer, Ask> {
     let mut forum = Forum { settings, send: &mut send, elapsed: &elapsed };
     let page = match settings.kind {
         Kind::Discourse => discourse::search(&mut forum, request)?,
         Kind::XenForo => xenforo::search(&mut forum, request)?,
     };
-    let creators: Vec<Value> = page.hits.into_iter().filter_map(shown).collect();
-    Ok(json!({
+    let mut unreadable = page.unreadable;
+    let hits = page.hits.into_iter().map(|hit| shown(&settings.base, hit));
+    let creators: Vec<Value> = hits.filter_map(|hit| unreadable.keep(hit)).collect();
+    let data = json!({
         "query": request.query,
         "creators": creators,
         "exact_match": false,
@@ -149,24 +172,29 @@ pub fn search(
         "page": request.page,
         // Also where nothing is on this page: a forum without a search is looked through a few pages at a time.
         "has_more": page.more && request.page < MAX_PAGE,
-    }))
+    });
+    let remark = unreadable.told("threads").map(|told| format!("the extended search: {told}"));
+    Ok(Answer { data, metadata: unreadable.metadata(), remark })
 }
 
-/// In the published form; none when its address is not one that may be shown.
-fn shown(hit: Hit) -> Option<Value> {
-    let name = kit::text::clean(&hit.title, 120);
-    if name.is_empty() || !web_address(&hit.url) {
-        return None;
+/// In the published form, or why it cannot be shown. Forums escape titles and texts for web pages: here they are text.
+fn shown(base: &Base, hit: Hit) -> Result<Value, &'static str> {
+    let name = clean(&without_entities(&hit.title), 120);
+    if name.is_empty() {
+        return Err("no title");
     }
-    Some(json!({
+    if !web_address(&hit.url) {
+        return Err("its address is none that may be shown");
+    }
+    Ok(json!({
         "name": name,
         "url": hit.url,
         "source": "simpcity",
         "score": 0.0,
         "replies": hit.replies,
         "date": hit.date,
-        "snippet": kit::text::clean(&hit.snippet, 200),
-        "thumbnail": hit.thumbnail.filter(|url| web_address(url)),
+        "snippet": clean(&without_entities(&hit.snippet), 200),
+        "thumbnail": hit.thumbnail.and_then(|link| base.link(&link)),
     }))
 }
 

@@ -39,13 +39,19 @@ impl bindings::Guest for Search {
                     params_schema: schema.to_string(),
                 })
                 .collect(),
-            extensions: descriptor::EXTENSIONS.to_owned(),
+            extensions: descriptor::extensions(INDEX.get().map(|index| index.creators().len())),
         }
     }
 
     fn init() -> Result<(), String> {
-        // Only looked at: a wrong setting keeps the plugin from being loaded, and no person runs into it.
-        extended::Settings::from(|key| config::get(key))?;
+        // Only looked at: a wrong setting of the forum turns off what asks it, and the names are found all the same.
+        let mut remarks = Vec::new();
+        if let Err(problem) = extended::Settings::from(|key| config::get(key), &mut remarks) {
+            remarks.push(extended::turned_off(&problem));
+        }
+        for remark in &remarks {
+            log::write(log::Level::Warn, remark);
+        }
         let bytes = data::read("creators").map_err(|error| match error {
             data::DataError::NotGranted => {
                 "there is no catalogue: add `data = { creators = \"FILE.csv\" }` under [grants]"
@@ -61,11 +67,18 @@ impl bindings::Guest for Search {
         // Before the index is laid out, so that it may lie where the file lay.
         drop(bytes);
         let index = builder.finish();
+        for remark in &noticed.remarks {
+            log::write(log::Level::Warn, remark);
+        }
         for row in &noticed.skipped.named {
             log::write(log::Level::Warn, &format!("catalogue row skipped: {row}"));
         }
         for row in &noticed.uncounted.named {
             log::write(log::Level::Warn, &format!("catalogue row kept without a count: {row}"));
+        }
+        // The rows are there; the first shows what is meant.
+        for row in noticed.ragged.named.iter().take(1) {
+            log::write(log::Level::Warn, &format!("catalogue row kept: {row}"));
         }
         log::write(log::Level::Info, &output::loaded(&index, &noticed));
         let _ = INDEX.set(index); // Already set only if `init` ran twice; the first index is as good.
@@ -104,11 +117,21 @@ impl bindings::Guest for Search {
 
 fn extended_search(params: &str) -> Result<Output, Failure> {
     let request = params::ExtendedRequest::parse(params).map_err(Failure::Invalid)?;
-    let settings = extended::Settings::from(|key| config::get(key)).map_err(Failure::Fatal)?;
+    // What is odd about the settings and costs nothing else was told when the plugin was loaded.
+    let settings = extended::Settings::from(|key| config::get(key), &mut Vec::new());
+    let settings = settings.map_err(|problem| {
+        log::write(log::Level::Error, &extended::turned_off(&problem));
+        Failure::Fatal(extended::NOT_SET_UP.to_owned())
+    })?;
     let settings = settings.ok_or_else(|| Failure::Fatal(extended::NOT_CONFIGURED.to_owned()))?;
     let began = Instant::now();
     match extended::search(&settings, &request, kit::http::send_all, || began.elapsed()) {
-        Ok(answer) => Ok(encode((answer, json!({})))),
+        Ok(answer) => {
+            if let Some(remark) = &answer.remark {
+                log::write(log::Level::Warn, remark);
+            }
+            Ok(encode((answer.data, answer.metadata)))
+        }
         Err(Ask::Invalid(reason)) => Err(Failure::Invalid(reason)),
         Err(Ask::Fatal { operator }) => {
             log::write(log::Level::Error, &operator);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::{Noticed, Rows};
+use crate::catalogue::Noticed;
 use crate::index::{Hit, Index};
 use crate::roster::Creator;
 
@@ -42,17 +42,15 @@ pub fn random(creator: &Creator<'_>) -> Value {
 pub fn loaded(index: &Index, noticed: &Noticed) -> String {
     let (creators, names) = (index.creators().len(), index.names());
     let mut text = format!("catalogue: {creators} creators with {names} names");
-    let mut add = |rows: &Rows, what: &str| {
-        let (all, named) = (rows.count, rows.named.len());
-        if 0 < all {
-            text.push_str(&format!("; {all} rows {what}"));
-        }
-        if named < all {
-            text.push_str(&format!(", of which the first {named} are named above"));
-        }
-    };
-    add(&noticed.skipped, "skipped");
-    add(&noticed.uncounted, "kept without their number of items");
+    let told = [
+        noticed.skipped.told("skipped"),
+        noticed.uncounted.told("kept without their number of items"),
+        noticed.ragged.told("with another number of cells than the header"),
+    ];
+    for told in told.into_iter().flatten() {
+        text.push_str("; ");
+        text.push_str(&told);
+    }
     text
 }
 
@@ -80,7 +78,9 @@ fn round(score: f64) -> f64 {
 mod tests {
     use super::*;
 
-    use crate::catalogue::{NamedRow, Row};
+    use kit::sheet::{NamedRow, Rows};
+
+    use crate::catalogue::Row;
 
     fn index() -> Index {
         let row = |name: &str, alias: &str, item_count| Row {
@@ -118,10 +118,12 @@ mod tests {
     #[test]
     fn what_was_noticed_is_counted_and_the_rest_of_the_named_is_told() {
         let rows = |count, named| Rows {
-            named: vec![NamedRow { line: 2, reason: "no name" }; named],
+            named: vec![NamedRow { line: 2, reason: "no name".into() }; named],
             count,
         };
-        let told = |skipped, uncounted| loaded(&index(), &Noticed { skipped, uncounted });
+        let told = |skipped, uncounted| {
+            loaded(&index(), &Noticed { skipped, uncounted, ..Noticed::default() })
+        };
         let start = "catalogue: 3 creators with 6 names";
         assert_eq!(told(rows(0, 0), rows(0, 0)), start);
         assert_eq!(

@@ -1,5 +1,6 @@
 //! What is kept of plugins between starts: `precompile`, `rollback`, `accept`, `history`, and the kept lines of `list`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -9,9 +10,12 @@ use queue::task::now_ms;
 use queue::{PluginChange, PluginEvent};
 use serde_json::json;
 
+use crate::config::Ceilings;
 use crate::plugin::cache::PreparedCache;
-use crate::plugin::load::is_plugin_name;
+use crate::plugin::load::{hex, is_plugin_name};
 use crate::plugin::versions::{KeptVersion, KeptVersions};
+use crate::plugin_config::PluginConfig;
+use crate::swap::files;
 use crate::swap::rollback::{PutBack, RollbackError, roll_back};
 
 /// The two things that are kept in one folder.
@@ -93,19 +97,44 @@ pub(super) fn put_back(
     Ok(())
 }
 
+/// Forgets what was rolled back, and takes the data files in place however little they are.
 pub(super) fn accept(
     out: &mut impl Write,
     versions: &KeptVersions,
+    folder: &Path,
     plugin: &str,
 ) -> anyhow::Result<bool> {
     anyhow::ensure!(is_plugin_name(plugin), RollbackError::Name(plugin.to_owned()));
     let accepted = versions.accept_again(plugin).context("cannot note it")?;
-    let said = match accepted {
-        0 => format!("no version of {plugin} was rolled back"),
-        _ => format!("{plugin} may be tried once more; running workers look within a minute"),
-    };
-    writeln!(out, "{said}")?;
-    Ok(0 < accepted)
+    let component = folder.join(plugin).with_extension("wasm");
+    let config = PluginConfig::for_component(&component, &Ceilings::default())?;
+    let former = versions.former_data(plugin);
+    let mut taken = BTreeMap::new();
+    for (name, file) in &config.data {
+        let digest = files::digest(file);
+        let digest = digest.with_context(|| format!("cannot read {}", file.display()))?;
+        taken.insert(name.clone(), hex(&digest));
+    }
+    let other_data = taken
+        .iter()
+        .any(|(name, digest)| former.get(name).is_some_and(|fact| fact.digest != *digest));
+    versions.accept_data(plugin, taken).context("cannot note it")?;
+    if other_data {
+        writeln!(
+            out,
+            "the data of {plugin} that is in place is taken, however little it is; running workers take it within seconds"
+        )?;
+    }
+    if 0 < accepted {
+        writeln!(out, "{plugin} may be tried once more; running workers look within seconds")?;
+    }
+    if !other_data && accepted == 0 {
+        writeln!(
+            out,
+            "no version of {plugin} was rolled back, and the data in place is what is in force"
+        )?;
+    }
+    Ok(other_data || 0 < accepted)
 }
 
 pub(super) fn write_history(

@@ -1,9 +1,11 @@
 //! From the project's answer to pages, or to what is wrong.
 
 use kit::http::{HttpError, Response};
-use kit::text::{clean, web_address};
+use kit::json::{Object, Unreadable, list, readable};
+use kit::text::{clean, web_address, without_entities};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Trouble;
 use super::columns::Columns;
@@ -17,33 +19,77 @@ use crate::source::{Item, Kind};
 /// One row under our names.
 #[derive(Debug)]
 struct Row {
-    id: Option<String>,
-    title: Option<String>,
-    url: Option<String>,
-    kind: Option<String>,
-    posted_at: Option<String>,
+    id: String,
+    at: String,
+    /// What is shown of it, or why it cannot be shown.
+    item: Result<Item, Bad>,
+}
+
+/// What is wrong with a row: for the log, and for the operator when it is every row's trouble.
+#[derive(Debug, Clone)]
+struct Bad {
+    reason: &'static str,
+    advice: String,
+}
+
+impl Bad {
+    fn unusable() -> Self {
+        Self { reason: "it lacks what an item needs", advice: UNUSABLE.to_owned() }
+    }
+}
+
+/// The cells of a row.
+struct Cells<'a> {
+    cells: Object<'a>,
+}
+
+impl Cells<'_> {
+    /// A text; none where the cell is empty.
+    fn text(&self, ours: &str, theirs: &str, wanted: &str) -> Result<Option<String>, Bad> {
+        if ours == "id"
+            && let Some(id) = self.cells.text(ours)
+        {
+            return Ok(Some(id));
+        }
+        match self.cells.get::<Value>(ours) {
+            _ if self.cells.is_null(ours) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            other => Err(Bad {
+                reason: "a column holds another type than is needed",
+                advice: format!(
+                    "its column `{theirs}` holds {} where {wanted} is needed: name another one for `{ours}` in \
+                     `supabase_columns` in content.toml",
+                    other.as_ref().map_or("something unreadable", kind_of)
+                ),
+            }),
+        }
+    }
 }
 
 impl Row {
-    fn read(mut cells: Map<String, Value>, columns: &Columns) -> Result<Self, Trouble> {
-        let mut text = |ours: &str, theirs: &str, wanted: &str| match cells.remove(ours) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Number(number)) if ours == "id" => Ok(Some(number.to_string())),
-            Some(other) => Err(fatal(&format!(
-                "its column `{theirs}` holds {} where {wanted} is needed: name another one for `{ours}` in \
-                 `supabase_columns` in content.toml",
-                kind_of(&other)
-            ))),
-        };
-        Ok(Self {
-            id: text("id", &columns.id, "a number or a text")?,
-            title: text("title", &columns.title, "a text")?,
-            url: text("url", &columns.url, "a text")?,
-            kind: text("type", &columns.kind, "a text")?,
-            posted_at: text("posted_at", &columns.posted_at, "a date")?,
-        })
+    /// Reads a row. Without time and id it has no place in the order of pages.
+    fn read(row: &RawValue, columns: &Columns) -> Result<Self, Bad> {
+        let cells = Object::read(row.get()).map_err(|_other| Bad::unusable())?;
+        let cells = Cells { cells };
+        let id = cells.text("id", &columns.id, "a number or a text")?.filter(|id| is_id(id));
+        let at = cells.text("posted_at", &columns.posted_at, "a date")?.filter(|at| is_moment(at));
+        let (Some(id), Some(at)) = (id, at) else { return Err(Bad::unusable()) };
+        let item = item(&cells, columns, &id, &at);
+        Ok(Self { id, at, item })
     }
+}
+
+fn item(cells: &Cells<'_>, columns: &Columns, id: &str, at: &str) -> Result<Item, Bad> {
+    let title = cells.text("title", &columns.title, "a text")?.unwrap_or_default();
+    let url = cells.text("url", &columns.url, "a text")?.filter(|url| web_address(url));
+    let kind = cells.text("type", &columns.kind, "a text")?;
+    let kind = kind.and_then(|kind| Kind::parse(&kind));
+    let (Some(url), Some(kind), Some(date)) = (url, kind, at.get(..10)) else {
+        return Err(Bad::unusable());
+    };
+    let title = clean(&without_entities(&title), 160);
+    let title = if title.is_empty() { "Untitled".to_owned() } else { title };
+    Ok(Item { id: id.to_owned(), title, url, kind, date: date.to_owned() })
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -73,33 +119,46 @@ pub(super) fn read(
     wanted: &Wanted,
     size: usize,
     answer: Result<Response, HttpError>,
-) -> Result<Part, Trouble> {
+) -> Result<(Part, Unreadable), Trouble> {
     let response = answer.map_err(|error| unreached(&error))?;
     if !matches!(response.status, 200 | 206) {
         return Err(refused(&response, columns));
     }
-    let rows: Vec<Row> = rows(&response)?
-        .into_iter()
-        .map(|cells| Row::read(cells, columns))
-        .collect::<Result<_, _>>()?;
-    let read = rows.len();
+    let text = readable(response.body.trim_ascii());
+    let pieces = pieces(&text, &response)?;
+    let came = pieces.len();
     // With a cursor the count covers only what is left.
     let total = response.header("content-range").and_then(total_of);
-    let more = total.map_or(size * wanted.pages <= read, |total| read < total);
-    let last = match rows.last().filter(|_| more).map(key) {
-        None => None,
-        Some(Some(last)) => Some(last),
-        Some(None) => return Err(fatal(UNUSABLE)),
-    };
-    let items: Vec<Item> = rows.into_iter().filter_map(item).collect();
-    let first_page = wanted.after.is_none();
-    if items.is_empty() && 0 < read && first_page {
-        return Err(fatal(UNUSABLE));
+    let more = total.map_or(size * wanted.pages <= came, |total| came < total);
+    let rows: Vec<Result<Row, Bad>> =
+        pieces.into_iter().map(|piece| Row::read(piece, columns)).collect();
+    // The next page begins behind the last row that has a place in the order. What comes behind that comes again.
+    let last = rows.iter().rposition(Result::is_ok);
+    let read = if more { last.map_or(came, |last| last + 1) } else { came };
+    let last = rows.get(..read).unwrap_or_default().last().filter(|_| more);
+    let last = last.and_then(|row| row.as_ref().ok()).map(|row| (row.at.clone(), row.id.clone()));
+    let mut unreadable = Unreadable::default();
+    let mut worst = None;
+    let mut items = Vec::new();
+    for row in rows.into_iter().take(read) {
+        match row.and_then(|row| row.item) {
+            Ok(item) => items.push(item),
+            Err(bad) => {
+                unreadable.add(bad.reason);
+                worst.get_or_insert(bad.advice);
+            }
+        }
     }
-    if read == 0 && first_page && wanted.filter == Filter::default() {
+    let first_page = wanted.after.is_none();
+    // Not one bad row but a table that is not what the settings say; and a page without an end has none behind it.
+    let nothing = items.is_empty() && (first_page || more && last.is_none());
+    if let Some(advice) = worst.filter(|_| nothing) {
+        return Err(fatal(&advice));
+    }
+    if came == 0 && first_page && wanted.filter == Filter::default() {
         return Err(Trouble::NotFound(format!("there is no content for {}", wanted.creator_name)));
     }
-    Ok(Part { items, read, left: total.unwrap_or(read), last })
+    Ok((Part { items, read, left: total.unwrap_or(read), last }, unreadable))
 }
 
 const UNUSABLE: &str = "its rows cannot be used: each needs an `id` of at most 100 bytes, an http(s) `url`, the `type` \
@@ -176,9 +235,8 @@ fn said(refusal: Refusal) -> String {
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }
 
-fn rows(response: &Response) -> Result<Vec<Map<String, Value>>, Trouble> {
-    let body = response.body.trim_ascii();
-    serde_json::from_slice(body).map_err(|error| match body.first() {
+fn pieces<'a>(text: &'a str, response: &Response) -> Result<Vec<&'a RawValue>, Trouble> {
+    list(text).map_err(|error| match text.bytes().next() {
         None => later("its answer is empty", response.retry_after_ms()),
         Some(b'<') => {
             fatal("a web page answers instead of PostgREST: check `supabase_url` in content.toml")
@@ -191,23 +249,6 @@ fn rows(response: &Response) -> Result<Vec<Map<String, Value>>, Trouble> {
 /// The total in `0-9/57`.
 fn total_of(range: &str) -> Option<usize> {
     range.rsplit_once('/')?.1.parse().ok()
-}
-
-/// Time and id, by which pages are cut.
-fn key(row: &Row) -> Option<(String, String)> {
-    let at = row.posted_at.clone().filter(|at| is_moment(at))?;
-    let id = row.id.clone().filter(|id| is_id(id))?;
-    Some((at, id))
-}
-
-fn item(row: Row) -> Option<Item> {
-    let (at, id) = key(&row)?;
-    let date = at.get(..10)?.to_owned();
-    let url = row.url.filter(|url| web_address(url))?;
-    let kind = Kind::parse(&row.kind?)?;
-    let title = clean(&row.title.unwrap_or_default(), 160);
-    let title = if title.is_empty() { "Untitled".to_owned() } else { title };
-    Some(Item { id, title, url, kind, date })
 }
 
 fn fatal(what: &str) -> Trouble {

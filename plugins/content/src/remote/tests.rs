@@ -5,6 +5,14 @@ use crate::cursor::Cursor;
 use crate::filter::Filter;
 use crate::source::Kind;
 
+/// The project in the settings, which have one.
+fn set_up(get: impl Fn(&str) -> Option<String>) -> Result<Remote, String> {
+    match Remote::from(get, &mut Vec::new())? {
+        Setup::Remote(remote) => Ok(remote),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn settings(pairs: &'static [(&str, &str)]) -> Result<Remote, String> {
     let get = |key: &str| {
         if key == "supabase_url" {
@@ -12,7 +20,7 @@ fn settings(pairs: &'static [(&str, &str)]) -> Result<Remote, String> {
         }
         pairs.iter().find(|(known, _)| *known == key).map(|(_, value)| (*value).to_owned())
     };
-    Remote::from(get).map(Option::unwrap)
+    set_up(get)
 }
 
 fn remote() -> Remote {
@@ -85,23 +93,19 @@ fn the_operators_names_are_asked_for_under_ours() {
         "supabase_columns" => Some(columns.to_owned()),
         _ => None,
     };
-    let url = Remote::from(get).unwrap().unwrap().request(&wanted(), 10).url;
+    let url = set_up(get).unwrap().request(&wanted(), 10).url;
     assert!(url.contains("/rest/v1/posts?select=id,title:caption,url,type,posted_at:created&order=created.desc,id.desc"));
 }
 
 #[test]
 fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
-    let cases: [(&'static [(&str, &str)], &str); 10] = [
+    let cases: [(&'static [(&str, &str)], &str); 6] = [
         (&[("supabase_table", "content?select=*")], "supabase_table"),
         (&[("supabase_table", "")], "supabase_table"),
         (&[("supabase_columns", r#"{"id":"id,secret"}"#)], "supabase_columns.id"),
         (&[("supabase_columns", r#"{"title":"order"}"#)], "supabase_columns.title"),
         (&[("supabase_columns", r#"{"colour":"red"}"#)], "takes id"),
         (&[("supabase_columns", "title")], "a table like"),
-        (&[("cache_seconds", "-1")], "cache_seconds"),
-        (&[("cache_seconds", "86401")], "from 0 to 86400"),
-        (&[("timeout_seconds", "0")], "from 1 to 25"),
-        (&[("timeout_seconds", "600")], "`timeout_seconds` in content.toml"),
     ];
     for (pairs, part) in cases {
         let error = settings(pairs).unwrap_err();
@@ -110,17 +114,115 @@ fn settings_that_could_change_a_request_are_refused_with_a_sentence() {
             let found = pairs.iter().find(|(known, _)| *known == key);
             found.map(|(_, value)| (*value).to_owned())
         };
-        assert_eq!(Remote::from(without), Err(error), "also where no project is set");
+        // Without a project nobody reads them, so they are only told.
+        let mut remarks = Vec::new();
+        assert_eq!(Remote::from(without, &mut remarks), Ok(Setup::Local));
+        assert_eq!(remarks, [error]);
     }
-    assert_eq!(Remote::from(|_| None), Ok(None));
-    let bad = |key: &str| (key == "supabase_url").then(|| "https://a.example/?x=".to_owned());
-    assert!(Remote::from(bad).unwrap_err().contains("supabase_url"));
+    assert_eq!(Remote::from(|_| None, &mut Vec::new()), Ok(Setup::Local));
+}
+
+#[test]
+fn a_number_that_does_not_fit_costs_only_itself() {
+    let cases: [(&'static str, &str, &str); 5] = [
+        ("cache_seconds", "-1", "from 0 to 86400; 300 is used"),
+        ("cache_seconds", "86401", "from 0 to 86400; 300 is used"),
+        ("timeout_seconds", "0", "from 1 to 25; 10 is used"),
+        ("timeout_seconds", "600", "`timeout_seconds` in content.toml"),
+        ("timeout_seconds", "soon", "from 1 to 25; 10 is used"),
+    ];
+    for (key, value, part) in cases {
+        for url in [None, Some("https://project.example".to_owned())] {
+            let mut remarks = Vec::new();
+            let get = |asked: &str| match asked {
+                "supabase_url" => url.clone(),
+                _ => (asked == key).then(|| value.to_owned()),
+            };
+            let setup = Remote::from(get, &mut remarks).unwrap();
+            assert_eq!(setup == Setup::Local, url.is_none());
+            assert!(remarks.len() == 1 && remarks[0].contains(part), "{remarks:?}");
+        }
+    }
+}
+
+#[test]
+fn a_projects_address_is_taken_as_people_copy_it_or_its_trouble_is_told() {
+    let at = |url: &str| {
+        let get = |key: &str| (key == "supabase_url").then(|| url.to_owned());
+        Remote::from(get, &mut Vec::new()).unwrap()
+    };
+    for (url, start) in [
+        ("https://project.example", "https://project.example/rest/v1/content?"),
+        ("https://project.example//", "https://project.example/rest/v1/content?"),
+        (" https://project.example/rest/v1/ ", "https://project.example/rest/v1/content?"),
+        ("https://own.example/base", "https://own.example/base/rest/v1/content?"),
+        ("https://own.example/base/rest/v1", "https://own.example/base/rest/v1/content?"),
+    ] {
+        let Setup::Remote(remote) = at(url) else { panic!("{url}") };
+        let request = remote.request(&wanted(), 10);
+        assert!(request.url.starts_with(start), "{}", request.url);
+    }
+    for url in [
+        "project.example",
+        "ftp://a.example",
+        "https://a.example/?x=",
+        "https://u:secret@a.example",
+        "postgres://a",
+    ] {
+        let Setup::Unusable(problem) = at(url) else { panic!("{url}") };
+        assert!(problem.starts_with("`supabase_url` in content.toml must"), "{problem}");
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+    assert_eq!(at(" "), Setup::Local);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_costs_that_row_and_is_counted() {
+    let good = |id: u64| {
+        format!(
+            r#"{{"id":{id},"title":"T&amp;{id}","url":"https://m.example/{id}","type":"video","posted_at":"2026-01-02"}}"#
+        )
+    };
+    let bad = [
+        r#"{"id":9,"title":7,"url":"https://m.example/9","type":"video","posted_at":"2026-01-02"}"#
+            .to_owned(),
+        r#"{"id":9,"url":"https://m.example/9","type":"video","posted_at":1e999}"#.to_owned(),
+        r#"{"id":9,"url":"javascript:1","type":"video","posted_at":"2026-01-02"}"#.to_owned(),
+        r#"{"id":true,"url":"https://m.example/9","type":"video","posted_at":"2026-01-02"}"#
+            .to_owned(),
+        r#"{"id":9,"posted_at":null}"#.to_owned(),
+        "null".to_owned(),
+        "[7]".to_owned(),
+        good(9).replace("video", "song"),
+    ];
+    let body = format!("[{},{},{}]", good(1), bad.join(","), good(2));
+    let (part, unreadable) = remote().read(&wanted(), 10, answer(200, "0-9/10", &body)).unwrap();
+    let titles: Vec<&str> = part.items.iter().map(|item| item.title.as_str()).collect();
+    assert_eq!(titles, ["T&1", "T&2"]);
+    assert_eq!((part.read, unreadable.count), (10, bad.len()));
+    // Halves of letters and bytes that are no text cost their letter.
+    let half = good(3).replace("T&amp;3", "x\\ud83d");
+    let (part, unreadable) =
+        remote().read(&wanted(), 1, answer(200, "0-0/1", &format!("[{half}]"))).unwrap();
+    assert_eq!((part.items[0].title.as_str(), unreadable.count), ("x\u{fffd}", 0));
+}
+
+#[test]
+fn the_next_page_begins_behind_the_last_row_that_has_a_place() {
+    let good = r#"{"id":5,"url":"https://m.example/5","type":"video","posted_at":"2026-01-02"}"#;
+    let body = format!(r#"[{good},{{"id":null,"posted_at":"2026-01-01"}}]"#);
+    let (part, _) = remote().read(&wanted(), 2, answer(206, "0-1/7", &body)).unwrap();
+    assert_eq!((part.read, part.last), (1, Some(("2026-01-02".to_owned(), "5".to_owned()))));
+    // Where none has one there is no way on, and it is said.
+    let none = r#"[{"id":null},{"id":null}]"#;
+    let trouble = remote().read(&after("7"), 2, answer(206, "0-1/7", none)).unwrap_err();
+    assert!(matches!(trouble, Trouble::Fatal { .. }));
 }
 
 #[test]
 fn rows_and_the_total_become_a_page() {
     let body = r#"[{"id":3,"title":"T","url":"https://m.example/3","type":"video","posted_at":"2026-01-02T10:11:12.5+00:00"}]"#;
-    let part = remote().read(&wanted(), 1, answer(206, "0-0/57", body)).unwrap();
+    let (part, _) = remote().read(&wanted(), 1, answer(206, "0-0/57", body)).unwrap();
     let loaded = part.pages(&wanted(), 1);
     assert_eq!((loaded.items.len(), loaded.total_items, loaded.total_pages), (1, 57, 57));
     assert_eq!(loaded.items[0].date, "2026-01-02");
@@ -132,7 +234,7 @@ fn rows_and_the_total_become_a_page() {
 fn a_row_that_cannot_be_shown_is_left_out_and_paging_goes_on_behind_it() {
     let body = r#"[{"id":3,"title":null,"url":"https://m.example/3","type":"video","posted_at":"2026-01-02"},
                    {"id":2,"url":"javascript:1","type":"video","posted_at":"2026-01-01"}]"#;
-    let part = remote().read(&wanted(), 2, answer(206, "0-1/3", body)).unwrap();
+    let (part, _) = remote().read(&wanted(), 2, answer(206, "0-1/3", body)).unwrap();
     let loaded = part.pages(&wanted(), 2);
     assert_eq!((loaded.items.len(), loaded.items[0].title.as_str()), (1, "Untitled"));
     assert_eq!(loaded.next.unwrap().id, "2");

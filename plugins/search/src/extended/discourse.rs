@@ -2,7 +2,8 @@
 //! `Api-Username`.
 
 use kit::http::encode;
-use serde::Deserialize;
+use kit::json::{Object, Unreadable};
+use serde_json::value::RawValue;
 use unicode_normalization::char::is_combining_mark;
 
 use super::{Ask, Forum, Hit, Page, Settings, trouble};
@@ -11,54 +12,24 @@ use crate::params::ExtendedRequest;
 /// Discourse refuses pages behind this one (`PAGE_LIMIT` of its `SearchController`), and says "more" on it all the same.
 const LAST_PAGE: u64 = 10;
 
-#[derive(Debug, Deserialize)]
-struct Found {
-    #[serde(default)]
-    topics: Vec<Topic>,
-    #[serde(default)]
-    posts: Vec<Post>,
-    #[serde(default)]
-    grouped_search_result: Option<Grouped>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Topic {
-    id: u64,
-    title: String,
-    #[serde(default)]
-    slug: String,
-    #[serde(default)]
-    posts_count: u64,
-    #[serde(default)]
-    created_at: Option<String>,
-    #[serde(default)]
-    image_url: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Post {
-    topic_id: u64,
-    #[serde(default)]
-    blurb: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Grouped {
-    #[serde(default)]
-    more_full_page_results: Option<bool>,
-}
-
 pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
     if LAST_PAGE < request.page {
         return Ok(Page::default());
     }
     let words = encode(&plain_words(&request.query));
     let asked = forum.get(&format!("/search.json?q={words}&page={}", request.page));
-    let found: Found = trouble::read(forum.ask(asked))?;
-    let more = found.grouped_search_result.and_then(|grouped| grouped.more_full_page_results);
-    let hit = |topic| hit(forum.settings, topic, &found.posts);
-    let hits = found.topics.into_iter().map(hit).collect();
-    Ok(Page { hits, more: more.unwrap_or(false) && request.page < LAST_PAGE })
+    let body = trouble::body(forum.ask(asked))?;
+    let found = body.object()?;
+    // Posts are only the snippets: a topic is shown without one.
+    let posts = found.list("posts").unwrap_or_default();
+    let posts: Vec<Object<'_>> =
+        posts.iter().filter_map(|post| Object::read(post.get()).ok()).collect();
+    let grouped = found.object("grouped_search_result");
+    let more = grouped.and_then(|grouped| grouped.get("more_full_page_results")).unwrap_or(false);
+    let mut unreadable = Unreadable::default();
+    let topics = trouble::list(&found, "topics")?.into_iter();
+    let hits = topics.filter_map(|topic| unreadable.keep(hit(forum.settings, topic, &posts)));
+    Ok(Page { hits: hits.collect(), more: more && request.page < LAST_PAGE, unreadable })
 }
 
 /// The words of a query without what the forum reads as orders: `in:messages`, `@user`, `#category`, quotes. It carries
@@ -73,20 +44,29 @@ pub(super) fn plain_words(query: &str) -> String {
     words.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn hit(settings: &Settings, topic: Topic, posts: &[Post]) -> Hit {
-    let slug = if topic.slug.is_empty() { "-".to_owned() } else { encode(&topic.slug) };
-    let post = posts.iter().find(|post| post.topic_id == topic.id);
-    // An image of the forum's own comes without the host.
-    let thumbnail = topic.image_url.map(|image| match image.strip_prefix('/') {
-        Some(path) if !path.starts_with('/') => format!("{}/{path}", settings.base),
-        _ => image,
-    });
-    Hit {
-        url: format!("{}/t/{slug}/{}", settings.base, topic.id),
-        title: topic.title,
-        replies: topic.posts_count.saturating_sub(1),
-        date: topic.created_at.as_deref().and_then(|date| date.get(..10)).map(str::to_owned),
-        snippet: post.map(|post| post.blurb.clone()).unwrap_or_default(),
-        thumbnail,
-    }
+fn hit(settings: &Settings, topic: &RawValue, posts: &[Object<'_>]) -> Result<Hit, &'static str> {
+    let topic = Object::read(topic.get()).map_err(|_other| "no object")?;
+    let id = topic.number("id").ok_or("no `id` that is a number")?;
+    let title = topic.get("title").or_else(|| topic.get("fancy_title")).ok_or("no `title`")?;
+    let slug: String = topic.get("slug").unwrap_or_default();
+    let slug = if slug.is_empty() { "-".to_owned() } else { encode(&slug) };
+    let post = posts.iter().find(|post| post.number("topic_id") == Some(id));
+    Ok(Hit {
+        url: settings.base.at(&format!("/t/{slug}/{id}")),
+        title,
+        replies: topic.number("posts_count").unwrap_or_default().saturating_sub(1),
+        date: topic.get::<String>("created_at").and_then(|date| day(&date)),
+        snippet: post.and_then(|post| post.get("blurb")).unwrap_or_default(),
+        thumbnail: topic.get("image_url"),
+    })
+}
+
+/// The day of a moment like `2026-01-02T03:04:05Z`.
+fn day(moment: &str) -> Option<String> {
+    let day = moment.get(..10)?;
+    let is_of_day = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    day.bytes().enumerate().all(is_of_day).then(|| day.to_owned())
 }

@@ -1,13 +1,16 @@
 use super::*;
 
 fn settings(kind: &'static str) -> Settings {
-    Settings::from(|key| match key {
-        "extended_search_url" => Some("https://forum.example/".to_owned()),
+    settings_at("https://forum.example/", kind)
+}
+
+fn settings_at(url: &str, kind: &'static str) -> Settings {
+    let get = |key: &str| match key {
+        "extended_search_url" => Some(url.to_owned()),
         "extended_search_kind" => Some(kind.to_owned()),
         _ => None,
-    })
-    .unwrap()
-    .unwrap()
+    };
+    Settings::from(get, &mut Vec::new()).unwrap().unwrap()
 }
 
 fn request() -> ExtendedRequest {
@@ -41,7 +44,18 @@ fn ask_for(
         requests.iter().map(|_| answers.next().unwrap_or(Err(HttpError::Unreachable))).collect()
     };
     let found = search(&settings(kind), request, send, || Duration::from_secs(seconds.get()));
-    (found, asked)
+    (found.map(|answer| answer.data), asked)
+}
+
+/// One answer of a forum in a folder of its host.
+fn ask_in_folder(kind: &'static str, answers: Vec<&str>) -> Answer {
+    let settings = settings_at("https://forum.example/community/", kind);
+    let mut answers = answers.into_iter();
+    let send = |requests: &[Request]| {
+        assert!(requests[0].url.starts_with("https://forum.example/community/"), "{requests:?}");
+        requests.iter().map(|_| answer(200, answers.next().unwrap())).collect()
+    };
+    search(&settings, &page(1), send, || Duration::ZERO).unwrap()
 }
 
 fn page(number: u64) -> ExtendedRequest {
@@ -52,22 +66,120 @@ fn page(number: u64) -> ExtendedRequest {
 fn settings_that_do_not_fit_say_what_to_set_with_a_forum_and_without() {
     let read = |pairs: &[(&str, &str)]| {
         let find = |key: &str| pairs.iter().find(|(known, _)| *known == key);
-        Settings::from(|key| find(key).map(|(_, value)| (*value).to_owned()))
+        let mut remarks = Vec::new();
+        let get = |key: &str| find(key).map(|(_, value)| (*value).to_owned());
+        (Settings::from(get, &mut remarks), remarks)
     };
     let url = ("extended_search_url", "https://forum.example");
-    assert_eq!(read(&[]), Ok(None), "not configured is no mistake");
-    assert!(read(&[url]).unwrap().is_some());
-    for (pair, part) in [
-        (("extended_search_kind", "phpbb"), "`discourse` or `xenforo`"),
-        (("extended_search_timeout_seconds", "0"), "from 1 to 25"),
-        (("extended_search_timeout_seconds", "26"), "from 1 to 25"),
-    ] {
-        for error in [read(&[pair]), read(&[url, pair])].map(Result::unwrap_err) {
-            assert!(error.contains(pair.0) && error.contains(part), "{error}");
-        }
+    assert_eq!(read(&[]).0, Ok(None), "not configured is no mistake");
+    assert_eq!(read(&[("extended_search_url", " ")]).0, Ok(None));
+    assert!(read(&[url]).0.unwrap().is_some());
+    let kind = |name| ("extended_search_kind", name);
+    assert!(read(&[url, kind(" XenForo ")]).0.is_ok());
+    for error in
+        [read(&[kind("phpbb")]), read(&[url, kind("phpbb")])].map(|read| read.0.unwrap_err())
+    {
+        assert!(
+            error.contains("`extended_search_kind` in search.toml is `discourse` or"),
+            "{error}"
+        );
     }
-    let error = read(&[("extended_search_url", "forum.example")]).unwrap_err();
-    assert!(error.contains("https://"), "{error}");
+    for bad in [
+        "forum.example",
+        "ftp://forum.example",
+        "https://u:secret@forum.example",
+        "https://forum.example/?x=1",
+    ] {
+        let error = read(&[("extended_search_url", bad)]).0.unwrap_err();
+        assert!(error.starts_with("`extended_search_url` in search.toml must"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    // A number costs only itself.
+    for number in ["0", "26", "soon"] {
+        let (settings, remarks) = read(&[url, ("extended_search_timeout_seconds", number)]);
+        assert_eq!(settings.unwrap().unwrap().timeout_ms, 10_000);
+        assert!(remarks[0].contains("from 1 to 25; 10 is used"), "{remarks:?}");
+    }
+}
+
+#[test]
+fn a_forum_in_a_folder_of_its_host_is_asked_there_and_its_links_lead_there() {
+    let topics = r#"{"topics":[{"id":7,"title":"T","slug":"t","image_url":"/community/uploads/7.png"},
+        {"id":8,"title":"U","image_url":"//cdn.example/8.png"},{"id":9,"title":"V","image_url":"data:image/png;base64,AA"}]}"#;
+    let found = ask_in_folder("discourse", vec![topics]).data;
+    let of = |place: usize, key: &str| found["creators"][place][key].clone();
+    assert_eq!(of(0, "url"), "https://forum.example/community/t/t/7");
+    assert_eq!(of(0, "thumbnail"), "https://forum.example/community/uploads/7.png");
+    assert_eq!(of(1, "thumbnail"), "https://cdn.example/8.png");
+    assert_eq!(of(2, "thumbnail"), Value::Null);
+    let made = r#"{"search":{"search_id":"31"}}"#;
+    let results = r#"{"results":[{"thread_id":7,"title":"T","view_url":"/community/threads/t.7/"},{"thread_id":8,"title":"U"}]}"#;
+    let found = ask_in_folder("xenforo", vec![made, results]).data;
+    assert_eq!(found["creators"][0]["url"], "https://forum.example/community/threads/t.7/");
+    assert_eq!(found["creators"][1]["url"], "https://forum.example/community/threads/8/");
+}
+
+#[test]
+fn what_a_forum_escaped_for_web_pages_is_text_and_unescaped_once() {
+    let topics = r#"{"topics":[{"id":7,"title":"Tom &amp; Ann&#39;s &lt;corner&gt;"}],"posts":[{"topic_id":7,"blurb":"Ann&hellip; &amp;lt;b&amp;gt;"}]}"#;
+    let found = ask("discourse", vec![answer(200, topics)]).0.unwrap();
+    assert_eq!(found["creators"][0]["name"], "Tom & Ann's <corner>");
+    assert_eq!(found["creators"][0]["snippet"], "Ann… &lt;b&gt;");
+    let made = answer(200, r#"{"search":{"search_id":31}}"#);
+    let results = r#"{"results":[{"message":"a &quot;b&quot;","Thread":{"thread_id":7,"title":"L&uuml;&#x6e;a &#039;x&#039;"}}]}"#;
+    let found = ask("xenforo", vec![made, answer(200, results)]).0.unwrap();
+    assert_eq!(found["creators"][0]["name"], "Lüna 'x'");
+    assert_eq!(found["creators"][0]["snippet"], "a \"b\"");
+    // A list is looked through by what a person would read.
+    let listed = r#"{"threads":[{"thread_id":7,"title":"Luna &amp; Co"}]}"#;
+    let found = ask_for(&page(1), "xenforo", vec![answer(404, ""), answer(200, listed)]).0;
+    assert_eq!(found.unwrap()["creators"][0]["name"], "Luna & Co");
+}
+
+#[test]
+fn a_piece_that_cannot_be_read_costs_that_piece_and_is_counted() {
+    let bad = [
+        r#"{"id":-1,"thread_id":-1,"title":"x"}"#,
+        r#"{"id":1e999,"thread_id":1e999,"title":"x"}"#,
+        r#"{"id":1,"thread_id":1}"#,
+        r#"{"id":1,"thread_id":1,"title":7}"#,
+        r#"{"id":1,"thread_id":1,"title":"&#8203;"}"#,
+        "null",
+        "[[[[]]]]",
+    ];
+    // Fields that are only decoration cost themselves.
+    let odd = r#"{"id":5,"thread_id":5,"title":"half \ud83d","posts_count":"x","reply_count":1e999,"created_at":7,"post_date":"x",
+        "image_url":[],"slug":null,"view_url":{},"message":false,"Attachments":[7,{"thumbnail_url":0}]}"#;
+    let pieces = format!("[{},{odd}]", bad.join(","));
+    let made = r#"{"search":{"search_id":31}}"#;
+    let discourse = format!(
+        r#"{{"topics":{pieces},"posts":[7,{{"topic_id":5,"blurb":[]}}],"grouped_search_result":7}}"#
+    );
+    let xenforo = format!(r#"{{"results":{pieces},"pagination":{{"last_page":-1}}}}"#);
+    for (kind, answers) in
+        [("discourse", vec![discourse.as_str()]), ("xenforo", vec![made, &xenforo])]
+    {
+        let found = ask_in_folder(kind, answers);
+        assert_eq!(found.data["creators"].as_array().unwrap().len(), 1, "{kind}: {found:?}");
+        assert_eq!(found.data["creators"][0]["name"], "half \u{fffd}");
+        assert_eq!(found.metadata, json!({"unreadable": bad.len()}));
+        let remark = found.remark.unwrap();
+        assert!(remark.contains("7 threads of an answer could not be read"), "{remark}");
+    }
+    let listed = format!(r#"{{"threads":{pieces}}}"#);
+    let anything = ExtendedRequest { query: "half".to_owned(), page: 1 };
+    let found =
+        ask_for(&anything, "xenforo", vec![answer(404, ""), answer(200, &listed)]).0.unwrap();
+    assert_eq!(found["creators"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_byte_that_is_no_text_costs_its_letter() {
+    let mut body = br#"{"topics":[{"id":7,"title":"#.to_vec();
+    body.extend(b"\"a\xff\x01\"}]}");
+    let response = Response { status: 200, headers: Vec::new(), body };
+    let found = ask("discourse", vec![Ok(response)]).0.unwrap();
+    assert_eq!(found["creators"][0]["name"], "a\u{fffd}");
 }
 
 #[test]

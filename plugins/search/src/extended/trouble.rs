@@ -1,9 +1,10 @@
 //! What can go wrong with a forum, the same for every software. Pure.
 
 use kit::http::{HttpError, Response};
+use kit::json::{Object, readable};
 use kit::text::clean;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Why there is no answer, as a line for the operator's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,23 +25,44 @@ pub enum Ask {
     },
 }
 
-/// The answer's JSON, or what is wrong.
-pub(super) fn read<T: DeserializeOwned>(answer: Result<Response, HttpError>) -> Result<T, Ask> {
+/// An answer's body, of which each piece is read by itself.
+#[derive(Debug)]
+pub(super) struct Body {
+    text: String,
+    after_ms: Option<u64>,
+}
+
+/// The answer's body, or what is wrong.
+pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, Ask> {
     let response = answer.map_err(|error| unreached(&error))?;
     if response.status != 200 {
         return Err(refused(&response));
     }
-    let body = response.body.trim_ascii();
-    serde_json::from_slice(body).map_err(|error| match body.first() {
-        None => later("its answer is empty", response.retry_after_ms()),
-        Some(b'<') => fatal(
-            "a web page answers instead of the API: check `extended_search_url` in search.toml",
-        ),
-        Some(_) if error.is_eof() => later("its answer ends in the middle", None),
-        Some(_) => {
-            fatal("its answer is not that of the API: check `extended_search_kind` in search.toml")
-        }
-    })
+    let text = readable(response.body.trim_ascii());
+    Ok(Body { text, after_ms: response.retry_after_ms() })
+}
+
+impl Body {
+    /// The object that every answer is.
+    pub(super) fn object(&self) -> Result<Object<'_>, Ask> {
+        Object::read(&self.text).map_err(|error| match self.text.bytes().next() {
+            None => later("its answer is empty", self.after_ms),
+            Some(b'<') => fatal(
+                "a web page answers instead of the API: check `extended_search_url` in search.toml",
+            ),
+            Some(_) if error.is_eof() => later("its answer ends in the middle", None),
+            Some(_) => not_the_api(),
+        })
+    }
+}
+
+/// One of the answer's lists; an answer that has something else there is another software's.
+pub(super) fn list<'a>(object: &Object<'a>, name: &str) -> Result<Vec<&'a RawValue>, Ask> {
+    object.list(name).map_err(|_other| not_the_api())
+}
+
+pub(super) fn not_the_api() -> Ask {
+    fatal("its answer is not that of the API: check `extended_search_kind` in search.toml")
 }
 
 fn unreached(error: &HttpError) -> Ask {

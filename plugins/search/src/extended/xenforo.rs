@@ -5,8 +5,9 @@
 //! answered first, and titles are matched here: a page of ours is several of the forum's, asked for at the same time.
 
 use kit::http::{HttpError, Request, Response, encode};
-use serde::Deserialize;
-use serde_json::Value;
+use kit::json::Object;
+use kit::text::without_entities;
+use serde_json::value::RawValue;
 
 use super::{Ask, Forum, Hit, Page, Settings, trouble};
 use crate::params::ExtendedRequest;
@@ -16,49 +17,32 @@ use crate::params::ExtendedRequest;
 const LISTED_PAGES: u64 = 5;
 const SECONDS_OF_A_DAY: i64 = 86_400;
 
-#[derive(Debug, Deserialize)]
-struct Made {
-    search: Search,
-}
-
-#[derive(Debug, Deserialize)]
-struct Search {
-    search_id: u64,
-    #[serde(default)]
-    result_count: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Results {
-    results: Vec<Value>,
-    #[serde(default)]
-    pagination: Pagination,
-}
-
-#[derive(Debug, Deserialize)]
-struct Listed {
-    threads: Vec<Thread>,
-    #[serde(default)]
-    pagination: Pagination,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Pagination {
-    #[serde(default)]
-    last_page: u64,
-}
-
-/// The API's data type `Thread`.
-#[derive(Debug, Deserialize)]
+/// The API's data type `Thread`, as far as it is shown.
+#[derive(Debug)]
 struct Thread {
-    thread_id: u64,
+    id: u64,
     title: String,
-    #[serde(default)]
     view_url: Option<String>,
-    #[serde(default)]
-    reply_count: u64,
-    #[serde(default)]
-    post_date: i64,
+    replies: u64,
+    /// When it was opened, as a Unix time.
+    opened: i64,
+}
+
+impl Thread {
+    fn read(thread: &Object<'_>) -> Result<Self, &'static str> {
+        Ok(Self {
+            id: thread.number("thread_id").ok_or("no `thread_id` that is a number")?,
+            title: thread.get("title").ok_or("no `title`")?,
+            view_url: thread.get("view_url"),
+            replies: thread.number("reply_count").unwrap_or_default(),
+            opened: thread.get("post_date").unwrap_or_default(),
+        })
+    }
+}
+
+/// The number of the last page that there is.
+fn last_page(answer: &Object<'_>) -> u64 {
+    answer.object("pagination").and_then(|pages| pages.number("last_page")).unwrap_or_default()
 }
 
 pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
@@ -69,29 +53,31 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
         Ok(response) if found_nothing(response) => return Ok(Page::default()),
         _ => {}
     }
-    let Made { search } = trouble::read(answer)?;
-    if search.result_count == Some(0) {
+    let made = trouble::body(answer)?;
+    let search = made.object()?.object("search").ok_or_else(trouble::not_the_api)?;
+    if search.number("result_count") == Some(0) {
         return Ok(Page::default());
     }
-    let asked = forum.get(&format!("/api/search/{}/?page={}", search.search_id, request.page));
+    let id = search.number("search_id").ok_or_else(trouble::not_the_api)?;
+    let asked = forum.get(&format!("/api/search/{id}/?page={}", request.page));
     let answer = forum.ask(asked);
     if 1 < request.page && is_behind_the_last(&answer) {
         return Ok(Page::default());
     }
-    let results: Results = trouble::read(answer)?;
-    let more = request.page < results.pagination.last_page;
-    let count = results.results.len();
-    let mut hits: Vec<Hit> = Vec::new();
-    for hit in results.results.iter().filter_map(|result| hit_of_result(forum.settings, result)) {
+    let body = trouble::body(answer)?;
+    let answer = body.object()?;
+    if !answer.has("results") {
+        return Err(trouble::not_the_api());
+    }
+    let mut found = Page { more: request.page < last_page(&answer), ..Page::default() };
+    for result in trouble::list(&answer, "results")? {
+        let hit = found.unreadable.keep(hit_of_result(forum.settings, result));
         // Several posts of one thread are one hit.
-        if !hits.iter().any(|known| known.url == hit.url) {
-            hits.push(hit);
+        if let Some(hit) = hit.filter(|hit| !found.hits.iter().any(|known| known.url == hit.url)) {
+            found.hits.push(hit);
         }
     }
-    if hits.is_empty() && 0 < count {
-        return Err(trouble::fatal("its search found only things that are no threads"));
-    }
-    Ok(Page { hits, more })
+    Ok(found)
 }
 
 fn make(forum: &Forum<'_>, request: &ExtendedRequest) -> Request {
@@ -115,33 +101,32 @@ fn found_nothing(response: &Response) -> bool {
 }
 
 /// A result is a thread, or a post with its thread; either may be wrapped in `content`.
-fn hit_of_result(settings: &Settings, result: &Value) -> Option<Hit> {
-    let content = result.get("content").filter(|content| content.is_object()).unwrap_or(result);
-    let of_thread = content.get("Thread").unwrap_or(content);
-    let thread: Thread = serde_json::from_value(of_thread.clone()).ok()?;
-    let text = |key: &str| content.get(key).and_then(Value::as_str);
-    let snippet = text("message_plain_text").or_else(|| text("message")).map(without_codes);
-    let thumbnail = content
-        .get("Attachments")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .find_map(|attachment| attachment.get("thumbnail_url")?.as_str());
-    let hit = hit(settings, thread);
-    Some(Hit {
-        snippet: snippet.unwrap_or_default(),
-        thumbnail: thumbnail.map(str::to_owned),
-        ..hit
+fn hit_of_result(settings: &Settings, result: &RawValue) -> Result<Hit, &'static str> {
+    let result = Object::read(result.get()).map_err(|_other| "no object")?;
+    let content = result.object("content").unwrap_or(result);
+    let thread = match content.object("Thread") {
+        Some(thread) => Thread::read(&thread),
+        None => Thread::read(&content),
+    };
+    let text = content.get("message_plain_text").or_else(|| content.get("message"));
+    let attachments = content.list("Attachments").unwrap_or_default();
+    let thumbnail = attachments
+        .iter()
+        .find_map(|attachment| Object::read(attachment.get()).ok()?.get("thumbnail_url"));
+    Ok(Hit {
+        snippet: text.map(|text: String| without_codes(&text)).unwrap_or_default(),
+        thumbnail,
+        ..hit(settings, thread?)
     })
 }
 
 fn hit(settings: &Settings, thread: Thread) -> Hit {
-    let own = format!("{}/threads/{}/", settings.base, thread.thread_id);
+    let own = || settings.base.at(&format!("/threads/{}/", thread.id));
     Hit {
-        url: thread.view_url.filter(|url| kit::text::web_address(url)).unwrap_or(own),
+        url: thread.view_url.and_then(|url| settings.base.link(&url)).unwrap_or_else(own),
         title: thread.title,
-        replies: thread.reply_count,
-        date: day(thread.post_date),
+        replies: thread.replies,
+        date: day(thread.opened),
         snippet: String::new(),
         thumbnail: None,
     }
@@ -163,18 +148,27 @@ fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
             found.more = false;
             break;
         }
-        let listed: Listed = trouble::read(answer)?;
-        found.more = page < listed.pagination.last_page;
-        for thread in listed.threads {
-            let title = thread.title.to_lowercase();
+        let body = trouble::body(answer)?;
+        let listed = body.object()?;
+        if !listed.has("threads") {
+            return Err(trouble::not_the_api());
+        }
+        found.more = page < last_page(&listed);
+        for thread in trouble::list(&listed, "threads")? {
+            let Some(thread) = found.unreadable.keep(listed_thread(thread)) else { continue };
+            let title = without_entities(&thread.title).to_lowercase();
             // A thread that is answered meanwhile moves to the front and may come again.
-            if words.iter().all(|word| title.contains(word)) && !seen.contains(&thread.thread_id) {
-                seen.push(thread.thread_id);
+            if words.iter().all(|word| title.contains(word)) && !seen.contains(&thread.id) {
+                seen.push(thread.id);
                 found.hits.push(hit(forum.settings, thread));
             }
         }
     }
     Ok(found)
+}
+
+fn listed_thread(thread: &RawValue) -> Result<Thread, &'static str> {
+    Thread::read(&Object::read(thread.get()).map_err(|_other| "no object")?)
 }
 
 /// A text without the codes in square brackets that give it its form.

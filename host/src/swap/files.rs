@@ -1,0 +1,143 @@
+//! What lies in a plugin folder: which files make a plugin, and whether they are what they were.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Ceilings;
+use crate::plugin::load::{is_plugin_name, stem};
+use crate::plugin::versions::KeptVersions;
+use crate::plugin_config::PluginConfig;
+
+/// What the file system says of one file. A copy that keeps size and time is another file or has another time of
+/// change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    changed: (i64, i64),
+    place: Place,
+}
+
+/// Device and number: which file or folder this is, whatever it is called.
+pub(crate) type Place = (u64, u64);
+
+/// Every file that makes a plugin: the component, its settings, its data; none for one that is not there.
+pub(crate) type Fingerprint = Vec<(PathBuf, Option<State>)>;
+
+/// What one look at a folder found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The folder itself.
+    pub(crate) place: Option<Place>,
+    /// Its components by path, with their files.
+    pub(crate) plugins: Vec<(PathBuf, Fingerprint)>,
+    /// The folders in which a change matters.
+    pub(crate) folders: BTreeSet<PathBuf>,
+}
+
+/// Looks at a folder.
+pub(crate) fn find(
+    folder: &Path,
+    ceilings: &Ceilings,
+    versions: Option<&KeptVersions>,
+) -> io::Result<Found> {
+    let paths = components(folder)?;
+    let plugins: Vec<(PathBuf, Fingerprint)> = paths
+        .into_iter()
+        .map(|path| {
+            let name = stem(&path);
+            let accepted = versions.filter(|_| is_plugin_name(&name));
+            let accepted = accepted.map(|versions| versions.acceptance(&name));
+            let files = fingerprint(&path, ceilings, accepted);
+            (path, files)
+        })
+        .collect();
+    let mut folders = BTreeSet::from([folder.to_owned()]);
+    for (file, _) in plugins.iter().flat_map(|(_, files)| files) {
+        folders.extend(file.parent().map(Path::to_owned));
+        // Where a link leads to may change too.
+        let target = fs::canonicalize(file).ok();
+        folders.extend(target.as_deref().and_then(Path::parent).map(Path::to_owned));
+    }
+    Ok(Found { place: place(folder), plugins, folders })
+}
+
+/// The components of a folder by name. What begins with a dot is none: other systems and editors leave such files
+/// beside the real ones.
+pub(crate) fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if !hidden && path.extension().is_some_and(|ending| ending == "wasm") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Which folder or file lies at `path`.
+pub(crate) fn place(path: &Path) -> Option<Place> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The files that make the plugin at `path`, as they are now, and what was `accepted` of them.
+fn fingerprint(path: &Path, ceilings: &Ceilings, accepted: Option<PathBuf>) -> Fingerprint {
+    let mut files = vec![path.to_owned(), path.with_extension("toml")];
+    if let Ok(config) = PluginConfig::for_component(path, ceilings) {
+        files.extend(config.data.into_values());
+    }
+    files.extend(accepted);
+    let state = |file: &PathBuf| {
+        let found = fs::metadata(file).ok()?;
+        Some(State {
+            bytes: found.len(),
+            modified: found.modified().ok(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            place: (found.dev(), found.ino()),
+        })
+    };
+    files
+        .into_iter()
+        .map(|file| {
+            let state = state(&file);
+            (file, state)
+        })
+        .collect()
+}
+
+/// The digest of all that stands in these files. Says something else when one of them cannot be read.
+pub(crate) fn contents(files: &Fingerprint) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for (file, state) in files {
+        all.update(file.as_os_str().as_encoded_bytes());
+        let digest = state.as_ref().and_then(|_| digest(file).ok());
+        all.update([u8::from(state.is_some()), u8::from(digest.is_some())]);
+        all.update(digest.unwrap_or_default());
+    }
+    all.finalize().into()
+}
+
+/// The digest of one file, which is not held in memory as a whole.
+pub(crate) fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = open_regular(path)?;
+    let mut digest = Sha256::new();
+    io::copy(&mut file, &mut digest)?;
+    Ok(digest.finalize().into())
+}
+
+/// Opens a file that has an end: reading a pipe or a device may wait for ever.
+pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    fs::File::open(path)
+}

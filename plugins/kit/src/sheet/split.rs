@@ -1,0 +1,206 @@
+//! From text to records (RFC 4180): cells, quotes, and the lines that they stand on.
+//!
+//! A quote counts only as the first letter of a cell, elsewhere it is a letter. Lines end with CRLF, LF or CR.
+//! Nothing is refused here: what is odd about a record's quotes stands in the record.
+
+use super::MAX_ROW_BYTES;
+
+const QUOTE: u8 = b'"';
+
+/// One record and what is odd about it.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// All cells behind one another, as far as they fit into [`MAX_ROW_BYTES`].
+    text: Vec<u8>,
+    /// Where each cell ends in the text.
+    ends: Vec<usize>,
+    /// The line that it begins on, from 1.
+    pub(super) line: u64,
+    /// How many lines it stands on.
+    pub(super) lines: usize,
+    /// How many bytes of the file it takes.
+    pub(super) bytes: usize,
+    /// The line of a quote that the file ends in.
+    pub(super) open_quote: Option<u64>,
+    /// A quoted text over several lines that goes on behind its closing quote: the lines of both quotes.
+    pub(super) stray: Option<(u64, u64)>,
+}
+
+impl Record {
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn cell(&self, place: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(place)?;
+        let start =
+            place.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.text.get(start..end)
+    }
+
+    pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).filter_map(|place| self.cell(place))
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.iter().all(u8::is_ascii_whitespace)
+    }
+
+    fn clear(&mut self) {
+        let (text, ends) = (std::mem::take(&mut self.text), std::mem::take(&mut self.ends));
+        *self = Self { text, ends, ..Self::default() };
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// A file that is one open quote need not be copied.
+    fn push(&mut self, bytes: &[u8]) {
+        let room = (MAX_ROW_BYTES + 1).saturating_sub(self.text.len());
+        self.text.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn end_cell(&mut self) {
+        self.ends.push(self.text.len());
+    }
+}
+
+/// Takes records off a text.
+pub(super) struct Splitter<'a> {
+    text: &'a [u8],
+    rest: &'a [u8],
+    line: u64,
+    separator: u8,
+}
+
+impl<'a> Splitter<'a> {
+    /// Goes on at a position that [`Splitter::position`] gave.
+    pub(super) fn at(text: &'a [u8], (byte, line): (usize, u64), separator: u8) -> Self {
+        Self { text, rest: text.get(byte..).unwrap_or_default(), line, separator }
+    }
+
+    /// The byte and the line that come next.
+    pub(super) fn position(&self) -> (usize, u64) {
+        (self.text.len() - self.rest.len(), self.line)
+    }
+
+    /// The next line that is not empty, as it stands.
+    pub(super) fn raw_line(&mut self) -> Option<&'a [u8]> {
+        while self.end_line() {}
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
+        let line = self.rest.get(..length).filter(|line| !line.is_empty())?;
+        self.skip(length);
+        self.end_line();
+        Some(line)
+    }
+
+    /// Reads the next record, empty lines passed over; whether there was one.
+    pub(super) fn read(&mut self, record: &mut Record) -> bool {
+        record.clear();
+        while self.end_line() {}
+        let Some(&first) = self.rest.first() else { return false };
+        let (start, line) = self.position();
+        record.line = line;
+        let mut next = first;
+        loop {
+            if next == QUOTE {
+                self.quoted(record)
+            } else {
+                self.plain(record)
+            }
+            record.end_cell();
+            if self.rest.first() != Some(&self.separator) {
+                break;
+            }
+            self.skip(1);
+            // At the end of the file an empty cell follows the last separator.
+            next = self.rest.first().copied().unwrap_or_default();
+        }
+        self.count_lines(record, start, line);
+        self.end_line();
+        true
+    }
+
+    fn count_lines(&self, record: &mut Record, start: usize, line: u64) {
+        record.bytes = self.position().0 - start;
+        record.lines = usize::try_from(self.line - line).unwrap_or(usize::MAX).saturating_add(1);
+    }
+
+    /// Up to the next separator or the end of the line.
+    fn plain(&mut self, record: &mut Record) {
+        let separator = self.separator;
+        let ends = |byte: &u8| *byte == separator || matches!(byte, b'\n' | b'\r');
+        let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
+        record.push(self.rest.get(..length).unwrap_or_default());
+        self.skip(length);
+    }
+
+    /// From a quote to the one that closes it, and what stands behind that.
+    fn quoted(&mut self, record: &mut Record) {
+        let from = self.line;
+        self.skip(1);
+        loop {
+            let Some(length) = self.rest.iter().position(|byte| *byte == QUOTE) else {
+                record.push(self.rest);
+                record.open_quote.get_or_insert(from);
+                self.line += line_ends(self.rest);
+                self.skip(self.rest.len());
+                return;
+            };
+            let part = self.rest.get(..length).unwrap_or_default();
+            record.push(part);
+            self.line += line_ends(part);
+            self.skip(length + 1);
+            match self.rest.first() {
+                Some(&QUOTE) => {
+                    record.push(b"\"");
+                    self.skip(1);
+                }
+                None | Some(b'\n' | b'\r') => return,
+                Some(byte) if *byte == self.separator => return,
+                Some(_) => break,
+            }
+        }
+        // On one line it is a slip that costs nothing; over several the quote was hardly meant to go so far.
+        if from < self.line {
+            record.stray.get_or_insert((from, self.line));
+        }
+        self.plain(record);
+    }
+
+    /// Takes the end of a line, if one is next.
+    fn end_line(&mut self) -> bool {
+        let length = match self.rest {
+            [b'\r', b'\n', ..] => 2,
+            [b'\r' | b'\n', ..] => 1,
+            _ => return false,
+        };
+        self.skip(length);
+        self.line += 1;
+        true
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+}
+
+/// How many lines end in a text.
+fn line_ends(text: &[u8]) -> u64 {
+    lines(text).count().saturating_sub(1) as u64
+}
+
+/// The lines of a text, whatever they end with.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            rest = None;
+            return Some(text);
+        };
+        let (line, behind) = text.split_at_checked(end)?;
+        rest = Some(behind.strip_prefix(b"\r\n").or(behind.get(1..)).unwrap_or_default());
+        Some(line)
+    })
+}
