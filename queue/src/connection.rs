@@ -160,7 +160,7 @@ impl RedisServer {
     async fn connect(&self, waits: Option<Duration>) -> RedisResult<Connection> {
         let kind = match &self.address {
             Address::One(node) => {
-                Kind::One(Renewed::connect(self, To::Server(node.clone()), waits).await?)
+                Kind::One(Renewed::connect(self, To::Server(Box::new(node.clone())), waits).await?)
             }
             Address::Sentinel(_) => {
                 Kind::Sentinel(Renewed::connect(self, To::Master, waits).await?)

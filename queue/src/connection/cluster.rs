@@ -265,7 +265,8 @@ impl Cluster {
             return Ok(connection.clone());
         }
         let Shared { server, waits, .. } = &*self.shared;
-        let connection = Renewed::lazy(server, To::Server(server.at(node.clone())?), *waits);
+        let to = To::Server(Box::new(server.at(node.clone())?));
+        let connection = Renewed::lazy(server, to, *waits);
         if waits.is_some() {
             nodes.clear();
         } else {

@@ -52,7 +52,7 @@ impl Listening {
     /// Cancel safe: a notice that is not taken stays.
     pub(crate) async fn notice(&mut self) {
         if self.notices.recv().await.is_none() {
-            std::future::pending().await // Only after a panic; whoever waits looks from time to time.
+            std::future::pending::<()>().await; // Only after a panic; whoever waits looks from time to time.
         }
     }
 }

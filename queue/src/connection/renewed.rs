@@ -46,7 +46,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone)]
 pub(super) enum To {
     /// This server.
-    Server(ConnectionInfo),
+    Server(Box<ConnectionInfo>),
     /// Whoever Sentinel says is the master.
     Master,
 }
@@ -186,7 +186,8 @@ impl Renewed {
     ) -> RedisResult<T> {
         let Way { to, waits, moved, .. } = &self.shared.way;
         let until = Instant::now() + waits.unwrap_or_default() + RESPONSE_TIMEOUT;
-        let line = tokio::time::timeout_at(until, self.line()).await.map_err(|_| no_answer())??;
+        let line =
+            tokio::time::timeout_at(until, self.line()).await.map_err(|_elapsed| no_answer())??;
         let mut moved = moved.subscribe();
         let asked = line.life.ask(waits.unwrap_or_default());
         // The branches but the first are only watched; losing the first leaves a command whose fate is not known.
@@ -283,7 +284,7 @@ impl Shared {
 impl Way {
     async fn open(&self) -> RedisResult<MultiplexedConnection> {
         match &self.to {
-            To::Server(node) => self.server.open_node(node.clone()).await,
+            To::Server(node) => self.server.open_node((**node).clone()).await,
             To::Master => self.server.open_master().await,
         }
     }
@@ -296,7 +297,9 @@ impl Way {
                 let mut connection = open_soon(|| self.open().boxed()).await?;
                 let ping = redis::cmd("PING");
                 let answer = connection.req_packed_command(&ping);
-                tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.map_err(|_| no_answer())??;
+                tokio::time::timeout(RESPONSE_TIMEOUT, answer)
+                    .await
+                    .map_err(|_elapsed| no_answer())??;
                 RedisResult::Ok(connection)
             };
             match answering.await {
