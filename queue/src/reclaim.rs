@@ -34,17 +34,51 @@ pub struct Swept {
 ///
 /// When Redis does not answer, for one lane or for all; what was done stays done.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let lanes = queue.lanes_to_sweep().await?;
+    let outage = queue.config.outage();
+    let lanes = match in_time(queue, outage / 6, queue.lanes_to_sweep()).await {
+        Ok(lanes) => lanes,
+        Err(error) => {
+            let last = queue.last_lanes().clone();
+            if last.is_empty() {
+                queue.note_trouble(None, "look for lanes", &error.source);
+                return Err(error);
+            }
+            last
+        }
+    };
     // Side by side: a lane whose node in a Cluster is silent must not hold up the others.
-    let each = join_all(lanes.iter().map(|lane| sweep_lane(queue, lane))).await;
-    let mut all = Swept::default();
-    for swept in each {
-        let swept = swept?;
-        all.reclaimed += swept.reclaimed;
-        all.crashed += swept.crashed;
-        all.expired += swept.expired;
+    let sweeping = lanes.iter().map(|lane| in_time(queue, outage / 3, sweep_lane(queue, lane)));
+    let (mut all, mut trouble) = (Swept::default(), None);
+    for (lane, swept) in lanes.iter().zip(join_all(sweeping).await) {
+        match swept {
+            Ok(swept) => {
+                all.reclaimed += swept.reclaimed;
+                all.crashed += swept.crashed;
+                all.expired += swept.expired;
+            }
+            Err(error) => {
+                queue.note_trouble(Some(lane), "sweep", &error.source);
+                trouble = Some(error);
+            }
+        }
     }
-    Ok(all)
+    trouble.map_or(Ok(all), Err)
+}
+
+/// In a Cluster, gives up what its node does not answer in time: the other lanes' next sweep would come so late that it
+/// would look like an outage to them. What the node does all the same is decided again by its script.
+async fn in_time<T>(
+    queue: &TaskQueue,
+    at_most: Duration,
+    asking: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    if !queue.server.has_slots() {
+        return asking.await;
+    }
+    tokio::time::timeout(at_most, asking).await.unwrap_or_else(|_| {
+        let source = std::io::Error::from(std::io::ErrorKind::TimedOut).into();
+        Err(RedisError { action: "sweep a lane in time", source })
+    })
 }
 
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
@@ -134,19 +168,16 @@ pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = pause => {}
         }
-        queue.look_whether_trouble_is_over().await;
-        match sweep(&queue).await {
-            Ok(swept) => {
-                if swept != Swept::default() {
-                    tracing::info!(
-                        reclaimed = swept.reclaimed,
-                        crashed = swept.crashed,
-                        expired = swept.expired,
-                        "sweep ended leases and deadlines"
-                    );
-                }
-            }
-            Err(error) => queue.note_trouble(None, "sweep", &error.source),
+        // A lane that fails was told of there.
+        let (swept, ()) = tokio::join!(sweep(&queue), queue.look_whether_trouble_is_over());
+        let swept = swept.unwrap_or_default();
+        if swept != Swept::default() {
+            tracing::info!(
+                reclaimed = swept.reclaimed,
+                crashed = swept.crashed,
+                expired = swept.expired,
+                "sweep ended leases and deadlines"
+            );
         }
     }
 }

@@ -261,7 +261,7 @@ impl TaskQueue {
     /// Looks whether what [`TaskQueue::note_trouble`] told of is over, and tells that too.
     pub(crate) async fn look_whether_trouble_is_over(&self) {
         for lane in self.troubles.all() {
-            match self.probe(lane.as_ref()).await {
+            match self.probe_all(lane.as_ref()).await {
                 Ok(()) => {
                     if let Some(trouble) = self.troubles.end(lane.as_ref()) {
                         tracing::info!(
@@ -274,6 +274,26 @@ impl TaskQueue {
                 }
                 Err(error) => self.note_trouble(lane.as_ref(), "look at Redis", &error),
             }
+        }
+    }
+
+    /// As [`TaskQueue::probe`]; without a lane in a Cluster, whose trouble may be with any node, all lanes'. In good time
+    /// there, for the sweep waits for it.
+    async fn probe_all(&self, lane: Option<&Lane>) -> redis::RedisResult<()> {
+        if !self.server.has_slots() {
+            return self.probe(lane).await;
+        }
+        let lanes = match lane {
+            Some(lane) => vec![Some(lane.clone())],
+            None => {
+                let known = self.last_lanes().clone();
+                std::iter::once(None).chain(known.into_iter().map(Some)).collect()
+            }
+        };
+        let probing = join_all(lanes.iter().map(|lane| self.probe(lane.as_ref())));
+        match tokio::time::timeout(self.config.outage() / 3, probing).await {
+            Ok(probed) => probed.into_iter().collect(),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
     }
 
@@ -359,7 +379,7 @@ impl TaskQueue {
         }
     }
 
-    fn last_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+    pub(crate) fn last_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
         self.last_lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
