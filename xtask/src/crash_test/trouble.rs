@@ -253,8 +253,11 @@ impl Trouble {
             _ => (Silence::HalfAnAnswer, "answers halved"),
         };
         system.redis.fall_silent(what);
-        let now = now_ms();
-        self.log.redis_away.push((now, now + SILENT_MS));
+        // A claim whose answer is swallowed is a lease that nobody has.
+        if !matches!(what, Silence::Everything) {
+            let now = now_ms();
+            self.log.redis_away.push((now, now + SILENT_MS));
+        }
         self.count(name);
     }
 

