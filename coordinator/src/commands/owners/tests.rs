@@ -73,11 +73,16 @@ fn whoever_has_a_command_keeps_it() {
 
 #[test]
 fn no_newcomer_takes_the_place_of_a_command_that_is_there() {
+    // As many as several plugins may bring.
     let names: Vec<String> = (0..MAX_COMMANDS).map(|n| format!("z{n:02}")).collect();
+    let plugins: Vec<String> = (0..MAX_COMMANDS).map(|n| format!("old{}", n / 10)).collect();
+    let both = names.iter().zip(&plugins);
     let taken: Vec<(&str, &str, u64)> =
-        names.iter().map(|name| (name.as_str(), "old", NOW)).collect();
+        both.map(|(name, plugin)| (name.as_str(), plugin.as_str(), NOW)).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    let living = workers(&[("aaa", &["first"]), ("old", &all)]);
+    let mut living: Vec<(&str, &[&str])> = vec![("aaa", &["first"])];
+    living.extend(plugins.iter().map(String::as_str).step_by(10).zip(all.chunks(10)));
+    let living = workers(&living);
     let (owners, news) = decide(&noted_as(&taken), &living, NOW);
     assert!(owners.len() == MAX_COMMANDS && !owners.contains_key("first"));
     assert_eq!(news, []);
