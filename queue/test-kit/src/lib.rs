@@ -35,8 +35,17 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 ///
 /// When it did not happen in time.
 pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let Some(found) = in_time(condition).await else {
-        panic!("{what} did not happen within {PATIENCE:?}")
+    within(PATIENCE, what, condition).await
+}
+
+/// As [`eventually`], with a patience of its own.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    what: &str,
+    condition: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let Some(found) = in_time(patience, condition).await else {
+        panic!("{what} did not happen within {patience:?}")
     };
     found
 }
@@ -51,14 +60,17 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Result<T
             None
         }
     };
-    let Some(found) = in_time(found).await else {
+    let Some(found) = in_time(PATIENCE, found).await else {
         panic!("{what} did not happen within {PATIENCE:?}: {reason}")
     };
     found
 }
 
-async fn in_time<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
-    let until = tokio::time::Instant::now() + PATIENCE;
+async fn in_time<T>(
+    patience: Duration,
+    mut condition: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
+    let until = tokio::time::Instant::now() + patience;
     while tokio::time::Instant::now() < until {
         if let Some(found) = condition().await {
             return Some(found);

@@ -3,8 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::eventually;
+use crate::{eventually, within};
+
+/// How long a program may take to be ready. A worker that starts without prepared plugins compiles them first, on threads
+/// that get about a tenth of a core that others want too, and has 120 s for each: on a busy machine that is no failure.
+const READY_WITHIN: Duration = Duration::from_secs(130);
 
 /// A running program; what it writes is collected. Killed when dropped.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ impl Process {
     /// When it ends before or does not say so in time.
     pub async fn start_until(command: &mut Command, ready: &str) -> Self {
         let mut process = Self::start(command);
-        eventually(&format!("`{ready}` from {command:?}"), async || {
+        within(READY_WITHIN, &format!("`{ready}` from {command:?}"), async || {
             let log = process.log();
             assert!(process.alive(), "it ended before `{ready}`:\n{log}");
             log.lines().any(|line| line.contains(ready)).then_some(())
