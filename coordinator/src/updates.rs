@@ -230,7 +230,7 @@ impl<'a> Poller<'a> {
         let wait = match error {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
             other => {
-                self.say(format!("updates cannot be fetched: {other}"));
+                self.say(&format!("updates cannot be fetched: {other}"));
                 other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT)
             }
         };
@@ -248,8 +248,7 @@ impl<'a> Poller<'a> {
         };
         if url.is_none() && *error == BotError::Conflict {
             self.say(
-                "another program fetches this bot's updates with the same token; only one of them gets each update"
-                    .to_owned(),
+                "another program fetches this bot's updates with the same token; only one of them gets each update",
             );
             return AFTER_CONFLICT;
         }
@@ -257,20 +256,20 @@ impl<'a> Poller<'a> {
         if let Some(url) = &url
             && matches!(lease.is_own_webhook(url).await, Ok(true))
         {
-            self.say(format!(
+            self.say(&format!(
                 "another coordinator of this bot has updates brought to {place}; stop one kind or the other"
             ));
             return WEBHOOK_LEFT;
         }
         match self.foreign_webhook {
             ForeignWebhook::Leave => {
-                self.say(format!(
+                self.say(&format!(
                     "a webhook is set to {place}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
                 ));
                 WEBHOOK_LEFT
             }
             ForeignWebhook::Remove => {
-                self.say(format!(
+                self.say(&format!(
                     "a webhook is set to {place}, so updates cannot be fetched; it is removed"
                 ));
                 if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
@@ -289,9 +288,9 @@ impl<'a> Poller<'a> {
     }
 
     /// For `/readyz`; in the log when it is something else than a moment ago.
-    fn say(&self, trouble: String) {
-        let before = self.trouble.send_replace(Some(trouble.clone()));
-        if before.as_ref() != Some(&trouble) {
+    fn say(&self, trouble: &str) {
+        let before = self.trouble.send_replace(Some(trouble.to_owned()));
+        if before.as_deref() != Some(trouble) {
             tracing::warn!("{trouble}");
         }
     }

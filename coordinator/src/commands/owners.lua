@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Notes which plugins have which chat commands. One step: two coordinators never give a command to two plugins.
 --
 -- KEYS 1 commands: HASH command -> `seconds when its plugin was last seen with it|plugin`

@@ -47,7 +47,7 @@ fn outcome(update: &Value) -> String {
 fn message(place: Where, text: Option<&str>, more: Option<(&str, &Value)>) -> Value {
     let chat = match place {
         Where::Private => json!({"id": 77, "type": "private", "first_name": "Ann"}),
-        Where::Group => json!({"id": -100_7, "type": "supergroup", "title": "G"}),
+        Where::Group => json!({"id": -1_007, "type": "supergroup", "title": "G"}),
     };
     let from = json!({"id": 77, "is_bot": false, "first_name": "Ann"});
     let mut message = json!({"message_id": 5, "date": 1, "chat": chat, "from": from});

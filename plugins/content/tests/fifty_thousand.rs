@@ -1,6 +1,7 @@
 //! Pages over 50,000 items of a project that changes meanwhile: nothing is shown twice, nothing is left out.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test helper reports failure by panicking"
 )]
@@ -45,7 +46,7 @@ fn project() -> Project {
 fn remote() -> Remote {
     let get = |key: &str| (key == "supabase_url").then(|| "https://project.example".to_owned());
     match Remote::from(get, &mut Vec::new()) {
-        Ok(Setup::Remote(remote)) => remote,
+        Ok(Setup::Remote(remote)) => *remote,
         other => panic!("{other:?}"),
     }
 }

@@ -277,7 +277,7 @@ impl Trouble {
     /// Another program fetches the updates for a while.
     fn second_poller(&mut self, system: &System) -> anyhow::Result<()> {
         let times = 1 + self.draws.below(3);
-        self.fault(system, &json!({"method": "getUpdates", "fault": "409", "count": times}))?;
+        goes_wrong(system, &json!({"method": "getUpdates", "fault": "409", "count": times}))?;
         self.count("second poller");
         Ok(())
     }
@@ -286,15 +286,9 @@ impl Trouble {
     fn old_server(&mut self, system: &System) -> anyhow::Result<()> {
         for method in ["getMe", "sendMessage", "editMessageText", "getWebhookInfo"] {
             let times = 1 + self.draws.below(20);
-            self.fault(system, &json!({"method": method, "fault": "bare", "count": times}))?;
+            goes_wrong(system, &json!({"method": method, "fault": "bare", "count": times}))?;
         }
         self.count("old Bot API");
-        Ok(())
-    }
-
-    fn fault(&self, system: &System, fault: &Value) -> anyhow::Result<()> {
-        let address = format!("{}/sim/faults", system.simulator);
-        ureq::post(&address).send_json(fault).context("making a bad day")?;
         Ok(())
     }
 
@@ -348,7 +342,7 @@ impl Trouble {
             "method": method, "fault": fault, "retry_after": 1, "delay_ms": 1_500,
             "count": 1 + self.draws.below(4),
         });
-        self.fault(system, &body)?;
+        goes_wrong(system, &body)?;
         self.count("bad day of Telegram");
         Ok(())
     }
@@ -407,6 +401,13 @@ impl Draws {
     fn span(&mut self, (least, most): (u64, u64)) -> Duration {
         Duration::from_millis(least + self.below(most - least + 1))
     }
+}
+
+/// The simulated Telegram's next answers go wrong.
+fn goes_wrong(system: &System, fault: &Value) -> anyhow::Result<()> {
+    let address = format!("{}/sim/faults", system.simulator);
+    ureq::post(&address).send_json(fault).context("making a bad day")?;
+    Ok(())
 }
 
 #[cfg(test)]
