@@ -17,6 +17,12 @@ use crate::task_queue::{TaskQueue, millis};
 /// Tasks that one sweep handles per lane; the next sweep takes the rest.
 const AT_MOST: usize = 256;
 
+/// In a Cluster, how long the list of lanes and a lane's sweep are waited for. With the pause between two sweeps that is
+/// less than what looks like an outage (`QueueConfig::outage`): a silent node's lane must not make it one for others.
+const LIST_WITHIN: Duration = Duration::from_millis(500);
+/// See [`LIST_WITHIN`].
+const SWEPT_WITHIN: Duration = Duration::from_secs(1);
+
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -34,8 +40,7 @@ pub struct Swept {
 ///
 /// When Redis does not answer, for one lane or for all; what was done stays done.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let outage = queue.config.outage();
-    let lanes = match in_time(queue, outage / 6, queue.lanes_to_sweep()).await {
+    let lanes = match in_time(queue, LIST_WITHIN, queue.lanes_to_sweep()).await {
         Ok(lanes) => lanes,
         Err(error) => {
             let last = queue.last_lanes().clone();
@@ -47,7 +52,7 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
         }
     };
     // Side by side: a lane whose node in a Cluster is silent must not hold up the others.
-    let sweeping = lanes.iter().map(|lane| in_time(queue, outage / 3, sweep_lane(queue, lane)));
+    let sweeping = lanes.iter().map(|lane| in_time(queue, SWEPT_WITHIN, sweep_lane(queue, lane)));
     let (mut all, mut trouble) = (Swept::default(), None);
     for (lane, swept) in lanes.iter().zip(join_all(sweeping).await) {
         match swept {

@@ -29,6 +29,9 @@ const UNREADABLE_SAID: usize = 1_000;
 /// How long it is believed that Redis knows a lane: a Redis that lost its data hears of it again after that.
 const LANE_IS_KNOWN: Duration = Duration::from_secs(5);
 
+/// In a Cluster, how long nodes are asked whether a trouble is over: the sweep waits for it.
+const PROBED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Between two attempts to reach a Redis that is not there yet.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -291,7 +294,7 @@ impl TaskQueue {
             }
         };
         let probing = join_all(lanes.iter().map(|lane| self.probe(lane.as_ref())));
-        match tokio::time::timeout(self.config.outage() / 3, probing).await {
+        match tokio::time::timeout(PROBED_WITHIN, probing).await {
             Ok(probed) => probed.into_iter().collect(),
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
