@@ -29,6 +29,7 @@ use crate::error::LoadError;
 use crate::metrics;
 use crate::plugin::PluginVersion;
 use crate::plugin::load::{Loader, stem};
+use crate::plugin::versions::KeptVersions;
 use crate::swap::files::{Fingerprint, Found, Place};
 use crate::swap::history::History;
 use crate::swap::owner::Owners;
@@ -314,7 +315,7 @@ impl PluginFolder {
 
     /// The first look: all is loaded, and then put in force in the order of who owns what.
     async fn start(&mut self, load: Vec<(PathBuf, Fingerprint)>, changes: &mut Changes) {
-        self.owners = self.loader.versions().map(|versions| versions.owners()).unwrap_or_default();
+        self.owners = self.loader.versions().map(KeptVersions::owners).unwrap_or_default();
         let mut loaded = BTreeMap::new();
         let mut versions = Vec::new();
         for (path, files) in load {
