@@ -98,8 +98,8 @@ impl PluginCatalog {
     ///
     /// # Errors
     ///
-    /// [`LoadError::TypeTaken`] or [`LoadError::NameTaken`] when another plugin has what it claims and keeps it
-    /// ([`crate::swap::owner`]); nothing changes then.
+    /// [`LoadError::TypeTaken`] or [`LoadError::NameTaken`] when another plugin has what it claims and keeps it; nothing
+    /// changes then.
     pub fn publish(&self, version: Arc<PluginVersion>) -> Result<Published, LoadError> {
         self.publish_over(version, &BTreeSet::new())
     }

@@ -1,10 +1,12 @@
 //! The last good versions of each plugin on disk: what a rollback goes back to, and which versions were rolled back.
 //!
-//! `FOLDER/NAME/ID/` holds the component and its settings as they were in force, and `about.json`; `FOLDER/NAME/rejected/ID`
-//! says that the version was rolled back; `FOLDER/NAME/data/` holds the data files they ran with, by their digests, and
-//! `FOLDER/NAME/accepted.json` says which data is taken however little it is. `FOLDER/owners.json` says whose which task type was. `FOLDER` stands for one plugin folder: two of them never share what is called
-//! alike. All lies in the folder of prepared plugins, which belongs to this user alone. Several workers may share it: a
-//! version is written beside and renamed, and a rejection is a file of its own, which outlives what it rejects.
+//! `FOLDER/NAME/ID/` holds the component and its settings as they were in force, and `about.json`;
+//! `FOLDER/NAME/rejected/ID` says that the version was rolled back; `FOLDER/NAME/data/` holds the data files they ran
+//! with, by their digests, and `FOLDER/NAME/accepted.json` says which data is taken however little it is.
+//! `FOLDER/owners.json` says whose which task type was. `FOLDER` stands for one plugin folder: two of them never share
+//! what is called alike. All lies in the folder of prepared plugins, which belongs to this user alone. Several workers
+//! may share it: a version is written beside and renamed, and a rejection is a file of its own, which outlives what it
+//! rejects.
 //!
 //! Not here: when a version goes back ([`crate::catalog`]) and what a start makes of these ([`crate::swap`]).
 

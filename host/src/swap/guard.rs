@@ -1,8 +1,8 @@
-//! A swap that would lose most of a plugin's data is not taken: a file that was cut off, emptied, or is read only in part
-//! is no new version.
+//! A swap that would lose most of a plugin's data is not taken: a file that was cut off, emptied, or is read only in
+//! part is no new version.
 //!
-//! What counts is what the plugin says it took ([`DataFact::rows`]), and where it says nothing the bytes of the file. An
-//! operator who means it says so with `worker plugins accept`, which notes the very files in place, or with
+//! What counts is what the plugin says it took ([`DataFact::rows`]), and where it says nothing the bytes of the file.
+//! An operator who means it says so with `worker plugins accept`, which notes the very files in place, or with
 //! `keep_data_at_least` under `[swap]`.
 
 use std::collections::BTreeMap;
