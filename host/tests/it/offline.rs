@@ -37,6 +37,21 @@ fn a_folder_is_listed_with_what_is_refused_and_why() {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    for name in ["LISTEN", "CONCURRENCY", "DRAIN_SECONDS", "LOG_FORMAT", "REDIS_CA", "PLUGIN_CACHE"]
+    {
+        command.env(name, "");
+    }
+    // Far enough to look for Redis and say that there is none, which it is waited for.
+    command.env("REDIS_URL", "nonsense").env_remove("RUST_LOG");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the worker stops") && !said.contains("invalid value"), "{said}");
+}
+
+#[test]
 fn a_check_says_yes_or_why_not() {
     let folder = Folder::with(&["search", "probe"]);
     let good = plugins(&["check", &file(&folder, "search.wasm")]);
