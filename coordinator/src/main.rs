@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use coordinator::cli::{Cli, Command};
 
 /// Bad configuration, after sysexits.h.
@@ -10,7 +10,8 @@ const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let dotenv = dotenvy::dotenv();
-    let cli = match Cli::try_parse() {
+    let matches = ops::environment::without_empty(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print(); // Nobody reads what cannot be written.

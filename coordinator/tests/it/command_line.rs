@@ -105,3 +105,64 @@ async fn a_dead_letter_is_listed_and_replayed_once() {
     let (code, said) = run(&redis, &["queue", "list", "search_creator", "--dead"]).await;
     assert!(code == 0 && said.contains("0 dead letters"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_a_command_is_listed_and_gives_it_up() {
+    let redis = TestRedis::start();
+    assert_eq!(
+        run(&redis, &["commands", "list"]).await,
+        (0, "no plugin has a command\n".to_owned())
+    );
+    let queue = queue_on(&redis).await;
+    let (key, hours) = (queue.keys().command_owners(), 3);
+    let seen =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let noted = format!("{}|dice", seen - hours * 3_600);
+    let connection = &mut queue.connection();
+    let () =
+        redis::cmd("HSET").arg(key).arg("roll").arg(noted).query_async(connection).await.unwrap();
+    let (_, listed) = run(&redis, &["commands", "list"]).await;
+    assert_eq!(listed, "/roll: plugin dice, seen 3 h ago\n");
+    let listed = run_json(&redis, &["commands", "list", "--json"]).await;
+    assert_eq!(listed["commands"]["roll"]["plugin"], "dice");
+    assert_eq!(
+        run(&redis, &["commands", "release", "/roll"]).await,
+        (0, "roll is free\n".to_owned())
+    );
+    assert_eq!(run(&redis, &["commands", "release", "roll"]).await.0, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_set_to_nothing_is_not_set_but_for_who_is_answered() {
+    let redis = TestRedis::start();
+    let with = |names: &[&str], arguments: &[&str]| {
+        let mut command = Command::new(COORDINATOR);
+        command.args(arguments).env("REDIS_URL", redis.url()).env_remove("TELEGRAM_BOT_TOKEN");
+        command.envs(names.iter().map(|name| (*name, "")));
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let nothing = [
+        "LISTEN",
+        "WEBHOOK_URL",
+        "WEBHOOK_LISTEN",
+        "REDIS_CA",
+        "LIMIT_CHAT",
+        "LOG_FORMAT",
+        "ADMIN_IDS",
+        "QUEUE_PARTITIONS",
+        "PRIVACY_FILE",
+        "TELEGRAM_API_URL",
+    ];
+    let (code, said) = with(&nothing, &["queue", "stats"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = with(&nothing, &[]);
+    assert_eq!(code, Some(64));
+    assert!(said.lines().count() == 1 && said.contains("TELEGRAM_BOT_TOKEN is not set"), "{said}");
+    // Somebody who meant to name people would else be open to everybody.
+    for name in ["ALLOWED_IDS", "DENIED_IDS"] {
+        let (code, said) = with(&[name], &[]);
+        assert!(code == Some(64) && said.contains("invalid value"), "{said}");
+    }
+}

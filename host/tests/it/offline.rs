@@ -37,6 +37,21 @@ fn a_folder_is_listed_with_what_is_refused_and_why() {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    for name in ["LISTEN", "CONCURRENCY", "DRAIN_SECONDS", "LOG_FORMAT", "REDIS_CA", "PLUGIN_CACHE"]
+    {
+        command.env(name, "");
+    }
+    // Far enough to look for Redis and say that there is none, which it is waited for.
+    command.env("REDIS_URL", "nonsense").env_remove("RUST_LOG");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the worker stops") && !said.contains("invalid value"), "{said}");
+}
+
+#[test]
 fn a_check_says_yes_or_why_not() {
     let folder = Folder::with(&["search", "probe"]);
     let good = plugins(&["check", &file(&folder, "search.wasm")]);
@@ -50,7 +65,7 @@ fn a_check_says_yes_or_why_not() {
 }
 
 #[test]
-fn settings_of_the_shipped_plugins_that_do_not_fit_are_refused_with_what_they_may_be() {
+fn settings_of_the_shipped_plugins_that_do_not_fit_are_told_and_cost_only_what_they_are_for() {
     let folder = Folder::with(&["search", "content"]);
     for (name, line, other, part) in [
         (
@@ -68,9 +83,16 @@ fn settings_of_the_shipped_plugins_that_do_not_fit_are_refused_with_what_they_ma
         let shipped = std::fs::read_to_string(&path).unwrap();
         assert!(shipped.contains(line), "{line}");
         folder.settings(name, &shipped.replace(line, other));
-        let checked = plugins(&["check", &file(&folder, &format!("{name}.wasm"))]);
-        assert_eq!(checked.status.code(), Some(1), "{other}: {}", said(&checked));
-        assert!(said(&checked).contains(part), "{other}: {}", said(&checked));
+        let inspected = plugins(&["inspect", &file(&folder, &format!("{name}.wasm"))]);
+        assert_eq!(inspected.status.code(), Some(0), "{other}: {}", said(&inspected));
+        assert!(said(&inspected).contains(part), "{other}: {}", said(&inspected));
+        let (task_type, params) = match name {
+            "search" => ("search_creator", r#"{"query":"luna marlowe"}"#),
+            _ => ("load_content", r#"{"creator_name":"Luna Marlowe"}"#),
+        };
+        let file = file(&folder, &format!("{name}.wasm"));
+        let ran = plugins(&["run", &file, "--task-type", task_type, "--params", params]);
+        assert_eq!(ran.status.code(), Some(0), "{other}: {}", said(&ran));
         folder.settings(name, &shipped);
     }
 }

@@ -73,23 +73,42 @@ impl Row {
         let cells = Cells { cells };
         let id = cells.text("id", &columns.id, "a number or a text")?.filter(|id| is_id(id));
         let at = cells.text("posted_at", &columns.posted_at, "a date")?.filter(|at| is_moment(at));
-        let (Some(id), Some(at)) = (id, at) else { return Err(Bad::unusable()) };
-        let item = item(&cells, columns, &id, &at);
+        let shown = Shown::read(&cells, columns);
+        let (Some(id), Some(at)) = (id, at) else {
+            // A column of another type says more than what else is missing.
+            return Err(shown.err().unwrap_or_else(Bad::unusable));
+        };
+        let item = shown.and_then(|shown| shown.item(&id, &at));
         Ok(Self { id, at, item })
     }
 }
 
-fn item(cells: &Cells<'_>, columns: &Columns, id: &str, at: &str) -> Result<Item, Bad> {
-    let title = cells.text("title", &columns.title, "a text")?.unwrap_or_default();
-    let url = cells.text("url", &columns.url, "a text")?.filter(|url| web_address(url));
-    let kind = cells.text("type", &columns.kind, "a text")?;
-    let kind = kind.and_then(|kind| Kind::parse(&kind));
-    let (Some(url), Some(kind), Some(date)) = (url, kind, at.get(..10)) else {
-        return Err(Bad::unusable());
-    };
-    let title = clean(&without_entities(&title), 160);
-    let title = if title.is_empty() { "Untitled".to_owned() } else { title };
-    Ok(Item { id: id.to_owned(), title, url, kind, date: date.to_owned() })
+/// The cells of a row that are shown.
+struct Shown {
+    title: Option<String>,
+    url: Option<String>,
+    kind: Option<String>,
+}
+
+impl Shown {
+    fn read(cells: &Cells<'_>, columns: &Columns) -> Result<Self, Bad> {
+        Ok(Self {
+            title: cells.text("title", &columns.title, "a text")?,
+            url: cells.text("url", &columns.url, "a text")?,
+            kind: cells.text("type", &columns.kind, "a text")?,
+        })
+    }
+
+    fn item(self, id: &str, at: &str) -> Result<Item, Bad> {
+        let url = self.url.filter(|url| web_address(url));
+        let kind = self.kind.and_then(|kind| Kind::parse(&kind));
+        let (Some(url), Some(kind), Some(date)) = (url, kind, at.get(..10)) else {
+            return Err(Bad::unusable());
+        };
+        let title = clean(&without_entities(&self.title.unwrap_or_default()), 160);
+        let title = if title.is_empty() { "Untitled".to_owned() } else { title };
+        Ok(Item { id: id.to_owned(), title, url, kind, date: date.to_owned() })
+    }
 }
 
 fn kind_of(value: &Value) -> &'static str {

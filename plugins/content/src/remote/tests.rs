@@ -318,6 +318,10 @@ fn a_column_of_another_type_is_named_and_not_the_address_or_the_table() {
         answer(status, "", &serde_json::json!({"code": code, "message": message}).to_string())
     };
     for (answer, parts) in [
+        (
+            answer(200, "", r#"[{"id":1,"title":7}]"#),
+            ["column `caption` holds a number where a text", ""],
+        ),
         (row("title", "7"), ["column `caption` holds a number where a text", "for `title`"]),
         (row("posted_at", "1767323045"), ["column `created` holds a number where a date", ""]),
         (row("url", r#"{"a":1}"#), ["column `url` holds an object", "supabase_columns"]),
