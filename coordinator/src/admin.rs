@@ -28,7 +28,7 @@ pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
             let mut lines = of_workers(&workers);
             match commands::not_taken(queue).await {
                 Ok(not_taken) => {
-                    lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", shown(why, 300))))
+                    lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", shown(why, 300))));
                 }
                 Err(error) => return away(&error),
             }

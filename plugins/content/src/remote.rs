@@ -72,7 +72,7 @@ pub enum Setup {
     /// There is none: the local table is used.
     Local,
     /// There is one.
-    Remote(Remote),
+    Remote(Box<Remote>),
     /// Its address cannot be used. The local table is not shown in its place: nobody could tell that it is another one.
     Unusable(String),
 }
@@ -103,13 +103,13 @@ impl Remote {
         let (table, columns) = names?;
         Ok(match Base::parse(&url) {
             // Some copy the address with the path that requests name themselves.
-            Ok(base) => Setup::Remote(Self {
+            Ok(base) => Setup::Remote(Box::new(Self {
                 base: base.without(API),
                 table,
                 columns,
                 timeout_ms: timeout * 1_000,
                 cache_seconds,
-            }),
+            })),
             Err(problem) => Setup::Unusable(format!("`supabase_url` in content.toml {problem}")),
         })
     }

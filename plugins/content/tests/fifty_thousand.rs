@@ -44,10 +44,9 @@ fn project() -> Project {
 
 fn remote() -> Remote {
     let get = |key: &str| (key == "supabase_url").then(|| "https://project.example".to_owned());
-    match Remote::from(get, &mut Vec::new()) {
-        Ok(Setup::Remote(remote)) => remote,
-        other => panic!("{other:?}"),
-    }
+    let setup = Remote::from(get, &mut Vec::new()).unwrap();
+    let Setup::Remote(remote) = setup else { unreachable!("{setup:?}") };
+    *remote
 }
 
 fn send(project: &Project, request: &Request) -> Result<Response, HttpError> {

@@ -8,7 +8,7 @@ use crate::source::Kind;
 /// The project in the settings, which have one.
 fn set_up(get: impl Fn(&str) -> Option<String>) -> Result<Remote, String> {
     match Remote::from(get, &mut Vec::new())? {
-        Setup::Remote(remote) => Ok(remote),
+        Setup::Remote(remote) => Ok(*remote),
         other => panic!("{other:?}"),
     }
 }

@@ -104,9 +104,9 @@ impl<'a> Splitter<'a> {
         let mut next = first;
         loop {
             if next == QUOTE {
-                self.quoted(record)
+                self.quoted(record);
             } else {
-                self.plain(record)
+                self.plain(record);
             }
             record.end_cell();
             if self.rest.first() != Some(&self.separator) {

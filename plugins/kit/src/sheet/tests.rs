@@ -17,8 +17,7 @@ fn rows(bytes: &[u8]) -> Result<Vec<(u64, String, String)>, String> {
     let mut sheet = open(bytes)?;
     let mut rows = Vec::new();
     while let Some(row) = sheet.next_row()? {
-        let cell =
-            |column| row.cell(column).map_or_else(|reason| reason.into_owned(), str::to_owned);
+        let cell = |column| row.cell(column).map_or_else(Cow::into_owned, str::to_owned);
         rows.push((row.line, cell(0), cell(1)));
     }
     Ok(rows)
@@ -262,8 +261,12 @@ proptest! {
             .collect();
         let mut text = lines.concat();
         let start: usize = lines.iter().take(rows_before).map(String::len).sum();
-        let place = text[start..].match_indices('"').nth(cell * 2 + usize::from(second)).unwrap().0;
-        text.remove(start + place);
+        let place = text.match_indices('"')
+            .filter(|(place, _)| start <= *place)
+            .nth(cell * 2 + usize::from(second))
+            .unwrap()
+            .0;
+        text.remove(place);
         // Refused with the line, or all other rows are there.
         match rows(format!("name,url,items\n{text}").as_bytes()) {
             Err(error) => prop_assert!(error.contains(&format!("line {}", rows_before + 2)), "{}", error),
