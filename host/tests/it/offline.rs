@@ -88,7 +88,10 @@ fn settings_of_the_shipped_plugins_that_do_not_fit_are_told_and_cost_only_what_t
         assert!(said(&inspected).contains(part), "{other}: {}", said(&inspected));
         let (task_type, params) = match name {
             "search" => ("search_creator", r#"{"query":"luna marlowe"}"#),
-            _ => ("load_content", r#"{"creator_name":"Luna Marlowe"}"#),
+            _ => (
+                "load_content",
+                r#"{"creator_name":"Luna Marlowe","creator_url":"https://creators.example/luna-marlowe"}"#,
+            ),
         };
         let file = file(&folder, &format!("{name}.wasm"));
         let ran = plugins(&["run", &file, "--task-type", task_type, "--params", params]);
