@@ -250,22 +250,19 @@ async fn a_record_that_cannot_be_read_hides_no_other_worker() {
         "worker": "w", "started_at": "today", "concurrency": 4, "running": 0,
         "plugins": [plugin, {"name": 7}, "of a later release"],
     });
-    for (worker, json) in [("w", record.to_string().into_bytes()), ("x", b"{\xff".to_vec())] {
-        let () = redis::pipe()
-            .set(queue.keys().worker(worker), json)
-            .zadd(queue.keys().workers(), worker, 1)
-            .query_async(&mut connection)
-            .await
-            .unwrap();
+    let keys = queue.keys();
+    let (workers, broken) = (keys.workers(), b"{\xff".as_slice());
+    // One by one: in a Cluster they lie on several nodes.
+    for command in [
+        redis::cmd("SET").arg(keys.worker("w")).arg(record.to_string()),
+        redis::cmd("SET").arg(keys.worker("x")).arg(broken),
+        redis::cmd("RPUSH").arg(keys.worker("y")).arg("a list"),
+        redis::cmd("ZADD").arg(&workers).arg(1).arg("w").arg(1).arg("x").arg(1).arg("y"),
+        redis::cmd("ZADD").arg(&workers).arg(1).arg(b"\xff".as_slice()),
+        redis::cmd("SADD").arg(keys.types()).arg(b"\xff".as_slice()),
+    ] {
+        let () = command.query_async(&mut connection).await.unwrap();
     }
-    let () = redis::pipe()
-        .lpush(queue.keys().worker("y"), "a list")
-        .zadd(queue.keys().workers(), b"y", 1)
-        .zadd(queue.keys().workers(), b"\xff", 1)
-        .sadd(queue.keys().types(), b"\xff")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
     let workers = queue.workers().await.unwrap();
     assert_eq!(workers.len(), 1);
     assert_eq!(workers[0].plugins.len(), 1);
