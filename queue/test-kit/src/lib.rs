@@ -25,6 +25,7 @@ pub use process::Process;
 pub use proxy::{Proxies, Proxy};
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
+pub use server::program as redis_server;
 
 /// How long a test waits for what must happen. Long, because a busy machine is no failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);

@@ -147,7 +147,7 @@ impl Drop for Server {
 }
 
 /// The server that tests start: `redis-server`, or the one that this variable names, for instance a `valkey-server`.
-pub(crate) fn program() -> Command {
+pub fn program() -> Command {
     Command::new(std::env::var_os("TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
 }
 

@@ -246,7 +246,7 @@ async fn a_server_that_loads_its_data_for_longer_than_a_lease_charges_nobody() {
     redis.ask(&["SAVE"]);
     redis.kill();
     // One millisecond for each key.
-    let mut slowly = std::process::Command::new("redis-server");
+    let mut slowly = test_kit::redis_server();
     slowly.args(["--port", &port, "--bind", "127.0.0.1", "--dir", &folder, "--save", ""]);
     slowly.args(["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
     let server = Server(slowly.stdout(std::process::Stdio::null()).spawn().unwrap());
