@@ -108,11 +108,6 @@ impl<'a> Members<'a> {
         Scanner { rest: json }.members().map(Self).ok_or(Unreadable::Syntax)
     }
 
-    /// The keys, in their order.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.as_ref())
-    }
-
     /// Whether there is a member of that name that is not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, value)| key == name && *value != b"null")

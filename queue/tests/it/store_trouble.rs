@@ -71,14 +71,7 @@ async fn all_is_answered_after(
     tokio::time::sleep(LONG.saturating_sub(refused_from.elapsed())).await;
     end();
     let over = Instant::now();
-    for number in 0..TASKS {
-        let id = task(1, &cause(number)).task_id;
-        let result = eventually("an answer", async || {
-            queue.get_result(&id, Duration::from_millis(200)).await.ok().flatten()
-        })
-        .await;
-        assert!(result.success, "task {number}: {:?}", result.error);
-    }
+    all_succeed(queue).await;
     assert!(over.elapsed() < SOON, "{:?}", over.elapsed());
     assert_eq!(counters(queue).await, [], "nothing counts against a task");
     eventually("readiness", async || TaskQueue::readiness(Some(queue)).await.ok()).await;
@@ -88,6 +81,18 @@ async fn all_is_answered_after(
 /// Longer than the trouble's beginning, shorter than the trouble.
 fn slow() -> Arc<Echo> {
     Echo::new(&["echo"], Duration::from_millis(1_200))
+}
+
+/// Waits until each of the tasks has an answer, and a good one.
+async fn all_succeed(queue: &TaskQueue) {
+    for number in 0..TASKS {
+        let id = task(1, &cause(number)).task_id;
+        let result = eventually("an answer", async || {
+            queue.get_result(&id, Duration::from_millis(200)).await.ok().flatten()
+        })
+        .await;
+        assert!(result.success, "task {number}: {:?}", result.error);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,14 +260,7 @@ async fn a_server_that_loads_its_data_for_longer_than_a_lease_charges_nobody() {
         said.contains("LOADING").then_some(())
     })
     .await;
-    for number in 0..TASKS {
-        let id = task(1, &cause(number)).task_id;
-        let result = eventually("an answer", async || {
-            queue.get_result(&id, Duration::from_millis(200)).await.ok().flatten()
-        })
-        .await;
-        assert!(result.success, "task {number}: {:?}", result.error);
-    }
+    all_succeed(&queue).await;
     assert_eq!(counters(&queue).await, [], "nothing counts against a task");
     worker.stop().await;
     drop(server);
