@@ -14,6 +14,9 @@ use crate::plugin::load::{is_plugin_name, stem};
 use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 
+/// How many links on one way are followed. Linux follows no more (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
 /// What the file system says of one file. A copy that keeps size and time is another file or has another time of
 /// change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +67,36 @@ pub(crate) fn find(
         // Where a link leads to may change too.
         let target = fs::canonicalize(file).ok();
         folders.extend(target.as_deref().and_then(Path::parent).map(Path::to_owned));
+        folders.extend(folders_of_links(file));
     }
     Ok(Found { place: place(folder), plugins, folders })
+}
+
+/// The folders that hold a link on the way to `path`: whoever turns one makes `path` lead elsewhere.
+fn folders_of_links(path: &Path) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    let mut whole = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Some((folder, target, rest)) = first_link(&whole) else { break };
+        whole = folder.join(target).join(rest);
+        folders.insert(folder);
+    }
+    folders
+}
+
+/// The first link on the way to `path`: the folder it lies in, where it leads to, and what comes behind it.
+fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
+    let mut so_far = PathBuf::new();
+    let mut parts = path.components();
+    while let Some(part) = parts.next() {
+        let folder =
+            if so_far.as_os_str().is_empty() { Path::new(".").into() } else { so_far.clone() };
+        so_far.push(part);
+        if let Ok(target) = fs::read_link(&so_far) {
+            return Some((folder, target, parts.as_path().to_owned()));
+        }
+    }
+    None
 }
 
 /// The components of a folder by name. What begins with a dot is none: other systems and editors leave such files
@@ -140,4 +171,33 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     fs::File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn each_link_on_the_way_is_in_a_folder_to_watch() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
+        fs::create_dir_all(at("releases/1/data")).unwrap();
+        fs::create_dir(at("shared")).unwrap();
+        fs::write(at("releases/1/data/a.csv"), "").unwrap();
+        symlink("releases/1", at("current")).unwrap();
+        symlink(at("current/data"), at("shared/data")).unwrap();
+        let way = folders_of_links(&at("shared/data/a.csv"));
+        assert_eq!(way, BTreeSet::from([at("shared"), at("")]));
+        assert_eq!(folders_of_links(&at("releases/1/data/a.csv")), BTreeSet::new());
+    }
+
+    #[test]
+    fn links_in_a_circle_come_to_an_end() {
+        let place = tempfile::tempdir().unwrap();
+        let link = place.path().join("link");
+        symlink("link", &link).unwrap();
+        assert!(folders_of_links(&link.join("a.wasm")).contains(place.path()));
+    }
 }
