@@ -9,15 +9,17 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use self::report::Report;
+use self::report::{CALM, Report};
 use crate::server::{Server, program};
 use crate::until;
 
 const REPLICAS: usize = 2;
 const SENTINELS: usize = 3;
 /// Sentinels look at the servers each second instead of ten, and tell each other twice a second what they know: it takes
-/// seconds instead of twenty until a lost master is a replica.
-const HURRY: &[&str] = &["SENTINEL", "DEBUG", "INFO-PERIOD", "1000", "PUBLISH-PERIOD", "500"];
+/// seconds instead of twenty until a lost master is a replica. One that did not run for two seconds, as on a busy
+/// machine, does nothing for a while, since its clock may be wrong (TILT): two seconds instead of thirty.
+const HURRY: &[&str] =
+    &["SENTINEL", "DEBUG", "INFO-PERIOD", "1000", "PUBLISH-PERIOD", "500", "TILT-PERIOD", "2000"];
 /// Keeps everything on disk.
 const OPTIONS: &str = r#"save ""
 appendonly yes
@@ -117,7 +119,16 @@ impl TestSentinel {
         port
     }
 
-    /// Lets a frozen server go on. When another became master meanwhile, it still takes itself for one and takes
+    /// Stops a sentinel where it stands; [`TestSentinel::thaw`] lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be signalled.
+    pub fn freeze_sentinel(&self, index: usize) {
+        self.sentinels[index].freeze();
+    }
+
+    /// Lets a frozen server or sentinel go on. When another became master meanwhile, it still takes itself for one and takes
     /// writes, until the sentinels tell it after two seconds or more; [`TestSentinel::settled`] waits for that.
     ///
     /// # Panics
@@ -181,7 +192,11 @@ impl TestSentinel {
     pub async fn wait_for_failover(&self, old: u16) -> u16 {
         until(&format!("another master than the one on port {old}"), || {
             let new = self.agreed_master()?;
-            if new == old { Err("it is still the master".to_owned()) } else { Ok(new) }
+            if new == old {
+                let states: Vec<_> = self.living_sentinels().map(state).collect();
+                return Err(format!("it is still the master; {}", states.join("; ")));
+            }
+            Ok(new)
         })
         .await
     }
@@ -259,7 +274,7 @@ impl TestSentinel {
 
     fn sees_all(&self, sentinel: &Server) -> Result<(), String> {
         let report = Report::of(sentinel)?;
-        if !report.calm {
+        if report.flags != CALM {
             return Err(format!("a failover goes on for the sentinel on port {}", sentinel.port()));
         }
         let nodes = self.servers.iter().chain(&self.sentinels).filter(|node| node.living());
@@ -272,6 +287,13 @@ impl TestSentinel {
         }
         Ok(())
     }
+}
+
+/// How far a sentinel is, for the one who reads why a test failed.
+fn state(sentinel: &Server) -> String {
+    let flags = Report::of(sentinel).map(|report| report.flags);
+    let tilt = sentinel.talk(&["INFO sentinel"]).map(|info| info.contains("sentinel_tilt:1"));
+    format!("for the sentinel on port {} it is {flags:?}, TILT: {tilt:?}", sentinel.port())
 }
 
 /// A server with a configuration file, in which a sentinel's orders outlive a restart.

@@ -7,6 +7,9 @@ use crate::server::Server;
 /// The flags of who is well. In Valkey it stays noted for a while that another sentinel thought the last master was down.
 const WELL: &[&str] = &["slave", "sentinel", "sentinel,master_down"];
 
+/// The flags of a master that is well while no failover goes on.
+pub(super) const CALM: &str = "master";
+
 /// All that one sentinel says.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -14,8 +17,8 @@ pub(super) struct Report {
     pub(super) master: u16,
     /// The failover by which it became the master.
     pub(super) epoch: u64,
-    /// Whether the master is well and no failover goes on.
-    pub(super) calm: bool,
+    /// What it says of the master, separated by commas.
+    pub(super) flags: String,
     /// Replicas and other sentinels: their ports, and what is said of each.
     others: Vec<(u16, String)>,
 }
@@ -37,7 +40,7 @@ impl Report {
         Ok(Self {
             master,
             epoch: about["config-epoch"].parse().unwrap(),
-            calm: about["flags"] == "master",
+            flags: about["flags"].clone(),
             others: others.iter().map(known).collect(),
         })
     }
