@@ -14,9 +14,10 @@ async fn a_replica_becomes_master_after_the_master_was_killed() {
     redis.kill_sentinel(0);
     assert_eq!(redis.kill_master(), first);
     // As on a machine that is too busy to run them; without orders of ours they would do nothing for 30 s.
-    [1, 2].map(|index| redis.freeze_sentinel(index));
+    let held_up = [1, 2];
+    held_up.iter().for_each(|index| redis.freeze_sentinel(*index));
     tokio::time::sleep(Duration::from_secs(3)).await;
-    [1, 2].map(|index| redis.thaw(redis.sentinel(index)));
+    held_up.iter().for_each(|index| redis.thaw(redis.sentinel(*index)));
     let second = redis.wait_for_failover(first).await;
     assert_ne!(second, first);
     assert_eq!(redis.ask(second, &["GET", "key"]), "value");
