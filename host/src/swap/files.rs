@@ -14,7 +14,7 @@ use crate::plugin::load::{is_plugin_name, stem};
 use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 
-/// How many links on one way are followed. Linux follows no more (path_resolution(7)).
+/// How many links on one way are followed. Linux follows no more (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
 /// What the file system says of one file. A copy that keeps size and time is another file or has another time of
