@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | hostile-guests | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | hostile-guests | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -12,6 +12,7 @@ mod hostile_guests;
 mod process;
 mod processes;
 mod redis;
+mod structure;
 mod test;
 mod tidy;
 mod toolchain;
@@ -33,6 +34,7 @@ enum Command {
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
     HostileGuests(hostile_guests::HostileGuests),
+    Structure(structure::Structure),
     Test(test::Test),
     Tidy(tidy::Tidy),
 }
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
+        Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),
     });
