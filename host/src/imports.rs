@@ -3,7 +3,6 @@
 mod cache;
 mod config;
 mod data;
-pub(crate) mod http;
 mod log;
 mod progress;
 

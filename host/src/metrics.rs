@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::plugin::PluginVersion;
 use crate::plugin::load::is_plugin_name;
 use crate::sandbox::limits::Limit;
+use crate::version::PluginVersion;
 
 const TASKS: &str = "freefans_worker_tasks_total";
 const WAIT: &str = "freefans_task_wait_seconds";

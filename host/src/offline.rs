@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use queue::{Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::KeptVersions;
 use crate::config::Ceilings;
 use crate::engine;
 use crate::error::LoadError;
-use crate::plugin::PluginVersion;
-use crate::plugin::cache::PreparedCache;
+use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::{Anatomy, Loader};
-use crate::plugin::versions::KeptVersions;
+use crate::plugin::publish::data_guard;
 use crate::plugin_config::PluginConfig;
 use crate::runner;
-use crate::swap::guard;
+use crate::version::PluginVersion;
 
 /// One task may take as long as it may from a chat.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
@@ -114,7 +114,7 @@ impl Bench {
     fn kept_enough(&self, version: &PluginVersion) -> Result<(), LoadError> {
         let Some(versions) = self.loader.versions() else { return Ok(()) };
         let name = version.name();
-        guard::check(version, &versions.former_data(name), &versions.accepted(name))
+        data_guard::check(version, &versions.former_data(name), &versions.accepted(name))
     }
 
     /// Runs a task `times` times, each in a fresh instance.

@@ -18,11 +18,11 @@ use wasmtime_wasi::I32Exit;
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Answer, MAX_LEVELS, levels, v1};
 use crate::metrics;
-use crate::plugin::PluginVersion;
 use crate::plugin::load::Loader;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::{Breaches, Limit};
 use crate::sandbox::output::Running;
+use crate::version::PluginVersion;
 
 /// Longest reason that is passed on to a person.
 const MAX_REASON_CHARS: usize = 500;

@@ -1,5 +1,6 @@
 //! What surrounds one instance: the store's data and how a store is built for one call.
 
+pub(crate) mod http;
 pub(crate) mod limits;
 pub(crate) mod output;
 
@@ -13,10 +14,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::EPOCH_TICK;
-use crate::imports::http::Outgoing;
-use crate::plugin::Surroundings;
+use crate::sandbox::http::Outgoing;
 use crate::sandbox::limits::{Breaches, Limit, MemoryLimiter};
 use crate::sandbox::output::{GuestOutput, Running};
+use crate::version::Surroundings;
 
 /// Random bytes that a guest may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;

@@ -12,15 +12,15 @@ use queue::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{PluginCatalog, RolledBack};
+use crate::archive::{KeptVersions, Rejection};
 use crate::config::HostConfig;
-use crate::plugin::PluginVersion;
-use crate::plugin::cache::PreparedCache;
+use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::Loader;
-use crate::plugin::versions::{KeptVersions, Rejection};
-use crate::swap::PluginFolder;
-use crate::swap::history::History;
+use crate::plugin::publish::catalog::{PluginCatalog, RolledBack};
+use crate::plugin::publish::history::History;
+use crate::swap::folder::PluginFolder;
 use crate::swap::watch::watch_until;
+use crate::version::PluginVersion;
 use crate::{engine, metrics, runner};
 
 /// Runs tasks with the plugins of a catalogue.

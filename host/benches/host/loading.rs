@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use host::plugin::cache::PreparedCache;
+use host::plugin::compile::cache::PreparedCache;
 use serde_json::json;
 
 use crate::rig::{self, Times};

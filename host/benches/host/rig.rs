@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host::catalog::PluginCatalog;
 use host::config::Ceilings;
 use host::engine;
 use host::plugin::load::Loader;
+use host::plugin::publish::catalog::PluginCatalog;
 use host::worker::PluginHandler;
 use queue::{Handled, Lease, Task, TaskHandler};
 use serde_json::{Value, json};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use host::catalog::PluginCatalog;
 use host::config::Ceilings;
 use host::plugin::load::Loader;
-use host::swap::PluginFolder;
+use host::plugin::publish::catalog::PluginCatalog;
+use host::swap::folder::PluginFolder;
 use host::worker::PluginHandler;
 use queue::{DistributedWorkerRegistry, QueueConfig, TaskQueue};
 use test_kit::TestRedis;

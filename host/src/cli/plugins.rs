@@ -14,11 +14,12 @@ use queue::{QueueConfig, Task, TaskQueue, TaskType};
 use serde_json::{Map, Value, json};
 
 use super::{KeptFolder, RedisFlags};
-use crate::catalog::PluginCatalog;
+use crate::archive::{KeptVersion, KeptVersions};
 use crate::offline::{Bench, Examined, Ran};
 use crate::plugin::load::stem;
-use crate::plugin::versions::{KeptVersion, KeptVersions};
-use crate::swap::{files, owner};
+use crate::plugin::publish::catalog::PluginCatalog;
+use crate::plugin::publish::ownership;
+use crate::swap::files;
 
 /// Shows, checks and tries out plugins.
 #[derive(Debug, clap::Args)]
@@ -251,7 +252,7 @@ fn refuse_what_others_have(examined: &mut [Examined], versions: Option<&KeptVers
     let mut loaded: Vec<_> =
         examined.iter().filter_map(|examined| examined.loaded.as_ref().ok().cloned()).collect();
     let owners = versions.map(KeptVersions::owners).unwrap_or_default();
-    owner::order(&mut loaded, &owners);
+    ownership::order(&mut loaded, &owners);
     let catalog = PluginCatalog::default();
     for version in loaded {
         let path = version.path.clone();

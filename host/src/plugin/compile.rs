@@ -1,6 +1,9 @@
 //! Compiles behind running tasks: one component at a time, on threads that take what processor time others leave, and not
 //! for ever.
 
+pub mod cache;
+pub(crate) mod cache_writer;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,7 @@ use bytes::Bytes;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::snapshot;
+use super::prepare::snapshot;
 use crate::error::LoadError;
 
 /// Longest compile, the wait for its turn included. A shipped plugin takes a second or two; a file made to keep the
@@ -28,7 +31,7 @@ struct TookTooLong {
 }
 
 /// Why a component was not compiled, as a refusal of its file.
-pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
+pub(crate) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
     let path = path.to_owned();
     match source.downcast_ref::<TookTooLong>() {
         Some(TookTooLong { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
@@ -38,7 +41,7 @@ pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
 
 /// The one compiler of the process.
 #[derive(Debug)]
-pub(super) struct Compiler {
+pub(crate) struct Compiler {
     engine: Engine,
     /// One compile at a time: more would take the processor from running tasks.
     turn: Arc<tokio::sync::Semaphore>,
@@ -46,13 +49,13 @@ pub(super) struct Compiler {
 }
 
 impl Compiler {
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(engine: Engine) -> Self {
         Self { engine, turn: Arc::new(tokio::sync::Semaphore::new(1)), at_most: COMPILE_AT_MOST }
     }
 
     /// Compiles, and lays the memory out for instances to map. A compile that was given up keeps its turn until its
     /// thread ends: nothing can stop that.
-    pub(super) async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
+    pub(crate) async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
         let (engine, compiling) = (self.engine.clone(), Arc::clone(&self.turn));
         let compiled = async {
             let turn = compiling.acquire_owned().await; // Never closed.
@@ -72,7 +75,7 @@ impl Compiler {
 
 /// Does what takes long on a thread of its own, behind running tasks. A panic in it is an error like any other, and
 /// refuses the file.
-pub(super) async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
 ) -> wasmtime::Result<T> {
     let (tell, told) = tokio::sync::oneshot::channel();

@@ -1,7 +1,7 @@
 //! From files to a plugin version: the admission steps, in order, each with its own refusal.
 //!
 //! Settings → bytes → digest (pinned? rolled back?) → shape → compile ([`super::compile`]) → imports within the grants →
-//! link → `describe` ([`super::start`]) → `init` and its memory kept ([`super::prepare`]) → trial. Whoever calls this
+//! link → `describe` ([`super::prepare`]) → `init` and its memory kept ([`super::prepare`]) → trial. Whoever calls this
 //! publishes only what comes out of it, so a refused candidate changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,36 +15,37 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::archive::{KeptVersions, VersionId};
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, commands, v1};
 use crate::config::Ceilings;
 use crate::error::LoadError;
 use crate::imports::Linkers;
-use crate::imports::http::HttpClient;
-use crate::plugin::cache::PreparedCache;
+use crate::plugin::check::structure::{self, Refused};
+use crate::plugin::compile::cache::PreparedCache;
+use crate::plugin::compile::cache_writer::Keeper;
 use crate::plugin::compile::{self, Compiler};
-use crate::plugin::keeper::Keeper;
-use crate::plugin::shape::{self, Refused};
-use crate::plugin::tally::Tally;
-use crate::plugin::versions::{KeptVersions, VersionId};
-use crate::plugin::{PluginVersion, Surroundings, trial};
+use crate::plugin::publish::data_guard::{DataFact, DataFacts};
+use crate::plugin::trial;
 use crate::plugin_config::PluginConfig;
 use crate::sandbox::Sandbox;
+use crate::sandbox::http::HttpClient;
 use crate::swap::files::open_regular;
-use crate::swap::guard::{DataFact, DataFacts};
+use crate::version::health::Tally;
+use crate::version::{PluginVersion, Surroundings};
 
 /// What loading needs; one per process.
 #[derive(Debug)]
 pub struct Loader {
-    pub(super) engine: Engine,
+    pub(crate) engine: Engine,
     linkers: Linkers,
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
-    pub(super) prepared: Option<PreparedCache>,
-    pub(super) keeper: Keeper,
+    pub(crate) prepared: Option<PreparedCache>,
+    pub(crate) keeper: Keeper,
     versions: Option<KeptVersions>,
-    pub(super) snapshots: bool,
-    pub(super) compiler: Compiler,
+    pub(crate) snapshots: bool,
+    pub(crate) compiler: Compiler,
 }
 
 /// What a component is made of.
@@ -263,7 +264,7 @@ impl Loader {
         }
     }
 
-    pub(super) fn link(
+    pub(crate) fn link(
         &self,
         component: &Component,
         around: &Surroundings,
@@ -350,7 +351,7 @@ async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
 /// The bytes are read here before anything that could be hurt by them reads them.
 async fn check_shape(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
     let path = path.to_owned();
-    let looking = tokio::task::spawn_blocking(move || shape::check(&wasm)).await;
+    let looking = tokio::task::spawn_blocking(move || structure::check(&wasm)).await;
     let source = match looking {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Refused::Excess { what, limit })) => {

@@ -1,5 +1,8 @@
 //! `init` once, its memory kept: in the component that instances start from, and on disk for the next start.
 
+mod guest;
+pub(crate) mod snapshot;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,19 +12,18 @@ use sha2::{Digest, Sha256};
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance};
 
-use super::Surroundings;
-use super::cache::Key;
+use super::compile::cache::Key;
 use super::compile::{self, aside};
 use super::load::Loader;
-use super::snapshot;
 use crate::bindings::v1;
 use crate::error::LoadError;
 use crate::sandbox::Sandbox;
+use crate::version::Surroundings;
 
 impl Loader {
     /// Runs `init`, and gives a component that begins with what it left, and what it told; where that cannot be, the
     /// component as it came.
-    pub(super) async fn initialise(
+    pub(crate) async fn initialise(
         &self,
         component: &v1::PluginPre<Sandbox>,
         instrumented: wasmtime::Result<Bytes>,
@@ -52,7 +54,7 @@ impl Loader {
     }
 
     /// The name of what `init` makes of these files and settings.
-    pub(super) fn key(&self, digest: &str, around: &Surroundings) -> String {
+    pub(crate) fn key(&self, digest: &str, around: &Surroundings) -> String {
         let mut key = Key::new(&self.engine);
         key.add(digest.as_bytes());
         key.add(
@@ -69,7 +71,7 @@ impl Loader {
         key.finish()
     }
 
-    pub(super) async fn kept(&self, key: &str) -> Option<Component> {
+    pub(crate) async fn kept(&self, key: &str) -> Option<Component> {
         let (cache, engine, key) = (self.prepared.clone()?, self.engine.clone(), key.to_owned());
         let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
         reading.await.ok().flatten()
@@ -83,7 +85,7 @@ impl Loader {
     }
 
     /// Compiles what `init` runs on; the same file with other data or settings needs no second time.
-    pub(super) async fn compile_once(
+    pub(crate) async fn compile_once(
         &self,
         digest: &str,
         wasm: Bytes,
@@ -100,7 +102,7 @@ impl Loader {
         Ok(component)
     }
 
-    pub(super) async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
+    pub(crate) async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
         if !self.snapshots {
             wasmtime::bail!("none is wanted");
         }

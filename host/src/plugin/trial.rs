@@ -6,17 +6,17 @@ use std::time::Duration;
 use queue::{Lease, Task};
 use tokio_util::sync::CancellationToken;
 
-use super::PluginVersion;
 use super::load::Loader;
 use crate::error::LoadError;
 use crate::plugin_config::Trial;
 use crate::runner;
+use crate::version::PluginVersion;
 
 /// The plugin's own wall limit is shorter, or the server's ceiling of it.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
 
 /// Runs the trial that the settings name; without one every candidate passes.
-pub(super) async fn run(loader: &Loader, version: &Arc<PluginVersion>) -> Result<(), LoadError> {
+pub(crate) async fn run(loader: &Loader, version: &Arc<PluginVersion>) -> Result<(), LoadError> {
     let Some(Trial { task_type, params }) = version.swap.trial.clone() else { return Ok(()) };
     let failed = |reason: String| LoadError::Trial {
         plugin: version.name().to_owned(),

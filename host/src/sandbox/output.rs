@@ -15,8 +15,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::plugin::{PluginVersion, Surroundings};
 use crate::sandbox::limits::{Breaches, Limit};
+use crate::version::{PluginVersion, Surroundings};
 
 /// Longest line; the rest of it is cut.
 const MAX_LINE_BYTES: usize = 1_024;

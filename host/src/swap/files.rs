@@ -9,9 +9,9 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::KeptVersions;
 use crate::config::Ceilings;
 use crate::plugin::load::{is_plugin_name, stem};
-use crate::plugin::versions::KeptVersions;
 use crate::plugin_config::PluginConfig;
 
 /// How many links on one way are followed. Linux follows no more (`path_resolution(7)`).

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::{KeptVersion, KeptVersions, VersionId};
 use crate::plugin::load::{hex, is_plugin_name};
-use crate::plugin::versions::{KeptVersion, KeptVersions, VersionId};
 use crate::plugin_config::PluginConfig;
 
 /// Why nothing was put in place.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::files::{Place, place};
-use super::{LOOK_EVERY, PluginFolder};
+use super::folder::{LOOK_EVERY, PluginFolder};
 
 /// Looks are at least so far apart, however much is noticed.
 const AT_MOST_EVERY: Duration = Duration::from_millis(50);

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::catalog::PluginCatalog;
 use host::config::Ceilings;
 use host::engine;
-use host::plugin::cache::PreparedCache;
+use host::plugin::compile::cache::PreparedCache;
 use host::plugin::load::Loader;
-use host::swap::PluginFolder;
+use host::plugin::publish::catalog::PluginCatalog;
+use host::swap::folder::PluginFolder;
 use host::worker::PluginHandler;
 use queue::{DistributedWorkerRegistry, TaskStatus};
 use serde_json::json;

@@ -10,10 +10,10 @@ use queue::task::now_ms;
 use queue::{PluginChange, PluginEvent};
 use serde_json::json;
 
+use crate::archive::{KeptVersion, KeptVersions};
 use crate::config::Ceilings;
-use crate::plugin::cache::PreparedCache;
+use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::{hex, is_plugin_name};
-use crate::plugin::versions::{KeptVersion, KeptVersions};
 use crate::plugin_config::PluginConfig;
 use crate::swap::files;
 use crate::swap::rollback::{PutBack, RollbackError, roll_back};

@@ -26,7 +26,7 @@ const INSTANCES: usize = 1_000;
 
 /// Why a file is not looked at any further.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// It is not well-formed.
     Malformed(BinaryReaderError),
     /// It has more than `limit` of something.
@@ -40,7 +40,7 @@ impl From<BinaryReaderError> for Refused {
 }
 
 /// Reads all sections of `wasm`.
-pub(super) fn check(wasm: &[u8]) -> Result<(), Refused> {
+pub(crate) fn check(wasm: &[u8]) -> Result<(), Refused> {
     let mut shape = Shape::default();
     for payload in Parser::new(0).parse_all(wasm) {
         shape.take(payload?, wasm)?;

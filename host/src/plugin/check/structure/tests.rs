@@ -117,7 +117,7 @@ fn what_is_cut_short_is_malformed() {
 }
 
 /// A component of the contract's first release.
-const RELEASED: &[u8] = include_bytes!("../../../tests/fixtures/contract-1.0.0.wasm");
+const RELEASED: &[u8] = include_bytes!("../../../../tests/fixtures/contract-1.0.0.wasm");
 
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config {

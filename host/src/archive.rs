@@ -8,7 +8,7 @@
 //! may share it: a version is written beside and renamed, and a rejection is a file of its own, which outlives what it
 //! rejects.
 //!
-//! Not here: when a version goes back ([`crate::catalog`]) and what a start makes of these ([`crate::swap`]).
+//! Not here: when a version goes back ([`crate::plugin::publish::catalog`]) and what a start makes of these ([`crate::swap`]).
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -21,10 +21,10 @@ use queue::task::now_ms;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::PluginVersion;
-use super::load::hex;
-use crate::swap::guard::{Accepted, DataFacts};
-use crate::swap::owner::Owners;
+use crate::plugin::load::hex;
+use crate::plugin::publish::data_guard::{Accepted, DataFacts};
+use crate::plugin::publish::ownership::Owners;
+use crate::version::PluginVersion;
 
 /// Versions kept of each plugin; the one that came into force longest ago goes first.
 pub const KEEP_VERSIONS: usize = 5;
@@ -111,7 +111,7 @@ pub struct KeptVersions {
 
 impl KeptVersions {
     /// The versions of the plugins in `plugins`, below a folder that
-    /// [`PreparedCache::open`](super::cache::PreparedCache::open) has found to be ours.
+    /// [`PreparedCache::open`](crate::plugin::compile::cache::PreparedCache::open) has found to be ours.
     ///
     /// # Errors
     ///

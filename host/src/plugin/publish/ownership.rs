@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::LoadError;
-use crate::plugin::PluginVersion;
+use crate::version::PluginVersion;
 
 /// Which plugin file had which name and task type when they were last noted.
 pub(crate) type Owners = BTreeMap<String, String>;

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use wasmtime::component::Component;
 
+use super::aside;
 use super::cache::PreparedCache;
-use super::compile::aside;
 
 /// Components that wait for their turn, each held in memory meanwhile. Compiling one takes longer than writing it, so
 /// they only pile up on a disk that hardly writes; what is more is compiled at the next start.
@@ -16,14 +16,14 @@ const WAIT_AT_MOST: usize = 16;
 
 /// What is being written.
 #[derive(Debug, Clone)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     underway: TaskTracker,
     /// One at a time: each is a copy of a whole component in memory.
     turn: Arc<Mutex<()>>,
 }
 
 impl Keeper {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let underway = TaskTracker::new();
         // Who waits for all waits until there is none; more may come all the same.
         underway.close();
@@ -31,7 +31,7 @@ impl Keeper {
     }
 
     /// Stores a component under a key, some time soon.
-    pub(super) fn keep(&self, cache: PreparedCache, key: String, component: Component) {
+    pub(crate) fn keep(&self, cache: PreparedCache, key: String, component: Component) {
         if WAIT_AT_MOST <= self.underway.len() {
             tracing::warn!(
                 "a prepared plugin is not kept for the next start: the disk is too slow"
@@ -48,7 +48,7 @@ impl Keeper {
     }
 
     /// Waits until nothing is left to write.
-    pub(super) async fn all_kept(self) {
+    pub(crate) async fn all_kept(self) {
         self.underway.wait().await;
     }
 }

@@ -9,9 +9,9 @@ use rand::Rng;
 use tokio::sync::watch;
 
 use crate::error::LoadError;
-use crate::plugin::PluginVersion;
-use crate::plugin::tally::Verdict;
-use crate::swap::owner;
+use crate::plugin::publish::ownership;
+use crate::version::PluginVersion;
+use crate::version::health::Verdict;
 
 type Versions = BTreeMap<String, InForce>;
 
@@ -118,14 +118,14 @@ impl PluginCatalog {
             if owner.name() == version.name() {
                 continue;
             }
-            if let Some(refusal) = owner::contested(&version, owner) {
-                if !gone.contains(owner.name()) && !owner::goes_first(&version, owner) {
+            if let Some(refusal) = ownership::contested(&version, owner) {
+                if !gone.contains(owner.name()) && !ownership::goes_first(&version, owner) {
                     return Err(refusal);
                 }
                 give_way.push(owner.name().to_owned());
             } else {
                 // What its new version has dropped is free. The one before, which had it, cannot come back then.
-                in_force.before.take_if(|had| owner::contested_type(&version, had).is_some());
+                in_force.before.take_if(|had| ownership::contested_type(&version, had).is_some());
             }
         }
         let displaced =

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ops::chain::chain;
 
-use super::{Changes, PluginFolder};
+use super::folder::{Changes, PluginFolder};
 use crate::error::LoadError;
 use crate::plugin::load::stem;
 use crate::plugin_config::PluginConfig;

@@ -9,7 +9,7 @@ use queue::{PluginChange, PluginEvent, TaskQueue};
 use tokio::sync::mpsc;
 
 use crate::error::LoadError;
-use crate::plugin::PluginVersion;
+use crate::version::PluginVersion;
 
 /// Entries that wait for a Redis that is away.
 const WAITING_AT_MOST: usize = 256;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::load::hex;
+use crate::plugin::load::hex;
 
 /// Files kept, two for each plugin version; the one that was used longest ago goes first.
 const KEEP_FILES: usize = 64;
@@ -31,10 +31,10 @@ pub struct PreparedCache {
 }
 
 /// What makes a prepared component: everything that `init` can see.
-pub(super) struct Key(Sha256);
+pub(crate) struct Key(Sha256);
 
 impl Key {
-    pub(super) fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine) -> Self {
         let mut compatible = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut compatible);
         let mut key = Self(Sha256::new());
@@ -45,12 +45,12 @@ impl Key {
     }
 
     /// Adds a part; its length too, so that two parts never read as one.
-    pub(super) fn add(&mut self, part: &[u8]) {
+    pub(crate) fn add(&mut self, part: &[u8]) {
         self.0.update((part.len() as u64).to_le_bytes());
         self.0.update(part);
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
@@ -82,7 +82,7 @@ impl PreparedCache {
     }
 
     /// What was stored under a key; nothing when it is not there or does not fit.
-    pub(super) fn get(&self, engine: &Engine, key: &str) -> Option<Component> {
+    pub(crate) fn get(&self, engine: &Engine, key: &str) -> Option<Component> {
         let path = self.file(key);
         let bytes = fs::read(&path).ok()?;
         match restore(engine, &bytes) {
@@ -100,7 +100,7 @@ impl PreparedCache {
     }
 
     /// Stores a component under a key; what is half written is never seen.
-    pub(super) fn put(&self, key: &str, component: &Component) -> io::Result<()> {
+    pub(crate) fn put(&self, key: &str, component: &Component) -> io::Result<()> {
         let code = component.serialize().map_err(io::Error::other)?;
         let (path, mut file) = tempfile_in(&self.folder)?;
         let written = file

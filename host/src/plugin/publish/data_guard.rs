@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::LoadError;
-use crate::plugin::PluginVersion;
+use crate::version::PluginVersion;
 
 /// What a version has of one data file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,18 +7,18 @@ use ops::chain::chain;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use super::Surroundings;
-use super::load::Loader;
 use crate::bindings::{Descriptor, v1};
 use crate::error::LoadError;
+use crate::plugin::load::Loader;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Breaches;
+use crate::version::Surroundings;
 
 /// Longest reason of a guest that is passed on.
 const MAX_REASON_CHARS: usize = 2_000;
 
 impl Loader {
-    pub(super) async fn describe(
+    pub(crate) async fn describe(
         &self,
         component: &v1::PluginPre<Sandbox>,
         around: &Arc<Surroundings>,
@@ -41,7 +41,7 @@ impl Loader {
     }
 
     /// What a plugin says after `init` that it took of its data. One that cannot be asked says nothing.
-    pub(super) async fn rows(
+    pub(crate) async fn rows(
         &self,
         component: &v1::PluginPre<Sandbox>,
         initialised: bool,
@@ -68,7 +68,7 @@ impl Loader {
     }
 
     /// A fresh instance on which `init` has run.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &self,
         component: &v1::PluginPre<Sandbox>,
         around: &Arc<Surroundings>,

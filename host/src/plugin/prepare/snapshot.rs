@@ -17,7 +17,7 @@ use crate::sandbox::Sandbox;
 /// # Errors
 ///
 /// When it is built in a way that no snapshot can be taken of.
-pub(super) fn instrument(wasm: &[u8]) -> wasmtime::Result<Bytes> {
+pub(crate) fn instrument(wasm: &[u8]) -> wasmtime::Result<Bytes> {
     let (_, instrumented) = wizer().instrument_component(wasm)?;
     Ok(instrumented.into())
 }
@@ -33,7 +33,7 @@ fn wizer() -> Wizer {
 /// # Errors
 ///
 /// When the instance holds handles, or does not tell what is in it.
-pub(super) async fn take(
+pub(crate) async fn take(
     wasm: &[u8],
     store: &mut Store<Sandbox>,
     instance: Instance,
@@ -57,7 +57,7 @@ pub(super) async fn take(
 }
 
 /// Compiles on the calling thread, and lays the memory out for instances to map.
-pub(super) fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
+pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
     let component = Component::from_binary(engine, wasm)?;
     component.initialize_copy_on_write_image()?;
     Ok(component)

@@ -1,0 +1,3 @@
+//! Checks a component before it runs.
+
+pub(crate) mod structure;
