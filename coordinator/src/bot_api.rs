@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::event::Place;
 use crate::render::{Action, Button, Media, Screen, links};
 use crate::text::Lang;
-use queue::pieces::Members;
+use queue::json::Members;
 
 /// A call that takes longer is given up, and its connection with it; a long poll gets its own wait on top.
 const CALL_AT_MOST: Duration = Duration::from_secs(10);

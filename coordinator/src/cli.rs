@@ -294,7 +294,7 @@ async fn replay(
     for entry in entries {
         match queue.replay(task_type, &entry).await {
             Ok(task_id) => writeln!(out, "{entry} is {task_id} now")?,
-            Err(error @ queue::control::ReplayError::NotFound { .. }) => {
+            Err(error @ queue::admin::ReplayError::NotFound { .. }) => {
                 writeln!(out, "{error}")?;
                 ended = Ended::NoSuchThing;
             }

@@ -110,8 +110,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
-    let sweeping = tokio::spawn(queue::reclaim::sweep_until(queue.clone(), shutdown.clone()));
-    let confirming = tokio::spawn(queue::recent::confirm_until(queue.clone(), shutdown.clone()));
+    let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
+    let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
     let delivering = tokio::spawn(delivery::deliver_until(
         queue,
         Arc::clone(&performer),

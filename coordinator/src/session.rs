@@ -7,7 +7,7 @@ mod properties;
 pub mod store;
 
 use queue::TaskId;
-use queue::pieces::{readable, readable_or_default};
+use queue::json::{readable, readable_or_default};
 use serde::{Deserialize, Serialize};
 
 use crate::question::Question;

@@ -119,7 +119,7 @@ impl Bench {
 
     /// Runs a task `times` times, each in a fresh instance.
     pub async fn run(&self, version: &Arc<PluginVersion>, task: &Task, times: usize) -> Vec<Ran> {
-        let retry = queue::retry::RetryPolicy::default();
+        let retry = queue::config::RetryPolicy::default();
         let mut ran = Vec::with_capacity(times);
         for _ in 0..times {
             let lease = Lease::offline(task.clone(), TIME_TO_LIVE);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ops::chain::chain;
-use queue::retry::retry_delay;
 use queue::task::now_ms;
+use queue::work::retry_delay;
 use queue::{Finish, Handled, Lease, TaskResult};
 use rand::Rng;
 use serde_json::{Map, Value};
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     version: &Arc<PluginVersion>,
     lease: &Lease,
     worker: &str,
-    retry: &queue::retry::RetryPolicy,
+    retry: &queue::config::RetryPolicy,
     cancelled: &CancellationToken,
 ) -> Handled {
     let started = Instant::now();
@@ -343,7 +343,7 @@ fn over(limit: Limit) -> &'static str {
 fn conclude(
     outcome: Outcome,
     lease: &Lease,
-    policy: &queue::retry::RetryPolicy,
+    policy: &queue::config::RetryPolicy,
 ) -> (TaskResult, Finish) {
     match outcome {
         Outcome::Output { data, metadata } => {

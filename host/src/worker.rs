@@ -29,7 +29,7 @@ pub struct PluginHandler {
     loader: Arc<Loader>,
     catalog: Arc<PluginCatalog>,
     worker: String,
-    retry: queue::retry::RetryPolicy,
+    retry: queue::config::RetryPolicy,
     history: Option<History>,
 }
 
@@ -39,7 +39,7 @@ impl PluginHandler {
         loader: Arc<Loader>,
         catalog: Arc<PluginCatalog>,
         worker: String,
-        retry: queue::retry::RetryPolicy,
+        retry: queue::config::RetryPolicy,
     ) -> Self {
         Self { loader, catalog, worker, retry, history: None }
     }

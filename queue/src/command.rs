@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::pieces;
+use crate::json;
 use crate::task::TaskType;
 
 /// Most commands of one plugin: a menu is for people.
@@ -206,7 +206,7 @@ pub(crate) fn readable<'de, D>(deserializer: D) -> Result<Vec<OfferedCommand>, D
 where
     D: Deserializer<'de>,
 {
-    let mut commands = pieces::readable(deserializer)?;
+    let mut commands = json::readable(deserializer)?;
     commands.truncate(MAX_COMMANDS);
     Ok(commands)
 }
@@ -216,7 +216,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::registry::OfferedPlugin;
+    use crate::work::registry::OfferedPlugin;
 
     fn roll() -> Value {
         json!({

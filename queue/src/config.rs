@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::keys::{DEFAULT_NAMESPACE, Keys};
-use crate::retry::RetryPolicy;
 use crate::task::TaskType;
+
+pub use crate::work::retry::RetryPolicy;
+
+/// The namespace of keys when none is configured.
+pub const DEFAULT_NAMESPACE: &str = "freefans";
 
 /// One of the two programs that share a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +83,6 @@ impl Default for QueueConfig {
 }
 
 impl QueueConfig {
-    pub(crate) fn keys(&self) -> Keys {
-        Keys::new(self.namespace.clone())
-    }
-
     /// So long without any sweep means that nobody reached Redis, or that it took no writes. 3 s: with less the sweep of
     /// one process on a busy machine would look like an outage, with more an outage could cost a lease unseen.
     pub(crate) fn outage(&self) -> Duration {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::RedisError;
-use crate::lane::Lane;
+use crate::redis::blocking::{AFTER_TROUBLE, Waits};
+use crate::task::lane::Lane;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, now_ms};
-use crate::task_queue::{TaskQueue, millis};
-use crate::waits::{AFTER_TROUBLE, Waits};
 
 /// The beginning of a stream.
 const FROM_THE_START: &str = "0-0";

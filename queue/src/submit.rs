@@ -1,13 +1,21 @@
 //! Submitting: a task is accepted once per id, several in one call.
 
+pub(crate) mod ingress;
+mod progress;
+mod result;
+
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::SubmitError;
-use crate::lane::{self, Lane};
+use crate::task::lane::{self, Lane};
 use crate::task::{Task, TaskId, TaskType, now_ms};
-use crate::task_queue::{TaskQueue, millis};
+
+pub use crate::client::recent::confirm_until;
+pub use ingress::drain_ingress;
+pub use progress::Progress;
 
 /// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
 pub(crate) const AT_ONCE: usize = 256;

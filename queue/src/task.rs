@@ -1,5 +1,7 @@
 //! Tasks, results and statuses, and their JSON form, which is the contract between all processes.
 
+pub(crate) mod lane;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::lane::Lane;
-use crate::pieces::Members;
+use crate::json::Members;
+
+pub use lane::Lane;
 
 /// Longest name of a task type, in bytes.
 pub const MAX_TASK_TYPE_BYTES: usize = 64;

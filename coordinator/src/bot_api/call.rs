@@ -13,7 +13,7 @@ use teloxide::errors::ApiError;
 use teloxide::requests::Payload;
 
 use super::{BotError, CALL_AT_MOST, MEDIA_AT_MOST, classify};
-use queue::pieces::{Members, Unreadable};
+use queue::json::{Members, Unreadable};
 
 /// "Too many requests" that do not say how long to wait.
 const WAIT_UNLESS_TOLD: Duration = Duration::from_secs(1);

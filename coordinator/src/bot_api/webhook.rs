@@ -6,7 +6,7 @@ use teloxide::requests::Requester;
 
 use super::call::unusable;
 use super::{ALLOWED_UPDATES, BotApi, BotError};
-use queue::pieces::Members;
+use queue::json::Members;
 
 /// Updates that Telegram brings at once; its own default. Those of one chat are handled one after the other anyway.
 const CONNECTIONS: u8 = 40;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::update::{self, Piece};
-use queue::pieces::elements;
+use queue::json::elements;
 
 /// How often the offset moves by one behind what has no number, before it moves faster.
 pub const ONE_BY_ONE: u32 = 16;

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
-use queue::pieces::{Members, Unreadable};
+use queue::json::{Members, Unreadable};
 
 /// Most of a rich message's nesting that is looked through.
 const RICH_DEEPEST: usize = 32;

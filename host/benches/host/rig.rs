@@ -56,7 +56,7 @@ pub(crate) fn component(name: &str) -> PathBuf {
 pub(crate) async fn handler(loader: Loader, component: &Path) -> Arc<PluginHandler> {
     let catalog = Arc::new(PluginCatalog::default());
     catalog.publish(loader.load(component).await.unwrap()).unwrap();
-    let retry = queue::retry::RetryPolicy::default();
+    let retry = queue::config::RetryPolicy::default();
     Arc::new(PluginHandler::new(Arc::new(loader), catalog, "bench".to_owned(), retry))
 }
 

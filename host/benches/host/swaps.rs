@@ -45,7 +45,7 @@ async fn under_load(swaps: u32) {
         Arc::clone(&catalog),
     );
     swap(&mut folder, place.path(), 0).await;
-    let retry = queue::retry::RetryPolicy::default();
+    let retry = queue::config::RetryPolicy::default();
     let handler = Arc::new(PluginHandler::new(loader, catalog, "bench".to_owned(), retry));
     let stop = CancellationToken::new();
     let (working, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());

@@ -27,7 +27,7 @@ pub(crate) async fn run(loader: &Loader, version: &Arc<PluginVersion>) -> Result
         return Err(failed("it does not handle this type".to_owned()));
     }
     let lease = Lease::offline(Task::new(task_type.clone(), 0, params), TIME_TO_LIVE);
-    let (retry, never) = (queue::retry::RetryPolicy::default(), CancellationToken::new());
+    let (retry, never) = (queue::config::RetryPolicy::default(), CancellationToken::new());
     let result = runner::run(loader, version, &lease, "trial", &retry, &never).await.result;
     match result.success {
         true => Ok(()),

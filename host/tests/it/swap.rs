@@ -195,7 +195,7 @@ async fn many_swaps_under_load_lose_no_task_and_leave_no_old_version_behind() {
         Arc::clone(&catalog),
     );
     folder.scan().await.unwrap();
-    let retry = queue::retry::RetryPolicy::default();
+    let retry = queue::config::RetryPolicy::default();
     let handler =
         Arc::new(PluginHandler::new(loader, Arc::clone(&catalog), "test".to_owned(), retry));
     let stop = CancellationToken::new();

@@ -35,7 +35,7 @@ impl Asked {
         let echo = Echo::new(&["echo"], Duration::from_millis(5));
         let worker = start(&queue, &echo, "w", Duration::from_secs(5));
         let enough = CancellationToken::new();
-        let confirming = tokio::spawn(queue::recent::confirm_until(queue.clone(), enough.clone()));
+        let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), enough.clone()));
         let asking = tokio::spawn(ask_until(queue.clone(), enough.clone()));
         let asked = Self { queue, worker, asking, enough, confirming };
         asked.goes_on("work at the start").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::ingress::drain_ingress;
+use queue::submit::drain_ingress;
 use queue::{QueueConfig, TaskId, TaskQueue, TaskStatus};
 
 use crate::support::{made_up_id, queue, quick, task_type, with_config};

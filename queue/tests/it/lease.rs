@@ -14,7 +14,7 @@ async fn a_result_after_the_lease_is_refused() {
     queue.submit_task(&task(1, "a")).await.unwrap();
     let late = queue.claim(&echo, "frozen", 1).await.unwrap().remove(0);
     let second = eventually("a second claim", async || {
-        queue::reclaim::sweep(&queue).await.unwrap();
+        queue::work::sweep(&queue).await.unwrap();
         queue.claim(&echo, "other", 1).await.unwrap().pop()
     })
     .await;
@@ -38,8 +38,8 @@ async fn a_renewed_lease_is_not_reclaimed() {
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
-        assert_eq!(renewals, [Some(queue::lease::Renewal::Renewed)]);
-        assert_eq!(queue::reclaim::sweep(&queue).await.unwrap(), queue::reclaim::Swept::default());
+        assert_eq!(renewals, [Some(queue::work::Renewal::Renewed)]);
+        assert_eq!(queue::work::sweep(&queue).await.unwrap(), queue::work::Swept::default());
     }
 }
 
@@ -51,13 +51,13 @@ async fn a_task_whose_worker_dies_each_time_is_given_up_and_kept_as_a_dead_lette
     queue.submit_task(&task).await.unwrap();
     for _ in 0..3 {
         eventually("a claim", async || {
-            queue::reclaim::sweep(&queue).await.unwrap();
+            queue::work::sweep(&queue).await.unwrap();
             queue.claim(std::slice::from_ref(&echo), "dies", 1).await.unwrap().pop()
         })
         .await;
     }
     let result = eventually("the end", async || {
-        queue::reclaim::sweep(&queue).await.unwrap();
+        queue::work::sweep(&queue).await.unwrap();
         queue.get_result(&task.task_id, Duration::ZERO).await.unwrap()
     })
     .await;
@@ -95,7 +95,7 @@ async fn a_task_without_any_worker_is_answered_when_its_time_is_over() {
     let task = task(1, "a");
     queue.submit_task(&task).await.unwrap();
     let result = eventually("the answer", async || {
-        queue::reclaim::sweep(&queue).await.unwrap();
+        queue::work::sweep(&queue).await.unwrap();
         queue.get_result(&task.task_id, Duration::ZERO).await.unwrap()
     })
     .await;
@@ -114,7 +114,7 @@ async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worke
     assert_eq!(queue.task_status(&waiting.task_id).await.unwrap(), Some(TaskStatus::Cancelled));
     assert!(queue.cancel(&running.task_id).await.unwrap());
     let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
-    assert_eq!(renewals, [Some(queue::lease::Renewal::CancelRequested)]);
+    assert_eq!(renewals, [Some(queue::work::Renewal::CancelRequested)]);
     assert!(!queue.cancel(&task(3, "unknown").task_id).await.unwrap());
 }
 
@@ -155,7 +155,7 @@ async fn a_cancelled_task_whose_worker_dies_does_not_run_again() {
     queue.claim(&[task_type("echo")], "dies", 1).await.unwrap();
     assert!(queue.cancel(&task.task_id).await.unwrap());
     eventually("the end", async || {
-        queue::reclaim::sweep(&queue).await.unwrap();
+        queue::work::sweep(&queue).await.unwrap();
         let status = queue.task_status(&task.task_id).await.unwrap();
         (status == Some(TaskStatus::Cancelled)).then_some(())
     })

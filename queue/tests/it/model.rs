@@ -285,7 +285,7 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
         }
         Step::Die => {
             tokio::time::sleep(AFTER_THE_LEASE).await;
-            let swept = queue::reclaim::sweep(queue).await.unwrap();
+            let swept = queue::work::sweep(queue).await.unwrap();
             assert_eq!((swept.reclaimed, swept.crashed), model.die());
         }
         Step::Pause(paused) => {
@@ -300,7 +300,7 @@ async fn drain(queue: &TaskQueue, model: &mut Model) {
     queue.set_paused(&kind(), false).await.unwrap();
     loop {
         tokio::time::sleep(AFTER_THE_LEASE).await;
-        queue::reclaim::sweep(queue).await.unwrap();
+        queue::work::sweep(queue).await.unwrap();
         let leases = queue.claim(&[kind()], "w", 100).await.unwrap();
         if leases.is_empty() {
             break;

@@ -112,7 +112,7 @@ async fn a_full_server_takes_what_ends_a_task_and_refuses_what_begins_one() {
     refused(&queue).await.unwrap_err();
     assert_eq!(redis.ask(&["DBSIZE"]), before, "a refused submit leaves nothing behind");
     let renewals = queue.renew(&leases).await.unwrap();
-    assert_eq!(renewals, [Some(queue::lease::Renewal::Renewed); 2]);
+    assert_eq!(renewals, [Some(queue::work::Renewal::Renewed); 2]);
     leases.extend(queue.claim(&[task_type("echo")], "w", 2).await.unwrap());
     assert_eq!(leases.len(), 3, "what was accepted is worked on");
     for lease in leases {
@@ -201,7 +201,7 @@ async fn a_script_is_refused_before_its_first_write_when_the_user_lacks_its_last
     boss.submit_task(&task(1, "waits")).await.unwrap();
     queue.submit_task(&task(1, "refused")).await.unwrap_err();
     queue.claim(&[task_type("echo")], "w", 1).await.unwrap_err();
-    queue::reclaim::sweep(&queue).await.unwrap_err();
+    queue::work::sweep(&queue).await.unwrap_err();
     let leases = boss.claim(&[task_type("echo")], "w", 9).await.unwrap();
     assert_eq!(leases.len(), 1, "the waiting task waits still, and the refused one is nowhere");
     let said = TaskQueue::readiness(Some(&queue)).await.unwrap_err();
@@ -273,18 +273,18 @@ async fn nobody_is_told_that_their_time_is_over_because_of_an_outage() {
     let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
     let asked = task(1, "asked before");
     queue.submit_task(&asked).await.unwrap();
-    queue::reclaim::sweep(&queue).await.unwrap();
+    queue::work::sweep(&queue).await.unwrap();
     redis.freeze();
     tokio::time::sleep(LONG).await;
     redis.thaw();
-    let swept = eventually("a sweep", async || queue::reclaim::sweep(&queue).await.ok()).await;
+    let swept = eventually("a sweep", async || queue::work::sweep(&queue).await.ok()).await;
     assert_eq!(swept.expired, 0);
     let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
     assert!(lease.time_left() > Duration::from_secs(1), "{:?}", lease.time_left());
     drop(lease);
     // And it does end, when nobody answers it in the time that it was given.
     let result = eventually("the end", async || {
-        queue::reclaim::sweep(&queue).await.unwrap();
+        queue::work::sweep(&queue).await.unwrap();
         queue.get_result(&asked.task_id, Duration::ZERO).await.unwrap()
     })
     .await;
@@ -297,13 +297,13 @@ async fn a_worker_that_dies_in_an_outage_loses_its_task_one_lease_after_it() {
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     queue.submit_task(&task(1, "a")).await.unwrap();
     queue.claim(&[task_type("echo")], "dies", 1).await.unwrap();
-    queue::reclaim::sweep(&queue).await.unwrap();
+    queue::work::sweep(&queue).await.unwrap();
     redis.freeze();
     tokio::time::sleep(LONG).await;
     redis.thaw();
     let over = Instant::now();
     let again = eventually("a second claim", async || {
-        queue::reclaim::sweep(&queue).await.ok();
+        queue::work::sweep(&queue).await.ok();
         queue.claim(&[task_type("echo")], "other", 1).await.ok()?.pop()
     })
     .await;

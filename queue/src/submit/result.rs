@@ -5,9 +5,9 @@ use std::time::Duration;
 use redis::{ErrorKind, ServerErrorKind};
 use tokio::time::Instant;
 
+use crate::client::task_queue::TaskQueue;
 use crate::error::WaitError;
 use crate::task::{TaskId, TaskResult};
-use crate::task_queue::TaskQueue;
 
 /// A notice can be lost with its connection; the result is looked at again at least this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

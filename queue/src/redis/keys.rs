@@ -3,11 +3,9 @@
 //! `{T}`, the lane in braces (a task type, or `TYPE.PARTITION` of a divided one), is a Cluster hash tag: all keys of one lane
 //! live on one slot, so that every step of a task is one atomic script. A task's id begins with the same tag.
 
-use crate::lane::Lane;
+use crate::config::DEFAULT_NAMESPACE;
 use crate::task::TaskId;
-
-/// The namespace used when none is configured.
-pub const DEFAULT_NAMESPACE: &str = "freefans";
+use crate::task::lane::Lane;
 
 /// Builds key names below one namespace, `freefans` unless configured otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +33,7 @@ impl Keys {
         format!("{}:tasks:{name}:{id}", self.namespace)
     }
 
-    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::ingress`].
+    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::submit::ingress`].
     pub fn ingress(&self) -> String {
         format!("{}:tasks:queue", self.namespace)
     }
@@ -66,7 +64,7 @@ impl Keys {
     }
 
     /// HASH id → `token|claimed at|worker|cancel asked|deadline|failures|crashes|wants a reply|user|task JSON`; see
-    /// [`crate::stored`].
+    /// [`crate::redis::record`].
     pub fn data(&self, lane: &Lane) -> String {
         self.of_type("data", lane)
     }

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::lane::Lane;
-use crate::lease::Lease;
-use crate::task_queue::TaskQueue;
+use crate::client::task_queue::TaskQueue;
+use crate::task::lane::Lane;
+use crate::work::lease::Lease;
 
 /// In a Cluster a claim without an answer is given up after this long.
 const CLAIM_AT_MOST: Duration = Duration::from_secs(1);

@@ -7,9 +7,9 @@
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
 use crate::task::{Task, TaskId, TaskResult};
-use crate::task_queue::TaskQueue;
 
 /// Entries moved in one turn, so that a flood does not hold up the sweep.
 const AT_MOST: usize = 256;

@@ -9,18 +9,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::recent::confirm_until;
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::command::{OfferedCommand, readable};
 use crate::error::{RedisError, WaitError};
-use crate::ingress::ingress_until;
-use crate::lane::Lane;
-use crate::lease::{Finish, Lease};
-use crate::pieces;
-use crate::recent::confirm_until;
-use crate::reclaim::sweep_until;
-use crate::storing::{STORE_AT_ONCE, Unstored, store_until_closed};
+use crate::json;
+use crate::submit::ingress::ingress_until;
+use crate::task::lane::Lane;
 use crate::task::{Task, TaskResult, TaskType, now_ms};
-use crate::task_queue::{TaskQueue, millis};
-use crate::worker_loop::WorkerLoop;
+use crate::work::lease::{Finish, Lease};
+use crate::work::reclaim::sweep_until;
+use crate::work::result_store::{STORE_AT_ONCE, Unstored, store_until_closed};
+use crate::work::worker_loop::WorkerLoop;
 
 /// A worker that has not been heard of for this long is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(15);
@@ -34,7 +34,7 @@ pub struct OfferedPlugin {
     /// SHA-256 of its file.
     pub digest: String,
     /// What it handles.
-    #[serde(default, deserialize_with = "pieces::readable")]
+    #[serde(default, deserialize_with = "json::readable")]
     pub task_types: Vec<TaskType>,
     /// The chat commands that it brings along.
     #[serde(default, deserialize_with = "readable", skip_serializing_if = "Vec::is_empty")]
@@ -47,16 +47,16 @@ pub struct WorkerRecord {
     /// Its id, unique per process.
     pub worker: String,
     /// When it started, in milliseconds since 1970.
-    #[serde(default, deserialize_with = "pieces::readable_or_default")]
+    #[serde(default, deserialize_with = "json::readable_or_default")]
     pub started_at: u64,
     /// How many tasks it runs at once.
-    #[serde(default, deserialize_with = "pieces::readable_or_default")]
+    #[serde(default, deserialize_with = "json::readable_or_default")]
     pub concurrency: usize,
     /// How many it runs now.
-    #[serde(default, deserialize_with = "pieces::readable_or_default")]
+    #[serde(default, deserialize_with = "json::readable_or_default")]
     pub running: usize,
     /// What it can do.
-    #[serde(default, deserialize_with = "pieces::readable")]
+    #[serde(default, deserialize_with = "json::readable")]
     pub plugins: Vec<OfferedPlugin>,
 }
 

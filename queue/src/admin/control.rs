@@ -11,13 +11,13 @@ use std::time::Duration;
 use redis::streams::StreamRangeReply;
 use serde::Serialize;
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::{RedisError, SubmitError};
-use crate::keys::Keys;
-use crate::lane::Lane;
-use crate::stored::Stored;
+use crate::redis::keys::Keys;
+use crate::redis::record::Stored;
 use crate::submit::Submitted;
+use crate::task::lane::Lane;
 use crate::task::{Task, TaskId, TaskResult, TaskStatus, TaskType};
-use crate::task_queue::{TaskQueue, millis};
 
 /// Running tasks that one look goes through.
 const LOOK_AT_MOST: isize = 1_000;

@@ -18,7 +18,7 @@ use redis::{
 };
 use tokio::sync::watch;
 
-use super::renewed::{Renewed, To};
+use super::reconnecting::{Renewed, To};
 use super::slots::{Node, SlotMap, slot_of, slot_of_command};
 use super::{ASK_ONE_OF_SEVERAL, RedisServer, connect_to, refusal};
 

@@ -2,12 +2,12 @@
 
 use futures::future::join_all;
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::RedisError;
-use crate::lane::{self, Lane};
-use crate::lease::{Finish, Finished, Lease, Renewal};
-use crate::refusal::Refusal;
+use crate::redis::refusal::Refusal;
+use crate::task::lane::{self, Lane};
 use crate::task::{TaskId, TaskResult};
-use crate::task_queue::{TaskQueue, millis};
+use crate::work::lease::{Finish, Finished, Lease, Renewal};
 
 pub(crate) struct FinishItem<'a> {
     pub(crate) id: &'a str,

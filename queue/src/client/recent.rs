@@ -16,11 +16,11 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
-use crate::lane::Lane;
 use crate::submit::{AT_ONCE, SubmitOptions, Submitted, read_answer};
+use crate::task::lane::Lane;
 use crate::task::{Task, TaskId};
-use crate::task_queue::TaskQueue;
 
 /// How long a task is remembered: longer than a failover takes to be seen.
 const REMEMBER: Duration = Duration::from_secs(60);

@@ -6,8 +6,8 @@
 use redis::streams::StreamRangeReply;
 use serde::{Deserialize, Serialize};
 
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::task_queue::TaskQueue;
 
 /// Entries kept, about: those of ten workers with twenty swaps each.
 const KEEP_EVENTS: usize = 200;

@@ -10,8 +10,8 @@ use redis::{Cmd, FromRedisValue, RedisResult};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::connection::RedisServer;
-use crate::lane::Lane;
+use crate::redis::connection::RedisServer;
+use crate::task::lane::Lane;
 
 /// Pause after trouble with Redis, so that a dead server does not make a busy loop.
 pub(crate) const AFTER_TROUBLE: Duration = Duration::from_millis(300);

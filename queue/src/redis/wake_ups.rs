@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::error::RedisError;
-use crate::keys::Keys;
-use crate::lane::Lane;
+use crate::redis::keys::Keys;
+use crate::task::lane::Lane;
 
-use crate::task_queue::TaskQueue;
-use crate::waits::Waits;
+use crate::client::task_queue::TaskQueue;
+use crate::redis::blocking::Waits;
 
 /// Longest wait in one command; longer waits are made of several. Short, because a connection cannot be told to be silent
 /// before its command's wait is over.

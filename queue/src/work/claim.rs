@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::RedisError;
-use crate::finish::FinishItem;
-use crate::lane::Lane;
-use crate::lease::Lease;
-use crate::stored::Stored;
+use crate::redis::record::Stored;
+use crate::redis::wake_ups::Wakes;
+use crate::task::lane::Lane;
 use crate::task::{Task, TaskResult, TaskType};
-use crate::task_queue::{TaskQueue, millis};
-use crate::wake::Wakes;
+use crate::work::finish::FinishItem;
+use crate::work::lease::Lease;
 
 impl TaskQueue {
     /// Claims one ready task of `types`, waiting at most `timeout` for it.

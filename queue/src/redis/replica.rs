@@ -3,7 +3,7 @@
 //! A master acknowledges a write before its replica has it. When both it and whoever wrote die in that moment nobody is
 //! left who knows. So a submit, and the note of where an answer goes, wait for a replica and are written again when none
 //! has them: the first server may have been one that froze, was replaced, and does not know it yet. Where replicas stay
-//! silent, they are dead or there are none; then nobody waits for them, and [`crate::recent`] is what is left.
+//! silent, they are dead or there are none; then nobody waits for them, and [`crate::client::recent`] is what is left.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
 
-use crate::lane::Lane;
-use crate::task_queue::TaskQueue;
+use crate::client::task_queue::TaskQueue;
+use crate::task::lane::Lane;
 
 /// How long a replica is waited for.
 const HAS_IT_WITHIN: Duration = Duration::from_millis(100);

@@ -6,10 +6,10 @@
 mod address;
 pub(crate) mod check;
 mod cluster;
-mod listening;
 mod opening;
-mod renewed;
+mod reconnecting;
 mod slots;
+mod subscription;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +28,13 @@ use tokio::sync::watch;
 use crate::error::ConnectError;
 use address::{Address, Sentinels};
 use cluster::{Cluster, Topology};
-pub(crate) use listening::Listening;
 use opening::{OPEN_AT_MOST, open_soon};
-use renewed::{Renewed, To};
+use reconnecting::{Renewed, To};
 use slots::Node;
+pub(crate) use subscription::Listening;
 
 /// A short command that has no answer after this long is given up: well within a lease. A connection that is silent is
-/// replaced before that ([`renewed`]).
+/// replaced before that ([`reconnecting`]).
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection whose peer has not acknowledged what was sent for this long is broken: the machine is gone, not busy.
 const PEER_IS_GONE: Duration = Duration::from_secs(2);

@@ -165,16 +165,16 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
-            submit: Script::new(include_str!("../lua/submit.lua")),
-            claim: Script::new(include_str!("../lua/claim.lua")),
-            heartbeat: Script::new(include_str!("../lua/heartbeat.lua")),
-            finish: Script::new(include_str!("../lua/finish.lua")),
-            sweep: Script::new(include_str!("../lua/sweep.lua")),
-            acknowledge: Script::new(include_str!("../lua/acknowledge.lua")),
-            place: Script::new(include_str!("../lua/place.lua")),
-            write: Script::new(include_str!("../lua/write.lua")),
-            group: Script::new(include_str!("../lua/group.lua")),
-            probe: Script::new(include_str!("../lua/probe.lua")),
+            submit: Script::new(include_str!("../../lua/submit.lua")),
+            claim: Script::new(include_str!("../../lua/claim.lua")),
+            heartbeat: Script::new(include_str!("../../lua/heartbeat.lua")),
+            finish: Script::new(include_str!("../../lua/finish.lua")),
+            sweep: Script::new(include_str!("../../lua/sweep.lua")),
+            acknowledge: Script::new(include_str!("../../lua/acknowledge.lua")),
+            place: Script::new(include_str!("../../lua/place.lua")),
+            write: Script::new(include_str!("../../lua/write.lua")),
+            group: Script::new(include_str!("../../lua/group.lua")),
+            probe: Script::new(include_str!("../../lua/probe.lua")),
             clock: Script::new("#!lua flags=no-writes\nreturn redis.call('TIME')"),
             server: Script::new(
                 "#!lua flags=no-writes\nreturn string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",

@@ -1,6 +1,6 @@
 //! The queue itself: connect, look, cancel.
 //!
-//! Not here: [`crate::submit`], and a worker's half in [`crate::claim`] and [`crate::finish`].
+//! Not here: [`crate::submit`], and a worker's half in [`crate::work::claim`] and [`crate::work::finish`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,18 @@ use redis::ErrorKind;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::recent::Recent;
 use crate::config::QueueConfig;
-use crate::connection::check::check_servers;
-use crate::connection::{Connection, RedisServer};
 use crate::error::{ConnectError, RedisError};
-use crate::finish::FinishItem;
-use crate::keys::Keys;
-use crate::lane::Lane;
-use crate::recent::Recent;
-use crate::refusal::{Refusal, Troubles, is_silence};
-use crate::replica::Replicas;
-use crate::scripts::Scripts;
+use crate::redis::connection::check::check_servers;
+use crate::redis::connection::{Connection, RedisServer};
+use crate::redis::keys::Keys;
+use crate::redis::refusal::{Refusal, Troubles, is_silence};
+use crate::redis::replica::Replicas;
+use crate::redis::scripts::Scripts;
+use crate::task::lane::Lane;
 use crate::task::{TaskId, TaskResult, TaskStatus, TaskType};
+use crate::work::finish::FinishItem;
 
 /// Things that cannot be read and are named in the log; more are only passed over.
 const UNREADABLE_SAID: usize = 1_000;
@@ -66,7 +66,7 @@ impl TaskQueue {
         Ok(Self {
             server,
             connection,
-            keys: config.keys(),
+            keys: Keys::new(config.namespace.clone()),
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
             known_lanes: Arc::default(),

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::task_queue::{TaskQueue, millis};
 use crate::error::RedisError;
-use crate::finish::FinishItem;
-use crate::lane::Lane;
 use crate::task::TaskResult;
-use crate::task_queue::{TaskQueue, millis};
+use crate::task::lane::Lane;
+use crate::work::finish::FinishItem;
 
 /// Tasks that one sweep handles per lane; the next sweep takes the rest.
 const AT_MOST: usize = 256;

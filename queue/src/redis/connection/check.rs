@@ -1,7 +1,7 @@
 //! Whether a server can keep the promises.
 
-use crate::connection::Connection;
 use crate::error::ConnectError;
+use crate::redis::connection::Connection;
 
 /// Refuses a server on which the promises cannot be kept; in a Cluster, each master.
 ///

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::task::TaskId;
-use crate::task_queue::TaskQueue;
 
 /// What a plugin said of its progress last.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

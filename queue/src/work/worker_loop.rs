@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::claimer::{Claimed, Claimer};
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::lane::Lane;
-use crate::lease::{Finish, Lease, Renewal};
-use crate::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
-use crate::storing::Unstored;
+use crate::redis::wake_ups::Wakes;
+use crate::task::lane::Lane;
 use crate::task::{TaskResult, TaskType, now_ms};
-use crate::task_queue::TaskQueue;
-use crate::wake::Wakes;
+use crate::work::claimer::{Claimed, Claimer};
+use crate::work::lease::{Finish, Lease, Renewal};
+use crate::work::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
+use crate::work::result_store::Unstored;
 
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 /// One wait for a wake-up; a plugin that came in between is waited for after it.

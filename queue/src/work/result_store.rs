@@ -11,12 +11,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::lane::Lane;
-use crate::lease::{Finish, Finished, Lease};
-use crate::refusal;
-use crate::registry::Handled;
+use crate::client::task_queue::TaskQueue;
+use crate::redis::refusal;
 use crate::task::TaskResult;
-use crate::task_queue::TaskQueue;
+use crate::task::lane::Lane;
+use crate::work::lease::{Finish, Finished, Lease};
+use crate::work::registry::Handled;
 
 /// Results stored in one script call.
 pub(crate) const STORE_AT_ONCE: usize = 128;
