@@ -1,7 +1,7 @@
--- Checks schema.sql: the bot's role reads and does nothing else, and what the plugin asks is one range of an index
--- also among 50,000 items. Everything is taken back at the end. Run it as the table's owner:
+-- Checks schema.sql: the bot's role can only read, and each request of the plugin reads one range of an index, also
+-- among 50,000 items. Everything is rolled back at the end. Run it as the table's owner:
 --   psql -v ON_ERROR_STOP=1 -f docs/supabase/check.sql
--- The questions are those that PostgREST makes of the plugin's requests (plugins/content/src/remote.rs).
+-- The queries are those that PostgREST makes of the plugin's requests (plugins/content/src/remote.rs).
 
 begin;
 

@@ -1,5 +1,5 @@
--- Invented items of invented creators, who are in plugins/data/creators.csv too: 120 of each, from January 2026 on,
--- several on one day and some at the same moment.
+-- Fictional items of fictional creators, who are also in plugins/data/creators.csv: 120 of each, from January 2026 on,
+-- several on one day and some at the same time.
 
 insert into public.content (creator_url, creator_name, title, url, type, posted_at)
 select
