@@ -36,3 +36,8 @@ pub use work::{
     DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, TaskHandler,
     WorkerRecord,
 };
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
