@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use queue::{TaskQueue, TypeStats, WorkerRecord};
 
-use crate::commands;
-use crate::render::{Screen, shown};
+use crate::chat::sanitize::shown;
+use crate::chat::screen::Screen;
+use crate::menu;
 
 /// As `coordinator queue stats` counts.
 const STUCK_AFTER: Duration = Duration::from_secs(35);
@@ -26,7 +27,7 @@ pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
     match queue.workers().await {
         Ok(workers) => {
             let mut lines = of_workers(&workers);
-            match commands::not_taken(queue).await {
+            match menu::not_taken(queue).await {
                 Ok(not_taken) => {
                     lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", shown(why, 300))));
                 }

@@ -16,8 +16,8 @@ use queue::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::commands::{now_seconds, owners};
 use crate::config::Serve;
+use crate::menu::owners::{self, now_seconds};
 
 /// There is no such task, dead letter or answer.
 const EXIT_NONE: u8 = 2;

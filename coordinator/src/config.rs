@@ -9,10 +9,8 @@ use ops::telemetry::LogFormat;
 use queue::TaskType;
 use reqwest::Url;
 
-use crate::access::Access;
-use crate::send::Limits;
-use crate::updates::ForeignWebhook;
-use crate::updates::webhook::WebhookConfig;
+use crate::access::lists::Access;
+use crate::telegram::send::Limits;
 
 /// Each one is swept each second by every process.
 const PARTITIONS_AT_MOST: u16 = 64;
@@ -85,6 +83,25 @@ pub struct Serve {
     /// Log lines for people (`text`) or for collectors (`json`).
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
+}
+
+/// What becomes of a webhook that somebody else has set while updates are fetched here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ForeignWebhook {
+    /// It is removed, and updates are fetched again. None is lost.
+    #[default]
+    Remove,
+    /// It is left; no updates come here until it is gone.
+    Leave,
+}
+
+/// Where updates are brought to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// The public address.
+    pub url: Url,
+    /// Where this process takes them from the proxy.
+    pub listen: SocketAddr,
 }
 
 /// How a coordinator runs.
@@ -238,12 +255,17 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Cli;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        serve: Serve,
+    }
 
     fn parse(arguments: &[&str]) -> Result<Config, Vec<String>> {
         let program = std::iter::once("coordinator");
-        let cli = Cli::try_parse_from(program.chain(arguments.iter().copied())).unwrap();
-        cli.serve.into_config()
+        let parsed = Arguments::try_parse_from(program.chain(arguments.iter().copied())).unwrap();
+        parsed.serve.into_config()
     }
 
     #[test]

@@ -1,40 +1,25 @@
 //! The bot: all Telegram traffic and all sessions.
 //!
-//! An update becomes an [`event::Event`]; a flow, which is a pure function, turns it into effects ([`flow`]), which are
-//! carried out in order ([`perform`]). A question becomes a task, and only when Redis has it does the update count as
-//! handled ([`updates`]). Answers come back through the outbox, to whichever coordinator is there ([`delivery`]).
+//! An update becomes an [`chat::event::Event`]; a flow, which is a pure function, turns it into effects ([`chat::flow`]),
+//! which are carried out in order (`conversation`). A question becomes a task, and only when Redis has it does the update
+//! count as handled (`receive`). Answers come back through the outbox, to whichever coordinator is there (`answers`).
 //!
 //! Not here: searching, loading or computing anything.
 
 pub mod access;
 mod admin;
-pub mod bot_api;
-pub mod callback;
+pub mod answers;
+pub mod chat;
+mod chat_order;
 pub mod cli;
-pub mod commands;
 pub mod config;
-pub mod delivery;
-mod edits;
-pub mod event;
-pub mod flow;
-mod gate;
+mod conversation;
+mod menu;
 pub mod metrics;
-mod overdue;
-pub mod perform;
-pub mod placeholder;
-pub mod privacy;
-pub mod question;
-pub mod render;
-mod role;
-pub mod send;
-pub mod session;
-pub mod tempo;
-pub mod text;
-mod turns;
-mod under_way;
-pub mod updates;
-pub mod view;
-mod waiting;
+mod receive;
+pub mod session_store;
+pub mod telegram;
+mod wait_estimator;
 
 use std::sync::{Arc, OnceLock};
 
@@ -42,13 +27,14 @@ use anyhow::Context;
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
-use crate::bot_api::BotApi;
+use crate::chat::privacy::Privacy;
 use crate::config::Config;
-use crate::perform::Performer;
-use crate::privacy::Privacy;
-use crate::send::Sender;
-use crate::session::store::SessionStore;
-use crate::tempo::Tempo;
+use crate::conversation::handler::Performer;
+use crate::receive::Trouble;
+use crate::session_store::SessionStore;
+use crate::telegram::bot_api::BotApi;
+use crate::telegram::send::Sender;
+use crate::wait_estimator::Tempo;
 
 /// Runs a coordinator until `shutdown`.
 ///
@@ -61,7 +47,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let side = Some(Side::Coordinator);
     let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
-    let trouble = updates::Trouble::default();
+    let trouble = Trouble::default();
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();
@@ -89,7 +75,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
     let (menu, tempo) = (tokio::sync::watch::Sender::default(), Arc::new(Tempo::default()));
     let mut offered = menu.subscribe();
-    let watching = tokio::spawn(commands::watch_until(
+    let watching = tokio::spawn(menu::watch_until(
         queue.clone(),
         bot.clone(),
         me.clone(),
@@ -112,7 +98,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
     let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
     let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
-    let delivering = tokio::spawn(delivery::deliver_until(
+    let delivering = tokio::spawn(answers::delivery::deliver_until(
         queue,
         Arc::clone(&performer),
         me.clone(),
@@ -123,11 +109,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     match &config.webhook {
         Some(webhook) => {
             let token = config.token.expose();
-            updates::webhook::serve_until(&performer, webhook, token, &trouble, shutdown).await?;
+            receive::webhook::serve_until(&performer, webhook, token, &trouble, shutdown).await?;
         }
         None => {
             let foreign = config.foreign_webhook;
-            updates::poll_until(&performer, &me, foreign, &trouble, shutdown).await;
+            receive::polling::poll_until(&performer, &me, foreign, &trouble, shutdown).await;
         }
     }
     performer.settle().await;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Parser;
-use coordinator::bot_api::{BotApi, BotError};
+use coordinator::chat::address::Place;
+use coordinator::chat::screen::Screen;
 use coordinator::cli::Cli;
-use coordinator::event::Place;
-use coordinator::render::Screen;
-use coordinator::send::{Limits, Revision, Sender, Urgency};
+use coordinator::telegram::bot_api::{BotApi, BotError};
+use coordinator::telegram::send::{Limits, Revision, Sender, Urgency};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -165,7 +165,7 @@ async fn progress_is_dropped_where_there_is_no_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last() {
-    use coordinator::render::Button;
+    use coordinator::chat::screen::Button;
     let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
     let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     telegram.write(7, "hello").await;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use coordinator::bot_api::BotError;
-use coordinator::render::Screen;
-use coordinator::send::{Edited, Limits, Revision, Urgency};
-use coordinator::session::Session;
-use coordinator::session::store::{SessionStore, Who};
+use coordinator::chat::address::Who;
+use coordinator::chat::screen::Screen;
+use coordinator::chat::session::Session;
+use coordinator::session_store::SessionStore;
+use coordinator::telegram::bot_api::BotError;
+use coordinator::telegram::send::{Edited, Limits, Revision, Urgency};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 

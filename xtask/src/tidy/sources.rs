@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 /// Released packages of the contract; a component built against one runs for ever.
 const RELEASED: &str = "wit/released/1.0.0";
 const CODES: &str = "queue/src/error.rs";
-const TEXTS: &str = "coordinator/src/text.rs";
+const TEXTS: &str = "coordinator/src/chat/text.rs";
 /// Folders whose code may need a Redis key, and the one file that spells it.
 const KEY_USERS: &[&str] = &["queue/src", "queue/lua", "host/src", "coordinator/src"];
 const KEYS: &str = "queue/src/redis/keys.rs";

@@ -34,7 +34,7 @@ fn a_code_without_a_sentence_is_found() {
     let silent = failure_texts(root).unwrap();
     assert_eq!(silent.len(), 1);
     assert!(silent[0].what.contains("`exited`"));
-    write(root, "coordinator/src/text/en.rs", "\"exited\" => \"It ended.\"");
+    write(root, "coordinator/src/chat/text/en.rs", "\"exited\" => \"It ended.\"");
     assert_eq!(failure_texts(root).unwrap(), []);
 }
 

@@ -1,0 +1,103 @@
+//! How far a person's questions have come: for `/status`, and for the message that waits.
+
+use std::time::Duration;
+
+use queue::{TaskId, TaskStatus, TaskType};
+
+use crate::chat::sanitize::shown;
+use crate::chat::screen::Screen;
+use crate::chat::session::Pending;
+use crate::chat::text::{Arg, Lang};
+use crate::conversation::handler::Performer;
+
+/// Waits below this are "a few seconds", in seconds; above [`SECONDS_UP_TO`] they are told in minutes.
+const MOMENT_UP_TO: u64 = 5;
+const SECONDS_UP_TO: u64 = 90;
+
+/// In `/status`: with an estimate, and without.
+const STATUS: (&str, &str) = ("status-in-line", "status-in-line-only");
+
+/// The answer to `/status`.
+pub(crate) async fn screen(performer: &Performer, lang: Lang, pending: &[Pending]) -> Screen {
+    let mut lines = Vec::new();
+    for Pending { id, called } in pending {
+        if let Some(state) = state(performer, lang, id).await {
+            lines.push(format!("• {}: {state}", shown(called, 100)));
+        }
+    }
+    match lines.is_empty() {
+        true => Screen::plain(lang.text("status-none")),
+        false => Screen::plain(format!("{}\n\n{}", lang.text("status-some"), lines.join("\n"))),
+    }
+}
+
+/// None when the task has ended, or nothing can be found out.
+async fn state(performer: &Performer, lang: Lang, id: &TaskId) -> Option<String> {
+    let live = performer.queue.show(id).await.ok()??;
+    Some(match live.status {
+        TaskStatus::Processing => match live.running_ms.map(|ms| ms / 1_000) {
+            Some(seconds) if 0 < seconds => {
+                lang.format("status-running-for", &[("seconds", Arg::Number(seconds))])
+            }
+            _ => lang.text("status-running"),
+        },
+        TaskStatus::Retrying => lang.text("status-again"),
+        _ => match (before(performer, id).await, live.task.map(|task| task.task_type)) {
+            (Some(0), _) => lang.text("status-next"),
+            (Some(before), Some(task_type)) => in_line(performer, lang, STATUS, &task_type, before),
+            _ => lang.text("status-waiting"),
+        },
+    })
+}
+
+/// How many wait before it; none when it does not wait.
+pub(crate) async fn before(performer: &Performer, id: &TaskId) -> Option<u64> {
+    performer.queue.tasks_before(id).await.ok()?
+}
+
+/// A sentence with a task's place and how long it will take, or the other one when that is not known.
+pub(crate) fn in_line(
+    performer: &Performer,
+    lang: Lang,
+    ids: (&str, &str),
+    task_type: &TaskType,
+    before: u64,
+) -> String {
+    let place = ("place", Arg::Number(before + 1));
+    match performer.tempo.wait(task_type, before) {
+        Some(wait) => lang.format(ids.0, &[place, ("wait", Arg::Text(&self::wait(lang, wait)))]),
+        None => lang.format(ids.1, &[place]),
+    }
+}
+
+/// A wait in words.
+fn wait(lang: Lang, wait: Duration) -> String {
+    let seconds = wait.as_secs();
+    if seconds < MOMENT_UP_TO {
+        lang.text("wait-moment")
+    } else if seconds < SECONDS_UP_TO {
+        // Rounded to fives: a figure that changes with each look says more than is known.
+        let rounded = seconds.div_ceil(5) * 5;
+        lang.format("wait-seconds", &[("seconds", Arg::Number(rounded))])
+    } else {
+        lang.format("wait-minutes", &[("minutes", Arg::Number(seconds.div_ceil(60)))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_told_as_a_person_would() {
+        for (seconds, expected) in [
+            (0, "a few seconds"),
+            (7, "about 10 seconds"),
+            (89, "about 90 seconds"),
+            (90, "about 2 minutes"),
+            (600, "about 10 minutes"),
+        ] {
+            assert_eq!(wait(Lang::En, Duration::from_secs(seconds)), expected);
+        }
+    }
+}

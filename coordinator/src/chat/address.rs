@@ -1,0 +1,46 @@
+//! Where something is said, and whose session that is.
+
+use serde::{Deserialize, Serialize};
+
+/// Where in Telegram something is said, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// The chat.
+    pub chat_id: i64,
+    /// Whom it is said to: only they may press the buttons.
+    #[serde(rename = "user_id")]
+    pub owner: i64,
+    /// The topic, in a group that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<i32>,
+    /// In a group, the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<i32>,
+}
+
+impl Place {
+    /// Whose session it belongs to.
+    pub fn who(&self) -> Who {
+        Who { chat_id: self.chat_id, user_id: self.owner }
+    }
+
+    /// Whether nobody else is there. Bot API: the id of a chat with one person is theirs, those of groups are negative.
+    pub fn private(&self) -> bool {
+        0 < self.chat_id
+    }
+}
+
+/// Whose session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Who {
+    /// The chat.
+    pub chat_id: i64,
+    /// The person in it.
+    pub user_id: i64,
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.chat_id, self.user_id)
+    }
+}

@@ -1,0 +1,240 @@
+//! What a button carries: a short token into the session, within Telegram's limit.
+
+use queue::TaskId;
+
+use super::address::Place;
+use super::filter::Filter;
+use super::text::Lang;
+
+/// Bot API: `callback_data` is 1–64 bytes.
+pub const MAX_BYTES: usize = 64;
+
+/// What a pressed button asks for. `view` names what the session remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// Open the creator at this place of a result set.
+    Choose {
+        /// The result set.
+        view: String,
+        /// The place, from 0.
+        place: usize,
+    },
+    /// Show a page of a result set.
+    Creators {
+        /// The result set.
+        view: String,
+        /// The page, from 0.
+        page: usize,
+    },
+    /// Show a page of a content view that is loaded already.
+    Page {
+        /// The content view.
+        view: String,
+        /// The page, from 0.
+        page: usize,
+    },
+    /// Load the pages behind those that are loaded.
+    More {
+        /// The content view.
+        view: String,
+    },
+    /// Load a content view's items anew, only some of them.
+    Filter {
+        /// The content view.
+        view: String,
+        /// Which.
+        filter: Filter,
+    },
+    /// Send the pictures and videos of a content view's page, or of a plugin's view.
+    Album {
+        /// The view.
+        view: String,
+        /// The page, from 0; a plugin's view has them on one.
+        page: usize,
+    },
+    /// Back to a result set.
+    Results {
+        /// The result set.
+        view: String,
+    },
+    /// Ask the forum with a result set's query.
+    Extended {
+        /// The result set.
+        view: String,
+    },
+    /// Ask the forum for another page.
+    Forum {
+        /// The forum's results so far.
+        view: String,
+        /// The page, from 1.
+        page: usize,
+    },
+    /// Press the button at this place of a plugin's view.
+    Act {
+        /// The view.
+        view: String,
+        /// The place; see [`super::view::View::ask`].
+        place: usize,
+    },
+    /// Show a page of a plugin's view.
+    Part {
+        /// The view.
+        view: String,
+        /// The page, from 0.
+        page: usize,
+    },
+    /// Another creator by chance.
+    Random,
+    /// Stop a task.
+    Cancel {
+        /// The view that its answer would be.
+        view: String,
+    },
+    /// Ask again what failed.
+    Again {
+        /// The view that its answer would have been.
+        view: String,
+    },
+    /// Show the settings.
+    Settings,
+    /// Speak this language, or the one of the person's Telegram.
+    Language(Option<Lang>),
+    /// Forget the person, if they are sure.
+    Forget,
+    /// Forget the person.
+    ForgetSure,
+}
+
+impl Token {
+    /// The text that Telegram carries. In a group it names whose button it is.
+    pub fn encode(&self, place: &Place) -> String {
+        let data = match self {
+            Self::Choose { view, place } => format!("c:{view}:{place}"),
+            Self::Creators { view, page } => format!("l:{view}:{page}"),
+            Self::Page { view, page } => format!("p:{view}:{page}"),
+            Self::More { view } => format!("m:{view}"),
+            Self::Filter { view, filter } => format!("i:{view}:{}", filter.number()),
+            Self::Album { view, page } => format!("a:{view}:{page}"),
+            Self::Results { view } => format!("r:{view}"),
+            Self::Extended { view } => format!("e:{view}"),
+            Self::Forum { view, page } => format!("f:{view}:{page}"),
+            Self::Act { view, place } => format!("t:{view}:{place}"),
+            Self::Part { view, page } => format!("v:{view}:{page}"),
+            Self::Random => "x".to_owned(),
+            Self::Cancel { view } => format!("k:{view}"),
+            Self::Again { view } => format!("g:{view}"),
+            Self::Settings => "s".to_owned(),
+            Self::Language(lang) => format!("n:{}", lang.map_or("auto", Lang::code)),
+            Self::Forget => "z".to_owned(),
+            Self::ForgetSure => "zz".to_owned(),
+        };
+        if place.private() { data } else { format!("{data}@{}", place.owner) }
+    }
+
+    /// Reads such a text; none when it is not one of ours. With it, whose button it is, when it says so.
+    pub fn decode(data: &str) -> Option<(Self, Option<i64>)> {
+        let (data, owner) = match data.split_once('@') {
+            Some((data, owner)) => (data, Some(owner.parse().ok()?)),
+            None => (data, None),
+        };
+        let parts: Vec<&str> = data.split(':').collect();
+        let token = match *parts.as_slice() {
+            ["x"] => Self::Random,
+            ["s"] => Self::Settings,
+            ["z"] => Self::Forget,
+            ["zz"] => Self::ForgetSure,
+            ["n", "auto"] => Self::Language(None),
+            ["n", code] => {
+                let lang = Lang::ALL.into_iter().find(|lang| lang.code() == code)?;
+                Self::Language(Some(lang))
+            }
+            [kind, view] if is_view(view) => {
+                let view = view.to_owned();
+                match kind {
+                    "m" => Self::More { view },
+                    "r" => Self::Results { view },
+                    "e" => Self::Extended { view },
+                    "k" => Self::Cancel { view },
+                    "g" => Self::Again { view },
+                    _ => return None,
+                }
+            }
+            [kind, view, number] if is_view(view) => {
+                let view = view.to_owned();
+                let number: usize = number.parse().ok()?;
+                match kind {
+                    "c" => Self::Choose { view, place: number },
+                    "l" => Self::Creators { view, page: number },
+                    "p" => Self::Page { view, page: number },
+                    "i" => Self::Filter { view, filter: Filter::of_number(number)? },
+                    "a" => Self::Album { view, page: number },
+                    "f" => Self::Forum { view, page: number },
+                    "t" => Self::Act { view, place: number },
+                    "v" => Self::Part { view, page: number },
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some((token, owner))
+    }
+}
+
+/// The name of what a task's answer shows, in buttons: the end of its id, so that the same answer twice has one name.
+pub fn view_name(id: &TaskId) -> String {
+    let digits: Vec<char> = id.as_str().chars().rev().filter(char::is_ascii_hexdigit).collect();
+    digits.into_iter().take(12).rev().collect()
+}
+
+/// Whether a text can name a view: hex digits, as made by [`view_name`].
+fn is_view(text: &str) -> bool {
+    (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_reads_back_and_fits() {
+        let view = "0123456789abcdef".to_owned();
+        let group = Place { chat_id: i64::MIN, owner: i64::MAX, ..Place::default() };
+        for token in [
+            Token::Choose { view: view.clone(), place: usize::MAX },
+            Token::Creators { view: view.clone(), page: usize::MAX },
+            Token::Page { view: view.clone(), page: usize::MAX },
+            Token::More { view: view.clone() },
+            Token::Filter { view: view.clone(), filter: Filter::Videos },
+            Token::Album { view: view.clone(), page: usize::MAX },
+            Token::Results { view: view.clone() },
+            Token::Extended { view: view.clone() },
+            Token::Forum { view: view.clone(), page: usize::MAX },
+            Token::Act { view: view.clone(), place: usize::MAX },
+            Token::Part { view: view.clone(), page: usize::MAX },
+            Token::Random,
+            Token::Cancel { view: view.clone() },
+            Token::Again { view },
+            Token::Settings,
+            Token::Language(None),
+            Token::Language(Some(Lang::De)),
+            Token::Forget,
+            Token::ForgetSure,
+        ] {
+            let data = token.encode(&group);
+            assert!(data.len() <= MAX_BYTES, "{data}");
+            assert_eq!(Token::decode(&data), Some((token.clone(), Some(i64::MAX))));
+            let private = Place { chat_id: 7, owner: 7, ..Place::default() };
+            assert_eq!(Token::decode(&token.encode(&private)), Some((token, None)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        for data in [
+            "", "c", "c:", "c:zz:1", "c:ab:x", "c:ab:1:2", "m:ab:1", "y:ab", "x:1", "p:ab:-1",
+            "i:ab:3", "n:xx", "x@", "x@me", "x@1@2",
+        ] {
+            assert_eq!(Token::decode(data), None, "{data}");
+        }
+    }
+}

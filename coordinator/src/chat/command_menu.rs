@@ -1,0 +1,38 @@
+//! The commands that plugins bring along.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use queue::{OfferedCommand, TaskType};
+
+/// Most commands of all plugins together. Telegram takes 100 in a menu, and nobody reads that many.
+pub(crate) const MAX_COMMANDS: usize = 50;
+
+/// The commands of plugins at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Menu {
+    pub(crate) commands: BTreeMap<String, OfferedCommand>,
+    pub(crate) offered: BTreeSet<TaskType>,
+    pub(crate) known: BTreeSet<String>,
+}
+
+impl Menu {
+    /// The command of that name, if some living worker offers it.
+    pub fn get(&self, name: &str) -> Option<&OfferedCommand> {
+        self.commands.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &OfferedCommand> {
+        self.commands.values()
+    }
+
+    /// Whether there was a command of that name within the last day: who asks for it is told that it is away.
+    pub fn was_known(&self, name: &str) -> bool {
+        self.known.contains(name)
+    }
+
+    /// Whether some living worker answers tasks of that type.
+    pub fn offers(&self, task_type: &TaskType) -> bool {
+        self.offered.contains(task_type)
+    }
+}

@@ -1,0 +1,251 @@
+//! The conversation as a pure function: a session and what a person did in, effects out.
+//!
+//! Nothing here waits, sends or reads a clock, so every turn of a conversation is a row in a test. How an answer
+//! becomes a message is in [`answer`].
+
+pub mod answer;
+mod greet;
+#[cfg(test)]
+mod properties;
+mod settings;
+pub mod turn;
+
+pub use greet::commands;
+use queue::{OfferedCommand, TaskId};
+
+use super::callback::{Token, view_name};
+use super::effect::{Effect, Pressed};
+use super::event::Event;
+use super::filter::Filter;
+use super::question::Question;
+use super::render::{content, creators, view};
+use super::sanitize::shown;
+use super::screen::Screen;
+use super::session::Session;
+use super::text::Arg;
+use super::view::Ask;
+use turn::{Around, Turn, note_on};
+
+/// Longest name that is searched for, in characters; the search plugin takes no more.
+const MAX_QUERY_CHARS: usize = 200;
+
+/// Longest text behind a plugin's command, in characters: a paragraph.
+const MAX_ARGUMENT_CHARS: usize = 1_000;
+
+/// What an event leads to. May change the session. `update_id` tells an update that comes again from a new one.
+pub fn react(
+    session: &mut Session,
+    around: Around<'_>,
+    update_id: u32,
+    event: &Event,
+) -> Vec<Effect> {
+    session.heard = around.language;
+    let number = session.turn_of(update_id);
+    let lang = session.lang();
+    let mut turn = Turn { session, around, lang, number };
+    match event {
+        Event::Command { name, argument, addressed } => turn.command(name, argument, *addressed),
+        Event::Text(text) => match greet::key(text) {
+            Some(command) => turn.command(command, "", true),
+            None => vec![turn.search(text)],
+        },
+        Event::NoText { .. } => vec![turn.say("text-only")],
+        Event::Unreadable => vec![turn.say("unreadable")],
+        Event::Press { query_id, message_id, data } => {
+            let pressed = Pressed { query_id: query_id.clone(), message_id: *message_id };
+            turn.pressed(data, pressed)
+        }
+    }
+}
+
+impl Turn<'_> {
+    fn command(&mut self, name: &str, argument: &str, addressed: bool) -> Vec<Effect> {
+        let effect = match name {
+            "start" | "help" => Effect::Say(greet::screen(&self.around, self.lang, name)),
+            "search" if argument.is_empty() && self.around.place.private() => {
+                self.say("search-what")
+            }
+            "search" if argument.is_empty() => self.say("search-what-group"),
+            "search" => self.search(argument),
+            "random" => self.ask(self.random(), None),
+            "status" => Effect::Status(self.session.pending.clone()),
+            "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
+            "privacy" => Effect::Say(greet::privacy(&self.around, self.lang)),
+            "settings" => Effect::Say(settings::screen(self.session, self.lang)),
+            "stats" if self.around.admin && addressed => Effect::Stats,
+            "plugins" if self.around.admin && addressed => Effect::Plugins,
+            _ => match self.around.menu.get(name) {
+                Some(command) => self.plugins_command(command, argument),
+                None if addressed && self.around.menu.was_known(name) => {
+                    let name = [("command", Arg::Text(name))];
+                    Effect::Say(Screen::plain(self.lang.format("command-gone", &name)))
+                }
+                // In a group somebody else's command is none of our business.
+                None if addressed => self.say("unknown-command"),
+                None => return Vec::new(),
+            },
+        };
+        vec![effect]
+    }
+
+    fn plugins_command(&self, command: &OfferedCommand, argument: &str) -> Effect {
+        if MAX_ARGUMENT_CHARS < argument.chars().count() {
+            let most = [("most", Arg::Number(MAX_ARGUMENT_CHARS as u64))];
+            return Effect::Say(Screen::plain(self.lang.format("too-much-text", &most)));
+        }
+        if let Some(of) = command.argument.as_ref().filter(|of| of.required)
+            && argument.is_empty()
+        {
+            let example = shown(of.example.as_deref().unwrap_or("…"), 64);
+            let needs = [("command", Arg::Text(&command.name)), ("example", Arg::Text(&example))];
+            return Effect::Say(Screen::plain(self.lang.format("command-needs", &needs)));
+        }
+        let question = Question::Plugin {
+            task_type: command.task_type.clone(),
+            params: command.params_with(argument, self.lang.code()),
+            title: format!("/{} {argument}", command.name).trim_end().to_owned(),
+            back: String::new(),
+        };
+        self.ask(question, None)
+    }
+
+    fn search(&self, text: &str) -> Effect {
+        let query = text.trim();
+        if MAX_QUERY_CHARS < query.chars().count() {
+            return self.say("too-long");
+        }
+        if !query.chars().any(char::is_alphanumeric) {
+            return self.say("nothing-to-search");
+        }
+        self.ask(Question::Search { query: query.to_owned() }, None)
+    }
+
+    fn random(&self) -> Question {
+        Question::Random { exclude: self.session.seen.clone() }
+    }
+
+    fn pressed(&mut self, data: &str, pressed: Pressed) -> Vec<Effect> {
+        let token = Token::decode(data);
+        let owner = token.as_ref().and_then(|(_, owner)| *owner);
+        let place = self.around.place;
+        let note = match owner {
+            Some(owner) if owner == place.owner => None,
+            Some(owner) if owner == place.chat_id => Some("administrators-button"),
+            Some(owner) if owner < 0 => Some("channels-button"),
+            Some(_) => Some("foreign-button"),
+            None => None,
+        };
+        let note = match note {
+            Some(note) => note,
+            None => match token.and_then(|(token, _)| self.press(token, &pressed)) {
+                Some(effects) => return effects,
+                None => "stale-button",
+            },
+        };
+        vec![note_on(pressed, self.lang.text(note))]
+    }
+
+    /// None when the button leads to something that is not remembered any more.
+    fn press(&mut self, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
+        let effects = match token {
+            Token::Cancel { view } => {
+                let tasks = self.under_way().into_iter().filter(|id| view_name(id) == view);
+                let tasks: Vec<TaskId> = tasks.collect();
+                match tasks.is_empty() {
+                    true => vec![note_on(pressed.clone(), self.lang.text("cancelled-none"))],
+                    false => vec![Effect::Cancel { tasks, pressed: Some(pressed.clone()) }],
+                }
+            }
+            Token::Album { view, page } => {
+                let media = match self.session.view(&view) {
+                    Some(stored) => view::album(self.lang, stored),
+                    None => content::album(self.session.content(&view)?, page),
+                };
+                let note = note_on(pressed.clone(), self.lang.text("note-album"));
+                vec![note, Effect::Album { media, message_id: pressed.message_id, page }]
+            }
+            Token::Part { view, page } => {
+                let stored = self.session.view_mut(&view)?;
+                stored.page = page;
+                let screen = view::page(self.lang, stored, page);
+                self.show(pressed, screen)
+            }
+            Token::Act { view, place } => {
+                let ask = self.session.view(&view)?.content.ask(place)?.clone();
+                if !self.around.menu.offers(&ask.task_type) {
+                    return Some(vec![note_on(pressed.clone(), self.lang.text("gone-button"))]);
+                }
+                let label = self.session.view(&view)?.content.label(place).to_owned();
+                let title = if label.is_empty() { self.lang.text("button-more") } else { label };
+                let Ask { task_type, params } = ask;
+                let question = Question::Plugin { task_type, params, title, back: view };
+                vec![self.ask(question, Some(pressed.clone()))]
+            }
+            Token::Settings | Token::Language(_) | Token::Forget | Token::ForgetSure => {
+                settings::press(self, &token, pressed)
+            }
+            Token::Creators { view, page } => {
+                let set = self.session.results_mut(&view)?;
+                set.page = page.min(set.last_page());
+                let screen = creators::page(self.lang, set);
+                self.show(pressed, screen)
+            }
+            Token::Page { view, page } => {
+                let content = self.session.content_mut(&view)?;
+                content.page = page.min(content.last_page());
+                let screen = content::page(self.lang, content);
+                self.show(pressed, screen)
+            }
+            Token::Results { view } => {
+                let screen = creators::page(self.lang, self.session.results(&view)?);
+                self.show(pressed, screen)
+            }
+            // Pressed twice: what it asked for is loaded already.
+            Token::More { view } if self.session.content(&view)?.cursor.is_none() => {
+                let screen = content::page(self.lang, self.session.content(&view)?);
+                self.show(pressed, screen)
+            }
+            asking => vec![self.ask(self.asked_by(asking)?, Some(pressed.clone()))],
+        };
+        Some(effects)
+    }
+
+    /// The question that a button asks.
+    fn asked_by(&self, token: Token) -> Option<Question> {
+        let session = &self.session;
+        Some(match token {
+            Token::Random => self.random(),
+            Token::Choose { view, place } => {
+                let creator = session.results(&view)?.creators.get(place)?.clone();
+                Question::Content { creator, back: view, filter: Filter::All }
+            }
+            Token::Extended { view } => {
+                let query = session.results(&view)?.query.clone();
+                Question::Extended { query, back: view, page: 1 }
+            }
+            Token::Forum { view, page } => {
+                let set = session.results(&view)?;
+                let (query, back) = (set.query.clone(), set.extended_from.clone()?);
+                Question::Extended { query, back, page: page as u64 }
+            }
+            Token::More { view } => {
+                let content = session.content(&view)?;
+                let (creator, filter) = (content.creator.clone(), content.filter);
+                Question::More { creator, cursor: content.cursor.clone()?, filter, view }
+            }
+            Token::Filter { view, filter } => {
+                let content = session.content(&view)?;
+                let back = content.results.clone().unwrap_or_default();
+                Question::Content { creator: content.creator.clone(), back, filter }
+            }
+            Token::Again { view } => {
+                let failed = session.failed.iter().find(|(known, _)| *known == view);
+                failed.map(|(_, question)| question.clone())?
+            }
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! `/settings`: the language, and being forgotten.
+
+use super::turn::{Turn, done, note_on};
+use crate::chat::callback::Token;
+use crate::chat::effect::{Effect, Pressed};
+use crate::chat::screen::{Button, Screen};
+use crate::chat::session::Session;
+use crate::chat::text::{Arg, Lang};
+
+/// What is set, with buttons to change it.
+pub(super) fn screen(session: &Session, lang: Lang) -> Screen {
+    let name = match session.chosen {
+        Some(chosen) => chosen.name().to_owned(),
+        None => lang.format("settings-language-auto", &[("name", Arg::Text(session.heard.name()))]),
+    };
+    let mut screen = Screen::plain(lang.format("settings", &[("language", Arg::Text(&name))]));
+    let choose = |lang: Lang| Button::press(lang.name(), Token::Language(Some(lang)));
+    screen.buttons.push(Lang::ALL.map(choose).into());
+    screen.buttons.push(vec![Button::named(lang, "button-auto", Token::Language(None))]);
+    screen.buttons.push(vec![Button::named(lang, "button-forget", Token::Forget)]);
+    screen
+}
+
+pub(super) fn press(turn: &mut Turn<'_>, token: &Token, pressed: &Pressed) -> Vec<Effect> {
+    match token {
+        Token::Language(chosen) => {
+            turn.session.chosen = *chosen;
+            turn.lang = turn.session.lang();
+            let note = note_on(pressed.clone(), turn.lang.text("settings-changed"));
+            let mut effects = vec![Effect::Choose(*chosen), note];
+            effects.extend(turn.show(pressed, screen(turn.session, turn.lang)).pop());
+            effects
+        }
+        Token::Forget => {
+            let mut sure = Screen::plain(turn.lang.text("forget-sure"));
+            let forget = Button::named(turn.lang, "button-forget-sure", Token::ForgetSure);
+            let back = Button::named(turn.lang, "button-back", Token::Settings);
+            sure.buttons.push(vec![forget, back]);
+            turn.show(pressed, sure)
+        }
+        Token::ForgetSure => {
+            let (message_id, turns) = (pressed.message_id, turn.number);
+            let screen = Screen::plain(turn.lang.text("forgotten"));
+            let tasks = turn.under_way();
+            let show = Effect::Show { message_id, screen, turn: turns };
+            vec![done(pressed), Effect::Forget { tasks }, show]
+        }
+        _ => turn.show(pressed, screen(turn.session, turn.lang)),
+    }
+}

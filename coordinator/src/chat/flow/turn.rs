@@ -1,0 +1,65 @@
+//! One turn of the conversation: what it can see, and the effects that most turns make.
+
+use queue::TaskId;
+
+use crate::chat::address::Place;
+use crate::chat::command_menu::Menu;
+use crate::chat::effect::{Effect, Pressed};
+use crate::chat::privacy::Privacy;
+use crate::chat::question::Question;
+use crate::chat::screen::Screen;
+use crate::chat::session::Session;
+use crate::chat::text::Lang;
+
+/// What a turn of the conversation can see beside the session.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Where, and who speaks.
+    pub place: Place,
+    /// The language of their Telegram.
+    pub language: Lang,
+    /// Whether they may ask how the bot does.
+    pub admin: bool,
+    /// The bot's name, without `@`.
+    pub bot: &'a str,
+    /// The commands that plugins bring along.
+    pub menu: &'a Menu,
+    /// What the operator says about what is kept.
+    pub privacy: &'a Privacy,
+}
+
+/// One turn of the conversation.
+pub(super) struct Turn<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) around: Around<'a>,
+    pub(super) lang: Lang,
+    /// When in the conversation.
+    pub(super) number: u64,
+}
+
+impl Turn<'_> {
+    pub(super) fn say(&self, id: &str) -> Effect {
+        Effect::Say(Screen::plain(self.lang.text(id)))
+    }
+
+    pub(super) fn under_way(&self) -> Vec<TaskId> {
+        self.session.pending.iter().map(|pending| pending.id.clone()).collect()
+    }
+
+    pub(super) fn ask(&self, question: Question, pressed: Option<Pressed>) -> Effect {
+        Effect::Ask { question, pressed, turn: self.number }
+    }
+
+    pub(super) fn show(&self, pressed: &Pressed, screen: Screen) -> Vec<Effect> {
+        let (message_id, turn) = (pressed.message_id, self.number);
+        vec![done(pressed), Effect::Show { message_id, screen, turn }]
+    }
+}
+
+pub(super) fn done(pressed: &Pressed) -> Effect {
+    Effect::AnswerButton { query_id: pressed.query_id.clone(), note: None }
+}
+
+pub(super) fn note_on(pressed: Pressed, note: String) -> Effect {
+    Effect::AnswerButton { query_id: pressed.query_id, note: Some(note) }
+}

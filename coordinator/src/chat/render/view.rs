@@ -1,0 +1,356 @@
+//! A plugin's view as a message, in pages when it is longer than one.
+
+use super::links::MAX_TEXT_BYTES;
+use super::markup::{Line, Run, Style, lines};
+use crate::chat::callback::Token;
+use crate::chat::sanitize::quiet;
+use crate::chat::screen::{Button, Media, Screen};
+use crate::chat::text::{Arg, Lang};
+use crate::chat::view::{Does, Entry, Medium, NEXT_PLACE, StoredView, View};
+
+/// Telegram takes 4,096 UTF-16 units; the rest is for the page's number, and for the news that may stand above it.
+const PAGE_UNITS: usize = 3_600;
+/// Telegram keeps 100 entities of a message and shows the rest as plain text.
+const PAGE_ENTITIES: usize = 90;
+
+/// One page of a view, from 0; the last one when there are fewer.
+pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
+    let pages = pages(lang, &stored.content);
+    let last = pages.len().saturating_sub(1);
+    let page = page.min(last);
+    let mut html = pages.into_iter().nth(page).unwrap_or_default();
+    if 0 < last {
+        let (shown, of) = (page as u64 + 1, last as u64 + 1);
+        let where_ = [("page", Arg::Number(shown)), ("pages", Arg::Number(of))];
+        html.push_str(&format!("\n\n<i>{}</i>", lang.format("page-of", &where_)));
+    }
+    let name = || stored.view.clone();
+    let mut places = 0..;
+    let mut buttons: Vec<Vec<Button>> = Vec::new();
+    for row in &stored.content.buttons {
+        let row = row.iter().zip(&mut places).filter_map(|(button, place)| match &button.does {
+            Does::Ask(_) => Some(Button::press(&button.text, Token::Act { view: name(), place })),
+            Does::Open(url) => Button::open(&button.text, url),
+        });
+        buttons.push(row.collect());
+    }
+    let mut turn = Vec::new();
+    if 0 < page {
+        turn.push(Button::press("◀", Token::Part { view: name(), page: page - 1 }));
+    }
+    if page < last {
+        turn.push(Button::press("▶", Token::Part { view: name(), page: page + 1 }));
+    }
+    buttons.push(turn);
+    if !stored.content.media.is_empty() {
+        let token = Token::Album { view: name(), page: 0 };
+        buttons.push(vec![Button::named(lang, "button-album", token)]);
+    }
+    if page == last && stored.content.next.is_some() {
+        let token = Token::Act { view: name(), place: NEXT_PLACE };
+        buttons.push(vec![Button::named(lang, "button-more", token)]);
+    }
+    buttons.retain(|row| !row.is_empty());
+    Screen { html, buttons, ..Screen::default() }
+}
+
+/// A view's pictures and videos, to be sent.
+pub fn album(lang: Lang, stored: &StoredView) -> Vec<Media> {
+    let media = stored.content.media.iter();
+    media
+        .map(|medium| Media {
+            video: medium.video,
+            url: medium.url.clone(),
+            caption: medium.caption.clone().unwrap_or_else(|| lang.text("untitled")),
+        })
+        .collect()
+}
+
+/// The text of all pages, in HTML.
+fn pages(lang: Lang, view: &View) -> Vec<String> {
+    let mut pages = Pages::default();
+    for line in lines(&view.text) {
+        pages.add(vec![line]);
+    }
+    pages.gap();
+    for (number, entry) in view.items.iter().enumerate() {
+        pages.add(entry_lines(number + 1, entry));
+    }
+    pages.gap();
+    for medium in &view.media {
+        pages.add(vec![medium_line(lang, medium)]);
+    }
+    pages.finish()
+}
+
+fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
+    let title = Run {
+        text: quiet(&entry.title),
+        style: Style { link: entry.url.clone(), ..Style::default() },
+    };
+    let mut lines = vec![vec![Run::plain(&format!("{number}. ")), title]];
+    lines.extend(entry.text.as_ref().map(|text| vec![Run::plain(&format!("    {}", quiet(text)))]));
+    lines
+}
+
+fn medium_line(lang: Lang, medium: &Medium) -> Line {
+    let mark = if medium.video { "🎬 " } else { "🖼 " };
+    let text = medium.caption.clone().unwrap_or_else(|| lang.text("untitled"));
+    let style = Style { link: Some(medium.url.clone()), ..Style::default() };
+    vec![Run::plain(mark), Run { text, style }]
+}
+
+/// Pages that are filled one after the other.
+#[derive(Default)]
+struct Pages {
+    done: Vec<String>,
+    html: String,
+    weight: Weight,
+}
+
+/// What a piece of a message counts for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    units: usize,
+    entities: usize,
+    /// Addresses are not seen and have a bound of their own: beyond it links would be taken away.
+    link_bytes: usize,
+}
+
+impl Weight {
+    fn of(run: &Run) -> Self {
+        let link_bytes = run.style.link.as_ref().map_or(0, String::len);
+        Self { units: run.units(), entities: run.entities(), link_bytes }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            units: self.units + other.units,
+            entities: self.entities + other.entities,
+            link_bytes: self.link_bytes + other.link_bytes,
+        }
+    }
+
+    fn fits(self) -> bool {
+        self.units <= PAGE_UNITS
+            && self.entities <= PAGE_ENTITIES
+            && self.link_bytes <= MAX_TEXT_BYTES
+    }
+}
+
+impl Pages {
+    /// Adds lines that belong together: on one page if they fit on one at all.
+    fn add(&mut self, block: Vec<Line>) {
+        let breaks = Weight { units: block.len(), ..Weight::default() };
+        let whole = block.iter().flatten().map(Weight::of).fold(breaks, Weight::and);
+        if !self.weight.and(whole).fits() {
+            self.turn();
+        }
+        for line in block {
+            if line.is_empty() {
+                self.gap();
+                continue;
+            }
+            if !self.html.is_empty() {
+                self.push("\n");
+            }
+            for run in line {
+                self.add_run(run);
+            }
+        }
+    }
+
+    /// Adds a piece of a line, on as many pages as it takes.
+    fn add_run(&mut self, mut run: Run) {
+        loop {
+            let mark = Weight { units: 0, ..Weight::of(&run) };
+            if !self.weight.and(mark).fits() {
+                self.turn();
+            }
+            let rest = split_off(&mut run.text, PAGE_UNITS.saturating_sub(self.weight.units));
+            self.html.push_str(&run.html());
+            self.weight = self.weight.and(Weight::of(&run));
+            let Some(rest) = rest else { return };
+            run.text = rest;
+            self.turn();
+        }
+    }
+
+    /// An empty line, except at the beginning of a page.
+    fn gap(&mut self) {
+        if !self.html.is_empty() && !self.html.ends_with('\n') {
+            self.push("\n");
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.html.push_str(text);
+        self.weight.units += text.encode_utf16().count();
+    }
+
+    fn turn(&mut self) {
+        self.weight = Weight::default();
+        let html = std::mem::take(&mut self.html);
+        let html = html.trim_end();
+        if !html.is_empty() {
+            self.done.push(html.to_owned());
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        self.turn();
+        self.done
+    }
+}
+
+/// Cuts what goes beyond so many units off a text, where a word ends if one does; none when it fits.
+fn split_off(text: &mut String, units: usize) -> Option<String> {
+    let mut left = units;
+    let (mut cut, mut after_word) = (0, None);
+    for (at, letter) in text.char_indices() {
+        let Some(rest) = left.checked_sub(letter.len_utf16()) else {
+            return Some(text.split_off(after_word.unwrap_or(cut)));
+        };
+        left = rest;
+        cut = at + letter.len_utf8();
+        if letter == ' ' {
+            after_word = Some(cut);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::chat::render::content::visible_units;
+    use crate::chat::render::links::fitting;
+    use crate::chat::screen::Action;
+
+    fn stored(view: &Value) -> StoredView {
+        let content = View::read(&json!({"view": view})).unwrap();
+        StoredView { view: "ab".to_owned(), content, page: 0 }
+    }
+
+    fn labels(screen: &Screen) -> Vec<Vec<&str>> {
+        let rows = screen.buttons.iter();
+        rows.map(|row| row.iter().map(|button| button.text.as_str()).collect()).collect()
+    }
+
+    /// All pages; each is a message that Telegram takes.
+    fn all(stored: &StoredView) -> Vec<String> {
+        let count = pages(Lang::En, &stored.content).len();
+        let screens: Vec<Screen> =
+            (0..count).map(|number| page(Lang::En, stored, number)).collect();
+        for screen in &screens {
+            assert!(visible_units(&screen.html) <= 4_096, "{}", visible_units(&screen.html));
+            assert_eq!(fitting(&screen.html), screen.html, "every link is kept");
+            for tag in ["b", "i", "code", "a"] {
+                let opened = screen.html.matches(&format!("<{tag}>")).count()
+                    + screen.html.matches(&format!("<{tag} ")).count();
+                assert_eq!(opened, screen.html.matches(&format!("</{tag}>")).count(), "{tag}");
+            }
+            assert!(screen.html.matches('<').count() <= 2 * 100, "too many entities");
+        }
+        screens.into_iter().map(|screen| screen.html).collect()
+    }
+
+    #[test]
+    fn a_short_view_is_one_message() {
+        let stored = stored(&json!({
+            "version": 1, "text": "🎲 2d6: **7**",
+            "items": [{"title": "shows 3", "url": "https://c.example/3"}, {"title": "shows <4>", "text": "last"}],
+            "media": [{"type": "photo", "url": "https://c.example/1.jpg"}],
+            "buttons": [
+                [{"text": "Page", "url": "https://c.example"}, {"text": "Again", "task_type": "roll_dice"}],
+                [{"text": "d20", "task_type": "roll_dice"}],
+            ],
+            "next": {"task_type": "roll_dice"},
+        }));
+        let screen = page(Lang::En, &stored, 0);
+        assert_eq!(
+            screen.html,
+            "🎲 2d6: <b>7</b>\n\n1. <a href=\"https://c.example/3\">shows 3</a>\n2. shows &lt;4&gt;\n    last\n\n\
+             🖼 <a href=\"https://c.example/1.jpg\">Untitled</a>"
+        );
+        assert_eq!(
+            labels(&screen),
+            [vec!["Page", "Again"], vec!["d20"], vec!["👁 Show here"], vec!["⬇ Load more"]]
+        );
+        assert!(matches!(screen.buttons[0][0].action, Action::Open(_)));
+        let token = |place| Action::Press(Token::Act { view: "ab".to_owned(), place });
+        assert_eq!(screen.buttons[0][1].action, token(1));
+        assert_eq!(screen.buttons[1][0].action, token(2));
+        assert_eq!(screen.buttons[3][0].action, token(NEXT_PLACE));
+    }
+
+    #[test]
+    fn a_long_view_has_pages_that_lead_to_each_other() {
+        let text = "A line of words.\n".repeat(600);
+        let stored = stored(&json!({"version": 1, "text": text, "next": {"task_type": "t"}}));
+        let pages = all(&stored);
+        assert_eq!(pages.len(), 3);
+        assert!(pages[0].ends_with("words.\n\n<i>Page 1 of 3</i>"), "{}", pages[0]);
+        let lines: usize = pages.iter().map(|page| page.matches("A line of words.").count()).sum();
+        assert_eq!(lines, 600, "nothing is lost");
+        assert_eq!(labels(&page(Lang::En, &stored, 0)), [["▶"]]);
+        assert_eq!(labels(&page(Lang::En, &stored, 1)), [["◀", "▶"]]);
+        assert_eq!(labels(&page(Lang::En, &stored, 2)), [["◀"], ["⬇ Load more"]]);
+        assert_eq!(page(Lang::En, &stored, 99), page(Lang::En, &stored, 2));
+    }
+
+    #[test]
+    fn a_line_longer_than_a_message_is_cut_between_words_and_its_tags_close() {
+        let stored =
+            stored(&json!({"version": 1, "text": format!("**{}end**", "word🎲 ".repeat(1_500))}));
+        let pages = all(&stored);
+        assert!(2 < pages.len());
+        for page in &pages {
+            assert!(page.starts_with("<b>word🎲"), "{page}");
+        }
+        let words: usize = pages.iter().map(|page| page.matches("word🎲").count()).sum();
+        assert_eq!(words, 1_500);
+        all(&self::stored(&json!({"version": 1, "text": "🎲".repeat(15_000)})));
+    }
+
+    #[test]
+    fn many_links_and_marks_are_spread_over_pages() {
+        let item = json!({"title": "t".repeat(60), "url": format!("https://c.example/{}", "x".repeat(800))});
+        let pages = all(&stored(&json!({"version": 1, "text": "List", "items": vec![item; 35]})));
+        assert_eq!(pages.len(), 4);
+        assert!(pages[3].contains("\n35. "), "{}", pages[3]);
+        assert_eq!(all(&stored(&json!({"version": 1, "text": "**a** `b` ".repeat(150)}))).len(), 4);
+    }
+
+    proptest! {
+        // Long texts, and what makes them takes most of the time.
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn whatever_a_plugin_writes_is_shown_in_messages_that_telegram_takes(
+            text in r"([a-z0-9*_`\[\]()<>&#.\-!~|\\ \n\u{202e}🎲]|\*\*|\]\(https://a\.example/|word ){0,2000}",
+            titles in proptest::collection::vec(r"[a-z<&🎲 ]{1,200}", 0..20),
+        ) {
+            let items: Vec<Value> = titles
+                .iter()
+                .map(|title| json!({"title": title, "url": "https://a.example/1", "text": title}))
+                .collect();
+            let view = json!({"view": {"version": 1, "text": text, "items": items}});
+            if let Some(content) = View::read(&view) {
+                all(&StoredView { view: "ab".to_owned(), content, page: 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_and_its_text_stay_together() {
+        let text = "x".repeat(300);
+        let item = json!({"title": "Title", "text": text});
+        for page in all(&stored(&json!({"version": 1, "items": vec![item; 50]}))) {
+            assert_eq!(page.matches("Title").count(), page.matches(&text).count());
+        }
+    }
+}

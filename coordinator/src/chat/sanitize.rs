@@ -1,0 +1,128 @@
+//! Text from people and plugins made safe to show: cut, cleaned and escaped.
+
+use serde_json::Value;
+
+/// Longest address that is linked, in bytes; what the plugins take too. What a message takes of them together is in
+/// [`super::render::links`].
+const MAX_ADDRESS_BYTES: usize = 2_048;
+
+/// Text as it may stand in Telegram's HTML.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let words = printable(text);
+    cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
+}
+
+/// [`clean`] for a text whose lines and spaces mean something.
+pub fn clean_lines(text: &str, max_chars: usize) -> String {
+    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    cut(lines.join("\n").trim().to_owned(), max_chars)
+}
+
+/// A piece of a line: without what disguises it, other control characters as spaces.
+pub fn printable(text: &str) -> String {
+    let shown = text.chars().filter(|letter| {
+        !matches!(letter,
+            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    });
+    shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// At most so many characters, the last an ellipsis when some are missing.
+fn cut(text: String, max_chars: usize) -> String {
+    if text.chars().count() <= max_chars {
+        return text;
+    }
+    let mut cut: String = text.chars().take(max_chars.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// [`clean`], [`quiet`] and [`escape`].
+pub fn shown(text: &str, max_chars: usize) -> String {
+    escape(&quiet(&clean(text, max_chars)))
+}
+
+/// Text in which Telegram finds no mention, command or hashtag: what a person or a plugin wrote must not call somebody,
+/// or be a command that others press. A word joiner, which is not seen, stands behind the sign that would begin one.
+pub fn quiet(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(letter) = letters.next() {
+        quiet.push(letter);
+        let begins = match letter {
+            '@' | '#' => !before.is_alphanumeric(),
+            // As in an address or a tag: Telegram takes these for no command.
+            '/' => !before.is_alphanumeric() && !matches!(before, '/' | '<' | '>'),
+            _ => false,
+        };
+        if begins && letters.peek().is_some_and(|next| next.is_alphanumeric()) {
+            quiet.push('\u{2060}');
+        }
+        before = letter;
+    }
+    quiet
+}
+
+/// Whether an address is http(s) with a host and may be linked.
+pub fn web_address(url: &str) -> bool {
+    url.len() <= MAX_ADDRESS_BYTES
+        && reqwest::Url::parse(url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some_and(|host| !host.is_empty())
+        })
+}
+
+/// A link, or just its text when the address may not be linked.
+pub fn link(text: &str, url: &str, max_chars: usize) -> String {
+    let text = shown(text, max_chars);
+    match web_address(url) {
+        true => format!("<a href=\"{}\">{text}</a>", escape(url)),
+        false => text,
+    }
+}
+
+/// A field that is a text.
+pub(crate) fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str().filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nasty_text_cannot_break_out() {
+        assert_eq!(shown("<b>\u{202e}x\n\u{7}y & \"z\"", 50), "&lt;b&gt;x y &amp; &quot;z&quot;");
+        assert_eq!(clean(&"ü".repeat(100), 10).chars().count(), 10);
+    }
+
+    #[test]
+    fn nobody_is_called_and_no_command_is_made_by_what_others_wrote() {
+        assert_eq!(
+            quiet("@bob and (#tag) or /stop"),
+            "@\u{2060}bob and (#\u{2060}tag) or /\u{2060}stop"
+        );
+        for same in ["a@b.example 1/2 C# @ /", "https://a.example/b", "<b>x</b>"] {
+            assert_eq!(quiet(same), same);
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_are_linked() {
+        assert_eq!(link("x", "javascript:alert(1)", 10), "x");
+        assert_eq!(link("x", "https://", 10), "x");
+        assert_eq!(
+            link("x", "https://a.example/?a=1&b=\"", 10),
+            "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
+        );
+        let long = |bytes: usize| format!("{:x<bytes$}", "https://a.example/");
+        assert!(web_address(&long(2_048)) && !web_address(&long(2_049)));
+    }
+}

@@ -1,0 +1,86 @@
+//! A message as the bot shows it: text, buttons, pictures.
+
+use super::callback::Token;
+use super::sanitize::{clean, web_address};
+use super::text::Lang;
+
+/// Longest button text, in characters; longer ones are unreadable on a phone.
+const MAX_BUTTON_CHARS: usize = 48;
+
+/// A message: HTML and buttons.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Screen {
+    /// The text, in Telegram's HTML.
+    pub html: String,
+    /// Rows of buttons.
+    pub buttons: Vec<Vec<Button>>,
+    /// Rows of keys below the input field, which stay there. A message has these or buttons.
+    pub keys: Vec<Vec<String>>,
+}
+
+/// A picture or video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Video or picture.
+    pub video: bool,
+    /// Where it is.
+    pub url: String,
+    /// What it is called, plain.
+    pub caption: String,
+}
+
+impl Screen {
+    /// A message without buttons.
+    pub fn plain(html: impl Into<String>) -> Self {
+        Self { html: html.into(), ..Self::default() }
+    }
+}
+
+/// One button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What stands on it.
+    pub text: String,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a button does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Comes back to us.
+    Press(Token),
+    /// Opens an address.
+    Open(String),
+}
+
+impl Button {
+    /// A button whose text is in the catalogue.
+    pub fn named(lang: Lang, id: &str, token: Token) -> Self {
+        Self::press(&lang.text(id), token)
+    }
+
+    /// A button that comes back to us.
+    pub fn press(text: &str, token: Token) -> Self {
+        Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Press(token) }
+    }
+
+    /// A button that opens an address; none when it is not http(s).
+    pub fn open(text: &str, url: &str) -> Option<Self> {
+        web_address(url).then(|| Self {
+            text: clean(text, MAX_BUTTON_CHARS),
+            action: Action::Open(url.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_opens_only_web_addresses() {
+        assert!(Button::open("x", "tg://resolve").is_none());
+        assert!(Button::open("x", "https://a.example").is_some());
+    }
+}

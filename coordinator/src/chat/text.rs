@@ -1,0 +1,145 @@
+//! Every sentence a person can read, by language. The sentences themselves are in `locales/LANGUAGE.ftl`.
+//!
+//! Messages are HTML, with whatever is put in escaped by the caller; buttons, notes and the command menu are plain.
+
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use serde::{Deserialize, Serialize};
+
+/// A language that the bot speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// English, also for whoever has a language that is not here.
+    #[default]
+    En,
+    /// German.
+    De,
+}
+
+/// Something to put into a sentence.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg<'a> {
+    /// A text, escaped where the sentence is HTML.
+    Text(&'a str),
+    /// A number; the sentence chooses its form by it.
+    Number(u64),
+}
+
+type Catalogue = FluentBundle<FluentResource>;
+
+static ENGLISH: LazyLock<Catalogue> =
+    LazyLock::new(|| catalogue("en", include_str!("../../locales/en.ftl")));
+static GERMAN: LazyLock<Catalogue> =
+    LazyLock::new(|| catalogue("de", include_str!("../../locales/de.ftl")));
+
+/// What a catalogue has wrong (nothing, as the tests of this file say) is left out of it.
+fn catalogue(code: &str, source: &str) -> Catalogue {
+    let resource = FluentResource::try_new(source.to_owned());
+    let resource = resource.unwrap_or_else(|(as_far_as_it_goes, _)| as_far_as_it_goes);
+    let mut bundle = FluentBundle::new_concurrent(code.parse().into_iter().collect());
+    // Marks around what is put in would stand in buttons and in `<code>`; names are cleaned of such marks instead.
+    bundle.set_use_isolating(false);
+    let _ = bundle.add_resource(resource);
+    bundle
+}
+
+impl Lang {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::En, Self::De];
+
+    /// The language for Telegram's `language_code` (IETF tag, such as `de-AT`).
+    pub fn of_code(code: &str) -> Self {
+        let primary = code.split(['-', '_']).next().unwrap_or_default();
+        let found = Self::ALL.into_iter().find(|lang| lang.code().eq_ignore_ascii_case(primary));
+        found.unwrap_or_default()
+    }
+
+    /// Its code (ISO 639-1).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
+    }
+
+    /// Its name in itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::En => "English",
+            Self::De => "Deutsch",
+        }
+    }
+
+    fn catalogue(self) -> &'static Catalogue {
+        match self {
+            Self::En => &ENGLISH,
+            Self::De => &GERMAN,
+        }
+    }
+
+    /// A sentence without anything put in.
+    pub fn text(self, id: &str) -> String {
+        self.format(id, &[])
+    }
+
+    /// A sentence with what is put in.
+    pub fn format(self, id: &str, args: &[(&str, Arg<'_>)]) -> String {
+        let mut values = FluentArgs::with_capacity(args.len());
+        for (name, arg) in args {
+            let value = match arg {
+                Arg::Text(text) => FluentValue::from(*text),
+                Arg::Number(number) => FluentValue::from(*number),
+            };
+            values.set(*name, value);
+        }
+        for lang in [self, Self::En] {
+            let catalogue = lang.catalogue();
+            let pattern = catalogue.get_message(id).and_then(|message| message.value());
+            if let Some(pattern) = pattern {
+                let mut problems = Vec::new();
+                return catalogue
+                    .format_pattern(pattern, Some(&values), &mut problems)
+                    .into_owned();
+            }
+        }
+        id.to_owned()
+    }
+
+    /// `1 item`, `7 items`.
+    pub fn counted(self, id: &str, count: u64) -> String {
+        self.format(id, &[("count", Arg::Number(count))])
+    }
+
+    /// What a person reads when a task failed, by its code.
+    pub fn failure(self, code: &str) -> String {
+        self.text(failure_id(code))
+    }
+}
+
+fn failure_id(code: &str) -> &'static str {
+    match code {
+        "invalid-task" | "invalid-params" => "failure-not-understood",
+        "task-too-large" => "failure-too-long",
+        "unknown-task-type" | "no-worker" => "failure-nobody",
+        "not-found" => "failure-not-found",
+        "plugin-failed" => "failure-cannot",
+        "retries-exhausted" => "failure-service",
+        "trap" | "exited" | "invalid-output" => "failure-broke",
+        "wall-limit" | "cpu-limit" => "failure-took-too-long",
+        "memory-limit" | "table-limit" | "stack-limit" | "handle-limit" | "hostcall-limit"
+        | "input-limit" | "output-limit" | "log-limit" => "failure-too-much",
+        "request-limit" | "request-body-limit" | "response-limit" | "cache-limit" => {
+            "failure-too-much-lookup"
+        }
+        "host-error" | "worker-crashed" => "failure-accident",
+        "deadline-exceeded" => "failure-late",
+        "cancelled" => "failure-cancelled",
+        _ => "failure",
+    }
+}
+
+#[cfg(test)]
+mod tests;

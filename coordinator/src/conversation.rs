@@ -1,0 +1,8 @@
+//! Handles what people do: asks the flow what to do about it, and does it.
+
+pub(crate) mod chat_role;
+pub(crate) mod delay_notice;
+pub(crate) mod handler;
+pub(crate) mod replies;
+pub(crate) mod slow_chats;
+pub(crate) mod submit;

@@ -1,0 +1,72 @@
+//! Which of the commands that workers offer are taken, and why the others are not.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use queue::{OfferedPlugin, TaskQueue, WorkerRecord};
+
+use super::owners::{self, Owners, now_seconds};
+use crate::chat::command_menu::{MAX_COMMANDS, Menu};
+
+/// What the workers offer, and why something of it is not taken. A command that has no owner is nobody's.
+pub(super) fn offered(workers: &[WorkerRecord], owners: &Owners) -> (Menu, BTreeSet<String>) {
+    let mut plugins: Vec<&OfferedPlugin> =
+        workers.iter().flat_map(|worker| &worker.plugins).collect();
+    // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
+    plugins.sort_by_key(|plugin| {
+        (&plugin.name, Reverse(version_numbers(&plugin.version)), &plugin.digest)
+    });
+    let living: BTreeSet<&str> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    let mut menu = Menu::default();
+    let mut complaints = BTreeSet::new();
+    for plugin in plugins {
+        menu.offered.extend(plugin.task_types.iter().cloned());
+        for command in &plugin.commands {
+            let name = command.name.as_str();
+            let problem = match (owners.get(name), command.check(&plugin.task_types)) {
+                (_, Err(problem)) => problem,
+                (Some(owner), Ok(())) if *owner != plugin.name => {
+                    taken(name, owner, living.contains(owner.as_str()))
+                }
+                (Some(_), Ok(())) if menu.commands.len() < MAX_COMMANDS => {
+                    // Another worker's, or an older version's, does not replace it.
+                    menu.commands.entry(name.to_owned()).or_insert_with(|| command.clone());
+                    continue;
+                }
+                (Some(_), Ok(())) if menu.commands.contains_key(name) => continue,
+                (_, Ok(())) => {
+                    format!("command `{name}` is one too many; at most {MAX_COMMANDS} are taken")
+                }
+            };
+            complaints.insert(format!("plugin `{}`: {problem}", plugin.name));
+        }
+    }
+    (menu, complaints)
+}
+
+/// Why a command is not taken that belongs to another plugin.
+fn taken(name: &str, owner: &str, lives: bool) -> String {
+    if lives {
+        return format!("command `{name}` is plugin `{owner}`'s");
+    }
+    format!(
+        "command `{name}` is plugin `{owner}`'s, which is away; it is kept for a week, unless it is taken away with \
+         `coordinator commands release {name}`"
+    )
+}
+
+/// What is not taken of the commands that the living workers offer, and why.
+pub(crate) async fn not_taken(queue: &TaskQueue) -> redis::RedisResult<BTreeSet<String>> {
+    let workers = queue.workers().await.map_err(|error| error.source)?;
+    let owners = owners::of(queue, &workers, now_seconds()).await?;
+    Ok(offered(&workers, &owners).1)
+}
+
+/// The numbers at the beginning of a version, to compare it by.
+fn version_numbers(version: &str) -> Vec<u64> {
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    core.split('.').map_while(|number| number.parse().ok()).take(3).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! Updates from Telegram, by long polling or a webhook, handled in order and confirmed when they are safe.
+
+mod dispatch;
+mod poller_lease;
+pub(crate) mod polling;
+mod trouble;
+mod watermark;
+pub(crate) mod webhook;
+
+pub(crate) use trouble::Trouble;

@@ -1,0 +1,183 @@
+//! Who fetches the updates: one coordinator at a time, by a lease in Redis.
+//!
+//! Telegram lets one program poll and breaks the other's call off; the lease keeps two coordinators from fighting.
+//! Both getting through a lease that ended is harmless: the same update makes the same tasks.
+
+use std::time::Duration;
+
+use queue::{Refusal, Script, TaskQueue, millis};
+use tokio_util::sync::CancellationToken;
+
+/// How long a silent holder keeps the lease: as long as a worker its tasks.
+const LEASE: Duration = Duration::from_secs(6);
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// Telegram keeps updates for 24 h; an older offset is of no use.
+const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
+/// Three times as long as a coordinator takes between two looks at its webhook.
+const KEEP_WEBHOOK: Duration = Duration::from_secs(180);
+
+/// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
+const ACQUIRE: &str = r"#!lua flags=allow-oom
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+/// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
+const RELEASE: &str = r"#!lua flags=allow-oom
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+";
+
+/// The right to fetch a bot's updates.
+#[derive(Debug)]
+pub(crate) struct PollerLease {
+    queue: TaskQueue,
+    bot: String,
+    me: String,
+    acquire: Script,
+    release: Script,
+}
+
+impl PollerLease {
+    /// The lease of bot `bot_id`, to be held by `me`.
+    pub(crate) fn new(queue: TaskQueue, bot_id: u64, me: &str) -> Self {
+        Self {
+            queue,
+            bot: bot_id.to_string(),
+            me: me.to_owned(),
+            acquire: Script::new(ACQUIRE),
+            release: Script::new(RELEASE),
+        }
+    }
+
+    /// Takes or renews the lease and gives the offset to go on from; none when another coordinator has it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub(crate) async fn acquire(&self) -> redis::RedisResult<Option<u32>> {
+        if !self.renew().await? {
+            return Ok(None);
+        }
+        let offset: redis::RedisResult<Option<Vec<u8>>> = redis::cmd("GET")
+            .arg(self.queue.keys().poller_offset(&self.bot))
+            .query_async(&mut self.queue.connection())
+            .await;
+        Ok(Some(noted_offset(offset)?.unwrap_or(0)))
+    }
+
+    /// Notes where this bot's own webhook is, for as long as it is looked after.
+    pub(crate) async fn note_webhook(&self, url: &str) {
+        let mut note = redis::cmd("SET");
+        note.arg(self.queue.keys().webhook(&self.bot)).arg(url).arg("PX");
+        note.arg(millis(KEEP_WEBHOOK));
+        let noted: redis::RedisResult<()> = note.query_async(&mut self.queue.connection()).await;
+        if let Err(error) = noted {
+            tracing::debug!(error = %error, "the webhook was not noted");
+        }
+    }
+
+    /// Whether a coordinator of this bot has updates brought to `url`.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub(crate) async fn is_own_webhook(&self, url: &str) -> redis::RedisResult<bool> {
+        let own: Option<String> = redis::cmd("GET")
+            .arg(self.queue.keys().webhook(&self.bot))
+            .query_async(&mut self.queue.connection())
+            .await?;
+        Ok(own.as_deref() == Some(url))
+    }
+
+    /// Keeps the lease; returns, and fires `lost`, when it is another's or could not be renewed in time.
+    pub(crate) async fn keep(&self, lost: &CancellationToken) {
+        let mut held_until = tokio::time::Instant::now() + LEASE;
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let asked_at = tokio::time::Instant::now();
+            match self.renew().await {
+                Ok(true) => held_until = asked_at + LEASE,
+                Ok(false) => break,
+                Err(error) => {
+                    self.queue.note_trouble(None, "renew the right to fetch updates", &error);
+                    if Refusal::of(&error).is_some_and(Refusal::is_for_all) {
+                        // Nobody gets it: people still hear that their questions are kept.
+                        held_until = asked_at + LEASE;
+                    } else if held_until <= tokio::time::Instant::now() {
+                        break;
+                    }
+                }
+            }
+        }
+        tracing::warn!("another coordinator may fetch the updates now");
+        lost.cancel();
+    }
+
+    /// Gives the lease up, so that another coordinator need not wait for its end.
+    pub(crate) async fn release(&self) {
+        let released: redis::RedisResult<i64> = self
+            .release
+            .key(self.queue.keys().poller_lease(&self.bot))
+            .arg(&self.me)
+            .run(&mut self.queue.connection())
+            .await;
+        if let Err(error) = released {
+            tracing::debug!(error = %error, "the right to fetch updates ends by itself");
+        }
+    }
+
+    /// Notes how far updates are handled, for whoever polls next: Telegram itself learns it only from the next fetch.
+    pub(crate) async fn note_offset(&self, offset: u32) {
+        let key = self.queue.keys().poller_offset(&self.bot);
+        let value = (offset, "EX", KEEP_OFFSET_SECONDS);
+        let noted: redis::RedisResult<()> =
+            self.queue.write_even_when_full("SET", key, value).await;
+        if let Err(error) = noted {
+            tracing::debug!(error = %error, "the offset was not noted");
+        }
+    }
+
+    async fn renew(&self) -> redis::RedisResult<bool> {
+        let held: i64 = self
+            .acquire
+            .key(self.queue.keys().poller_lease(&self.bot))
+            .arg(&self.me)
+            .arg(millis(LEASE))
+            .run(&mut self.queue.connection())
+            .await?;
+        Ok(held == 1)
+    }
+}
+
+/// What cannot be read is no offset: Telegram knows itself what was confirmed.
+fn noted_offset(noted: redis::RedisResult<Option<Vec<u8>>>) -> redis::RedisResult<Option<u32>> {
+    let text = match noted {
+        Ok(text) => text,
+        Err(error) if error.code() == Some("WRONGTYPE") => Some(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let Some(text) = text else { return Ok(None) };
+    let offset = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+    if offset.is_none() {
+        tracing::warn!(
+            "the noted offset cannot be read; updates are fetched from the first that Telegram has"
+        );
+    }
+    Ok(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_cannot_be_read_is_none() {
+        let read = |text: &str| noted_offset(Ok(Some(text.as_bytes().to_vec()))).unwrap();
+        assert_eq!(read("17"), Some(17));
+        for junk in ["", "-1", "seventeen", "99999999999"] {
+            assert_eq!(read(junk), None, "{junk}");
+        }
+    }
+}

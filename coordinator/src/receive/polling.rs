@@ -1,0 +1,381 @@
+//! The update loop: fetches updates, handles them, and confirms what is safe.
+//!
+//! Telegram forgets an update when a later `getUpdates` names a higher offset. That offset only moves behind updates
+//! whose task is in Redis or whose reply is in the chat ([`super::watermark`]): after a crash Telegram sends the rest again,
+//! and the same update makes the same tasks. Updates of one chat are handled in order, different chats at once. One
+//! coordinator polls at a time ([`super::poller_lease`]); the others only deliver answers. Or Telegram brings the updates, to all
+//! coordinators at once ([`super::webhook`]).
+//!
+//! What Telegram gives is read update by update ([`crate::telegram::updates`]). One that cannot be read costs itself: its number
+//! moves the offset, it is counted and logged, and who sent it is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dispatch::{self, Work};
+use super::poller_lease::PollerLease;
+use super::trouble::Trouble;
+use super::watermark::Watermark;
+use crate::chat_order::Turns;
+use crate::config::ForeignWebhook;
+use crate::conversation::handler::Performer;
+use crate::telegram::bot_api::{BotApi, BotError};
+use crate::telegram::updates::batch::{self, Numbered};
+use crate::telegram::updates::incoming::Me;
+
+/// How long one long poll waits when everything fetched so far is handled.
+const LONG_POLL: Duration = Duration::from_secs(25);
+/// How long one slow chat keeps the next fetch waiting; it is then handled beside it.
+const BATCH_AT_MOST: Duration = Duration::from_secs(5);
+/// Pause before a fetch that can only bring what is in hand already.
+const STILL_IN_HAND: Duration = Duration::from_millis(500);
+/// How long whoever does not fetch any more waits for what is in hand.
+const FINISH_AT_MOST: Duration = Duration::from_secs(10);
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+const AFTER_CONFLICT: Duration = Duration::from_secs(3);
+/// Wait of the first long poll after trouble: it is soon known whether that is over.
+const TRY_WAIT: Duration = Duration::from_secs(1);
+/// A webhook that is set again so soon is somebody's who sets it all the time.
+const TAKEN_BACK_LATELY: Duration = Duration::from_secs(60);
+/// Pause before such a webhook is taken back.
+const BEFORE_TAKING_BACK: Duration = Duration::from_secs(20);
+/// Pause between two looks at a webhook that is left where it is.
+const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
+/// Updates that wait to be reported as handled.
+const REPORTS: usize = 256;
+/// Updates without a number that are remembered, so that each is told and counted once.
+const NAMELESS: usize = 256;
+
+/// Handles updates until `shutdown`.
+pub(crate) async fn poll_until(
+    performer: &Arc<Performer>,
+    me: &str,
+    foreign_webhook: ForeignWebhook,
+    trouble: &Trouble,
+    shutdown: CancellationToken,
+) {
+    let lease = PollerLease::new(performer.queue.clone(), performer.sender.bot().id(), me);
+    while !shutdown.is_cancelled() {
+        match lease.acquire().await {
+            Ok(Some(offset)) => {
+                tracing::info!("this coordinator fetches the updates");
+                let lost = CancellationToken::new();
+                let mut poller = Poller::new(performer, offset, foreign_webhook, trouble);
+                // Either branch may be dropped: what was fetched and not confirmed is fetched again.
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = lease.keep(&lost) => {}
+                    () = poller.run(&lease, &lost) => {}
+                }
+                poller.finish(&lease).await;
+                // Whoever fetches now knows better.
+                trouble.send_replace(None);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                performer.queue.note_trouble(None, "ask who fetches the updates", &error);
+            }
+        }
+        let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
+    }
+    lease.release().await;
+}
+
+struct Poller<'a> {
+    performer: &'a Arc<Performer>,
+    bot: &'a BotApi,
+    foreign_webhook: ForeignWebhook,
+    taken_back: Option<Instant>,
+    trouble: &'a Trouble,
+    watermark: Watermark,
+    /// The offset that Redis knows.
+    noted: u32,
+    reading: batch::Progress,
+    nameless: VecDeque<u64>,
+    chats: TaskTracker,
+    turns: Turns,
+    handled: mpsc::Sender<u32>,
+    reports: mpsc::Receiver<u32>,
+}
+
+impl<'a> Poller<'a> {
+    fn new(
+        performer: &'a Arc<Performer>,
+        offset: u32,
+        foreign_webhook: ForeignWebhook,
+        trouble: &'a Trouble,
+    ) -> Self {
+        let (handled, reports) = mpsc::channel(REPORTS);
+        Self {
+            performer,
+            bot: performer.sender.bot(),
+            foreign_webhook,
+            taken_back: None,
+            trouble,
+            watermark: Watermark::new(offset),
+            noted: offset,
+            reading: batch::Progress::default(),
+            nameless: VecDeque::new(),
+            chats: TaskTracker::new(),
+            turns: Turns::default(),
+            handled,
+            reports,
+        }
+    }
+
+    async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
+        self.leave_webhook(lease).await;
+        while !lost.is_cancelled() {
+            match self.fetch().await {
+                Ok(batch) => {
+                    self.trouble.send_replace(None);
+                    let brought = !batch.is_empty();
+                    let fresh = self.handle(batch).await;
+                    self.collect(fresh).await;
+                    self.note(lease).await;
+                    if brought && !fresh && self.watermark.all_done() {
+                        // The server gives again what it was told is handled.
+                        tokio::time::sleep(AFTER_TROUBLE).await;
+                    }
+                }
+                Err(error) => self.cannot_fetch(&error, lease).await,
+            }
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Vec<Numbered>, BotError> {
+        let wait = match self.watermark.all_done() {
+            true if self.trouble.borrow().is_none() => LONG_POLL,
+            true => TRY_WAIT,
+            false => Duration::ZERO,
+        };
+        let offset = self.watermark.offset();
+        let list = self.bot.updates(offset, wait).await?;
+        batch::read(&list, offset, &mut self.reading).ok_or_else(|| BotError::Unreadable {
+            method: "getUpdates",
+            what: "its result is no list".to_owned(),
+        })
+    }
+
+    /// Takes a batch in hand. Whether there was anything new.
+    async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
+        let me = Me { id: self.bot.id(), username: self.bot.username() };
+        let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
+        let mut fresh = false;
+        for Numbered { id, piece } in batch {
+            if id.is_some_and(|id| !self.watermark.begin(id)) {
+                continue;
+            }
+            fresh = true;
+            // Without a room of its own it is handled beside the others, and nothing waits for it.
+            let update_id = id.unwrap_or(self.watermark.offset());
+            let known = piece.nameless.is_some_and(|of| !self.first_of(of));
+            match (!known).then(|| dispatch::read(update_id, piece, me)).flatten() {
+                Some(work) => {
+                    let work = work.admit(self.performer).await;
+                    by_chat.entry(work.chat_id).or_default().push(work);
+                }
+                None => self.watermark.done(update_id),
+            }
+        }
+        for (_, chat) in by_chat {
+            self.start(chat);
+        }
+        fresh
+    }
+
+    /// Whether an update without a number comes for the first time.
+    fn first_of(&mut self, fingerprint: u64) -> bool {
+        if self.nameless.contains(&fingerprint) {
+            return false;
+        }
+        self.nameless.push_back(fingerprint);
+        if self.nameless.len() > NAMELESS {
+            self.nameless.pop_front();
+        }
+        true
+    }
+
+    /// Says why updates do not come, once for each cause, and waits or does something about it.
+    async fn cannot_fetch(&mut self, error: &BotError, lease: &PollerLease) {
+        let wait = match error {
+            BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
+            other => {
+                self.say(&format!("updates cannot be fetched: {other}"));
+                other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT)
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Another program has the updates: one that fetches them, or one that they are brought to. How long to wait.
+    async fn conflict(&mut self, error: &BotError, lease: &PollerLease) -> Duration {
+        let url = match self.bot.webhook().await {
+            Ok((url, _)) => url,
+            Err(error) => {
+                tracing::debug!(error = %error, "cannot ask where updates are brought to");
+                None
+            }
+        };
+        if url.is_none() && *error == BotError::Conflict {
+            self.say(
+                "another program fetches this bot's updates with the same token; only one of them gets each update",
+            );
+            return AFTER_CONFLICT;
+        }
+        let place = url.as_deref().map_or("an address that Telegram does not say", host);
+        if let Some(url) = &url
+            && matches!(lease.is_own_webhook(url).await, Ok(true))
+        {
+            self.say(&format!(
+                "another coordinator of this bot has updates brought to {place}; stop one kind or the other"
+            ));
+            return WEBHOOK_LEFT;
+        }
+        match self.foreign_webhook {
+            ForeignWebhook::Leave => {
+                self.say(&format!(
+                    "a webhook is set to {place}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
+                ));
+                WEBHOOK_LEFT
+            }
+            ForeignWebhook::Remove => {
+                self.say(&format!(
+                    "a webhook is set to {place}, so updates cannot be fetched; it is removed"
+                ));
+                if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
+                    tokio::time::sleep(BEFORE_TAKING_BACK).await;
+                }
+                self.taken_back = Some(Instant::now());
+                match self.bot.delete_webhook().await {
+                    Ok(()) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
+                        error.try_again_after(AFTER_TROUBLE).unwrap_or(WEBHOOK_LEFT)
+                    }
+                }
+            }
+        }
+    }
+
+    /// For `/readyz`; in the log when it is something else than a moment ago.
+    fn say(&self, trouble: &str) {
+        let before = self.trouble.send_replace(Some(trouble.to_owned()));
+        if before.as_deref() != Some(trouble) {
+            tracing::warn!("{trouble}");
+        }
+    }
+
+    /// Whoever fetches must not have updates brought as well.
+    async fn leave_webhook(&mut self, lease: &PollerLease) {
+        loop {
+            let left = match self.foreign_webhook {
+                ForeignWebhook::Remove => self.bot.delete_webhook().await,
+                ForeignWebhook::Leave => self.leave_own_webhook(lease).await,
+            };
+            let Err(error) = left else { return };
+            tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
+            let Some(wait) = error.try_again_after(AFTER_TROUBLE) else { return };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One that coordinators of this bot had a moment ago is taken down, another's is not.
+    async fn leave_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
+        let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
+        match lease.is_own_webhook(&url).await {
+            Ok(true) => self.bot.delete_webhook().await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(BotError::Transient(error.to_string())),
+        }
+    }
+
+    /// Notes how far it came, when it came further.
+    async fn note(&mut self, lease: &PollerLease) {
+        let offset = self.watermark.offset();
+        if self.noted != offset {
+            lease.note_offset(offset).await;
+            self.noted = offset;
+        }
+    }
+
+    /// Handles one chat's updates in order, beside the others.
+    fn start(&self, chat: Vec<Work>) {
+        let (performer, handled) = (Arc::clone(self.performer), self.handled.clone());
+        // After what an earlier fetch brought of this chat.
+        let turn = chat.first().map(|work| self.turns.join(work.chat_id));
+        self.chats.spawn(async move {
+            if let Some(turn) = &turn {
+                turn.come().await;
+            }
+            for work in chat {
+                let update_id = work.update_id;
+                let performer = Arc::clone(&performer);
+                // In a task of its own: one that panics is a bug, and must not stop all that follow.
+                match tokio::spawn(async move { work.handle(&performer).await }).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        tracing::error!(update_id, error = %error, "an update is passed over");
+                    }
+                }
+                let _ = handled.send(update_id).await; // Gone when we stopped polling.
+            }
+        });
+    }
+
+    /// Waits until all is handled, for as long as one slow chat may keep the others waiting.
+    async fn collect(&mut self, fresh: bool) {
+        let until = Instant::now() + if fresh { BATCH_AT_MOST } else { STILL_IN_HAND };
+        while !self.watermark.all_done() {
+            match tokio::time::timeout_at(until, self.reports.recv()).await {
+                Ok(Some(update_id)) => self.watermark.done(update_id),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Lets what is in hand end and notes how far it came.
+    async fn finish(self, lease: &PollerLease) {
+        let Self { chats, handled, mut reports, mut watermark, noted, .. } = self;
+        chats.close();
+        // The reports end when the last chat has dropped its end of the channel.
+        drop(handled);
+        let ending = async {
+            while let Some(update_id) = reports.recv().await {
+                watermark.done(update_id);
+            }
+            chats.wait().await;
+        };
+        if tokio::time::timeout(FINISH_AT_MOST, ending).await.is_err() {
+            tracing::warn!("some updates are in hand still; whoever fetches next gets them again");
+        }
+        if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
+            lease.note_offset(watermark.offset()).await;
+        }
+    }
+}
+
+/// Of an address only where it leads: the rest of it may be a secret.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    rest.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_webhook_only_the_host_is_named() {
+        assert_eq!(host("https://bot.example:8443/secret?x#y"), "bot.example:8443");
+        assert_eq!(host("https://me:secret@bot.example/"), "bot.example");
+    }
+}

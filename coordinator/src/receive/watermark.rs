@@ -1,0 +1,129 @@
+//! Which updates may be confirmed. Pure.
+
+use std::collections::{BTreeSet, VecDeque};
+
+/// Numbers of handled updates that are remembered: ten times what one fetch brings.
+const REMEMBERED: usize = 1_000;
+
+/// Tracks updates from fetch to handled. The offset never passes one that is still in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Watermark {
+    /// All below are handled.
+    offset: u32,
+    in_hand: BTreeSet<u32>,
+    /// Handled, with an earlier one still in hand.
+    waiting: BTreeSet<u32>,
+    /// Handled last. A server that does not take the offset gives them again.
+    handled: VecDeque<u32>,
+}
+
+impl Watermark {
+    /// All before `offset` are handled; 0 when nothing is known.
+    pub(crate) fn new(offset: u32) -> Self {
+        Self {
+            offset,
+            in_hand: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            handled: VecDeque::new(),
+        }
+    }
+
+    /// Takes an update in hand; false when it is or was already.
+    ///
+    /// A number below the offset was never asked for: the server has begun to count anew (Bot API: after a week without
+    /// updates the next number is drawn at random), and so do we.
+    pub(crate) fn begin(&mut self, update_id: u32) -> bool {
+        let known = self.waiting.contains(&update_id) || self.in_hand.contains(&update_id);
+        if known || self.handled.contains(&update_id) {
+            return false;
+        }
+        if update_id < self.offset {
+            tracing::warn!("the server counts its updates anew");
+            self.offset = update_id;
+            self.waiting.clear();
+        }
+        self.in_hand.insert(update_id)
+    }
+
+    /// An update is handled.
+    pub(crate) fn done(&mut self, update_id: u32) {
+        if !self.in_hand.remove(&update_id) {
+            return;
+        }
+        self.waiting.insert(update_id);
+        self.handled.push_back(update_id);
+        if self.handled.len() > REMEMBERED {
+            self.handled.pop_front();
+        }
+        let first_open = self.in_hand.first().copied();
+        while let Some(first) = self.waiting.first().copied() {
+            if first_open.is_some_and(|open| open < first) {
+                break;
+            }
+            self.waiting.pop_first();
+            self.offset = first.saturating_add(1);
+        }
+    }
+
+    /// The offset to fetch from: everything before it may be forgotten.
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Whether nothing is in hand.
+    pub(crate) fn all_done(&self) -> bool {
+        self.in_hand.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_waits_for_the_earliest_update() {
+        let mut watermark = Watermark::new(0);
+        for update in [10, 11, 13] {
+            assert!(watermark.begin(update));
+        }
+        watermark.done(11);
+        watermark.done(13);
+        assert_eq!(watermark.offset(), 0, "10 is in hand");
+        assert!(!watermark.begin(11), "fetched again, handled already");
+        assert!(!watermark.begin(10), "fetched again, in hand");
+        watermark.done(10);
+        assert_eq!(watermark.offset(), 14);
+        assert!(watermark.all_done());
+    }
+
+    #[test]
+    fn a_server_that_counts_anew_is_followed() {
+        let mut watermark = Watermark::new(700_000_000);
+        assert!(watermark.begin(1_000));
+        assert!(watermark.begin(1_001));
+        watermark.done(1_000);
+        assert_eq!(watermark.offset(), 1_001);
+        watermark.done(1_001);
+        assert_eq!(watermark.offset(), 1_002);
+    }
+
+    #[test]
+    fn the_last_number_there_is_is_handled_once() {
+        let last = u32::try_from(i32::MAX).unwrap();
+        let mut watermark = Watermark::new(last);
+        assert!(watermark.begin(last));
+        watermark.done(last);
+        assert!(!watermark.begin(last), "given again");
+        assert_eq!(watermark.offset(), last + 1);
+    }
+
+    #[test]
+    fn what_was_never_begun_moves_nothing() {
+        let mut watermark = Watermark::new(5);
+        watermark.done(9);
+        assert_eq!(watermark.offset(), 5);
+        assert!(watermark.begin(5));
+        watermark.done(5);
+        assert_eq!(watermark.offset(), 6);
+    }
+}

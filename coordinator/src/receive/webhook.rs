@@ -1,0 +1,225 @@
+//! Updates that Telegram brings, instead of being fetched.
+//!
+//! An update is taken (200) when it is handled: its task is in Redis, or its reply is in the chat. Otherwise it is refused
+//! (503) and Telegram brings it again, to any coordinator; the same update makes the same tasks. One that cannot be read is
+//! taken too: brought again it would read the same. Who does not know the
+//! secret gets no further than its header. The secret follows from the bot's token, so all coordinators have the same
+//! without asking each other, and it is another when the token is.
+//!
+//! TLS is the proxy's in front, and so is patience with slow clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use http_body_util::LengthLimitError;
+use reqwest::Url;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch;
+use super::poller_lease::PollerLease;
+use super::trouble::Trouble;
+use crate::chat_order::Turns;
+use crate::config::WebhookConfig;
+use crate::conversation::handler::Performer;
+use crate::metrics;
+use crate::telegram::bot_api::{BotApi, BotError};
+use crate::telegram::updates::incoming::Me;
+use crate::telegram::updates::update;
+
+/// Bot API, `setWebhook`: the header with the secret token.
+const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+/// Many times the largest update, a message of 4,096 letters with as many entities as there may be.
+const BODY_BYTES: usize = 1 << 20;
+const BODY_AT_MOST: Duration = Duration::from_secs(10);
+/// Telegram gives a request up after about a minute. It is told before, so that it does not guess.
+const HANDLE_AT_MOST: Duration = Duration::from_secs(25);
+/// Updates in hand at once: several times what Telegram brings at once.
+const AT_ONCE: usize = 256;
+/// How often it is looked whether Telegram still brings updates to us.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for updates in hand; what is not handled then is brought again.
+const DRAIN: Duration = Duration::from_secs(12);
+
+struct Webhook {
+    performer: Arc<Performer>,
+    turns: Turns,
+    slots: Semaphore,
+    path: String,
+    secret: String,
+}
+
+/// Takes updates until `shutdown`.
+///
+/// # Errors
+///
+/// When the address cannot be listened on.
+pub(crate) async fn serve_until(
+    performer: &Arc<Performer>,
+    config: &WebhookConfig,
+    token: &str,
+    trouble: &Trouble,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; name another address with --webhook-listen", config.listen)
+    })?;
+    let secret = secret(token);
+    let webhook = Arc::new(Webhook {
+        performer: Arc::clone(performer),
+        turns: Turns::default(),
+        slots: Semaphore::new(AT_ONCE),
+        path: config.url.path().to_owned(),
+        secret: secret.clone(),
+    });
+    let app = Router::new().fallback(receive).with_state(webhook);
+    let bot = performer.sender.bot();
+    let lease = PollerLease::new(performer.queue.clone(), bot.id(), "");
+    let registering = register_until(bot, &config.url, &secret, &lease, trouble, &shutdown);
+    let serving = async {
+        let stop = shutdown.clone().cancelled_owned();
+        axum::serve(listener, app).with_graceful_shutdown(stop).await
+    };
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tracing::info!(address = %config.listen, "updates are brought here");
+    // Losing what is still in hand when the drain is over means that Telegram brings it again.
+    tokio::select! {
+        served = serving => served.context("taking updates")?,
+        () = async { tokio::join!(registering, overdue); } => {}
+    }
+    Ok(())
+}
+
+/// Tells Telegram where updates go, and tells it again should somebody have told it otherwise.
+async fn register_until(
+    bot: &BotApi,
+    url: &Url,
+    secret: &str,
+    lease: &PollerLease,
+    trouble: &Trouble,
+    shutdown: &CancellationToken,
+) {
+    let mut told = false;
+    loop {
+        // Before Telegram knows it: whoever fetches must not take it for somebody else's.
+        lease.note_webhook(url.as_str()).await;
+        let wait = match register(bot, url, secret, told).await {
+            Ok(()) => {
+                told = true;
+                trouble.send_replace(None);
+                LOOK_EVERY
+            }
+            Err(error) => {
+                trouble.send_replace(Some(format!(
+                    "Telegram cannot be told where updates go: {error}"
+                )));
+                tracing::warn!(error = %error, "cannot tell Telegram where updates go; trying again");
+                error.try_again_after(AFTER_TROUBLE).unwrap_or(LOOK_EVERY)
+            }
+        };
+        if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn register(bot: &BotApi, url: &Url, secret: &str, told: bool) -> Result<(), BotError> {
+    if told {
+        let (current, trouble) = bot.webhook().await?;
+        if let Some(trouble) = trouble {
+            tracing::debug!(trouble, "Telegram could not bring an update at some time");
+        }
+        if current.as_deref() == Some(url.as_str()) {
+            return Ok(());
+        }
+        tracing::warn!("somebody had updates go elsewhere; they are asked for again");
+    }
+    bot.set_webhook(url, secret).await?;
+    tracing::info!("Telegram brings the updates");
+    Ok(())
+}
+
+async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> StatusCode {
+    if request.uri().path() != webhook.path {
+        return StatusCode::NOT_FOUND;
+    }
+    if request.method() != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
+    let presented = request.headers().get(SECRET_HEADER).map_or(&[][..], |value| value.as_bytes());
+    // In constant time: long it takes must not tell how many letters are right.
+    if !bool::from(presented.ct_eq(webhook.secret.as_bytes())) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let Ok(_slot) = webhook.slots.try_acquire() else { return StatusCode::SERVICE_UNAVAILABLE };
+    let piece = match body(request.into_body()).await {
+        Ok(Some(json)) => update::read(&json),
+        Ok(None) => return StatusCode::OK,
+        Err(refusal) => return refusal,
+    };
+    let bot = webhook.performer.sender.bot();
+    let me = Me { id: bot.id(), username: bot.username() };
+    let update_id = piece.id.unwrap_or_default();
+    let Some(work) = dispatch::read(update_id, piece, me) else { return StatusCode::OK };
+    let work = work.admit(&webhook.performer).await;
+    // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
+    let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
+        let turn = webhook.turns.join(work.chat_id);
+        turn.come().await;
+        work.handle(&webhook.performer).await
+    });
+    match handled.await {
+        Ok(true) => StatusCode::OK,
+        Ok(false) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// An update as it was brought; none when it is too long to be read. That is taken all the same, or it would be brought
+/// again and again.
+async fn body(body: Body) -> Result<Option<Vec<u8>>, StatusCode> {
+    let reading = axum::body::to_bytes(body, BODY_BYTES);
+    match tokio::time::timeout(BODY_AT_MOST, reading).await {
+        Ok(Ok(body)) => Ok(Some(body.into())),
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error);
+            if cause.and_then(|cause| cause.downcast_ref::<LengthLimitError>()).is_none() {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+            metrics::update_unreadable("too_large");
+            tracing::warn!(bytes = BODY_BYTES, "an update is longer than is read; passed over");
+            Ok(None)
+        }
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// What Telegram shows us with each update. Hexadecimal: Bot API takes letters, digits, `_` and `-`, at most 256.
+fn secret(token: &str) -> String {
+    let digest = Sha256::new().chain_update("webhook secret of ").chain_update(token).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_is_one_that_telegram_takes_and_says_nothing_of_the_token() {
+        let secret = secret("123456:SIMULATOR");
+        assert_eq!(secret.len(), 64);
+        assert!(secret.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_eq!(secret, super::secret("123456:SIMULATOR"), "the same in every process");
+        assert_ne!(secret, super::secret("123456:SIMULATOS"));
+    }
+}

@@ -1,0 +1,224 @@
+//! Sessions in Redis: read, and changed with compare-and-set.
+
+use std::sync::Arc;
+
+use queue::{Script, TaskQueue};
+
+use crate::chat::address::Who;
+use crate::chat::session::{Session, VERSION};
+use crate::chat::text::Lang;
+
+/// A session that nobody touches is forgotten after a day.
+const KEEP_SECONDS: u64 = 24 * 3600;
+/// Bot API: only basic groups get another id, and theirs are above those of supergroups and channels.
+const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
+/// A choice is remembered for longer: whoever comes back after their holidays is spoken to in their language.
+const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
+/// Writers that meet try again; more than this many at once is no person.
+const ATTEMPTS: usize = 20;
+
+/// A full server takes it: a session is small, and without it no answer can be shown.
+///
+/// Our own JSON begins with its version and rev; only what somebody else wrote is decoded.
+///
+/// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
+const COMPARE_AND_SET: &str = r#"#!lua flags=allow-oom
+local stored = redis.pcall('GET', KEYS[1])
+-- What is no text is no session, and is replaced.
+if type(stored) == 'table' then stored = false end
+local rev = 0
+local number = stored and string.match(stored, '^{"version":%d+,"rev":(%d+),')
+if number then
+  rev = tonumber(number)
+elseif stored then
+  local ok, session = pcall(cjson.decode, stored)
+  if ok and type(session) == 'table' and type(session.rev) == 'number' then rev = session.rev end
+end
+if rev ~= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"#;
+
+/// What a new session begins with.
+///
+/// KEYS 1 choice. RETURNS the chosen language's code or '', and the time in ms.
+const BEGINNING: &str = r"#!lua flags=no-writes
+local chosen = redis.pcall('GET', KEYS[1])
+-- What is no text is no choice.
+if not chosen or type(chosen) == 'table' then chosen = '' end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return {chosen, string.format('%.0f', now)}
+";
+
+/// All sessions.
+#[derive(Debug, Clone)]
+pub struct SessionStore {
+    queue: TaskQueue,
+    script: Arc<Script>,
+    beginning: Arc<Script>,
+}
+
+impl SessionStore {
+    /// Sessions beside a queue.
+    pub fn new(queue: TaskQueue) -> Self {
+        let script = Arc::new(Script::new(COMPARE_AND_SET));
+        Self { queue, script, beginning: Arc::new(Script::new(BEGINNING)) }
+    }
+
+    fn key(&self, who: Who) -> String {
+        self.queue.keys().session(&who.to_string())
+    }
+
+    async fn get<T: redis::FromRedisValue>(&self, key: String) -> redis::RedisResult<Option<T>> {
+        let got: redis::RedisResult<Option<Vec<u8>>> =
+            redis::cmd("GET").arg(key).query_async(&mut self.queue.connection()).await;
+        match got {
+            Ok(Some(bytes)) => Ok(T::from_redis_value(redis::Value::BulkString(bytes)).ok()),
+            Ok(None) => Ok(None),
+            // Nothing that was written here. Asking again would say the same.
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whose session it is now: a group's goes with it when the group gets another id.
+    async fn now(&self, who: Who) -> redis::RedisResult<Who> {
+        if !(SUPERGROUPS_BELOW..0).contains(&who.chat_id) {
+            return Ok(who);
+        }
+        let moved_to = self.get(self.queue.keys().chat_moved_to(who.chat_id)).await?;
+        Ok(Who { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
+    }
+
+    /// What is stored of a session. A group that has another id takes its people's sessions along.
+    async fn stored(&self, who: Who) -> redis::RedisResult<Option<Vec<u8>>> {
+        let stored = self.get(self.key(who)).await?;
+        if stored.is_some() || 0 <= who.chat_id {
+            return Ok(stored);
+        }
+        let before: Option<i64> = self.get(self.queue.keys().chat_moved_from(who.chat_id)).await?;
+        let Some(chat_id) = before else { return Ok(None) };
+        let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
+            return Ok(None);
+        };
+        let copy = (old, "NX", "EX", KEEP_SECONDS);
+        let () = self.queue.write_even_when_full("SET", self.key(who), copy).await?;
+        let () = redis::cmd("DEL")
+            .arg(self.key(Who { chat_id, ..who }))
+            .query_async(&mut self.queue.connection())
+            .await?;
+        self.get(self.key(who)).await
+    }
+
+    /// The session; a new one when there is none or it cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
+        self.load_of(self.now(who).await?).await
+    }
+
+    async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
+        let Some(stored) = self.stored(who).await? else {
+            return self.begun(who, 0).await;
+        };
+        match serde_json::from_slice::<Session>(&stored) {
+            Ok(session) if session.version == VERSION => Ok(session),
+            Ok(session) => {
+                tracing::debug!(version = session.version, "session of another version forgotten");
+                self.begun(who, session.rev).await
+            }
+            Err(error) => {
+                // Its number is kept, or nothing could ever replace it. The error's text may quote what a person wrote.
+                let rev = serde_json::from_slice::<serde_json::Value>(&stored)
+                    .ok()
+                    .and_then(|stored| stored.get("rev")?.as_u64())
+                    .unwrap_or(0);
+                tracing::warn!(
+                    line = error.line(),
+                    column = error.column(),
+                    "session cannot be read and is begun anew"
+                );
+                self.begun(who, rev).await
+            }
+        }
+    }
+
+    /// A new session in place of what has this number. Its turns come after those of all that were there before.
+    async fn begun(&self, who: Who, rev: u64) -> Result<Session, redis::RedisError> {
+        let (code, turns): (String, u64) = self
+            .beginning
+            .key(self.queue.keys().choice(&who.to_string()))
+            .run(&mut self.queue.connection())
+            .await?;
+        let chosen = Lang::ALL.into_iter().find(|lang| code == lang.code());
+        Ok(Session { rev, turns, chosen, ..Session::default() })
+    }
+
+    /// Remembers the chosen language for longer than the session lives; none forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
+        let key = self.queue.keys().choice(&self.now(who).await?.to_string());
+        match lang {
+            Some(lang) => {
+                let value = (lang.code(), "EX", KEEP_CHOICE_SECONDS);
+                self.queue.write_even_when_full("SET", key, value).await
+            }
+            None => redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await,
+        }
+    }
+
+    /// Forgets the session and what was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
+        self.choose(who, None).await?;
+        self.update(who, Session::forget).await
+    }
+
+    /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer, or too many write at once.
+    pub async fn update<R>(
+        &self,
+        who: Who,
+        mut change: impl FnMut(&mut Session) -> R,
+    ) -> Result<R, redis::RedisError> {
+        let who = self.now(who).await?;
+        for _ in 0..ATTEMPTS {
+            let mut session = self.load_of(who).await?;
+            let rev = session.rev;
+            let before = session.clone();
+            let result = change(&mut session);
+            if session == before {
+                return Ok(result);
+            }
+            session.rev = rev + 1;
+            let json = serde_json::to_string(&session)
+                .map_err(|error| redis::RedisError::from(std::io::Error::other(error)))?;
+            let written: i64 = self
+                .script
+                .key(self.key(who))
+                .arg(rev)
+                .arg(json)
+                .arg(KEEP_SECONDS)
+                .run(&mut self.queue.connection())
+                .await?;
+            if written == 1 {
+                return Ok(result);
+            }
+        }
+        Err(redis::RedisError::from(std::io::Error::other(
+            "the session is changed by too many at once",
+        )))
+    }
+}

@@ -1,0 +1,395 @@
+//! The Bot API: the few calls that are made, with errors that say what to do next and never carry the token.
+
+mod call;
+mod error;
+mod keyboard;
+mod webhook;
+
+use std::time::Duration;
+
+use reqwest::Url;
+use teloxide::Bot;
+use teloxide::payloads::{
+    AnswerCallbackQuerySetters, EditMessageTextSetters, SendMessageSetters, SendPhotoSetters,
+    SendVideoSetters,
+};
+use teloxide::requests::{HasPayload, Requester};
+use teloxide::types::{
+    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InputFile, InputMedia,
+    InputMediaPhoto, InputMediaVideo, LinkPreviewOptions, MessageId, ParseMode, ReplyParameters,
+    ThreadId, UserId,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::address::Place;
+use crate::chat::render::links;
+use crate::chat::screen::{Media, Screen};
+use crate::chat::text::Lang;
+use crate::config::Config;
+use call::CALL_AT_MOST;
+pub use error::BotError;
+use keyboard::{keyboard, markup};
+use queue::json::Members;
+
+const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+/// A connection whose peer has not acknowledged what was sent for this long is broken.
+#[cfg(target_os = "linux")]
+const PEER_IS_GONE: Duration = Duration::from_secs(5);
+/// A connection on which nothing moves, such as a long poll's, is asked for a sign of life after this long, and then this
+/// often.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
+/// Longest wait of one long poll.
+const POLL_AT_MOST: Duration = Duration::from_secs(50);
+/// Pause between attempts to reach the Bot API at the start.
+const START_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is asked for: what people do, and whether they let the bot in.
+const ALLOWED_UPDATES: [AllowedUpdate; 3] =
+    [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
+
+/// Bot API, `getUpdates`. The library's has no room for an offset behind the last number.
+#[derive(serde::Serialize)]
+struct GetUpdates {
+    offset: u32,
+    timeout: u64,
+    allowed_updates: [AllowedUpdate; 3],
+}
+
+/// The bot.
+#[derive(Clone)]
+pub struct BotApi {
+    bot: Bot,
+    id: u64,
+    username: String,
+}
+
+impl std::fmt::Debug for BotApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BotApi").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl BotApi {
+    /// Asks who the bot is; waits while the server does not answer.
+    ///
+    /// # Errors
+    ///
+    /// When the token is refused, or `shutdown` comes first.
+    pub async fn connect(config: &Config, shutdown: &CancellationToken) -> Result<Self, BotError> {
+        let bot = bot(config)?;
+        loop {
+            let me = call::call(&bot, bot.get_me().payload_ref()).await;
+            let error = match me.and_then(|me| self_of(&me)) {
+                Ok((id, username)) => return Ok(Self { id, bot, username }),
+                Err(error) => error,
+            };
+            let wait = match error {
+                BotError::RetryAfter(wait) => wait,
+                BotError::Transient(_) => START_AGAIN,
+                other => return Err(other),
+            };
+            tracing::warn!(error = %error, "waiting for the Bot API");
+            // Losing the pause loses nothing.
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(error),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// What the method answers, as it is written.
+    async fn run<C>(&self, call: C) -> Result<Vec<u8>, BotError>
+    where
+        C: HasPayload,
+        C::Payload: serde::Serialize,
+    {
+        call::call(&self.bot, call.payload_ref()).await
+    }
+
+    /// The bot's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The bot's name, without `@`.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// Fetches updates from `offset` on, waiting up to `wait` for the first: their list as it is written. All before
+    /// `offset` are confirmed by this call.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was fetched and not confirmed is fetched again.
+    pub async fn updates(&self, offset: u32, wait: Duration) -> Result<Vec<u8>, BotError> {
+        let wait = wait.min(POLL_AT_MOST);
+        let fetch =
+            GetUpdates { offset, timeout: wait.as_secs(), allowed_updates: ALLOWED_UPDATES };
+        let at_most = wait + CALL_AT_MOST;
+        let (status, body) = call::post(&self.bot, "getUpdates", &fetch, at_most).await?;
+        call::result(status, &body).or_else(|error| match call::broken_list(status, &body) {
+            Some(list) => Ok(list.to_vec()),
+            None => Err(error),
+        })
+    }
+
+    /// Whether a person is an administrator of a chat that the bot is in.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn is_administrator(&self, chat_id: i64, user_id: i64) -> Result<bool, BotError> {
+        let Ok(user) = u64::try_from(user_id) else { return Ok(false) };
+        let member = self.run(self.bot.get_chat_member(ChatId(chat_id), UserId(user))).await?;
+        let unusable = call::unusable("getChatMember");
+        let status: String =
+            Members::of(&member).and_then(|member| member.need("status")).map_err(unusable)?;
+        Ok(matches!(status.as_str(), "creator" | "administrator"))
+    }
+
+    /// Sends a new message and gives its id.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn send(&self, place: &Place, screen: &Screen) -> Result<i64, BotError> {
+        let mut call = self
+            .bot
+            .send_message(ChatId(place.chat_id), links::fitting(&screen.html))
+            .parse_mode(ParseMode::Html)
+            .link_preview_options(no_preview());
+        if let Some(markup) = markup(place, screen) {
+            call = call.reply_markup(markup);
+        }
+        call.message_thread_id = thread(place);
+        call.reply_parameters = answered(place);
+        let sent = self.run(call).await?;
+        Members::of(&sent)
+            .and_then(|message| message.need("message_id"))
+            .map_err(call::unusable("sendMessage"))
+    }
+
+    /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`]; [`BotError::Refused`] when Telegram cannot load one of them.
+    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
+        let chat = ChatId(place.chat_id);
+        if let [one] = media {
+            let file = file(&one.url)?;
+            match one.video {
+                true => {
+                    let mut call = self.bot.send_video(chat, file).caption(&one.caption);
+                    call.message_thread_id = thread(place);
+                    self.run(call).await?;
+                }
+                false => {
+                    let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
+                    call.message_thread_id = thread(place);
+                    self.run(call).await?;
+                }
+            }
+            return Ok(());
+        }
+        let media: Vec<InputMedia> = media.iter().map(input).collect::<Result<_, _>>()?;
+        let mut call = self.bot.send_media_group(chat, media);
+        call.message_thread_id = thread(place);
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Replaces a message's text and buttons.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
+    pub async fn edit(
+        &self,
+        place: &Place,
+        message_id: i64,
+        screen: &Screen,
+    ) -> Result<(), BotError> {
+        let mut call = self
+            .bot
+            .edit_message_text(
+                ChatId(place.chat_id),
+                self::message_id(message_id)?,
+                links::fitting(&screen.html),
+            )
+            .parse_mode(ParseMode::Html)
+            .link_preview_options(no_preview());
+        if let Some(keyboard) = keyboard(place, screen) {
+            call = call.reply_markup(keyboard);
+        }
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Removes a message of ours.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn delete(&self, chat_id: i64, message_id: i64) -> Result<(), BotError> {
+        let call = self.bot.delete_message(ChatId(chat_id), self::message_id(message_id)?);
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Ends the waiting mark on a pressed button, with a short text or without.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn answer_button(&self, query: &str, text: Option<&str>) -> Result<(), BotError> {
+        let mut call = self.bot.answer_callback_query(CallbackQueryId(query.to_owned()));
+        if let Some(text) = text {
+            call = call.text(text);
+        }
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Shows "typing…" for a few seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
+        let mut call = self.bot.send_chat_action(ChatId(place.chat_id), ChatAction::Typing);
+        call.message_thread_id = thread(place);
+        self.run(call).await?;
+        Ok(())
+    }
+
+    /// Puts commands (name and description) into the chats' menu: of those who speak `lang`, or of all others.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub async fn publish_commands(
+        &self,
+        lang: Option<Lang>,
+        commands: &[(String, String)],
+    ) -> Result<(), BotError> {
+        let commands =
+            commands.iter().map(|(name, description)| BotCommand::new(name, description));
+        let mut call = self.bot.set_my_commands(commands);
+        call.language_code = lang.map(|lang| lang.code().to_owned());
+        self.run(call).await?;
+        Ok(())
+    }
+}
+
+fn bot(config: &Config) -> Result<Bot, BotError> {
+    let (first, then) = KEEP_ALIVE;
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_AT_MOST)
+        .tcp_keepalive(first)
+        .tcp_keepalive_interval(then)
+        .pool_idle_timeout(IDLE_AT_MOST);
+    #[cfg(target_os = "linux")]
+    let client = client.tcp_user_timeout(PEER_IS_GONE);
+    // Redirects are not followed: they would take the token elsewhere.
+    let client = client
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|_error| BotError::Refused("no HTTP client can be made here".to_owned()))?;
+    let url: Url = config.api_url.clone();
+    Ok(Bot::with_client(config.token.expose().clone(), client).set_api_url(url))
+}
+
+/// Of who the bot is, its id and its name are needed.
+fn self_of(me: &[u8]) -> Result<(u64, String), BotError> {
+    let read = |me: Members<'_>| Ok((me.need("id")?, me.need("username")?));
+    Members::of(me).and_then(read).map_err(call::unusable("getMe"))
+}
+
+fn message_id(id: i64) -> Result<MessageId, BotError> {
+    i32::try_from(id).map(MessageId).map_err(|_too_large| BotError::MessageGone)
+}
+
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}
+
+fn thread(place: &Place) -> Option<ThreadId> {
+    place.thread.map(|thread| ThreadId(MessageId(thread)))
+}
+
+/// In a group it is said which question is answered, also when that is deleted meanwhile.
+fn answered(place: &Place) -> Option<ReplyParameters> {
+    let answered = place.reply_to.map(MessageId)?;
+    Some(ReplyParameters::new(answered).allow_sending_without_reply())
+}
+
+fn file(url: &str) -> Result<InputFile, BotError> {
+    let url = Url::parse(url).map_err(|error| BotError::Refused(error.to_string()))?;
+    Ok(InputFile::url(url))
+}
+
+fn input(media: &Media) -> Result<InputMedia, BotError> {
+    let file = file(&media.url)?;
+    Ok(match media.video {
+        true => InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption)),
+        false => InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_who_the_bot_is_the_id_and_the_name_are_enough() {
+        let me = br#"{"id":7,"username":"freefans_bot","first_name":"\ud83d","x":{}}"#;
+        assert_eq!(self_of(me), Ok((7, "freefans_bot".to_owned())));
+        let error = self_of(br#"{"id":7}"#).unwrap_err().to_string();
+        assert_eq!(error, "the Bot API's answer to getMe cannot be used: `username` is missing");
+    }
+
+    #[tokio::test]
+    async fn the_token_is_in_no_error() {
+        // Nobody listens on the discard port of this machine.
+        let bot = Bot::new("123456:s3cret").set_api_url("http://127.0.0.1:9".parse().unwrap());
+        let error = call::call(&bot, bot.get_me().payload_ref()).await.unwrap_err();
+        assert!(matches!(error, BotError::Transient(_)), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains("s3cret"));
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_is_never_answered_is_given_up_and_made_on_a_new_connection() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let bot = Bot::new("123456:s3cret").set_api_url(url.parse().unwrap());
+        let bot = BotApi { bot, id: 7, username: String::new() };
+        let polling = async {
+            let started = std::time::Instant::now();
+            let error = bot.updates(0, Duration::ZERO).await.unwrap_err();
+            assert!(matches!(error, BotError::Transient(_)), "{error:?}");
+            assert!(started.elapsed() < CALL_AT_MOST * 2, "{:?}", started.elapsed());
+            bot.updates(0, Duration::ZERO).await
+        };
+        // The first connection stays open; nothing is ever said on it.
+        let (_first, second) = tokio::select! {
+            polled = polling => panic!("{polled:?}"),
+            both = async { (silent.accept().await, silent.accept().await) } => both,
+        };
+        second.unwrap();
+    }
+}

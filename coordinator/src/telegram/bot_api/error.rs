@@ -1,0 +1,149 @@
+//! Why a call did not work, by what to do next. Never carries the token.
+
+use std::time::Duration;
+
+use teloxide::errors::ApiError;
+
+/// Why a call did not work, by what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BotError {
+    /// The message says it already. As good as done.
+    #[error("the message says it already")]
+    NotModified,
+    /// The message is gone or cannot be edited: send a new one.
+    #[error("the message cannot be edited")]
+    MessageGone,
+    /// The person blocked the bot, or the chat is gone: nothing can be sent.
+    #[error("the chat cannot be written to")]
+    Unreachable,
+    /// The group has another id now.
+    #[error("the group moved to chat {0}")]
+    Moved(i64),
+    /// The topic was deleted.
+    #[error("the topic is gone")]
+    TopicGone,
+    /// There is no room for it at the moment, and it is not urgent enough to be tried again.
+    #[error("there is no room for it at the moment")]
+    NoRoom,
+    /// Wait that long, then try again.
+    #[error("the Bot API asks to wait {0:?}")]
+    RetryAfter(Duration),
+    /// Somebody else fetches the updates.
+    #[error("another program fetches this bot's updates")]
+    Conflict,
+    /// Telegram brings the updates somewhere, so they cannot be fetched.
+    #[error("updates are brought to a webhook, so they cannot be fetched")]
+    WebhookSet,
+    /// The token is refused.
+    #[error("the Bot API does not know this token; check TELEGRAM_BOT_TOKEN and TELEGRAM_API_URL")]
+    Unauthorized,
+    /// The call worked, and what is needed of the answer is not there or cannot be read.
+    #[error("the Bot API's answer to {method} cannot be used: {what}")]
+    Unreadable {
+        /// The method.
+        method: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A network or server error; it may pass.
+    #[error("the Bot API does not answer: {0}")]
+    Transient(String),
+    /// The call itself is wrong; trying again cannot help.
+    #[error("the Bot API refuses the call: {0}")]
+    Refused(String),
+}
+
+impl BotError {
+    /// How long to wait before the same call is tried again; none when that cannot help.
+    pub fn try_again_after(&self, pause: Duration) -> Option<Duration> {
+        match self {
+            Self::RetryAfter(wait) => Some(*wait),
+            // A refused token may be a new one that the server does not know yet, and answers must not be lost.
+            Self::Transient(_) | Self::Conflict | Self::WebhookSet | Self::Unauthorized => {
+                Some(pause)
+            }
+            Self::NotModified
+            | Self::MessageGone
+            | Self::Unreachable
+            | Self::Moved(_)
+            | Self::NoRoom
+            | Self::TopicGone
+            | Self::Unreadable { .. }
+            | Self::Refused(_) => None,
+        }
+    }
+}
+
+pub(super) fn network_cause(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() {
+        "time-out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
+    };
+    kind.to_owned()
+}
+
+pub(super) fn classify(error: ApiError) -> BotError {
+    match error {
+        ApiError::MessageNotModified => BotError::NotModified,
+        ApiError::MessageToEditNotFound
+        | ApiError::MessageCantBeEdited
+        | ApiError::MessageIdInvalid => BotError::MessageGone,
+        ApiError::BotBlocked
+        | ApiError::ChatNotFound
+        | ApiError::UserDeactivated
+        | ApiError::BotKicked
+        | ApiError::BotKickedFromSupergroup
+        | ApiError::BotKickedFromChannel
+        | ApiError::GroupDeactivated
+        | ApiError::CantInitiateConversation => BotError::Unreachable,
+        ApiError::TerminatedByOtherGetUpdates => BotError::Conflict,
+        ApiError::CantGetUpdates => BotError::WebhookSet,
+        ApiError::InvalidToken => BotError::Unauthorized,
+        ApiError::Unknown(text) => unknown(text),
+        other => BotError::Refused(other.to_string()),
+    }
+}
+
+/// teloxide knows no server errors and not every spelling of the others.
+fn unknown(text: String) -> BotError {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("internal server error")
+        || lower.contains("bad gateway")
+        || lower.contains("gateway timeout")
+    {
+        BotError::Transient(text)
+    } else if lower.starts_with("conflict") {
+        BotError::Conflict
+    } else if lower.contains("message thread not found") {
+        BotError::TopicGone
+    } else if lower.starts_with("forbidden")
+        || lower.contains("not enough rights to send")
+        || lower.contains("chat_write_forbidden")
+    {
+        BotError::Unreachable
+    } else {
+        BotError::Refused(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_consequence() {
+        let check = |text: &str, expected: BotError| {
+            let error: ApiError =
+                serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap();
+            assert_eq!(classify(error), expected, "{text}");
+        };
+        check("Bad Request: message to edit not found", BotError::MessageGone);
+        check("Forbidden: bot was blocked by the user", BotError::Unreachable);
+        check("Forbidden: the group chat was deleted", BotError::Unreachable);
+        check("Internal Server Error", BotError::Transient("Internal Server Error".to_owned()));
+        check("Unauthorized", BotError::Unauthorized);
+    }
+}

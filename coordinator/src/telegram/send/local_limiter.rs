@@ -1,0 +1,96 @@
+//! Room while Redis is away: every coordinator sends by itself then, so each sends little. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::limits::{Limits, Rule};
+use super::request::Parcel;
+
+/// As many coordinators as may share the bot's limit without knowing of each other.
+const SHARED_BY: u32 = 4;
+/// Chats that are remembered; the rest was quiet for longer than any rule looks back.
+const CHATS: usize = 10_000;
+
+/// What this process sent and was told while nobody else could know.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    all: VecDeque<Instant>,
+    /// When the next message to a chat may go.
+    chats: HashMap<i64, Instant>,
+}
+
+impl Pace {
+    /// Takes room, or says when there may be some.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        parcel: Parcel,
+        limits: &Limits,
+    ) -> Option<Instant> {
+        let Parcel { chat_id, messages, .. } = parcel;
+        let mut free_at = self.chats.get(&chat_id).copied().filter(|at| now < *at);
+        for Rule { most, within } in limits.overall() {
+            let most = usize::try_from((most / SHARED_BY).max(1)).unwrap_or(1);
+            while most < self.all.len() {
+                self.all.pop_front();
+            }
+            let first = self.all.front().copied().filter(|_| most <= self.all.len());
+            free_at = free_at.max(first.map(|first| first + within).filter(|at| now < *at));
+        }
+        if free_at.is_some() {
+            return free_at;
+        }
+        if limits.overall().next().is_some() {
+            self.all.extend((0..messages).map(|_| now));
+        }
+        if let Some(pause) =
+            limits.of_chat(chat_id).map(|rule| rule.within / rule.most * messages).max()
+        {
+            self.pause(now, chat_id, pause);
+        }
+        None
+    }
+
+    /// Sends nothing to a chat for so long.
+    pub(super) fn pause(&mut self, now: Instant, chat_id: i64, wait: Duration) {
+        if CHATS <= self.chats.len() {
+            self.chats.retain(|_, at| now < *at);
+        }
+        let at = self.chats.entry(chat_id).or_insert(now);
+        *at = (*at).max(now + wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telegram::send::Urgency;
+
+    fn one(chat_id: i64) -> Parcel {
+        Parcel { chat_id, urgency: Urgency::Answer, messages: 1, change: None }
+    }
+
+    #[test]
+    fn a_chat_gets_one_message_at_a_time_and_all_of_them_a_quarter() {
+        let (mut pace, limits, now) = (Pace::default(), Limits::new(30, 1, 20), Instant::now());
+        assert_eq!(pace.take(now, one(1), &limits), None);
+        assert!(pace.take(now, one(1), &limits).is_some(), "its second message waits");
+        for chat_id in 2..=7 {
+            assert_eq!(pace.take(now, one(chat_id), &limits), None);
+        }
+        let free_at = pace.take(now, one(8), &limits).unwrap();
+        assert!(now + Duration::from_secs(1) <= free_at, "seven is a quarter of thirty");
+        assert_eq!(pace.take(free_at, one(8), &limits), None);
+    }
+
+    #[test]
+    fn a_pause_is_kept_in_full() {
+        let (mut pace, limits, now) = (Pace::default(), Limits::new(0, 0, 0), Instant::now());
+        pace.pause(now, 1, Duration::from_secs(60));
+        pace.pause(now, 1, Duration::from_secs(2));
+        assert_eq!(pace.take(now, one(1), &limits), Some(now + Duration::from_secs(60)));
+        assert_eq!(pace.take(now + Duration::from_secs(60), one(1), &limits), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! What all coordinators know about sending, in Redis: what was sent when, who has to wait, which chats are gone or moved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::{Script, TaskQueue, millis};
+use redis::RedisResult;
+use tokio::time::Instant;
+
+use super::limits::{Limits, Rule};
+use super::request::Parcel;
+use super::revision::{self, Change, Flight, Revision};
+
+/// A chat that could not be written to is asked again after this long, in seconds.
+const GONE_SECONDS: u64 = 30 * 24 * 3600;
+/// How long it is remembered where a group went, in seconds: longer than any task or session lives.
+const MOVED_SECONDS: u64 = 30 * 24 * 3600;
+/// Two chats that are told to wait within this many ms mean that the bot as a whole sends too much: the Bot API does not
+/// say which limit was met.
+const FLOODED_MS: u64 = 1_000;
+/// How long it is remembered what a message shows: as long as the ledger knows of an answer that may still come.
+const SHOWN: Duration = Duration::from_secs(25 * 3600);
+/// An answer that is later than this is no use: the local pace goes on without it.
+const ASK_AT_MOST: Duration = Duration::from_millis(500);
+
+/// Whether it may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may, and counts as sent.
+    Go,
+    /// The change of a message may, and counts as on its way.
+    Begun(Flight),
+    /// Something older is on its way to the message.
+    Busy,
+    /// The message was to show what was asked at this later turn.
+    Overtaken { by: u64 },
+    /// It may not, because Redis cannot be asked: the local pace knows nothing of what other coordinators change.
+    Away,
+    /// Not before this long.
+    Wait {
+        wait: Duration,
+        /// Because of what all chats got, not of this one.
+        all: bool,
+    },
+    /// The chat cannot be written to.
+    Gone,
+    /// The group has another id.
+    Moved(i64),
+}
+
+#[derive(Debug)]
+pub(super) struct Books {
+    queue: TaskQueue,
+    bot: String,
+    pub(super) limits: Limits,
+    room: Script,
+    arrived: Arc<Script>,
+    pause: Script,
+}
+
+impl Books {
+    pub(super) fn new(queue: TaskQueue, bot_id: u64, limits: Limits) -> Self {
+        Self {
+            queue,
+            bot: bot_id.to_string(),
+            limits,
+            room: Script::new(include_str!("room.lua")),
+            arrived: Arc::new(Script::new(include_str!("arrived.lua"))),
+            pause: Script::new(include_str!("pause.lua")),
+        }
+    }
+
+    /// Takes room for what is to be sent, if there is some, and begins the change of a message.
+    pub(super) async fn take(&self, parcel: Parcel) -> RedisResult<Verdict> {
+        let Parcel { chat_id, urgency, messages, change } = parcel;
+        let (asked, token) = (Instant::now(), format!("{:016x}", rand::random::<u64>()));
+        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let mut call = self.room.key(keys.sent(bot));
+        call.key(keys.send_pause(bot));
+        call.key(keys.sent_to(bot, chat_id)).key(keys.chat_pause(bot, chat_id));
+        call.key(keys.chat_gone(bot, chat_id)).key(keys.chat_moved_to(chat_id));
+        if let Some(change) = &change {
+            call.key(self.shown(change));
+        }
+        call.arg(messages).arg(self.limits.overall().count());
+        for rule in self.limits.overall().chain(self.limits.of_chat(chat_id)) {
+            let Rule { most, within } = rule;
+            call.arg(rule.room(urgency)).arg(most).arg(millis(within));
+        }
+        if let Some(Change { revision, beside, .. }) = &change {
+            call.arg(revision.rank()).arg(&token);
+            call.arg(millis(revision::on_its_way_at_most(urgency)));
+            call.arg(u8::from(*beside)).arg(millis(SHOWN));
+        }
+        let mut connection = self.queue.connection();
+        let asking = call.run::<Vec<String>>(&mut connection);
+        let Ok(answer) = tokio::time::timeout(ASK_AT_MOST, asking).await else {
+            // It may be begun all the same, and would hold up others until its time is up.
+            if let Some(change) = change {
+                let noting = self.note_arrived(&change, token);
+                tokio::spawn(async move { noting.await.ok() });
+            }
+            return Err(redis::RedisError::from(std::io::Error::from(
+                std::io::ErrorKind::TimedOut,
+            )));
+        };
+        let answer = answer?;
+        let mut words = answer.iter().map(String::as_str);
+        let verdict = match (words.next(), words.next(), words.next()) {
+            (Some("go"), None, None) => Some(Verdict::Go),
+            (Some("begun"), Some(older), None) => {
+                let until = asked + revision::call_at_most(urgency);
+                Some(Verdict::Begun(Flight { token, beside: older == "1", until }))
+            }
+            (Some("busy"), None, None) => Some(Verdict::Busy),
+            (Some("late"), Some(rank), None) => {
+                let by = rank.parse().ok().map(Revision::turn_of);
+                by.map(|by| Verdict::Overtaken { by })
+            }
+            (Some("gone"), None, None) => Some(Verdict::Gone),
+            (Some("moved"), Some(id), None) => id.parse().ok().map(Verdict::Moved),
+            (Some("wait"), Some(ms), Some(whose)) => ms
+                .parse()
+                .ok()
+                .map(|ms| Verdict::Wait { wait: Duration::from_millis(ms), all: whose == "all" }),
+            _ => None,
+        };
+        verdict.ok_or_else(|| {
+            redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::InvalidData))
+        })
+    }
+
+    fn shown(&self, change: &Change) -> String {
+        self.queue.keys().shown(&self.bot, change.chat_id, change.revision.message_id)
+    }
+
+    /// Notes that a change is not on its way any more.
+    pub(super) fn note_arrived(
+        &self,
+        change: &Change,
+        token: String,
+    ) -> impl Future<Output = RedisResult<()>> + Send + use<> {
+        let (script, key) = (Arc::clone(&self.arrived), self.shown(change));
+        let mut connection = self.queue.connection();
+        async move {
+            let _was_on_its_way: i64 = script.key(key).arg(token).run(&mut connection).await?;
+            Ok(())
+        }
+    }
+
+    /// Notes that Telegram asked to wait with a chat; says whether everyone waits.
+    pub(super) async fn pause(&self, chat_id: i64, wait: Duration) -> RedisResult<bool> {
+        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let mut call = self.pause.key(keys.send_pause(bot));
+        call.key(keys.chat_pause(bot, chat_id)).key(keys.send_flooded(bot));
+        call.arg(millis(wait).max(1)).arg(chat_id).arg(FLOODED_MS);
+        call.run(&mut self.queue.connection()).await
+    }
+
+    /// Notes that a chat cannot be written to.
+    pub(super) async fn note_gone(&self, chat_id: i64) -> RedisResult<()> {
+        let key = self.queue.keys().chat_gone(&self.bot, chat_id);
+        self.set(&key, 1, GONE_SECONDS).await
+    }
+
+    /// Forgets that a chat could not be written to.
+    pub(super) async fn note_there(&self, chat_id: i64) -> RedisResult<()> {
+        let key = self.queue.keys().chat_gone(&self.bot, chat_id);
+        redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
+    }
+
+    /// Notes that a group has another id.
+    pub(super) async fn note_moved(&self, from: i64, to: i64) -> RedisResult<()> {
+        let keys = self.queue.keys();
+        self.set(&keys.chat_moved_from(to), from, MOVED_SECONDS).await?;
+        self.set(&keys.chat_moved_to(from), to, MOVED_SECONDS).await
+    }
+
+    async fn set(&self, key: &str, value: i64, seconds: u64) -> RedisResult<()> {
+        self.queue.write_even_when_full("SET", key, (value, "EX", seconds)).await
+    }
+}

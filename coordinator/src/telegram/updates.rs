@@ -1,0 +1,9 @@
+//! What Telegram sends, read update by update. Pure.
+
+pub mod batch;
+pub mod incoming;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod table;
+pub mod update;

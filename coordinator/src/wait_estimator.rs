@@ -1,0 +1,104 @@
+//! How quickly tasks are answered: what a fair estimate of a wait is made of.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use queue::{TaskResult, TaskType, WorkerRecord};
+use serde_json::Value;
+
+/// Weight of the newest run in the average: about the last ten count.
+const NEWEST: f64 = 0.2;
+
+/// Run times of the last tasks, and how many tasks run at once. Of this process only: an estimate, nothing to keep.
+#[derive(Debug, Default)]
+pub(crate) struct Tempo {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    run_ms: HashMap<TaskType, f64>,
+    slots: HashMap<TaskType, usize>,
+}
+
+impl Tempo {
+    /// Notes how long a task ran.
+    pub(crate) fn note(&self, task_type: &TaskType, result: &TaskResult) {
+        let run_ms = result.metadata.get("run_ms").and_then(Value::as_f64);
+        let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && 0.0 <= *ms) else { return };
+        self.change(|known| {
+            let average = known.run_ms.entry(task_type.clone()).or_insert(run_ms);
+            *average += NEWEST * (run_ms - *average);
+        });
+    }
+
+    /// Notes which workers there are.
+    pub(crate) fn note_workers(&self, workers: &[WorkerRecord]) {
+        let mut slots: HashMap<TaskType, usize> = HashMap::new();
+        for worker in workers {
+            for task_type in worker.plugins.iter().flat_map(|plugin| &plugin.task_types) {
+                *slots.entry(task_type.clone()).or_default() += worker.concurrency;
+            }
+        }
+        self.change(|known| known.slots = slots);
+    }
+
+    /// Whether some worker offers this type.
+    pub(crate) fn offered(&self, task_type: &TaskType) -> bool {
+        self.change(|known| known.slots.contains_key(task_type))
+    }
+
+    /// How long a task with so many before it waits; none when nothing is known.
+    pub(crate) fn wait(&self, task_type: &TaskType, before: u64) -> Option<Duration> {
+        self.change(|known| {
+            let run_ms = *known.run_ms.get(task_type)?;
+            let slots = known.slots.get(task_type).copied().filter(|slots| 0 < *slots)?;
+            let rounds = (before + 1).div_ceil(slots as u64);
+            // Bounded: an estimate of hours is no help.
+            let wait = Duration::from_secs_f64((rounds as f64 * run_ms / 1_000.0).min(3_600.0));
+            Some(wait)
+        })
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use queue::OfferedPlugin;
+
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_rounds_of_what_runs_at_once() {
+        let (tempo, search): (Tempo, TaskType) = (Tempo::default(), "search".parse().unwrap());
+        assert_eq!(tempo.wait(&search, 5), None);
+        let mut result = TaskResult::success(Value::Null);
+        result.metadata.insert("run_ms".to_owned(), 2_000.into());
+        tempo.note(&search, &result);
+        assert_eq!(tempo.wait(&search, 5), None, "nobody is there");
+        assert!(!tempo.offered(&search));
+        let plugin = OfferedPlugin {
+            name: "search".to_owned(),
+            version: "1.0.0".to_owned(),
+            digest: String::new(),
+            task_types: vec![search.clone()],
+            commands: Vec::new(),
+        };
+        let worker = WorkerRecord {
+            worker: "w".to_owned(),
+            started_at: 0,
+            concurrency: 4,
+            running: 0,
+            plugins: vec![plugin],
+        };
+        tempo.note_workers(&[worker]);
+        assert!(tempo.offered(&search));
+        for (before, seconds) in [(0, 2), (3, 2), (4, 4), (11, 6)] {
+            assert_eq!(tempo.wait(&search, before), Some(Duration::from_secs(seconds)));
+        }
+    }
+}
