@@ -1,7 +1,14 @@
-//! What an operator sees and does.
+//! What an operator sees and does: counts, ages, single tasks, pause, dead letters, the history of swaps.
+//!
+//! Not here: [`crate::TaskQueue::cancel`], which ends a task as a worker does.
 
-mod control;
+mod dead_letters;
+mod pause;
 mod plugin_events;
+mod stats;
+mod tasks;
 
-pub use control::{DeadLetter, LiveTask, ReplayError, TypeStats};
+pub use dead_letters::{DeadLetter, ReplayError};
 pub use plugin_events::{PluginChange, PluginEvent};
+pub use stats::TypeStats;
+pub use tasks::LiveTask;

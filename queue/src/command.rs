@@ -216,7 +216,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::work::registry::OfferedPlugin;
+    use crate::work::OfferedPlugin;
 
     fn roll() -> Value {
         json!({

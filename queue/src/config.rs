@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use crate::task::TaskType;
 
-pub use crate::work::retry::RetryPolicy;
-
 /// The namespace of keys when none is configured.
 pub const DEFAULT_NAMESPACE: &str = "freefans";
 
@@ -87,5 +85,27 @@ impl QueueConfig {
     /// one process on a busy machine would look like an outage, with more an outage could cost a lease unseen.
     pub(crate) fn outage(&self) -> Duration {
         (self.lease / 2).max(self.sweep_every * 3)
+    }
+}
+
+/// Exponential backoff.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Wait after the first failure.
+    pub first: Duration,
+    /// Longest wait.
+    pub longest: Duration,
+    /// Failures after which a task is given up, the first included.
+    pub max_failures: u32,
+}
+
+impl Default for RetryPolicy {
+    /// 0.5 s doubling up to 30 s, four tries: within the deadline of 120 s, and short enough for a person who waits.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(30),
+            max_failures: 4,
+        }
     }
 }

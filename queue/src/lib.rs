@@ -24,14 +24,15 @@ pub use self::redis::connection::Connection;
 pub use self::redis::keys::Keys;
 pub use self::redis::refusal::Refusal;
 pub use self::redis::scripts::Script;
+pub use self::redis::time::millis;
 pub use admin::{DeadLetter, LiveTask, PluginChange, PluginEvent, TypeStats};
-pub use client::task_queue::{TaskQueue, millis};
+pub use client::task_queue::TaskQueue;
 pub use command::{CommandArgument, OfferedCommand};
 pub use config::{QueueConfig, Side};
 pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError};
 pub use outbox::{Delivered, LedgerEntry, Outbox, Reply};
-pub use submit::{Band, Progress, SubmitOptions, Submitted};
-pub use task::{Lane, Task, TaskId, TaskResult, TaskStatus, TaskType};
+pub use submit::{Progress, Submitted};
+pub use task::{Band, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType};
 pub use work::{
     DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, TaskHandler,
     WorkerRecord,

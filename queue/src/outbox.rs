@@ -3,76 +3,31 @@
 //! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
 //! group; what a dead one had read and not acknowledged is taken over by another.
 
+mod ledger;
+mod reply;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::blocking::{AFTER_TROUBLE, Waits};
-use crate::task::lane::Lane;
-use crate::task::{Task, TaskId, TaskResult, TaskStatus, now_ms};
+use crate::outbox::reply::{GROUP, read_entry};
+use crate::redis::blocking::Waits;
+use crate::redis::time::{RETRY_PAUSE, millis};
+use crate::task::Lane;
+
+pub use ledger::{Delivered, LedgerEntry};
+pub use reply::Reply;
 
 /// The beginning of a stream.
 const FROM_THE_START: &str = "0-0";
-const GROUP: &str = "coordinator";
 /// Longest wait in one read. Short, because a connection cannot be told to be silent before its command's wait is over.
 const LONGEST_READ: Duration = Duration::from_secs(1);
 /// Answers looked through at once for those that were read and never came here.
 const LOOKED_THROUGH: usize = 256;
-
-/// One answer to send.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    /// The lane it came from.
-    pub lane: Lane,
-    /// Its place in the outbox.
-    pub entry: String,
-    /// What was asked, with `reply_to`.
-    pub task: Task,
-    /// How it ended.
-    pub status: TaskStatus,
-    /// The answer.
-    pub result: TaskResult,
-}
-
-/// How long it counts that somebody is about to send a placeholder, in seconds: some times as long as they take to say so
-/// again.
-const PLACING_SECONDS: u64 = 5;
-
-impl Reply {
-    /// How long it has been in the outbox, by this machine's clock.
-    pub fn age(&self) -> Duration {
-        let stored = self.entry.split('-').next().and_then(|ms| ms.parse().ok());
-        Duration::from_millis(stored.map_or(0, |stored| now_ms().saturating_sub(stored)))
-    }
-}
-
-/// What the ledger knows about one task's answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LedgerEntry {
-    /// `pending` from the submit on, `delivered` once the messenger accepted the answer.
-    pub state: Option<String>,
-    /// The placeholder message, once it was sent.
-    pub message_id: Option<i64>,
-    /// Whether somebody is about to send the placeholder ([`TaskQueue::note_placing`]).
-    pub being_placed: bool,
-}
-
-impl LedgerEntry {
-    fn from_texts((state, message): (Option<Vec<u8>>, Option<Vec<u8>>)) -> Self {
-        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        let message_id = text(message).and_then(|text| text.parse().ok());
-        Self { state: text(state), message_id, ..Self::default() }
-    }
-
-    /// Whether the answer was sent.
-    pub fn delivered(&self) -> bool {
-        self.state.as_deref() == Some("delivered")
-    }
-}
 
 /// One coordinator's view of the outbox.
 #[derive(Debug)]
@@ -162,7 +117,7 @@ impl Outbox {
                     }
                 }
                 Err(error) => {
-                    tokio::time::sleep(AFTER_TROUBLE).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                     return Err(error);
                 }
             }
@@ -375,129 +330,5 @@ impl Outbox {
             .await
             .map_err(RedisError::during("drop an outbox entry"))?;
         Ok(())
-    }
-}
-
-fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
-    let status: String = entry.get("state")?;
-    let task: Vec<u8> = entry.get("task")?;
-    let result: Vec<u8> = entry.get("result").unwrap_or_default();
-    // Whoever asked is told, also when it cannot be read any more what.
-    let task = serde_json::from_slice(&task).ok().or_else(|| Task::salvage(&task))?;
-    let result = serde_json::from_slice(&result).unwrap_or_else(|_| {
-        TaskResult::failure("invalid-output", "the stored result cannot be read")
-    });
-    Some(Reply {
-        lane: lane.clone(),
-        entry: entry.id.clone(),
-        task,
-        status: status.parse().ok()?,
-        result,
-    })
-}
-
-/// How an answer left the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivered {
-    /// The messenger accepted it.
-    Shown,
-    /// It never will: the chat is gone, or the answer says not where it goes.
-    Undeliverable,
-}
-
-impl TaskQueue {
-    /// Takes an answer out of the outbox because the messenger accepted it (or never will), notes it in the ledger and
-    /// counts it.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer. Calling again is safe.
-    pub async fn acknowledge(&self, reply: &Reply, how: Delivered) -> Result<(), RedisError> {
-        let counter = match how {
-            Delivered::Shown => "delivered",
-            Delivered::Undeliverable => "undeliverable",
-        };
-        let _removed: i64 = self
-            .scripts
-            .acknowledge
-            .key(self.keys.replies(&reply.lane))
-            .key(self.keys.reply(&reply.task.task_id))
-            .key(self.keys.meta(&reply.lane))
-            .arg(&reply.entry)
-            .arg(GROUP)
-            .arg(self.config.keep_ledger.as_secs())
-            .arg(counter)
-            .run(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("acknowledge an answer"))?;
-        self.recent(|recent| recent.forget(&reply.task.task_id));
-        Ok(())
-    }
-
-    /// What is known about the delivery of a task's answer.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer.
-    pub async fn ledger(&self, id: &TaskId) -> Result<LedgerEntry, RedisError> {
-        type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-        let (state, message, placing): Found = redis::cmd("MGET")
-            .arg(self.keys.reply(id))
-            .arg(self.keys.placeholder(id))
-            .arg(self.keys.placing(id))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("read the delivery ledger"))?;
-        let known = LedgerEntry::from_texts((state, message));
-        Ok(LedgerEntry { being_placed: placing.is_some(), ..known })
-    }
-
-    /// Notes for a few seconds that somebody is about to send the placeholder: whoever has the answer waits for it.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer.
-    pub async fn note_placing(&self, id: &TaskId) -> Result<(), RedisError> {
-        self.write_even_when_full("SET", self.keys.placing(id), (1, "EX", PLACING_SECONDS))
-            .await
-            .map_err(RedisError::during("note that a placeholder comes"))
-    }
-
-    /// Notes the placeholder message that the answer will replace, unless one is noted already, and returns what the
-    /// ledger says now: the message that counts, which may be another one.
-    ///
-    /// # Errors
-    ///
-    /// When Redis does not answer.
-    pub async fn note_placeholder(
-        &self,
-        id: &TaskId,
-        message_id: i64,
-    ) -> Result<LedgerEntry, RedisError> {
-        let lane = id.lane();
-        // A note that a failover loses would let another coordinator send the answer a second time.
-        let mut keeping = lane.as_ref().map(|lane| self.keep(lane));
-        let noted = loop {
-            let noted: (Option<Vec<u8>>, Option<Vec<u8>>) = self
-                .scripts
-                .place
-                .key(self.keys.reply(id))
-                .key(self.keys.placeholder(id))
-                .arg(message_id)
-                .arg(self.config.keep_ledger.as_secs())
-                .run(&mut self.connection.clone())
-                .await
-                .map_err(RedisError::during("note the placeholder"))?;
-            let kept = match &mut keeping {
-                Some(keeping) => keeping.kept().await,
-                None => Ok(true),
-            };
-            if kept.map_err(RedisError::during("let a replica know of the placeholder"))? {
-                break noted;
-            }
-        };
-        let ledger = LedgerEntry::from_texts(noted);
-        self.recent(|recent| recent.note_placeholder(id, ledger.message_id));
-        Ok(ledger)
     }
 }

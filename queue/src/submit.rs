@@ -1,85 +1,23 @@
 //! Submitting: a task is accepted once per id, several in one call.
 
-pub(crate) mod ingress;
+mod batch;
+mod ingress;
 mod progress;
+mod resubmit;
 mod result;
+mod status;
 
-use std::time::Duration;
-
-use uuid::Uuid;
-
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;
-use crate::task::lane::{self, Lane};
-use crate::task::{Task, TaskId, TaskType, now_ms};
+use crate::submit::batch::{AT_ONCE, read_answer};
+use crate::task::lane::indexes_by_lane;
+use crate::task::{SubmitOptions, Task};
 
-pub use crate::client::recent::confirm_until;
+pub use batch::Submitted;
 pub use ingress::drain_ingress;
+pub(crate) use ingress::ingress_until;
 pub use progress::Progress;
-
-/// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
-pub(crate) const AT_ONCE: usize = 256;
-
-/// What a submit did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Submitted {
-    /// Accepted now.
-    New {
-        /// Tasks of the same type that were waiting before it.
-        ahead: u64,
-    },
-    /// The same id was accepted before: nothing changed.
-    Already,
-    /// The same person asked just the same a moment ago: nothing changed, and the answer goes to the first.
-    Duplicate {
-        /// The first.
-        of: TaskId,
-    },
-}
-
-impl Submitted {
-    /// Whether the queue knows the task under its own id.
-    fn is_accepted(&self) -> bool {
-        matches!(self, Self::New { .. } | Self::Already)
-    }
-}
-
-/// How soon a task's turn comes. All bands age in the same virtual time: a lower one waits longer, never for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Band {
-    /// Somebody waits.
-    #[default]
-    Interactive,
-    /// Behind 50 tasks of one person.
-    Normal,
-    /// Behind 500.
-    Background,
-}
-
-impl Band {
-    /// Added to the virtual start time, whose unit is one task of one person.
-    fn offset(self) -> u32 {
-        match self {
-            Self::Interactive => 0,
-            Self::Normal => 50,
-            Self::Background => 500,
-        }
-    }
-}
-
-/// How a task is submitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SubmitOptions {
-    /// How soon its turn comes.
-    pub band: Band,
-    /// Becomes ready only after this. The time to live begins with the submit.
-    pub delay: Duration,
-    /// A task of the same person, type and params within this time is a duplicate of the first while that is not
-    /// answered.
-    pub same_within: Duration,
-    /// With [`SubmitOptions::same_within`]: where it was asked; the same question in another place is another one.
-    pub same_place: i64,
-}
+pub use resubmit::confirm_until;
 
 impl TaskQueue {
     /// Accepts a task. The same id is accepted once, however often it is submitted.
@@ -140,7 +78,7 @@ impl TaskQueue {
     ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
         let mut results: Vec<Option<Result<Submitted, SubmitError>>> = Vec::new();
         results.resize_with(tasks.len(), || None);
-        for (lane, members) in lane::places(tasks.iter().map(|(task, _)| task.lane())) {
+        for (lane, members) in indexes_by_lane(tasks.iter().map(|(task, _)| task.lane())) {
             self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
             let mut places = Vec::new();
             let mut batch = Vec::new();
@@ -171,99 +109,10 @@ impl TaskQueue {
         }
         Ok(results.into_iter().map(|result| result.unwrap_or(Ok(Submitted::Already))).collect())
     }
-
-    /// The task as it is stored.
-    pub(crate) fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
-        if self.server.has_slots() && task.task_id.lane().as_ref() != Some(&task.lane()) {
-            let (task_id, task_type) = (task.task_id.clone(), task.task_type.clone());
-            return Err(SubmitError::ForeignId { task_id, task_type });
-        }
-        let mut task = task.clone();
-        task.submitted_at = now_ms();
-        task.deadline_at = task.submitted_at.saturating_add(millis(self.config.time_to_live));
-        let envelope = serde_json::to_string(&task).map_err(SubmitError::Json)?;
-        let (bytes, limit) = (envelope.len(), self.config.max_task_bytes);
-        if limit < bytes {
-            return Err(SubmitError::TooLarge { bytes, limit });
-        }
-        Ok(envelope)
-    }
-
-    pub(crate) async fn submit_batch(
-        &self,
-        lane: &Lane,
-        batch: &[(&Task, String, SubmitOptions)],
-    ) -> Result<Vec<Vec<String>>, SubmitError> {
-        let mut script = self.scripts.submit.prepare();
-        script
-            .key(self.keys.queue(lane))
-            .key(self.keys.delayed(lane))
-            .key(self.keys.deadline(lane))
-            .key(self.keys.data(lane))
-            .key(self.keys.users(lane))
-            .key(self.keys.meta(lane))
-            .key(self.keys.wake(lane))
-            .arg(batch.len())
-            .arg(self.config.max_pending)
-            .arg(self.config.user_cap)
-            .arg(millis(self.config.keep_ledger))
-            .arg(millis(self.config.time_to_live));
-        for (task, envelope, options) in batch {
-            let wants_reply = task.reply_to.is_some();
-            let guard = match wants_reply {
-                true => self.keys.reply(&task.task_id),
-                false => self.keys.status(&task.task_id),
-            };
-            script
-                .key(guard)
-                .arg(task.task_id.as_str())
-                .arg(envelope)
-                .arg(task.user_id)
-                .arg(i32::from(wants_reply));
-            if *options == SubmitOptions::default() {
-                script.arg("");
-            } else {
-                let (band, delay) = (options.band.offset(), millis(options.delay));
-                script
-                    .key(self.keys.double(lane, &fingerprint(task, options.same_place)))
-                    .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
-            }
-        }
-        script.run(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
-    }
 }
 
 fn set<T>(slots: &mut [Option<T>], place: usize, value: T) {
     if let Some(slot) = slots.get_mut(place) {
         *slot = Some(value);
-    }
-}
-
-/// What makes two tasks the same question.
-fn fingerprint(task: &Task, place: i64) -> String {
-    let params = serde_json::to_string(&task.params).unwrap_or_default();
-    let name = format!("{}:{place}:{params}", task.user_id);
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
-}
-
-pub(crate) fn read_answer(
-    task_type: &TaskType,
-    answer: &[String],
-) -> Result<Submitted, SubmitError> {
-    let words: Vec<&str> = answer.iter().map(String::as_str).collect();
-    let number = |text: &str| text.parse().unwrap_or_default();
-    match *words.as_slice() {
-        ["OK", ahead] => Ok(Submitted::New { ahead: number(ahead) }),
-        ["DUPLICATE", of] => match of.parse() {
-            Ok(of) => Ok(Submitted::Duplicate { of }),
-            Err(_) => Ok(Submitted::Already),
-        },
-        ["QUEUE_FULL", pending] => {
-            Err(SubmitError::QueueFull { task_type: task_type.clone(), pending: number(pending) })
-        }
-        ["USER_LIMIT", live] => {
-            Err(SubmitError::UserLimit { task_type: task_type.clone(), live: number(live) })
-        }
-        _ => Ok(Submitted::Already),
     }
 }

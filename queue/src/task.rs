@@ -1,143 +1,25 @@
 //! Tasks, results and statuses, and their JSON form, which is the contract between all processes.
 
+mod clock;
+mod id;
 pub(crate) mod lane;
-
-use std::fmt;
-use std::str::FromStr;
+mod options;
+mod result;
+mod status;
+mod task_type;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::json::Members;
 
+pub use clock::now_ms;
+pub use id::{InvalidTaskId, MAX_TASK_ID_BYTES, TaskId};
 pub use lane::Lane;
-
-/// Longest name of a task type, in bytes.
-pub const MAX_TASK_TYPE_BYTES: usize = 64;
-/// Longest task id, in bytes: a tag, a UUID, and room for other producers' ids.
-pub const MAX_TASK_ID_BYTES: usize = 160;
-
-/// What kind of work a task is: lower case letters, digits and `_`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TaskType(String);
-
-/// A name that cannot be a task type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a task type: it takes 1 to 64 lower case letters, digits and `_`, beginning with a letter"
-)]
-pub struct InvalidTaskType(String);
-
-impl TaskType {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for TaskType {
-    type Err = InvalidTaskType;
-
-    fn from_str(name: &str) -> Result<Self, InvalidTaskType> {
-        let valid = name.len() <= MAX_TASK_TYPE_BYTES
-            && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if !valid {
-            return Err(InvalidTaskType(name.chars().take(MAX_TASK_TYPE_BYTES).collect()));
-        }
-        Ok(Self(name.to_owned()))
-    }
-}
-
-impl TryFrom<String> for TaskType {
-    type Error = InvalidTaskType;
-
-    fn try_from(name: String) -> Result<Self, InvalidTaskType> {
-        name.parse()
-    }
-}
-
-impl From<TaskType> for String {
-    fn from(task_type: TaskType) -> Self {
-        task_type.0
-    }
-}
-
-impl fmt::Display for TaskType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A task's name in every process: its lane as a Cluster hash tag, then a UUID.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TaskId(String);
-
-/// A text that cannot be a task id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a task id: it takes 1 to 160 printable ASCII characters without spaces, `#` and `|`")]
-pub struct InvalidTaskId;
-
-impl TaskId {
-    /// A new id that sorts by time.
-    pub fn new(lane: &Lane) -> Self {
-        Self(format!("{{{lane}}}{}", Uuid::now_v7()))
-    }
-
-    /// The id that the same `name` always gives. What causes a task names it, for instance a bot and an update, so
-    /// that the same cause seen twice is the same task.
-    pub fn from_cause(lane: &Lane, name: &str) -> Self {
-        let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        Self(format!("{{{lane}}}{uuid}"))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The lane in the id's tag; none for an id that another producer made up.
-    pub fn lane(&self) -> Option<Lane> {
-        let (tag, _) = self.0.strip_prefix('{')?.split_once('}')?;
-        tag.parse().ok()
-    }
-}
-
-impl FromStr for TaskId {
-    type Err = InvalidTaskId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTaskId> {
-        let valid = !text.is_empty()
-            && text.len() <= MAX_TASK_ID_BYTES
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'|');
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidTaskId) }
-    }
-}
-
-impl TryFrom<String> for TaskId {
-    type Error = InvalidTaskId;
-
-    fn try_from(text: String) -> Result<Self, InvalidTaskId> {
-        text.parse()
-    }
-}
-
-impl From<TaskId> for String {
-    fn from(id: TaskId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use options::{Band, SubmitOptions};
+pub use result::TaskResult;
+pub use status::TaskStatus;
+pub use task_type::{InvalidTaskType, MAX_TASK_TYPE_BYTES, TaskType};
 
 fn first_attempt() -> u32 {
     1
@@ -189,6 +71,19 @@ impl Task {
         }
     }
 
+    /// A new task in a lane.
+    pub fn in_lane(lane: &Lane, user_id: i64, params: Map<String, Value>) -> Self {
+        let mut task = Self::new(lane.task_type().clone(), user_id, params);
+        task.task_id = TaskId::new(lane);
+        task
+    }
+
+    /// Where it waits: where its id says, unless another producer made the id up.
+    pub fn lane(&self) -> Lane {
+        let lane = self.task_id.lane().filter(|lane| *lane.task_type() == self.task_type);
+        lane.unwrap_or_else(|| Lane::whole(&self.task_type))
+    }
+
     /// What can still be made out of a task's JSON that cannot be read: who asked, and where the answer goes. For telling
     /// them; it must not be run.
     pub(crate) fn salvage(json: &[u8]) -> Option<Self> {
@@ -198,126 +93,6 @@ impl Task {
         let reply_to = members.may("reply_to");
         Some(Self { task_id, reply_to, ..Self::new(task_type, user_id, Map::new()) })
     }
-}
-
-/// How a task ended.
-///
-/// `error` is there exactly when `success` is false; the constructors see to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskResult {
-    /// Whether there is an answer.
-    pub success: bool,
-    /// The answer; `null` without one.
-    #[serde(default)]
-    pub data: Value,
-    /// Why there is none, in words for a person.
-    #[serde(default)]
-    pub error: Option<String>,
-    /// Who ran it, how long it took, and for a failure its `code` and whether it was `retryable`.
-    #[serde(default)]
-    pub metadata: Map<String, Value>,
-    /// When it ended, in milliseconds since 1970 by the worker's clock.
-    #[serde(default)]
-    pub completed_at: u64,
-}
-
-impl TaskResult {
-    /// An answer.
-    pub fn success(data: Value) -> Self {
-        Self { success: true, data, error: None, metadata: Map::new(), completed_at: now_ms() }
-    }
-
-    /// No answer, and why. `code` is one of [`crate::error::FAILURE_CODES`].
-    pub fn failure(code: &str, error: impl Into<String>) -> Self {
-        let mut metadata = Map::new();
-        metadata.insert("code".to_owned(), code.into());
-        metadata.insert("retryable".to_owned(), false.into());
-        Self {
-            success: false,
-            data: Value::Null,
-            error: Some(error.into()),
-            metadata,
-            completed_at: now_ms(),
-        }
-    }
-
-    /// The failure's code, when there is one.
-    pub fn code(&self) -> Option<&str> {
-        self.metadata.get("code").and_then(Value::as_str)
-    }
-}
-
-/// Where a task is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskStatus {
-    /// Accepted, waiting for a worker.
-    Pending,
-    /// A worker holds it.
-    Processing,
-    /// It failed and will be tried again.
-    Retrying,
-    /// It has an answer.
-    Completed,
-    /// It failed for good.
-    Failed,
-    /// Its deadline passed.
-    Timeout,
-    /// Somebody stopped it.
-    Cancelled,
-}
-
-impl TaskStatus {
-    /// The word that stands in Redis.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Retrying => "retrying",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Timeout => "timeout",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether nothing will change any more.
-    pub fn final_state(self) -> bool {
-        match self {
-            Self::Pending | Self::Processing | Self::Retrying => false,
-            Self::Completed | Self::Failed | Self::Timeout | Self::Cancelled => true,
-        }
-    }
-}
-
-impl FromStr for TaskStatus {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        match word {
-            "pending" => Ok(Self::Pending),
-            "processing" => Ok(Self::Processing),
-            "retrying" => Ok(Self::Retrying),
-            "completed" => Ok(Self::Completed),
-            "failed" => Ok(Self::Failed),
-            "timeout" => Ok(Self::Timeout),
-            "cancelled" => Ok(Self::Cancelled),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for TaskStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// This machine's clock in milliseconds since 1970. For texts and metadata only.
-pub fn now_ms() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -1,26 +1,11 @@
-//! What this process submitted a moment ago, and submits again when Redis turns out to be another one.
-//!
-//! A write that was acknowledged can be lost all the same: a replica takes over before it has received it, a server
-//! comes back with what was on its disk a second ago, or with nothing. Whoever submitted remembers its tasks for a
-//! minute, looks each second whether the server that owns them is still the same process, and if not submits them once
-//! more. An id is accepted once, so only what was lost comes to life again.
-//!
-//! Nothing of the kind is needed for what happens later to a task: a lost claim or result leaves a task that waits, or a
-//! lease that ends, and it runs again; a lost acknowledgement leaves an answer that is shown again in its own place. One
-//! lane's keys lie on one server and arrive at its replica in order, so its indexes always fit together.
+//! What this process submitted a moment ago, with its limits. [`crate::submit`] submits it again when it is lost.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use futures::future::join_all;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::client::task_queue::TaskQueue;
-use crate::error::{RedisError, SubmitError};
-use crate::submit::{AT_ONCE, SubmitOptions, Submitted, read_answer};
-use crate::task::lane::Lane;
-use crate::task::{Task, TaskId};
+use crate::task::{Lane, SubmitOptions, Task, TaskId};
 
 /// How long a task is remembered: longer than a failover takes to be seen.
 const REMEMBER: Duration = Duration::from_secs(60);
@@ -37,15 +22,15 @@ pub(crate) struct Recent {
     order: VecDeque<(Instant, TaskId)>,
     bytes: usize,
     /// Which process owned a lane's keys at the last look, and when that was.
-    servers: HashMap<Lane, (String, Instant)>,
+    pub(crate) servers: HashMap<Lane, (String, Instant)>,
 }
 
 #[derive(Debug, Clone)]
-struct Remembered {
-    task: Task,
-    options: SubmitOptions,
+pub(crate) struct Remembered {
+    pub(crate) task: Task,
+    pub(crate) options: SubmitOptions,
     bytes: usize,
-    placeholder: Option<i64>,
+    pub(crate) placeholder: Option<i64>,
 }
 
 impl Recent {
@@ -81,7 +66,7 @@ impl Recent {
 
     /// The lanes with tasks that are still remembered. A task is old enough to be forgotten when its server was seen
     /// to be the same that much later: while Redis is away nothing is forgotten.
-    fn lanes(&mut self) -> BTreeSet<Lane> {
+    pub(crate) fn lanes(&mut self) -> BTreeSet<Lane> {
         self.looked_after = true;
         let Self { tasks, servers, .. } = self;
         let old: Vec<TaskId> = self
@@ -101,115 +86,8 @@ impl Recent {
     }
 
     /// The tasks of a lane in the order of their submits.
-    fn of_lane(&self, lane: &Lane) -> Vec<Remembered> {
+    pub(crate) fn of_lane(&self, lane: &Lane) -> Vec<Remembered> {
         let known = self.order.iter().filter_map(|(_, id)| self.tasks.get(id));
         known.filter(|known| known.task.lane() == *lane).cloned().collect()
-    }
-}
-
-impl TaskQueue {
-    /// Looks whether the servers that took this process's last tasks are still the same, and submits again what may be
-    /// lost. Gives how many were lost.
-    ///
-    /// # Errors
-    ///
-    /// When a server does not answer; the next call looks again.
-    pub async fn confirm_recent(&self) -> Result<usize, RedisError> {
-        let lanes = self.recent(Recent::lanes);
-        // Side by side: in a Cluster one lane's node may be away while the others' are there.
-        let each = join_all(lanes.iter().map(|lane| self.confirm_lane(lane))).await;
-        each.into_iter().try_fold(0, |lost, again| Ok(lost + again?))
-    }
-
-    async fn confirm_lane(&self, lane: &Lane) -> Result<usize, RedisError> {
-        let asked_at = Instant::now();
-        let server: String = self
-            .scripts
-            .server
-            .key(self.keys.meta(lane))
-            .run(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("ask who holds a lane"))?;
-        let same = self.recent(|recent| match recent.servers.get_mut(lane) {
-            Some((known, seen_at)) if *known == server => {
-                *seen_at = asked_at;
-                true
-            }
-            _ => false,
-        });
-        if same {
-            return Ok(0);
-        }
-        // The first look cannot know who it was before: then too.
-        let (lost, refused) = self.submit_again(lane).await?;
-        if refused == 0 {
-            self.recent(|recent| recent.servers.insert(lane.clone(), (server, asked_at)));
-        }
-        Ok(lost)
-    }
-
-    /// How many came to life again, and how many were refused for now.
-    async fn submit_again(&self, lane: &Lane) -> Result<(usize, usize), RedisError> {
-        let tasks = self.recent(|recent| recent.of_lane(lane));
-        let during = || RedisError::during("submit a task again");
-        self.add_lane(lane).await.map_err(during())?;
-        let (mut lost, mut refusals) = (0, 0);
-        for chunk in tasks.chunks(AT_ONCE) {
-            let mut batch = Vec::with_capacity(chunk.len());
-            for known in chunk {
-                if let Some(message) = known.placeholder {
-                    // Before the task: its answer may come at once.
-                    self.note_placeholder(&known.task.task_id, message).await?;
-                }
-                // It was accepted before with just this envelope's limits.
-                if let Ok(envelope) = self.envelope(&known.task) {
-                    batch.push((&known.task, envelope, known.options));
-                }
-            }
-            let answers = self.submit_batch(lane, &batch).await;
-            for ((task, ..), answer) in batch.iter().zip(answers.map_err(refused(during()))?) {
-                match read_answer(&task.task_type, &answer) {
-                    Ok(Submitted::New { .. }) => {
-                        lost += 1;
-                        tracing::warn!(task_id = %task.task_id, "the task was lost with its server and is submitted again");
-                    }
-                    Ok(Submitted::Already | Submitted::Duplicate { .. }) => {}
-                    Err(error) => {
-                        refusals += 1;
-                        tracing::warn!(task_id = %task.task_id, error = %error, "the task may be lost with its server; trying again");
-                    }
-                }
-            }
-        }
-        Ok((lost, refusals))
-    }
-
-    pub(crate) fn recent<R>(&self, change: impl FnOnce(&mut Recent) -> R) -> R {
-        change(&mut self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-}
-
-fn refused(
-    during: impl FnOnce(redis::RedisError) -> RedisError,
-) -> impl FnOnce(SubmitError) -> RedisError {
-    move |error| {
-        during(match error {
-            SubmitError::Redis(source) => source,
-            other => redis::RedisError::from(std::io::Error::other(other)),
-        })
-    }
-}
-
-/// Looks each [`crate::QueueConfig::sweep_every`] until `shutdown`.
-pub async fn confirm_until(queue: TaskQueue, shutdown: CancellationToken) {
-    loop {
-        // Losing a branch loses nothing: what is remembered stays.
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(queue.config.sweep_every) => {}
-        }
-        if let Err(error) = queue.confirm_recent().await {
-            tracing::debug!(error = %error.source, "cannot look whether Redis is still the same");
-        }
     }
 }

@@ -10,11 +10,10 @@ use redis::{Cmd, FromRedisValue, RedisResult};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::redis::connection::RedisServer;
-use crate::task::lane::Lane;
-
-/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
-pub(crate) const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+use crate::redis::connection::Connection;
+use crate::redis::server::RedisServer;
+use crate::redis::time::RETRY_PAUSE;
+use crate::task::Lane;
 
 /// The lanes that one command waits for.
 pub(crate) type Together = Vec<Lane>;
@@ -112,7 +111,7 @@ fn start<T: FromRedisValue + Send + 'static>(
         while let Some(command) = asked.recv().await {
             let connected = match opened.take() {
                 Some(connection) => Ok(connection),
-                None => server.blocking(longest).await,
+                None => Connection::blocking(&server, longest).await,
             };
             let answered = match connected {
                 Ok(mut connection) => {
@@ -127,7 +126,7 @@ fn start<T: FromRedisValue + Send + 'static>(
                 return;
             }
             if trouble {
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     });

@@ -4,8 +4,8 @@
 //! live on one slot, so that every step of a task is one atomic script. A task's id begins with the same tag.
 
 use crate::config::DEFAULT_NAMESPACE;
+use crate::task::Lane;
 use crate::task::TaskId;
-use crate::task::lane::Lane;
 
 /// Builds key names below one namespace, `freefans` unless configured otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::ErrorKind;
 use tokio::time::Instant;
 
-use crate::task::lane::Lane;
+use crate::task::Lane;
 
 /// Why the server does not do now what it may do later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

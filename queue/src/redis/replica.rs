@@ -12,8 +12,8 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
 
-use crate::client::task_queue::TaskQueue;
-use crate::task::lane::Lane;
+use crate::redis::connection::Connection;
+use crate::task::Lane;
 
 /// How long a replica is waited for.
 const HAS_IT_WITHIN: Duration = Duration::from_millis(100);
@@ -45,22 +45,28 @@ impl Replicas {
 
 /// A write to a lane that is to be kept. Made before it is written.
 pub(crate) struct Keeping<'a> {
-    queue: &'a TaskQueue,
+    connection: &'a Connection,
     lane: &'a Lane,
+    /// A key of the lane.
+    key: String,
+    silence: Arc<tokio::sync::Mutex<Silence>>,
     /// The server that is written to.
     server: Option<String>,
     pauses: std::slice::Iter<'static, Duration>,
 }
 
-impl TaskQueue {
-    /// Begins a write to `lane`.
-    pub(crate) fn keep<'a>(&'a self, lane: &'a Lane) -> Keeping<'a> {
-        let server = self.connection.server_of(&self.keys.data(lane));
-        Keeping { queue: self, lane, server, pauses: PAUSES.iter() }
+impl<'a> Keeping<'a> {
+    /// Begins a write to `lane`, which has the key `key`.
+    pub(crate) fn begin(
+        connection: &'a Connection,
+        replicas: &Replicas,
+        lane: &'a Lane,
+        key: String,
+    ) -> Self {
+        let server = connection.server_of(&key);
+        Self { connection, lane, key, silence: replicas.of(lane), server, pauses: PAUSES.iter() }
     }
-}
 
-impl Keeping<'_> {
     /// Whether what was written is kept. When not, it is to be written again now.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ impl Keeping<'_> {
         }
         let Some(pause) = self.pauses.next() else { return Ok(true) };
         tokio::time::sleep(*pause).await;
-        self.server = self.queue.connection.server_of(&self.queue.keys.data(self.lane));
+        self.server = self.connection.server_of(&self.key);
         Ok(false)
     }
 
@@ -82,17 +88,15 @@ impl Keeping<'_> {
     ///
     /// As [`Keeping::kept`].
     pub(crate) async fn replica_has_it(&self) -> RedisResult<bool> {
-        let Self { queue, lane, server, .. } = self;
+        let Self { connection, lane, key, silence, server, .. } = self;
         let Some(server) = server else { return Ok(true) };
-        let replicas = queue.replicas.of(lane);
         // One at a time: those that wait behind one that found no replica do not ask again.
-        let mut silence = replicas.lock().await;
+        let mut silence = silence.lock().await;
         if silence.rests_until.is_some_and(|until| Instant::now() < until) {
             return Ok(silence.is_old());
         }
-        let key = queue.keys.data(lane);
-        let replicated = queue.connection.replicated(&key, HAS_IT_WITHIN).await?;
-        if queue.connection.server_of(&key).as_ref() != Some(server) {
+        let replicated = connection.replicated(key, HAS_IT_WITHIN).await?;
+        if connection.server_of(key).as_ref() != Some(server) {
             return Err(RedisError::from(std::io::Error::other("another server has the lane now")));
         }
         if replicated {

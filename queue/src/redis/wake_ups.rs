@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::error::RedisError;
 use crate::redis::keys::Keys;
-use crate::task::lane::Lane;
+use crate::task::Lane;
 
-use crate::client::task_queue::TaskQueue;
 use crate::redis::blocking::Waits;
+use crate::redis::server::RedisServer;
 
 /// Longest wait in one command; longer waits are made of several. Short, because a connection cannot be told to be silent
 /// before its command's wait is over.
@@ -16,16 +16,16 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(1);
 /// Wake-ups as a stream: waits beside whoever listens, so that he may do other things in between without losing a
 /// token.
 #[derive(Debug)]
-pub(crate) struct Wakes {
+pub(crate) struct WakeUps {
     waits: Waits<Option<(String, String)>>,
     keys: Keys,
     lanes: Vec<Lane>,
 }
 
-impl Wakes {
-    pub(crate) fn new(queue: &TaskQueue) -> Self {
-        let waits = Waits::new(&queue.server, LONGEST_BLOCK);
-        Self { waits, keys: queue.keys.clone(), lanes: Vec::new() }
+impl WakeUps {
+    pub(crate) fn new(server: &RedisServer, keys: &Keys) -> Self {
+        let waits = Waits::new(server, LONGEST_BLOCK);
+        Self { waits, keys: keys.clone(), lanes: Vec::new() }
     }
 
     /// Waits for a token of `lanes` from now on, at most `at_most`, unless it does already.
@@ -45,7 +45,7 @@ impl Wakes {
         });
     }
 
-    /// The answer to the last [`Wakes::ask`]: which lane may have a task, none when no token came in time. Never
+    /// The answer to the last [`WakeUps::ask`]: which lane may have a task, none when no token came in time. Never
     /// returns when nothing was asked.
     ///
     /// # Cancel safety
@@ -55,18 +55,5 @@ impl Wakes {
         let woken = self.waits.answer().await.map_err(RedisError::during("wait for tasks"))?;
         let list = woken.map(|(list, _token)| list);
         Ok(self.lanes.iter().find(|known| list.as_ref() == Some(&self.keys.wake(known))).cloned())
-    }
-}
-
-impl TaskQueue {
-    /// Leaves a token for an idle worker.
-    pub(crate) async fn wake(&self, lane: &Lane) -> Result<(), RedisError> {
-        let _length: i64 = redis::cmd("RPUSH")
-            .arg(self.keys.wake(lane))
-            .arg("1")
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("wake a worker"))?;
-        Ok(())
     }
 }

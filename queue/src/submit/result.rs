@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::WaitError;
+use crate::redis::subscription::Subscription;
 use crate::task::{TaskId, TaskResult};
 
 /// A notice can be lost with its connection; the result is looked at again at least this often.
@@ -44,7 +45,8 @@ impl TaskQueue {
                 Err(error) => return Err(error),
             }
             let listening = notices.get_or_insert_with(|| {
-                self.server.listen(format!("{}{id}", self.keys.done_channel_prefix()))
+                let channel = format!("{}{id}", self.keys.done_channel_prefix());
+                Subscription::start(self.server.clone(), channel)
             });
             // A time-out means the same as a notice: look again.
             let _ = tokio::time::timeout(left.min(LOOK_AGAIN), listening.notice()).await;

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::task::{InvalidTaskType, Task, TaskId, TaskType};
+use crate::task::task_type::{InvalidTaskType, TaskType};
 
 /// A task type, or one partition of it. Written `TYPE` or `TYPE.PARTITION`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,28 +79,13 @@ impl FromStr for Lane {
     }
 }
 
-/// The places in a list that belong to each lane. Said once, for reading a lane from an id costs something.
-pub(crate) fn places(lanes: impl Iterator<Item = Lane>) -> BTreeMap<Lane, Vec<usize>> {
-    let mut places: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
-    for (place, lane) in lanes.enumerate() {
-        places.entry(lane).or_default().push(place);
+/// The indexes of each lane's items in a list. Computed once, since parsing a lane from an id has a cost.
+pub(crate) fn indexes_by_lane(lanes: impl Iterator<Item = Lane>) -> BTreeMap<Lane, Vec<usize>> {
+    let mut indexes: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
+    for (index, lane) in lanes.enumerate() {
+        indexes.entry(lane).or_default().push(index);
     }
-    places
-}
-
-impl Task {
-    /// A new task in a lane.
-    pub fn in_lane(lane: &Lane, user_id: i64, params: Map<String, Value>) -> Self {
-        let mut task = Self::new(lane.task_type.clone(), user_id, params);
-        task.task_id = TaskId::new(lane);
-        task
-    }
-
-    /// Where it waits: where its id says, unless another producer made the id up.
-    pub fn lane(&self) -> Lane {
-        let lane = self.task_id.lane().filter(|lane| lane.task_type == self.task_type);
-        lane.unwrap_or_else(|| Lane::whole(&self.task_type))
-    }
+    indexes
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::record::Stored;
-use crate::redis::wake_ups::Wakes;
-use crate::task::lane::Lane;
+use crate::redis::time::millis;
+use crate::redis::wake_ups::WakeUps;
+use crate::task::Lane;
 use crate::task::{Task, TaskResult, TaskType};
 use crate::work::finish::FinishItem;
 use crate::work::lease::Lease;
@@ -30,7 +31,7 @@ impl TaskQueue {
         worker: &str,
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
-        let mut wakes = Wakes::new(self);
+        let mut wakes = WakeUps::new(&self.server, &self.keys);
         let until = Instant::now() + timeout;
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
-use crate::task::lane::Lane;
+use crate::redis::time::timed_out;
+use crate::task::Lane;
 use crate::work::lease::Lease;
 
 /// In a Cluster a claim without an answer is given up after this long.
@@ -134,6 +135,6 @@ async fn claim_lane(
     // A claim that was given up and happened all the same is a lease that ends by itself.
     match tokio::time::timeout(CLAIM_AT_MOST, claiming).await {
         Ok(claimed) => claimed.map_err(|error| error.source),
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        Err(_) => Err(timed_out()),
     }
 }

@@ -2,10 +2,12 @@
 
 use futures::future::join_all;
 
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::refusal::Refusal;
-use crate::task::lane::{self, Lane};
+use crate::redis::time::{millis, timed_out};
+use crate::task::Lane;
+use crate::task::lane::indexes_by_lane;
 use crate::task::{TaskId, TaskResult};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
 
@@ -31,7 +33,7 @@ impl TaskQueue {
         items: &[(Lease, Finish, TaskResult)],
     ) -> Result<Vec<Finished>, RedisError> {
         let mut finished = vec![Finished::Stale; items.len()];
-        for (lane, places) in lane::places(items.iter().map(|(lease, ..)| lease.task.lane())) {
+        for (lane, places) in indexes_by_lane(items.iter().map(|(lease, ..)| lease.task.lane())) {
             let batch: Vec<FinishItem<'_>> = places
                 .iter()
                 .filter_map(|place| items.get(*place))
@@ -116,7 +118,7 @@ impl TaskQueue {
     /// When Redis does not answer for any; the leases may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
-        let lanes = lane::places(leases.iter().map(|lease| lease.task.lane()));
+        let lanes = indexes_by_lane(leases.iter().map(|lease| lease.task.lane()));
         // Side by side: a lane whose node in a Cluster is silent must not cost the others their leases.
         let each =
             join_all(lanes.iter().map(|(lane, places)| self.renew_lane(lane, places, leases)));
@@ -173,9 +175,8 @@ impl TaskQueue {
         let answered = script.run(&mut connection);
         // Bounded, so that a frozen Redis cannot keep a worker from seeing that its leases have ended.
         let answers = tokio::time::timeout(self.config.renew_every, answered).await;
-        let silent = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         let answers: Vec<u8> = answers
-            .unwrap_or_else(|_| Err(silent()))
+            .unwrap_or_else(|_| Err(timed_out()))
             .map_err(RedisError::during("renew leases"))?;
         let renewal = |answer| match answer {
             1 => Renewal::Renewed,

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
+use crate::redis::time::{millis, timed_out};
+use crate::task::Lane;
 use crate::task::TaskResult;
-use crate::task::lane::Lane;
 use crate::work::finish::FinishItem;
 
 /// Tasks that one sweep handles per lane; the next sweep takes the rest.
@@ -80,10 +81,9 @@ async fn in_time<T>(
     if !queue.server.has_slots() {
         return asking.await;
     }
-    tokio::time::timeout(at_most, asking).await.unwrap_or_else(|_| {
-        let source = std::io::Error::from(std::io::ErrorKind::TimedOut).into();
-        Err(RedisError { action: "sweep a lane in time", source })
-    })
+    tokio::time::timeout(at_most, asking)
+        .await
+        .unwrap_or_else(|_| Err(RedisError { action: "sweep a lane in time", source: timed_out() }))
 }
 
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {

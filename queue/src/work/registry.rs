@@ -1,29 +1,20 @@
-//! Workers: who is alive and what they offer, and the loop that runs their tasks.
+//! The workers that are alive, and what they offer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::client::recent::confirm_until;
-use crate::client::task_queue::{TaskQueue, millis};
+use crate::client::task_queue::TaskQueue;
 use crate::command::{OfferedCommand, readable};
-use crate::error::{RedisError, WaitError};
+use crate::error::RedisError;
 use crate::json;
-use crate::submit::ingress::ingress_until;
-use crate::task::lane::Lane;
-use crate::task::{Task, TaskResult, TaskType, now_ms};
-use crate::work::lease::{Finish, Lease};
-use crate::work::reclaim::sweep_until;
-use crate::work::result_store::{STORE_AT_ONCE, Unstored, store_until_closed};
-use crate::work::worker_loop::WorkerLoop;
+use crate::redis::time::millis;
+use crate::task::{Lane, TaskType, now_ms};
 
 /// A worker that has not been heard of for this long is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(15);
+
 /// One plugin of a worker, as the registry shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedPlugin {
@@ -60,94 +51,6 @@ pub struct WorkerRecord {
     pub plugins: Vec<OfferedPlugin>,
 }
 
-/// What a handler gives back for one task.
-#[derive(Debug, Clone)]
-pub struct Handled {
-    /// The result to store.
-    pub result: TaskResult,
-    /// How the lease ends.
-    pub finish: Finish,
-}
-
-/// What runs tasks. The host implements it with WebAssembly; tests with a closure.
-pub trait TaskHandler: Send + Sync + 'static {
-    /// Runs one task. Called once per claimed task, many at a time, on the runtime's threads; it must not block them.
-    ///
-    /// The future is dropped when the lease is lost. `cancelled` fires when somebody asked to cancel the task; the
-    /// handler then ends within 2 s.
-    fn handle(
-        &self,
-        lease: &Lease,
-        cancelled: CancellationToken,
-    ) -> impl Future<Output = Handled> + Send;
-
-    /// What is offered at the moment. Watched by the loop: a new value changes what is claimed next.
-    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>>;
-}
-
-/// Submits tasks and waits, or runs the loop of a worker.
-#[derive(Debug, Clone)]
-pub struct DistributedWorkerRegistry {
-    queue: TaskQueue,
-}
-
-impl DistributedWorkerRegistry {
-    /// A registry on `queue`.
-    pub fn new(queue: TaskQueue) -> Self {
-        Self { queue }
-    }
-
-    /// Submits a task and waits for its result; none when it is not there after `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError::Submit`] when it was not accepted, else as [`TaskQueue::get_result`].
-    pub async fn execute_task(
-        &self,
-        task: &Task,
-        timeout: Duration,
-    ) -> Result<Option<TaskResult>, WaitError> {
-        let submitted = self.queue.submit_task(task).await;
-        submitted.map_err(|source| WaitError::Submit { task_id: task.task_id.clone(), source })?;
-        self.queue.get_result(&task.task_id, timeout).await
-    }
-
-    /// Runs tasks until `shutdown`, then stops claiming, lets what runs finish for at most `drain`, hands the rest
-    /// back without using an attempt, and returns. Trouble with Redis is outlived.
-    pub async fn process_tasks<H: TaskHandler>(
-        &self,
-        handler: Arc<H>,
-        worker: &str,
-        concurrency: usize,
-        drain: Duration,
-        shutdown: CancellationToken,
-    ) {
-        let concurrency = concurrency.max(1);
-        let (finished, store) = mpsc::channel(concurrency + STORE_AT_ONCE);
-        // The helpers outlive the loop: leases are renewed and results stored while it drains.
-        let helpers = CancellationToken::new();
-        let mut background = JoinSet::new();
-        background.spawn(sweep_until(self.queue.clone(), helpers.clone()));
-        background.spawn(ingress_until(self.queue.clone(), helpers.clone()));
-        background.spawn(confirm_until(self.queue.clone(), helpers.clone()));
-        let unstored = Unstored::default();
-        let storing = tokio::spawn(store_until_closed(self.queue.clone(), store, unstored.clone()));
-        let mut worker_loop =
-            WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished, unstored);
-        worker_loop.run(drain, &shutdown).await;
-        drop(worker_loop);
-        helpers.cancel();
-        // The channel is closed now; this ends when the last result is stored or Redis stays away.
-        if tokio::time::timeout(Duration::from_secs(10), storing).await.is_err() {
-            tracing::error!(
-                "results could not be stored before the end; their tasks will run again"
-            );
-        }
-        background.join_all().await;
-        self.queue.forget_worker(worker).await.ok(); // The record expires by itself.
-    }
-}
-
 impl TaskQueue {
     /// Says that a worker is alive and what it offers.
     ///
@@ -174,7 +77,7 @@ impl TaskQueue {
         announced.await.map_err(RedisError::during("announce a worker"))
     }
 
-    async fn forget_worker(&self, worker: &str) -> Result<(), RedisError> {
+    pub(crate) async fn forget_worker(&self, worker: &str) -> Result<(), RedisError> {
         let mut connection = self.connection.clone();
         for command in [
             redis::cmd("DEL").arg(self.keys.worker(worker)),

@@ -13,15 +13,14 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::redis::refusal;
+use crate::redis::time::RETRY_PAUSE;
+use crate::task::Lane;
 use crate::task::TaskResult;
-use crate::task::lane::Lane;
+use crate::work::handler::Handled;
 use crate::work::lease::{Finish, Finished, Lease};
-use crate::work::registry::Handled;
 
 /// Results stored in one script call.
 pub(crate) const STORE_AT_ONCE: usize = 128;
-/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
 /// Results that are not stored yet.
 #[derive(Debug, Clone, Default)]
@@ -154,7 +153,7 @@ async fn store_batch(
                     unstored.remove(lane.as_ref(), leases());
                     return;
                 }
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }

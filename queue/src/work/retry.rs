@@ -2,27 +2,7 @@
 
 use std::time::Duration;
 
-/// Exponential backoff.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
-    /// Wait after the first failure.
-    pub first: Duration,
-    /// Longest wait.
-    pub longest: Duration,
-    /// Failures after which a task is given up, the first included.
-    pub max_failures: u32,
-}
-
-impl Default for RetryPolicy {
-    /// 0.5 s doubling up to 30 s, four tries: within the deadline of 120 s, and short enough for a person who waits.
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(500),
-            longest: Duration::from_secs(30),
-            max_failures: 4,
-        }
-    }
-}
+use crate::config::RetryPolicy;
 
 /// Wait before the next attempt, or `None` when there is no next one.
 ///

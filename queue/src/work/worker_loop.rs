@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::wake_ups::Wakes;
-use crate::task::lane::Lane;
+use crate::redis::time::RETRY_PAUSE;
+use crate::redis::wake_ups::WakeUps;
+use crate::task::Lane;
 use crate::task::{TaskResult, TaskType, now_ms};
 use crate::work::claimer::{Claimed, Claimer};
+use crate::work::handler::{Handled, TaskHandler};
 use crate::work::lease::{Finish, Lease, Renewal};
-use crate::work::registry::{Handled, OfferedPlugin, TaskHandler, WorkerRecord};
+use crate::work::registry::{OfferedPlugin, WorkerRecord};
 use crate::work::result_store::Unstored;
 
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 /// One wait for a wake-up; a plugin that came in between is waited for after it.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// How long a stopping worker waits for a claim that is under way.
 const LAST_CLAIM: Duration = Duration::from_millis(500);
 
@@ -38,7 +38,7 @@ struct Running {
 
 pub(crate) struct WorkerLoop<H> {
     queue: TaskQueue,
-    wakes: Wakes,
+    wakes: WakeUps,
     claimer: Claimer,
     handler: Arc<H>,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
@@ -65,7 +65,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         unstored: Unstored,
     ) -> Self {
         Self {
-            wakes: Wakes::new(&queue),
+            wakes: WakeUps::new(&queue.server, &queue.keys),
             claimer: Claimer::start(queue.clone(), worker.to_owned()),
             queue,
             plugins: handler.plugins(),
@@ -121,7 +121,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                         leases.into_iter().for_each(|lease| self.start(lease));
                     }
                     Claimed::Done { trouble } => {
-                        look_again_at = trouble.then(|| Instant::now() + AFTER_TROUBLE);
+                        look_again_at = trouble.then(|| Instant::now() + RETRY_PAUSE);
                     }
                 },
                 () = sleep_until(look_again_at) => {
@@ -246,7 +246,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
         if !all {
             // Soon: what is left of the leases may be short.
-            next.reset_after(AFTER_TROUBLE.min(self.queue.config.renew_every));
+            next.reset_after(RETRY_PAUSE.min(self.queue.config.renew_every));
         }
         self.fence().await;
     }

@@ -18,16 +18,19 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerErrorKind, Value,
+    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{RESPONSE_TIMEOUT, RedisServer, open_soon, refusal};
+use crate::redis::opening::open_soon;
+use crate::redis::server::{RedisServer, Target};
 
+/// A short command that has no answer after this long is given up: well within a lease. A connection that is silent is
+/// replaced before that (see above).
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// An answer that is due for this long makes a connection suspicious. For a command that waits in the server, this is
 /// counted from the end of its wait. Long for a network, short for a person.
 const SUSPICIOUS: Duration = Duration::from_secs(2);
@@ -42,18 +45,9 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// The same for one that nobody waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
-/// Where a connection leads.
-#[derive(Debug, Clone)]
-pub(super) enum To {
-    /// This server.
-    Server(Box<ConnectionInfo>),
-    /// Whoever Sentinel says is the master.
-    Master,
-}
-
 /// A connection that is opened when it is needed. Clones share it.
 #[derive(Clone)]
-pub(super) struct Renewed {
+pub(super) struct Reconnecting {
     shared: Arc<Shared>,
 }
 
@@ -66,7 +60,7 @@ struct Shared {
 #[derive(Clone)]
 struct Way {
     server: RedisServer,
-    to: To,
+    to: Target,
     /// How long its commands wait in the server, when they do. Such a connection lets go when another one to the same
     /// place was replaced: what swallowed that one may have swallowed this one as well.
     waits: Option<Duration>,
@@ -110,15 +104,15 @@ impl Drop for Line {
     }
 }
 
-impl fmt::Debug for Renewed {
+impl fmt::Debug for Reconnecting {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Renewed").finish_non_exhaustive()
+        out.debug_struct("Reconnecting").finish_non_exhaustive()
     }
 }
 
-impl Renewed {
+impl Reconnecting {
     /// One that connects with its first command. `waits` is how long its commands wait in the server, if they do.
-    pub(super) fn lazy(server: &RedisServer, to: To, waits: Option<Duration>) -> Self {
+    pub(super) fn lazy(server: &RedisServer, to: Target, waits: Option<Duration>) -> Self {
         let (moved, opened) = (server.moves(&to), Arc::default());
         let way = Way { server: server.clone(), to, waits, moved, opened };
         Self { shared: Arc::new(Shared { way, lines: Mutex::default() }) }
@@ -127,7 +121,7 @@ impl Renewed {
     /// Connects for the first time.
     pub(super) async fn connect(
         server: &RedisServer,
-        to: To,
+        to: Target,
         waits: Option<Duration>,
     ) -> RedisResult<Self> {
         let renewed = Self::lazy(server, to, waits);
@@ -213,7 +207,7 @@ impl Renewed {
         } else {
             self.shared.let_go(line.generation);
         }
-        if matches!(to, To::Master) && error.is_some_and(|error| leads_astray(error.kind())) {
+        if matches!(to, Target::Master) && error.is_some_and(|error| leads_astray(error.kind())) {
             self.seek(line.generation);
         }
         result
@@ -284,8 +278,8 @@ impl Shared {
 impl Way {
     async fn open(&self) -> RedisResult<MultiplexedConnection> {
         match &self.to {
-            To::Server(node) => self.server.open_node((**node).clone()).await,
-            To::Master => self.server.open_master().await,
+            Target::Server(node) => self.server.open_node((**node).clone()).await,
+            Target::Master => self.server.open_master().await,
         }
     }
 
@@ -359,8 +353,8 @@ async fn watch(
             }
             another = way.another() => {
                 let place = match &way.to {
-                    To::Server(node) => node.addr().to_string(),
-                    To::Master => "the master".to_owned(),
+                    Target::Server(node) => node.addr().to_string(),
+                    Target::Master => "the master".to_owned(),
                 };
                 tracing::warn!(redis = %place, "a connection to Redis is silent; a new one takes its place");
                 if let Some(shared) = shared.upgrade() {
@@ -473,10 +467,18 @@ fn leads_astray(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Server(ReadOnly | MasterDown))
 }
 
-impl ConnectionLike for Renewed {
+/// What a server answered in place of a value.
+pub(super) fn server_error(value: &Value) -> Option<RedisError> {
+    match value {
+        Value::ServerError(error) => Some(error.clone().into()),
+        _ => None,
+    }
+}
+
+impl ConnectionLike for Reconnecting {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         let call = async |mut live: MultiplexedConnection| live.req_packed_command(cmd).await;
-        Box::pin(self.with(call, refusal))
+        Box::pin(self.with(call, server_error))
     }
 
     fn req_packed_commands<'a>(
@@ -488,7 +490,7 @@ impl ConnectionLike for Renewed {
         let call = async move |mut live: MultiplexedConnection| {
             live.req_packed_commands(pipeline, offset, count).await
         };
-        Box::pin(self.with(call, |values: &Vec<Value>| values.iter().find_map(refusal)))
+        Box::pin(self.with(call, |values: &Vec<Value>| values.iter().find_map(server_error)))
     }
 
     fn get_db(&self) -> i64 {

@@ -5,7 +5,7 @@
 //! beside the commands, by asking all nodes that are known at once; what the first says holds until a node says
 //! otherwise.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,14 +16,14 @@ use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
     ServerErrorKind, Value,
 };
-use tokio::sync::watch;
 
-use super::reconnecting::{Renewed, To};
-use super::slots::{Node, SlotMap, slot_of, slot_of_command};
-use super::{ASK_ONE_OF_SEVERAL, RedisServer, connect_to, refusal};
+use crate::redis::reconnecting::{Reconnecting, server_error};
+use crate::redis::server::{RedisServer, Target, connect_to};
+use crate::redis::slots::{Node, SlotMap, slot_of, slot_of_command};
+use crate::redis::topology::Topology;
 
-/// Nodes that are remembered.
-const LEARNED_AT_MOST: usize = 1_000;
+/// A node of a Cluster is asked for its map; there are others to ask.
+const ASK_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
 /// Nodes that are asked at the same time who has what.
 const ASKED_AT_ONCE: usize = 16;
 /// Between two looks for who has what.
@@ -35,51 +35,6 @@ const ATTEMPTS: u32 = 5;
 /// Pauses while a slot moves or a replica takes over, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// What the connections of a process to one Cluster share: which node has what.
-#[derive(Debug)]
-pub(super) struct Topology {
-    map: watch::Sender<SlotMap>,
-    /// Every node that was ever named, so that the Cluster is found again when all that were configured are gone.
-    learned: Mutex<BTreeSet<Node>>,
-    looking: tokio::sync::Mutex<()>,
-}
-
-impl Topology {
-    pub(super) fn new() -> Self {
-        let (map, learned) = (watch::Sender::default(), Mutex::default());
-        Self { map, learned, looking: tokio::sync::Mutex::default() }
-    }
-
-    fn owner(&self, slot: u16) -> Option<Node> {
-        self.map.borrow().owner(slot).cloned()
-    }
-
-    pub(super) fn learned(&self) -> Vec<Node> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
-    fn put(&self, map: SlotMap) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.extend(map.nodes().iter().cloned());
-        while LEARNED_AT_MOST < learned.len() {
-            learned.pop_first();
-        }
-        self.map.send_if_modified(|known| {
-            let changed = *known != map;
-            *known = map;
-            changed
-        });
-    }
-
-    /// Returns when a slot has another owner than `node`.
-    async fn leaves(&self, slot: u16, node: &Node) {
-        let mut map = self.map.subscribe();
-        let elsewhere = |map: &SlotMap| map.owner(slot).is_some_and(|owner| owner != node);
-        // The sender lives as long as we do.
-        let _ = map.wait_for(elsewhere).await;
-    }
-}
-
 /// Connections to the nodes of a Cluster, opened when they are needed. Clones share them.
 #[derive(Clone)]
 pub(super) struct Cluster {
@@ -88,7 +43,7 @@ pub(super) struct Cluster {
 
 struct Shared {
     server: RedisServer,
-    nodes: Mutex<HashMap<Node, Renewed>>,
+    nodes: Mutex<HashMap<Node, Reconnecting>>,
     /// How long its commands wait in the server, if they do: then a short silence says nothing, and it needs one node at
     /// a time.
     waits: Option<Duration>,
@@ -178,7 +133,7 @@ impl Cluster {
             };
             let answer = self.ask(&node, Some(slot), asked, once).await;
             let error = match &answer {
-                Ok(values) => values.iter().find_map(refusal),
+                Ok(values) => values.iter().find_map(server_error),
                 Err(error) => Some(error.clone()),
             };
             let Some(error) = error else { return answer };
@@ -259,14 +214,14 @@ impl Cluster {
     }
 
     /// The connection to a node.
-    fn node(&self, node: &Node) -> RedisResult<Renewed> {
+    fn node(&self, node: &Node) -> RedisResult<Reconnecting> {
         let mut nodes = self.shared.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = nodes.get(node) {
             return Ok(connection.clone());
         }
         let Shared { server, waits, .. } = &*self.shared;
-        let to = To::Server(Box::new(server.at(node.clone())?));
-        let connection = Renewed::lazy(server, to, *waits);
+        let to = Target::Server(Box::new(server.at(node.clone())?));
+        let connection = Reconnecting::lazy(server, to, *waits);
         if waits.is_some() {
             nodes.clear();
         } else {
@@ -335,7 +290,7 @@ impl Cluster {
 }
 
 /// Asks a node for a slot that is on its way to it.
-async fn ask_once(connection: &mut Renewed, commands: &[&Cmd]) -> RedisResult<Vec<Value>> {
+async fn ask_once(connection: &mut Reconnecting, commands: &[&Cmd]) -> RedisResult<Vec<Value>> {
     let mut pipeline = redis::pipe();
     for command in commands {
         pipeline.cmd("ASKING");

@@ -1,4 +1,4 @@
-//! Listening to a pub/sub channel on a connection that is made anew when it breaks or falls silent.
+//! Subscription to a pub/sub channel on a connection that is made anew when it breaks or falls silent.
 //!
 //! A subscription is asked nothing, so its silence says nothing: it is asked for a sign of life again and again.
 
@@ -10,28 +10,29 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::{RESPONSE_TIMEOUT, RedisServer, open_soon};
+use crate::redis::opening::open_soon;
+use crate::redis::reconnecting::RESPONSE_TIMEOUT;
+use crate::redis::server::RedisServer;
+use crate::redis::time::RETRY_PAUSE;
 
 /// How often a subscription is asked for a sign of life. What takes longer than [`RESPONSE_TIMEOUT`] is not one.
 const PING_EVERY: Duration = Duration::from_secs(1);
-/// Pause after trouble, so that a dead server does not make a busy loop.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
 /// Notices on one channel. Dropping it ends the subscription.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct Subscription {
     notices: mpsc::Receiver<()>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Listening {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Listening {
-    pub(super) fn start(server: RedisServer, channel: String) -> Self {
+impl Subscription {
+    pub(crate) fn start(server: RedisServer, channel: String) -> Self {
         // Room for one: two notices that nobody has looked at say no more than one.
         let (notice, notices) = mpsc::channel(1);
         let task = tokio::spawn(async move {
@@ -39,7 +40,7 @@ impl Listening {
                 if let Err(error) = listen(&server, &channel, &notice).await {
                     tracing::debug!(error = %error, "a subscription is made anew");
                 }
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         });
         Self { notices, task }

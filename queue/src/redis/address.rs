@@ -2,7 +2,7 @@
 
 use redis::{ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
 
-use super::tcp_settings;
+use crate::redis::tcp::tcp_settings;
 
 const SENTINEL_PORT: u16 = 26379;
 

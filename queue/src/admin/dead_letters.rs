@@ -1,0 +1,158 @@
+//! Tasks that failed for good.
+
+use std::cmp::Reverse;
+
+use redis::streams::StreamRangeReply;
+use serde::Serialize;
+
+use crate::client::task_queue::TaskQueue;
+use crate::error::{RedisError, SubmitError};
+use crate::submit::Submitted;
+use crate::task::{Lane, Task, TaskId, TaskResult, TaskType};
+
+/// A task that failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// Its place in the stream, and of which part when its type is divided.
+    pub entry: String,
+    /// What it was; none when its JSON cannot be read.
+    pub task: Option<Task>,
+    /// How it ended.
+    pub result: Option<TaskResult>,
+    /// How often it failed.
+    pub failures: u32,
+    /// How often a worker died with it.
+    pub crashes: u32,
+    /// Who held it last.
+    pub worker: String,
+}
+
+/// Why a dead letter was not replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// There is none at that place.
+    #[error("there is no dead letter `{entry}` of type `{task_type}`")]
+    NotFound {
+        /// The type.
+        task_type: TaskType,
+        /// The place.
+        entry: String,
+    },
+    /// Its JSON cannot be read, so there is nothing to submit.
+    #[error("the task of dead letter `{entry}` cannot be read")]
+    Unreadable {
+        /// The place.
+        entry: String,
+    },
+    /// It was refused.
+    #[error("dead letter `{entry}` was not accepted again")]
+    Submit {
+        /// The place.
+        entry: String,
+        /// Why.
+        source: SubmitError,
+    },
+    /// Redis did not answer.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+}
+
+impl TaskQueue {
+    /// The last dead letters of a type, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn dead_letters(
+        &self,
+        task_type: &TaskType,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, RedisError> {
+        let mut letters = Vec::new();
+        for lane in self.known_lanes_of(task_type).await? {
+            let read: StreamRangeReply = redis::cmd("XREVRANGE")
+                .arg(self.keys.dead(&lane))
+                .arg("+")
+                .arg("-")
+                .arg("COUNT")
+                .arg(max)
+                .query_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("read the dead letters"))?;
+            letters.extend(read.ids.iter().map(|entry| dead_letter(&lane, entry)));
+        }
+        // An entry's id begins with its time.
+        letters.sort_by_key(|letter| Reverse(entry_time(&letter.entry)));
+        letters.truncate(max);
+        Ok(letters)
+    }
+
+    /// Submits a dead letter's task again, as a new task with the same params and addressee, and removes the letter.
+    /// Gives the new task's id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; the letter stays where it is.
+    pub async fn replay(&self, task_type: &TaskType, entry: &str) -> Result<TaskId, ReplayError> {
+        let not_found = || {
+            let (task_type, entry) = (task_type.clone(), entry.to_owned());
+            ReplayError::NotFound { task_type, entry }
+        };
+        let (id, part) = entry.split_once('.').unwrap_or((entry, ""));
+        let lane = match part {
+            "" => Lane::whole(task_type),
+            part => match format!("{task_type}.{part}").parse() {
+                Ok(lane) => lane,
+                Err(_) => return Err(not_found()),
+            },
+        };
+        let read: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(self.keys.dead(&lane))
+            .arg(id)
+            .arg(id)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read a dead letter"))?;
+        let letter = read.ids.first().map(|found| dead_letter(&lane, found));
+        let letter = letter.ok_or_else(not_found)?;
+        let Some(mut task) = letter.task else {
+            return Err(ReplayError::Unreadable { entry: letter.entry });
+        };
+        // Made from the letter's place, so that replaying it twice at once is one task.
+        task.task_id = TaskId::from_cause(&lane, &format!("replay:{entry}"));
+        match self.submit_task(&task).await {
+            Ok(Submitted::New { .. } | Submitted::Already | Submitted::Duplicate { .. }) => {}
+            Err(source) => return Err(ReplayError::Submit { entry: letter.entry, source }),
+        }
+        let _removed: u64 = redis::cmd("XDEL")
+            .arg(self.keys.dead(&lane))
+            .arg(id)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("remove a dead letter"))?;
+        Ok(task.task_id)
+    }
+}
+
+fn dead_letter(lane: &Lane, entry: &redis::streams::StreamId) -> DeadLetter {
+    let text = |name: &str| entry.get::<String>(name).unwrap_or_default();
+    DeadLetter {
+        entry: match lane.partition() {
+            None => entry.id.clone(),
+            Some(part) => format!("{}.{part}", entry.id),
+        },
+        task: serde_json::from_str(&text("task")).ok(),
+        result: serde_json::from_str(&text("result")).ok(),
+        failures: text("failures").parse().unwrap_or(0),
+        crashes: text("crashes").parse().unwrap_or(0),
+        worker: text("worker"),
+    }
+}
+
+/// The time in a stream entry's id, and its number within that millisecond.
+fn entry_time(entry: &str) -> (u64, u64) {
+    let (id, _) = entry.split_once('.').unwrap_or((entry, ""));
+    let (time, number) = id.split_once('-').unwrap_or((id, ""));
+    (time.parse().unwrap_or(0), number.parse().unwrap_or(0))
+}

@@ -1,0 +1,152 @@
+//! Counts and ages by task type.
+//!
+//! Looking is made of plain reads, so two numbers may be from two moments.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::client::task_queue::TaskQueue;
+use crate::error::RedisError;
+use crate::redis::time::millis;
+use crate::task::{Lane, TaskType};
+
+/// Running tasks that one look goes through.
+const LOOK_AT_MOST: isize = 1_000;
+
+/// One task type at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TypeStats {
+    /// The type.
+    pub task_type: TaskType,
+    /// Waits for a worker.
+    pub ready: u64,
+    /// Waits for its time: retries and scheduled tasks.
+    pub delayed: u64,
+    /// Runs.
+    pub active: u64,
+    /// Has run for longer than whoever asks holds right.
+    pub stuck: u64,
+    /// Answers that wait for a coordinator.
+    pub replies: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Age of the oldest task that is not answered, in ms; 0 without one.
+    pub oldest_ms: u64,
+    /// Whether an operator paused it.
+    pub paused: bool,
+    /// Whether a living worker offers it.
+    pub offered: bool,
+    /// What happened since the keys were made: `submitted completed failed timeout cancelled retried lost stale dead
+    /// duplicates rejected_full rejected_user delivered undeliverable`.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl TaskQueue {
+    /// All task types at a glance. A task that has run for longer than `stuck_after` counts as stuck.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn stats(&self, stuck_after: Duration) -> Result<Vec<TypeStats>, RedisError> {
+        let offered = self.offered_types().await?;
+        let mut types: BTreeMap<TaskType, TypeStats> = BTreeMap::new();
+        for lane in self.lanes().await? {
+            let offered = offered.contains(lane.task_type());
+            let stats = self.lane_stats(&lane, offered, stuck_after).await?;
+            match types.entry(lane.task_type().clone()) {
+                Entry::Vacant(first) => drop(first.insert(stats)),
+                Entry::Occupied(mut sum) => sum.get_mut().add(stats),
+            }
+        }
+        Ok(types.into_values().collect())
+    }
+
+    /// Tasks of `task_type` that wait: ready ones and those with a delay.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn queue_size(&self, task_type: &TaskType) -> Result<u64, RedisError> {
+        let mut size = 0;
+        for lane in self.lanes_of(std::slice::from_ref(task_type)) {
+            let (ready, delayed): (u64, u64) = redis::pipe()
+                .zcard(self.keys.queue(&lane))
+                .zcard(self.keys.delayed(&lane))
+                .query_async(&mut self.connection.clone())
+                .await
+                .map_err(RedisError::during("count the waiting tasks"))?;
+            size += ready + delayed;
+        }
+        Ok(size)
+    }
+
+    async fn lane_stats(
+        &self,
+        lane: &Lane,
+        offered: bool,
+        stuck_after: Duration,
+    ) -> Result<TypeStats, RedisError> {
+        type Counts = (u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
+        let keys = &self.keys;
+        let (ready, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
+            .zcard(keys.queue(lane))
+            .zcard(keys.delayed(lane))
+            .zcard(keys.active(lane))
+            .xlen(keys.replies(lane))
+            .xlen(keys.dead(lane))
+            .zrange_withscores(keys.deadline(lane), 0, 0)
+            .hgetall(keys.meta(lane))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("count a type's tasks"))?;
+        let now = self.now_ms(lane).await?;
+        let running = self.live(lane, &keys.active(lane), now, LOOK_AT_MOST).await?;
+        let long = millis(stuck_after);
+        let stuck = running.iter().filter(|task| task.running_ms.is_some_and(|ms| long < ms));
+        let submitted_at =
+            |deadline: u64| deadline.saturating_sub(millis(self.config.time_to_live));
+        let oldest_ms = oldest.first().map_or(0, |(_, at)| now.saturating_sub(submitted_at(*at)));
+        let counters = meta
+            .iter()
+            .filter(|(name, _)| !SWITCHES.contains(&name.as_str()))
+            .filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?)))
+            .collect();
+        Ok(TypeStats {
+            ready,
+            delayed,
+            active,
+            stuck: stuck.count() as u64,
+            replies,
+            dead,
+            oldest_ms,
+            paused: meta.get("paused").is_some_and(|word| word == "1"),
+            offered,
+            counters,
+            task_type: lane.task_type().clone(),
+        })
+    }
+}
+
+impl TypeStats {
+    /// Adds another lane of the same type.
+    fn add(&mut self, other: Self) {
+        self.ready += other.ready;
+        self.delayed += other.delayed;
+        self.active += other.active;
+        self.stuck += other.stuck;
+        self.replies += other.replies;
+        self.dead += other.dead;
+        self.oldest_ms = self.oldest_ms.max(other.oldest_ms);
+        self.paused &= other.paused;
+        for (name, count) in other.counters {
+            *self.counters.entry(name).or_default() += count;
+        }
+    }
+}
+
+/// Fields of `meta` that are no counters.
+const SWITCHES: &[&str] =
+    &["paused", "max_active", "max_pending", "user_cap", "vtime", "alive", "grace", "not_before"];

@@ -1,0 +1,151 @@
+//! Tasks that are not answered yet, one by one.
+
+use serde::Serialize;
+
+use crate::client::task_queue::TaskQueue;
+use crate::error::RedisError;
+use crate::redis::keys::Keys;
+use crate::redis::record::Stored;
+use crate::task::{Lane, Task, TaskId, TaskStatus, TaskType};
+
+/// One task that is not answered yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiveTask {
+    /// Its id.
+    pub task_id: TaskId,
+    /// Where it is.
+    pub status: TaskStatus,
+    /// What it is; none when its JSON cannot be read.
+    pub task: Option<Task>,
+    /// How often it failed.
+    pub failures: u32,
+    /// How often a worker died with it.
+    pub crashes: u32,
+    /// Whether somebody asked to cancel it while it runs.
+    pub cancel_asked: bool,
+    /// Who runs it.
+    pub worker: Option<String>,
+    /// How long it has run, in ms.
+    pub running_ms: Option<u64>,
+    /// What is left until its sender is told that it took too long, in ms.
+    pub left_ms: u64,
+}
+
+impl TaskQueue {
+    /// The lanes of a type that Redis knows.
+    pub(super) async fn known_lanes_of(
+        &self,
+        task_type: &TaskType,
+    ) -> Result<Vec<Lane>, RedisError> {
+        self.lanes().await?;
+        Ok(self.lanes_of(std::slice::from_ref(task_type)))
+    }
+
+    /// The clock in ms since 1970 of the Redis that holds a lane.
+    pub(super) async fn now_ms(&self, lane: &Lane) -> Result<u64, RedisError> {
+        let (seconds, micros): (u64, u64) = self
+            .scripts
+            .clock
+            .key(self.keys.meta(lane))
+            .run(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read the clock"))?;
+        Ok(seconds * 1_000 + micros / 1_000)
+    }
+
+    /// Tasks of a type that are not answered: running ones first, then the next in turn, then delayed ones.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn list(
+        &self,
+        task_type: &TaskType,
+        max: usize,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        let mut tasks = Vec::new();
+        let lanes = self.known_lanes_of(task_type).await?;
+        let indexes: [fn(&Keys, &Lane) -> String; 3] = [Keys::active, Keys::queue, Keys::delayed];
+        for (index, lane) in
+            indexes.iter().flat_map(|index| lanes.iter().map(move |lane| (index, lane)))
+        {
+            let room = isize::try_from(max - tasks.len()).unwrap_or(isize::MAX);
+            if room == 0 {
+                break;
+            }
+            let now = self.now_ms(lane).await?;
+            tasks.extend(self.live(lane, &index(&self.keys, lane), now, room).await?);
+        }
+        Ok(tasks)
+    }
+
+    /// One task that is not answered; none when it has ended or never was.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer.
+    pub async fn show(&self, id: &TaskId) -> Result<Option<LiveTask>, RedisError> {
+        let Some(lane) = id.lane() else { return Ok(None) };
+        let now = self.now_ms(&lane).await?;
+        Ok(self.read_live(&lane, vec![id.as_str().to_owned()], now).await?.pop())
+    }
+
+    pub(super) async fn live(
+        &self,
+        lane: &Lane,
+        index: &str,
+        now: u64,
+        max: isize,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGE")
+            .arg(index)
+            .arg(0)
+            .arg(max - 1)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("list tasks"))?;
+        let ids = ids.into_iter().filter_map(|id| String::from_utf8(id).ok()).collect();
+        self.read_live(lane, ids, now).await
+    }
+
+    async fn read_live(
+        &self,
+        lane: &Lane,
+        ids: Vec<String>,
+        now: u64,
+    ) -> Result<Vec<LiveTask>, RedisError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(self.keys.data(lane)).arg(&ids);
+        pipe.cmd("ZMSCORE").arg(self.keys.delayed(lane)).arg(&ids);
+        let (values, delayed): (Vec<Option<Vec<u8>>>, Vec<Option<f64>>) = pipe
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read tasks"))?;
+        let rows = ids.into_iter().zip(values).zip(delayed);
+        Ok(rows
+            .filter_map(|((id, value), delayed)| {
+                let value = value?;
+                let stored = Stored::read(&value)?;
+                let status = match stored.claimed_at {
+                    Some(_) => TaskStatus::Processing,
+                    None if delayed.is_some() && 0 < stored.failures => TaskStatus::Retrying,
+                    None => TaskStatus::Pending,
+                };
+                Some(LiveTask {
+                    task_id: id.parse().ok()?,
+                    status,
+                    task: serde_json::from_slice(stored.envelope).ok(),
+                    failures: stored.failures,
+                    crashes: stored.crashes,
+                    cancel_asked: stored.cancel_asked,
+                    worker: stored.claimed_at.map(|_| stored.worker.to_owned()),
+                    running_ms: stored.claimed_at.map(|at| now.saturating_sub(at)),
+                    left_ms: stored.deadline.saturating_sub(now),
+                })
+            })
+            .collect())
+    }
+}
