@@ -9,7 +9,8 @@ mod status;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;
-use crate::submit::batch::{AT_ONCE, read_answer};
+use crate::redis::scripts::unknown_reply;
+use crate::submit::batch::AT_ONCE;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{SubmitOptions, Task};
 
@@ -49,9 +50,8 @@ impl TaskQueue {
         let mut keeping = self.keep(&lane);
         let mut before = None;
         loop {
-            let answers = self.submit_batch(&lane, &batch).await?;
-            let answer = answers.into_iter().next().unwrap_or_default();
-            let submitted = match (before, read_answer(&task.task_type, &answer)?) {
+            let mut answers = self.submit_batch(&lane, &batch).await?.into_iter();
+            let submitted = match (before, answers.next().unwrap_or_else(no_answer)?) {
                 // Written again, and there.
                 (Some(before), Submitted::Already) => before,
                 (_, submitted) => submitted,
@@ -95,10 +95,9 @@ impl TaskQueue {
             for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
                 let keeping = self.keep(&lane);
                 let answers = self.submit_batch(&lane, batch).await?;
-                for ((place, answer), (task, envelope, options)) in
+                for ((place, submitted), (task, envelope, options)) in
                     places.iter().zip(answers).zip(batch)
                 {
-                    let submitted = read_answer(&task.task_type, &answer);
                     if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
                         self.recent(|recent| recent.remember(task, *options, envelope.len()));
                     }
@@ -107,8 +106,13 @@ impl TaskQueue {
                 keeping.replica_has_it().await.map_err(SubmitError::Redis)?;
             }
         }
-        Ok(results.into_iter().map(|result| result.unwrap_or(Ok(Submitted::Already))).collect())
+        Ok(results.into_iter().map(|result| result.unwrap_or_else(no_answer)).collect())
     }
+}
+
+/// For a task that the script said nothing about.
+fn no_answer() -> Result<Submitted, SubmitError> {
+    Err(SubmitError::Redis(unknown_reply("submit.lua", "")))
 }
 
 fn set<T>(slots: &mut [Option<T>], place: usize, value: T) {

@@ -8,6 +8,7 @@ mod handler;
 mod lease;
 mod reclaim;
 mod registry;
+mod reply;
 mod result_store;
 mod retry;
 mod worker;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use redis::aio::ConnectionLike;
-use redis::{ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
+use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs};
 
 use crate::config::Side;
 
@@ -98,6 +98,26 @@ impl Call<'_> {
         command.arg(script).arg(self.keys.len()).arg(&self.keys).arg(&self.arguments);
         command
     }
+}
+
+/// The error for a reply that this version does not know, from a script of another version for instance. What the script
+/// did is not known either.
+pub(crate) fn unknown_reply(script: &str, reply: &str) -> RedisError {
+    let shown: String = reply.chars().take(100).collect();
+    let detail = format!("`{script}` replied `{shown}`");
+    RedisError::from((ErrorKind::UnexpectedReturnType, "unknown reply of a script", detail))
+}
+
+/// Checks that a script replied once for each of its items.
+///
+/// # Errors
+///
+/// [`unknown_reply`].
+pub(crate) fn check_count(script: &str, replies: usize, items: usize) -> RedisResult<()> {
+    if replies == items {
+        return Ok(());
+    }
+    Err(unknown_reply(script, &format!("{replies} replies to {items} items")))
 }
 
 /// The commands that a script calls, each with the first key that it is seen to be called with.

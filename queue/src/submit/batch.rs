@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;
+use crate::redis::scripts::{check_count, unknown_reply};
 use crate::redis::time::millis;
 use crate::task::{Lane, SubmitOptions, Task, TaskId, TaskType, now_ms};
 
@@ -52,11 +53,12 @@ impl TaskQueue {
         Ok(envelope)
     }
 
+    /// Submits tasks of one lane; one answer for each, in the same order.
     pub(crate) async fn submit_batch(
         &self,
         lane: &Lane,
         batch: &[(&Task, String, SubmitOptions)],
-    ) -> Result<Vec<Vec<String>>, SubmitError> {
+    ) -> Result<Vec<Result<Submitted, SubmitError>>, SubmitError> {
         let mut script = self.scripts.submit.prepare();
         script
             .key(self.keys.queue(lane))
@@ -92,7 +94,11 @@ impl TaskQueue {
                     .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
             }
         }
-        script.run(&mut self.connection.clone()).await.map_err(SubmitError::Redis)
+        let replies: Vec<Vec<String>> =
+            script.run(&mut self.connection.clone()).await.map_err(SubmitError::Redis)?;
+        check_count("submit.lua", replies.len(), batch.len()).map_err(SubmitError::Redis)?;
+        let replies = replies.iter().zip(batch);
+        Ok(replies.map(|(reply, (task, ..))| read_reply(&task.task_type, reply)).collect())
     }
 }
 
@@ -103,24 +109,66 @@ fn fingerprint(task: &Task, place: i64) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
 }
 
-pub(crate) fn read_answer(
-    task_type: &TaskType,
-    answer: &[String],
-) -> Result<Submitted, SubmitError> {
-    let words: Vec<&str> = answer.iter().map(String::as_str).collect();
-    let number = |text: &str| text.parse().unwrap_or_default();
-    match *words.as_slice() {
-        ["OK", ahead] => Ok(Submitted::New { ahead: number(ahead) }),
-        ["DUPLICATE", of] => match of.parse() {
-            Ok(of) => Ok(Submitted::Duplicate { of }),
-            Err(_) => Ok(Submitted::Already),
-        },
+/// Reads the reply for one task.
+fn read_reply(task_type: &TaskType, reply: &[String]) -> Result<Submitted, SubmitError> {
+    let unknown = || SubmitError::Redis(unknown_reply("submit.lua", &reply.join(" ")));
+    let number = |text: &str| text.parse().map_err(|_not_a_number| unknown());
+    let task_type = || task_type.clone();
+    match reply.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["OK", ahead] => Ok(Submitted::New { ahead: number(ahead)? }),
+        ["EXISTS"] => Ok(Submitted::Already),
+        ["DUPLICATE", of] => {
+            let of = of.parse().map_err(|_not_an_id| unknown())?;
+            Ok(Submitted::Duplicate { of })
+        }
         ["QUEUE_FULL", pending] => {
-            Err(SubmitError::QueueFull { task_type: task_type.clone(), pending: number(pending) })
+            Err(SubmitError::QueueFull { task_type: task_type(), pending: number(pending)? })
         }
         ["USER_LIMIT", live] => {
-            Err(SubmitError::UserLimit { task_type: task_type.clone(), live: number(live) })
+            Err(SubmitError::UserLimit { task_type: task_type(), live: number(live)? })
         }
-        _ => Ok(Submitted::Already),
+        _ => Err(unknown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(reply: &[&str]) -> Result<Submitted, SubmitError> {
+        let reply: Vec<String> = reply.iter().map(|&word| word.to_owned()).collect();
+        read_reply(&"search".parse().unwrap(), &reply)
+    }
+
+    #[test]
+    fn every_reply_of_the_script_is_known() {
+        assert_eq!(read(&["OK", "7"]).unwrap(), Submitted::New { ahead: 7 });
+        assert_eq!(read(&["EXISTS"]).unwrap(), Submitted::Already);
+        let of: TaskId = "{search}1".parse().unwrap();
+        assert_eq!(read(&["DUPLICATE", "{search}1"]).unwrap(), Submitted::Duplicate { of });
+        let full = read(&["QUEUE_FULL", "3"]);
+        assert!(matches!(full, Err(SubmitError::QueueFull { pending: 3, .. })), "{full:?}");
+        let limit = read(&["USER_LIMIT", "2"]);
+        assert!(matches!(limit, Err(SubmitError::UserLimit { live: 2, .. })), "{limit:?}");
+    }
+
+    #[test]
+    fn an_unknown_reply_is_an_error_and_never_an_accepted_task() {
+        let unknown: [&[&str]; 8] = [
+            &[],
+            &["ok", "7"],
+            &["OK"],
+            &["OK", "many"],
+            &["EXISTS", "1"],
+            &["DUPLICATE", "no id"],
+            &["QUEUE_FULL", "-"],
+            &["LATER"],
+        ];
+        for reply in unknown {
+            let read = read(reply);
+            assert!(matches!(read, Err(SubmitError::Redis(_))), "{reply:?}: {read:?}");
+        }
+        let text = format!("{:?}", read(&["LATER"]).unwrap_err());
+        assert!(text.contains("`submit.lua` replied `LATER`"), "{text}");
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::recent::Recent;
 use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
-use crate::submit::batch::{AT_ONCE, Submitted, read_answer};
+use crate::submit::batch::{AT_ONCE, Submitted};
 use crate::task::Lane;
 
 impl TaskQueue {
@@ -80,7 +80,7 @@ impl TaskQueue {
             }
             let answers = self.submit_batch(lane, &batch).await;
             for ((task, ..), answer) in batch.iter().zip(answers.map_err(refused(during()))?) {
-                match read_answer(&task.task_type, &answer) {
+                match answer {
                     Ok(Submitted::New { .. }) => {
                         lost += 1;
                         tracing::warn!(task_id = %task.task_id, "the task was lost with its server and is submitted again");

@@ -2,8 +2,9 @@
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::task::{TaskId, TaskResult};
+use crate::task::{TaskId, TaskResult, TaskStatus};
 use crate::work::finish::FinishItem;
+use crate::work::reply::FinishReply;
 
 impl TaskQueue {
     /// Stops a task: at once when it waits, by its worker when it runs.
@@ -18,7 +19,11 @@ impl TaskQueue {
         let result = TaskResult::failure("cancelled", "cancelled");
         let item =
             FinishItem { id: id.as_str(), token: "*", op: "cancel", result: &result, retry_ms: -1 };
-        let words = self.finish_items(&lane, &[item]).await?;
-        Ok(words.iter().any(|word| word == "cancelled" || word == "SIGNALLED"))
+        let replies = self.finish_items(&lane, &[item]).await?;
+        let alive = |reply: &FinishReply| {
+            use FinishReply::{CancelRequested, Ended};
+            matches!(reply, CancelRequested | Ended(TaskStatus::Cancelled))
+        };
+        Ok(replies.iter().any(alive))
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::record::Stored;
+use crate::redis::scripts::check_count;
 use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
@@ -101,6 +102,10 @@ impl TaskQueue {
             .arg(worker);
         let values: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;
+        let values = values.and_then(|values| {
+            check_count("claim.lua", values.len(), values.len() / 2 * 2)?;
+            Ok(values)
+        });
         let mut leases = Vec::new();
         for pair in values.map_err(RedisError::during("claim tasks"))?.chunks_exact(2) {
             let [id, value] = pair else { continue };

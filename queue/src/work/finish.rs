@@ -5,11 +5,13 @@ use futures::future::join_all;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::refusal::Refusal;
+use crate::redis::scripts::check_count;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{TaskId, TaskResult};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
+use crate::work::reply::{FinishReply, read_renewal};
 
 pub(crate) struct FinishItem<'a> {
     pub(crate) id: &'a str,
@@ -45,10 +47,11 @@ impl TaskQueue {
                     retry_ms: finish.retry_ms(),
                 })
                 .collect();
-            let words = self.finish_items(&lane, &batch).await?;
-            for (place, word) in places.into_iter().zip(words) {
+            let replies = self.finish_items(&lane, &batch).await?;
+            for (place, reply) in places.into_iter().zip(replies) {
+                let reply = reply.for_holder().map_err(RedisError::during("finish tasks"))?;
                 if let Some(slot) = finished.get_mut(place) {
-                    *slot = Finished::from_reply(&word);
+                    *slot = reply;
                 }
             }
         }
@@ -74,7 +77,7 @@ impl TaskQueue {
         &self,
         lane: &Lane,
         items: &[FinishItem<'_>],
-    ) -> Result<Vec<String>, RedisError> {
+    ) -> Result<Vec<FinishReply>, RedisError> {
         let mut script = self.scripts.finish.prepare();
         script
             .key(self.keys.queue(lane))
@@ -107,7 +110,13 @@ impl TaskQueue {
                 .arg(result)
                 .arg(item.retry_ms);
         }
-        script.run(&mut self.connection.clone()).await.map_err(RedisError::during("finish tasks"))
+        let replies: redis::RedisResult<Vec<String>> =
+            script.run(&mut self.connection.clone()).await;
+        let replies = replies.and_then(|words| {
+            check_count("finish.lua", words.len(), items.len())?;
+            words.iter().map(|word| FinishReply::read(word)).collect()
+        });
+        replies.map_err(RedisError::during("finish tasks"))
     }
 
     /// Renews leases; one answer per lease in the same order, none for one whose lane's Redis did not answer within
@@ -175,14 +184,11 @@ impl TaskQueue {
         let answered = script.run(&mut connection);
         // Bounded, so that a frozen Redis cannot keep a worker from seeing that its leases have ended.
         let answers = tokio::time::timeout(self.config.renew_every, answered).await;
-        let answers: Vec<u8> = answers
-            .unwrap_or_else(|_| Err(timed_out()))
-            .map_err(RedisError::during("renew leases"))?;
-        let renewal = |answer| match answer {
-            1 => Renewal::Renewed,
-            2 => Renewal::CancelRequested,
-            _ => Renewal::Lost,
-        };
-        Ok(answers.into_iter().map(renewal).collect())
+        let answers: redis::RedisResult<Vec<i64>> = answers.unwrap_or_else(|_| Err(timed_out()));
+        let renewals = answers.and_then(|answers| {
+            check_count("heartbeat.lua", answers.len(), places.len())?;
+            answers.into_iter().map(read_renewal).collect()
+        });
+        renewals.map_err(RedisError::during("renew leases"))
     }
 }

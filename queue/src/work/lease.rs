@@ -84,17 +84,6 @@ pub enum Finished {
     Stale,
 }
 
-impl Finished {
-    pub(crate) fn from_reply(word: &str) -> Self {
-        match word {
-            "RETRY" => Self::Retrying,
-            "REQUEUED" => Self::Requeued,
-            "completed" | "failed" | "timeout" | "cancelled" => Self::Stored,
-            _ => Self::Stale,
-        }
-    }
-}
-
 /// What a renewal says about a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {

@@ -12,8 +12,9 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
-use crate::task::TaskResult;
+use crate::task::{TaskResult, TaskStatus};
 use crate::work::finish::FinishItem;
+use crate::work::reply::FinishReply;
 
 /// Tasks that one sweep handles per lane; the next sweep takes the rest.
 const AT_MOST: usize = 256;
@@ -125,19 +126,23 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
                 format!("no worker offers task type `{}`", lane.task_type()),
             )
         };
-        let words = finish_all(queue, lane, &expired, "expired", &result).await?;
-        swept.expired += words.iter().filter(|word| *word == "timeout").count();
+        let replies = finish_all(queue, lane, &expired, "expired", &result).await?;
+        swept.expired += count(&replies, FinishReply::Ended(TaskStatus::Timeout));
     }
     if !lost.is_empty() {
         let result = TaskResult::failure(
             "worker-crashed",
             "the worker died each time it ran this task, so it was given up",
         );
-        let words = finish_all(queue, lane, &lost, "lost", &result).await?;
-        swept.reclaimed += words.iter().filter(|word| *word == "REQUEUED").count();
-        swept.crashed += words.iter().filter(|word| *word == "failed").count();
+        let replies = finish_all(queue, lane, &lost, "lost", &result).await?;
+        swept.reclaimed += count(&replies, FinishReply::Requeued);
+        swept.crashed += count(&replies, FinishReply::Ended(TaskStatus::Failed));
     }
     Ok(swept)
+}
+
+fn count(replies: &[FinishReply], wanted: FinishReply) -> usize {
+    replies.iter().filter(|reply| **reply == wanted).count()
 }
 
 /// Ids of ours. What somebody put in by hand and is no text must not keep the others from being ended.
@@ -158,7 +163,7 @@ async fn finish_all(
     ids: &[String],
     op: &'static str,
     result: &TaskResult,
-) -> Result<Vec<String>, RedisError> {
+) -> Result<Vec<FinishReply>, RedisError> {
     let items: Vec<FinishItem<'_>> =
         ids.iter().map(|id| FinishItem { id, token: "*", op, result, retry_ms: -1 }).collect();
     queue.finish_items(lane, &items).await
