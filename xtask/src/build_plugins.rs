@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::target_dir;
+use crate::paths::target_dir;
 use crate::toolchain::{TARGET, Toolchain};
 
 /// What the product ships.

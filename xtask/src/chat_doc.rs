@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::tidy::Violation;
+use crate::violation::Violation;
 
 /// The conversation that is shown.
 const TRANSCRIPT: &str = "coordinator/tests/transcripts/a_tour.chat";

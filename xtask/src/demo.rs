@@ -16,10 +16,11 @@ use tempfile::TempDir;
 
 use crate::build_plugins::BuildPlugins;
 use crate::chat::{self, Chat};
+use crate::paths::target_dir;
 use crate::process::run;
 use crate::processes::{Service, Stop, shut_down};
 use crate::redis::Redis;
-use crate::{target_dir, toolchain};
+use crate::toolchain;
 
 /// The simulator takes any token of this form; this one cannot be a real bot's.
 const SIMULATED_TOKEN: &str = "123456:SIMULATOR";

@@ -15,9 +15,10 @@ use tempfile::TempDir;
 use test_kit::{Ending, TestRedis, harmless_guest, hostile_guests};
 
 use crate::build_plugins::BuildPlugins;
+use crate::paths::target_dir;
 use crate::process::run;
 use crate::processes::{Service, Stop, shut_down};
-use crate::{redis, target_dir, toolchain};
+use crate::{redis, toolchain};
 use table::Row;
 
 const READY_BOUND: Duration = Duration::from_secs(60);
@@ -28,10 +29,6 @@ const TICK: Duration = Duration::from_millis(50);
 const AT_LEAST: Duration = Duration::from_secs(6);
 /// After its last task a guest's memory has gone back.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Leases are renewed every 2 s; two intervals apart one renewal was missed.
-const HEARTBEATS_AT_MOST_APART: Duration = Duration::from_secs(4);
-/// How much more the worker may take after a guest than before it.
-const GROWTH_AT_MOST_MIB: f64 = 32.0;
 /// What a bystander does, and how soon another one joins it.
 const BYSTANDER: &str = "probe_sleep";
 const BYSTANDS: Duration = Duration::from_secs(60);

@@ -9,6 +9,7 @@ mod crash_test;
 mod debian;
 mod demo;
 mod hostile_guests;
+mod paths;
 mod process;
 mod processes;
 mod redis;
@@ -16,12 +17,11 @@ mod structure;
 mod test;
 mod tidy;
 mod toolchain;
+mod violation;
 mod workspace;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 
 /// The project's own commands.
@@ -40,7 +40,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = root().and_then(|root| match Command::parse() {
+    let done = paths::root().and_then(|root| match Command::parse() {
         Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
         Command::ChatDoc(command) => command.run(&root),
@@ -58,16 +58,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The workspace's folder, wherever the command was called from.
-fn root() -> anyhow::Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here.parent().context("xtask lies in the workspace")?;
-    Ok(root.to_owned())
-}
-
-/// Where cargo puts what it builds.
-fn target_dir(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }

@@ -6,7 +6,6 @@ mod arrows;
 mod licences;
 mod sources;
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::bail;
@@ -39,30 +38,5 @@ impl Tidy {
             "tidy: crate arrows, licences, contract, failure texts, lints, keys and docs/chat.md are right"
         );
         Ok(())
-    }
-}
-
-/// One broken rule, for the person who repairs it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
-    /// The file to look at, from the root.
-    file: String,
-    what: String,
-    to_do: String,
-}
-
-impl Violation {
-    pub(crate) fn new(
-        file: impl Into<String>,
-        what: impl Into<String>,
-        to_do: impl Into<String>,
-    ) -> Self {
-        Self { file: file.into(), what: what.into(), to_do: to_do.into() }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.file, self.what, self.to_do)
     }
 }

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use ureq::Agent;
 
 use crate::build_plugins::BuildPlugins;
+use crate::paths::target_dir;
 use crate::process::run;
 use crate::processes::{Service, Stop};
 use crate::redis::Redis;
-use crate::target_dir;
 use crate::toolchain::clean_cargo;
 
 /// What it is called on the command line.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::System;
+use super::system::System;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How much more the programs may take late than early: they are young again after each kill, so it is no leak that
@@ -40,7 +40,7 @@ struct Peak {
 }
 
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct MemoryWatch {
     next_at: Instant,
     middle: Instant,
     early: Peak,
@@ -48,9 +48,9 @@ pub(super) struct Memory {
     redis_before: u64,
 }
 
-impl Memory {
+impl MemoryWatch {
     /// Begins to measure what will last so long.
-    pub(super) fn watch(system: &System, lasts: Duration) -> Self {
+    pub(super) fn start(system: &System, lasts: Duration) -> Self {
         let now = Instant::now();
         Self {
             next_at: now,

@@ -1,6 +1,6 @@
 //! Which crate may depend on which. What only tests need is not looked at.
 
-use super::Violation;
+use crate::violation::Violation;
 use crate::workspace::{Package, Workspace};
 
 /// What a crate must never reach, directly or through others; `*` stands for any ending.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::Violation;
+use crate::violation::Violation;
 use crate::workspace::Workspace;
 
 pub(super) fn check(root: &Path, workspace: &Workspace) -> anyhow::Result<Vec<Violation>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::Violation;
+use crate::violation::Violation;
 use crate::workspace::Workspace;
 
 /// Released packages of the contract; a component built against one runs for ever.

@@ -10,8 +10,8 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::System;
-use super::trouble::Log;
+use super::fault_log::FaultLog;
+use super::system::System;
 
 /// People; each is one chat.
 const PEOPLE: i64 = 60;
@@ -59,7 +59,7 @@ struct Message {
 }
 
 /// The people and their books.
-pub(super) struct Crowd {
+pub(super) struct Load {
     agent: Agent,
     base: String,
     number: u64,
@@ -76,7 +76,7 @@ pub(super) struct Crowd {
     restarts: Vec<u64>,
 }
 
-impl Crowd {
+impl Load {
     /// People who have greeted the bot: it can write to nobody else.
     pub(super) fn new(base: &str) -> anyhow::Result<Self> {
         let timeout = Some(Duration::from_secs(10));
@@ -260,7 +260,7 @@ impl Crowd {
     }
 
     /// Closes the books; gives the promises that were broken.
-    pub(super) fn report(&self, log: &Log) -> Vec<String> {
+    pub(super) fn report(&self, log: &FaultLog) -> Vec<String> {
         let mut answers: HashMap<&str, (u32, u32)> = HashMap::new();
         let (mut orphans, mut told_failed) = (0, 0);
         for message in self.messages.values() {
@@ -302,7 +302,7 @@ impl Crowd {
     /// How soon tasks began again. A task whose Redis was there loses its worker only when that dies or freezes: what is
     /// measured goes from there. Around a Redis that was away a worker that lives cannot keep its lease either: then it
     /// goes from the return of that Redis, or, when a replica had taken over before, from when it went.
-    fn report_restarts(&self, log: &Log) {
+    fn report_restarts(&self, log: &FaultLog) {
         let (mut from_loss, mut around_redis) = (Vec::new(), Vec::new());
         for &restart in &self.restarts {
             let lost = log.workers_lost.iter().copied().filter(|at| *at <= restart).max();

@@ -3,7 +3,7 @@
 use test_kit::{Proxies, Proxy, TestCluster, TestRedis};
 
 /// What runs, and what of it is away.
-pub(super) struct Place {
+pub(super) struct RedisServers {
     servers: Servers,
     away: Option<Away>,
     /// The way that the programs take to the servers.
@@ -36,7 +36,7 @@ struct Away {
     frozen: bool,
 }
 
-impl Place {
+impl RedisServers {
     pub(super) fn start(in_cluster: bool) -> anyhow::Result<Self> {
         let (servers, ports) = if in_cluster {
             let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

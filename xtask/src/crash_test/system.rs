@@ -1,0 +1,239 @@
+//! Everything that a crash test runs, and what the queue says about it at the end.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::servers::RedisServers;
+use crate::paths::target_dir;
+use crate::process::capture;
+use crate::processes::{Service, Stop};
+use crate::redis;
+
+const TOKEN: &str = "123456:SIMULATOR";
+pub(super) const WORKERS: usize = 3;
+pub(super) const COORDINATORS: usize = 2;
+const READY_BOUND: Duration = Duration::from_secs(60);
+/// The type of the slow tasks. Nothing but a lost worker makes them run again.
+const SLOW: &str = "probe_sleep";
+
+/// Everything that runs.
+pub(super) struct System {
+    pub(super) workers: Vec<Option<Service>>,
+    pub(super) coordinators: Vec<Option<Service>>,
+    _telegram: Service,
+    pub(super) redis: RedisServers,
+    pub(super) simulator: String,
+    programs: Programs,
+    logs: TempDir,
+}
+
+/// How the programs are started.
+struct Programs {
+    folder: std::path::PathBuf,
+    plugins: TempDir,
+    started: usize,
+}
+
+impl System {
+    pub(super) fn start(root: &Path, in_cluster: bool, stop: &Stop) -> anyhow::Result<Self> {
+        let logs = tempfile::tempdir().context("creating a folder for logs")?;
+        let folder = target_dir(root).join("debug");
+        redis::ensure_installed()?;
+        let redis = RedisServers::start(in_cluster)?;
+        let mut command = Command::new(folder.join("telegram-simulator"));
+        command.args(["--listen", "127.0.0.1:0"]);
+        let mut telegram = Service::start("simulator", &mut command, logs.path())?;
+        let simulator = telegram.wait_for_line("its address", READY_BOUND, stop, |line| {
+            line.strip_prefix("listening on ").map(|address| address.trim().to_owned())
+        })?;
+        let programs = Programs { folder, plugins: plugins(root)?, started: 0 };
+        let mut system = Self {
+            workers: Vec::new(),
+            coordinators: Vec::new(),
+            _telegram: telegram,
+            redis,
+            simulator,
+            programs,
+            logs,
+        };
+        for _ in 0..WORKERS {
+            system.workers.push(None);
+        }
+        for _ in 0..COORDINATORS {
+            system.coordinators.push(None);
+        }
+        system.revive()?;
+        for worker in system.workers.iter_mut().flatten() {
+            let ready = |line: &str| line.starts_with("ready:").then_some(());
+            worker.wait_for_line("its `ready:` line", READY_BOUND, stop, ready)?;
+        }
+        Ok(system)
+    }
+
+    /// Starts every program that does not run.
+    pub(super) fn revive(&mut self) -> anyhow::Result<()> {
+        let url = self.redis.url();
+        for slot in 0..WORKERS {
+            if self.workers.get(slot).is_some_and(Option::is_none) {
+                let mut command = self.programs.command("worker");
+                command.arg("--plugins").arg(self.programs.plugins.path());
+                command.args(["--redis-url", &url]);
+                let service = self.spawn("worker", &mut command)?;
+                if let Some(place) = self.workers.get_mut(slot) {
+                    *place = Some(service);
+                }
+            }
+        }
+        for slot in 0..COORDINATORS {
+            if self.coordinators.get(slot).is_some_and(Option::is_none) {
+                let mut command = self.programs.command("coordinator");
+                command
+                    .env("REDIS_URL", &url)
+                    .env("TELEGRAM_BOT_TOKEN", TOKEN)
+                    .env("TELEGRAM_API_URL", &self.simulator)
+                    // The load is more than Telegram would take; this simulator takes it.
+                    .envs(["LIMIT_OVERALL", "LIMIT_CHAT", "LIMIT_GROUP"].map(|limit| (limit, "0")));
+                let service = self.spawn("coordinator", &mut command)?;
+                if let Some(place) = self.coordinators.get_mut(slot) {
+                    *place = Some(service);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, name: &'static str, command: &mut Command) -> anyhow::Result<Service> {
+        self.programs.started += 1;
+        let folder = self.logs.path().join(format!("{:03}", self.programs.started));
+        std::fs::create_dir(&folder).context("creating a folder for a log")?;
+        Service::start(name, command, &folder)
+    }
+
+    /// What the queue itself says at the end; gives the promises that were broken. `losses_seen` is how many lost
+    /// workers the slow tasks' accepted results know of.
+    pub(super) fn report(
+        &mut self,
+        until: Instant,
+        losses_seen: Option<u64>,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut broken = Vec::new();
+        // Acknowledging the last answers takes a moment more than showing them.
+        let mut stats = self.stats()?;
+        while under_way(&stats) != 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(200));
+            stats = self.stats()?;
+        }
+        println!("\nthe queue's own books:");
+        for row in stats.iter().filter(|row| 0 < count(row, "submitted")) {
+            let name = row.get("task_type").and_then(Value::as_str).unwrap_or_default();
+            let ended: u64 = ["completed", "failed", "timeout", "cancelled"]
+                .iter()
+                .map(|state| count(row, state))
+                .sum();
+            let (submitted, lost) = (count(row, "submitted"), count(row, "lost"));
+            let shown = count(row, "delivered") + count(row, "undeliverable");
+            println!(
+                "  {name}: {submitted} submitted, {ended} ended, {shown} acknowledged, {lost} taken back from the dead, {} late results refused",
+                count(row, "stale")
+            );
+            // A result that was accepted from a holder whose lease had passed on knows of one loss too few. After a
+            // failover a task may have run in a past that is no more, and then the two differ without fault.
+            if name == SLOW
+                && !self.redis.is_cluster()
+                && let Some(losses_seen) = losses_seen
+                && lost != losses_seen
+            {
+                broken.push(format!(
+                    "{name}: {lost} leases were taken back, and the accepted results know of {losses_seen}: a late one was accepted"
+                ));
+            }
+            if submitted != ended {
+                broken.push(format!("{name}: {submitted} tasks were accepted and {ended} ended"));
+            }
+            if shown != ended {
+                broken.push(format!(
+                    "{name}: {ended} tasks ended and {shown} answers left the outbox"
+                ));
+            }
+        }
+        if under_way(&stats) != 0 {
+            broken.push(format!("{} tasks or answers are still under way", under_way(&stats)));
+        }
+        Ok(broken)
+    }
+
+    /// How many processes ended by themselves.
+    pub(super) fn ended(&mut self) -> usize {
+        let all = self.workers.iter_mut().chain(&mut self.coordinators).flatten();
+        all.filter_map(Service::ended).count()
+    }
+
+    fn stats(&self) -> anyhow::Result<Vec<Value>> {
+        let mut command = Command::new(self.programs.folder.join("coordinator"));
+        command.args(["queue", "stats", "--json", "--redis-url", &self.redis.url()]);
+        let stats: Value = serde_json::from_str(&capture(&mut command)?)
+            .context("`coordinator queue stats --json` printed no JSON")?;
+        Ok(stats.get("types").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Keeps the logs for whoever looks for the reason.
+    pub(super) fn keep_logs(self) -> anyhow::Result<String> {
+        let Self { logs, .. } = self;
+        Ok(logs.keep().display().to_string())
+    }
+}
+
+impl Programs {
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.folder.join(name));
+        command.current_dir(self.plugins.path());
+        for variable in ["RUST_LOG", "SUPABASE_URL", "EXTENDED_SEARCH_URL", "LOG_FORMAT"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
+
+fn count(row: &Value, counter: &str) -> u64 {
+    row.get("counters").and_then(|counters| counters.get(counter)?.as_u64()).unwrap_or(0)
+}
+
+fn under_way(stats: &[Value]) -> u64 {
+    let number = |row: &Value, name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);
+    stats
+        .iter()
+        .map(|row| {
+            ["ready", "delayed", "active", "replies"]
+                .iter()
+                .map(|name| number(row, name))
+                .sum::<u64>()
+        })
+        .sum()
+}
+
+/// A plugin folder with the shipped plugins and the probe, whose tasks take as long as they are told.
+fn plugins(root: &Path) -> anyhow::Result<TempDir> {
+    let folder = tempfile::tempdir().context("creating a plugin folder")?;
+    std::fs::create_dir(folder.path().join("data"))?;
+    let shipped = root.join("plugins");
+    for file in [
+        "search.wasm",
+        "search.toml",
+        "content.wasm",
+        "content.toml",
+        "data/creators.csv",
+        "data/content.csv",
+    ] {
+        std::fs::copy(shipped.join(file), folder.path().join(file))
+            .with_context(|| format!("copying {file}"))?;
+    }
+    let probe = target_dir(root).join("guests").join("probe.wasm");
+    std::fs::copy(probe, folder.path().join("probe.wasm")).context("copying the probe")?;
+    std::fs::write(folder.path().join("probe.toml"), "[grants]\nnet = []\n")?;
+    Ok(folder)
+}
