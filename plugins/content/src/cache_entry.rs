@@ -4,14 +4,9 @@
 use kit::http::Request;
 use serde_json::{Value, json};
 
-use crate::page::{Part, item_json};
-use crate::source::{Item, Kind};
-
-/// A number that is the same for the same text in every build (FNV-1a). Not for secrets, and not proof of sameness.
-pub fn fingerprint(text: &str) -> u64 {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
-}
+use crate::fingerprint::fingerprint;
+use crate::item::{Item, Kind};
+use crate::page::Part;
 
 /// The key of a request's answer. The number is the form of the entry.
 pub fn key(request: &Request) -> String {
@@ -22,7 +17,7 @@ pub fn key(request: &Request) -> String {
 pub fn entry(request: &Request, part: &Part) -> String {
     json!({
         "asked": asked(request),
-        "items": part.items.iter().map(item_json).collect::<Vec<_>>(),
+        "items": part.items.iter().map(Item::to_json).collect::<Vec<_>>(),
         "read": part.read,
         "left": part.left,
         "last": part.last,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::day::is_date;
-use crate::source::{Item, Kind};
+use crate::item::{Item, Kind};
 
 /// What to leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

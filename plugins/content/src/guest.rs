@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::page::{self, Loaded, page_size};
 use crate::params::{LoadRequest, MoreRequest, Wanted};
-use crate::remote::{NOT_SET_UP, Remote, Setup, TRY_LATER, Trouble};
-use crate::source::Table;
-use crate::{descriptor, output, stored};
+use crate::remote::{NOT_SET_UP, Remote, RemoteError, Setup, TRY_LATER};
+use crate::table::Table;
+use crate::{cache_entry, descriptor, output};
 
 #[expect(unsafe_code, reason = "generated code: the border of the sandbox is made of raw pointers")]
 mod bindings {
@@ -119,7 +119,7 @@ fn load(wanted: &Wanted, cache_only: bool) -> Result<(Loaded, Unreadable), Failu
             Ok((loaded, Unreadable::default()))
         }
         Setup::Remote(remote) => load_remote(&remote, wanted, size, cache_only),
-        Setup::Unusable(operator) => Err(failure(Trouble::Fatal { operator })),
+        Setup::Unusable(operator) => Err(failure(RemoteError::Fatal { operator })),
     }
 }
 
@@ -130,10 +130,10 @@ fn load_remote(
     cache_only: bool,
 ) -> Result<(Loaded, Unreadable), Failure> {
     let request = remote.request(wanted, size);
-    let key = stored::key(&request);
+    let key = cache_entry::key(&request);
     if 0 < remote.cache_seconds
         && let Ok(Some(entry)) = cache::get(&key)
-        && let Some(part) = stored::read(&request, &entry)
+        && let Some(part) = cache_entry::read(&request, &entry)
     {
         return Ok((part.pages(wanted, size), Unreadable::default()));
     }
@@ -151,21 +151,21 @@ fn load_remote(
     }
     if 0 < remote.cache_seconds {
         // A cache that does not take it costs a request later, nothing more.
-        let entry = stored::entry(&request, &part);
+        let entry = cache_entry::entry(&request, &part);
         let _ = cache::set(&key, entry.as_bytes(), remote.cache_seconds);
     }
     Ok((part.pages(wanted, size), unreadable))
 }
 
 /// The operator's words go to the log, plain ones to the person.
-fn failure(trouble: Trouble) -> Failure {
-    match trouble {
-        Trouble::NotFound(reason) => Failure::NotFound(reason),
-        Trouble::Fatal { operator } => {
+fn failure(error: RemoteError) -> Failure {
+    match error {
+        RemoteError::NotFound(reason) => Failure::NotFound(reason),
+        RemoteError::Fatal { operator } => {
             log::write(log::Level::Error, &operator);
             Failure::Fatal(NOT_SET_UP.to_owned())
         }
-        Trouble::Later { operator, after_ms } => {
+        RemoteError::Later { operator, after_ms } => {
             log::write(log::Level::Warn, &operator);
             Failure::Retry(Retry { reason: TRY_LATER.to_owned(), after_ms })
         }

@@ -2,16 +2,18 @@
 //!
 //! All logic is pure and tested natively; `guest` is the thin layer for the WIT world.
 
+pub mod cache_entry;
 pub mod cursor;
 pub mod day;
 pub mod descriptor;
 pub mod filter;
+pub mod fingerprint;
+pub mod item;
 pub mod output;
 pub mod page;
 pub mod params;
 pub mod remote;
-pub mod source;
-pub mod stored;
+pub mod table;
 
 #[cfg(target_family = "wasm")]
 mod guest;

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::page::{Loaded, item_json};
+use crate::item::Item;
+use crate::page::Loaded;
 
 /// The answer of both task types; `before` are items that the person has already and wants in front.
 pub fn directory(creator_name: &str, loaded: &Loaded, before: &[Value]) -> Value {
     let items: Vec<Value> =
-        before.iter().cloned().chain(loaded.items.iter().map(item_json)).collect();
+        before.iter().cloned().chain(loaded.items.iter().map(Item::to_json)).collect();
     let mut answer = loaded.to_json();
     if let Some(fields) = answer.as_object_mut() {
         fields.insert("items".to_owned(), items.into());

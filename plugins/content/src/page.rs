@@ -4,8 +4,9 @@ use kit::settings::whole_or_default;
 use serde_json::{Value, json};
 
 use crate::cursor::Cursor;
+use crate::item::Item;
 use crate::params::Wanted;
-use crate::source::{Item, Table};
+use crate::table::Table;
 
 const DEFAULT_PAGE_SIZE: u32 = 10;
 const MAX_PAGE_SIZE: u32 = 50;
@@ -105,7 +106,7 @@ impl Loaded {
     /// In the published form, but for what is in the answer around it.
     pub fn to_json(&self) -> Value {
         json!({
-            "items": self.items.iter().map(item_json).collect::<Vec<_>>(),
+            "items": self.items.iter().map(Item::to_json).collect::<Vec<_>>(),
             "page": self.page,
             "total_pages": self.total_pages,
             "total_items": self.total_items,
@@ -114,22 +115,11 @@ impl Loaded {
     }
 }
 
-/// An item in the published form.
-pub fn item_json(item: &Item) -> Value {
-    json!({
-        "id": item.id,
-        "title": item.title,
-        "url": item.url,
-        "type": item.kind.as_str(),
-        "date": item.date,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Filter;
-    use crate::source::Kind;
+    use crate::item::Kind;
 
     fn table(items: usize, extra: &str) -> Table {
         let mut csv = "creator_url,creator_name,title,url,type,posted_at\n".to_owned();

@@ -10,6 +10,7 @@
 
 mod answer;
 mod columns;
+mod error;
 
 use kit::address::Base;
 use kit::http::{HttpError, Request, Response, encode};
@@ -20,6 +21,7 @@ use crate::day::next_day;
 use crate::page::Part;
 use crate::params::Wanted;
 use columns::{Columns, is_name};
+pub use error::RemoteError;
 
 const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
 /// What leaves a task's 30 s (`wall_ms`) some for its own work.
@@ -39,25 +41,6 @@ pub struct Remote {
     timeout_ms: u32,
     /// How long a page may be shown again, in seconds; 0 keeps none.
     pub cache_seconds: u32,
-}
-
-/// Why there is no answer: what a person reads, and what the operator finds in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing there.
-    NotFound(String),
-    /// The operator has to change something.
-    Fatal {
-        /// For the log.
-        operator: String,
-    },
-    /// It may work later.
-    Later {
-        /// For the log.
-        operator: String,
-        /// How long we are asked to wait.
-        after_ms: Option<u64>,
-    },
 }
 
 /// What a person reads when the operator has to change something.
@@ -162,13 +145,13 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Trouble`]: whether to try again, and what to say to whom.
+    /// [`RemoteError`]: whether to try again, and what to say to whom.
     pub fn read(
         &self,
         wanted: &Wanted,
         size: usize,
         answer: Result<Response, HttpError>,
-    ) -> Result<(Part, Unreadable), Trouble> {
+    ) -> Result<(Part, Unreadable), RemoteError> {
         answer::read(&self.columns, wanted, size, answer)
     }
 }

@@ -7,7 +7,8 @@ use kit::text::{clean, web_address, without_entities};
 
 use crate::cursor::is_id;
 use crate::day::is_date;
-use crate::stored::fingerprint;
+use crate::fingerprint::fingerprint;
+use crate::item::{Item, Kind};
 
 const MAX_TITLE_CHARS: usize = 160;
 /// What the columns are called, for whoever has to write them.
@@ -21,56 +22,6 @@ const COLUMNS: [Column; 6] = [
     Column { names: &["type"], holds: Holds::Text },
     Column { names: &["posted_at"], holds: Holds::Text },
 ];
-
-/// Picture or video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A picture.
-    Picture,
-    /// A video.
-    Video,
-}
-
-impl Kind {
-    /// The published word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Picture => "picture",
-            Self::Video => "video",
-        }
-    }
-
-    /// From the published word.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "picture" => Some(Self::Picture),
-            "video" => Some(Self::Video),
-            _ => None,
-        }
-    }
-}
-
-/// One item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Unique among all items; orders items of one day.
-    pub id: String,
-    /// What to show.
-    pub title: String,
-    /// Where it is.
-    pub url: String,
-    /// What it is.
-    pub kind: Kind,
-    /// The day it was posted, `YYYY-MM-DD`.
-    pub date: String,
-}
-
-impl Item {
-    /// The key that pages are cut by: newest first, then the larger id.
-    pub fn key(&self) -> (&str, &str) {
-        (&self.date, &self.id)
-    }
-}
 
 struct Row {
     creator_url: String,

@@ -9,10 +9,10 @@
 use std::collections::BTreeSet;
 
 use content::filter::Filter;
+use content::item::{Item, Kind};
 use content::page::Loaded;
 use content::params::Wanted;
 use content::remote::{Remote, Setup};
-use content::source::{Item, Kind};
 use kit::http::{HttpError, Request, Response};
 use proptest::prelude::*;
 use services::{Asked, Project, Row};

@@ -4,6 +4,7 @@
 //! columns, another kind of file, or a quote that would take the rows behind it with it. What a row means is the
 //! plugin's business.
 
+mod column;
 mod decode;
 mod header;
 mod noticed;
@@ -11,35 +12,14 @@ mod split;
 
 use std::borrow::Cow;
 
+pub use column::{Column, Holds};
 use decode::decode;
 use header::Header;
 pub use noticed::{MAX_NAMED_ROWS, NamedRow, Rows};
-use split::{Record, Splitter};
+use split::{MAX_ROW_BYTES, Record, Splitter};
 
-/// Longest row, in bytes. No row that people write is near it.
-const MAX_ROW_BYTES: usize = 64 << 10;
 /// Most lines of one row, by line breaks inside quotes.
 const MAX_ROW_LINES: usize = 500;
-
-/// A column that a plugin looks for.
-#[derive(Debug, Clone, Copy)]
-pub struct Column {
-    /// What it may be called. Case, spaces, `_` and `-` make no difference.
-    pub names: &'static [&'static str],
-    /// What it holds.
-    pub holds: Holds,
-}
-
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
-    /// A text that every row has.
-    Text,
-    /// A web address that every row has.
-    Address,
-    /// Something that a table may do without.
-    Extra,
-}
 
 /// An open table. `N` columns are known by their place in the list that it was opened with.
 #[derive(Debug)]
@@ -99,7 +79,7 @@ impl<'a, const N: usize> Sheet<'a, N> {
             return Ok(None);
         }
         let record = &self.record;
-        check_quotes(self.what, record)?;
+        record.check_quotes(self.what)?;
         if let Some(line) = self.header.swallowed(record) {
             return Err(format!(
                 "line {} of the {} opens a quote that takes line {line} with it, which looks like a row of its own: \
@@ -116,23 +96,6 @@ impl<'a, const N: usize> Sheet<'a, N> {
         }
         let ragged = self.header.is_ragged(record);
         Ok(Some(Row { line: record.line, ragged, record, header: &self.header }))
-    }
-}
-
-/// Whether the record's quotes end where they should.
-fn check_quotes(what: &str, record: &Record) -> Result<(), String> {
-    let advice = "close it, or write it twice where it belongs to the text";
-    if let Some(line) = record.open_quote {
-        return Err(format!(
-            "line {line} of the {what} opens a quote that is never closed: {advice}"
-        ));
-    }
-    match record.stray {
-        None => Ok(()),
-        Some((from, to)) => Err(format!(
-            "line {from} of the {what} opens a quote that ends on line {to} in the middle of a text, so it was hardly \
-             meant to go so far: {advice}"
-        )),
     }
 }
 
@@ -178,11 +141,6 @@ impl<const N: usize> Row<'_, N> {
     pub fn separator(&self) -> &'static str {
         header::in_words(self.header.separator)
     }
-}
-
-/// Whether a table may have rows at all: anything but white space.
-fn is_empty(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_whitespace)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::catalogue::read_catalogue;
-use crate::extended::{self, Ask};
+use crate::extended::{self, ForumError};
 use crate::index::{Builder, Index};
 use crate::params::{self, RandomRequest, SearchRequest};
 use crate::random::{self, Pick};
@@ -132,12 +132,12 @@ fn extended_search(params: &str) -> Result<Output, Failure> {
             }
             Ok(encode((answer.data, answer.metadata)))
         }
-        Err(Ask::Invalid(reason)) => Err(Failure::Invalid(reason)),
-        Err(Ask::Fatal { operator }) => {
+        Err(ForumError::Invalid(reason)) => Err(Failure::Invalid(reason)),
+        Err(ForumError::Fatal { operator }) => {
             log::write(log::Level::Error, &operator);
             Err(Failure::Fatal(extended::NOT_SET_UP.to_owned()))
         }
-        Err(Ask::Later { operator, after_ms }) => {
+        Err(ForumError::Later { operator, after_ms }) => {
             log::write(log::Level::Warn, &operator);
             Err(Failure::Retry(Retry { reason: extended::TRY_LATER.to_owned(), after_ms }))
         }

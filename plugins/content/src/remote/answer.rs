@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Trouble;
 use super::columns::Columns;
+use super::error::RemoteError;
 use crate::cursor::is_id;
 use crate::day::is_moment;
 use crate::filter::Filter;
+use crate::item::{Item, Kind};
 use crate::page::Part;
 use crate::params::Wanted;
-use crate::source::{Item, Kind};
 
 /// One row under our names.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ pub(super) fn read(
     wanted: &Wanted,
     size: usize,
     answer: Result<Response, HttpError>,
-) -> Result<(Part, Unreadable), Trouble> {
+) -> Result<(Part, Unreadable), RemoteError> {
     let response = answer.map_err(|error| unreached(&error))?;
     if !matches!(response.status, 200 | 206) {
         return Err(refused(&response, columns));
@@ -175,7 +175,10 @@ pub(super) fn read(
         return Err(fatal(&advice));
     }
     if came == 0 && first_page && wanted.filter == Filter::default() {
-        return Err(Trouble::NotFound(format!("there is no content for {}", wanted.creator_name)));
+        return Err(RemoteError::NotFound(format!(
+            "there is no content for {}",
+            wanted.creator_name
+        )));
     }
     Ok((Part { items, read, left: total.unwrap_or(read), last }, unreadable))
 }
@@ -183,7 +186,7 @@ pub(super) fn read(
 const UNUSABLE: &str = "its rows cannot be used: each needs an `id` of at most 100 bytes, an http(s) `url`, the `type` \
                         `picture` or `video` and a date in `posted_at` (docs/supabase)";
 
-fn unreached(error: &HttpError) -> Trouble {
+fn unreached(error: &HttpError) -> RemoteError {
     match error {
         HttpError::Denied => {
             fatal("it may not be reached: add its address to `net` in content.toml")
@@ -207,7 +210,7 @@ fn unreached(error: &HttpError) -> Trouble {
 /// PostgREST gives them several statuses, among them the 404 of a table that is not there.
 const OF_TYPES: [&str; 6] = ["22003", "22007", "22008", "22P02", "42804", "42883"];
 
-fn refused(response: &Response, columns: &Columns) -> Trouble {
+fn refused(response: &Response, columns: &Columns) -> RemoteError {
     let refusal: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
     let status = response.status;
     let of_types = refusal.code.as_deref().is_some_and(|code| OF_TYPES.contains(&code));
@@ -235,7 +238,10 @@ fn refused(response: &Response, columns: &Columns) -> Trouble {
     };
     let operator = format!("{what}; status {status}{said}");
     if matches!(status, 408 | 429 | 500..) {
-        return Trouble::Later { operator: source(&operator), after_ms: response.retry_after_ms() };
+        return RemoteError::Later {
+            operator: source(&operator),
+            after_ms: response.retry_after_ms(),
+        };
     }
     fatal(&operator)
 }
@@ -254,7 +260,7 @@ fn said(refusal: Refusal) -> String {
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }
 
-fn pieces<'a>(text: &'a str, response: &Response) -> Result<Vec<&'a RawValue>, Trouble> {
+fn pieces<'a>(text: &'a str, response: &Response) -> Result<Vec<&'a RawValue>, RemoteError> {
     list(text).map_err(|error| match text.bytes().next() {
         None => later("its answer is empty", response.retry_after_ms()),
         Some(b'<') => {
@@ -270,12 +276,12 @@ fn total_of(range: &str) -> Option<usize> {
     range.rsplit_once('/')?.1.parse().ok()
 }
 
-fn fatal(what: &str) -> Trouble {
-    Trouble::Fatal { operator: source(what) }
+fn fatal(what: &str) -> RemoteError {
+    RemoteError::Fatal { operator: source(what) }
 }
 
-fn later(what: &str, after_ms: Option<u64>) -> Trouble {
-    Trouble::Later { operator: source(what), after_ms }
+fn later(what: &str, after_ms: Option<u64>) -> RemoteError {
+    RemoteError::Later { operator: source(what), after_ms }
 }
 
 fn source(what: &str) -> String {

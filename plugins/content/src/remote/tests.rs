@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cursor::Cursor;
 use crate::filter::Filter;
-use crate::source::Kind;
+use crate::item::Kind;
 
 /// The project in the settings, which have one.
 fn set_up(get: impl Fn(&str) -> Option<String>) -> Result<Remote, String> {
@@ -216,7 +216,7 @@ fn the_next_page_begins_behind_the_last_row_that_has_a_place() {
     // Where none has one there is no way on, and it is said.
     let none = r#"[{"id":null},{"id":null}]"#;
     let trouble = remote().read(&after("7"), 2, answer(206, "0-1/7", none)).unwrap_err();
-    assert!(matches!(trouble, Trouble::Fatal { .. }));
+    assert!(matches!(trouble, RemoteError::Fatal { .. }));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn each_trouble_says_what_the_operator_can_do_and_whether_it_may_pass() {
     ] {
         let trouble = remote().read(&wanted(), 10, answer).unwrap_err();
         assert!(
-            matches!(&trouble, Trouble::Fatal { operator } if operator.contains(part)),
+            matches!(&trouble, RemoteError::Fatal { operator } if operator.contains(part)),
             "{trouble:?}"
         );
     }
@@ -286,12 +286,12 @@ fn each_trouble_says_what_the_operator_can_do_and_whether_it_may_pass() {
     ] {
         let trouble = remote().read(&wanted(), 10, answer).unwrap_err();
         assert!(
-            matches!(&trouble, Trouble::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
+            matches!(&trouble, RemoteError::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
             "{trouble:?}"
         );
     }
     let none = remote().read(&wanted(), 10, answer(200, "*/0", "[]")).unwrap_err();
-    assert!(matches!(none, Trouble::NotFound(_)));
+    assert!(matches!(none, RemoteError::NotFound(_)));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn what_a_person_typed_does_not_get_into_the_log() {
     let body =
         r#"{"code":"22P02","message":"invalid input syntax for type bigint: \"my secret\""}"#;
     let trouble = remote().read(&wanted(), 10, answer(400, "", body)).unwrap_err();
-    let Trouble::Fatal { operator } = trouble else { panic!("{trouble:?}") };
+    let RemoteError::Fatal { operator } = trouble else { panic!("{trouble:?}") };
     assert!(operator.contains("type bigint") && !operator.contains("secret"), "{operator}");
 }
 
@@ -336,7 +336,7 @@ fn a_column_of_another_type_is_named_and_not_the_address_or_the_table() {
         ),
     ] {
         let trouble = remote.read(&wanted(), 10, answer).unwrap_err();
-        let Trouble::Fatal { operator } = trouble else { panic!("{trouble:?}") };
+        let RemoteError::Fatal { operator } = trouble else { panic!("{trouble:?}") };
         assert!(parts.iter().all(|part| operator.contains(part)), "{operator}");
         assert!(!operator.contains("supabase_url") && !operator.contains("_table"), "{operator}");
     }

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
+use super::column::{Column, Holds};
 use super::split::{Record, Splitter, lines};
-use super::{Column, Holds, check_quotes, is_empty};
 use crate::text::clean;
 
 /// What cells may be separated by where the file does not say it: spreadsheets write what their language is used to.
@@ -35,7 +35,7 @@ pub(super) fn find<const N: usize>(
     columns: &[Column; N],
     example: &str,
 ) -> Result<(Header<N>, (usize, u64)), String> {
-    if is_empty(text) {
+    if text.iter().all(u8::is_ascii_whitespace) {
         return Err(format!(
             "the {what} is empty; its first line names the columns, for instance `{example}`"
         ));
@@ -57,7 +57,7 @@ pub(super) fn find<const N: usize>(
         let behind_line = splitter.position();
         let (mut header, record, behind) = read(text, at, line, columns, said);
         if header.is_complete(columns) {
-            check_quotes(what, &record)?;
+            record.check_quotes(what)?;
             header.remark(what, &record, columns, said);
             return Ok((header, behind));
         }
@@ -65,7 +65,7 @@ pub(super) fn find<const N: usize>(
             at = behind_line;
             continue;
         }
-        check_quotes(what, &record)?;
+        record.check_quotes(what)?;
         if !record.is_blank() {
             return Err(header.missing(what, &record, columns, example));
         }

@@ -3,8 +3,8 @@
 //! A quote counts only as the first letter of a cell, elsewhere it is a letter. Lines end with CRLF, LF or CR.
 //! Nothing is refused here: what is odd about a record's quotes stands in the record.
 
-use super::MAX_ROW_BYTES;
-
+/// Longest row, in bytes. No row that people write is near it.
+pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
 const QUOTE: u8 = b'"';
 
 /// One record and what is odd about it.
@@ -44,6 +44,23 @@ impl Record {
 
     pub(super) fn is_blank(&self) -> bool {
         self.text.iter().all(u8::is_ascii_whitespace)
+    }
+
+    /// Whether the quotes end where they should. `what` is the table, for the sentence.
+    pub(super) fn check_quotes(&self, what: &str) -> Result<(), String> {
+        let advice = "close it, or write it twice where it belongs to the text";
+        if let Some(line) = self.open_quote {
+            return Err(format!(
+                "line {line} of the {what} opens a quote that is never closed: {advice}"
+            ));
+        }
+        match self.stray {
+            None => Ok(()),
+            Some((from, to)) => Err(format!(
+                "line {from} of the {what} opens a quote that ends on line {to} in the middle of a text, so it was hardly \
+                 meant to go so far: {advice}"
+            )),
+        }
     }
 
     fn clear(&mut self) {

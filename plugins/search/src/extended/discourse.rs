@@ -6,19 +6,22 @@ use kit::json::{Object, Unreadable};
 use serde_json::value::RawValue;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{Ask, Forum, Hit, Page, Settings, trouble};
+use super::error::{self, ForumError};
+use super::forum::Forum;
+use super::page::{Hit, Page};
+use super::settings::Settings;
 use crate::params::ExtendedRequest;
 
 /// Discourse refuses pages behind this one (`PAGE_LIMIT` of its `SearchController`), and says "more" on it all the same.
 const LAST_PAGE: u64 = 10;
 
-pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
+pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumError> {
     if LAST_PAGE < request.page {
         return Ok(Page::default());
     }
     let words = encode(&plain_words(&request.query));
     let asked = forum.get(&format!("/search.json?q={words}&page={}", request.page));
-    let body = trouble::body(forum.ask(asked))?;
+    let body = error::body(forum.ask(asked))?;
     let found = body.object()?;
     // Posts are only the snippets: a topic is shown without one.
     let posts = found.list("posts").unwrap_or_default();
@@ -27,7 +30,7 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
     let grouped = found.object("grouped_search_result");
     let more = grouped.and_then(|grouped| grouped.get("more_full_page_results")).unwrap_or(false);
     let mut unreadable = Unreadable::default();
-    let topics = trouble::list(&found, "topics")?.into_iter();
+    let topics = error::list(&found, "topics")?.into_iter();
     let hits = topics.filter_map(|topic| unreadable.keep(hit(forum.settings, topic, &posts)));
     Ok(Page { hits: hits.collect(), more: more && request.page < LAST_PAGE, unreadable })
 }

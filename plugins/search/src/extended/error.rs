@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// Why there is no answer, as a line for the operator's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum ForumError {
     /// The person has to ask differently; the words are for them.
     Invalid(String),
     /// The operator has to change something.
@@ -33,7 +33,7 @@ pub(super) struct Body {
 }
 
 /// The answer's body, or what is wrong.
-pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, Ask> {
+pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, ForumError> {
     let response = answer.map_err(|error| unreached(&error))?;
     if response.status != 200 {
         return Err(refused(&response));
@@ -44,7 +44,7 @@ pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, Ask> {
 
 impl Body {
     /// The object that every answer is.
-    pub(super) fn object(&self) -> Result<Object<'_>, Ask> {
+    pub(super) fn object(&self) -> Result<Object<'_>, ForumError> {
         Object::read(&self.text).map_err(|error| match self.text.bytes().next() {
             None => later("its answer is empty", self.after_ms),
             Some(b'<') => fatal(
@@ -57,15 +57,15 @@ impl Body {
 }
 
 /// One of the answer's lists; an answer that has something else there is another software's.
-pub(super) fn list<'a>(object: &Object<'a>, name: &str) -> Result<Vec<&'a RawValue>, Ask> {
+pub(super) fn list<'a>(object: &Object<'a>, name: &str) -> Result<Vec<&'a RawValue>, ForumError> {
     object.list(name).map_err(|_other| not_the_api())
 }
 
-pub(super) fn not_the_api() -> Ask {
+pub(super) fn not_the_api() -> ForumError {
     fatal("its answer is not that of the API: check `extended_search_kind` in search.toml")
 }
 
-fn unreached(error: &HttpError) -> Ask {
+fn unreached(error: &HttpError) -> ForumError {
     match error {
         HttpError::Denied => {
             fatal("it may not be reached: add its address to `net` in search.toml")
@@ -86,14 +86,14 @@ fn unreached(error: &HttpError) -> Ask {
     }
 }
 
-fn refused(response: &Response) -> Ask {
+fn refused(response: &Response) -> ForumError {
     let status = response.status;
     // Both have a least length of words that they look for.
     let too_short = |code: &String| {
         code == "invalid_parameters" || code.starts_with("search_could_not_be_completed")
     };
     if status == 400 && codes(&response.body).iter().any(too_short) {
-        return Ask::Invalid("the extended search wants a longer name".to_owned());
+        return ForumError::Invalid("the extended search wants a longer name".to_owned());
     }
     let what = match status {
         401 | 403 => "it refused our key: check EXTENDED_SEARCH_KEY, and what the key may read",
@@ -133,10 +133,10 @@ fn wait(body: &[u8]) -> Option<u64> {
     Some(seconds.saturating_mul(1_000))
 }
 
-pub(super) fn fatal(what: &str) -> Ask {
-    Ask::Fatal { operator: format!("the extended search: {what}") }
+pub(super) fn fatal(what: &str) -> ForumError {
+    ForumError::Fatal { operator: format!("the extended search: {what}") }
 }
 
-fn later(what: &str, after_ms: Option<u64>) -> Ask {
-    Ask::Later { operator: format!("the extended search: {what}"), after_ms }
+fn later(what: &str, after_ms: Option<u64>) -> ForumError {
+    ForumError::Later { operator: format!("the extended search: {what}"), after_ms }
 }

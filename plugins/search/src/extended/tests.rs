@@ -25,7 +25,7 @@ fn answer(status: u16, body: &str) -> Result<Response, HttpError> {
 fn ask(
     kind: &'static str,
     answers: Vec<Result<Response, HttpError>>,
-) -> (Result<Value, Ask>, Vec<Request>) {
+) -> (Result<Value, ForumError>, Vec<Request>) {
     ask_for(&request(), kind, answers)
 }
 
@@ -34,7 +34,7 @@ fn ask_for(
     request: &ExtendedRequest,
     kind: &'static str,
     answers: Vec<Result<Response, HttpError>>,
-) -> (Result<Value, Ask>, Vec<Request>) {
+) -> (Result<Value, ForumError>, Vec<Request>) {
     let mut answers = answers.into_iter();
     let mut asked = Vec::new();
     let seconds = std::cell::Cell::new(0);
@@ -276,7 +276,7 @@ fn a_query_that_is_too_short_for_the_forum_is_the_persons_to_mend() {
     ] {
         let trouble = ask(kind, vec![answer(400, body)]).0.unwrap_err();
         assert!(
-            matches!(&trouble, Ask::Invalid(reason) if reason.contains("longer name")),
+            matches!(&trouble, ForumError::Invalid(reason) if reason.contains("longer name")),
             "{trouble:?}"
         );
     }
@@ -363,7 +363,7 @@ fn each_trouble_is_final_or_for_later_whatever_the_software() {
         ] {
             let trouble = ask(kind, vec![answer]).0.unwrap_err();
             assert!(
-                matches!(&trouble, Ask::Fatal { operator } if operator.contains(part) && !operator.contains("secret")),
+                matches!(&trouble, ForumError::Fatal { operator } if operator.contains(part) && !operator.contains("secret")),
                 "{kind}: {trouble:?}"
             );
         }
@@ -379,14 +379,14 @@ fn each_trouble_is_final_or_for_later_whatever_the_software() {
         ] {
             let trouble = ask(kind, vec![answer]).0.unwrap_err();
             assert!(
-                matches!(&trouble, Ask::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
+                matches!(&trouble, ForumError::Later { operator, after_ms } if operator.contains(part) && *after_ms == after),
                 "{kind}: {trouble:?}"
             );
         }
     }
     let trouble = ask("discourse", vec![answer(404, "")]).0.unwrap_err();
-    assert!(matches!(&trouble, Ask::Fatal { operator } if operator.contains("no such API")));
+    assert!(matches!(&trouble, ForumError::Fatal { operator } if operator.contains("no such API")));
     // The thread list can be out of order too.
     let trouble = ask("xenforo", vec![answer(404, ""), answer(500, "")]).0.unwrap_err();
-    assert!(matches!(trouble, Ask::Later { .. }));
+    assert!(matches!(trouble, ForumError::Later { .. }));
 }

@@ -9,7 +9,10 @@ use kit::json::Object;
 use kit::text::without_entities;
 use serde_json::value::RawValue;
 
-use super::{Ask, Forum, Hit, Page, Settings, trouble};
+use super::error::{self, ForumError};
+use super::forum::Forum;
+use super::page::{Hit, Page};
+use super::settings::Settings;
 use crate::params::ExtendedRequest;
 
 /// Pages of the thread list that are looked through for one answer. With the two requests of the search before them
@@ -45,7 +48,7 @@ fn last_page(answer: &Object<'_>) -> u64 {
     answer.object("pagination").and_then(|pages| pages.number("last_page")).unwrap_or_default()
 }
 
-pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
+pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumError> {
     let answer = forum.ask(make(forum, request));
     match &answer {
         // Versions before 2.3 have no such endpoint.
@@ -53,24 +56,24 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
         Ok(response) if found_nothing(response) => return Ok(Page::default()),
         _ => {}
     }
-    let made = trouble::body(answer)?;
-    let search = made.object()?.object("search").ok_or_else(trouble::not_the_api)?;
+    let made = error::body(answer)?;
+    let search = made.object()?.object("search").ok_or_else(error::not_the_api)?;
     if search.number("result_count") == Some(0) {
         return Ok(Page::default());
     }
-    let id = search.number("search_id").ok_or_else(trouble::not_the_api)?;
+    let id = search.number("search_id").ok_or_else(error::not_the_api)?;
     let asked = forum.get(&format!("/api/search/{id}/?page={}", request.page));
     let answer = forum.ask(asked);
     if 1 < request.page && is_behind_the_last(&answer) {
         return Ok(Page::default());
     }
-    let body = trouble::body(answer)?;
+    let body = error::body(answer)?;
     let answer = body.object()?;
     if !answer.has("results") {
-        return Err(trouble::not_the_api());
+        return Err(error::not_the_api());
     }
     let mut found = Page { more: request.page < last_page(&answer), ..Page::default() };
-    for result in trouble::list(&answer, "results")? {
+    for result in error::list(&answer, "results")? {
         let hit = found.unreadable.keep(hit_of_result(forum.settings, result));
         // Several posts of one thread are one hit.
         if let Some(hit) = hit.filter(|hit| !found.hits.iter().any(|known| known.url == hit.url)) {
@@ -90,14 +93,14 @@ fn make(forum: &Forum<'_>, request: &ExtendedRequest) -> Request {
 fn is_behind_the_last(answer: &Result<Response, HttpError>) -> bool {
     answer.as_ref().is_ok_and(|response| {
         response.status != 200
-            && trouble::codes(&response.body).iter().any(|code| code == "invalid_page")
+            && error::codes(&response.body).iter().any(|code| code == "invalid_page")
     })
 }
 
 /// A search without results is an error of its own in XenForo.
 fn found_nothing(response: &Response) -> bool {
     response.status == 400
-        && trouble::codes(&response.body).iter().any(|code| code.starts_with("no_results"))
+        && error::codes(&response.body).iter().any(|code| code.starts_with("no_results"))
 }
 
 /// A result is a thread, or a post with its thread; either may be wrapped in `content`.
@@ -132,7 +135,7 @@ fn hit(settings: &Settings, thread: Thread) -> Hit {
     }
 }
 
-fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
+fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumError> {
     let first = (request.page - 1) * LISTED_PAGES + 1;
     let pages: Vec<Request> = (first..first + LISTED_PAGES)
         .map(|page| {
@@ -148,13 +151,13 @@ fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, Ask> {
             found.more = false;
             break;
         }
-        let body = trouble::body(answer)?;
+        let body = error::body(answer)?;
         let listed = body.object()?;
         if !listed.has("threads") {
-            return Err(trouble::not_the_api());
+            return Err(error::not_the_api());
         }
         found.more = page < last_page(&listed);
-        for thread in trouble::list(&listed, "threads")? {
+        for thread in error::list(&listed, "threads")? {
             let Some(thread) = found.unreadable.keep(listed_thread(thread)) else { continue };
             let title = without_entities(&thread.title).to_lowercase();
             // A thread that is answered meanwhile moves to the front and may come again.
