@@ -18,10 +18,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::Simulator;
+use crate::clock::now_ms;
 use crate::faults::Fault;
 use crate::message::Message;
-use crate::state::{Event, State, now_ms};
+use crate::simulator::Simulator;
+use crate::state::{Event, State};
 
 const MAX_WAIT_MS: u64 = 60_000;
 
@@ -217,7 +218,7 @@ async fn stats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
         "errors": state.errors,
         "limits": state.limits.figures(),
         "pending_updates": state.updates.len(),
-        "confirmed_offset": state.confirmed,
+        "confirmed_offset": state.updates.confirmed,
         "polling": 0 < state.polling || state.webhook.is_some(),
     }))
 }

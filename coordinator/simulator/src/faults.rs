@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bot_api::Refusal;
 use crate::params::Params;
+use crate::refusal::Refusal;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `429 Too Many Requests` with `retry_after`.
     #[serde(rename = "429")]
     TooManyRequests,
@@ -48,26 +48,26 @@ fn one() -> u32 {
 /// A fault for the next calls of one method.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The method, any case.
-    pub method: String,
+    pub(crate) method: String,
     /// What goes wrong.
-    pub fault: Kind,
+    pub(crate) fault: Kind,
     /// Only calls to this chat.
     #[serde(default)]
-    pub chat_id: Option<i64>,
+    pub(crate) chat_id: Option<i64>,
     /// Only calls that contain this text, for instance a picture's address.
     #[serde(default)]
-    pub containing: Option<String>,
+    pub(crate) containing: Option<String>,
     /// Seconds, for `429`.
     #[serde(default = "one")]
-    pub retry_after: u32,
+    pub(crate) retry_after: u32,
     /// Milliseconds, for `delay`.
     #[serde(default)]
-    pub delay_ms: u64,
+    pub(crate) delay_ms: u64,
     /// How many calls.
     #[serde(default = "one")]
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 impl Fault {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::bot_api::Refusal;
 use crate::params::Params;
+use crate::refusal::Refusal;
 
 /// Bot API: `callback_data` is 1–64 bytes.
 const MAX_CALLBACK_BYTES: usize = 64;

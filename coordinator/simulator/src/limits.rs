@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::state::now_ms;
+use crate::clock::now_ms;
 
 /// Bot FAQ: about 30 messages a second overall.
 const OVERALL: Window = Window { span: Duration::from_secs(1), most: 30 };

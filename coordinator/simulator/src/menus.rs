@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::bot_api::Refusal;
 use crate::params::Params;
+use crate::refusal::Refusal;
 
 /// Bot API, `setMyCommands`: at most 100 commands.
 const MAX_COMMANDS: usize = 100;

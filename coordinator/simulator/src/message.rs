@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::clock::now_ms;
 use crate::keyboard::buttons;
 use crate::markup::Formatted;
 use crate::people::Person;
-use crate::state::{State, now_ms};
 
 /// Characters of a message in a list of chats.
 const SUMMARY_CHARS: usize = 60;
@@ -125,27 +125,16 @@ impl Message {
         }
         Value::Object(shown)
     }
-}
 
-impl State {
-    /// A message as Telegram's `Message` object, with the message that it answers.
-    pub(crate) fn render_message(&self, chat_id: i64, message: &Message) -> Value {
-        let mut rendered = self.render_alone(chat_id, message);
-        let answered = message.content.reply_to.and_then(|id| self.message(chat_id, id));
-        if let (Some(answered), Some(fields)) = (answered, rendered.as_object_mut()) {
-            fields.insert("reply_to_message".to_owned(), self.render_alone(chat_id, answered));
-        }
-        rendered
-    }
-
-    fn render_alone(&self, chat_id: i64, message: &Message) -> Value {
-        let content = &message.content;
-        let from = if message.from_bot { self.bot() } else { message.author.user() };
-        let mut rendered = json!({
-            "message_id": message.id, "from": from, "chat": self.render_chat(chat_id),
-            "date": message.date_ms / 1_000,
-        });
-        let Some(fields) = rendered.as_object_mut() else { return rendered };
+    /// Telegram's `Message`. `from` is its author and `chat` its chat, as Telegram shows them; `answered` is the message
+    /// that it answers, rendered in the same way.
+    pub(crate) fn render(&self, from: Value, chat: Value, answered: Option<Value>) -> Value {
+        let content = &self.content;
+        let mut fields = Map::new();
+        fields.insert("message_id".to_owned(), self.id.into());
+        fields.insert("from".to_owned(), from);
+        fields.insert("chat".to_owned(), chat);
+        fields.insert("date".to_owned(), (self.date_ms / 1_000).into());
         let (text, entities) = match &content.media {
             Some(media) => {
                 fields.extend([media.fields()]);
@@ -169,9 +158,12 @@ impl State {
         if let Some(album) = &content.album {
             fields.insert("media_group_id".to_owned(), album.clone().into());
         }
-        if 0 < message.edits {
+        if self.edits > 0 {
             fields.insert("edit_date".to_owned(), (now_ms() / 1_000).into());
         }
-        rendered
+        if let Some(answered) = answered {
+            fields.insert("reply_to_message".to_owned(), answered);
+        }
+        Value::Object(fields)
     }
 }

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
-use crate::bot_api::Refusal;
+use crate::refusal::Refusal;
 
 /// Parameters by name. Forms and queries give texts, so numbers and objects are read from texts too.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::bot_api::Refusal;
+use crate::refusal::Refusal;
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]

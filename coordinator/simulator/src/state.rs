@@ -1,10 +1,10 @@
 //! What the simulated Telegram knows: chats, people, updates, events.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::clock::now_ms;
 use crate::faults::Fault;
 use crate::keyboard;
 use crate::limits::Limits;
@@ -12,6 +12,7 @@ use crate::markup;
 use crate::menus::Menus;
 use crate::message::{Draft, Message};
 use crate::people::{About, Introduction, Person, Standing};
+use crate::updates::UpdateQueue;
 
 /// The bot's name in mentions and commands.
 pub(crate) const USERNAME: &str = "freefans_bot";
@@ -19,8 +20,6 @@ pub(crate) const USERNAME: &str = "freefans_bot";
 const KEEP_MESSAGES: usize = 500;
 /// Events kept; a reader that is further behind has lost some.
 const KEEP_EVENTS: usize = 20_000;
-/// Updates kept for a bot that does not fetch them.
-const KEEP_UPDATES: usize = 100_000;
 /// Callback answers shown on the page.
 const KEEP_TOASTS: usize = 5;
 /// How long "typing" lasts, in ms.
@@ -64,14 +63,11 @@ pub(crate) struct Press {
 
 /// Everything.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     pub(crate) bot_id: i64,
     pub(crate) limits: Limits,
     pub(crate) chats: BTreeMap<i64, Chat>,
-    pub(crate) updates: VecDeque<Value>,
-    pub(crate) confirmed: i64,
-    /// Kinds of updates that the bot wants; all when it never said.
-    pub(crate) allowed_updates: Vec<String>,
+    pub(crate) updates: UpdateQueue,
     /// Changes with each getUpdates: an earlier one that still waits has been replaced.
     pub(crate) poll: u64,
     /// getUpdates calls that wait at the moment.
@@ -88,7 +84,6 @@ pub struct State {
     pub(crate) errors: BTreeMap<u16, u64>,
     people: BTreeMap<i64, Person>,
     open_callbacks: BTreeMap<String, Press>,
-    next_update: i64,
     next_message: i64,
     next_callback: u64,
     seq: u64,
@@ -101,9 +96,7 @@ impl State {
             bot_id,
             limits: Limits::default(),
             chats: BTreeMap::new(),
-            updates: VecDeque::new(),
-            confirmed: 0,
-            allowed_updates: Vec::new(),
+            updates: UpdateQueue::default(),
             poll: 0,
             polling: 0,
             webhook: None,
@@ -116,7 +109,6 @@ impl State {
             errors: BTreeMap::new(),
             people: BTreeMap::new(),
             open_callbacks: BTreeMap::new(),
-            next_update: 1_000,
             next_message: 1,
             next_callback: 1,
             seq: 0,
@@ -157,6 +149,18 @@ impl State {
         about.chat(chat_id, self.people.get(&chat_id))
     }
 
+    /// A message as Telegram's `Message`, with the message that it answers.
+    pub(crate) fn render_message(&self, chat_id: i64, message: &Message) -> Value {
+        let answered = message.content.reply_to.and_then(|id| self.message(chat_id, id));
+        let answered = answered.map(|answered| self.render_with(chat_id, answered, None));
+        self.render_with(chat_id, message, answered)
+    }
+
+    fn render_with(&self, chat_id: i64, message: &Message, answered: Option<Value>) -> Value {
+        let from = if message.from_bot { self.bot() } else { message.author.user() };
+        message.render(from, self.render_chat(chat_id), answered)
+    }
+
     /// Notes an event.
     pub(crate) fn note(&mut self, chat_id: i64, kind: &str, mut body: Value) {
         self.seq += 1;
@@ -191,7 +195,7 @@ impl State {
         self.note(chat_id, "user_message", event);
         let update = self.reaches_the_bot(chat_id, &message.content).then(|| {
             let rendered = self.render_message(chat_id, &message);
-            self.push_update("message", rendered)
+            self.updates.push("message", rendered)
         });
         (update.flatten(), message.id)
     }
@@ -236,7 +240,7 @@ impl State {
             "id": id, "from": person.user(), "message": rendered,
             "chat_instance": chat_id.to_string(), "data": data,
         });
-        let update = self.push_update("callback_query", query);
+        let update = self.updates.push("callback_query", query);
         Ok((update, id))
     }
 
@@ -258,7 +262,7 @@ impl State {
             "old_chat_member": before.chat_member(&bot),
             "new_chat_member": standing.chat_member(&bot),
         });
-        self.push_update("my_chat_member", update);
+        self.updates.push("my_chat_member", update);
     }
 
     /// A group becomes the supergroup `to`; its messages stay behind.
@@ -277,59 +281,8 @@ impl State {
                 "message_id": id, "from": person.user(), "chat": self.render_chat(chat),
                 "date": now_ms() / 1_000, field: other,
             });
-            self.push_update("message", message);
+            self.updates.push("message", message);
         }
-    }
-
-    /// Queues an update, unless it is of a kind that the bot does not want.
-    /// Queues an update as it is written; `%ID%` in it stands for its number. Returns that.
-    pub(crate) fn push_raw(&mut self, json: &[u8]) -> i64 {
-        let id = self.next_update;
-        self.next_update += 1;
-        let mut raw = Vec::with_capacity(json.len());
-        let mut rest = json;
-        while let Some(at) = rest.windows(4).position(|window| window == b"%ID%") {
-            let (before, after) = rest.split_at(at);
-            raw.extend_from_slice(before);
-            raw.extend_from_slice(id.to_string().as_bytes());
-            rest = after.get(4..).unwrap_or_default();
-        }
-        raw.extend_from_slice(rest);
-        self.updates.push_back(json!({"update_id": id, RAW: raw}));
-        id
-    }
-
-    fn push_update(&mut self, kind: &str, body: Value) -> Option<i64> {
-        let wanted = |wanted: &String| wanted == kind;
-        if !self.allowed_updates.is_empty() && !self.allowed_updates.iter().any(wanted) {
-            return None;
-        }
-        let id = self.next_update;
-        self.next_update += 1;
-        let mut update = Map::new();
-        update.insert("update_id".to_owned(), id.into());
-        update.insert(kind.to_owned(), body);
-        if KEEP_UPDATES <= self.updates.len() {
-            self.updates.pop_front();
-        }
-        self.updates.push_back(Value::Object(update));
-        Some(id)
-    }
-
-    /// Confirms updates before `offset`, gives the rest.
-    pub(crate) fn take_updates(&mut self, offset: i64, limit: usize) -> Vec<Value> {
-        if offset < 0 {
-            let keep = usize::try_from(-offset).unwrap_or(usize::MAX);
-            while keep < self.updates.len() {
-                self.updates.pop_front();
-            }
-        } else {
-            while self.updates.front().is_some_and(|update| update_id(update) < offset) {
-                self.updates.pop_front();
-            }
-            self.confirmed = self.confirmed.max(offset);
-        }
-        self.updates.iter().take(limit).cloned().collect()
     }
 
     /// Adds a message to a chat.
@@ -385,26 +338,4 @@ impl State {
             chat.toasts.push_back(json!({"text": text, "alert": alert, "at_ms": now_ms()}));
         }
     }
-}
-
-/// An update's number.
-/// In an update that is kept as it was written: its bytes.
-const RAW: &str = "raw bytes";
-
-/// An update as the bot gets it.
-pub(crate) fn update_json(update: &Value) -> Vec<u8> {
-    match update.get(RAW).and_then(|raw| serde_json::from_value(raw.clone()).ok()) {
-        Some(raw) => raw,
-        None => update.to_string().into_bytes(),
-    }
-}
-
-pub(crate) fn update_id(update: &Value) -> i64 {
-    update.get("update_id").and_then(Value::as_i64).unwrap_or(0)
-}
-
-/// This machine's clock in ms since 1970.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

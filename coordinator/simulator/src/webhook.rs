@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::Simulator;
-use crate::state::{update_id, update_json};
+use crate::simulator::Simulator;
+use crate::updates::{update_id, update_json};
 
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
@@ -15,7 +15,7 @@ pub(crate) async fn deliver_until(simulator: Simulator, shutdown: CancellationTo
     while !shutdown.is_cancelled() {
         let next = {
             let state = simulator.lock();
-            state.webhook.clone().zip(state.updates.front().cloned())
+            state.webhook.clone().zip(state.updates.first().cloned())
         };
         let Some((webhook, update)) = next else {
             // Losing a branch loses nothing: the state is read again.
@@ -34,7 +34,7 @@ pub(crate) async fn deliver_until(simulator: Simulator, shutdown: CancellationTo
         }
         match request.send().await {
             Ok(response) if response.status().is_success() => {
-                simulator.change(|state| state.take_updates(update_id(&update) + 1, 0));
+                simulator.change(|state| state.updates.take(update_id(&update) + 1, 0));
             }
             Ok(_) | Err(_) => tokio::time::sleep(PAUSE_AFTER_REFUSAL).await,
         }

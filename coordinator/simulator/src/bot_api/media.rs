@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::Refusal;
 use super::messages::{count, edit, formatted, open_chat, place, post};
-use crate::Simulator;
 use crate::keyboard::Markup;
 use crate::markup::Formatted;
 use crate::message::{Draft, Media, MediaKind};
 use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::simulator::Simulator;
 
 /// Bot API: a caption has at most 1024 characters after entities parsing.
 const MAX_CAPTION_UNITS: usize = 1_024;

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::Refusal;
-use crate::Simulator;
 use crate::keyboard::Markup;
 use crate::markup::{self, Formatted};
 use crate::message::Draft;
 use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::simulator::Simulator;
 use crate::state::State;
 
 /// Bot API: message text is 1–4096 characters after entities parsing, counted in UTF-16 units.

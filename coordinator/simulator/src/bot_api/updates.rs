@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Refusal;
-use crate::Simulator;
 use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::simulator::Simulator;
 use crate::state::Webhook;
 
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -28,7 +28,7 @@ pub(super) async fn get_updates(simulator: &Simulator, params: &Params) -> Resul
             ));
         }
         if let Some(allowed) = allowed {
-            state.allowed_updates = allowed;
+            state.updates.allowed = allowed;
         }
         state.poll += 1;
         Ok(state.poll)
@@ -44,7 +44,7 @@ pub(super) async fn get_updates(simulator: &Simulator, params: &Params) -> Resul
                      running",
                 ));
             }
-            let updates = state.take_updates(offset, limit);
+            let updates = state.updates.take(offset, limit);
             if !updates.is_empty() {
                 return Ok(updates.into());
             }
@@ -96,7 +96,7 @@ pub(super) fn set_webhook(simulator: &Simulator, params: &Params) -> Result<Valu
             state.updates.clear();
         }
         if let Some(allowed) = allowed {
-            state.allowed_updates = allowed;
+            state.updates.allowed = allowed;
         }
         state.poll += 1;
         state.webhook = Some(Webhook { url, secret });

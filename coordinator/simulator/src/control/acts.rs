@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::Simulator;
 use crate::markup;
 use crate::message::{Draft, Media, MediaKind};
 use crate::people::{Introduction, Standing};
+use crate::simulator::Simulator;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Writing {
@@ -57,7 +57,7 @@ pub(super) async fn raw_update(
     Shared(simulator): Shared<Simulator>,
     json: axum::body::Bytes,
 ) -> Response {
-    let update_id = simulator.change(|state| state.push_raw(&json));
+    let update_id = simulator.change(|state| state.updates.push_raw(&json));
     Json(json!({"update_id": update_id})).into_response()
 }
 
