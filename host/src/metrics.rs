@@ -62,7 +62,7 @@ pub(crate) fn task_ended(
 
 /// A task ran into a limit.
 pub(crate) fn limit_reached(plugin: &str, limit: Limit) {
-    counter!(LIMITS, "plugin" => plugin.to_owned(), "limit" => limit.code()).increment(1);
+    counter!(LIMITS, "plugin" => plugin.to_owned(), "limit" => limit.code().as_str()).increment(1);
 }
 
 /// A plugin file was put in force or refused.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ops::chain::chain;
 use queue::task::now_ms;
 use queue::work::retry_delay;
-use queue::{Finish, Handled, Lease, TaskResult};
+use queue::{FailureCode, Finish, Handled, Lease, TaskResult};
 use rand::Rng;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ const MAX_REASON_CHARS: usize = 500;
 /// How a run ended, before it becomes a result.
 enum Outcome {
     Output { data: Value, metadata: Map<String, Value> },
-    Failed { code: &'static str, reason: String, again: Again },
+    Failed { code: FailureCode, reason: String, again: Again },
     Cancelled,
 }
 
@@ -42,7 +42,7 @@ enum Again {
 }
 
 impl Outcome {
-    fn failed(code: &'static str, reason: impl Into<String>) -> Self {
+    fn failed(code: FailureCode, reason: impl Into<String>) -> Self {
         Self::Failed { code, reason: reason.into(), again: Again::Never }
     }
 
@@ -93,7 +93,7 @@ pub(crate) async fn run(
         ("peak_memory_bytes", Value::from(peak_memory_bytes)),
         ("attempt", Value::from(lease.task.attempt)),
     ];
-    let limits: Vec<Value> = breaches.all().map(|limit| limit.code().into()).collect();
+    let limits: Vec<Value> = breaches.all().map(|limit| limit.code().as_str().into()).collect();
     breaches.all().for_each(|limit| metrics::limit_reached(version.name(), limit));
     metrics::task_ended(
         version,
@@ -137,10 +137,10 @@ fn check_params(
     }
     if MAX_LEVELS < levels(&params) {
         let reason = format!("the params are nested deeper than {MAX_LEVELS} levels");
-        return Err(Outcome::failed("invalid-params", reason));
+        return Err(Outcome::failed(FailureCode::InvalidParams, reason));
     }
     match schema.and_then(|schema| schema.misfit(&params, bytes)) {
-        Some(misfit) => Err(Outcome::failed("invalid-params", misfit)),
+        Some(misfit) => Err(Outcome::failed(FailureCode::InvalidParams, misfit)),
         None => Ok(json),
     }
 }
@@ -172,7 +172,7 @@ async fn call(
         Ok(Err(error)) => trap(version, &store, lease, &error),
         Ok(Ok(Handle::NotReady(reason))) => {
             tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin's init failed");
-            Outcome::failed("plugin-failed", "the plugin could not be prepared")
+            Outcome::failed(FailureCode::PluginFailed, "the plugin could not be prepared")
         }
         Ok(Ok(Handle::Answer(handled))) => {
             let bytes = match &handled {
@@ -186,7 +186,7 @@ async fn call(
             }
             match answered(v1::answer(handled)) {
                 // It gave up because the host said no: that is what has to be mended.
-                Outcome::Failed { code: "plugin-failed", reason, .. }
+                Outcome::Failed { code: FailureCode::PluginFailed, reason, .. }
                     if let Some(limit) = refused(breaches) =>
                 {
                     Outcome::failed(limit.code(), reason)
@@ -250,12 +250,12 @@ async fn handle(
 fn answered(answer: Answer) -> Outcome {
     match answer {
         Answer::Output { data, metadata } => Outcome::Output { data, metadata },
-        Answer::Invalid(reason) => Outcome::failed("invalid-params", reason),
-        Answer::NotFound(reason) => Outcome::failed("not-found", reason),
-        Answer::Fatal(reason) => Outcome::failed("plugin-failed", reason),
-        Answer::Unreadable(reason) => Outcome::failed("invalid-output", reason),
+        Answer::Invalid(reason) => Outcome::failed(FailureCode::InvalidParams, reason),
+        Answer::NotFound(reason) => Outcome::failed(FailureCode::NotFound, reason),
+        Answer::Fatal(reason) => Outcome::failed(FailureCode::PluginFailed, reason),
+        Answer::Unreadable(reason) => Outcome::failed(FailureCode::InvalidOutput, reason),
         Answer::Retry { reason, after } => Outcome::Failed {
-            code: "retries-exhausted",
+            code: FailureCode::RetriesExhausted,
             reason,
             again: Again::After { at_least: after },
         },
@@ -278,17 +278,17 @@ fn trap(
     let (code, reason) = if let Some(limit) = first {
         (limit.code(), over(limit))
     } else if error.downcast_ref::<I32Exit>().is_some() {
-        ("exited", "the plugin ended itself instead of answering")
+        (FailureCode::Exited, "the plugin ended itself instead of answering")
     } else if error.downcast_ref::<Trap>().is_some() || !error.is::<NotMade>() {
-        ("trap", "the plugin crashed")
+        (FailureCode::Trap, "the plugin crashed")
     } else {
-        ("host-error", "the plugin could not be run")
+        (FailureCode::HostError, "the plugin could not be run")
     };
     tracing::warn!(
         plugin = version.name(),
         plugin_version = version.descriptor.version,
         task_id = %lease.task.task_id,
-        code,
+        code = code.as_str(),
         said = sandbox.output.tail(),
         error = %chain(error.as_ref()),
         "plugin trapped"
@@ -296,7 +296,7 @@ fn trap(
     // A full pool is ours, not the plugin's: the task may run a moment later.
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Outcome::Failed {
-            code: "host-error",
+            code: FailureCode::HostError,
             reason: reason.to_owned(),
             again: Again::After { at_least: None },
         };
@@ -351,7 +351,9 @@ fn conclude(
             result.metadata = metadata;
             (result, Finish::Done)
         }
-        Outcome::Cancelled => (TaskResult::failure("cancelled", "cancelled"), Finish::Cancelled),
+        Outcome::Cancelled => {
+            (TaskResult::failure(FailureCode::Cancelled, "cancelled"), Finish::Cancelled)
+        }
         Outcome::Failed { code, reason, again } => {
             let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
             let mut result = TaskResult::failure(code, reason);

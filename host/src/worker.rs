@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use queue::task::now_ms;
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, Side,
-    TaskHandler, TaskQueue, TaskResult,
+    DistributedWorkerRegistry, FailureCode, Finish, Handled, Lease, OfferedPlugin, QueueConfig,
+    Side, TaskHandler, TaskQueue, TaskResult,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -95,12 +95,13 @@ impl TaskHandler for PluginHandler {
         // Pinned here: a swap from now on does not touch this task.
         let Some(version) = self.catalog.get(&lease.task.task_type) else {
             // Its plugin was removed between claim and start; another worker may have it.
-            let result = TaskResult::failure("unknown-task-type", "no plugin for this task type");
+            let result =
+                TaskResult::failure(FailureCode::UnknownTaskType, "no plugin for this task type");
             return Handled { result, finish: Finish::Requeue };
         };
         let handled =
             runner::run(&self.loader, &version, lease, &self.worker, &self.retry, &cancelled).await;
-        version.tally.note(handled.result.code());
+        version.tally.note(handled.result.failure_code());
         if let Some(back) = self.catalog.judge(&version) {
             self.rolled_back(&version, &back).await;
         }

@@ -1,41 +1,6 @@
-//! What can go wrong with the queue, and the codes of everything that can go wrong with a task.
+//! What can go wrong with the queue. What can go wrong with a task is [`crate::FailureCode`].
 
 use crate::task::{TaskId, TaskType};
-
-/// Every code that a failed result can carry in `metadata.code`.
-///
-/// Codes are a contract: the chat has a sentence for each, metrics count by them. Renaming one is a breaking change.
-pub const FAILURE_CODES: &[&str] = &[
-    "invalid-task",
-    "invalid-params",
-    "task-too-large",
-    "unknown-task-type",
-    "not-found",
-    "plugin-failed",
-    "retries-exhausted",
-    "trap",
-    "exited",
-    "wall-limit",
-    "cpu-limit",
-    "memory-limit",
-    "table-limit",
-    "stack-limit",
-    "handle-limit",
-    "hostcall-limit",
-    "input-limit",
-    "output-limit",
-    "log-limit",
-    "request-limit",
-    "request-body-limit",
-    "response-limit",
-    "cache-limit",
-    "invalid-output",
-    "host-error",
-    "worker-crashed",
-    "deadline-exceeded",
-    "no-worker",
-    "cancelled",
-];
 
 /// Why a connection to Redis could not be made or used.
 #[derive(Debug, thiserror::Error)]

@@ -29,10 +29,12 @@ pub use admin::{DeadLetter, LiveTask, PluginChange, PluginEvent, TypeStats};
 pub use client::task_queue::TaskQueue;
 pub use command::{CommandArgument, OfferedCommand};
 pub use config::{QueueConfig, Side};
-pub use error::{ConnectError, FAILURE_CODES, RedisError, SubmitError, WaitError};
+pub use error::{ConnectError, RedisError, SubmitError, WaitError};
 pub use outbox::{Delivered, LedgerEntry, Outbox, Reply};
 pub use submit::{Progress, Submitted};
-pub use task::{Band, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType};
+pub use task::{
+    Band, FailureCode, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType,
+};
 pub use work::{
     DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, TaskHandler,
     WorkerRecord,

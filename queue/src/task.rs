@@ -1,6 +1,7 @@
 //! Tasks, results and statuses, and their JSON form, which is the contract between all processes.
 
 mod clock;
+mod failure;
 mod id;
 pub(crate) mod lane;
 mod options;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::json::Members;
 
 pub use clock::now_ms;
+pub use failure::{FailureCode, UnknownFailureCode};
 pub use id::{InvalidTaskId, MAX_TASK_ID_BYTES, TaskId};
 pub use lane::Lane;
 pub use options::{Band, SubmitOptions};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use queue::{Delivered, Lane, Outbox, Reply, TaskId, TaskQueue};
+use queue::{Delivered, FailureCode, Lane, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -245,7 +245,10 @@ impl Delivery {
                 }
                 if session.has_forgotten(to.turn) {
                     // Nothing of it is to be remembered.
-                    return Some(Screen::plain(format!("✋ {}", to.lang.failure("cancelled"))));
+                    return Some(Screen::plain(format!(
+                        "✋ {}",
+                        to.lang.failure(Some(FailureCode::Cancelled))
+                    )));
                 }
                 Some(answer::answer(session, view.clone(), &to.question, &reply.result))
             })

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use queue::FailureCode;
 use serde::{Deserialize, Serialize};
 
 /// A language that the bot speaks.
@@ -114,30 +115,37 @@ impl Lang {
     }
 
     /// What a person reads when a task failed, by its code.
-    pub fn failure(self, code: &str) -> String {
+    pub fn failure(self, code: Option<FailureCode>) -> String {
         self.text(failure_id(code))
     }
 }
 
-fn failure_id(code: &str) -> &'static str {
+fn failure_id(code: Option<FailureCode>) -> &'static str {
+    use FailureCode as Code;
+    let Some(code) = code else { return "failure" };
     match code {
-        "invalid-task" | "invalid-params" => "failure-not-understood",
-        "task-too-large" => "failure-too-long",
-        "unknown-task-type" | "no-worker" => "failure-nobody",
-        "not-found" => "failure-not-found",
-        "plugin-failed" => "failure-cannot",
-        "retries-exhausted" => "failure-service",
-        "trap" | "exited" | "invalid-output" => "failure-broke",
-        "wall-limit" | "cpu-limit" => "failure-took-too-long",
-        "memory-limit" | "table-limit" | "stack-limit" | "handle-limit" | "hostcall-limit"
-        | "input-limit" | "output-limit" | "log-limit" => "failure-too-much",
-        "request-limit" | "request-body-limit" | "response-limit" | "cache-limit" => {
+        Code::InvalidTask | Code::InvalidParams => "failure-not-understood",
+        Code::TaskTooLarge => "failure-too-long",
+        Code::UnknownTaskType | Code::NoWorker => "failure-nobody",
+        Code::NotFound => "failure-not-found",
+        Code::PluginFailed => "failure-cannot",
+        Code::RetriesExhausted => "failure-service",
+        Code::Trap | Code::Exited | Code::InvalidOutput => "failure-broke",
+        Code::WallLimit | Code::CpuLimit => "failure-took-too-long",
+        Code::MemoryLimit
+        | Code::TableLimit
+        | Code::StackLimit
+        | Code::HandleLimit
+        | Code::HostCallLimit
+        | Code::InputLimit
+        | Code::OutputLimit
+        | Code::LogLimit => "failure-too-much",
+        Code::RequestLimit | Code::RequestBodyLimit | Code::ResponseLimit | Code::CacheLimit => {
             "failure-too-much-lookup"
         }
-        "host-error" | "worker-crashed" => "failure-accident",
-        "deadline-exceeded" => "failure-late",
-        "cancelled" => "failure-cancelled",
-        _ => "failure",
+        Code::HostError | Code::WorkerCrashed => "failure-accident",
+        Code::DeadlineExceeded => "failure-late",
+        Code::Cancelled => "failure-cancelled",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use queue::{Finish, TaskResult, TaskType};
+use queue::{FailureCode, Finish, TaskResult, TaskType};
 use serde_json::{Value, json};
 use test_kit::{TestRedis, eventually};
 
@@ -94,7 +94,7 @@ async fn a_dead_letter_is_listed_and_replayed_once() {
     let task = queue::Task::new(kind.clone(), 7, serde_json::Map::new());
     queue.submit_task(&task).await.unwrap();
     let lease = queue.claim(std::slice::from_ref(&kind), "w", 1).await.unwrap().remove(0);
-    let failed = TaskResult::failure("plugin-failed", "no");
+    let failed = TaskResult::failure(FailureCode::PluginFailed, "no");
     queue.store_result(lease, Finish::Failed, failed).await.unwrap();
     let dead = run_json(&redis, &["queue", "list", "search_creator", "--dead", "--json"]).await;
     assert_eq!(dead["dead"][0]["result"]["metadata"]["code"], "plugin-failed");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedCommand, OfferedPlugin, QueueConfig,
-    TaskHandler, TaskQueue, TaskResult,
+    DistributedWorkerRegistry, FailureCode, Finish, Handled, Lease, OfferedCommand, OfferedPlugin,
+    QueueConfig, TaskHandler, TaskQueue, TaskResult,
 };
 use serde_json::{Value, json};
 use simulator::Simulator;
@@ -220,7 +220,7 @@ struct Script {
 impl TaskHandler for Script {
     async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
         if cancelled.run_until_cancelled(tokio::time::sleep(self.takes)).await.is_none() {
-            let result = TaskResult::failure("cancelled", "cancelled");
+            let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
             return Handled { result, finish: Finish::Cancelled };
         }
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
@@ -237,7 +237,7 @@ impl TaskHandler for Script {
                 "items": [{"id": "1", "title": "An item", "url": "https://m.example/1"}],
                 "total_items": 1, "has_more": false,
             }})),
-            _ => TaskResult::failure("plugin-failed", "not in the script"),
+            _ => TaskResult::failure(FailureCode::PluginFailed, "not in the script"),
         };
         Handled { result, finish: Finish::Done }
     }

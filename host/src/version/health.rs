@@ -2,32 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use queue::FailureCode;
+
 /// A new version is watched over so many tasks.
 const WATCHED: u32 = 20;
 /// Failures before anything is concluded from them.
 const AT_LEAST: u32 = 5;
 /// How much larger the share of failures may be than that of the version before, in percent.
 const MARGIN_PERCENT: u32 = 30;
-
-/// Failures that a version answers for. Not what the person, the web or the operator did.
-const ITS_OWN: &[&str] = &[
-    "trap",
-    "exited",
-    "wall-limit",
-    "cpu-limit",
-    "memory-limit",
-    "table-limit",
-    "stack-limit",
-    "handle-limit",
-    "hostcall-limit",
-    "output-limit",
-    "request-limit",
-    "request-body-limit",
-    "response-limit",
-    "cache-limit",
-    "invalid-output",
-    "plugin-failed",
-];
 
 /// Counts of one version. A task that ended in the same moment may be missed by a look; the next one sees it.
 #[derive(Debug, Default)]
@@ -49,9 +31,9 @@ pub(crate) enum Verdict {
 
 impl Tally {
     /// Counts a task by its result's code.
-    pub(crate) fn note(&self, code: Option<&str>) {
+    pub(crate) fn note(&self, code: Option<FailureCode>) {
         self.ended.fetch_add(1, Ordering::Relaxed);
-        if code.is_some_and(|code| ITS_OWN.contains(&code)) {
+        if code.is_some_and(is_its_own) {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -77,6 +59,41 @@ impl Tally {
     }
 }
 
+/// Whether a version answers for a failure. It does not for what the person, the web or the operator did.
+fn is_its_own(code: FailureCode) -> bool {
+    match code {
+        FailureCode::PluginFailed
+        | FailureCode::Trap
+        | FailureCode::Exited
+        | FailureCode::WallLimit
+        | FailureCode::CpuLimit
+        | FailureCode::MemoryLimit
+        | FailureCode::TableLimit
+        | FailureCode::StackLimit
+        | FailureCode::HandleLimit
+        | FailureCode::HostCallLimit
+        | FailureCode::OutputLimit
+        | FailureCode::RequestLimit
+        | FailureCode::RequestBodyLimit
+        | FailureCode::ResponseLimit
+        | FailureCode::CacheLimit
+        | FailureCode::InvalidOutput => true,
+        FailureCode::InvalidTask
+        | FailureCode::InvalidParams
+        | FailureCode::TaskTooLarge
+        | FailureCode::UnknownTaskType
+        | FailureCode::NotFound
+        | FailureCode::RetriesExhausted
+        | FailureCode::InputLimit
+        | FailureCode::LogLimit
+        | FailureCode::HostError
+        | FailureCode::WorkerCrashed
+        | FailureCode::DeadlineExceeded
+        | FailureCode::NoWorker
+        | FailureCode::Cancelled => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +101,7 @@ mod tests {
     fn tally(well: u32, badly: u32) -> Tally {
         let tally = Tally::default();
         (0..well).for_each(|_| tally.note(None));
-        (0..badly).for_each(|_| tally.note(Some("trap")));
+        (0..badly).for_each(|_| tally.note(Some(FailureCode::Trap)));
         tally
     }
 
@@ -102,16 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_against_a_version_can_happen() {
-        for code in ITS_OWN {
-            assert!(queue::FAILURE_CODES.contains(code), "{code}");
-        }
-    }
-
-    #[test]
     fn what_the_person_or_the_web_did_is_not_held_against_it() {
         let tally = Tally::default();
-        for code in ["invalid-params", "not-found", "retries-exhausted", "cancelled"] {
+        use FailureCode::{Cancelled, InvalidParams, NotFound, RetriesExhausted};
+        for code in [InvalidParams, NotFound, RetriesExhausted, Cancelled] {
             (0..10).for_each(|_| tally.note(Some(code)));
         }
         assert_eq!(tally.judge(&Tally::default()), Verdict::Keep);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::streams::StreamId;
 
-use crate::task::{Lane, Task, TaskResult, TaskStatus, now_ms};
+use crate::task::{FailureCode, Lane, Task, TaskResult, TaskStatus, now_ms};
 
 /// The outbox's consumer group.
 pub(super) const GROUP: &str = "coordinator";
@@ -39,7 +39,7 @@ pub(super) fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
     // Whoever asked is told, also when it cannot be read any more what.
     let task = serde_json::from_slice(&task).ok().or_else(|| Task::salvage(&task))?;
     let result = serde_json::from_slice(&result).unwrap_or_else(|_| {
-        TaskResult::failure("invalid-output", "the stored result cannot be read")
+        TaskResult::failure(FailureCode::InvalidOutput, "the stored result cannot be read")
     });
     Some(Reply {
         lane: lane.clone(),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
-use crate::task::{Task, TaskId, TaskResult};
+use crate::task::{FailureCode, Task, TaskId, TaskResult};
 
 /// Entries moved in one turn, so that a flood does not hold up the sweep.
 const AT_MOST: usize = 256;
@@ -80,8 +80,8 @@ async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
         }
         Err(error) => {
             let code = match error {
-                SubmitError::TooLarge { .. } => "task-too-large",
-                _ => "invalid-task",
+                SubmitError::TooLarge { .. } => FailureCode::TaskTooLarge,
+                _ => FailureCode::InvalidTask,
             };
             let (id, reason) = (Some(task.task_id.clone()), error.to_string());
             let refusal = Refusal { id, code, reason };
@@ -93,7 +93,7 @@ async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
 
 struct Refusal {
     id: Option<TaskId>,
-    code: &'static str,
+    code: FailureCode,
     reason: String,
 }
 
@@ -102,11 +102,11 @@ fn read(queue: &TaskQueue, entry: &[u8]) -> Result<Task, Refusal> {
     if limit < entry.len() {
         // The id is still worth finding: somebody may be waiting for a result under it.
         let reason = format!("the task has {} bytes; at most {limit} are taken", entry.len());
-        return Err(Refusal { id: find_id(entry), code: "task-too-large", reason });
+        return Err(Refusal { id: find_id(entry), code: FailureCode::TaskTooLarge, reason });
     }
     serde_json::from_slice::<Task>(entry).map_err(|error| Refusal {
         id: find_id(entry),
-        code: "invalid-task",
+        code: FailureCode::InvalidTask,
         reason: format!("the task cannot be read: {error}"),
     })
 }
@@ -121,7 +121,12 @@ fn find_id(entry: &[u8]) -> Option<TaskId> {
 
 async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(), RedisError> {
     let Refusal { id, code, reason } = refusal;
-    tracing::warn!(code, error = reason, bytes = entry.len(), "pushed task refused");
+    tracing::warn!(
+        code = code.as_str(),
+        error = reason,
+        bytes = entry.len(),
+        "pushed task refused"
+    );
     let start = entry.get(..KEEP_BYTES.min(entry.len())).unwrap_or_default();
     let mut reject = redis::cmd("XADD");
     reject
@@ -131,7 +136,7 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         .arg(KEEP_REJECTED)
         .arg("*")
         .arg("code")
-        .arg(code)
+        .arg(code.as_str())
         .arg("reason")
         .arg(&reason)
         .arg("bytes")

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::task::clock::now_ms;
+use crate::task::failure::FailureCode;
 
 /// How a task ended.
 ///
@@ -32,10 +33,10 @@ impl TaskResult {
         Self { success: true, data, error: None, metadata: Map::new(), completed_at: now_ms() }
     }
 
-    /// No answer, and why. `code` is one of [`crate::error::FAILURE_CODES`].
-    pub fn failure(code: &str, error: impl Into<String>) -> Self {
+    /// No answer, and why.
+    pub fn failure(code: FailureCode, error: impl Into<String>) -> Self {
         let mut metadata = Map::new();
-        metadata.insert("code".to_owned(), code.into());
+        metadata.insert("code".to_owned(), code.as_str().into());
         metadata.insert("retryable".to_owned(), false.into());
         Self {
             success: false,
@@ -46,8 +47,13 @@ impl TaskResult {
         }
     }
 
-    /// The failure's code, when there is one.
+    /// The failure's code as it is written, when there is one.
     pub fn code(&self) -> Option<&str> {
         self.metadata.get("code").and_then(Value::as_str)
+    }
+
+    /// The failure's code; none also for one of a later version.
+    pub fn failure_code(&self) -> Option<FailureCode> {
+        self.code()?.parse().ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::task::{TaskId, TaskResult, TaskStatus};
+use crate::task::{FailureCode, TaskId, TaskResult, TaskStatus};
 use crate::work::finish::FinishItem;
 use crate::work::reply::FinishReply;
 
@@ -16,7 +16,7 @@ impl TaskQueue {
     /// When Redis does not answer.
     pub async fn cancel(&self, id: &TaskId) -> Result<bool, RedisError> {
         let Some(lane) = id.lane() else { return Ok(false) };
-        let result = TaskResult::failure("cancelled", "cancelled");
+        let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
         let item =
             FinishItem { id: id.as_str(), token: "*", op: "cancel", result: &result, retry_ms: -1 };
         let replies = self.finish_items(&lane, &[item]).await?;

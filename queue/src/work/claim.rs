@@ -11,7 +11,7 @@ use crate::redis::scripts::check_count;
 use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
-use crate::task::{Task, TaskResult, TaskType};
+use crate::task::{FailureCode, Task, TaskResult, TaskType};
 use crate::work::finish::FinishItem;
 use crate::work::lease::Lease;
 
@@ -131,7 +131,7 @@ impl TaskQueue {
             task_id = %unreadable.id, lane = %lane, error = %unreadable.reason,
             "task refused: its JSON cannot be read"
         );
-        let result = TaskResult::failure("invalid-task", unreadable.reason.clone());
+        let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
         let item = FinishItem {
             id: &unreadable.id,
             token: &unreadable.token,

@@ -12,7 +12,7 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
-use crate::task::{TaskResult, TaskStatus};
+use crate::task::{FailureCode, TaskResult, TaskStatus};
 use crate::work::finish::FinishItem;
 use crate::work::reply::FinishReply;
 
@@ -119,10 +119,10 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         // When nobody can say who is there, the sender is told the plain thing.
         let offered = queue.offered_types().await.map(|types| types.contains(lane.task_type()));
         let result = if offered.unwrap_or(true) {
-            TaskResult::failure("deadline-exceeded", "it took too long; please try again")
+            TaskResult::failure(FailureCode::DeadlineExceeded, "it took too long; please try again")
         } else {
             TaskResult::failure(
-                "no-worker",
+                FailureCode::NoWorker,
                 format!("no worker offers task type `{}`", lane.task_type()),
             )
         };
@@ -131,7 +131,7 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
     }
     if !lost.is_empty() {
         let result = TaskResult::failure(
-            "worker-crashed",
+            FailureCode::WorkerCrashed,
             "the worker died each time it ran this task, so it was given up",
         );
         let replies = finish_all(queue, lane, &lost, "lost", &result).await?;

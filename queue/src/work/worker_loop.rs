@@ -14,7 +14,7 @@ use crate::error::RedisError;
 use crate::redis::time::RETRY_PAUSE;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
-use crate::task::{TaskResult, TaskType, now_ms};
+use crate::task::{FailureCode, TaskResult, TaskType, now_ms};
 use crate::work::claimer::{Claimed, Claimer};
 use crate::work::handler::{Handled, TaskHandler};
 use crate::work::lease::{Finish, Lease, Renewal};
@@ -326,7 +326,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
     }
 
     async fn hand_back(&self, lease: Lease) {
-        let result = TaskResult::failure("host-error", "the worker was stopped");
+        let result = TaskResult::failure(FailureCode::HostError, "the worker was stopped");
         let handled = Handled { result, finish: Finish::Requeue };
         self.unstored.add(&lease);
         let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{Finish, Finished, TaskResult, TaskStatus};
+use queue::{FailureCode, Finish, Finished, TaskResult, TaskStatus};
 use serde_json::json;
 
 use crate::support::{eventually, queue, task, task_type};
@@ -77,7 +77,7 @@ async fn a_failure_that_may_pass_runs_again_after_its_wait() {
     let task = task(1, "a");
     queue.submit_task(&task).await.unwrap();
     let lease = queue.claim(&echo, "w", 1).await.unwrap().remove(0);
-    let failed = TaskResult::failure("retries-exhausted", "busy");
+    let failed = TaskResult::failure(FailureCode::RetriesExhausted, "busy");
     let wait = Finish::RetryAfter(Duration::from_millis(200));
     assert_eq!(queue.store_result(lease, wait, failed).await.unwrap(), Finished::Retrying);
     assert_eq!(queue.task_status(&task.task_id).await.unwrap(), Some(TaskStatus::Retrying));

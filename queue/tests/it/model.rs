@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use queue::error::SubmitError;
 use queue::{
-    Finish, Finished, Lane, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue, TaskResult,
-    TaskStatus, TaskType,
+    FailureCode, Finish, Finished, Lane, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue,
+    TaskResult, TaskStatus, TaskType,
 };
 use test_kit::TestRedis;
 
@@ -275,7 +275,7 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
                 How::Fail => Finish::Failed,
                 How::Requeue => Finish::Requeue,
             };
-            let result = TaskResult::failure("plugin-failed", "x");
+            let result = TaskResult::failure(FailureCode::PluginFailed, "x");
             let found = queue.store_result(lease, finish, result).await.unwrap();
             assert_eq!(found, model.end(cause, token, how), "{step:?} of {cause}");
         }

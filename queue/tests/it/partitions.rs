@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::{Finish, Outbox, QueueConfig, Task, TaskQueue, TaskResult};
+use queue::{FailureCode, Finish, Outbox, QueueConfig, Task, TaskQueue, TaskResult};
 use serde_json::{Map, json};
 
 use crate::support::{eventually, quick, task_type, with_config};
@@ -74,7 +74,7 @@ async fn an_operator_sees_pauses_cancels_and_replays_a_divided_type_as_one() {
     assert_eq!(leases.len(), 23);
     let failed: Vec<_> = leases
         .into_iter()
-        .map(|lease| (lease, Finish::Failed, TaskResult::failure("plugin-failed", "no")))
+        .map(|lease| (lease, Finish::Failed, TaskResult::failure(FailureCode::PluginFailed, "no")))
         .collect();
     queue.store_results(&failed).await.unwrap();
     let dead = queue.dead_letters(&echo, 100).await.unwrap();

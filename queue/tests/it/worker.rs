@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
-    TaskQueue, TaskResult, TaskStatus, TaskType,
+    DistributedWorkerRegistry, FailureCode, Finish, Handled, Lease, OfferedPlugin, QueueConfig,
+    TaskHandler, TaskQueue, TaskResult, TaskStatus, TaskType,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -40,7 +40,7 @@ impl TaskHandler for Echo {
         tokio::select! {
             () = tokio::time::sleep(self.takes) => {}
             () = cancelled.cancelled() => {
-                let result = TaskResult::failure("cancelled", "cancelled");
+                let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
                 return Handled { result, finish: Finish::Cancelled };
             }
         }

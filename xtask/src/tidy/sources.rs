@@ -1,4 +1,4 @@
-//! Rules about the text of files: the frozen contract, failure texts, lints, key names.
+//! Rules about the text of files: the frozen contract, lints, key names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,6 @@ use crate::workspace::Workspace;
 
 /// Released packages of the contract; a component built against one runs for ever.
 const RELEASED: &str = "wit/released/1.0.0";
-const CODES: &str = "queue/src/error.rs";
-const TEXTS: &str = "coordinator/src/chat/text.rs";
 /// Folders whose code may need a Redis key, and the one file that spells it.
 const KEY_USERS: &[&str] = &["queue/src", "queue/lua", "host/src", "coordinator/src"];
 const KEYS: &str = "queue/src/redis/keys.rs";
@@ -36,33 +34,6 @@ pub(super) fn frozen_contract(root: &Path) -> anyhow::Result<Vec<Violation>> {
         }
     }
     Ok(violations)
-}
-
-/// Every failure code has a sentence for the user.
-pub(super) fn failure_texts(root: &Path) -> anyhow::Result<Vec<Violation>> {
-    let codes = failure_codes(&read(&root.join(CODES))?);
-    if codes.is_empty() {
-        let what = "has no list `FAILURE_CODES: &[&str]`";
-        return Ok(vec![Violation::new(CODES, what, "list every failure code there")]);
-    }
-    let mut texts = read(&root.join(TEXTS)).unwrap_or_default();
-    for file in files_below(&root.join(TEXTS).with_extension(""), "rs")? {
-        texts.push_str(&read(&file)?);
-    }
-    let silent = codes.iter().filter(|code| !texts.contains(&format!("\"{code}\"")));
-    let violations = silent.map(|code| {
-        Violation::new(TEXTS, format!("says nothing for `{code}`"), "add a sentence for the user")
-    });
-    Ok(violations.collect())
-}
-
-/// The string literals of `FAILURE_CODES`.
-fn failure_codes(source: &str) -> Vec<String> {
-    let list = source.split_once("FAILURE_CODES: &[&str] = &[");
-    let list = list.and_then(|(_, list)| list.split_once("];")).map_or("", |(list, _)| list);
-    let code = list.lines().map(|line| line.split("//").next().unwrap_or_default());
-    // Between quotes is every second part.
-    code.flat_map(|line| line.split('"').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 /// Every member takes the workspace's lints.

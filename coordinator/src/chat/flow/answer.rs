@@ -1,6 +1,6 @@
 //! From a finished task to the message that a person reads.
 
-use queue::TaskResult;
+use queue::{FailureCode, TaskResult};
 
 use crate::chat::callback::Token;
 use crate::chat::contents::ContentView;
@@ -98,14 +98,17 @@ fn keep_content(session: &mut Session, content: ContentView) -> Screen {
 }
 
 fn unreadable() -> TaskResult {
-    TaskResult::failure("invalid-output", "the plugin's answer cannot be read")
+    TaskResult::failure(FailureCode::InvalidOutput, "the plugin's answer cannot be read")
 }
 
 /// Says what went wrong in plain words, with a way on.
 fn failed(session: &mut Session, view: String, question: &Question, result: &TaskResult) -> Screen {
-    let (lang, code) = (session.lang(), result.code().unwrap_or_default());
+    let lang = session.lang();
+    let code = result.failure_code();
     // A creator without items is no failure.
-    if let (Question::Content { creator, back, filter }, "not-found") = (question, code) {
+    if let (Question::Content { creator, back, filter }, Some(FailureCode::NotFound)) =
+        (question, code)
+    {
         let content = ContentView {
             view,
             creator: creator.clone(),
@@ -116,10 +119,15 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         return keep_content(session, content);
     }
     // The plugin itself says that it cannot be: once more cannot help.
-    let for_good = matches!(code, "invalid-params" | "not-found" | "plugin-failed");
+    let for_good = matches!(
+        code,
+        Some(FailureCode::InvalidParams | FailureCode::NotFound | FailureCode::PluginFailed)
+    );
     let sentence = match (question, code) {
-        (Question::Random { .. }, "not-found") => lang.text("random-nobody"),
-        (Question::Extended { .. }, "plugin-failed") => lang.text("extended-cannot"),
+        (Question::Random { .. }, Some(FailureCode::NotFound)) => lang.text("random-nobody"),
+        (Question::Extended { .. }, Some(FailureCode::PluginFailed)) => {
+            lang.text("extended-cannot")
+        }
         // A plugin that brings its own command speaks for itself.
         (Question::Plugin { .. }, _) if for_good => {
             shown(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
@@ -127,8 +135,8 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         _ => lang.failure(code),
     };
     let mark = match (question, code) {
-        (_, "cancelled") => "✋",
-        (Question::Random { .. }, "not-found") => "🤷",
+        (_, Some(FailureCode::Cancelled)) => "✋",
+        (Question::Random { .. }, Some(FailureCode::NotFound)) => "🤷",
         _ => "⚠️",
     };
     let sentence = format!("{mark} {sentence}");

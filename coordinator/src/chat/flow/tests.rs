@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use queue::{TaskId, TaskResult};
+use queue::{FailureCode, TaskId, TaskResult};
 use serde_json::{Value, json};
 
 use super::*;
@@ -315,12 +315,12 @@ bot*: 🎲 How about noor?
 fn failures_say_what_happened_in_plain_words_and_leave_a_way_on() {
     let mut chat = Chat::default();
     chat.writes("luna").answered(&found());
-    let broke = TaskResult::failure("trap", "wasm `unreachable` at 0x12");
+    let broke = TaskResult::failure(FailureCode::Trap, "wasm `unreachable` at 0x12");
     chat.presses("Luna").answered(&broke).presses("Results");
     chat.presses("Search more")
-        .answered(&TaskResult::failure("plugin-failed", "not configured: set `x`"));
+        .answered(&TaskResult::failure(FailureCode::PluginFailed, "not configured: set `x`"));
     chat.presses("Results").presses("Luna").answered(&items(1, 2, true));
-    chat.presses("Load more").answered(&TaskResult::failure("deadline-exceeded", "late"));
+    chat.presses("Load more").answered(&TaskResult::failure(FailureCode::DeadlineExceeded, "late"));
     chat.writes("/random").answered(&TaskResult::success(json!({"creator_name": 7})));
     let said: Vec<&str> = chat.log.lines().filter(|line| line.contains("⚠️")).collect();
     assert_eq!(
@@ -398,7 +398,7 @@ fn the_items_are_filtered_on_the_same_message_and_shown_themselves() {
 #[test]
 fn what_failed_is_asked_again_by_a_button() {
     let mut chat = Chat::default();
-    chat.writes("luna").answered(&TaskResult::failure("wall-limit", "late"));
+    chat.writes("luna").answered(&TaskResult::failure(FailureCode::WallLimit, "late"));
     chat.presses("Try again").answered(&found());
     let asked = chat.log.matches("task: search_creator").count();
     assert_eq!(asked, 2, "{}", chat.log);
@@ -438,7 +438,8 @@ fn the_keys_below_the_input_field_are_commands_in_any_language() {
     chat.writes("/start");
     let keys: Vec<String> = chat.screen.keys.concat();
     assert_eq!(keys, ["🔎 Search", "🎲 Random", "⏳ Status", "⚙️ Settings"]);
-    chat.writes("🎲 Random").answered(&TaskResult::failure("not-found", "nobody has enough"));
+    chat.writes("🎲 Random")
+        .answered(&TaskResult::failure(FailureCode::NotFound, "nobody has enough"));
     chat.writes("🔎 Suchen").writes("⏳ Status").writes("⚙️ Settings");
     for said in ["task: get_random_creator", "Who are you looking for", "status of: ", "Settings"] {
         assert!(chat.log.contains(said), "{said} in {}", chat.log);
@@ -514,7 +515,7 @@ fn a_plugins_command_is_asked_and_its_view_leads_on() {
     };
     let again = happens(&mut session, around, &press("t:ab12:0"));
     let [Effect::Ask { question, .. }] = again.as_slice() else { panic!("{again:?}") };
-    let late = TaskResult::failure("wall-limit", "late");
+    let late = TaskResult::failure(FailureCode::WallLimit, "late");
     let screen = answer::answer(&mut session, "cd34".to_owned(), question, &late);
     assert!(screen.html.contains("took too long") && screen.html.ends_with("<b>7</b>"));
     assert_eq!(screen.buttons.len(), 1, "the button that asks again is still there");

@@ -24,21 +24,6 @@ fn a_changed_contract_is_found_and_a_missing_copy_explained() {
 }
 
 #[test]
-fn a_code_without_a_sentence_is_found() {
-    let root = tempfile::tempdir().unwrap();
-    let root = root.path();
-    let codes = "pub const FAILURE_CODES: &[&str] = &[\n    \"trap\", // \"not a code\"\n    \"exited\",\n];\n\"other\"";
-    write(root, CODES, codes);
-    assert_eq!(failure_texts(root).unwrap().len(), 2);
-    write(root, TEXTS, "match code { \"trap\" => \"It broke.\" }");
-    let silent = failure_texts(root).unwrap();
-    assert_eq!(silent.len(), 1);
-    assert!(silent[0].what.contains("`exited`"));
-    write(root, "coordinator/src/chat/text/en.rs", "\"exited\" => \"It ended.\"");
-    assert_eq!(failure_texts(root).unwrap(), []);
-}
-
-#[test]
 fn lints_are_taken_only_in_their_section() {
     assert!(takes_workspace_lints("[package]\nname = \"a\"\n[lints]\nworkspace = true\n"));
     assert!(!takes_workspace_lints("[lints.rust]\nunsafe_code = \"deny\"\n"));
