@@ -3,6 +3,7 @@
 mod cancel;
 mod claim;
 mod claimer;
+mod ending;
 mod finish;
 mod handler;
 mod lease;

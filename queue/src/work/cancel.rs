@@ -3,6 +3,7 @@
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::task::{FailureCode, TaskId, TaskResult, TaskStatus};
+use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::reply::FinishReply;
 
@@ -17,8 +18,7 @@ impl TaskQueue {
     pub async fn cancel(&self, id: &TaskId) -> Result<bool, RedisError> {
         let Some(lane) = id.lane() else { return Ok(false) };
         let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
-        let item =
-            FinishItem { id: id.as_str(), token: "*", op: "cancel", result: &result, retry_ms: -1 };
+        let item = FinishItem { id: id.as_str(), ending: Ending::Cancelled, result: &result };
         let replies = self.finish_items(&lane, &[item]).await?;
         let alive = |reply: &FinishReply| {
             use FinishReply::{CancelRequested, Ended};

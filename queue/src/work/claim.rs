@@ -12,8 +12,9 @@ use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
 use crate::task::{FailureCode, Task, TaskResult, TaskType};
+use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
-use crate::work::lease::Lease;
+use crate::work::lease::{Finish, Lease};
 
 impl TaskQueue {
     /// Claims one ready task of `types`, waiting at most `timeout` for it.
@@ -132,13 +133,8 @@ impl TaskQueue {
             "task refused: its JSON cannot be read"
         );
         let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
-        let item = FinishItem {
-            id: &unreadable.id,
-            token: &unreadable.token,
-            op: "fail",
-            result: &result,
-            retry_ms: -1,
-        };
+        let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
+        let item = FinishItem { id: &unreadable.id, ending, result: &result };
         self.finish_items(lane, &[item]).await?;
         Ok(())
     }

@@ -9,16 +9,15 @@ use crate::redis::scripts::check_count;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::lane::indexes_by_lane;
-use crate::task::{TaskId, TaskResult};
+use crate::task::{FailureCode, TaskId, TaskResult};
+use crate::work::ending::{Arguments, Ending};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
 use crate::work::reply::{FinishReply, read_renewal};
 
 pub(crate) struct FinishItem<'a> {
     pub(crate) id: &'a str,
-    pub(crate) token: &'a str,
-    pub(crate) op: &'static str,
+    pub(crate) ending: Ending<'a>,
     pub(crate) result: &'a TaskResult,
-    pub(crate) retry_ms: i64,
 }
 
 impl TaskQueue {
@@ -41,10 +40,8 @@ impl TaskQueue {
                 .filter_map(|place| items.get(*place))
                 .map(|(lease, finish, result)| FinishItem {
                     id: lease.task.task_id.as_str(),
-                    token: &lease.token,
-                    op: finish.op(),
+                    ending: Ending::ByHolder { token: &lease.token, finish: *finish },
                     result,
-                    retry_ms: finish.retry_ms(),
                 })
                 .collect();
             let replies = self.finish_items(&lane, &batch).await?;
@@ -98,17 +95,16 @@ impl TaskQueue {
         for item in items {
             // The id came from Redis or from a checked task; a text that is no id at all has no keys of its own.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
-            let result = serde_json::to_string(item.result).unwrap_or_else(|_| {
-                r#"{"success":false,"data":null,"error":"the result cannot be written as JSON","metadata":{"code":"invalid-output","retryable":false},"completed_at":0}"#.to_owned()
-            });
+            let result = result_json(item.result);
+            let Arguments { token, op, retry_ms } = item.ending.arguments();
             script
                 .key(self.keys.status(&id))
                 .key(self.keys.result(&id))
                 .arg(item.id)
-                .arg(item.token)
-                .arg(item.op)
+                .arg(token)
+                .arg(op)
                 .arg(result)
-                .arg(item.retry_ms);
+                .arg(retry_ms);
         }
         let replies: redis::RedisResult<Vec<String>> =
             script.run(&mut self.connection.clone()).await;
@@ -191,4 +187,13 @@ impl TaskQueue {
         });
         renewals.map_err(RedisError::during("renew leases"))
     }
+}
+
+/// The result as it is stored. One that cannot be written as JSON is stored as a failure: the task ends all the same.
+fn result_json(result: &TaskResult) -> String {
+    serde_json::to_string(result).unwrap_or_else(|_not_json| {
+        let reason = "the result cannot be written as JSON";
+        let failure = TaskResult::failure(FailureCode::InvalidOutput, reason);
+        serde_json::to_string(&failure).unwrap_or_default()
+    })
 }

@@ -53,24 +53,6 @@ pub enum Finish {
     Requeue,
 }
 
-impl Finish {
-    pub(crate) fn op(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed | Self::RetryAfter(_) => "fail",
-            Self::Cancelled => "cancel",
-            Self::Requeue => "requeue",
-        }
-    }
-
-    pub(crate) fn retry_ms(self) -> i64 {
-        match self {
-            Self::RetryAfter(delay) => i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
-            Self::Done | Self::Failed | Self::Cancelled | Self::Requeue => -1,
-        }
-    }
-}
-
 /// What became of a finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {

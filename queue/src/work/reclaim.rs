@@ -13,6 +13,7 @@ use crate::error::RedisError;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::{FailureCode, TaskResult, TaskStatus};
+use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::reply::FinishReply;
 
@@ -126,7 +127,7 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
                 format!("no worker offers task type `{}`", lane.task_type()),
             )
         };
-        let replies = finish_all(queue, lane, &expired, "expired", &result).await?;
+        let replies = finish_all(queue, lane, &expired, Ending::DeadlinePassed, &result).await?;
         swept.expired += count(&replies, FinishReply::Ended(TaskStatus::Timeout));
     }
     if !lost.is_empty() {
@@ -134,7 +135,7 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
             FailureCode::WorkerCrashed,
             "the worker died each time it ran this task, so it was given up",
         );
-        let replies = finish_all(queue, lane, &lost, "lost", &result).await?;
+        let replies = finish_all(queue, lane, &lost, Ending::LeaseLost, &result).await?;
         swept.reclaimed += count(&replies, FinishReply::Requeued);
         swept.crashed += count(&replies, FinishReply::Ended(TaskStatus::Failed));
     }
@@ -161,11 +162,11 @@ async fn finish_all(
     queue: &TaskQueue,
     lane: &Lane,
     ids: &[String],
-    op: &'static str,
+    ending: Ending<'_>,
     result: &TaskResult,
 ) -> Result<Vec<FinishReply>, RedisError> {
     let items: Vec<FinishItem<'_>> =
-        ids.iter().map(|id| FinishItem { id, token: "*", op, result, retry_ms: -1 }).collect();
+        ids.iter().map(|id| FinishItem { id, ending, result }).collect();
     queue.finish_items(lane, &items).await
 }
 

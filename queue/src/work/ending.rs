@@ -1,0 +1,78 @@
+//! Why a task ends or goes back to the queue, and how `finish.lua` is told.
+
+use crate::redis::time::millis;
+use crate::work::lease::Finish;
+
+/// Who ends a task, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending<'a> {
+    /// The holder of its lease.
+    ByHolder { token: &'a str, finish: Finish },
+    /// The sweep, because its lease ended: the worker is dead. It runs again unless that happened too often.
+    LeaseLost,
+    /// The sweep, because its deadline passed.
+    DeadlinePassed,
+    /// Somebody who cancels it: at once while it waits, through its worker while it runs.
+    Cancelled,
+}
+
+/// What stands for an [`Ending`] among the script's arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) op: &'static str,
+    pub(crate) retry_ms: i64,
+}
+
+/// In place of a token: whoever holds the lease.
+const ANY_HOLDER: &str = "*";
+/// In place of a delay: the task is not tried again.
+const NO_RETRY: i64 = -1;
+
+impl<'a> Ending<'a> {
+    pub(crate) fn arguments(self) -> Arguments<'a> {
+        let of_nobody = |op| Arguments { token: ANY_HOLDER, op, retry_ms: NO_RETRY };
+        match self {
+            Self::LeaseLost => of_nobody("lost"),
+            Self::DeadlinePassed => of_nobody("expired"),
+            Self::Cancelled => of_nobody("cancel"),
+            Self::ByHolder { token, finish } => {
+                let (op, retry_ms) = match finish {
+                    Finish::Done => ("done", NO_RETRY),
+                    Finish::Failed => ("fail", NO_RETRY),
+                    Finish::RetryAfter(delay) => {
+                        ("fail", i64::try_from(millis(delay)).unwrap_or(i64::MAX))
+                    }
+                    Finish::Cancelled => ("cancel", NO_RETRY),
+                    Finish::Requeue => ("requeue", NO_RETRY),
+                };
+                Arguments { token, op, retry_ms }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_script_is_told_as_its_header_says() {
+        let by_holder = |finish| Ending::ByHolder { token: "7", finish };
+        for (ending, token, op, retry_ms) in [
+            (by_holder(Finish::Done), "7", "done", -1),
+            (by_holder(Finish::Failed), "7", "fail", -1),
+            (by_holder(Finish::RetryAfter(Duration::ZERO)), "7", "fail", 0),
+            (by_holder(Finish::RetryAfter(Duration::MAX)), "7", "fail", i64::MAX),
+            (by_holder(Finish::Cancelled), "7", "cancel", -1),
+            (by_holder(Finish::Requeue), "7", "requeue", -1),
+            (Ending::LeaseLost, "*", "lost", -1),
+            (Ending::DeadlinePassed, "*", "expired", -1),
+            (Ending::Cancelled, "*", "cancel", -1),
+        ] {
+            assert_eq!(ending.arguments(), Arguments { token, op, retry_ms });
+        }
+    }
+}
