@@ -3,18 +3,18 @@
 
 ### Commands: what the menu and /help say about them.
 command-search = Find a creator by name
-command-random = Show a creator by chance
-command-status = What is under way for you
-command-cancel = Stop what is under way
-command-settings = Language, and what I remember
-command-privacy = What I keep about you, and for how long
+command-random = Show a random creator
+command-status = Your open requests
+command-cancel = Stop your open requests
+command-settings = Language and stored data
+command-privacy = What I store about you and for how long
 command-help = What I can do
 
 ### Greeting and help.
 welcome =
     👋 <b>Welcome!</b>
 
-    Send me the name of a creator and I will find them, also when it is misspelt.
+    Send me the name of a creator and I will find them, even if you misspell it.
 
     Try <code>luna marlow</code>, or /random for a surprise. /help says more.
 help =
@@ -22,34 +22,34 @@ help =
 
     • Send a name, or part of one: I search.
     • /search NAME does the same.
-    • /random shows a creator by chance.
-    • /status says what is under way for you, /cancel stops it.
-    • /settings changes the language and makes me forget you, /privacy says what I keep.
+    • /random shows a random creator.
+    • /status shows your open requests, /cancel stops them.
+    • /settings changes the language and deletes your data, /privacy says what I store.
 
-    The buttons under my messages lead on: open a creator, page through the items, filter them, go back.
+    With the buttons under my messages you open a creator, turn pages, filter items and go back.
 privacy =
-    <b>What I keep about you</b>
+    <b>What I store about you</b>
 
     • Your numeric Telegram id, and what you searched, saw and set in this chat: until a day after you last wrote or pressed a button.
     • A language that you chose: 180 days.
     • Answers: 5 minutes. Which messages I answered: 25 hours, without their text.
-    • That I cannot write to a chat any more: 30 days.
-    • A question that failed for good, with your id: until newer ones take its place or whoever runs me removes it.
+    • A note that I cannot write to a chat: 30 days.
+    • A question that failed for good, with your id: until newer ones replace it or my operator deletes it.
 
-    My log holds no messages and no names. I keep no profile and send nothing to advertisers. What you ask goes, with your id, to the plugins of whoever runs me, and the words of a search to their forum or database where they have one. For what Telegram keeps, see Telegram.
+    My log holds no messages and no names. I keep no profile and send nothing to advertisers. Your questions go, with your id, to my operator's plugins. The words of a search also go to their forum or database, if they use one. For what Telegram stores, see Telegram.
 
     <b>How to be forgotten</b>
 
-    /settings has the button “Forget me”: it removes at once what I remember of you in this chat. The rest ends by itself, as said above.
+    /settings has the button “Forget me”: it deletes at once what I store about you in this chat. The rest expires by itself, as listed above.
 help-group =
     <b>What I can do here</b>
 
-    • /search NAME, or a message that mentions @{ $bot } with a name: I search, also when it is misspelt.
-    • /random shows a creator by chance.
-    • A reply to one of my messages is meant for me as well.
-    • /status says what is under way for you, /cancel stops it, /settings is for you alone, /privacy says what I keep.
+    • /search NAME, or a message that mentions @{ $bot } with a name: I search, even if you misspell it.
+    • /random shows a random creator.
+    • A reply to one of my messages also counts as a question.
+    • /status shows your open requests, /cancel stops them, /settings is only for you, /privacy says what I store.
 
-    The buttons under an answer are for whoever asked.
+    Only the person who asked can use the buttons under an answer.
 help-plugins = <b>And also</b>
 help-admin =
     <b>For you as an administrator</b>
@@ -67,7 +67,7 @@ search-what = Who are you looking for? Send me a name, for instance <code>luna m
 search-what-group = Who are you looking for? Write for instance <code>/search luna marlow</code>.
 unknown-command = I do not know this command. /help says what I can do.
 command-gone = /{ $command } is not available at the moment. Please try again later.
-command-needs = There is something missing, for instance: <code>/{ $command } { $example }</code>
+command-needs = Something is missing. Example: <code>/{ $command } { $example }</code>
 nothing-to-search = Please send a name with at least one letter or digit.
 too-long = That is too long for a name. Please send at most 200 characters.
 too-much-text = That is too much text. Please send at most { $most } characters.
@@ -79,20 +79,20 @@ stale-button = These buttons are no longer valid. Please search again.
 foreign-button = These buttons belong to somebody else. Ask your own question with /search.
 administrators-button = An administrator asked this in the name of the group. Only its administrators can use these buttons.
 channels-button = A channel asked this, and I cannot see who may act for it. Ask your own question with /search.
-gone-button = Nobody is there to do this at the moment. Please try again later.
+gone-button = This is not available right now. Please try again later.
 
 ### Limits.
 busy = 🙏 I am very busy at the moment. Please try again in a minute.
 busy-kept = ⏳ I am busy at the moment. Your question is kept and will be answered; no need to send it again.
-one-at-a-time = ⏳ You have several questions under way. Please wait for their answers first, or send /cancel.
-slow-down = 🐢 That is too fast for me. Please wait a moment, then go on.
+one-at-a-time = ⏳ You already have several open requests. Please wait for their answers, or send /cancel.
+slow-down = 🐢 That is too fast for me. Please wait a moment, then continue.
 not-for-you = This bot is private.
-cannot-show = ⚠️ I have an answer, but Telegram does not take it. Please ask differently.
+cannot-show = ⚠️ I have an answer, but Telegram does not accept it. Please ask in another way.
 
 ### Waiting.
 looking-for = 🔎 Looking for <b>{ $query }</b>…
 opening = 📂 Opening <b>{ $name }</b>…
-picking = 🎲 Picking somebody…
+picking = 🎲 Picking a creator…
 working-on = ⚙️ Working on <b>{ $what }</b>…
 note-looking-for = Looking for { $query }…
 note-opening = Opening { $name }…
@@ -108,32 +108,32 @@ wait-minutes = { $minutes ->
     [one] about a minute
    *[other] about { $minutes } minutes
 }
-taking-up-again = 🔁 Something broke on the way; I am trying again…
-nobody-there = ⏳ Nobody is there to answer yet. I am waiting.
+taking-up-again = 🔁 Something failed. I am trying again…
+nobody-there = ⏳ No worker is available yet. Your question is waiting.
 
 ### What is under way.
-status-none = Nothing is under way for you. Send me a name.
-status-some = <b>Under way for you</b>
-status-running = runs
+status-none = You have no open requests. Send me a name.
+status-some = <b>Your open requests</b>
+status-running = running
 status-running-for = { $seconds ->
-    [one] runs for a second
-   *[other] runs for { $seconds } seconds
+    [one] running for a second
+   *[other] running for { $seconds } seconds
 }
-status-waiting = waits
-status-next = is next
+status-waiting = waiting
+status-next = next in line
 status-in-line = number { $place } in line, { $wait }
 status-in-line-only = number { $place } in line
-status-again = will be tried again
-cancelled-none = Nothing is under way for you that I could stop.
+status-again = will be retried
+cancelled-none = You have no open request that I could stop.
 cancelled-some = { $count ->
     [one] ✋ Stopped.
-   *[other] ✋ Stopped { $count } questions.
+   *[other] ✋ Stopped { $count } requests.
 }
 
 ### What a question is called in a list.
 what-search = the search for { $query }
-what-extended = the further search for { $query }
-what-random = a creator by chance
+what-extended = the extended search for { $query }
+what-random = a random creator
 what-content = the items of { $name }
 
 ### Results.
@@ -157,7 +157,7 @@ replies = { $count ->
 content-title = 📂 <b>{ $name }</b> · { $items }
 content-empty = 📂 <b>{ $name }</b> has no items to show.
 content-empty-filter = 📂 <b>{ $name }</b> has no such items.
-content-full = That is as far as I show. The rest is at { $name }.
+content-full = I show no more than this. The rest is at { $name }.
 untitled = Untitled
 nothing-to-show = ✅ Done. There is nothing to show.
 album-failed = 🔗 Telegram could not load these here. The links:
@@ -167,13 +167,13 @@ settings =
     ⚙️ <b>Settings</b>
 
     Language: { $language }
-settings-language-auto = { $name }, as in your Telegram
+settings-language-auto = { $name }, the same as Telegram
 settings-changed = Changed.
 forget-sure =
-    🗑 I would forget what you searched, saw and set in this chat, and stop what is under way. Buttons under older messages will not work any more.
+    🗑 This deletes what you searched, saw and set in this chat, and stops your open requests. Buttons under older messages will stop working.
 
-    Shall I?
-forgotten = 🗑 Forgotten. You can begin anew at any time.
+    Continue?
+forgotten = 🗑 Deleted. You can start again at any time.
 
 ### Buttons.
 button-extended = 🔎 Search more
@@ -190,25 +190,25 @@ button-videos = 🎬 Videos
 button-album = 👁 Show here
 button-cancel = ✖ Stop
 button-try-again = 🔁 Try again
-button-auto = As in Telegram
+button-auto = Same as Telegram
 button-forget = 🗑 Forget me
-button-forget-sure = Yes, forget
+button-forget-sure = Yes, delete
 button-back = ↩ Back
 
 ### What went wrong, by the code of the failure. The way on follows from the sentence.
 failure = Something went wrong. Please try again.
 failure-not-understood = I could not understand that.
 failure-too-long = That was too much text for me.
-failure-nobody = Nobody is there to answer this at the moment. Please try again later.
+failure-nobody = No worker can answer this right now. Please try again later.
 failure-not-found = I found nothing.
 failure-cannot = I cannot answer this.
-extended-cannot = There is no further search here.
-random-nobody = I have nobody else to show you at the moment.
+extended-cannot = Extended search is not available here.
+random-nobody = I have no other creator to show right now.
 failure-service = A service I depend on does not answer. Please try again later.
 failure-broke = Something broke while I was answering. Please try again.
 failure-took-too-long = That took too long, so I stopped. Please try again.
 failure-too-much = That was too much at once. Please ask for something smaller.
-failure-too-much-lookup = I would have had to look up too much for that. Please ask for something smaller.
+failure-too-much-lookup = That would need too many lookups. Please ask for something smaller.
 failure-accident = Something went wrong on my side. Please try again.
 failure-late = I did not get to it in time. Please try again.
 failure-cancelled = Stopped.

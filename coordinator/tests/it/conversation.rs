@@ -98,7 +98,7 @@ async fn a_person_with_too_much_under_way_is_told_so() {
     for n in 0..11 {
         telegram.write(7, &format!("name {n}")).await;
     }
-    telegram.bot_says(7, "several questions under way").await;
+    telegram.bot_says(7, "several open requests").await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     for n in 0..10 {
         telegram.bot_says(7, &format!("The name {n}")).await;

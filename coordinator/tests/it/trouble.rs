@@ -80,7 +80,7 @@ async fn a_word_about_the_wait_that_is_late_does_not_cover_the_answer() {
     eventually("the word after the answer", async || {
         let events = telegram.transcript(7).await;
         let word =
-            |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("Nobody"));
+            |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("No worker"));
         events.iter().any(word).then_some(())
     })
     .await;

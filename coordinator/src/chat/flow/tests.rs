@@ -327,7 +327,7 @@ fn failures_say_what_happened_in_plain_words_and_leave_a_way_on() {
         said,
         [
             "bot*: ⚠️ Something broke while I was answering. Please try again.",
-            "bot*: ⚠️ There is no further search here.",
+            "bot*: ⚠️ Extended search is not available here.",
             "bot*: ⚠️ I did not get to it in time. Please try again.",
             "bot*: ⚠️ Something broke while I was answering. Please try again.",
         ]
@@ -451,8 +451,8 @@ fn whoever_wants_to_be_forgotten_is_asked_once_and_forgotten() {
     let mut chat = Chat::default();
     chat.writes("luna").answered(&found());
     chat.writes("/settings").presses("Forget me").presses("Back").presses("Forget me");
-    chat.presses("Yes, forget");
-    assert!(chat.log.contains("forget, and stop: 0\nbot*: 🗑 Forgotten."), "{}", chat.log);
+    chat.presses("Yes, delete");
+    assert!(chat.log.contains("forget, and stop: 0\nbot*: 🗑 Deleted."), "{}", chat.log);
     assert!(chat.session.results.is_empty());
 }
 
