@@ -252,13 +252,17 @@ impl Performer {
                 self.insist_on_redis(|| sessions.choose(who, chosen)).await.is_some()
             }
             Effect::Forget { tasks } => {
+                // Before their answers come: one that came first would be remembered, and offer to try again.
+                let who = place.who();
+                if self.insist_on_redis(|| self.sessions.forget(who)).await.is_none() {
+                    return false;
+                }
                 for id in tasks {
                     if self.stop(&id).await.is_none() {
                         return false;
                     }
                 }
-                let (who, sessions) = (place.who(), &self.sessions);
-                self.insist_on_redis(|| sessions.forget(who)).await.is_some()
+                true
             }
             Effect::Stats => {
                 let screen = admin::stats(&self.queue).await;

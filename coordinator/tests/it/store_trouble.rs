@@ -110,3 +110,28 @@ async fn readiness_names_what_redis_refuses_and_what_helps() {
     let said = ready().await.unwrap();
     assert!(said.contains("NOPERM") && said.contains("'XAUTOCLAIM'"), "{said}");
 }
+
+/// The other way round an answer that comes in between is remembered, and offers to try again what is forgotten.
+#[tokio::test]
+async fn a_person_is_forgotten_before_their_questions_are_stopped() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let mut command = coordinator_command(&redis, &telegram);
+    command.envs([("LIMIT_CHAT", "0"), ("LIMIT_OVERALL", "0")]);
+    let running = test_kit::Process::start_until(&mut command, "coordinator ready").await;
+    telegram.write(7, "luna").await;
+    let asked = telegram.bot_says(7, "Looking for luna").await["message_id"].clone();
+    telegram.write(7, "/settings").await;
+    let settings = telegram.bot_says(7, "Settings").await;
+    telegram.press(7, 7, &settings, "Forget me").await;
+    let sure = telegram.bot_says(7, "This deletes").await;
+    // The chosen language cannot be deleted.
+    redis.ask(&["ACL", "SETUSER", "default", "-del", "(+del ~freefans:[^c]* ~[^f]*)"]);
+    telegram.press(7, 7, &sure, "Yes, delete").await;
+    running.says(&["Redis refuses commands", "NOPERM"]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    redis.ask(&["ACL", "SETUSER", "default", "+del", "clearselectors"]);
+    telegram.bot_says(7, "Deleted").await;
+    let stopped = telegram.bot_says(7, "Stopped").await;
+    assert_eq!(stopped["message_id"], asked);
+    assert_eq!(stopped["buttons"], serde_json::json!([]), "{stopped}");
+}

@@ -90,6 +90,10 @@ impl Player {
                 if !Stage::prepares(what) {
                     self.stage.start().await;
                 }
+                if what.ends_with(" unblocks the bot") {
+                    // What was tried in vain until then leaves nothing in the chat that one could wait for.
+                    self.come_to_rest().await;
+                }
                 self.stage.happens(what).await;
             }
             Act::Person { name, group, topic, deed } => {
