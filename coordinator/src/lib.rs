@@ -14,6 +14,7 @@ mod chat_order;
 pub mod cli;
 pub mod config;
 mod conversation;
+pub mod keys;
 mod menu;
 pub mod metrics;
 mod receive;

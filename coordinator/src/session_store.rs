@@ -7,6 +7,7 @@ use queue::{Script, TaskQueue};
 use crate::chat::address::Who;
 use crate::chat::session::{Session, VERSION};
 use crate::chat::text::Lang;
+use crate::keys::CoordinatorKeys;
 
 /// A session that nobody touches is forgotten after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;

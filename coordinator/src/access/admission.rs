@@ -9,6 +9,7 @@ use super::lists::Verdict;
 use crate::chat::event::{Event, Incoming};
 use crate::chat::screen::Screen;
 use crate::conversation::handler::Performer;
+use crate::keys::CoordinatorKeys;
 
 /// Messages and presses of one person that are looked at within [`WINDOW`]. A person who pages quickly presses twice a
 /// second at most.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use queue::{OfferedPlugin, Script, TaskQueue, WorkerRecord};
 
 use crate::chat::command_menu::MAX_COMMANDS;
+use crate::keys::CoordinatorKeys;
 
 /// How long a plugin that is away keeps its commands: longer than a failure over a long weekend.
 pub(crate) const KEEP_SECONDS: u64 = 7 * 24 * 3600;

@@ -18,6 +18,7 @@ use super::owners::{self, now_seconds};
 use crate::chat::command_menu::Menu;
 use crate::chat::flow;
 use crate::chat::text::Lang;
+use crate::keys::CoordinatorKeys;
 use crate::telegram::bot_api::{BotApi, BotError};
 
 /// How long a menu that was set is not looked after.

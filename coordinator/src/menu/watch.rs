@@ -19,6 +19,7 @@ use super::offered::offered;
 use super::owners::{self, now_seconds};
 use super::publish;
 use crate::chat::command_menu::Menu;
+use crate::keys::CoordinatorKeys;
 use crate::metrics;
 use crate::telegram::bot_api::BotApi;
 use crate::wait_estimator::Tempo;

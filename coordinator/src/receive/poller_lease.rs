@@ -8,6 +8,8 @@ use std::time::Duration;
 use queue::{Refusal, Script, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
+use crate::keys::CoordinatorKeys;
+
 /// How long a silent holder keeps the lease: as long as a worker its tasks.
 const LEASE: Duration = Duration::from_secs(6);
 const RENEW_EVERY: Duration = Duration::from_secs(2);

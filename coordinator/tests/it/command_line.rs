@@ -1,5 +1,6 @@
 //! An operator at the command line.
 
+use coordinator::keys::CoordinatorKeys;
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Coordinators and Redis that die: every accepted update is answered, and answered once.
 
+use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
 
 use serde_json::json;

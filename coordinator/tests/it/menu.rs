@@ -1,5 +1,6 @@
 //! The command menu in the chats: the bot's own commands, and those of plugins while somebody offers them.
 
+use coordinator::keys::CoordinatorKeys;
 use serde_json::{Value, json};
 use test_kit::{TestRedis, component, eventually};
 

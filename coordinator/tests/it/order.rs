@@ -1,5 +1,6 @@
 //! What was asked later is what stands, however late what was asked earlier arrives, and whoever sends it.
 
+use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
 
 use coordinator::chat::address::Who;

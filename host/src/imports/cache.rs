@@ -8,6 +8,11 @@ const MAX_KEY_BYTES: usize = 256;
 /// A day: what should live longer is no cache.
 const MAX_TTL_SECONDS: u32 = 86_400;
 
+/// STRING: an entry of a plugin's cache.
+fn cache_key(keys: &queue::Keys, plugin: &str, key: &str) -> String {
+    keys.scoped(format_args!("cache:{plugin}:{key}"))
+}
+
 impl Sandbox {
     /// The entry's key in Redis and a connection, or why there is none.
     fn cache_entry(
@@ -28,7 +33,7 @@ impl Sandbox {
         };
         self.cache_left = (calls, room);
         let queue = self.around.queue.as_ref().ok_or(CacheError::Unavailable)?;
-        Ok((queue.keys().plugin_cache(&self.around.name, key), queue.connection()))
+        Ok((cache_key(queue.keys(), &self.around.name, key), queue.connection()))
     }
 }
 

@@ -1,7 +1,9 @@
-//! The names of all keys in Redis. No other file spells one.
+//! The names of the queue's keys in Redis. What belongs to other crates hangs below the same namespace ([`Keys::scoped`]).
 //!
 //! `{T}`, the lane in braces (a task type, or `TYPE.PARTITION` of a divided one), is a Cluster hash tag: all keys of one lane
 //! live on one slot, so that every step of a task is one atomic script. A task's id begins with the same tag.
+
+use std::fmt;
 
 use crate::config::DEFAULT_NAMESPACE;
 use crate::task::Lane;
@@ -23,6 +25,12 @@ impl Keys {
     /// Keys below `namespace`, for instance `freefans` for `freefans:tasks:queue:{…}`.
     pub fn new(namespace: impl Into<String>) -> Self {
         Self { namespace: namespace.into() }
+    }
+
+    /// A key below the namespace for data that belongs to the caller: `scoped("menu")` is `freefans:menu`. Whoever uses
+    /// it has a prefix of their own that no key here begins with.
+    pub fn scoped(&self, name: impl fmt::Display) -> String {
+        format!("{}:{name}", self.namespace)
     }
 
     fn of_type(&self, name: &str, lane: &Lane) -> String {
@@ -152,111 +160,5 @@ impl Keys {
     /// STREAM: the history of plugin swaps.
     pub fn plugin_events(&self) -> String {
         format!("{}:plugins:events", self.namespace)
-    }
-
-    /// STRING: one chat partner's session as JSON.
-    pub fn session(&self, user: &str) -> String {
-        format!("{}:session:{user}", self.namespace)
-    }
-
-    /// STRING: the language that one chat partner chose.
-    pub fn choice(&self, user: &str) -> String {
-        format!("{}:choice:{user}", self.namespace)
-    }
-
-    /// STRING: a counter of what somebody sent.
-    pub fn gate(&self, counter: &str) -> String {
-        format!("{}:gate:{counter}", self.namespace)
-    }
-
-    /// STRING: who polls Telegram at the moment.
-    pub fn poller_lease(&self, bot: &str) -> String {
-        format!("{}:poller:{bot}", self.namespace)
-    }
-
-    /// STRING: where this bot has its updates brought, while a coordinator looks after it.
-    pub fn webhook(&self, bot: &str) -> String {
-        format!("{}:webhook:{bot}", self.namespace)
-    }
-
-    /// STRING: the last update that was taken over safely, so that a new poller can go on behind it.
-    pub fn poller_offset(&self, bot: &str) -> String {
-        format!("{}:offset:{bot}", self.namespace)
-    }
-
-    /// STRING: the chat commands of plugins that were there lately, as JSON.
-    pub fn known_commands(&self) -> String {
-        format!("{}:commands", self.namespace)
-    }
-
-    /// HASH command → `seen|plugin`: which plugin a chat command belongs to.
-    pub fn command_owners(&self) -> String {
-        format!("{}:command-owners", self.namespace)
-    }
-
-    /// STRING: which command menu a bot shows, as a digest.
-    pub fn menu(&self, bot: &str) -> String {
-        format!("{}:menu:{bot}", self.namespace)
-    }
-
-    /// STRING: who changes a bot's command menu at the moment.
-    pub fn menu_lease(&self, bot: &str) -> String {
-        format!("{}:menu-lease:{bot}", self.namespace)
-    }
-
-    /// Everything about sending has one hash tag: room for a message is asked for in one step, for all chats and for its
-    /// own. Tens of messages a second need no second node.
-    fn of_sending(&self, name: &str) -> String {
-        format!("{}:{{send}}:{name}", self.namespace)
-    }
-
-    /// STRING: when a bot's last messages were sent, newest first.
-    pub fn sent(&self, bot: &str) -> String {
-        self.of_sending(&format!("all:{bot}"))
-    }
-
-    /// STRING: until when a bot sends nothing, in ms.
-    pub fn send_pause(&self, bot: &str) -> String {
-        self.of_sending(&format!("pause:{bot}"))
-    }
-
-    /// STRING: the chat with which a bot was last told to wait, for a moment.
-    pub fn send_flooded(&self, bot: &str) -> String {
-        self.of_sending(&format!("flooded:{bot}"))
-    }
-
-    /// STRING: when a bot's last messages to a chat were sent, newest first.
-    pub fn sent_to(&self, bot: &str, chat: i64) -> String {
-        self.of_sending(&format!("chat:{bot}:{chat}"))
-    }
-
-    /// STRING: until when a bot sends nothing to a chat, in ms.
-    pub fn chat_pause(&self, bot: &str, chat: i64) -> String {
-        self.of_sending(&format!("pause:{bot}:{chat}"))
-    }
-
-    /// STRING: how new what a message of a bot shows is, and which changes of it are on their way.
-    pub fn shown(&self, bot: &str, chat: i64, message: i64) -> String {
-        self.of_sending(&format!("shown:{bot}:{chat}:{message}"))
-    }
-
-    /// STRING: there while a bot cannot write to a chat.
-    pub fn chat_gone(&self, bot: &str, chat: i64) -> String {
-        self.of_sending(&format!("gone:{bot}:{chat}"))
-    }
-
-    /// STRING: the id that a group has now.
-    pub fn chat_moved_to(&self, chat: i64) -> String {
-        self.of_sending(&format!("moved:{chat}"))
-    }
-
-    /// STRING: the id that a group had before.
-    pub fn chat_moved_from(&self, chat: i64) -> String {
-        self.of_sending(&format!("before:{chat}"))
-    }
-
-    /// STRING: an entry of a plugin's cache.
-    pub fn plugin_cache(&self, plugin: &str, key: &str) -> String {
-        format!("{}:cache:{plugin}:{key}", self.namespace)
     }
 }

@@ -10,9 +10,10 @@ use crate::workspace::Workspace;
 
 /// Released packages of the contract; a component built against one runs for ever.
 const RELEASED: &str = "wit/released/1.0.0";
-/// Folders whose code may need a Redis key, and the one file that spells it.
+/// Folders whose code may need a Redis key, and the one file of each crate that spells its own.
 const KEY_USERS: &[&str] = &["queue/src", "queue/lua", "host/src", "coordinator/src"];
-const KEYS: &str = "queue/src/redis/keys.rs";
+const KEY_FILES: &[&str] =
+    &["queue/src/redis/keys.rs", "coordinator/src/keys.rs", "host/src/imports/cache.rs"];
 
 /// A released file never changes.
 pub(super) fn frozen_contract(root: &Path) -> anyhow::Result<Vec<Violation>> {
@@ -61,7 +62,7 @@ fn takes_workspace_lints(manifest: &str) -> bool {
     })
 }
 
-/// Only one file spells key names, so that their layout can be changed in one place.
+/// Only one file of a crate spells its key names, so that their layout can be changed in one place.
 pub(super) fn key_names(root: &Path) -> anyhow::Result<Vec<Violation>> {
     let mut violations = Vec::new();
     for folder in KEY_USERS {
@@ -71,12 +72,16 @@ pub(super) fn key_names(root: &Path) -> anyhow::Result<Vec<Violation>> {
         for file in files {
             let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
             let of_tests = name.ends_with("/tests.rs") || name.contains("/tests/");
-            if name == KEYS || of_tests {
+            if KEY_FILES.contains(&name.as_str()) || of_tests {
                 continue;
             }
             violations.extend(spelled_keys(&read(&file)?).map(|line| {
                 let what = format!("line {line} spells a Redis key");
-                Violation::new(name.as_str(), what, format!("take it from {KEYS}"))
+                Violation::new(
+                    name.as_str(),
+                    what,
+                    format!("take it from {}", KEY_FILES.join(", ")),
+                )
             }));
         }
     }
@@ -92,7 +97,8 @@ fn spelled_keys(source: &str) -> impl Iterator<Item = usize> + '_ {
     });
     // The contract's package and its Rust path have the same first word.
     let others = |line: &str| line.replace("freefans:plugin", "").replace("freefans::", "");
-    code.filter(move |(_, line)| others(line).contains("freefans:")).map(|(index, _)| index + 1)
+    code.filter(move |(_, line)| others(line).contains("freefans:") || line.contains(".scoped("))
+        .map(|(index, _)| index + 1)
 }
 
 /// Files with this ending in a folder and all below it, in a fixed order; none when it is absent.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::limits::{Limits, Rule};
 use super::request::Parcel;
 use super::revision::{self, Change, Flight, Revision};
+use crate::keys::CoordinatorKeys;
 
 /// A chat that could not be written to is asked again after this long, in seconds.
 const GONE_SECONDS: u64 = 30 * 24 * 3600;

@@ -35,6 +35,7 @@ fn keys_are_spelled_in_code_only_by_one_file() {
     let lines = |source: &str| -> Vec<usize> { spelled_keys(source).collect() };
     let none: [usize; 0] = [];
     assert_eq!(lines("let key = \"freefans:tasks:queue\";"), [1]);
+    assert_eq!(lines("let key = queue.keys().scoped(\"menu\");"), [1]);
     assert_eq!(lines("use generated::freefans::plugin::types;"), none);
     assert_eq!(lines("/// In `freefans:tasks:queue`.\nlet x = \"freefans:plugin/log\";"), none);
     assert_eq!(
