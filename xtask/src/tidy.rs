@@ -3,7 +3,6 @@
 //! Each check answers with its violations; none stops at the first, and none changes anything.
 
 mod arrows;
-mod licences;
 mod sources;
 
 use std::path::Path;
@@ -13,7 +12,7 @@ use anyhow::bail;
 use crate::chat_doc;
 use crate::workspace::Workspace;
 
-/// Checks crate arrows, the frozen contract, lints, key names, licences and docs/chat.md.
+/// Checks crate arrows, the frozen contract, lints, key names and docs/chat.md.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
 
@@ -22,7 +21,6 @@ impl Tidy {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let workspace = Workspace::load(root)?;
         let mut violations = arrows::check(&workspace);
-        violations.extend(licences::check(root, &workspace)?);
         violations.extend(sources::frozen_contract(root)?);
         violations.extend(sources::workspace_lints(&workspace)?);
         violations.extend(sources::key_names(root)?);
@@ -33,7 +31,7 @@ impl Tidy {
         if !violations.is_empty() {
             bail!("{} rules are broken", violations.len());
         }
-        println!("tidy: crate arrows, licences, contract, lints, keys and docs/chat.md are right");
+        println!("tidy: crate arrows, contract, lints, keys and docs/chat.md are right");
         Ok(())
     }
 }

@@ -20,10 +20,7 @@ pub(crate) struct Workspace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Package {
     pub(crate) name: String,
-    pub(crate) version: String,
     pub(crate) manifest: PathBuf,
-    /// The SPDX expression in its manifest.
-    pub(crate) license: Option<String>,
     /// Whether it is one of ours.
     pub(crate) member: bool,
     /// Whether it has a library, and so perhaps examples in its documentation.
@@ -95,9 +92,7 @@ impl Workspace {
             let id = text("id").context("a package has no id")?;
             let mut package = Package {
                 name: text("name").context("a package has no name")?,
-                version: text("version").unwrap_or_default(),
                 manifest: text("manifest_path").unwrap_or_default().into(),
-                license: text("license"),
                 member: members.iter().any(|member| *member == id.as_str()),
                 has_lib: has_lib(&package),
                 dependencies: dependencies.remove(id.as_str()).unwrap_or_default(),
@@ -134,10 +129,7 @@ pub(crate) mod tests {
 
     /// A workspace of `(name, dependencies, dev-dependencies)`; those without a row are foreign.
     pub(crate) fn workspace(rows: &[(&str, &[&str], &[&str])], members: &[&str]) -> Workspace {
-        let package = |name: &str| {
-            json!({"id": name, "name": name, "version": "1.0.0", "license": "MIT",
-                "manifest_path": format!("/w/{name}/Cargo.toml"), "targets": [{"kind": ["lib"]}]})
-        };
+        let package = |name: &str| json!({"id": name, "name": name, "manifest_path": format!("/w/{name}/Cargo.toml"), "targets": [{"kind": ["lib"]}]});
         let nodes = rows.iter().map(|(name, normal, dev)| {
             let normal =
                 normal.iter().map(|pkg| json!({"pkg": pkg, "dep_kinds": [{"kind": null}]}));
