@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::build_plugins::BuildPlugins;
-use crate::process::run;
+use crate::command::run;
 use crate::redis;
 use crate::toolchain::clean_cargo;
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use crate::processes::Stop;
+use crate::stop::Stop;
 
 /// How long the bot may take for one answer.
 pub(crate) const ANSWER_BOUND: Duration = Duration::from_secs(30);

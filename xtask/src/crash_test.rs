@@ -18,8 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::ensure;
 
 use crate::build_plugins::BuildPlugins;
-use crate::process::run;
-use crate::processes::Stop;
+use crate::command::run;
+use crate::stop::Stop;
 use crate::toolchain;
 use faults::FaultInjector;
 use load::Load;

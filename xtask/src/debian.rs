@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::process::capture;
+use crate::command::capture;
 
 /// Where a program lies, looked for as a shell would.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {

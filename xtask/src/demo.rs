@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the whole product on this machine, with a simulated Telegram.
 //!
 //! What is said in the chat is in [`script`]; starting and ending programs in
-//! [`crate::processes`].
+//! [`crate::service`].
 
 mod script;
 
@@ -16,10 +16,11 @@ use tempfile::TempDir;
 
 use crate::build_plugins::BuildPlugins;
 use crate::chat::{self, Chat};
+use crate::command::run;
 use crate::paths::target_dir;
-use crate::process::run;
-use crate::processes::{Service, Stop, shut_down};
 use crate::redis::Redis;
+use crate::service::{Service, shut_down};
+use crate::stop::Stop;
 use crate::toolchain;
 
 /// The simulator takes any token of this form; this one cannot be a real bot's.

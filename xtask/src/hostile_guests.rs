@@ -15,9 +15,10 @@ use tempfile::TempDir;
 use test_kit::{Ending, TestRedis, harmless_guest, hostile_guests};
 
 use crate::build_plugins::BuildPlugins;
+use crate::command::run;
 use crate::paths::target_dir;
-use crate::process::run;
-use crate::processes::{Service, Stop, shut_down};
+use crate::service::{Service, shut_down};
+use crate::stop::Stop;
 use crate::{redis, toolchain};
 use table::Row;
 

@@ -8,7 +8,8 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::debian;
-use crate::processes::{Service, Stop};
+use crate::service::Service;
+use crate::stop::Stop;
 
 const START_BOUND: Duration = Duration::from_secs(10);
 

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::build_plugins::BuildPlugins;
+use crate::command::{elapsed, last_lines, run};
 use crate::crash_test::CrashTest;
-use crate::process::{elapsed, last_lines, run};
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
 use crate::workspace::Workspace;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::process::capture;
+use crate::command::capture;
 use crate::toolchain::clean_cargo;
 
 /// The members and the whole resolved tree, for every platform.

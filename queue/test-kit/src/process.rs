@@ -1,9 +1,12 @@
-//! Processes with their logs.
+//! Programs in the background, with what they write.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::{eventually, within};
 
@@ -11,26 +14,39 @@ use crate::{eventually, within};
 /// that get about a tenth of a core that others want too, and has 120 s for each: on a busy machine that is no failure.
 const READY_WITHIN: Duration = Duration::from_secs(130);
 
-/// A running program; what it writes is collected. Killed when dropped.
+/// A running program; what it writes goes into a file. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: PathBuf,
+    /// Where the file is, when nobody else said where.
+    _folder: Option<TempDir>,
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts it, with both outputs in the file `log`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be created or the program cannot be started.
+    pub fn spawn(command: &mut Command, log: &Path) -> io::Result<Self> {
+        let output = File::create(log)?;
+        let errors = output.try_clone()?;
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn()?;
+        Ok(Self { child, log: log.to_owned(), _folder: None })
+    }
+
+    /// Starts it, with both outputs in a file of its own.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Self {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = spawned.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().unwrap(), &log);
-        collect(child.stderr.take().unwrap(), &log);
-        Self { child, log }
+        let folder = tempfile::tempdir().unwrap();
+        let spawned = Self::spawn(command, &folder.path().join("log"));
+        let mut process = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        process._folder = Some(folder);
+        process
     }
 
     /// Starts it and waits until it writes a line with `ready`.
@@ -41,9 +57,9 @@ impl Process {
     pub async fn start_until(command: &mut Command, ready: &str) -> Self {
         let mut process = Self::start(command);
         within(READY_WITHIN, &format!("`{ready}` from {command:?}"), async || {
-            let log = process.log();
-            assert!(process.alive(), "it ended before `{ready}`:\n{log}");
-            log.lines().any(|line| line.contains(ready)).then_some(())
+            let alive = process.alive();
+            assert!(alive, "it ended before `{ready}`:\n{}", process.whole_log());
+            process.log().lines().any(|line| line.contains(ready)).then_some(())
         })
         .await;
         process
@@ -54,13 +70,28 @@ impl Process {
         self.child.id()
     }
 
-    /// What it has written so far.
-    ///
-    /// # Panics
-    ///
-    /// When collecting panicked.
+    /// What it has written so far, without an unfinished last line.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        let mut text = self.whole_log();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
+    }
+
+    /// What it has written so far.
+    pub fn whole_log(&self) -> String {
+        fs::read(&self.log).map_or_else(
+            |error| format!("(cannot read {}: {error})\n", self.log.display()),
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        )
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     /// Whether it runs.
@@ -69,7 +100,7 @@ impl Process {
     ///
     /// When the operating system does not say.
     pub fn alive(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.ended().unwrap().is_none()
     }
 
     /// Ends it with SIGKILL, at once.
@@ -117,19 +148,10 @@ impl Process {
 
 /// Sends a signal, for instance `STOP`.
 pub(crate) fn signal(process: &Child, name: &str) {
-    let arguments = [format!("-{name}"), process.id().to_string()];
-    assert!(Command::new("kill").args(arguments).status().unwrap().success());
-}
-
-fn collect(lines: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
-        for line in BufReader::new(lines).lines().map_while(Result::ok) {
-            let mut log = log.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
+    // std can only kill, and `unsafe` for one libc call is denied here; every shell has `kill`.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &process.id().to_string()]);
+    assert!(shell.status().unwrap().success());
 }
 
 impl Drop for Process {

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 use ureq::Agent;
 
 use crate::build_plugins::BuildPlugins;
+use crate::command::run;
 use crate::paths::target_dir;
-use crate::process::run;
-use crate::processes::{Service, Stop};
 use crate::redis::Redis;
+use crate::service::Service;
+use crate::stop::Stop;
 use crate::toolchain::clean_cargo;
 
 /// What it is called on the command line.

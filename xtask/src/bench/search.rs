@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 use crate::build_plugins::BuildPlugins;
+use crate::command::{capture, run};
 use crate::paths::target_dir;
-use crate::process::{capture, run};
 use crate::toolchain::clean_cargo;
 
 /// What it is called on the command line, as its file is.

@@ -355,7 +355,7 @@ fn fill_in(text: &[u8], place: &[u8], with: &[u8]) -> Vec<u8> {
     filled
 }
 
-fn slot(system: &mut System, who: Who) -> &mut Option<crate::processes::Service> {
+fn slot(system: &mut System, who: Who) -> &mut Option<crate::service::Service> {
     let (list, place) = match who {
         Who::Worker(place) => (&mut system.workers, place),
         Who::Coordinator(place) => (&mut system.coordinators, place),

@@ -71,7 +71,7 @@ impl MemoryWatch {
         for (services, most) in
             [(&system.workers, &mut peak.worker), (&system.coordinators, &mut peak.coordinator)]
         {
-            let taken = services.iter().flatten().filter_map(crate::processes::Service::rss_mib);
+            let taken = services.iter().flatten().filter_map(crate::service::Service::rss_mib);
             *most = taken.fold(*most, f64::max);
         }
     }

@@ -9,10 +9,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::servers::RedisServers;
+use crate::command::capture;
 use crate::paths::target_dir;
-use crate::process::capture;
-use crate::processes::{Service, Stop};
 use crate::redis;
+use crate::service::Service;
+use crate::stop::Stop;
 
 const TOKEN: &str = "123456:SIMULATOR";
 pub(super) const WORKERS: usize = 3;

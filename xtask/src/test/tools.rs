@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::process::{capture, run};
+use crate::command::{capture, run};
 use crate::toolchain::clean_cargo;
 use crate::{debian, redis};
 

