@@ -55,7 +55,8 @@ where
         format!("cannot listen on {address}; name another address with --listen")
     })?;
     let local = listener.local_addr().context("asking for the address")?;
-    let (ready, rendered) = (Arc::new(ready), metrics.clone());
+    let ready = Arc::new(ready);
+    let rendered = metrics.clone();
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route(

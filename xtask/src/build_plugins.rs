@@ -89,7 +89,8 @@ impl BuildPlugins {
             batches.map(|(names, folder)| Batch { names, marked: false, folder }).collect();
         if self.tests {
             let guests = target_dir(root).join("guests");
-            let (names, folder) = (MARKED.to_vec(), guests.join("marked"));
+            let names = MARKED.to_vec();
+            let folder = guests.join("marked");
             batches.push(Batch { names: TEST_GUESTS.to_vec(), marked: false, folder: guests });
             batches.push(Batch { names, marked: true, folder });
         }

@@ -100,7 +100,9 @@ impl Chat {
 
     /// The bot's messages and edits since the last call.
     fn events(&mut self, timeout_ms: u64) -> anyhow::Result<Vec<Message>> {
-        let (base, id, seq) = (&self.base, self.id, self.seq);
+        let base = &self.base;
+        let id = self.id;
+        let seq = self.seq;
         let address = format!("{base}/sim/events?chat_id={id}&since={seq}&timeout_ms={timeout_ms}");
         let answer = get_json(&self.agent, &address)?;
         let seq = answer.get("seq").and_then(Value::as_u64);

@@ -148,7 +148,7 @@ fn escape(text: &str) -> String {
     }
     // `1. ` at the beginning of a line would become a list.
     let digits = shown.bytes().take_while(u8::is_ascii_digit).count();
-    if 0 < digits && shown.get(digits..).is_some_and(|rest| rest.starts_with(". ")) {
+    if digits > 0 && shown.get(digits..).is_some_and(|rest| rest.starts_with(". ")) {
         shown.insert(digits, '\\');
     }
     shown

@@ -58,7 +58,7 @@ impl CrashTest {
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
-        ensure!(0.0 < self.minutes && self.minutes <= 600.0, "--minutes takes 0 to 600");
+        ensure!(self.minutes > 0.0 && self.minutes <= 600.0, "--minutes takes 0 to 600");
         let seed = self.seed.unwrap_or_else(seed_from_clock);
         let place = if self.cluster { "a Cluster" } else { "one Redis" };
         match self.outage {
@@ -120,7 +120,7 @@ impl CrashTest {
         if self.outage.is_some() {
             let ended = system.ended();
             println!("{ended} of {} processes ended", WORKERS + COORDINATORS);
-            if 0 < ended {
+            if ended > 0 {
                 broken.push(format!("{ended} processes did not outlive the outage"));
             }
         }

@@ -115,7 +115,8 @@ fn guests(root: &Path) -> anyhow::Result<Vec<Guest>> {
         ending: Some(Ending::Refused("plugin-invalid".to_owned())),
         wasm: Box::new(move || half.clone()),
     });
-    let (whole, mut place) = (harmless_guest(), 0);
+    let whole = harmless_guest();
+    let mut place = 0;
     guests.push(Guest {
         name: "flipped-bit".to_owned(),
         what: "A file that means no harm, with one bit flipped, each time another one.".to_owned(),
@@ -188,7 +189,8 @@ impl Arena {
         self.relieve_bystander()?;
         let before_mib = self.rss()?;
         self.worker.forget_peak().context(UNKNOWN_MEMORY)?;
-        let (began, heard) = (Instant::now(), self.monitor.output().len());
+        let began = Instant::now();
+        let heard = self.monitor.output().len();
         let mut row =
             Row::new(guest.name.clone(), guest.what.clone(), guest.ending.clone(), before_mib);
         // More than there are cores.
@@ -223,8 +225,8 @@ impl Arena {
     /// Puts a file in place and waits until the worker has looked at it; gives the refusal's code.
     fn put(&mut self, wasm: &[u8]) -> anyhow::Result<Option<String>> {
         let known = self.worker.output().len();
-        let (part, place) =
-            (self.plugins.path().join(".part"), self.plugins.path().join("hostile.wasm"));
+        let part = self.plugins.path().join(".part");
+        let place = self.plugins.path().join("hostile.wasm");
         std::fs::write(&part, wasm).and_then(|()| std::fs::rename(&part, &place))?;
         self.worker.wait_until("a look at the guest", BOUND, &self.stop, |worker| {
             let log = worker.output();

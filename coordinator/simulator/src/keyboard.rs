@@ -31,7 +31,8 @@ impl Markup {
         let Some(markup) = params.json("reply_markup")? else { return Ok(None) };
         let kinds = ["inline_keyboard", "keyboard", "remove_keyboard", "force_reply"];
         let mut present = kinds.iter().filter(|kind| markup.get(**kind).is_some());
-        let (kind, more) = (present.next(), present.next());
+        let kind = present.next();
+        let more = present.next();
         if more.is_some() {
             return Err(Refusal::bad("object expected as reply markup: it is of several kinds"));
         }
@@ -62,7 +63,7 @@ fn rows<'a>(markup: &'a Value, name: &str) -> Result<Vec<&'a Vec<Value>>, Refusa
     let rows: Vec<_> =
         rows.iter().map(|row| row.as_array().ok_or_else(refusal)).collect::<Result<_, _>>()?;
     let buttons: usize = rows.iter().map(|row| row.len()).sum();
-    if MAX_BUTTONS < buttons || MAX_MARKUP_BYTES < markup.to_string().len() {
+    if buttons > MAX_BUTTONS || markup.to_string().len() > MAX_MARKUP_BYTES {
         return Err(Refusal::bad("reply markup is too long"));
     }
     Ok(rows)
@@ -87,11 +88,12 @@ fn check_button(button: &Value) -> Result<(), Refusal> {
         (None, Some(url)) => {
             let host =
                 ["https://", "http://", "tg://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-            match host.is_some_and(|host| host.starts_with(|first: char| first.is_alphanumeric())) {
-                true => Ok(()),
-                false => Err(Refusal::bad(format!(
+            if host.is_some_and(|host| host.starts_with(|first: char| first.is_alphanumeric())) {
+                Ok(())
+            } else {
+                Err(Refusal::bad(format!(
                     "inline keyboard button URL '{url}' is invalid: Wrong HTTP URL"
-                ))),
+                )))
             }
         }
         _ => Err(Refusal::bad(

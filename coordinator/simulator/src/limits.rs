@@ -67,7 +67,7 @@ impl Limits {
             let seconds =
                 u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
             self.refusals += 1;
-            if KEEP_REFUSED <= self.refused.len() {
+            if self.refused.len() >= KEEP_REFUSED {
                 self.refused.pop_front();
             }
             self.refused.push_back(json!({

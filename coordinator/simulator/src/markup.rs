@@ -34,7 +34,8 @@ pub fn plain(text: &str) -> Formatted {
 ///
 /// What follows `can't parse entities: ` in Telegram's answer.
 pub fn html(source: &str) -> Result<Formatted, String> {
-    let (mut out, mut open): (Formatted, Vec<Open>) = (Formatted::default(), Vec::new());
+    let mut out = Formatted::default();
+    let mut open: Vec<Open> = Vec::new();
     let mut offset = 0;
     let mut rest = source;
     while let Some(letter) = rest.chars().next() {
@@ -224,7 +225,7 @@ fn words(text: &str) -> Vec<Value> {
         let length = rest.map_or(0, |rest| rest.bytes().take_while(fits).count());
         let starts =
             rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphanumeric()));
-        if starts && 0 < length {
+        if starts && length > 0 {
             entities.push(json!({"type": kind, "offset": offset, "length": length + 1}));
         }
         offset += word.encode_utf16().count();
@@ -237,7 +238,8 @@ pub fn entity_texts(formatted: &Formatted, kind: &str) -> Vec<String> {
     let units: Vec<u16> = formatted.text.encode_utf16().collect();
     let part = |entity: &Value| {
         let number = |name: &str| usize::try_from(entity.get(name)?.as_u64()?).ok();
-        let (from, length) = (number("offset")?, number("length")?);
+        let from = number("offset")?;
+        let length = number("length")?;
         Some(String::from_utf16_lossy(units.get(from..from + length)?))
     };
     let of_kind = |entity: &&Value| entity.get("type").and_then(Value::as_str) == Some(kind);

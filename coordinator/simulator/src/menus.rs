@@ -28,13 +28,14 @@ impl Menus {
         let list = commands
             .as_array()
             .ok_or_else(|| Refusal::bad("can't parse commands: expected an Array"))?;
-        if MAX_COMMANDS < list.len() {
+        if list.len() > MAX_COMMANDS {
             return Err(Refusal::bad("BOT_COMMANDS_TOO_MUCH"));
         }
         list.iter().try_for_each(check)?;
-        match list.is_empty() {
-            true => self.0.remove(&place),
-            false => self.0.insert(place, commands),
+        if list.is_empty() {
+            self.0.remove(&place)
+        } else {
+            self.0.insert(place, commands)
         };
         Ok(())
     }
@@ -52,9 +53,10 @@ impl Menus {
     pub(crate) fn shown(&self, chat_id: i64, user_id: i64, language: &str) -> Value {
         let chat = format!("chat:{chat_id}");
         let member = format!("chat_member:{chat_id}:{user_id}");
-        let scopes: &[&str] = match chat_id < 0 {
-            true => &[&member, &chat, "all_group_chats", "default"],
-            false => &[&chat, "all_private_chats", "default"],
+        let scopes: &[&str] = if chat_id < 0 {
+            &[&member, &chat, "all_group_chats", "default"]
+        } else {
+            &[&chat, "all_private_chats", "default"]
         };
         let short: String = language.chars().take(2).collect();
         scopes
@@ -91,7 +93,8 @@ fn place(params: &Params) -> Result<Place, Refusal> {
 
 fn check(command: &Value) -> Result<(), Refusal> {
     let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (name, description) = (text("command"), text("description").trim());
+    let name = text("command");
+    let description = text("description").trim();
     let valid = (1..=MAX_NAME_CHARS).contains(&name.len())
         && name
             .bytes()

@@ -170,7 +170,7 @@ impl State {
             fields.insert("chat_id".to_owned(), chat_id.into());
             fields.insert("kind".to_owned(), kind.into());
         }
-        if KEEP_EVENTS <= self.events.len() {
+        if self.events.len() >= KEEP_EVENTS {
             self.events.pop_front();
         }
         self.events.push_back(Event { seq: self.seq, chat_id, body });
@@ -203,7 +203,7 @@ impl State {
     /// Privacy mode: in a group the bot gets commands that may be meant for it, mentions, and answers to what it wrote.
     fn reaches_the_bot(&self, chat_id: i64, content: &Draft) -> bool {
         let Some(chat) = self.chats.get(&chat_id) else { return false };
-        if chat.about.standing != Standing::Member || 0 < chat_id {
+        if chat.about.standing != Standing::Member || chat_id > 0 {
             return chat.about.standing == Standing::Member;
         }
         let named = |name: &str| name.eq_ignore_ascii_case(USERNAME);
@@ -297,7 +297,7 @@ impl State {
         self.next_message += 1;
         let message = Message { id, from_bot, author, date_ms: now_ms(), edits: 0, content };
         let chat = self.chats.entry(chat_id).or_default();
-        if KEEP_MESSAGES <= chat.messages.len() {
+        if chat.messages.len() >= KEEP_MESSAGES {
             chat.messages.pop_front();
         }
         chat.messages.push_back(message.clone());
@@ -332,7 +332,7 @@ impl State {
 
     pub(crate) fn add_toast(&mut self, chat_id: i64, text: &str, alert: bool) {
         if let Some(chat) = self.chats.get_mut(&chat_id) {
-            if KEEP_TOASTS <= chat.toasts.len() {
+            if chat.toasts.len() >= KEEP_TOASTS {
                 chat.toasts.pop_front();
             }
             chat.toasts.push_back(json!({"text": text, "alert": alert, "at_ms": now_ms()}));

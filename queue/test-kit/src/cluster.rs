@@ -252,8 +252,10 @@ impl TestCluster {
     ///
     /// As [`TestCluster::move_slot`].
     pub fn begin_moving_slot(&self, key: &str, to: usize) {
-        let (slot, from) = (self.slot(key).to_string(), self.owner(key));
-        let (from_id, to_id) = (self.id(from), self.id(to));
+        let slot = self.slot(key).to_string();
+        let from = self.owner(key);
+        let from_id = self.id(from);
+        let to_id = self.id(to);
         self.nodes[to].order(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
         self.nodes[from].order(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
     }
@@ -273,7 +275,8 @@ impl TestCluster {
     ///
     /// As [`TestCluster::move_slot`].
     pub async fn finish_moving_slot(&self, key: &str, to: usize) {
-        let (slot, from) = (self.slot(key).to_string(), self.owner(key));
+        let slot = self.slot(key).to_string();
+        let from = self.owner(key);
         loop {
             let keys = self.ask(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
             if keys.is_empty() {

@@ -164,7 +164,8 @@ fn accept(state: &Arc<State>, client: TcpStream) {
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
     }
-    let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let from_client = client.try_clone().unwrap();
+    let from_server = server.try_clone().unwrap();
     let asked = Arc::clone(state);
     std::thread::spawn(move || pass_on(&asked, number, from_client, server, false, swallow));
     let answered = Arc::clone(state);
@@ -236,7 +237,8 @@ impl State {
     fn rename(&self, answer: &mut [u8]) {
         for (port, proxy) in self.instead.lock().unwrap().iter() {
             for before in [":", "\r\n"] {
-                let (old, new) = (format!("{before}{port}\r\n"), format!("{before}{proxy}\r\n"));
+                let old = format!("{before}{port}\r\n");
+                let new = format!("{before}{proxy}\r\n");
                 assert_eq!(old.len(), new.len(), "a port of another length");
                 let mut at = 0;
                 while at + old.len() <= answer.len() {

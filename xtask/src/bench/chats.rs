@@ -181,8 +181,10 @@ impl System {
             3 => 1,
             _ => 3,
         };
-        let (mut placed, mut answered) = (Vec::new(), Vec::new());
-        let (mut asked, mut out_of_order) = (0, 0);
+        let mut placed = Vec::new();
+        let mut answered = Vec::new();
+        let mut asked = 0;
+        let mut out_of_order = 0;
         for chat in chats {
             let mine = self.chat(chat)?;
             let mine = mine.get(earlier..).unwrap_or_default();

@@ -27,7 +27,8 @@ const SETTINGS: &str = "[grants]\nnet = []\ndata = { creators = \"creators.csv\"
 pub(super) fn measure(root: &Path) -> anyhow::Result<()> {
     let folder = target_dir(root).join("search-bench");
     std::fs::create_dir_all(&folder).context("making a folder for the catalogue")?;
-    let (csv, quality) = (folder.join("creators.csv"), folder.join("quality.md"));
+    let csv = folder.join("creators.csv");
+    let quality = folder.join("quality.md");
     let queries = folder.join("queries.tsv");
     let mut cargo = clean_cargo(root);
     cargo.args(["bench", "--quiet", "--locked", "-p", "search", "--bench", NAME, "--"]);

@@ -123,7 +123,7 @@ impl Load {
         }
         for (word, question) in &mut self.questions {
             let open = question.task_id.is_some() && question.answered_at.is_none();
-            if open && PUSH_AGAIN < question.pushed_at.elapsed() {
+            if open && question.pushed_at.elapsed() > PUSH_AGAIN {
                 question.pushed_at = Instant::now();
                 push_slow(system, question.chat, word);
             }
@@ -146,7 +146,7 @@ impl Load {
             {
                 (Some(attempt), Some(run_ms), Some(end)) => {
                     self.losses_seen += attempt.saturating_sub(1);
-                    if 1 < attempt {
+                    if attempt > 1 {
                         self.restarts.push(end.saturating_sub(run_ms));
                     }
                 }
@@ -168,7 +168,7 @@ impl Load {
     fn ask(&mut self, system: &System) -> anyhow::Result<()> {
         self.number += 1;
         let chat = FIRST_CHAT + i64::try_from(self.number).unwrap_or(0) % PEOPLE;
-        if OPEN_AT_MOST <= self.open.get(&chat).copied().unwrap_or(0) {
+        if self.open.get(&chat).copied().unwrap_or(0) >= OPEN_AT_MOST {
             return Ok(());
         }
         // Letters only: a word of its own, and no other word's beginning.
@@ -262,7 +262,8 @@ impl Load {
     /// Closes the books; gives the promises that were broken.
     pub(super) fn report(&self, log: &FaultLog) -> Vec<String> {
         let mut answers: HashMap<&str, (u32, u32)> = HashMap::new();
-        let (mut orphans, mut told_failed) = (0, 0);
+        let mut orphans = 0;
+        let mut told_failed = 0;
         for message in self.messages.values() {
             let entry = answers.entry(&message.word).or_default();
             match &message.answer {
@@ -303,7 +304,8 @@ impl Load {
     /// measured goes from there. Around a Redis that was away a worker that lives cannot keep its lease either: then it
     /// goes from the return of that Redis, or, when a replica had taken over before, from when it went.
     fn report_restarts(&self, log: &FaultLog) {
-        let (mut from_loss, mut around_redis) = (Vec::new(), Vec::new());
+        let mut from_loss = Vec::new();
+        let mut around_redis = Vec::new();
         for &restart in &self.restarts {
             let lost = log.workers_lost.iter().copied().filter(|at| *at <= restart).max();
             let trouble = log.redis_away.iter().copied().filter(|(from, _)| *from <= restart).max();
@@ -320,7 +322,7 @@ impl Load {
         println!(
             "{} running tasks lost their worker while Redis was there, {} began again later than {} s; from the loss to their new start: {}",
             from_loss.len(),
-            from_loss.iter().filter(|took| RESTART_BOUND < **took).count(),
+            from_loss.iter().filter(|took| **took > RESTART_BOUND).count(),
             RESTART_BOUND.as_secs(),
             spread(from_loss)
         );
@@ -351,7 +353,7 @@ fn push_slow(system: &System, chat: i64, word: &str) -> Option<String> {
 fn letters(mut number: u64) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnop";
     let mut text = String::new();
-    while 0 < number {
+    while number > 0 {
         let letter = usize::try_from(number % 16).ok().and_then(|place| ALPHABET.get(place));
         text.push(char::from(*letter.unwrap_or(&b'a')));
         number /= 16;

@@ -79,10 +79,9 @@ impl MemoryWatch {
     /// Says what was measured; gives the promises that were broken.
     pub(super) fn report(&self, system: &System, questions: usize) -> Vec<String> {
         let mut broken = Vec::new();
-        let after = redis_bytes(system);
         #[expect(clippy::cast_precision_loss, reason = "bytes and counts below 2^52")]
-        let (before, after, questions) =
-            (self.redis_before as f64, after as f64, questions.max(1) as f64);
+        let [before, after, questions] =
+            [self.redis_before as f64, redis_bytes(system) as f64, questions.max(1) as f64];
         const MIB: f64 = 1024.0 * 1024.0;
         println!(
             "memory: a worker at most {:.0} MiB in the first half and {:.0} in the second, a coordinator {:.0} and {:.0}; Redis {:.1} → {:.1} MiB, {:.0} bytes for each question, all with an end",

@@ -130,13 +130,14 @@ impl System {
             stats = self.stats()?;
         }
         println!("\nthe queue's own books:");
-        for row in stats.iter().filter(|row| 0 < count(row, "submitted")) {
+        for row in stats.iter().filter(|row| count(row, "submitted") > 0) {
             let name = row.get("task_type").and_then(Value::as_str).unwrap_or_default();
             let ended: u64 = ["completed", "failed", "timeout", "cancelled"]
                 .iter()
                 .map(|state| count(row, state))
                 .sum();
-            let (submitted, lost) = (count(row, "submitted"), count(row, "lost"));
+            let submitted = count(row, "submitted");
+            let lost = count(row, "lost");
             let shown = count(row, "delivered") + count(row, "undeliverable");
             println!(
                 "  {name}: {submitted} submitted, {ended} ended, {shown} acknowledged, {lost} taken back from the dead, {} late results refused",

@@ -78,7 +78,9 @@ impl Row {
 
     /// A line for who waits at the terminal.
     pub(super) fn in_brief(&self) -> String {
-        let (name, endings, next) = (&self.name, self.endings(), self.next());
+        let name = &self.name;
+        let endings = self.endings();
+        let next = self.next();
         format!(
             "  {name}: {endings}; next task {next}; heartbeats at most {} apart; RSS {} MiB",
             self.apart(),
@@ -98,7 +100,7 @@ impl Row {
         if !self.next_well {
             broken.push(format!("{name}: a task of another plugin was not answered"));
         }
-        if self.apart.is_none_or(|apart| HEARTBEATS_AT_MOST_APART < apart) {
+        if self.apart.is_none_or(|apart| apart > HEARTBEATS_AT_MOST_APART) {
             broken.push(format!("{name}: heartbeats were {} apart", self.apart()));
         }
         if self.before_mib + GROWTH_AT_MOST_MIB < self.after_mib {

@@ -56,7 +56,8 @@ pub(super) fn send(
     params: &Params,
 ) -> Result<Value, Refusal> {
     let media = media(kind, params.text(kind.name()).as_deref())?;
-    let (body, markup) = (caption_of(params)?, Markup::read(params)?);
+    let body = caption_of(params)?;
+    let markup = Markup::read(params)?;
     simulator.change(|state| {
         let chat_id = open_chat(state, params)?;
         let (reply_to, thread) = place(state, chat_id, params)?;
@@ -81,7 +82,7 @@ pub(super) fn send_album(simulator: &Simulator, params: &Params) -> Result<Value
         let (reply_to, thread) = place(state, chat_id, params)?;
         count(state, "sendMediaGroup", chat_id, parts.len())?;
         // One alone is an ordinary message.
-        let album = (1 < parts.len()).then(|| format!("album{}", state.seq()));
+        let album = (parts.len() > 1).then(|| format!("album{}", state.seq()));
         let sent = parts.into_iter().map(|(media, body)| {
             let album = album.clone();
             let draft =
@@ -107,7 +108,8 @@ pub(super) fn edit_media(simulator: &Simulator, params: &Params) -> Result<Value
 }
 
 pub(super) fn edit_caption(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
-    let (body, keyboard) = (caption_of(params)?, Markup::read_inline(params)?);
+    let body = caption_of(params)?;
+    let keyboard = Markup::read_inline(params)?;
     edit(simulator, "editMessageCaption", params, |content| {
         if content.media.is_none() {
             return Err(Refusal::bad("there is no caption in the message to edit"));

@@ -47,14 +47,15 @@ pub(super) fn formatted(
         return Err(Refusal::bad(too_long));
     }
     let addresses = formatted.entities.iter().filter_map(|entity| entity.get("url")?.as_str());
-    if MAX_ADDRESSES_BYTES < addresses.map(str::len).sum() {
+    if addresses.map(str::len).sum::<usize>() > MAX_ADDRESSES_BYTES {
         return Err(Refusal::bad("ENTITIES_TOO_LONG"));
     }
     Ok(formatted)
 }
 
 fn body(params: &Params) -> Result<Formatted, Refusal> {
-    let (text, mode) = (params.text("text").unwrap_or_default(), params.text("parse_mode"));
+    let text = params.text("text").unwrap_or_default();
+    let mode = params.text("parse_mode");
     let formatted = formatted(&text, mode.as_deref(), MAX_TEXT_UNITS, "message is too long")?;
     if formatted.text.trim().is_empty() {
         return Err(Refusal::bad("message text is empty"));
@@ -178,7 +179,8 @@ pub(super) fn edit(
 }
 
 pub(super) fn edit_text(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
-    let (body, keyboard) = (body(params)?, Markup::read_inline(params)?);
+    let body = body(params)?;
+    let keyboard = Markup::read_inline(params)?;
     edit(simulator, "editMessageText", params, |content| {
         if content.media.is_some() {
             return Err(Refusal::bad("there is no text in the message to edit"));
@@ -215,7 +217,7 @@ pub(super) fn delete(simulator: &Simulator, params: &Params) -> Result<Value, Re
 
 pub(super) fn answer_callback(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     let text = params.text("text").unwrap_or_default();
-    if MAX_TOAST_CHARS < text.chars().count() {
+    if text.chars().count() > MAX_TOAST_CHARS {
         return Err(Refusal::bad("MESSAGE_TOO_LONG"));
     }
     simulator.change(|state| {

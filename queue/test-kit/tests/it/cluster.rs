@@ -39,7 +39,8 @@ async fn a_frozen_master_is_replaced_and_comes_back_as_a_replica() {
 #[tokio::test]
 async fn a_slot_moves_and_can_be_seen_half_moved() {
     let cluster = TestCluster::start().await;
-    let (from, slot) = (cluster.owner("{a}1"), cluster.slot("{a}1"));
+    let from = cluster.owner("{a}1");
+    let slot = cluster.slot("{a}1");
     let to = (from + 1) % 3;
     for key in ["{a}1", "{a}2"] {
         assert_eq!(cluster.ask(from, &["SET", key, "value"]), "OK");
