@@ -1,8 +1,8 @@
-//! `cargo xtask crash-test`: the whole product under a load, while processes are killed and frozen, Redis restarts and
-//! Telegram has bad days. At the end everyone must have been answered, and nobody twice.
+//! `cargo xtask crash-test`: the whole product under load, while processes are killed and frozen, Redis restarts and
+//! Telegram returns errors. At the end every question must have exactly one answer.
 //!
-//! What happens is drawn from a seed, so a failing run can be played again (not to the microsecond: the processes'
-//! own timing is theirs). The people and their books are in [`load`], the trouble in [`faults`].
+//! The faults are drawn from a seed, so a failing run can be repeated, apart from the processes' own timing. [`load`]
+//! asks the questions and records the answers; [`faults`] injects the faults.
 
 mod fault_log;
 mod faults;
@@ -26,27 +26,27 @@ use load::Load;
 use memory::MemoryWatch;
 use system::{COORDINATORS, System, WORKERS};
 
-const TURN: Duration = Duration::from_millis(50);
-/// When the trouble is over, everything is answered within the time a task may live, and a little.
+const STEP: Duration = Duration::from_millis(50);
+/// After the last fault everything is answered within the longest lifetime of a task, and some seconds more.
 const SETTLE_BOUND: Duration = Duration::from_secs(150);
-/// Before and after an outage.
+/// How long the system runs undisturbed before and after an outage.
 const AROUND_OUTAGE: Duration = Duration::from_secs(10);
-/// What the outage takes away: the one Redis, or the node with this key.
+/// The outage stops the one Redis, or the node with this key.
 const OUTAGE_OF: &str = "freefans:tasks:queue:{search_creator}";
 
-/// Kills, freezes and disturbs everything at random, and checks that everyone is answered once.
+/// Kills, freezes and disturbs everything at random, and checks that every question is answered once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CrashTest {
-    /// Draws the same trouble again; a new one each time when none is given.
+    /// Injects the same faults as an earlier run with this seed. Without it each run differs.
     #[arg(long)]
     seed: Option<u64>,
-    /// How long the trouble lasts.
+    /// For how long faults are injected.
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// On a Cluster of three masters with a replica each, whose nodes die, freeze and fail over.
+    /// Use a Redis Cluster of three masters with a replica each, and kill, freeze and fail over its nodes.
     #[arg(long)]
     cluster: bool,
-    /// No trouble but one: Redis is killed under load and stays away for so many seconds.
+    /// Inject a single fault: kill Redis under load and restart it after so many seconds.
     #[arg(long, value_name = "SECONDS", conflicts_with = "minutes")]
     outage: Option<u64>,
 }
@@ -60,10 +60,10 @@ impl CrashTest {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         ensure!(self.minutes > 0.0 && self.minutes <= 600.0, "--minutes takes 0 to 600");
         let seed = self.seed.unwrap_or_else(seed_from_clock);
-        let place = if self.cluster { "a Cluster" } else { "one Redis" };
+        let redis = if self.cluster { "a Cluster" } else { "one Redis" };
         match self.outage {
-            None => println!("seed {seed}, {} min of trouble on {place}", self.minutes),
-            Some(seconds) => println!("{place} is away for {seconds} s"),
+            None => println!("seed {seed}, {} min of faults on {redis}", self.minutes),
+            Some(seconds) => println!("{redis} is down for {seconds} s"),
         }
         BuildPlugins::for_tests().run(root)?;
         let mut cargo = toolchain::clean_cargo(root);
@@ -82,34 +82,34 @@ impl CrashTest {
                 let until = Instant::now() + lasts;
                 while Instant::now() < until {
                     ensure!(!stop.requested(), "interrupted");
-                    load.turn(system)?;
-                    memory.turn(system);
-                    std::thread::sleep(TURN);
+                    load.step(system)?;
+                    memory.step(system);
+                    std::thread::sleep(STEP);
                 }
                 Ok(())
             };
             ask_for(&system, AROUND_OUTAGE)?;
-            faults.take_redis_away(&mut system, OUTAGE_OF, false);
+            faults.stop_redis(&mut system, OUTAGE_OF, false);
             ask_for(&system, Duration::from_secs(seconds))?;
-            faults.give_redis_back(&mut system);
+            faults.restore_redis(&mut system);
             ask_for(&system, AROUND_OUTAGE)?;
         } else {
             let until = Instant::now() + lasts;
             while Instant::now() < until {
                 ensure!(!stop.requested(), "interrupted");
-                faults.turn(&mut system)?;
-                load.turn(&system)?;
-                memory.turn(&system);
-                std::thread::sleep(TURN);
+                faults.step(&mut system)?;
+                load.step(&system)?;
+                memory.step(&system);
+                std::thread::sleep(STEP);
             }
             faults.end(&mut system)?;
         }
-        println!("the trouble is over; waiting for the last answers");
+        println!("the faults are over; waiting for the last answers");
         let until = Instant::now() + SETTLE_BOUND;
-        while load.waiting() && Instant::now() < until {
+        while load.is_waiting() && Instant::now() < until {
             ensure!(!stop.requested(), "interrupted");
-            load.look()?;
-            load.look_at_results(&system);
+            load.read_chats()?;
+            load.read_results(&system);
             load.push_again(&system);
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -131,7 +131,7 @@ impl CrashTest {
         let logs = system.keep_logs()?;
         let list = broken.join("\n  ");
         anyhow::bail!(
-            "{} promises were broken:\n  {list}\nplay it again with --seed {seed} --minutes {}{}; the logs are in {logs}",
+            "{} promises were broken:\n  {list}\nrepeat it with --seed {seed} --minutes {}{}; the logs are in {logs}",
             broken.len(),
             self.minutes,
             if self.cluster { " --cluster" } else { "" }

@@ -1,7 +1,7 @@
-//! People who ask, and the books of who was answered.
+//! The load: questions from many chats, and a record of their answers.
 //!
-//! Every question carries a word of its own, which stands in its placeholder and in its answer. A question is answered
-//! when exactly one message that ever carried its word is no placeholder any more.
+//! Every question has a word of its own, which its placeholder and its answer repeat. A question is answered when
+//! exactly one message with its word is no longer a placeholder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -13,28 +13,28 @@ use ureq::Agent;
 use super::fault_log::FaultLog;
 use super::system::System;
 
-/// People; each is one chat.
+/// How many people ask. Each has one chat.
 const PEOPLE: i64 = 60;
 const FIRST_CHAT: i64 = 1_000;
-/// Questions that one person has open at once; fewer than the queue allows.
+/// Open questions of one person; fewer than the queue allows.
 const OPEN_AT_MOST: usize = 4;
-/// Questions per turn.
+/// Questions per step.
 const PER_TURN: usize = 2;
-/// Every so many questions one is a slow task, so that kills meet tasks that run.
+/// One question in so many is a slow task, so that kills hit running tasks.
 const SLOW_EVERY: u64 = 4;
 const SLOW_MS: u64 = 1_500;
-/// Where any producer may push a task.
+/// The list onto which any producer may push a task.
 const INGRESS: &str = "freefans:tasks:queue";
-/// In a Cluster a push can be lost with its node: a careful producer pushes the same task again until it is answered.
+/// In a Cluster a push can be lost with its node, so the same task is pushed again until it is answered.
 const PUSH_AGAIN: Duration = Duration::from_secs(10);
-/// What a worker's lease lasts.
+/// The length of a worker's lease.
 const LEASE_MS: u64 = 6_000;
-/// A task that lost its worker runs again within a lease and a sweep.
+/// A task that lost its worker starts again within a lease and one sweep.
 const RESTART_BOUND: Duration = Duration::from_secs(7);
 /// The beginning of a placeholder.
 const PLACEHOLDER: &str = "🔎 Looking for ";
 
-/// Some person's chat.
+/// The chat of one of the people.
 pub(super) fn chat(number: u64) -> i64 {
     FIRST_CHAT + i64::try_from(number % PEOPLE.unsigned_abs()).unwrap_or_default()
 }
@@ -44,7 +44,7 @@ struct Question {
     chat: i64,
     asked_at: Instant,
     answered_at: Option<Instant>,
-    /// Its task, when it was submitted by hand.
+    /// Its task, when it was pushed straight onto the queue.
     task_id: Option<String>,
     pushed_at: Instant,
 }
@@ -58,7 +58,7 @@ struct Message {
     changed: u32,
 }
 
-/// The people and their books.
+/// The people, their questions and the answers.
 pub(super) struct Load {
     agent: Agent,
     base: String,
@@ -68,16 +68,16 @@ pub(super) struct Load {
     /// By chat and message id.
     messages: HashMap<(i64, i64), Message>,
     open: HashMap<i64, usize>,
-    /// Slow tasks that were answered, whose results are still to be looked at.
+    /// Slow tasks that were answered and whose results are still to be read.
     ended: Vec<String>,
     losses_seen: u64,
-    losses_unsaid: bool,
+    losses_unknown: bool,
     /// When slow tasks that had lost their worker began again, in ms since 1970.
     restarts: Vec<u64>,
 }
 
 impl Load {
-    /// People who have greeted the bot: it can write to nobody else.
+    /// Starts a chat for each person: the bot can write to nobody else.
     pub(super) fn new(base: &str) -> anyhow::Result<Self> {
         let timeout = Some(Duration::from_secs(10));
         let crowd = Self {
@@ -90,7 +90,7 @@ impl Load {
             open: HashMap::new(),
             ended: Vec::new(),
             losses_seen: 0,
-            losses_unsaid: false,
+            losses_unknown: false,
             restarts: Vec::new(),
         };
         for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
@@ -106,13 +106,13 @@ impl Load {
         Ok(())
     }
 
-    /// Asks some questions and looks at what came.
-    pub(super) fn turn(&mut self, system: &System) -> anyhow::Result<()> {
+    /// Asks some questions and reads the new messages.
+    pub(super) fn step(&mut self, system: &System) -> anyhow::Result<()> {
         for _ in 0..PER_TURN {
             self.ask(system)?;
         }
-        self.look()?;
-        self.look_at_results(system);
+        self.read_chats()?;
+        self.read_results(system);
         self.push_again(system);
         Ok(())
     }
@@ -130,18 +130,18 @@ impl Load {
         }
     }
 
-    /// Looks on which attempt the slow tasks were answered, while their results are there.
-    pub(super) fn look_at_results(&mut self, system: &System) {
+    /// Reads on which attempt the slow tasks were answered, before their results expire.
+    pub(super) fn read_results(&mut self, system: &System) {
         for task_id in std::mem::take(&mut self.ended) {
             let key = format!("freefans:tasks:result:{task_id}");
             let result = system.redis.ask(&key, &["GET", &key]);
             let result = result.and_then(|json| serde_json::from_str::<Value>(&json).ok());
             let Some(result) = result else {
-                // Redis is away: later.
+                // Redis is down: try again later.
                 self.ended.push(task_id);
                 continue;
             };
-            let number = |place: &str| result.pointer(place).and_then(Value::as_u64);
+            let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64);
             match (number("/metadata/attempt"), number("/metadata/run_ms"), number("/completed_at"))
             {
                 (Some(attempt), Some(run_ms), Some(end)) => {
@@ -151,18 +151,18 @@ impl Load {
                     }
                 }
                 _ => match result.pointer("/metadata/code").and_then(Value::as_str) {
-                    // Given up after its third worker died.
+                    // It failed after its third worker died.
                     Some("worker-crashed") => self.losses_seen += 3,
-                    // Out of time: nobody says how often it was tried.
-                    _ => self.losses_unsaid = true,
+                    // It ran out of time, and the result does not tell the number of attempts.
+                    _ => self.losses_unknown = true,
                 },
             }
         }
     }
 
-    /// How often the slow tasks' accepted results say that a worker was lost before them; none when one does not say.
+    /// How many lost workers the accepted results of the slow tasks report; none when a result does not tell.
     pub(super) fn losses_seen(&self) -> Option<u64> {
-        (!self.losses_unsaid).then_some(self.losses_seen)
+        (!self.losses_unknown).then_some(self.losses_seen)
     }
 
     fn ask(&mut self, system: &System) -> anyhow::Result<()> {
@@ -171,12 +171,12 @@ impl Load {
         if self.open.get(&chat).copied().unwrap_or(0) >= OPEN_AT_MOST {
             return Ok(());
         }
-        // Letters only: a word of its own, and no other word's beginning.
+        // Letters only, and no word is the beginning of another.
         let word = format!("q{}q", letters(self.number));
         let task_id = if self.number.is_multiple_of(SLOW_EVERY) {
             match push_slow(system, chat, &word) {
                 Some(task_id) => Some(task_id),
-                // Redis is away: a producer that could not push has asked nothing.
+                // Redis is down: what could not be pushed was not asked.
                 None => return Ok(()),
             }
         } else {
@@ -190,15 +190,15 @@ impl Load {
         Ok(())
     }
 
-    /// Reads what happened in every chat since the last look.
-    pub(super) fn look(&mut self) -> anyhow::Result<()> {
+    /// Reads what happened in every chat since the last call.
+    pub(super) fn read_chats(&mut self) -> anyhow::Result<()> {
         for chat in FIRST_CHAT..FIRST_CHAT + PEOPLE {
             let since = self.seen.get(&chat).copied().unwrap_or(0);
             let address = format!("{}/sim/events?chat_id={chat}&since={since}", self.base);
             let mut response = self.agent.get(&address).call().context("reading a chat")?;
             let read: Value = response.body_mut().read_json().context("reading a chat")?;
             for event in read.get("events").and_then(Value::as_array).into_iter().flatten() {
-                self.note(chat, event);
+                self.read_event(chat, event);
             }
             if let Some(seq) = read.get("seq").and_then(Value::as_u64) {
                 self.seen.insert(chat, seq);
@@ -207,7 +207,7 @@ impl Load {
         Ok(())
     }
 
-    fn note(&mut self, chat: i64, event: &Value) {
+    fn read_event(&mut self, chat: i64, event: &Value) {
         let kind = event.get("kind").and_then(Value::as_str).unwrap_or_default();
         let Some(message_id) = event.get("message_id").and_then(Value::as_i64) else { return };
         if kind == "delete" {
@@ -217,17 +217,17 @@ impl Load {
             return;
         }
         let text = event.get("text").and_then(Value::as_str).unwrap_or_default();
-        let place = (chat, message_id);
-        if !self.messages.contains_key(&place) {
+        let key = (chat, message_id);
+        if !self.messages.contains_key(&key) {
             let Some(word) = text.split(|c: char| !c.is_ascii_lowercase()).find(|word| {
                 word.len() > 2 && word.starts_with('q') && self.questions.contains_key(*word)
             }) else {
                 return;
             };
             let message = Message { word: word.to_owned(), answer: None, changed: 0 };
-            self.messages.insert(place, message);
+            self.messages.insert(key, message);
         }
-        let Some(message) = self.messages.get_mut(&place) else { return };
+        let Some(message) = self.messages.get_mut(&key) else { return };
         if text.starts_with(PLACEHOLDER) {
             return;
         }
@@ -253,13 +253,13 @@ impl Load {
         self.questions.len()
     }
 
-    /// Whether somebody still waits.
-    pub(super) fn waiting(&self) -> bool {
+    /// Whether a question is still open.
+    pub(super) fn is_waiting(&self) -> bool {
         !self.ended.is_empty()
             || self.questions.values().any(|question| question.answered_at.is_none())
     }
 
-    /// Closes the books; gives the promises that were broken.
+    /// Prints the figures and returns the broken promises.
     pub(super) fn report(&self, log: &FaultLog) -> Vec<String> {
         let mut answers: HashMap<&str, (u32, u32)> = HashMap::new();
         let mut orphans = 0;
@@ -277,7 +277,7 @@ impl Load {
         }
         let mut broken = Vec::new();
         for (word, question) in &self.questions {
-            let by_hand = question.task_id.as_deref().unwrap_or("written in the chat");
+            let by_hand = question.task_id.as_deref().unwrap_or("asked in the chat");
             match answers.get(word.as_str()).copied().unwrap_or_default() {
                 (1, 0) => {}
                 (0, _) => broken.push(format!("{word} ({by_hand}) was never answered")),
@@ -300,18 +300,18 @@ impl Load {
         broken
     }
 
-    /// How soon tasks began again. A task whose Redis was there loses its worker only when that dies or freezes: what is
-    /// measured goes from there. Around a Redis that was away a worker that lives cannot keep its lease either: then it
-    /// goes from the return of that Redis, or, when a replica had taken over before, from when it went.
+    /// How soon tasks started again. While its Redis is up, a task loses its worker only when the worker is killed or
+    /// frozen, and the time is counted from then. While Redis is down, no worker can renew its lease: then the time is
+    /// counted from when Redis came back or, when a replica had taken over before, from when it went down.
     fn report_restarts(&self, log: &FaultLog) {
         let mut from_loss = Vec::new();
         let mut around_redis = Vec::new();
         for &restart in &self.restarts {
             let lost = log.workers_lost.iter().copied().filter(|at| *at <= restart).max();
-            let trouble = log.redis_away.iter().copied().filter(|(from, _)| *from <= restart).max();
+            let outage = log.redis_down.iter().copied().filter(|(from, _)| *from <= restart).max();
             let lost = lost.unwrap_or_default();
-            match trouble {
-                // Leases that were not renewed until a Redis was back end so long after it at most.
+            match outage {
+                // A lease that could not be renewed ends at most this long after Redis came back.
                 Some((from, back)) if lost < back.saturating_add(LEASE_MS) => {
                     let began = if restart < back { from } else { back };
                     around_redis.push(Duration::from_millis(restart - began.max(lost)));
@@ -320,21 +320,21 @@ impl Load {
             }
         }
         println!(
-            "{} running tasks lost their worker while Redis was there, {} began again later than {} s; from the loss to their new start: {}",
+            "{} running tasks lost their worker while Redis was up, {} started again later than {} s; from the loss to their new start: {}",
             from_loss.len(),
             from_loss.iter().filter(|took| **took > RESTART_BOUND).count(),
             RESTART_BOUND.as_secs(),
             spread(from_loss)
         );
         println!(
-            "{} began again around a Redis that was away; from its return, or the loss after it: {}",
+            "{} started again after Redis was down; from its return, or a later loss of the worker: {}",
             around_redis.len(),
             spread(around_redis)
         );
     }
 }
 
-/// Pushes a slow task onto the ingress list, with an addressee: any producer's way in.
+/// Pushes a slow task onto the ingress list, as any producer may, with the chat that gets the answer.
 fn push_slow(system: &System, chat: i64, word: &str) -> Option<String> {
     let task_id = format!("{{probe_sleep}}{word}");
     let task = json!({
@@ -354,7 +354,7 @@ fn letters(mut number: u64) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnop";
     let mut text = String::new();
     while number > 0 {
-        let letter = usize::try_from(number % 16).ok().and_then(|place| ALPHABET.get(place));
+        let letter = usize::try_from(number % 16).ok().and_then(|index| ALPHABET.get(index));
         text.push(char::from(*letter.unwrap_or(&b'a')));
         number /= 16;
     }
@@ -372,7 +372,7 @@ pub(super) fn spread(mut times: Vec<Duration>) -> String {
             most.as_secs_f64(),
             longest.as_secs_f64()
         ),
-        _ => "nothing to tell".to_owned(),
+        _ => "none".to_owned(),
     }
 }
 

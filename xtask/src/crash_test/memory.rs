@@ -1,16 +1,16 @@
-//! Whether memory stays flat: what the programs take, early and late, and what a question leaves in Redis.
+//! Whether memory stays flat: what the programs use early and late in the run, and what a question leaves in Redis.
 
 use std::time::{Duration, Instant};
 
 use super::system::System;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// How much more the programs may take late than early: they are young again after each kill, so it is no leak that
-/// shows here but what piles up in Redis and is read back.
+/// By which factor the programs may use more memory late than early. They restart after each kill, so this shows what
+/// piles up in Redis and is read back, not a leak in a process.
 const GROWTH_AT_MOST: f64 = 1.5;
 
-/// Everything in Redis that stays for good. All other keys go by themselves.
-const FOR_GOOD: &[&str] = &[
+/// Keys that Redis keeps for good. All others expire.
+const PERMANENT: &[&str] = &[
     "types",
     "workers",
     "rejected",
@@ -20,8 +20,8 @@ const FOR_GOOD: &[&str] = &[
     "dead:",
     "freefans:plugins:events",
 ];
-/// Keys without an end. The flag: they are of several slots.
-const ENDLESS: &str = "#!lua flags=allow-cross-slot-keys,no-writes
+/// Lists the keys that do not expire. The flag is needed because they are in several slots.
+const WITHOUT_EXPIRY: &str = "#!lua flags=allow-cross-slot-keys,no-writes
 local cursor, names = '0', {}
 repeat
   local page = redis.call('SCAN', cursor, 'MATCH', 'freefans:*', 'COUNT', 1000)
@@ -32,7 +32,7 @@ repeat
 until cursor == '0'
 return names";
 
-/// The most that one program of each kind took, in MiB.
+/// The most memory that one program of each kind used, in MiB.
 #[derive(Debug, Default, Clone, Copy)]
 struct Peak {
     worker: f64,
@@ -49,7 +49,7 @@ pub(super) struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Begins to measure what will last so long.
+    /// Starts to measure a run of this length.
     pub(super) fn start(system: &System, lasts: Duration) -> Self {
         let now = Instant::now();
         Self {
@@ -61,7 +61,7 @@ impl MemoryWatch {
         }
     }
 
-    pub(super) fn turn(&mut self, system: &System) {
+    pub(super) fn step(&mut self, system: &System) {
         let now = Instant::now();
         if now < self.next_at {
             return;
@@ -76,7 +76,7 @@ impl MemoryWatch {
         }
     }
 
-    /// Says what was measured; gives the promises that were broken.
+    /// Prints what was measured and returns the broken promises.
     pub(super) fn report(&self, system: &System, questions: usize) -> Vec<String> {
         let mut broken = Vec::new();
         #[expect(clippy::cast_precision_loss, reason = "bytes and counts below 2^52")]
@@ -84,7 +84,7 @@ impl MemoryWatch {
             [self.redis_before as f64, redis_bytes(system) as f64, questions.max(1) as f64];
         const MIB: f64 = 1024.0 * 1024.0;
         println!(
-            "memory: a worker at most {:.0} MiB in the first half and {:.0} in the second, a coordinator {:.0} and {:.0}; Redis {:.1} → {:.1} MiB, {:.0} bytes for each question, all with an end",
+            "memory: a worker at most {:.0} MiB in the first half and {:.0} in the second, a coordinator {:.0} and {:.0}; Redis {:.1} → {:.1} MiB, {:.0} bytes for each question, all of which expire",
             self.early.worker,
             self.late.worker,
             self.early.coordinator,
@@ -101,12 +101,15 @@ impl MemoryWatch {
                 broken.push(format!("a {kind} took {early:.0} MiB early and {late:.0} late"));
             }
         }
-        for key in
-            system.redis.ask_all(&["EVAL", ENDLESS, "0"]).iter().flat_map(|keys| keys.lines())
+        for key in system
+            .redis
+            .ask_all(&["EVAL", WITHOUT_EXPIRY, "0"])
+            .iter()
+            .flat_map(|keys| keys.lines())
         {
             let name = key.strip_prefix("freefans:tasks:").unwrap_or(key);
-            if !name.is_empty() && !FOR_GOOD.iter().any(|known| name.starts_with(known)) {
-                broken.push(format!("the key {key} has no end"));
+            if !name.is_empty() && !PERMANENT.iter().any(|known| name.starts_with(known)) {
+                broken.push(format!("the key {key} does not expire"));
             }
         }
         broken

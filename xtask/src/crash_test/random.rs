@@ -22,11 +22,11 @@ impl Random {
         self.next() % bound.max(1)
     }
 
-    pub(super) fn place(&mut self, length: usize) -> usize {
+    pub(super) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(u64::try_from(length).unwrap_or(1))).unwrap_or(0)
     }
 
-    pub(super) fn span(&mut self, (least, most): (u64, u64)) -> Duration {
+    pub(super) fn duration(&mut self, (least, most): (u64, u64)) -> Duration {
         Duration::from_millis(least + self.below(most - least + 1))
     }
 }
@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn the_same_seed_draws_the_same() {
         let draw = |seed| {
-            let mut draws = Random::new(seed);
-            (0..5).map(|_| draws.below(1_000)).collect::<Vec<_>>()
+            let mut random = Random::new(seed);
+            (0..5).map(|_| random.below(1_000)).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));

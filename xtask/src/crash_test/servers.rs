@@ -2,22 +2,22 @@
 
 use test_kit::{Proxies, Proxy, TestCluster, TestRedis};
 
-/// What runs, and what of it is away.
+/// The servers, and which of them is down.
 pub(super) struct RedisServers {
     servers: Servers,
-    away: Option<Away>,
-    /// The way that the programs take to the servers.
+    down: Option<Down>,
+    /// The programs connect through these.
     proxies: Proxies,
 }
 
-/// How a Redis that is there does not take what it is given.
+/// How a running Redis refuses writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Refusal {
     Full,
     ReadOnly,
 }
 
-/// What the connections that there are do not bring any more. New ones work.
+/// What existing connections stop transferring. New ones work.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Silence {
     Everything,
@@ -27,11 +27,11 @@ pub(super) enum Silence {
 
 enum Servers {
     One(TestRedis),
-    Cluster { cluster: TestCluster, waiting: tokio::runtime::Runtime },
+    Cluster { cluster: TestCluster, runtime: tokio::runtime::Runtime },
 }
 
-/// A server that is dead or frozen; its place in a Cluster.
-struct Away {
+/// A server that was killed or frozen.
+struct Down {
     node: usize,
     frozen: bool,
 }
@@ -39,16 +39,16 @@ struct Away {
 impl RedisServers {
     pub(super) fn start(in_cluster: bool) -> anyhow::Result<Self> {
         let (servers, ports) = if in_cluster {
-            let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let cluster = waiting.block_on(TestCluster::start());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let cluster = runtime.block_on(TestCluster::start());
             let ports = cluster.ports();
-            (Servers::Cluster { cluster, waiting }, ports)
+            (Servers::Cluster { cluster, runtime }, ports)
         } else {
             let redis = TestRedis::start_durable();
             let port = redis.port();
             (Servers::One(redis), vec![port])
         };
-        Ok(Self { servers, away: None, proxies: Proxies::start(&ports) })
+        Ok(Self { servers, down: None, proxies: Proxies::start(&ports) })
     }
 
     pub(super) fn url(&self) -> String {
@@ -59,27 +59,27 @@ impl RedisServers {
         self.proxies.url(&url)
     }
 
-    /// Makes every server that is there refuse writes, or take them again.
+    /// Makes every running server refuse writes, or accept them again.
     pub(super) fn refuse(&self, how: Refusal, refuses: bool) {
         let command: &[&str] = match (how, refuses, &self.servers) {
             (Refusal::Full, true, _) => &["CONFIG", "SET", "maxmemory", "1"],
             (Refusal::Full, false, _) => &["CONFIG", "SET", "maxmemory", "0"],
-            // Nobody listens there, so it keeps what it has.
+            // Nothing listens on this port, so the replica keeps its data.
             (Refusal::ReadOnly, true, Servers::One(_)) => &["REPLICAOF", "127.0.0.1", "1"],
             (Refusal::ReadOnly, false, Servers::One(_)) => &["REPLICAOF", "NO", "ONE"],
-            // More than each has.
+            // More replicas than each master has.
             (Refusal::ReadOnly, true, _) => &["CONFIG", "SET", "min-replicas-to-write", "3"],
             (Refusal::ReadOnly, false, _) => &["CONFIG", "SET", "min-replicas-to-write", "0"],
         };
         match &self.servers {
-            Servers::One(redis) if self.away.is_none() => drop(redis.ask(command)),
+            Servers::One(redis) if self.down.is_none() => drop(redis.ask(command)),
             Servers::One(_) => {}
             Servers::Cluster { cluster, .. } => drop(cluster.ask_everyone(command)),
         }
     }
 
-    /// Makes the connections that there are silent, without a word.
-    pub(super) fn fall_silent(&self, what: Silence) {
+    /// Makes the existing connections silent without closing them.
+    pub(super) fn silence_connections(&self, what: Silence) {
         let silence = match what {
             Silence::Everything => Proxy::forget,
             Silence::Answers => Proxy::forget_answers,
@@ -92,44 +92,44 @@ impl RedisServers {
         matches!(self.servers, Servers::Cluster { .. })
     }
 
-    /// What `redis-cli` prints about a command to the server of `key`; nothing while that is away.
+    /// Runs a command on the server of `key` and returns what `redis-cli` prints; none while that server is down.
     pub(super) fn ask(&self, key: &str, command: &[&str]) -> Option<String> {
         match &self.servers {
-            Servers::One(redis) => self.away.is_none().then(|| redis.ask(command)),
+            Servers::One(redis) => self.down.is_none().then(|| redis.ask(command)),
             Servers::Cluster { cluster, .. } => {
                 let owner = cluster.owner(key);
-                let away = self.away.as_ref().is_some_and(|away| away.node == owner);
-                (!away).then(|| cluster.ask(owner, command))
+                let down = self.down.as_ref().is_some_and(|down| down.node == owner);
+                (!down).then(|| cluster.ask(owner, command))
             }
         }
     }
 
-    /// What every master says; nothing while one is away.
+    /// Runs a command on every master; nothing while one is down.
     pub(super) fn ask_all(&self, command: &[&str]) -> Vec<String> {
         match &self.servers {
-            _ if self.away.is_some() => Vec::new(),
+            _ if self.down.is_some() => Vec::new(),
             Servers::One(redis) => vec![redis.ask(command)],
             Servers::Cluster { cluster, .. } => cluster.ask_all_masters(command),
         }
     }
 
-    /// Whether everything is there: then something may be done to it. In a Cluster a replica that is still learning
-    /// must not lose its master, or what both know is lost for good.
-    pub(super) fn whole(&self) -> bool {
-        self.away.is_none()
+    /// Whether every server runs, so that a fault may be injected. In a Cluster a replica that is still copying must
+    /// not lose its master, or the data of both is lost.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.down.is_none()
             && match &self.servers {
                 Servers::One(_) => true,
                 Servers::Cluster { cluster, .. } => cluster.is_settled(),
             }
     }
 
-    /// Whether no server is dead or frozen.
-    pub(super) fn there(&self) -> bool {
-        self.away.is_none()
+    /// Whether no server is killed or frozen.
+    pub(super) fn is_up(&self) -> bool {
+        self.down.is_none()
     }
 
-    /// Ends the server of `key` with SIGKILL, or freezes it.
-    pub(super) fn take_away(&mut self, key: &str, frozen: bool) {
+    /// Kills the server of `key` with SIGKILL, or freezes it.
+    pub(super) fn stop(&mut self, key: &str, frozen: bool) {
         let node = match &mut self.servers {
             Servers::One(redis) => {
                 if frozen {
@@ -149,12 +149,12 @@ impl RedisServers {
                 node
             }
         };
-        self.away = Some(Away { node, frozen });
+        self.down = Some(Down { node, frozen });
     }
 
-    /// Lets come back what is away.
-    pub(super) fn give_back(&mut self) {
-        let Some(Away { node, frozen }) = self.away.take() else { return };
+    /// Restarts or continues the server that is down.
+    pub(super) fn restore(&mut self) {
+        let Some(Down { node, frozen }) = self.down.take() else { return };
         match &mut self.servers {
             Servers::One(redis) if frozen => redis.thaw(),
             Servers::One(redis) => redis.revive(),
@@ -165,8 +165,8 @@ impl RedisServers {
 
     /// Makes a replica take over from the master of `key`, without asking it.
     pub(super) fn fail_over(&mut self, key: &str) {
-        if let Servers::Cluster { cluster, waiting } = &self.servers {
-            waiting.block_on(cluster.fail_over(key));
+        if let Servers::Cluster { cluster, runtime } = &self.servers {
+            runtime.block_on(cluster.fail_over(key));
         }
     }
 }

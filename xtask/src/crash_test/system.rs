@@ -85,8 +85,8 @@ impl System {
                 command.arg("--plugins").arg(self.programs.plugins.path());
                 command.args(["--redis-url", &url]);
                 let service = self.spawn("worker", &mut command)?;
-                if let Some(place) = self.workers.get_mut(slot) {
-                    *place = Some(service);
+                if let Some(worker) = self.workers.get_mut(slot) {
+                    *worker = Some(service);
                 }
             }
         }
@@ -100,8 +100,8 @@ impl System {
                     // The load is more than Telegram would take; this simulator takes it.
                     .envs(["LIMIT_OVERALL", "LIMIT_CHAT", "LIMIT_GROUP"].map(|limit| (limit, "0")));
                 let service = self.spawn("coordinator", &mut command)?;
-                if let Some(place) = self.coordinators.get_mut(slot) {
-                    *place = Some(service);
+                if let Some(coordinator) = self.coordinators.get_mut(slot) {
+                    *coordinator = Some(service);
                 }
             }
         }
@@ -115,8 +115,8 @@ impl System {
         Service::start(name, command, &folder)
     }
 
-    /// What the queue itself says at the end; gives the promises that were broken. `losses_seen` is how many lost
-    /// workers the slow tasks' accepted results know of.
+    /// Compares the queue's own counters at the end and returns the broken promises. `losses_seen` is how many lost
+    /// workers the accepted results of the slow tasks report.
     pub(super) fn report(
         &mut self,
         until: Instant,
@@ -129,7 +129,7 @@ impl System {
             std::thread::sleep(Duration::from_millis(200));
             stats = self.stats()?;
         }
-        println!("\nthe queue's own books:");
+        println!("\nthe queue's own counters:");
         for row in stats.iter().filter(|row| count(row, "submitted") > 0) {
             let name = row.get("task_type").and_then(Value::as_str).unwrap_or_default();
             let ended: u64 = ["completed", "failed", "timeout", "cancelled"]
@@ -140,18 +140,18 @@ impl System {
             let lost = count(row, "lost");
             let shown = count(row, "delivered") + count(row, "undeliverable");
             println!(
-                "  {name}: {submitted} submitted, {ended} ended, {shown} acknowledged, {lost} taken back from the dead, {} late results refused",
+                "  {name}: {submitted} submitted, {ended} ended, {shown} acknowledged, {lost} leases reclaimed, {} late results refused",
                 count(row, "stale")
             );
-            // A result that was accepted from a holder whose lease had passed on knows of one loss too few. After a
-            // failover a task may have run in a past that is no more, and then the two differ without fault.
+            // A result accepted from a worker whose lease had ended reports one loss too few. After a failover the new
+            // master may not know of an attempt that ran, so there the two may differ.
             if name == SLOW
                 && !self.redis.is_cluster()
                 && let Some(losses_seen) = losses_seen
                 && lost != losses_seen
             {
                 broken.push(format!(
-                    "{name}: {lost} leases were taken back, and the accepted results know of {losses_seen}: a late one was accepted"
+                    "{name}: {lost} leases were reclaimed, but the accepted results report {losses_seen}: a late one was accepted"
                 ));
             }
             if submitted != ended {
@@ -183,7 +183,7 @@ impl System {
         Ok(stats.get("types").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
-    /// Keeps the logs for whoever looks for the reason.
+    /// Keeps the logs and returns their folder.
     pub(super) fn keep_logs(self) -> anyhow::Result<String> {
         let Self { logs, .. } = self;
         Ok(logs.keep().display().to_string())
