@@ -31,7 +31,7 @@ impl Cursor {
 
     /// Reads such a text; none when it is not one.
     pub fn decode(text: &str) -> Option<Self> {
-        if MAX_TEXT < text.len() {
+        if text.len() > MAX_TEXT {
             return None;
         }
         let digits: Vec<u32> =

@@ -36,8 +36,10 @@ fn parts(text: &str) -> Option<(u32, u32, u32)> {
     };
     let (year, rest) = text.split_once('-')?;
     let (month, day) = rest.split_once('-')?;
-    let (year, month, day) = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
-    let real = 1 <= year && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
+    let year = number(year, 4)?;
+    let month = number(month, 2)?;
+    let day = number(day, 2)?;
+    let real = year >= 1 && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
     real.then_some((year, month, day))
 }
 

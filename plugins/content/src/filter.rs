@@ -39,7 +39,8 @@ impl Filter {
             None => None,
             Some(word) => Some(Kind::parse(word).ok_or("`type` must be `picture` or `video`")?),
         };
-        let (from, to) = (date("from")?, date("to")?);
+        let from = date("from")?;
+        let to = date("to")?;
         if let (Some(from), Some(to)) = (&from, &to)
             && to < from
         {

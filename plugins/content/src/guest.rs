@@ -131,7 +131,7 @@ fn load_remote(
 ) -> Result<(Loaded, Unreadable), Failure> {
     let request = remote.request(wanted, size);
     let key = cache_entry::key(&request);
-    if 0 < remote.cache_seconds
+    if remote.cache_seconds > 0
         && let Ok(Some(entry)) = cache::get(&key)
         && let Some(part) = cache_entry::read(&request, &entry)
     {
@@ -149,7 +149,7 @@ fn load_remote(
     if let Some(told) = unreadable.told("rows") {
         log::write(log::Level::Warn, &format!("the content source: {told}"));
     }
-    if 0 < remote.cache_seconds {
+    if remote.cache_seconds > 0 {
         // A cache that does not take it costs a request later, nothing more.
         let entry = cache_entry::entry(&request, &part);
         let _ = cache::set(&key, entry.as_bytes(), remote.cache_seconds);

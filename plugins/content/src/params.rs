@@ -125,7 +125,8 @@ mod tests {
     use super::*;
 
     fn cursor() -> String {
-        let (at, id) = ("2026-01-02".to_owned(), "x".to_owned());
+        let at = "2026-01-02".to_owned();
+        let id = "x".to_owned();
         Cursor { at, id, shown: 10 }.encode().unwrap()
     }
 

@@ -128,7 +128,8 @@ impl Remote {
         if let Some(after) = &wanted.after {
             // Says nothing new, but is a range that an index begins at; the `or` alone is none.
             add(posted_at, &format!("lte.{}", after.at));
-            let (at, last) = (quote(&after.at), quote(&after.id));
+            let at = quote(&after.at);
+            let last = quote(&after.id);
             add("or", &format!("({posted_at}.lt.{at},and({posted_at}.eq.{at},{id}.lt.{last}))"));
         }
         let mut request = Request::get(url, self.timeout_ms);

@@ -166,7 +166,7 @@ fn id_of(url: &str) -> String {
     }
     let mut start = String::new();
     for letter in url.chars().take_while(|letter| !letter.is_control()) {
-        if 80 < start.len() + letter.len_utf8() {
+        if start.len() + letter.len_utf8() > 80 {
             break;
         }
         start.push(letter);

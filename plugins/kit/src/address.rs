@@ -41,11 +41,11 @@ impl Base {
             );
         }
         // What is asked for comes behind it.
-        if MAX_ADDRESS_BYTES / 2 < text.len() {
+        if text.len() > MAX_ADDRESS_BYTES / 2 {
             return Err("is too long");
         }
-        let (authority, folder) =
-            (authority.to_ascii_lowercase(), folder.trim_end_matches('/').to_owned());
+        let authority = authority.to_ascii_lowercase();
+        let folder = folder.trim_end_matches('/').to_owned();
         Ok(Self { scheme, authority, folder })
     }
 
@@ -109,7 +109,7 @@ fn is_authority(text: &str) -> bool {
     let of_host: &[u8] = if text.starts_with('[') { b":." } else { b".-_" };
     !host.is_empty()
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || of_host.contains(&byte))
-        && port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| 0 < port))
+        && port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 #[cfg(test)]

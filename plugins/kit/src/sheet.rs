@@ -87,7 +87,7 @@ impl<'a, const N: usize> Sheet<'a, N> {
                 record.line, self.what
             ));
         }
-        if 1 < record.lines && (MAX_ROW_BYTES < record.bytes || MAX_ROW_LINES < record.lines) {
+        if record.lines > 1 && (record.bytes > MAX_ROW_BYTES || record.lines > MAX_ROW_LINES) {
             return Err(format!(
                 "line {} of the {} goes on for {} lines and {} bytes: is a quote not closed? At most {MAX_ROW_LINES} \
                  lines and {MAX_ROW_BYTES} bytes are taken",
@@ -106,7 +106,7 @@ impl<const N: usize> Row<'_, N> {
     ///
     /// Why the row cannot be used.
     pub fn cell(&self, column: usize) -> Result<&str, Cow<'static, str>> {
-        if MAX_ROW_BYTES < self.record.bytes {
+        if self.record.bytes > MAX_ROW_BYTES {
             return Err("more than 64 KiB in one row".into());
         }
         let Some(place) = self.header.places.get(column).copied().flatten() else { return Ok("") };

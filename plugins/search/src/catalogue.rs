@@ -66,9 +66,10 @@ pub fn read_catalogue(bytes: &[u8], mut take: impl FnMut(Row) -> bool) -> Result
         if found.is_blank() || found.is_comment() {
             continue;
         }
-        let row = match noticed.accepted < MAX_ROWS {
-            true => read_row(&found),
-            false => Err("more rows than are read".into()),
+        let row = if noticed.accepted < MAX_ROWS {
+            read_row(&found)
+        } else {
+            Err("more rows than are read".into())
         };
         let taken = row.and_then(|(row, counted)| {
             take(row).then_some(counted).ok_or("more text than there is room for".into())

@@ -56,7 +56,7 @@ impl Query {
         let mut best = (0.97 * self.whole.likeness(&joined, length)).max(self.words(name, share));
         if joined.starts_with(&self.whole.text) {
             best = best.max(0.80 + 0.15 * share);
-        } else if 3 <= self.whole.length && joined.contains(&self.whole.text) {
+        } else if self.whole.length >= 3 && joined.contains(&self.whole.text) {
             best = best.max(0.60 + 0.15 * share);
         }
         best.min(NEAREST)
@@ -87,7 +87,7 @@ impl Pattern {
         if self.text == known {
             return 1.0;
         }
-        if 2 <= self.length && known.starts_with(&self.text) {
+        if self.length >= 2 && known.starts_with(&self.text) {
             return 0.90;
         }
         let likeness = self.likeness(known, known.chars().count());
@@ -98,7 +98,8 @@ impl Pattern {
     /// The share of letters that need no change; swapping two neighbours is one change.
     fn likeness(&self, other: &str, length: usize) -> f64 {
         // Far apart in length means far apart; the distance need not be counted.
-        let (short, long) = (self.length.min(length), self.length.max(length));
+        let short = self.length.min(length);
+        let long = self.length.max(length);
         if short * 2 < long {
             return 0.0;
         }

@@ -203,7 +203,7 @@ fn hashes(name: &str, buckets: &mut Vec<u32>, shift: u32) {
 fn features(name: &str, mut tell: impl FnMut(Kind, u32)) {
     let mut before = (END, END);
     for (place, letter) in letters(name).chain([END]).enumerate() {
-        if 0 < place {
+        if place > 0 {
             tell(Kind::Run, hash(Kind::Run, [before.0, before.1, letter]));
         }
         before = (before.1, letter);
@@ -211,9 +211,10 @@ fn features(name: &str, mut tell: impl FnMut(Kind, u32)) {
     let mut word = ['\0'; MAX_SPELLED + 1];
     for (number, text) in name.split(' ').enumerate() {
         let mut first = text.chars();
-        let (initial, second) = (first.next().unwrap_or(END), first.next().unwrap_or(END));
+        let initial = first.next().unwrap_or(END);
+        let second = first.next().unwrap_or(END);
         tell(Kind::Initial, hash(Kind::Initial, [initial]));
-        if 0 < number {
+        if number > 0 {
             tell(Kind::Run, hash(Kind::Run, [END, initial, second]));
         }
         let mut length = 0;
@@ -223,7 +224,7 @@ fn features(name: &str, mut tell: impl FnMut(Kind, u32)) {
         }
         let whole = word.get(..length).unwrap_or_default();
         // A word one letter longer has spellings too: it may be one of these with a letter too much.
-        if length < MIN_SPELLED || MAX_SPELLED < length && text.chars().nth(length).is_some() {
+        if length < MIN_SPELLED || length > MAX_SPELLED && text.chars().nth(length).is_some() {
             continue;
         }
         if length <= MAX_SPELLED {

@@ -129,12 +129,13 @@ impl Index {
 
     /// Lays like names beside each other: what a query touches is then in few pages.
     fn sort_names(&mut self) {
-        let (text, ends) = (self.names.as_str(), self.ends.as_slice());
+        let text = self.names.as_str();
+        let ends = self.ends.as_slice();
         let mut sorted: Vec<(&str, u32)> =
             names(text, ends).zip(self.owners.iter().copied()).collect();
         sorted.sort(); // Equals stand in the order of the catalogue.
-        let (mut names, mut ends) =
-            (String::with_capacity(text.len()), Vec::with_capacity(ends.len()));
+        let mut names = String::with_capacity(text.len());
+        let mut ends = Vec::with_capacity(ends.len());
         let owners = sorted.iter().map(|(_, owner)| *owner).collect();
         for (name, _) in sorted {
             names.push_str(name);

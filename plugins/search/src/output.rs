@@ -8,7 +8,7 @@ use crate::roster::Creator;
 
 /// Data and metadata of a search.
 pub fn search(query: &str, hits: &[Hit<'_>]) -> (Value, Value) {
-    let exact = hits.iter().filter(|hit| 1.0 <= hit.score).count();
+    let exact = hits.iter().filter(|hit| hit.score >= 1.0).count();
     let creators: Vec<Value> = hits
         .iter()
         .map(|hit| {
@@ -40,7 +40,8 @@ pub fn random(creator: &Creator<'_>) -> Value {
 
 /// What an operator reads after the catalogue was loaded.
 pub fn loaded(index: &Index, noticed: &Noticed) -> String {
-    let (creators, names) = (index.creators().len(), index.names());
+    let creators = index.creators().len();
+    let names = index.names();
     let mut text = format!("catalogue: {creators} creators with {names} names");
     let told = [
         noticed.skipped.told("skipped"),

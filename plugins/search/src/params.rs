@@ -92,7 +92,7 @@ fn query(params: &Map<String, Value>) -> Result<String, String> {
         Some(_) => return Err("`query` must be a text".to_owned()),
         None => return Err("`query` is missing: say which name to look for".to_owned()),
     };
-    if MAX_QUERY_CHARS < query.chars().count() {
+    if query.chars().count() > MAX_QUERY_CHARS {
         return Err(format!("that name is too long: at most {MAX_QUERY_CHARS} characters"));
     }
     let query = kit::text::clean(query, MAX_QUERY_CHARS);

@@ -159,7 +159,8 @@ impl Query {
     fn parse(query: &str) -> Result<Self, Refused> {
         let mut parsed = Self::default();
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            let (name, value) = (decode(name), decode(value));
+            let name = decode(name);
+            let value = decode(value);
             let unread =
                 || refused(400, "PGRST100", format!("\"failed to parse {name} ({value})\""));
             match name.as_str() {

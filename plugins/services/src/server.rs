@@ -68,10 +68,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&asked), Arc::new(answer));
+        let kept = Arc::clone(&asked);
+        let answer = Arc::new(answer);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                let kept = Arc::clone(&kept);
+                let answer = Arc::clone(&answer);
                 std::thread::spawn(move || {
                     serve(connection, |asked| {
                         kept.lock().unwrap().push(asked.clone());
@@ -116,7 +118,7 @@ fn serve(connection: TcpStream, answer: impl Fn(&Asked) -> Answer) {
         let length = answer.body.len() + answer.missing;
         head.push_str(&format!("content-length: {length}\r\n\r\n"));
         head.push_str(&answer.body);
-        if connection.write_all(head.as_bytes()).is_err() || 0 < answer.missing {
+        if connection.write_all(head.as_bytes()).is_err() || answer.missing > 0 {
             return;
         }
     }
@@ -125,12 +127,13 @@ fn serve(connection: TcpStream, answer: impl Fn(&Asked) -> Answer) {
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut line = || {
         let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| 0 < *read)?;
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         Some(line.trim_end().to_owned())
     };
     let first = line()?;
     let mut words = first.split(' ').map(str::to_owned);
-    let (method, target) = (words.next()?, words.next()?);
+    let method = words.next()?;
+    let target = words.next()?;
     let mut headers = Vec::new();
     loop {
         let line = line()?;

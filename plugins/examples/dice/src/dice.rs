@@ -58,7 +58,7 @@ impl Dice {
         if !(2..=MAX_SIDES).contains(&dice.sides) {
             return Err(Problem::Sides);
         }
-        if MAX_BONUS < dice.bonus.unsigned_abs() {
+        if dice.bonus.unsigned_abs() > MAX_BONUS {
             return Err(Problem::Bonus);
         }
         Ok(dice)

@@ -23,8 +23,10 @@ fn seconds_of(date: &str) -> Option<u64> {
     let month = u64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()? + 1;
     let year: u64 = parts.next()?.parse().ok().filter(|year| (1..=9_999).contains(year))?;
     let mut clock = parts.next()?.split(':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if parts.next() != Some("GMT") || 31 < day || 23 < hour || 59 < minute || 60 < second {
+    let hour = clock.next()??;
+    let minute = clock.next()??;
+    let second = clock.next()??;
+    if parts.next() != Some("GMT") || day > 31 || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     // The year begins in March, so that the leap day is its last.

@@ -214,7 +214,7 @@ impl<const N: usize> Header<N> {
         let mut short = 0;
         for (place, cell) in record.cells().enumerate() {
             for (number, part) in lines(cell).enumerate() {
-                line += u64::from(0 < number);
+                line += u64::from(number > 0);
                 // The first line goes on with the row that the quote stands in.
                 let offset = if number == 0 { place } else { 0 };
                 match self.looks_like_a_row(offset, part) {
@@ -222,7 +222,7 @@ impl<const N: usize> Header<N> {
                     Looks::Short => short += 1,
                     Looks::Other => {}
                 }
-                if MAX_SHORT_ROWS < short {
+                if short > MAX_SHORT_ROWS {
                     return Some(line);
                 }
             }

@@ -35,7 +35,8 @@ impl Rows {
 
     /// `3 rows skipped`, and how many of them are named above; nothing where there are none.
     pub fn told(&self, done: &str) -> Option<String> {
-        let (all, named) = (self.count, self.named.len());
+        let all = self.count;
+        let named = self.named.len();
         let rows = if all == 1 { "row" } else { "rows" };
         match all {
             0 => None,

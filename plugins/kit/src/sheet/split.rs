@@ -64,7 +64,8 @@ impl Record {
     }
 
     fn clear(&mut self) {
-        let (text, ends) = (std::mem::take(&mut self.text), std::mem::take(&mut self.ends));
+        let text = std::mem::take(&mut self.text);
+        let ends = std::mem::take(&mut self.ends);
         *self = Self { text, ends, ..Self::default() };
         self.text.clear();
         self.ends.clear();

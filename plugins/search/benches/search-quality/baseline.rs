@@ -70,7 +70,9 @@ fn token_set_ratio(
         return 1.0;
     }
     let text = |rest: &[&str]| [both.as_slice(), rest].concat().join(" ");
-    let (both, here, there) = (text(&[]), text(&here), text(&there));
+    let both = text(&[]);
+    let here = text(&here);
+    let there = text(&there);
     let ratio = |a: &str, b: &str| fuzz::ratio(a.chars(), b.chars());
     ratio(&here, &there).max(ratio(&both, &here)).max(ratio(&both, &there))
 }

@@ -147,7 +147,9 @@ fn measure(
     search: impl Fn(&str) -> Vec<String>,
     rows: &[Row],
 ) -> Measured {
-    let (mut first, mut five, mut reciprocal) = (0, 0, 0.0);
+    let mut first = 0;
+    let mut five = 0;
+    let mut reciprocal = 0.0;
     let mut times = Vec::with_capacity(asked.len());
     for (wanted, query) in asked {
         let began = Instant::now();

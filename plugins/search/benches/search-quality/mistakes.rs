@@ -81,7 +81,8 @@ fn swapped(dice: &mut Dice, name: &str) -> Option<String> {
     let mut letters: Vec<char> = name.to_lowercase().chars().collect();
     let pairs: Vec<usize> = (1..letters.len())
         .filter(|place| {
-            let (before, after) = (letters[place - 1], letters[*place]);
+            let before = letters[place - 1];
+            let after = letters[*place];
             before != after && before.is_alphanumeric() && after.is_alphanumeric()
         })
         .collect();
@@ -93,10 +94,10 @@ fn swapped(dice: &mut Dice, name: &str) -> Option<String> {
 fn turned(name: &str) -> Option<String> {
     let mut words: Vec<&str> = name.split(' ').collect();
     words.rotate_right(1);
-    (1 < words.len()).then(|| words.join(" "))
+    (words.len() > 1).then(|| words.join(" "))
 }
 
 fn cut(name: &str) -> Option<String> {
     let letters: Vec<char> = name.chars().collect();
-    (10 <= letters.len()).then(|| letters[..letters.len() - 3].iter().collect())
+    (letters.len() >= 10).then(|| letters[..letters.len() - 3].iter().collect())
 }

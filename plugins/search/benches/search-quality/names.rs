@@ -70,7 +70,8 @@ pub(crate) fn catalogue(dice: &mut Dice, count: usize) -> Vec<Row> {
     let mut taken = HashSet::new();
     let mut rows = Vec::with_capacity(count);
     while rows.len() < count {
-        let (given, family) = (dice.popular(&first).to_owned(), dice.popular(&last).to_owned());
+        let given = dice.popular(&first).to_owned();
+        let family = dice.popular(&last).to_owned();
         let name = match dice.below(100) {
             0..65 => format!("{given} {family}"),
             65..77 => format!("{given} {} {family}", dice.popular(&first)),
@@ -132,7 +133,8 @@ fn words(dice: &mut Dice, count: usize, syllables: &[usize], endings: &[&str]) -
 }
 
 fn handle(dice: &mut Dice, given: &str, family: &str) -> String {
-    let (given, family) = (given.to_lowercase(), family.to_lowercase());
+    let given = given.to_lowercase();
+    let family = family.to_lowercase();
     match dice.below(6) {
         0 => format!("{given}{family}"),
         1 => format!("{family}_{given}"),

@@ -16,7 +16,7 @@ use crate::params::ExtendedRequest;
 const LAST_PAGE: u64 = 10;
 
 pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumError> {
-    if LAST_PAGE < request.page {
+    if request.page > LAST_PAGE {
         return Ok(Page::default());
     }
     let words = encode(&plain_words(&request.query));

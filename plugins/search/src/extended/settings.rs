@@ -35,7 +35,8 @@ impl Settings {
         remarks: &mut Vec<String>,
     ) -> Result<Option<Self>, String> {
         let key = "extended_search_timeout_seconds";
-        let (default, range) = (DEFAULT_TIMEOUT_SECONDS, 1..=MAX_TIMEOUT_SECONDS);
+        let default = DEFAULT_TIMEOUT_SECONDS;
+        let range = 1..=MAX_TIMEOUT_SECONDS;
         let timeout = whole_or_default((FILE, key), get(key).as_deref(), default, range, remarks);
         let kind = get("extended_search_kind").map(|kind| kind.trim().to_ascii_lowercase());
         let software = match kind.as_deref() {

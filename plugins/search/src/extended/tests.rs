@@ -294,7 +294,8 @@ fn xenforos_search_is_made_and_read() {
     let found = found.unwrap();
     assert_eq!(found["has_more"], true);
     assert_eq!(found["creators"].as_array().unwrap().len(), 2);
-    let (first, second) = (&found["creators"][0], &found["creators"][1]);
+    let first = &found["creators"][0];
+    let second = &found["creators"][1];
     assert_eq!(first["url"], "https://forum.example/threads/luna.7/");
     assert_eq!((&first["replies"], &first["date"]), (&json!(11), &json!("2026-01-02")));
     assert_eq!(second["url"], "https://forum.example/threads/8/");

@@ -64,7 +64,7 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
     let id = search.number("search_id").ok_or_else(error::not_the_api)?;
     let asked = forum.get(&format!("/api/search/{id}/?page={}", request.page));
     let answer = forum.ask(asked);
-    if 1 < request.page && is_behind_the_last(&answer) {
+    if request.page > 1 && is_behind_the_last(&answer) {
         return Ok(Page::default());
     }
     let body = error::body(answer)?;
@@ -147,7 +147,7 @@ fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumE
     let mut seen: Vec<u64> = Vec::new();
     for (page, answer) in (first..).zip((forum.send)(&pages)) {
         // A forum may refuse a page behind its last one.
-        if first < page && !found.more || 1 < page && is_behind_the_last(&answer) {
+        if first < page && !found.more || page > 1 && is_behind_the_last(&answer) {
             found.more = false;
             break;
         }
@@ -207,7 +207,8 @@ fn day(seconds: i64) -> Option<String> {
     }
     // The year begins in March and the era of 400 years with the year 0, so that every leap day is a last day.
     let days = seconds.div_euclid(SECONDS_OF_A_DAY) + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
