@@ -1,5 +1,5 @@
-//! What the remote source gave, as cache entries. A key is short, so the entry itself says which request it answers. What
-//! differs from chat to chat, how much was shown before, is in no entry and is counted anew. Pure.
+//! Answers of the remote source as cache entries. Keys are short hashes, so an entry repeats the request that it answers.
+//! How much a chat has seen already is not in the entry: it is counted for each request. Pure.
 
 use kit::http::Request;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use crate::fingerprint::fingerprint;
 use crate::item::{Item, Kind};
 use crate::page::Part;
 
-/// The key of a request's answer. The number is the form of the entry.
+/// The key of a request's answer. The number is the version of the format.
 pub fn key(request: &Request) -> String {
     format!("page3:{:016x}", fingerprint(&asked(request)))
 }
 
-/// The entry to keep.
+/// The entry to store.
 pub fn entry(request: &Request, part: &Part) -> String {
     json!({
         "asked": asked(request),
@@ -25,7 +25,7 @@ pub fn entry(request: &Request, part: &Part) -> String {
     .to_string()
 }
 
-/// What an entry holds; none when it answers another request.
+/// Reads an entry; none when it answers another request.
 pub fn read(request: &Request, entry: &[u8]) -> Option<Part> {
     let entry: Value = serde_json::from_slice(entry).ok()?;
     (entry.get("asked")?.as_str()? == asked(request)).then_some(())?;
@@ -46,7 +46,8 @@ fn read_item(value: &Value) -> Option<Item> {
     })
 }
 
-/// All that decides the answer: project, table, columns, filters and cursor are in the address, the pages in `Range`.
+/// Everything that determines the answer: project, table, columns, filters and cursor are in the address, the pages in
+/// `Range`.
 fn asked(request: &Request) -> String {
     let range = request.headers.iter().find(|(name, _)| *name == "range");
     format!("{} {}", range.map_or("", |(_, value)| value), request.url)

@@ -1,24 +1,24 @@
-//! Where a page ended, as an opaque text. It names the last item, not a position, so pages stay right when items are
-//! added in front, or when the last item itself is gone.
+//! The end of a page as an opaque text. It names the last item, not a position, so the next page is right even when items
+//! were added before it or the last item was removed.
 
 use crate::day::is_moment;
 
-/// The longest text: a chat keeps no longer one.
+/// The longest text that a chat stores.
 pub const MAX_TEXT: usize = 300;
 
 /// The last item's time and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// When it was posted, exactly as its source says: pages are cut by it.
+    /// When it was posted, spelled as in its source. Pages are sorted by it.
     pub at: String,
     /// Its id.
     pub id: String,
-    /// Items up to here, for the page number that is shown.
+    /// The number of items so far, for the page number.
     pub shown: usize,
 }
 
 impl Cursor {
-    /// The text that a later request hands back; none when it would be too long or could not be read back.
+    /// The text for a later request; none when it would be too long or could not be decoded.
     pub fn encode(&self) -> Option<String> {
         let plain = format!("2 {} {} {}", self.shown, self.at, self.id);
         let text: String = plain
@@ -29,7 +29,7 @@ impl Cursor {
         (Self::decode(&text).as_ref() == Some(self)).then_some(text)
     }
 
-    /// Reads such a text; none when it is not one.
+    /// Decodes such a text; none when it is invalid.
     pub fn decode(text: &str) -> Option<Self> {
         if text.len() > MAX_TEXT {
             return None;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::day::is_date;
 use crate::item::{Item, Kind};
 
-/// What to leave out.
+/// Conditions that an item must meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this kind.

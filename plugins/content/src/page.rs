@@ -1,4 +1,4 @@
-//! Cuts pages out of a creator's items. Pure.
+//! Divides a creator's items into pages. Pure.
 
 use kit::settings::whole_or_default;
 use serde_json::{Value, json};
@@ -18,40 +18,40 @@ pub struct Loaded {
     pub items: Vec<Item>,
     /// Number of the last page, from 1.
     pub page: usize,
-    /// Pages there are.
+    /// Number of all pages.
     pub total_pages: usize,
-    /// Items there are.
+    /// Number of all items.
     pub total_items: usize,
-    /// Where to go on; none at the end.
+    /// Where the next page starts; none at the end.
     pub next: Option<Cursor>,
 }
 
 /// How far a source was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// Items of this read, those included that could not be shown.
+    /// Items of this read, including those that cannot be shown.
     pub items: usize,
-    /// Items there are.
+    /// Number of all items.
     pub total: usize,
     /// Time and id of the last one; none when there are no more.
     pub last: Option<(String, String)>,
 }
 
-/// What a source gave for one request, the same for everybody who asks it: how much was shown before is not in it.
+/// A source's answer to one request. It does not depend on how much a chat has seen already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The items that can be shown.
     pub items: Vec<Item>,
-    /// How many there were with those that cannot be shown.
+    /// How many there were, including those that cannot be shown.
     pub read: usize,
-    /// How many there are from the first of these on.
+    /// How many there are from the first of these to the end.
     pub left: usize,
     /// Time and id of the last one; none when there are no more.
     pub last: Option<(String, String)>,
 }
 
 impl Part {
-    /// As the pages after those that `wanted` comes from.
+    /// As the pages after those that a chat has seen already.
     pub fn pages(self, wanted: &Wanted, size: usize) -> Loaded {
         let before = wanted.after.as_ref().map_or(0, |after| after.shown);
         let read = Read { items: self.read, total: before + self.left, last: self.last };
@@ -59,7 +59,7 @@ impl Part {
     }
 }
 
-/// The operator's page size, or 10; also 10, with a remark, where it does not fit.
+/// The operator's page size, or 10. A wrong value gives 10 and a remark.
 pub fn page_size(setting: Option<&str>, remarks: &mut Vec<String>) -> usize {
     let place = ("content.toml", "page_size");
     let size = whole_or_default(place, setting, DEFAULT_PAGE_SIZE, 1..=MAX_PAGE_SIZE, remarks);
@@ -103,7 +103,7 @@ impl Loaded {
         }
     }
 
-    /// In the published form, but for what is in the answer around it.
+    /// In the published form, without the fields around it.
     pub fn to_json(&self) -> Value {
         json!({
             "items": self.items.iter().map(Item::to_json).collect::<Vec<_>>(),

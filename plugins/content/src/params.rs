@@ -1,4 +1,4 @@
-//! From the params JSON to requests that cannot be wrong.
+//! Parses the params JSON into checked requests.
 
 use serde_json::{Map, Value};
 
@@ -6,14 +6,14 @@ use crate::cursor::Cursor;
 use crate::descriptor::{DEFAULT_PAGES, MAX_PAGES};
 use crate::filter::Filter;
 
-/// Whose items, which of them, from where on and how many pages.
+/// Which items of which creator, starting where, and how many pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The name to show.
     pub creator_name: String,
     /// The creator's page.
     pub creator_url: Option<String>,
-    /// What to leave out.
+    /// Which items.
     pub filter: Filter,
     /// The last item that was loaded; none for the first page.
     pub after: Option<Cursor>,

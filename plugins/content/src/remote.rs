@@ -1,12 +1,12 @@
-//! A Supabase project as the source, through PostgREST's query language. No I/O of its own: it builds the request and
-//! reads the answer. The keys travel in headers that the host adds.
+//! A Supabase project as the source, through PostgREST's query language. This builds the request and reads the answer,
+//! without I/O. The host adds the headers with the keys.
 //!
-//! Pages are cut by key (`or=(posted_at.lt.…,and(posted_at.eq.…,id.lt.…))`), not by offset, so that rows that come or go
-//! shift nothing. `Prefer: count=exact` gives the total in `Content-Range`: whether there is more follows from it, so a
-//! project that gives fewer rows at once than were asked for (`db-max-rows`) ends no list early.
+//! Pages are requested by key (`or=(posted_at.lt.…,and(posted_at.eq.…,id.lt.…))`), not by offset, so that added or
+//! removed rows do not shift them. `Prefer: count=exact` returns the total in `Content-Range`. It tells whether there is
+//! more, even when the project returns fewer rows than requested (`db-max-rows`).
 //!
-//! Several pages are one request with a wider `Range`. Where a page begins is known only when the one before has
-//! ended, so pages asked for at the same time would have to be cut by offset.
+//! Several pages are one request with a wider `Range`. Separate requests would need offsets, because the start of a page
+//! is known only when the one before is complete.
 
 mod answer;
 mod columns;
@@ -24,22 +24,22 @@ use columns::{Columns, is_name};
 pub use error::RemoteError;
 
 const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
-/// What leaves a task's 30 s (`wall_ms`) some for its own work.
+/// Leaves some of a task's 30 s (`wall_ms`) for its own work.
 const MAX_TIMEOUT_SECONDS: u32 = 25;
 const DEFAULT_CACHE_SECONDS: u32 = 300;
-/// Where a project has PostgREST.
+/// The path of PostgREST in a project.
 const API: &str = "/rest/v1";
-/// A day.
+/// One day.
 const MAX_CACHE_SECONDS: u32 = 86_400;
 
-/// Where the project is, what its table is called, how long to wait and how long to keep.
+/// Address and table of the project, how long to wait, and how long to cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     base: Base,
     table: String,
     columns: Columns,
     timeout_ms: u32,
-    /// How long a page may be shown again, in seconds; 0 keeps none.
+    /// How long pages are cached, in seconds; 0 turns caching off.
     pub cache_seconds: u32,
 }
 
@@ -52,22 +52,21 @@ pub const TRY_LATER: &str =
 /// What the settings say about the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setup {
-    /// There is none: the local table is used.
+    /// No project: the local table is used.
     Local,
-    /// There is one.
+    /// A project.
     Remote(Box<Remote>),
-    /// Its address cannot be used. The local table is not shown in its place: nobody could tell that it is another one.
+    /// Its address cannot be used. The local table does not replace it, because nobody would notice the difference.
     Unusable(String),
 }
 
 impl Remote {
-    /// The project in the settings. What costs nothing but itself goes to `remarks`: a number that does not fit, and
-    /// names while there is no project.
+    /// The project in the settings. Small mistakes only add to `remarks`: a wrong number, or names without a project.
     ///
     /// # Errors
     ///
-    /// What is wrong with the names of the table and its columns, where there is a project. The version that runs can
-    /// do with its own names what this one cannot.
+    /// What is wrong with the names of the table and its columns, if there is a project. The version in force then keeps
+    /// running.
     pub fn from(
         get: impl Fn(&str) -> Option<String>,
         remarks: &mut Vec<String>,
@@ -85,7 +84,7 @@ impl Remote {
         };
         let (table, columns) = names?;
         Ok(match Base::parse(&url) {
-            // Some copy the address with the path that requests name themselves.
+            // Some people copy the address with the path that requests add.
             Ok(base) => Setup::Remote(Box::new(Self {
                 base: base.without(API),
                 table,
@@ -118,7 +117,7 @@ impl Remote {
         if let Some(from) = &wanted.filter.from {
             add(posted_at, &format!("gte.{from}"));
         }
-        // The last day counts as a whole, also where the column holds the time of day.
+        // The last day is included, even if the column has a time of day.
         if let Some(after) = wanted.filter.to.as_deref().and_then(next_day) {
             add(posted_at, &format!("lt.{after}"));
         }
@@ -126,7 +125,7 @@ impl Remote {
             add(title, &format!("ilike.*{}*", pattern(text)));
         }
         if let Some(after) = &wanted.after {
-            // Says nothing new, but is a range that an index begins at; the `or` alone is none.
+            // Redundant, but an index can use it as the start of a range; it cannot use the `or`.
             add(posted_at, &format!("lte.{}", after.at));
             let at = quote(&after.at);
             let last = quote(&after.id);
@@ -142,7 +141,7 @@ impl Remote {
         request
     }
 
-    /// Reads what the project answered: the rows that can be shown, and how many cannot.
+    /// Reads the answer: the rows that can be shown, and how many cannot.
     ///
     /// # Errors
     ///
@@ -166,13 +165,12 @@ fn names(get: impl Fn(&str) -> Option<String>) -> Result<(String, Columns), Stri
     Ok((table, Columns::from(get("supabase_columns").as_deref())?))
 }
 
-/// PostgREST takes reserved characters in a value inside double quotes, with `\` before `"` and `\`.
+/// Quotes a value: PostgREST accepts reserved characters inside double quotes, with `\` before `"` and `\`.
 fn quote(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A text inside an `ilike` pattern. PostgREST has no way to write a `*` that is only a star, so it stands for any one
-/// letter.
+/// Escapes a text for an `ilike` pattern. PostgREST cannot escape `*`, so it becomes `_`, which matches any letter.
 fn pattern(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "_")
 }

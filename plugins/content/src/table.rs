@@ -1,4 +1,4 @@
-//! From the operator's CSV to items, newest first.
+//! Reads the operator's CSV into items, newest first.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::fingerprint::fingerprint;
 use crate::item::{Item, Kind};
 
 const MAX_TITLE_CHARS: usize = 160;
-/// What the columns are called, for whoever has to write them.
+/// A header line, for error messages.
 const EXAMPLE: &str = "creator_url,creator_name,title,url,type,posted_at";
 
 const COLUMNS: [Column; 6] = [
@@ -40,21 +40,21 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// What the operator should know about a table that was read.
+/// A report for the operator about a table that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Noticed {
-    /// How many rows were taken.
+    /// How many rows were accepted.
     pub accepted: usize,
     /// Rows that were left out.
     pub skipped: Rows,
-    /// Rows that were kept and have fewer cells than the header, or more that hold something.
+    /// Accepted rows with fewer cells than the header, or with extra cells that are not blank.
     pub ragged: Rows,
-    /// What is odd about the lines above the rows.
+    /// Remarks about the lines above the rows.
     pub remarks: Vec<String>,
 }
 
 impl Noticed {
-    /// What an operator reads after the table was loaded.
+    /// The line for the log after the table was loaded.
     pub fn told(&self) -> String {
         let rows = [
             self.skipped.told("skipped"),
@@ -80,7 +80,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file as a whole, with its line: then it would lose more than a row.
+    /// What is wrong with the file as a whole, with its line.
     pub fn read(bytes: &[u8]) -> Result<(Self, Noticed), String> {
         let mut sheet = Sheet::open("content table", bytes, &COLUMNS, EXAMPLE)?;
         let mut noticed = Noticed { remarks: sheet.remarks().to_vec(), ..Noticed::default() };
@@ -159,7 +159,7 @@ fn read_row(row: &SheetRow<'_, 6>) -> Result<Row, Cow<'static, str>> {
     Ok(Row { creator_url: creator_url.to_owned(), creator_name, item })
 }
 
-/// An item's id in the table is its address; a long one is cut and made unique again, so that it fits into a cursor.
+/// An item's id in the table is its address. A long address is cut and a hash added, so that it fits into a cursor.
 fn id_of(url: &str) -> String {
     if is_id(url) {
         return url.to_owned();

@@ -1,4 +1,4 @@
-//! The address of a service as its operator writes it, and links in its answers.
+//! The base address of a service, as its operator writes it, and links in its answers.
 
 use crate::text::{MAX_ADDRESS_BYTES, web_address};
 
@@ -16,8 +16,8 @@ impl Base {
     ///
     /// # Errors
     ///
-    /// What is wrong with it and how to write it, to stand behind the setting's name. The address itself is not in it:
-    /// it may hold a password.
+    /// What is wrong with it and how to write it, as the rest of a sentence that begins with the setting's name. The
+    /// address is left out because it may hold a password.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let (scheme, rest) = scheme_of(text).ok_or("must begin with https:// or http://")?;
@@ -40,7 +40,7 @@ impl Base {
                 "has a folder with letters that an address does not take; write them as %XX",
             );
         }
-        // What is asked for comes behind it.
+        // Requests add their own path and query.
         if text.len() > MAX_ADDRESS_BYTES / 2 {
             return Err("is too long");
         }
@@ -49,7 +49,7 @@ impl Base {
         Ok(Self { scheme, authority, folder })
     }
 
-    /// Without a folder at the end that requests name themselves.
+    /// Without `folder` at the end, which requests add themselves.
     #[must_use]
     pub fn without(mut self, end: &str) -> Self {
         if let Some(folder) = self.folder.strip_suffix(end) {
@@ -63,7 +63,7 @@ impl Base {
         format!("{}{}{path}", self.host(), self.folder)
     }
 
-    /// A link in an answer, as one that works anywhere; none when it is no web address.
+    /// A link in an answer as an absolute address; none when it is no web address.
     pub fn link(&self, link: &str) -> Option<String> {
         let link = link.trim();
         let absolute = if scheme_of(link).is_some() {
@@ -73,7 +73,7 @@ impl Base {
         } else if link.starts_with('/') {
             format!("{}{link}", self.host())
         } else {
-            // A `:` before the first `/` makes it the address of something else, `data:` for one.
+            // A `:` before the first `/` means another scheme, for instance `data:`.
             let first = link.split('/').next().unwrap_or_default();
             if link.is_empty() || link.starts_with(['?', '#']) || first.contains(':') {
                 return None;

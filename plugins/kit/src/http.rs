@@ -1,13 +1,13 @@
-//! Requests over `wasi:http`: several at once where a plugin has several to ask.
+//! Requests over `wasi:http`, several at once if needed.
 
 mod wait;
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Where.
+    /// The address.
     pub url: String,
-    /// Header names and values. Secrets are not among them: the host adds those.
+    /// Header names and values, without secrets: the host adds those.
     pub headers: Vec<(&'static str, String)>,
     /// The body of a POST, `application/x-www-form-urlencoded`; none for a GET.
     pub form: Option<String>,
@@ -23,7 +23,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -40,26 +40,26 @@ impl Response {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How long the service asks us to wait, in milliseconds: in seconds, or as a time by its own clock.
+    /// How long the service asks us to wait, in milliseconds, from its `Retry-After`.
     pub fn retry_after_ms(&self) -> Option<u64> {
         wait::milliseconds(self.header("retry-after")?, self.header("date"))
     }
 }
 
-/// Why nothing came back.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpError {
     /// The address does not parse.
     Address,
     /// The operator has not granted this host.
     Denied,
-    /// The host is granted, and its name leads to an address that is not public.
+    /// The host is granted, but its name resolves to an address that is not public.
     Private,
-    /// The task has sent as many requests as it may.
+    /// The task has sent the most requests that it may send.
     TooMany,
     /// It took too long.
     Timeout,
-    /// The answer is larger than the host lets through.
+    /// The response is larger than the host allows.
     TooLarge,
     /// Anything else: no such host, connection refused, broken protocol.
     Unreachable,
@@ -89,9 +89,7 @@ pub fn get(url: &str, headers: &[(&'static str, &str)]) -> Result<Response, Http
     finish(&start(&request)?)
 }
 
-/// Sends all requests, then reads the answers: while one is read the others are on their way.
-///
-/// The answers come in the order of the requests, each with its own error.
+/// Sends all requests at the same time. The responses are in the order of the requests, each with its own error.
 #[cfg(target_family = "wasm")]
 pub fn send_all(requests: &[Request]) -> Vec<Result<Response, HttpError>> {
     let pending: Vec<_> = requests.iter().map(start).collect();
@@ -132,7 +130,7 @@ fn start(asked: &Request) -> Result<wasip2::http::types::FutureIncomingResponse,
     };
     let options = RequestOptions::new();
     let nanoseconds = u64::from(asked.timeout_ms).saturating_mul(1_000_000);
-    // A host that takes no time limits has its own.
+    // A host that ignores this limit has its own.
     let _ = options.set_first_byte_timeout(Some(nanoseconds));
     let pending =
         outgoing_handler::handle(request, Some(options)).map_err(|code| classify(&code))?;

@@ -1,4 +1,4 @@
-//! JSON from services that we do not run, read piece by piece: what cannot be read costs its piece, not its neighbours.
+//! JSON from other services, read field by field, so that one unreadable part does not make the rest unreadable.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A body as text in which each piece can be read by itself. Bytes that are no UTF-8 and halves of letters (`\ud83d`)
-/// become `U+FFFD`, control characters a space; any of them would keep the whole body from being read.
+/// A body as text that can be parsed. Bytes that are not UTF-8 and unpaired surrogates (`\ud83d`) become `U+FFFD`, and
+/// control characters become a space: each of these would make the whole body unreadable.
 pub fn readable(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}');
@@ -15,7 +15,7 @@ pub fn readable(body: &[u8]) -> String {
     if text.contains("\\ud") || text.contains("\\uD") { without_halves(&text) } else { text }
 }
 
-/// Replaces escapes that stand for one half of a letter (RFC 8259, section 7).
+/// Replaces the escapes of unpaired surrogates (RFC 8259, section 7).
 fn without_halves(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
@@ -51,7 +51,7 @@ enum Half {
     Second,
 }
 
-/// Which half of a letter `uXXXX` is.
+/// Which surrogate `uXXXX` is.
 fn half(escape: &str) -> Option<Half> {
     let digits = escape.strip_prefix('u')?.get(..4)?;
     match u32::from_str_radix(digits, 16).ok()? {
@@ -61,7 +61,7 @@ fn half(escape: &str) -> Option<Half> {
     }
 }
 
-/// An object whose fields are read one by one. Of a name that is there twice the last one counts.
+/// An object whose fields are read one by one. When a name occurs twice, the last one counts.
 #[derive(Debug)]
 pub struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
@@ -75,12 +75,12 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).map(Self)
     }
 
-    /// A field; none when it is not there, null, or of another type.
+    /// A field; none when it is missing, null or of another type.
     pub fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
-    /// A field as text: numbers too, as they are written.
+    /// A field as text. A number keeps its spelling.
     pub fn text(&self, name: &str) -> Option<String> {
         let number =
             |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte));
@@ -99,7 +99,7 @@ impl<'a> Object<'a> {
         Self::read(self.0.get(name)?.get()).ok()
     }
 
-    /// A field that is a list, none of whose pieces is read yet; empty when it is not there.
+    /// A field that is a list, with unparsed elements; empty when the field is missing.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The pieces of a list, none of which is read yet.
+/// The unparsed elements of a list.
 ///
 /// # Errors
 ///
@@ -131,12 +131,12 @@ pub fn list(text: &str) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_str(text)
 }
 
-/// Pieces of an answer that could not be used.
+/// Parts of an answer that could not be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unreadable {
     /// How many.
     pub count: usize,
-    /// What was wrong with the first.
+    /// What was wrong with the first one.
     pub first: Option<&'static str>,
 }
 
@@ -152,7 +152,7 @@ impl Unreadable {
         piece.map_err(|reason| self.add(reason)).ok()
     }
 
-    /// For the operator's log; nothing when all could be read.
+    /// A sentence for the operator's log; none when everything could be read.
     pub fn told(&self, what: &str) -> Option<String> {
         let first = self.first?;
         Some(format!(

@@ -1,4 +1,4 @@
-//! The operator's settings: what does not fit is told with a sentence, not bent into shape. Pure.
+//! The operator's settings. A wrong value is reported, never adjusted. Pure.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ pub fn whole(
     })
 }
 
-/// As [`whole`], where a number that does not fit costs no more than itself: the default is used, and `remarks` says so.
+/// As [`whole`], but a wrong value only adds a remark, and the default is used.
 pub fn whole_or_default(
     place: (&str, &str),
     setting: Option<&str>,

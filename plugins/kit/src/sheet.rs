@@ -1,8 +1,7 @@
-//! Tables as people save them from a spreadsheet: bytes to rows, with the columns that a plugin knows by name. Pure.
+//! Reads tables that people saved from a spreadsheet: from bytes to rows, with columns found by name. Pure.
 //!
-//! A row that cannot be used costs that row. A file is refused, with a line, only where it is wrong as a whole: no such
-//! columns, another kind of file, or a quote that would take the rows behind it with it. What a row means is the
-//! plugin's business.
+//! A row that cannot be used is left out. The whole file is refused only when it lacks the columns, is of another kind,
+//! or has a quote that would swallow the rows after it; the error names the line. The plugin decides what a row means.
 
 mod column;
 mod decode;
@@ -24,7 +23,7 @@ const MAX_ROW_LINES: usize = 500;
 /// An open table. `N` columns are known by their place in the list that it was opened with.
 #[derive(Debug)]
 pub struct Sheet<'a, const N: usize> {
-    /// What the operator calls it, for sentences: `the {what}`.
+    /// Its name in messages: `the {what}`.
     what: &'static str,
     text: Cow<'a, [u8]>,
     header: Header<N>,
@@ -45,7 +44,7 @@ pub struct Row<'s, const N: usize> {
 }
 
 impl<'a, const N: usize> Sheet<'a, N> {
-    /// Opens a table. `example` is a line that names the columns, for whoever has to write it.
+    /// Opens a table. `example` is a header line for the error message.
     ///
     /// # Errors
     ///
@@ -61,7 +60,7 @@ impl<'a, const N: usize> Sheet<'a, N> {
         Ok(Self { what, text, header, at, record: Record::default() })
     }
 
-    /// What the operator should know about the lines above the rows.
+    /// Remarks for the operator about the lines above the rows.
     pub fn remarks(&self) -> &[String] {
         &self.header.remarks
     }
@@ -70,7 +69,7 @@ impl<'a, const N: usize> Sheet<'a, N> {
     ///
     /// # Errors
     ///
-    /// A sentence for the operator, when a quote takes the rows behind it with it: nothing after it can be trusted.
+    /// A sentence for the operator, when a quote swallows the rows after it. No later row can be trusted then.
     pub fn next_row(&mut self) -> Result<Option<Row<'_, N>>, String> {
         let mut splitter = Splitter::at(&self.text, self.at, self.header.separator);
         let found = splitter.read(&mut self.record);
@@ -100,7 +99,7 @@ impl<'a, const N: usize> Sheet<'a, N> {
 }
 
 impl<const N: usize> Row<'_, N> {
-    /// The text in one of the known columns; nothing where the table has no such column or the row ends before it.
+    /// The text in a column; empty when the table has no such column or the row ends before it.
     ///
     /// # Errors
     ///
@@ -121,17 +120,17 @@ impl<const N: usize> Row<'_, N> {
         })
     }
 
-    /// Whether it is only a remark: one cell that begins with `#`.
+    /// Whether it is a comment: a single cell that begins with `#`.
     pub fn is_comment(&self) -> bool {
         header::is_comment(self.record)
     }
 
-    /// Whether none of its cells holds anything.
+    /// Whether all its cells are blank.
     pub fn is_blank(&self) -> bool {
         self.record.is_blank()
     }
 
-    /// Why an address may be missing, where the row has too few cells to hold one.
+    /// Whether the row ends before this column.
     pub fn too_short_for(&self, column: usize) -> bool {
         let place = self.header.places.get(column).copied().flatten();
         place.is_some_and(|place| self.record.cell(place).is_none())

@@ -4,12 +4,11 @@ mod entities;
 
 pub use entities::without_entities;
 
-/// Longest address that may be shown, in bytes: what browsers and proxies commonly take. The coordinator has the same
-/// bound, so what a plugin lets through is not lost on the way into a chat.
+/// Longest address that may be shown, in bytes: what browsers and proxies commonly accept. The coordinator has the same
+/// limit, so it shows every address that a plugin accepts.
 pub const MAX_ADDRESS_BYTES: usize = 2_048;
 
-/// Removes what could disguise or break a text in a chat: control characters and marks that change the direction of
-/// writing. White space becomes single spaces, and at most `max_chars` characters are kept.
+/// Removes control characters and marks that change the writing direction, which could disguise or break a text. White space becomes single spaces, and at most `max_chars` characters are kept.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let mut clean = String::new();
     let mut space = false;

@@ -1,5 +1,5 @@
-//! The extended search: the operator's forum through its software's official REST API, one module per software. No I/O
-//! of its own: `send` is handed in, and the keys travel in headers that the host adds.
+//! The extended search: it asks the operator's forum through the REST API of its software, one module per software. This
+//! has no I/O of its own: the caller passes `send`, and the host adds the headers with the keys.
 
 mod discourse;
 mod error;
@@ -50,8 +50,8 @@ pub struct Answer {
     pub remark: Option<String>,
 }
 
-/// Asks the forum. `send` sends all requests at once and gives the answers in their order; `elapsed` says how long it
-/// is since the search began.
+/// Asks the forum. `send` sends all requests at once and returns the answers in the same order; `elapsed` is the time
+/// since the search began.
 ///
 /// # Errors
 ///
@@ -77,14 +77,15 @@ pub fn search(
         "fuzzy_match": !creators.is_empty(),
         "source": "simpcity",
         "page": request.page,
-        // Also where nothing is on this page: a forum without a search is looked through a few pages at a time.
+        // True even for an empty page: a forum without search is scanned a few pages at a time.
         "has_more": page.more && request.page < MAX_PAGE,
     });
     let remark = unreadable.told("threads").map(|told| format!("the extended search: {told}"));
     Ok(Answer { data, metadata: unreadable.metadata(), remark })
 }
 
-/// In the published form, or why it cannot be shown. Forums escape titles and texts for web pages: here they are text.
+/// The published form of a hit, or why it cannot be shown. Forums escape titles and texts for web pages; here they are
+/// decoded.
 fn shown(base: &Base, hit: Hit) -> Result<Value, &'static str> {
     let name = clean(&without_entities(&hit.title), 120);
     if name.is_empty() {

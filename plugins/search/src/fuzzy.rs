@@ -4,9 +4,9 @@ use rapidfuzz::distance::osa;
 
 use crate::fold::letters;
 
-/// Below this two words are different words, not the same one mistyped.
+/// Below this similarity two words are different, not a typing mistake.
 const ALIKE: f64 = 0.6;
-/// The most that a name which is not the very name can have.
+/// The highest score of a name that is not equal to the query.
 const NEAREST: f64 = 0.99;
 
 /// A query, prepared for being compared with many names.
@@ -82,7 +82,7 @@ impl Pattern {
         }
     }
 
-    /// Likeness of two words; 0 when they are different words.
+    /// Similarity of two words; 0 when they are different words.
     fn as_word(&self, known: &str) -> f64 {
         if self.text == known {
             return 1.0;
@@ -91,7 +91,7 @@ impl Pattern {
             return 0.90;
         }
         let likeness = self.likeness(known, known.chars().count());
-        // A short word with a mistake is another word.
+        // A short word with a mistake counts as another word.
         if self.length <= 3 || likeness < ALIKE { 0.0 } else { likeness * 0.95 }
     }
 

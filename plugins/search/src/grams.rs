@@ -1,12 +1,11 @@
-//! Which names may fit a query: names and queries as small features, and for each feature the names that have it. Pure.
+//! Finds candidates for a query: an index from small features to the names that have them. Pure.
 //!
-//! A feature is a run of three letters of the whole name (its ends are letters too), the first two letters of a word,
-//! or a short word with one letter left out. The last make up for what the first cannot see: one mistake in a word of
-//! five letters leaves none of its runs intact, but whatever the mistake was, both spellings have a letter that can be
-//! left out so that the same rest remains.
+//! A feature is a trigram of the whole name (with marks for its ends), the first two letters of a word, or a short word
+//! with one letter left out. The last kind is needed because one mistake in a word of five letters changes all its
+//! trigrams, while both spellings still share a form with one letter left out.
 //!
-//! Everything lies in three flat arrays, and a query reads one short stretch for each of its features. That is what
-//! makes it cheap in a fresh instance, where each page that is touched for the first time costs a fault.
+//! The index is three flat arrays, and a query reads one short range for each of its features. That is cheap in a fresh
+//! instance, where the first access to each memory page costs a fault.
 
 use crate::fold::letters;
 

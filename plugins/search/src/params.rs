@@ -1,4 +1,4 @@
-//! From the params JSON to a request that cannot be wrong. Every bad input has its own sentence.
+//! Parses the params JSON into a checked request. Every wrong input has its own sentence.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::descriptor::{DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_PAGE, MAX_QU
 pub struct SearchRequest {
     /// What to look for.
     pub query: String,
-    /// Most creators to answer with.
+    /// The most creators in the answer.
     pub limit: usize,
 }
 
@@ -25,7 +25,7 @@ pub struct ExtendedRequest {
 /// `get_random_creator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RandomRequest {
-    /// Fewest items the creator must have.
+    /// The fewest items that the creator must have.
     pub min_items: u64,
     /// Addresses of creators that were shown already, the last one last.
     pub exclude: Vec<String>,
@@ -58,7 +58,7 @@ impl ExtendedRequest {
 }
 
 impl RandomRequest {
-    /// Reads the params. 25 items are asked for when nothing is said.
+    /// Reads the params. The default for the fewest items is 25.
     ///
     /// # Errors
     ///

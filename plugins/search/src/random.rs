@@ -1,25 +1,26 @@
-//! A creator by chance. Pure: the random number is handed in.
+//! Picks a random creator. Pure: the caller passes the random number.
 
 use crate::index::Index;
 use crate::params::RandomRequest;
 use crate::roster::Creator;
 
-/// Draws before every creator is looked at. With half of them left out, all of these miss once in 10^19.
+/// How many random draws are tried before all creators are scanned. With half of them excluded, all draws fail once in
+/// 10^19.
 const DRAWS: u32 = 64;
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick<'a> {
-    /// This one.
+    /// This creator.
     Picked(Creator<'a>),
     /// Nobody has enough items.
     NobodyHasEnough,
-    /// One has, and was shown a moment ago.
+    /// Only the creator that was just shown has enough.
     NobodyElse(Creator<'a>),
 }
 
-/// One of the creators with enough items, all equally likely. Those that were shown are left out while others are left;
-/// after that only the one that was shown last.
+/// One of the creators with enough items, all equally likely. Creators shown before are excluded while there are others,
+/// then only the last one shown.
 pub fn pick<'a>(index: &'a Index, request: &RandomRequest, seed: u64) -> Pick<'a> {
     let enough = index.with_items(request.min_items);
     let creator = |number: &u32| index.creators().get(*number);

@@ -1,6 +1,6 @@
-//! For tests only: a server on this machine, and [`Project`], a Supabase project that answers exactly the part of
-//! PostgREST's documented query language that the content plugin uses. What it does not know it refuses as PostgREST
-//! refuses what it cannot read, so a request that leaves the documented form fails a test.
+//! For tests only: an HTTP server, and [`Project`], a Supabase project that knows the part of PostgREST's documented query
+//! language that the content plugin uses. It refuses everything else as PostgREST would, so a request outside the
+//! documented language fails a test.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -24,21 +24,21 @@ impl Asked {
     }
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The status; 0 never answers and holds the connection open.
+    /// The status; 0 means no response, with the connection held open.
     pub status: u16,
     /// Headers beside `content-length`.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    /// Bytes that are announced and never sent: the connection breaks off instead.
+    /// Bytes that are announced but not sent: the connection is closed instead.
     pub missing: usize,
 }
 
 impl Answer {
-    /// An answer with a body.
+    /// A response with a body.
     pub fn new(status: u16, body: &str) -> Self {
         Self { status, body: body.to_owned(), ..Self::default() }
     }
@@ -100,14 +100,14 @@ impl Server {
     }
 }
 
-/// Answers until the other side is gone.
+/// Responds until the client closes the connection.
 fn serve(connection: TcpStream, answer: impl Fn(&Asked) -> Answer) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let mut connection = connection;
     while let Some(asked) = read(&mut reader) {
         let answer = answer(&asked);
         if answer.status == 0 {
-            // Ends when the asker gives up.
+            // Ends when the client gives up.
             let _ = reader.read(&mut [0]);
             return;
         }

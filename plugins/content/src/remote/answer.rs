@@ -1,4 +1,4 @@
-//! From the project's answer to pages, or to what is wrong.
+//! Reads the project's answer: pages, or what is wrong.
 
 use kit::http::{HttpError, Response};
 use kit::json::{Object, Unreadable, list, readable};
@@ -21,11 +21,11 @@ use crate::params::Wanted;
 struct Row {
     id: String,
     at: String,
-    /// What is shown of it, or why it cannot be shown.
+    /// The item, or why it cannot be shown.
     item: Result<Item, Bad>,
 }
 
-/// What is wrong with a row: for the log, and for the operator when it is every row's trouble.
+/// What is wrong with a row: a reason for the log, and advice for the operator when no row can be used.
 #[derive(Debug, Clone)]
 struct Bad {
     reason: &'static str,
@@ -67,7 +67,7 @@ impl Cells<'_> {
 }
 
 impl Row {
-    /// Reads a row. Without time and id it has no place in the order of pages.
+    /// Reads a row. Time and id are required, because pages are sorted by them.
     fn read(row: &RawValue, columns: &Columns) -> Result<Self, Bad> {
         let cells = Object::read(row.get()).map_err(|_other| Bad::unusable())?;
         let cells = Cells { cells };
@@ -75,7 +75,7 @@ impl Row {
         let at = cells.text("posted_at", &columns.posted_at, "a date")?.filter(|at| is_moment(at));
         let shown = Shown::read(&cells, columns);
         let (Some(id), Some(at)) = (id, at) else {
-            // A column of another type says more than what else is missing.
+            // A wrong column type is the more helpful reason.
             return Err(shown.err().unwrap_or_else(Bad::unusable));
         };
         let item = shown.and_then(|shown| shown.item(&id, &at));
@@ -83,7 +83,7 @@ impl Row {
     }
 }
 
-/// The cells of a row that are shown.
+/// The cells of a row that the chat shows.
 struct Shown {
     title: Option<String>,
     url: Option<String>,
@@ -122,7 +122,7 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// What PostgREST says when it refuses.
+/// The body of a refusal by PostgREST.
 #[derive(Debug, Default, Deserialize)]
 struct Refusal {
     #[serde(default)]
@@ -146,12 +146,12 @@ pub(super) fn read(
     let text = readable(response.body.trim_ascii());
     let pieces = pieces(&text, &response)?;
     let came = pieces.len();
-    // With a cursor the count covers only what is left.
+    // With a cursor the count covers only the rows after it.
     let total = response.header("content-range").and_then(total_of);
     let more = total.map_or(size * wanted.pages <= came, |total| came < total);
     let rows: Vec<Result<Row, Bad>> =
         pieces.into_iter().map(|piece| Row::read(piece, columns)).collect();
-    // The next page begins behind the last row that has a place in the order. What comes behind that comes again.
+    // The next page starts after the last row with time and id. Rows after that are read again.
     let last = rows.iter().rposition(Result::is_ok);
     let read = if more { last.map_or(came, |last| last + 1) } else { came };
     let last = rows.get(..read).unwrap_or_default().last().filter(|_| more);
@@ -169,7 +169,7 @@ pub(super) fn read(
         }
     }
     let first_page = wanted.after.is_none();
-    // Not one bad row but a table that is not what the settings say; and a page without an end has none behind it.
+    // No usable row at all means that the table is not what the settings say. A page without a last row has no next one.
     let nothing = items.is_empty() && (first_page || more && last.is_none());
     if let Some(advice) = worst.filter(|_| nothing) {
         return Err(fatal(&advice));
@@ -206,8 +206,8 @@ fn unreached(error: &HttpError) -> RemoteError {
     }
 }
 
-/// The database's codes for a value or an operator that does not go with a column's type (appendix A of its manual).
-/// PostgREST gives them several statuses, among them the 404 of a table that is not there.
+/// The database's codes for a value or an operator of a wrong type (appendix A of its manual). PostgREST uses several
+/// statuses for them, among them 404, which also means a missing table.
 const OF_TYPES: [&str; 6] = ["22003", "22007", "22008", "22P02", "42804", "42883"];
 
 fn refused(response: &Response, columns: &Columns) -> RemoteError {
@@ -246,7 +246,7 @@ fn refused(response: &Response, columns: &Columns) -> RemoteError {
     fatal(&operator)
 }
 
-/// PostgREST's own words for the log. What stands in double quotes may be what a person typed and is left out.
+/// PostgREST's message for the log. Text in double quotes is left out: it may be what a person typed.
 fn said(refusal: Refusal) -> String {
     let words: Vec<String> = [refusal.code, refusal.message, refusal.hint]
         .into_iter()

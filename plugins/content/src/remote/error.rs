@@ -1,9 +1,9 @@
 //! What can go wrong with the project.
 
-/// Why there is no answer: what a person reads, and what the operator finds in the log.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
-    /// Nothing there.
+    /// The creator has no content.
     NotFound(String),
     /// The operator has to change something.
     Fatal {

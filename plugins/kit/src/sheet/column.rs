@@ -1,9 +1,9 @@
 //! The columns that a plugin knows by name.
 
-/// A column that a plugin looks for.
+/// A column that a plugin reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
-    /// What it may be called. Case, spaces, `_` and `-` make no difference.
+    /// Its possible names. Case, spaces, `_` and `-` are ignored.
     pub names: &'static [&'static str],
     /// What it holds.
     pub holds: Holds,
@@ -16,6 +16,6 @@ pub enum Holds {
     Text,
     /// A web address that every row has.
     Address,
-    /// Something that a table may do without.
+    /// A value that a table may leave out.
     Extra,
 }

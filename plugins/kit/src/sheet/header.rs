@@ -1,4 +1,4 @@
-//! The lines above the rows: empty ones, remarks, `sep=;`, and the one that names the columns.
+//! The lines above the rows: empty lines, comments, `sep=;` and the header, which names the columns.
 
 use std::cmp::Reverse;
 
@@ -6,14 +6,14 @@ use super::column::{Column, Holds};
 use super::split::{Record, Splitter, lines};
 use crate::text::clean;
 
-/// What cells may be separated by where the file does not say it: spreadsheets write what their language is used to.
+/// Separators that are tried when the file does not declare one. Spreadsheets choose one by language.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Longest name of a column that is looked at, in characters.
+/// Only this many characters of a column name are compared.
 const MAX_NAME_CHARS: usize = 40;
-/// Names that are shown where the right ones are missing.
+/// How many found names an error lists.
 const MAX_SHOWN_NAMES: usize = 8;
-/// Lines inside one quoted text that have an address where rows have theirs but too few cells: so many are no list in
-/// somebody's notes.
+/// A quoted text may contain this many lines that look like short rows, for instance a list in somebody's notes. More
+/// means that a quote is missing.
 const MAX_SHORT_ROWS: usize = 10;
 
 /// Where the known columns are.

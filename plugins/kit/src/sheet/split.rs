@@ -1,16 +1,16 @@
 //! From text to records (RFC 4180): cells, quotes, and the lines that they stand on.
 //!
-//! A quote counts only as the first letter of a cell, elsewhere it is a letter. Lines end with CRLF, LF or CR.
-//! Nothing is refused here: what is odd about a record's quotes stands in the record.
+//! A quote is special only at the start of a cell. Lines end with CRLF, LF or CR. Nothing is refused here: unusual quotes
+//! are noted in the record.
 
-/// Longest row, in bytes. No row that people write is near it.
+/// Longest row, in bytes; far longer than rows that people write.
 pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
 const QUOTE: u8 = b'"';
 
-/// One record and what is odd about it.
+/// One record and its unusual quotes.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// All cells behind one another, as far as they fit into [`MAX_ROW_BYTES`].
+    /// The text of all cells, up to [`MAX_ROW_BYTES`].
     text: Vec<u8>,
     /// Where each cell ends in the text.
     ends: Vec<usize>,
@@ -20,9 +20,9 @@ pub(super) struct Record {
     pub(super) lines: usize,
     /// How many bytes of the file it takes.
     pub(super) bytes: usize,
-    /// The line of a quote that the file ends in.
+    /// The line of a quote that is still open at the end of the file.
     pub(super) open_quote: Option<u64>,
-    /// A quoted text over several lines that goes on behind its closing quote: the lines of both quotes.
+    /// The lines of the quotes of a multi-line quoted text that is followed by more text.
     pub(super) stray: Option<(u64, u64)>,
 }
 
@@ -71,7 +71,7 @@ impl Record {
         self.ends.clear();
     }
 
-    /// A file that is one open quote need not be copied.
+    /// Bounded, so that a file with an open quote is not copied whole.
     fn push(&mut self, bytes: &[u8]) {
         let room = (MAX_ROW_BYTES + 1).saturating_sub(self.text.len());
         self.text.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -82,7 +82,7 @@ impl Record {
     }
 }
 
-/// Takes records off a text.
+/// Splits a text into records.
 pub(super) struct Splitter<'a> {
     text: &'a [u8],
     rest: &'a [u8],
@@ -91,17 +91,17 @@ pub(super) struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
-    /// Goes on at a position that [`Splitter::position`] gave.
+    /// Continues at a position from [`Splitter::position`].
     pub(super) fn at(text: &'a [u8], (byte, line): (usize, u64), separator: u8) -> Self {
         Self { text, rest: text.get(byte..).unwrap_or_default(), line, separator }
     }
 
-    /// The byte and the line that come next.
+    /// The next byte and line.
     pub(super) fn position(&self) -> (usize, u64) {
         (self.text.len() - self.rest.len(), self.line)
     }
 
-    /// The next line that is not empty, as it stands.
+    /// The next line that is not empty, unparsed.
     pub(super) fn raw_line(&mut self) -> Option<&'a [u8]> {
         while self.end_line() {}
         let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
@@ -112,7 +112,7 @@ impl<'a> Splitter<'a> {
         Some(line)
     }
 
-    /// Reads the next record, empty lines passed over; whether there was one.
+    /// Reads the next record, skipping empty lines; false at the end.
     pub(super) fn read(&mut self, record: &mut Record) -> bool {
         record.clear();
         while self.end_line() {}
@@ -131,7 +131,7 @@ impl<'a> Splitter<'a> {
                 break;
             }
             self.skip(1);
-            // At the end of the file an empty cell follows the last separator.
+            // A separator at the end of the file is followed by an empty cell.
             next = self.rest.first().copied().unwrap_or_default();
         }
         self.count_lines(record, start, line);
@@ -179,14 +179,14 @@ impl<'a> Splitter<'a> {
                 Some(_) => break,
             }
         }
-        // On one line it is a slip that costs nothing; over several the quote was hardly meant to go so far.
+        // Within one line this is harmless. Over several lines a quote is probably missing.
         if from < self.line {
             record.stray.get_or_insert((from, self.line));
         }
         self.plain(record);
     }
 
-    /// Takes the end of a line, if one is next.
+    /// Skips a line end, if one is next.
     fn end_line(&mut self) -> bool {
         let length = match self.rest {
             [b'\r', b'\n', ..] => 2,
@@ -203,7 +203,7 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// How many lines end in a text.
+/// How many line ends a text has.
 fn line_ends(text: &[u8]) -> u64 {
     lines(text).count().saturating_sub(1) as u64
 }

@@ -1,4 +1,4 @@
-//! HTML's character references (`&amp;`, `&#39;`, `&hellip;`) as the letters that they stand for.
+//! Decodes HTML's character references (`&amp;`, `&#39;`, `&hellip;`).
 
 use std::borrow::Cow;
 
@@ -7,9 +7,8 @@ const NAMED: &str = include_str!("entities.txt");
 /// Longest reference that is looked for, in bytes: the longest name has 31 letters.
 const MAX_BYTES: usize = 34;
 
-/// A text in which every reference is its letter. Once: `&amp;lt;` is `&lt;`, as its writer meant it. What is no
-/// reference, a lone `&` among them, stays as it is. What comes out is text, not markup, and is to be escaped again
-/// where it goes into markup.
+/// Decodes every reference once: `&amp;lt;` becomes `&lt;`. A lone `&` stays. The result is text, not markup: escape it
+/// again before it goes into markup.
 pub fn without_entities(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
@@ -33,7 +32,7 @@ pub fn without_entities(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The letters of the reference that a text goes on with behind its `&`, and what is behind it.
+/// Decodes the reference after an `&`, and returns the rest of the text.
 fn reference(text: &str) -> Option<(String, &str)> {
     let end = text.bytes().take(MAX_BYTES).position(|byte| byte == b';')?;
     let (name, behind) = text.split_at_checked(end)?;
@@ -54,7 +53,7 @@ fn numbered(number: &str) -> Option<char> {
         return None;
     }
     let code = u32::from_str_radix(digits, radix).unwrap_or(u32::MAX);
-    // The standard reads these as Windows-1252, because many pages mean it.
+    // The standard reads these as Windows-1252, which many pages intend.
     let code = match code {
         0x80..=0x9f => usize::try_from(code - 0x80)
             .ok()

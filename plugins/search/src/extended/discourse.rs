@@ -12,7 +12,7 @@ use super::page::{Hit, Page};
 use super::settings::Settings;
 use crate::params::ExtendedRequest;
 
-/// Discourse refuses pages behind this one (`PAGE_LIMIT` of its `SearchController`), and says "more" on it all the same.
+/// Discourse refuses pages after this one (`PAGE_LIMIT` of its `SearchController`), although it announces more there.
 const LAST_PAGE: u64 = 10;
 
 pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumError> {
@@ -23,7 +23,7 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
     let asked = forum.get(&format!("/search.json?q={words}&page={}", request.page));
     let body = error::body(forum.ask(asked))?;
     let found = body.object()?;
-    // Posts are only the snippets: a topic is shown without one.
+    // Posts only give the snippets: a topic is shown without one too.
     let posts = found.list("posts").unwrap_or_default();
     let posts: Vec<Object<'_>> =
         posts.iter().filter_map(|post| Object::read(post.get()).ok()).collect();
@@ -35,8 +35,8 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
     Ok(Page { hits: hits.collect(), more: more && request.page < LAST_PAGE, unreadable })
 }
 
-/// The words of a query without what the forum reads as orders: `in:messages`, `@user`, `#category`, quotes. It carries
-/// them out with the rights of the operator's key.
+/// The words of a query without search operators (`in:messages`, `@user`, `#category`, quotes): the forum would apply
+/// them with the rights of the operator's key.
 pub(super) fn plain_words(query: &str) -> String {
     let word = |letter: char| match letter {
         '\'' | '-' => letter,

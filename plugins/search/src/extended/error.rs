@@ -1,4 +1,4 @@
-//! What can go wrong with a forum, the same for every software. Pure.
+//! What can go wrong with a forum, whatever its software. Pure.
 
 use kit::http::{HttpError, Response};
 use kit::json::{Object, readable};
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// Why there is no answer, as a line for the operator's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForumError {
-    /// The person has to ask differently; the words are for them.
+    /// The person has to ask differently. The text is for them.
     Invalid(String),
     /// The operator has to change something.
     Fatal {
@@ -25,14 +25,14 @@ pub enum ForumError {
     },
 }
 
-/// An answer's body, of which each piece is read by itself.
+/// The body of an answer.
 #[derive(Debug)]
 pub(super) struct Body {
     text: String,
     after_ms: Option<u64>,
 }
 
-/// The answer's body, or what is wrong.
+/// Takes the body of an answer, or tells what is wrong.
 pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, ForumError> {
     let response = answer.map_err(|error| unreached(&error))?;
     if response.status != 200 {
@@ -43,7 +43,7 @@ pub(super) fn body(answer: Result<Response, HttpError>) -> Result<Body, ForumErr
 }
 
 impl Body {
-    /// The object that every answer is.
+    /// The object in the body.
     pub(super) fn object(&self) -> Result<Object<'_>, ForumError> {
         Object::read(&self.text).map_err(|error| match self.text.bytes().next() {
             None => later("its answer is empty", self.after_ms),
@@ -56,7 +56,7 @@ impl Body {
     }
 }
 
-/// One of the answer's lists; an answer that has something else there is another software's.
+/// A list in the answer. If it is something else, another software answers.
 pub(super) fn list<'a>(object: &Object<'a>, name: &str) -> Result<Vec<&'a RawValue>, ForumError> {
     object.list(name).map_err(|_other| not_the_api())
 }
@@ -88,7 +88,7 @@ fn unreached(error: &HttpError) -> ForumError {
 
 fn refused(response: &Response) -> ForumError {
     let status = response.status;
-    // Both have a least length of words that they look for.
+    // Both require a minimum length of words.
     let too_short = |code: &String| {
         code == "invalid_parameters" || code.starts_with("search_could_not_be_completed")
     };
@@ -112,8 +112,8 @@ fn refused(response: &Response) -> ForumError {
     fatal(&operator)
 }
 
-/// The codes of the forum's errors: Discourse's `error_type`, XenForo's `errors[].code`. Its sentences may repeat what
-/// was typed and stay out of the log.
+/// The codes of the forum's errors: Discourse's `error_type`, XenForo's `errors[].code`. Its messages may repeat what was
+/// typed, so they are not logged.
 pub(super) fn codes(body: &[u8]) -> Vec<String> {
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
     let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
@@ -126,7 +126,7 @@ fn said(body: &[u8]) -> String {
     if codes.is_empty() { String::new() } else { format!(": {}", codes.join(", ")) }
 }
 
-/// Discourse's wait in seconds, which it gives in the body of a 429.
+/// The wait that Discourse puts into the body of a 429, in milliseconds.
 fn wait(body: &[u8]) -> Option<u64> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let seconds = body.get("extras")?.get("wait_seconds")?.as_u64()?;

@@ -6,10 +6,10 @@ use kit::http::{HttpError, Request, Response};
 
 use super::settings::Settings;
 
-/// Sends all requests at once and gives the answers in their order.
+/// Sends all requests at once and returns the answers in the same order.
 pub(super) type Send<'a> = &'a mut dyn FnMut(&[Request]) -> Vec<Result<Response, HttpError>>;
 
-/// A forum that is asked: its settings, the way to it, and the time that it has left.
+/// A forum, with its settings and the time used so far.
 pub(super) struct Forum<'a> {
     pub(super) settings: &'a Settings,
     pub(super) send: Send<'a>,
@@ -17,11 +17,11 @@ pub(super) struct Forum<'a> {
 }
 
 impl Forum<'_> {
-    /// A request for a path behind the forum's address. All requests for one answer share the time: two that follow
-    /// each other must not outlast the task.
+    /// A request for a path of the forum. All requests for one answer share one time limit, so that together they do not
+    /// outlast the task.
     pub(super) fn get(&self, path: &str) -> Request {
         let elapsed = u32::try_from((self.elapsed)().as_millis()).unwrap_or(u32::MAX);
-        // A host may take 0 for no limit at all.
+        // A host may read 0 as no limit.
         let left = self.settings.timeout_ms.saturating_sub(elapsed).max(1);
         Request::get(self.settings.base.at(path), left)
     }

@@ -5,7 +5,7 @@ use kit::settings::whole_or_default;
 
 const FILE: &str = "search.toml";
 const DEFAULT_TIMEOUT_SECONDS: u32 = 10;
-/// What leaves a task's 30 s (`wall_ms`) some for its own work.
+/// Leaves some of a task's 30 s (`wall_ms`) for its own work.
 const MAX_TIMEOUT_SECONDS: u32 = 25;
 
 /// The forum's software.
@@ -15,7 +15,7 @@ pub(super) enum Software {
     XenForo,
 }
 
-/// Where the forum is, which software it runs and how long to wait for all that it is asked for one answer.
+/// Address and software of the forum, and the time limit for all requests of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub(super) base: Base,
@@ -24,12 +24,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings through `get`; none where there is no forum. The kind has to be right all the same, so that a
-    /// mistake shows before the forum is there. What costs less than the whole extended search goes to `remarks`.
+    /// Reads the settings through `get`; none without a forum. The kind is checked even then, so that a mistake is noticed
+    /// early. Small mistakes only add to `remarks`.
     ///
     /// # Errors
     ///
-    /// What to set, as a sentence. It is for whoever loads the plugin to tell: the names are found without a forum.
+    /// What to set, as a sentence. The caller reports it and goes on, because names are found without a forum.
     pub fn from(
         get: impl Fn(&str) -> Option<String>,
         remarks: &mut Vec<String>,

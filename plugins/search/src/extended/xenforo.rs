@@ -1,8 +1,9 @@
 //! XenForo 2.1 and later, with `XF-Api-Key` (docs.xenforo.com, "XenForo API").
 //!
-//! Where the API has a search (2.3): `POST /api/search/` makes one and `GET /api/search/{id}/?page=…` reads it; the key
-//! needs the scopes `search:write` and `search:read`. Elsewhere `GET /api/threads/` lists all threads, the last
-//! answered first, and titles are matched here: a page of ours is several of the forum's, asked for at the same time.
+//! From 2.3 on the API has a search: `POST /api/search/` creates one and `GET /api/search/{id}/?page=…` reads it; the key
+//! needs the scopes `search:write` and `search:read`. Older versions only list all threads (`GET /api/threads/`), the
+//! last answered first, and titles are matched here. One page of results then takes several pages of the forum, which
+//! are requested at the same time.
 
 use kit::http::{HttpError, Request, Response, encode};
 use kit::json::Object;
@@ -15,12 +16,12 @@ use super::page::{Hit, Page};
 use super::settings::Settings;
 use crate::params::ExtendedRequest;
 
-/// Pages of the thread list that are looked through for one answer. With the two requests of the search before them
-/// they stay under `max_http_requests`.
+/// Pages of the thread list that are scanned for one answer. Together with the two requests of the search they stay under
+/// `max_http_requests`.
 const LISTED_PAGES: u64 = 5;
 const SECONDS_OF_A_DAY: i64 = 86_400;
 
-/// The API's data type `Thread`, as far as it is shown.
+/// The API's data type `Thread`, with the fields that are shown.
 #[derive(Debug)]
 struct Thread {
     id: u64,
@@ -43,7 +44,7 @@ impl Thread {
     }
 }
 
-/// The number of the last page that there is.
+/// The number of the last page.
 fn last_page(answer: &Object<'_>) -> u64 {
     answer.object("pagination").and_then(|pages| pages.number("last_page")).unwrap_or_default()
 }
@@ -89,7 +90,7 @@ fn make(forum: &Forum<'_>, request: &ExtendedRequest) -> Request {
     Request { form: Some(form), ..forum.get("/api/search/") }
 }
 
-/// Whether there is no such page. It was there when the page before was read: threads were removed since.
+/// Whether there is no such page. That happens when threads were removed since the previous page was read.
 fn is_behind_the_last(answer: &Result<Response, HttpError>) -> bool {
     answer.as_ref().is_ok_and(|response| {
         response.status != 200
@@ -97,7 +98,7 @@ fn is_behind_the_last(answer: &Result<Response, HttpError>) -> bool {
     })
 }
 
-/// A search without results is an error of its own in XenForo.
+/// XenForo answers a search without results with an error.
 fn found_nothing(response: &Response) -> bool {
     response.status == 400
         && error::codes(&response.body).iter().any(|code| code.starts_with("no_results"))
@@ -146,7 +147,7 @@ fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumE
     let mut found = Page::default();
     let mut seen: Vec<u64> = Vec::new();
     for (page, answer) in (first..).zip((forum.send)(&pages)) {
-        // A forum may refuse a page behind its last one.
+        // A forum may refuse pages after the last one.
         if first < page && !found.more || page > 1 && is_behind_the_last(&answer) {
             found.more = false;
             break;
@@ -160,7 +161,7 @@ fn list(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result<Page, ForumE
         for thread in error::list(&listed, "threads")? {
             let Some(thread) = found.unreadable.keep(listed_thread(thread)) else { continue };
             let title = without_entities(&thread.title).to_lowercase();
-            // A thread that is answered meanwhile moves to the front and may come again.
+            // A thread that is answered in the meantime moves to the front and may occur twice.
             if words.iter().all(|word| title.contains(word)) && !seen.contains(&thread.id) {
                 seen.push(thread.id);
                 found.hits.push(hit(forum.settings, thread));
@@ -174,7 +175,7 @@ fn listed_thread(thread: &RawValue) -> Result<Thread, &'static str> {
     Thread::read(&Object::read(thread.get()).map_err(|_other| "no object")?)
 }
 
-/// A text without the codes in square brackets that give it its form.
+/// A text without BB codes.
 fn without_codes(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
