@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
 
-use crate::faults::{self, Kind};
+use crate::faults::{self, FaultKind};
 use crate::message::MediaKind;
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -41,17 +41,17 @@ async fn call(
         faults::take(&mut state.faults, &method, params.as_ref().ok())
     });
     match fault.as_ref().map(|fault| (fault.fault, fault)) {
-        Some((Kind::Drop, _)) => return broken(),
-        Some((Kind::Delay, fault)) => {
+        Some((FaultKind::Drop, _)) => return broken(),
+        Some((FaultKind::Delay, fault)) => {
             let wait = std::time::Duration::from_millis(fault.delay_ms);
-            // What Telegram has in hand it does, also when nobody waits for the answer any more.
+            // Telegram finishes a call even when the caller has gone.
             let late = tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
                 answer(&simulator, perform(&simulator, &method, params).await)
             });
             return late.await.unwrap_or_else(|_ended| broken());
         }
-        Some((Kind::ApplyThenDrop | Kind::Bare, _)) | None => {}
+        Some((FaultKind::ApplyThenDrop | FaultKind::Bare, _)) | None => {}
         Some((_, fault)) => {
             if let Some(refusal) = fault.refusal(&method) {
                 return answer(&simulator, Err(refusal));
@@ -59,12 +59,12 @@ async fn call(
         }
     }
     let result = perform(&simulator, &method, params).await;
-    if fault.as_ref().is_some_and(|fault| fault.fault == Kind::ApplyThenDrop) {
+    if fault.as_ref().is_some_and(|fault| fault.fault == FaultKind::ApplyThenDrop) {
         return broken();
     }
     match result {
         Ok(Value::Array(updates)) if method == "getupdates" => updates_answer(&updates),
-        Ok(result) if fault.is_some_and(|fault| fault.fault == Kind::Bare) => {
+        Ok(result) if fault.is_some_and(|fault| fault.fault == FaultKind::Bare) => {
             answer(&simulator, Ok(faults::bare(result)))
         }
         result => answer(&simulator, result),
@@ -117,7 +117,7 @@ fn chat_member(state: &State, params: &Params) -> Value {
     json!({"status": status, "user": {"id": of.1, "is_bot": false, "first_name": "A"}})
 }
 
-/// Updates as they are written: some are no JSON that could be put together here.
+/// Updates as they were written: some are not valid JSON.
 fn updates_answer(updates: &[Value]) -> Response {
     let list: Vec<Vec<u8>> = updates.iter().map(update_json).collect();
     let body = [b"{\"ok\":true,\"result\":[".as_slice(), &list.join(&b","[..]), b"]}"].concat();
@@ -147,7 +147,7 @@ fn answer(simulator: &Simulator, result: Result<Value, Refusal>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// Promises a body and breaks off: the caller's connection fails without an answer.
+/// Announces a body and closes the connection before it, so the call fails without an answer.
 fn broken() -> Response {
     let lost = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped")) });
     let mut response = Response::new(Body::from_stream(lost));

@@ -1,8 +1,8 @@
-//! The control API and the chat page: a test or a person in front of a browser is the user.
+//! The control API and the chat page, for a test or a person with a browser.
 //!
-//! What people do is in [`acts`]; here is what can be seen.
+//! This file has what can be read; what people do is in [`actions`].
 
-mod acts;
+mod actions;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -31,32 +31,32 @@ pub(crate) fn routes() -> Router<Simulator> {
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/page.css", get(|| async { asset("text/css", include_str!("page.css")) }))
         .route("/page.js", get(|| async { asset("text/javascript", include_str!("page.js")) }))
-        .route("/sim/messages", post(acts::write))
-        .route("/sim/callbacks", post(acts::press))
-        .route("/sim/updates", post(acts::raw_update))
-        .route("/sim/administrators", post(acts::administrator))
-        .route("/sim/presence", post(acts::presence))
-        .route("/sim/migrations", post(acts::migrate))
+        .route("/sim/messages", post(actions::write))
+        .route("/sim/callbacks", post(actions::press))
+        .route("/sim/updates", post(actions::raw_update))
+        .route("/sim/administrators", post(actions::administrator))
+        .route("/sim/presence", post(actions::presence))
+        .route("/sim/migrations", post(actions::migrate))
         .route("/sim/chat", get(chat))
-        .route("/sim/chats", get(chats).post(acts::describe))
+        .route("/sim/chats", get(chats).post(actions::describe))
         .route("/sim/events", get(events))
         .route("/sim/transcript", get(transcript))
         .route("/sim/stream", get(stream))
         .route("/sim/faults", post(add_fault).delete(clear_faults))
-        .route("/sim/stats", get(stats).delete(forget_stats))
+        .route("/sim/stats", get(stats).delete(reset_stats))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], text)
 }
 
-/// Whose view is asked for.
+/// Whose view is wanted.
 #[derive(Debug, Deserialize)]
 struct Viewer {
     chat_id: i64,
-    /// Without it the person of a private chat.
+    /// Default: the person of the private chat.
     user_id: Option<i64>,
-    /// The language of their app; as they said when they wrote without it.
+    /// The language of their app. Default: the one of their last message.
     language_code: Option<String>,
 }
 
@@ -116,10 +116,10 @@ async fn chats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
     Json(list.into())
 }
 
-/// Which events.
+/// Which events are wanted.
 #[derive(Debug, Deserialize)]
-struct Which {
-    /// Without it those of all chats.
+struct EventFilter {
+    /// Default: all chats.
     chat_id: Option<i64>,
     #[serde(default)]
     since: u64,
@@ -129,14 +129,17 @@ struct Which {
     format: String,
 }
 
-impl Which {
+impl EventFilter {
     fn fits(&self, event: &Event) -> bool {
         self.chat_id.is_none_or(|chat| chat == event.chat_id) && self.since < event.seq
     }
 }
 
 /// Events after `since`; waits for the first up to `timeout_ms`.
-async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>) -> Json<Value> {
+async fn events(
+    Shared(simulator): Shared<Simulator>,
+    Query(which): Query<EventFilter>,
+) -> Json<Value> {
     let until = Instant::now() + Duration::from_millis(which.timeout_ms.min(MAX_WAIT_MS));
     let mut changes = simulator.changed.subscribe();
     loop {
@@ -151,7 +154,7 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
             if !found.is_empty() {
                 return Json(json!({"seq": state.seq(), "events": found}));
             }
-            // Of this very look: what happens from now on belongs to the next.
+            // Read together with the events: later ones belong to the next call.
             state.seq()
         };
         match tokio::time::timeout_at(until, changes.changed()).await {
@@ -161,7 +164,10 @@ async fn events(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>
     }
 }
 
-async fn transcript(Shared(simulator): Shared<Simulator>, Query(which): Query<Which>) -> Response {
+async fn transcript(
+    Shared(simulator): Shared<Simulator>,
+    Query(which): Query<EventFilter>,
+) -> Response {
     let state = simulator.lock();
     let events = state.events.iter().filter(|event| which.fits(event));
     if which.format != "text" {
@@ -188,7 +194,7 @@ fn line(event: &Value) -> String {
     }
 }
 
-/// A number for each change, so that the page knows when to look.
+/// Sends a number for each change, so that the page knows when to read again.
 async fn stream(
     Shared(simulator): Shared<Simulator>,
 ) -> Sse<impl Stream<Item = Result<StreamEvent, Infallible>>> {
@@ -223,12 +229,12 @@ async fn stats(Shared(simulator): Shared<Simulator>) -> Json<Value> {
     }))
 }
 
-/// Begins the counts anew, for a test with phases.
-async fn forget_stats(Shared(simulator): Shared<Simulator>) -> StatusCode {
+/// Resets the counts, for a test with phases.
+async fn reset_stats(Shared(simulator): Shared<Simulator>) -> StatusCode {
     simulator.change(|state| {
         state.calls.clear();
         state.errors.clear();
-        state.limits.forget_figures();
+        state.limits.reset_figures();
     });
     StatusCode::NO_CONTENT
 }

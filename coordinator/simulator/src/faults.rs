@@ -1,4 +1,4 @@
-//! Bad days: answers that Telegram gives when it is busy, broken or blocked.
+//! Faults: answers that Telegram gives when it is busy or broken, or when the bot is blocked.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     /// `429 Too Many Requests` with `retry_after`.
     #[serde(rename = "429")]
     TooManyRequests,
@@ -18,25 +18,25 @@ pub(crate) enum Kind {
     /// `409 Conflict`, as when another program fetches the updates.
     #[serde(rename = "409")]
     Conflict,
-    /// It is done, and the answer has only what every release of the Bot API has given.
+    /// The call is done, but the answer has only the fields of the oldest Bot API servers.
     #[serde(rename = "bare")]
     Bare,
     /// `403 Forbidden: bot was blocked by the user`.
     #[serde(rename = "403")]
     Blocked,
-    /// `400`: what lies at a picture's address is no picture.
+    /// `400`: the address of a picture leads to something else.
     #[serde(rename = "wrong_content")]
     WrongContent,
     /// `400`: a picture's address cannot be fetched.
     #[serde(rename = "no_content")]
     NoContent,
-    /// The connection is closed without an answer; nothing was done.
+    /// The connection is closed without an answer, and nothing is done.
     #[serde(rename = "drop")]
     Drop,
-    /// It is done, and the connection is closed without an answer.
+    /// The call is done, and the connection is closed without an answer.
     #[serde(rename = "apply_then_drop")]
     ApplyThenDrop,
-    /// It is done after a while, also when the caller is gone by then.
+    /// The call is done after a delay, even when the caller has gone.
     #[serde(rename = "delay")]
     Delay,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Fault {
     /// The method, any case.
     pub(crate) method: String,
     /// What goes wrong.
-    pub(crate) fault: Kind,
+    pub(crate) fault: FaultKind,
     /// Only calls to this chat.
     #[serde(default)]
     pub(crate) chat_id: Option<i64>,
@@ -82,27 +82,31 @@ impl Fault {
         self.method.eq_ignore_ascii_case(method) && chat && content
     }
 
-    /// How Telegram words it; none when it does not refuse.
+    /// The refusal in Telegram's words; none when the fault is no refusal.
     pub(crate) fn refusal(&self, method: &str) -> Option<Refusal> {
         Some(match self.fault {
-            Kind::TooManyRequests => Refusal::too_many(self.retry_after),
-            Kind::Internal => Refusal::new(500, "Internal Server Error"),
-            Kind::Conflict => Refusal::new(
+            FaultKind::TooManyRequests => Refusal::too_many(self.retry_after),
+            FaultKind::Internal => Refusal::new(500, "Internal Server Error"),
+            FaultKind::Conflict => Refusal::new(
                 409,
                 "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
             ),
-            Kind::Blocked => Refusal::new(403, "Forbidden: bot was blocked by the user"),
-            Kind::WrongContent | Kind::NoContent if method == "sendmediagroup" => Refusal::bad(
-                "failed to send message #1 with the error message \"WEBPAGE_MEDIA_EMPTY\"",
-            ),
-            Kind::WrongContent => Refusal::bad("wrong type of the web page content"),
-            Kind::NoContent => Refusal::bad("failed to get HTTP URL content"),
-            Kind::Drop | Kind::ApplyThenDrop | Kind::Delay | Kind::Bare => return None,
+            FaultKind::Blocked => Refusal::new(403, "Forbidden: bot was blocked by the user"),
+            FaultKind::WrongContent | FaultKind::NoContent if method == "sendmediagroup" => {
+                Refusal::bad(
+                    "failed to send message #1 with the error message \"WEBPAGE_MEDIA_EMPTY\"",
+                )
+            }
+            FaultKind::WrongContent => Refusal::bad("wrong type of the web page content"),
+            FaultKind::NoContent => Refusal::bad("failed to get HTTP URL content"),
+            FaultKind::Drop | FaultKind::ApplyThenDrop | FaultKind::Delay | FaultKind::Bare => {
+                return None;
+            }
         })
     }
 }
 
-/// What an old server says of itself and of messages: who it is, and which message it is.
+/// The fields that an old server returns about itself and about messages.
 pub(crate) fn bare(result: Value) -> Value {
     match result {
         Value::Object(fields) => {
@@ -121,12 +125,12 @@ pub(crate) fn take(
     method: &str,
     params: Option<&Params>,
 ) -> Option<Fault> {
-    let place = faults.iter().position(|fault| fault.fits(method, params))?;
-    let fault = faults.get_mut(place)?;
+    let index = faults.iter().position(|fault| fault.fits(method, params))?;
+    let fault = faults.get_mut(index)?;
     fault.count = fault.count.saturating_sub(1);
     let taken = fault.clone();
     if taken.count == 0 {
-        faults.remove(place);
+        faults.remove(index);
     }
     Some(taken)
 }

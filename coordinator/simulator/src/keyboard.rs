@@ -1,4 +1,4 @@
-//! What hangs under a message or replaces the person's keyboard: `reply_markup`, checked.
+//! `reply_markup`: buttons under a message, or in place of the person's keyboard.
 
 use serde_json::{Map, Value, json};
 
@@ -17,11 +17,11 @@ const MAX_MARKUP_BYTES: usize = 10 << 10;
 pub(crate) enum Markup {
     /// Buttons under the message.
     Inline(Value),
-    /// Buttons in the place of the person's keyboard.
+    /// Buttons in place of the person's keyboard.
     Reply(Value),
-    /// Those go away.
+    /// Removes the reply keyboard.
     Remove,
-    /// The person's app opens an answer.
+    /// The person's app opens a reply.
     ForceReply,
 }
 
@@ -45,7 +45,7 @@ impl Markup {
         }
     }
 
-    /// The inline keyboard of an edit, which takes no other kind.
+    /// The inline keyboard of an edit. Edits take no other kind.
     pub(crate) fn read_inline(params: &Params) -> Result<Option<Value>, Refusal> {
         match Self::read(params)? {
             None => Ok(None),
@@ -102,7 +102,7 @@ fn check_button(button: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// A reply keyboard as the chat keeps it: rows of texts and how it behaves.
+/// A reply keyboard in the form that the chat stores: rows of texts, and its flags.
 fn reply(markup: &Value) -> Result<Option<Markup>, Refusal> {
     let rows = rows(markup, "keyboard")?;
     let mut texts: Vec<Vec<&str>> = Vec::new();

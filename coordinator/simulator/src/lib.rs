@@ -1,8 +1,8 @@
 //! A strict local Bot API server with a web chat page. For development and tests, never for production.
 //!
-//! The Bot API side ([`bot_api`]) refuses what Telegram refuses, with its words. The control side ([`control`]) lets a
-//! test or the chat page be the person: type, press buttons, read everything that happened in order. Faults
-//! ([`faults`]) make it answer as Telegram does on a bad day.
+//! The Bot API side ([`bot_api`]) refuses what Telegram refuses, in Telegram's words. On the control side ([`control`])
+//! a test or the chat page acts as the person: it types, presses buttons and reads all events in order. Faults
+//! ([`faults`]) make calls fail as Telegram's do.
 
 mod bot_api;
 mod clock;
@@ -46,7 +46,7 @@ pub async fn serve(
         .merge(control::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(simulator);
-    // Open streams and long polls would keep a graceful shutdown waiting: losing them is what a stop means here.
+    // A graceful shutdown would wait for open streams and long polls, so they are dropped.
     let result = tokio::select! {
         served = async { axum::serve(listener, app).await } => served,
         () = shutdown.cancelled() => Ok(()),

@@ -1,4 +1,4 @@
-//! Flood limits, as the Bot FAQ names them: what is sent and what is edited counts.
+//! Flood limits as in the Bot FAQ. Messages and edits count.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const OVERALL: Window = Window { span: Duration::from_secs(1), most: 30 };
 const PRIVATE: Window = Window { span: Duration::from_secs(3), most: 3 };
 /// Bot FAQ: 20 messages a minute in a group.
 const GROUP: Window = Window { span: Duration::from_secs(60), most: 20 };
-/// Refusals that are remembered one by one.
+/// How many refusals are kept one by one.
 const KEEP_REFUSED: usize = 1_000;
 
 /// At most `most` in any `span`.
@@ -24,12 +24,12 @@ struct Window {
 }
 
 impl Window {
-    /// How long `more` have to wait; forgets what lies further back than the span.
+    /// How long `more` messages have to wait. Forgets times outside the window.
     fn wait(self, times: &mut VecDeque<Instant>, more: usize, now: Instant) -> Option<Duration> {
         while times.front().is_some_and(|sent| self.span <= now.duration_since(*sent)) {
             times.pop_front();
         }
-        // An album may be larger than a chat's burst: it then needs all of it.
+        // An album may be larger than the burst of a chat: then it needs the whole burst.
         let too_many = (times.len() + more.min(self.most)).checked_sub(self.most)?;
         let last_in_the_way = times.get(too_many.checked_sub(1)?)?;
         Some((*last_in_the_way + self.span).duration_since(now))
@@ -39,7 +39,7 @@ impl Window {
 /// What was sent lately, and what was refused.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
-    /// Without it everything is only counted.
+    /// Whether limits are enforced. Otherwise messages are only counted.
     pub(crate) on: bool,
     sent: u64,
     recent: VecDeque<Instant>,
@@ -50,7 +50,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Counts messages to a chat. When they are too many nothing is counted, and the answer is the seconds to wait.
+    /// Counts messages to a chat. Too many are not counted, and the error is the seconds to wait.
     pub(crate) fn count(
         &mut self,
         method: &str,
@@ -63,7 +63,7 @@ impl Limits {
         let waits =
             [OVERALL.wait(&mut self.recent, messages, now), window.wait(chat, messages, now)];
         if let Some(wait) = waits.into_iter().flatten().max().filter(|_| self.on) {
-            // Whole seconds, never too few.
+            // Whole seconds, rounded up.
             let seconds =
                 u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
             self.refusals += 1;
@@ -84,7 +84,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Figures since the start or the last [`Limits::forget_figures`].
+    /// Figures since the start or the last [`Limits::reset_figures`].
     pub(crate) fn figures(&self) -> Value {
         json!({
             "on": self.on,
@@ -95,9 +95,11 @@ impl Limits {
         })
     }
 
-    /// Begins the figures anew; the windows stay.
-    pub(crate) fn forget_figures(&mut self) {
-        (self.sent, self.busiest_second, self.refusals) = (0, 0, 0);
+    /// Resets the figures but not the windows.
+    pub(crate) fn reset_figures(&mut self) {
+        self.sent = 0;
+        self.busiest_second = 0;
+        self.refusals = 0;
         self.refused.clear();
     }
 }

@@ -14,16 +14,16 @@ const MAX_NAME_CHARS: usize = 32;
 /// Bot API, `BotCommand`: a description has 1–256 characters.
 const MAX_DESCRIPTION_CHARS: usize = 256;
 
-/// A scope and a language code; an empty code is for everybody without a list of their own.
-type Place = (String, String);
+/// A scope and a language code. The empty code is the default for all languages.
+type Key = (String, String);
 
 /// All lists.
 #[derive(Debug, Default)]
-pub(crate) struct Menus(BTreeMap<Place, Value>);
+pub(crate) struct Menus(BTreeMap<Key, Value>);
 
 impl Menus {
     pub(crate) fn set(&mut self, params: &Params) -> Result<(), Refusal> {
-        let place = place(params)?;
+        let key = key(params)?;
         let commands = params.json("commands")?.unwrap_or_else(|| json!([]));
         let list = commands
             .as_array()
@@ -33,20 +33,20 @@ impl Menus {
         }
         list.iter().try_for_each(check)?;
         if list.is_empty() {
-            self.0.remove(&place)
+            self.0.remove(&key)
         } else {
-            self.0.insert(place, commands)
+            self.0.insert(key, commands)
         };
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, params: &Params) -> Result<(), Refusal> {
-        self.0.remove(&place(params)?);
+        self.0.remove(&key(params)?);
         Ok(())
     }
 
     pub(crate) fn get(&self, params: &Params) -> Result<Value, Refusal> {
-        Ok(self.0.get(&place(params)?).cloned().unwrap_or_else(|| json!([])))
+        Ok(self.0.get(&key(params)?).cloned().unwrap_or_else(|| json!([])))
     }
 
     /// What a person sees behind `/` in a chat. Source: Bot API, "Determining list of commands".
@@ -68,7 +68,7 @@ impl Menus {
     }
 }
 
-fn place(params: &Params) -> Result<Place, Refusal> {
+fn key(params: &Params) -> Result<Key, Refusal> {
     let language = params.text("language_code").unwrap_or_default();
     let two_letters = language.len() == 2 && language.bytes().all(|byte| byte.is_ascii_lowercase());
     if !language.is_empty() && !two_letters {

@@ -1,4 +1,4 @@
-//! One message: what it says, what it carries, and how Telegram renders it.
+//! One message: its text, its media, and how Telegram renders it.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::people::Person;
 /// Characters of a message in a list of chats.
 const SUMMARY_CHARS: usize = 60;
 
-/// What is in a message beside its text.
+/// The kind of a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaKind {
     Photo,
@@ -32,7 +32,7 @@ impl MediaKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Media {
     pub(crate) kind: MediaKind,
-    /// The address that the bot sent it by, or a sticker's emoji.
+    /// The address that the bot gave, or a sticker's emoji.
     pub(crate) source: String,
 }
 
@@ -65,18 +65,18 @@ fn with(mut object: Value, more: &Value) -> Value {
     object
 }
 
-/// What a message is made of.
+/// The content of a message.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Draft {
-    /// The text, or the caption of what it carries.
+pub(crate) struct Content {
+    /// The text, or the caption of the medium.
     pub(crate) body: Formatted,
     pub(crate) media: Option<Media>,
     pub(crate) keyboard: Option<Value>,
-    /// The message that it answers.
+    /// The message that it replies to.
     pub(crate) reply_to: Option<i64>,
     /// The forum topic.
     pub(crate) thread: Option<i64>,
-    /// The album that it is part of.
+    /// The album that it belongs to.
     pub(crate) album: Option<String>,
 }
 
@@ -88,11 +88,11 @@ pub(crate) struct Message {
     pub(crate) author: Person,
     pub(crate) date_ms: u64,
     pub(crate) edits: u32,
-    pub(crate) content: Draft,
+    pub(crate) content: Content,
 }
 
 impl Message {
-    /// Its beginning, for a list of chats.
+    /// The first characters, for the list of chats.
     pub(crate) fn summary(&self) -> String {
         let media = self.content.media.as_ref().map(|media| media.kind.name());
         let text = &self.content.body.text;
@@ -102,7 +102,7 @@ impl Message {
         }
     }
 
-    /// What the control side tells of it.
+    /// The message for the control API.
     pub(crate) fn control_json(&self) -> Value {
         let content = &self.content;
         let mut shown = Map::new();

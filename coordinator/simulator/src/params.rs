@@ -1,4 +1,4 @@
-//! A call's parameters, however they were sent: query, form or JSON.
+//! A call's parameters from query, form or JSON.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
-/// Parameters by name. Forms and queries give texts, so numbers and objects are read from texts too.
+/// Parameters by name. Forms and queries only have texts, so numbers and objects are read from texts too.
 #[derive(Debug, Default)]
 pub(crate) struct Params(Map<String, Value>);
 
@@ -34,7 +34,7 @@ impl Params {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether a text stands anywhere in them.
+    /// Whether any of them contains a text.
     pub(crate) fn contain(&self, text: &str) -> bool {
         self.0.values().any(|value| match value {
             Value::String(value) => value.contains(text),
@@ -65,7 +65,7 @@ impl Params {
         }
     }
 
-    /// An object or list, also when it was sent as JSON in a text.
+    /// An object or list, which may also be JSON in a text.
     pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, Refusal> {
         match self.value(name) {
             None => Ok(None),

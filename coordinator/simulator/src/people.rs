@@ -1,4 +1,4 @@
-//! Who takes part in a chat, what kind of chat it is, and whether the bot may write there.
+//! People, kinds of chats, and whether the bot may write there.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Somebody of whom only the number is known.
+    /// A person of whom only the id is known.
     pub(crate) fn unknown(id: i64) -> Self {
         Self {
             id,
@@ -41,24 +41,24 @@ impl Person {
     }
 }
 
-/// What a control call says about a person; what it leaves out stays as it was.
+/// What a control call says about a person. Missing fields keep their values.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct Introduction {
-    /// Without it the person of a private chat.
+pub(crate) struct PersonFields {
+    /// Default: the person of the private chat.
     pub(crate) user_id: Option<i64>,
     pub(crate) first_name: Option<String>,
     pub(crate) username: Option<String>,
-    /// An empty one: the person's app names no language.
+    /// Empty when the person's app has no language.
     pub(crate) language_code: Option<String>,
 }
 
-impl Introduction {
+impl PersonFields {
     pub(crate) fn id(&self, chat_id: i64) -> i64 {
         self.user_id.unwrap_or(chat_id.abs())
     }
 
-    /// The person, as far as known before, with what is said now.
-    pub(crate) fn complete(&self, person: &mut Person) {
+    /// Writes the fields into `person`.
+    pub(crate) fn apply_to(&self, person: &mut Person) {
         if let Some(name) = self.first_name.as_ref().filter(|name| !name.is_empty()) {
             person.first_name.clone_from(name);
         }
@@ -71,10 +71,10 @@ impl Introduction {
     }
 }
 
-/// What the bot is in a chat.
+/// The status of the bot in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Standing {
+pub(crate) enum MemberStatus {
     /// It may write.
     #[default]
     Member,
@@ -84,7 +84,7 @@ pub(crate) enum Standing {
     Kicked,
 }
 
-impl Standing {
+impl MemberStatus {
     /// Telegram's `ChatMember` of the bot.
     pub(crate) fn chat_member(self, bot: &Value) -> Value {
         match self {
@@ -95,40 +95,40 @@ impl Standing {
     }
 }
 
-/// What kind of chat it is.
+/// What is known about a chat besides its messages.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct About {
+pub(crate) struct ChatInfo {
     pub(crate) title: Option<String>,
-    /// A basic group, which may become a supergroup.
+    /// Whether it is a basic group, which may become a supergroup.
     pub(crate) basic: bool,
-    /// A supergroup with topics.
+    /// Whether it is a supergroup with topics.
     pub(crate) forum: bool,
-    pub(crate) standing: Standing,
+    pub(crate) bot_status: MemberStatus,
     /// The supergroup that this group has become.
     pub(crate) moved_to: Option<i64>,
 }
 
-impl About {
+impl ChatInfo {
     /// Whether the bot may write.
     pub(crate) fn check(&self, chat_id: i64) -> Result<(), Refusal> {
         if let Some(to) = self.moved_to {
             return Err(Refusal::moved(to));
         }
         let group = if self.basic { "group" } else { "supergroup" };
-        match (self.standing, chat_id < 0) {
-            (Standing::Member, _) => Ok(()),
+        match (self.bot_status, chat_id < 0) {
+            (MemberStatus::Member, _) => Ok(()),
             (_, false) => Err(Refusal::new(403, "Forbidden: bot was blocked by the user")),
-            (Standing::Left, true) => Err(Refusal::new(
+            (MemberStatus::Left, true) => Err(Refusal::new(
                 403,
                 format!("Forbidden: bot is not a member of the {group} chat"),
             )),
-            (Standing::Kicked, true) => {
+            (MemberStatus::Kicked, true) => {
                 Err(Refusal::new(403, format!("Forbidden: bot was kicked from the {group} chat")))
             }
         }
     }
 
-    /// Telegram's `Chat`; `person` is the one of a private chat.
+    /// Telegram's `Chat`. `person` is the other side of a private chat.
     pub(crate) fn chat(&self, chat_id: i64, person: Option<&Person>) -> Value {
         let mut chat = Map::new();
         chat.insert("id".to_owned(), chat_id.into());

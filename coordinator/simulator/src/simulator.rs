@@ -1,4 +1,4 @@
-//! The simulated Telegram: its state behind a lock, and who waits for a change.
+//! The simulated Telegram: its state behind a lock, and a signal for each change.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +33,7 @@ impl Simulator {
         self
     }
 
-    /// Takes `http://` addresses for webhooks too, which Telegram does not: here the receiver is on this machine.
+    /// Accepts `http://` addresses for webhooks, which Telegram does not: here the receiver is on this machine.
     #[must_use]
     pub fn with_http_webhooks(self) -> Self {
         self.lock().http_webhooks = true;
@@ -44,7 +44,7 @@ impl Simulator {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and wakes whoever waits for a change.
+    /// Changes the state and wakes all who wait for a change.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let result = change(&mut self.lock());
         self.changed.send_modify(|count| *count = count.wrapping_add(1));

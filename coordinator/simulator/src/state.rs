@@ -10,8 +10,8 @@ use crate::keyboard;
 use crate::limits::Limits;
 use crate::markup;
 use crate::menus::Menus;
-use crate::message::{Draft, Message};
-use crate::people::{About, Introduction, Person, Standing};
+use crate::message::{Content, Message};
+use crate::people::{ChatInfo, MemberStatus, Person, PersonFields};
 use crate::updates::UpdateQueue;
 
 /// The bot's name in mentions and commands.
@@ -28,17 +28,17 @@ const TYPING_MS: u64 = 5_000;
 /// One chat.
 #[derive(Debug, Default)]
 pub(crate) struct Chat {
-    pub(crate) about: About,
+    pub(crate) info: ChatInfo,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) typing_until_ms: u64,
-    /// As [`keyboard`] keeps it.
+    /// In the form that [`keyboard`] makes.
     pub(crate) reply_keyboard: Option<Value>,
     pub(crate) toasts: VecDeque<Value>,
-    /// Forum topics that somebody wrote in.
+    /// Forum topics that have messages.
     pub(crate) threads: BTreeSet<i64>,
 }
 
-/// Something that happened.
+/// An entry of the transcript.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) seq: u64,
@@ -46,44 +46,44 @@ pub(crate) struct Event {
     pub(crate) body: Value,
 }
 
-/// Where updates are pushed instead of being fetched.
+/// Where updates are pushed to instead of being fetched.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhook {
     pub(crate) url: String,
     pub(crate) secret: Option<String>,
 }
 
-/// A pressed button that the bot has not answered yet.
+/// A callback query that the bot has not answered yet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Press {
+pub(crate) struct OpenCallback {
     pub(crate) chat_id: i64,
     pub(crate) user_id: i64,
     pub(crate) message_id: i64,
 }
 
-/// Everything.
+/// The state of the simulated Telegram.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) bot_id: i64,
     pub(crate) limits: Limits,
     pub(crate) chats: BTreeMap<i64, Chat>,
     pub(crate) updates: UpdateQueue,
-    /// Changes with each getUpdates: an earlier one that still waits has been replaced.
+    /// The number of the latest getUpdates call. Earlier calls that still wait are refused.
     pub(crate) poll: u64,
-    /// getUpdates calls that wait at the moment.
+    /// How many getUpdates calls wait at the moment.
     pub(crate) polling: usize,
     pub(crate) webhook: Option<Webhook>,
     /// Whether a webhook may be on this machine, without TLS.
     pub(crate) http_webhooks: bool,
     pub(crate) menus: Menus,
-    /// Who is an administrator, by chat and person.
+    /// Administrators, by chat and person.
     pub(crate) administrators: BTreeSet<(i64, i64)>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) calls: BTreeMap<String, u64>,
     pub(crate) errors: BTreeMap<u16, u64>,
     people: BTreeMap<i64, Person>,
-    open_callbacks: BTreeMap<String, Press>,
+    open_callbacks: BTreeMap<String, OpenCallback>,
     next_message: i64,
     next_callback: u64,
     seq: u64,
@@ -130,11 +130,11 @@ impl State {
         self.seq
     }
 
-    /// The person that a control call is about.
-    pub(crate) fn meet(&mut self, chat_id: i64, introduction: &Introduction) -> Person {
-        let id = introduction.id(chat_id);
+    /// Updates a person from a control call and returns them.
+    pub(crate) fn update_person(&mut self, chat_id: i64, fields: &PersonFields) -> Person {
+        let id = fields.id(chat_id);
         let person = self.people.entry(id).or_insert_with(|| Person::unknown(id));
-        introduction.complete(person);
+        fields.apply_to(person);
         person.clone()
     }
 
@@ -145,8 +145,8 @@ impl State {
 
     /// A chat as Telegram's `Chat`.
     pub(crate) fn render_chat(&self, chat_id: i64) -> Value {
-        let about = self.chats.get(&chat_id).map(|chat| chat.about.clone()).unwrap_or_default();
-        about.chat(chat_id, self.people.get(&chat_id))
+        let info = self.chats.get(&chat_id).map(|chat| chat.info.clone()).unwrap_or_default();
+        info.chat(chat_id, self.people.get(&chat_id))
     }
 
     /// A message as Telegram's `Message`, with the message that it answers.
@@ -161,8 +161,8 @@ impl State {
         message.render(from, self.render_chat(chat_id), answered)
     }
 
-    /// Notes an event.
-    pub(crate) fn note(&mut self, chat_id: i64, kind: &str, mut body: Value) {
+    /// Adds an event to the transcript.
+    pub(crate) fn record(&mut self, chat_id: i64, kind: &str, mut body: Value) {
         self.seq += 1;
         if let Some(fields) = body.as_object_mut() {
             fields.insert("seq".to_owned(), self.seq.into());
@@ -176,12 +176,12 @@ impl State {
         self.events.push_back(Event { seq: self.seq, chat_id, body });
     }
 
-    /// A person writes. Returns the update's number, if the bot gets one, and the message's.
+    /// A person writes a message. Returns the update's id, if the bot gets one, and the message's.
     pub(crate) fn person_writes(
         &mut self,
         chat_id: i64,
         person: Person,
-        draft: Draft,
+        draft: Content,
     ) -> (Option<i64>, i64) {
         if let Some(thread) = draft.thread {
             self.chats.entry(chat_id).or_default().threads.insert(thread);
@@ -192,19 +192,19 @@ impl State {
             fields.insert("user_id".to_owned(), message.author.id.into());
             fields.insert("name".to_owned(), message.author.first_name.clone().into());
         }
-        self.note(chat_id, "user_message", event);
-        let update = self.reaches_the_bot(chat_id, &message.content).then(|| {
+        self.record(chat_id, "user_message", event);
+        let update = self.bot_receives(chat_id, &message.content).then(|| {
             let rendered = self.render_message(chat_id, &message);
             self.updates.push("message", rendered)
         });
         (update.flatten(), message.id)
     }
 
-    /// Privacy mode: in a group the bot gets commands that may be meant for it, mentions, and answers to what it wrote.
-    fn reaches_the_bot(&self, chat_id: i64, content: &Draft) -> bool {
+    /// Privacy mode: in a group the bot gets commands that may be for it, mentions, and replies to its messages.
+    fn bot_receives(&self, chat_id: i64, content: &Content) -> bool {
         let Some(chat) = self.chats.get(&chat_id) else { return false };
-        if chat.about.standing != Standing::Member || chat_id > 0 {
-            return chat.about.standing == Standing::Member;
+        if chat.info.bot_status != MemberStatus::Member || chat_id > 0 {
+            return chat.info.bot_status == MemberStatus::Member;
         }
         let named = |name: &str| name.eq_ignore_ascii_case(USERNAME);
         let command = |text: &String| text.split_once('@').is_none_or(|(_, name)| named(name));
@@ -215,7 +215,7 @@ impl State {
             || answered.is_some_and(|message| message.from_bot)
     }
 
-    /// A person presses a button that the message really has. Returns the update's and the query's id.
+    /// A person presses a button. Returns the ids of the update and of the query; an error when there is no such button.
     pub(crate) fn person_presses(
         &mut self,
         chat_id: i64,
@@ -228,13 +228,13 @@ impl State {
             .ok_or("the message has no button with this data")?;
         let id = format!("cb{}", self.next_callback);
         self.next_callback += 1;
-        let press = Press { chat_id, user_id: person.id, message_id };
+        let press = OpenCallback { chat_id, user_id: person.id, message_id };
         self.open_callbacks.insert(id.clone(), press);
         let event = json!({
             "message_id": message_id, "user_id": person.id, "name": person.first_name,
             "data": data, "label": label,
         });
-        self.note(chat_id, "button_press", event);
+        self.record(chat_id, "button_press", event);
         let rendered = self.render_message(chat_id, &message);
         let query = json!({
             "id": id, "from": person.user(), "message": rendered,
@@ -244,33 +244,39 @@ impl State {
         Ok((update, id))
     }
 
-    /// Closes a callback query; none when it is not open.
-    pub(crate) fn close_callback(&mut self, id: &str) -> Option<Press> {
+    /// Closes a callback query; none when it was not open.
+    pub(crate) fn close_callback(&mut self, id: &str) -> Option<OpenCallback> {
         self.open_callbacks.remove(id)
     }
 
     /// A person blocks or unblocks the bot, or adds it to a group or removes it.
-    pub(crate) fn change_standing(&mut self, chat_id: i64, person: &Person, standing: Standing) {
-        let about = &mut self.chats.entry(chat_id).or_default().about;
-        let before = std::mem::replace(&mut about.standing, standing);
-        if before == standing {
+    pub(crate) fn set_member_status(
+        &mut self,
+        chat_id: i64,
+        person: &Person,
+        status: MemberStatus,
+    ) {
+        let info = &mut self.chats.entry(chat_id).or_default().info;
+        let before = std::mem::replace(&mut info.bot_status, status);
+        if before == status {
             return;
         }
         let bot = self.bot();
         let update = json!({
             "chat": self.render_chat(chat_id), "from": person.user(), "date": now_ms() / 1_000,
             "old_chat_member": before.chat_member(&bot),
-            "new_chat_member": standing.chat_member(&bot),
+            "new_chat_member": status.chat_member(&bot),
         });
         self.updates.push("my_chat_member", update);
     }
 
     /// A group becomes the supergroup `to`; its messages stay behind.
     pub(crate) fn migrate(&mut self, chat_id: i64, to: i64, person: &Person) {
-        let old = &mut self.chats.entry(chat_id).or_default().about;
-        (old.basic, old.moved_to) = (true, Some(to));
+        let old = &mut self.chats.entry(chat_id).or_default().info;
+        old.basic = true;
+        old.moved_to = Some(to);
         let title = old.title.clone();
-        let new = &mut self.chats.entry(to).or_default().about;
+        let new = &mut self.chats.entry(to).or_default().info;
         new.title = title;
         for (chat, field, other) in
             [(chat_id, "migrate_to_chat_id", to), (to, "migrate_from_chat_id", chat_id)]
@@ -291,7 +297,7 @@ impl State {
         chat_id: i64,
         author: Person,
         from_bot: bool,
-        content: Draft,
+        content: Content,
     ) -> Message {
         let id = self.next_message;
         self.next_message += 1;

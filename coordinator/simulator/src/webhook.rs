@@ -1,4 +1,4 @@
-//! Pushes updates to a webhook, in order, again and again until it says 2xx.
+//! Pushes updates to a webhook, in order. Each is repeated until the answer is 2xx.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) async fn deliver_until(simulator: Simulator, shutdown: CancellationTo
             state.webhook.clone().zip(state.updates.first().cloned())
         };
         let Some((webhook, update)) = next else {
-            // Losing a branch loses nothing: the state is read again.
+            // A dropped branch loses nothing: the state is read again.
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },

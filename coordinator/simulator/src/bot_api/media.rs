@@ -1,11 +1,11 @@
-//! Pictures and videos by address. Nothing is fetched: a fault says when an address leads nowhere.
+//! Pictures and videos by address. Nothing is fetched: a fault simulates a wrong address.
 
 use serde_json::Value;
 
-use super::messages::{count, edit, formatted, open_chat, place, post};
+use super::messages::{count, destination, edit, formatted, post, writable_chat};
 use crate::keyboard::Markup;
 use crate::markup::Formatted;
-use crate::message::{Draft, Media, MediaKind};
+use crate::message::{Content, Media, MediaKind};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
@@ -21,7 +21,7 @@ fn media(kind: MediaKind, source: Option<&str>) -> Result<Media, Refusal> {
     if !known {
         return Err(Refusal::bad("wrong file identifier/HTTP URL specified"));
     }
-    // A file's id stands for what it was made from.
+    // The id of a file contains its address.
     let source = source.strip_prefix("file:").unwrap_or(source).to_owned();
     Ok(Media { kind, source })
 }
@@ -59,10 +59,10 @@ pub(super) fn send(
     let body = caption_of(params)?;
     let markup = Markup::read(params)?;
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
-        let (reply_to, thread) = place(state, chat_id, params)?;
+        let chat_id = writable_chat(state, params)?;
+        let (reply_to, thread) = destination(state, chat_id, params)?;
         count(state, "sendPhoto", chat_id, 1)?;
-        let draft = Draft { body, media: Some(media), reply_to, thread, ..Draft::default() };
+        let draft = Content { body, media: Some(media), reply_to, thread, ..Content::default() };
         Ok(post(state, chat_id, draft, markup))
     })
 }
@@ -78,15 +78,15 @@ pub(super) fn send_album(simulator: &Simulator, params: &Params) -> Result<Value
         _ => return Err(Refusal::bad("too many messages to send as an album")),
     }
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
-        let (reply_to, thread) = place(state, chat_id, params)?;
+        let chat_id = writable_chat(state, params)?;
+        let (reply_to, thread) = destination(state, chat_id, params)?;
         count(state, "sendMediaGroup", chat_id, parts.len())?;
-        // One alone is an ordinary message.
+        // A single one is an ordinary message.
         let album = (parts.len() > 1).then(|| format!("album{}", state.seq()));
         let sent = parts.into_iter().map(|(media, body)| {
             let album = album.clone();
             let draft =
-                Draft { body, media: Some(media), reply_to, thread, album, ..Draft::default() };
+                Content { body, media: Some(media), reply_to, thread, album, ..Content::default() };
             post(state, chat_id, draft, None)
         });
         Ok(sent.collect::<Vec<_>>().into())
@@ -102,7 +102,9 @@ pub(super) fn edit_media(simulator: &Simulator, params: &Params) -> Result<Value
         let media = Some(media);
         let changed =
             content.media != media || content.body != body || content.keyboard != keyboard;
-        (content.media, content.body, content.keyboard) = (media, body, keyboard);
+        content.media = media;
+        content.body = body;
+        content.keyboard = keyboard;
         Ok(changed)
     })
 }
@@ -115,7 +117,8 @@ pub(super) fn edit_caption(simulator: &Simulator, params: &Params) -> Result<Val
             return Err(Refusal::bad("there is no caption in the message to edit"));
         }
         let changed = content.body != body || content.keyboard != keyboard;
-        (content.body, content.keyboard) = (body, keyboard);
+        content.body = body;
+        content.keyboard = keyboard;
         Ok(changed)
     })
 }

@@ -1,4 +1,4 @@
-//! Messages, edits, button answers. What carries a picture is in [`super::media`].
+//! Messages, edits and callback answers. Pictures and videos are in [`super::media`].
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::keyboard::Markup;
 use crate::markup::{self, Formatted};
-use crate::message::Draft;
+use crate::message::Content;
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
@@ -14,17 +14,17 @@ use crate::state::State;
 
 /// Bot API: message text is 1–4096 characters after entities parsing, counted in UTF-16 units.
 const MAX_TEXT_UNITS: usize = 4_096;
-/// Telegram takes about this much of what gives a text its form, in bytes (github.com/tdlib/telegram-bot-api, issue 165);
-/// the addresses are most of it.
+/// Telegram accepts about this many bytes of entities (github.com/tdlib/telegram-bot-api, issue 165); the addresses are
+/// most of it.
 const MAX_ADDRESSES_BYTES: usize = 9_500;
 /// Bot API: a callback answer has at most 200 characters.
 const MAX_TOAST_CHARS: usize = 200;
 
-/// The call's chat, if the bot may write there: only where somebody wrote first, and nobody shut it out.
-pub(super) fn open_chat(state: &State, params: &Params) -> Result<i64, Refusal> {
+/// The call's chat, if the bot may write there: someone wrote first, and nobody blocked or removed the bot.
+pub(super) fn writable_chat(state: &State, params: &Params) -> Result<i64, Refusal> {
     let chat_id = params.number("chat_id").ok_or_else(|| Refusal::bad("chat_id is empty"))?;
     let chat = state.chats.get(&chat_id).ok_or_else(|| Refusal::bad("chat not found"))?;
-    chat.about.check(chat_id)?;
+    chat.info.check(chat_id)?;
     Ok(chat_id)
 }
 
@@ -73,8 +73,8 @@ pub(super) fn count(
     state.limits.count(method, chat_id, messages, Instant::now()).map_err(Refusal::too_many)
 }
 
-/// The message that the call answers and the topic that it goes to.
-pub(super) fn place(
+/// The message that the call replies to, and the topic that it goes to.
+pub(super) fn destination(
     state: &State,
     chat_id: i64,
     params: &Params,
@@ -86,7 +86,7 @@ pub(super) fn place(
     if answered.is_some() && found.is_none() && field("allow_sending_without_reply") != Some(true) {
         return Err(Refusal::bad("message to be replied not found"));
     }
-    // An answer goes to the topic of what it answers.
+    // A reply goes to the topic of the message that it replies to.
     let thread = params
         .number("message_thread_id")
         .or_else(|| found.and_then(|message| message.content.thread));
@@ -98,11 +98,11 @@ pub(super) fn place(
     Ok((found.map(|message| message.id), thread))
 }
 
-/// Puts the bot's message into a chat; gives it as Telegram's `Message`.
+/// Adds the bot's message to a chat; returns it as Telegram's `Message`.
 pub(super) fn post(
     state: &mut State,
     chat_id: i64,
-    mut draft: Draft,
+    mut draft: Content,
     markup: Option<Markup>,
 ) -> Value {
     let change = match markup {
@@ -124,7 +124,7 @@ pub(super) fn post(
         }
         chat.reply_keyboard = keyboard;
     }
-    state.note(chat_id, "bot_message", event);
+    state.record(chat_id, "bot_message", event);
     state.render_message(chat_id, &message)
 }
 
@@ -132,23 +132,23 @@ pub(super) fn send(simulator: &Simulator, params: &Params) -> Result<Value, Refu
     let body = body(params)?;
     let markup = Markup::read(params)?;
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
-        let (reply_to, thread) = place(state, chat_id, params)?;
+        let chat_id = writable_chat(state, params)?;
+        let (reply_to, thread) = destination(state, chat_id, params)?;
         count(state, "sendMessage", chat_id, 1)?;
-        let draft = Draft { body, reply_to, thread, ..Draft::default() };
+        let draft = Content { body, reply_to, thread, ..Content::default() };
         Ok(post(state, chat_id, draft, markup))
     })
 }
 
-/// Changes a message of the bot's own. `change` says whether it changed anything.
+/// Changes a message of the bot. `change` returns whether anything changed.
 pub(super) fn edit(
     simulator: &Simulator,
     method: &str,
     params: &Params,
-    change: impl FnOnce(&mut Draft) -> Result<bool, Refusal>,
+    change: impl FnOnce(&mut Content) -> Result<bool, Refusal>,
 ) -> Result<Value, Refusal> {
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
+        let chat_id = writable_chat(state, params)?;
         let message_id = params
             .number("message_id")
             .ok_or_else(|| Refusal::bad("message identifier is not specified"))?;
@@ -173,7 +173,7 @@ pub(super) fn edit(
         if let Some(chat) = state.chats.get_mut(&chat_id) {
             chat.typing_until_ms = 0;
         }
-        state.note(chat_id, "edit", edited.control_json());
+        state.record(chat_id, "edit", edited.control_json());
         Ok(state.render_message(chat_id, &edited))
     })
 }
@@ -186,7 +186,8 @@ pub(super) fn edit_text(simulator: &Simulator, params: &Params) -> Result<Value,
             return Err(Refusal::bad("there is no text in the message to edit"));
         }
         let changed = content.body != body || content.keyboard != keyboard;
-        (content.body, content.keyboard) = (body, keyboard);
+        content.body = body;
+        content.keyboard = keyboard;
         Ok(changed)
     })
 }
@@ -202,7 +203,7 @@ pub(super) fn edit_markup(simulator: &Simulator, params: &Params) -> Result<Valu
 
 pub(super) fn delete(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
+        let chat_id = writable_chat(state, params)?;
         let message_id = params.number("message_id").unwrap_or(0);
         if state.message(chat_id, message_id).is_none() {
             return Err(Refusal::bad("message to delete not found"));
@@ -210,7 +211,7 @@ pub(super) fn delete(simulator: &Simulator, params: &Params) -> Result<Value, Re
         if let Some(chat) = state.chats.get_mut(&chat_id) {
             chat.messages.retain(|message| message.id != message_id);
         }
-        state.note(chat_id, "delete", json!({"message_id": message_id}));
+        state.record(chat_id, "delete", json!({"message_id": message_id}));
         Ok(true.into())
     })
 }
@@ -233,18 +234,18 @@ pub(super) fn answer_callback(simulator: &Simulator, params: &Params) -> Result<
             "callback_query_id": id, "text": text, "alert": alert, "user_id": press.user_id,
             "message_id": press.message_id,
         });
-        state.note(press.chat_id, "callback_answer", event);
+        state.record(press.chat_id, "callback_answer", event);
         Ok(true.into())
     })
 }
 
 pub(super) fn chat_action(simulator: &Simulator, params: &Params) -> Result<Value, Refusal> {
     simulator.change(|state| {
-        let chat_id = open_chat(state, params)?;
-        let (_, thread) = place(state, chat_id, params)?;
+        let chat_id = writable_chat(state, params)?;
+        let (_, thread) = destination(state, chat_id, params)?;
         let action = params.text("action").unwrap_or_default();
         state.start_typing(chat_id);
-        state.note(chat_id, "chat_action", json!({"action": action, "thread": thread}));
+        state.record(chat_id, "chat_action", json!({"action": action, "thread": thread}));
         Ok(true.into())
     })
 }

@@ -1,4 +1,4 @@
-//! Updates: fetched with an offset, or pushed to a webhook.
+//! Methods about updates: fetching with an offset, or a webhook.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(super) async fn get_updates(simulator: &Simulator, params: &Params) -> Resul
     }
 }
 
-/// Says that somebody polls, also when the caller goes away in the middle.
+/// Counts a waiting call, even when its caller goes away.
 struct Polling<'a>(&'a Simulator);
 
 impl<'a> Polling<'a> {
@@ -104,7 +104,7 @@ pub(super) fn set_webhook(simulator: &Simulator, params: &Params) -> Result<Valu
     Ok(true.into())
 }
 
-/// The kinds of updates that a call asks for; none when it leaves them as they were.
+/// The kinds of updates that a call asks for; none when it does not change them.
 fn allowed_updates(params: &Params) -> Result<Option<Vec<String>>, Refusal> {
     let Some(list) = params.json("allowed_updates")? else { return Ok(None) };
     let list = list

@@ -1,4 +1,4 @@
-//! What people do: write, press, block the bot, add it to a group.
+//! What people do: write, press buttons, block the bot, add it to a group.
 
 use axum::Json;
 use axum::extract::State as Shared;
@@ -8,34 +8,34 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::markup;
-use crate::message::{Draft, Media, MediaKind};
-use crate::people::{Introduction, Standing};
+use crate::message::{Content, Media, MediaKind};
+use crate::people::{MemberStatus, PersonFields};
 use crate::simulator::Simulator;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Writing {
+pub(super) struct WriteRequest {
     chat_id: i64,
     #[serde(flatten)]
-    person: Introduction,
-    /// What is written, or the caption of a picture.
+    person: PersonFields,
+    /// The text, or the caption of a picture.
     #[serde(default)]
     text: String,
-    /// A picture is sent.
+    /// Whether a picture is sent.
     #[serde(default)]
     photo: bool,
-    /// A sticker is sent, the one for this emoji.
+    /// The emoji of a sticker that is sent.
     sticker: Option<String>,
-    /// The message that is answered.
+    /// The message that this one replies to.
     reply_to: Option<i64>,
-    /// The forum topic that it is written in.
+    /// The forum topic.
     thread: Option<i64>,
 }
 
 pub(super) async fn write(
     Shared(simulator): Shared<Simulator>,
-    Json(writing): Json<Writing>,
+    Json(writing): Json<WriteRequest>,
 ) -> Response {
-    let Writing { chat_id, person, text, photo, sticker, reply_to, thread } = writing;
+    let WriteRequest { chat_id, person, text, photo, sticker, reply_to, thread } = writing;
     let media = match sticker {
         Some(emoji) => Some(Media { kind: MediaKind::Sticker, source: emoji }),
         None => photo.then(|| Media { kind: MediaKind::Photo, source: String::new() }),
@@ -44,15 +44,15 @@ pub(super) async fn write(
         return (StatusCode::BAD_REQUEST, "a message needs a text").into_response();
     }
     let (update_id, message_id) = simulator.change(|state| {
-        let person = state.meet(chat_id, &person);
+        let person = state.update_person(chat_id, &person);
         let body = markup::plain(&text);
-        let draft = Draft { body, media, reply_to, thread, ..Draft::default() };
+        let draft = Content { body, media, reply_to, thread, ..Content::default() };
         state.person_writes(chat_id, person, draft)
     });
     Json(json!({"update_id": update_id, "message_id": message_id})).into_response()
 }
 
-/// An update as it is written in the request's body, also one that Telegram would not send.
+/// Queues an update exactly as it is in the request's body, even one that Telegram would not send.
 pub(super) async fn raw_update(
     Shared(simulator): Shared<Simulator>,
     json: axum::body::Bytes,
@@ -62,36 +62,36 @@ pub(super) async fn raw_update(
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Appointing {
+pub(super) struct AdministratorRequest {
     chat_id: i64,
     user_id: i64,
 }
 
-/// Makes somebody an administrator of a group.
+/// Makes a person an administrator of a group.
 pub(super) async fn administrator(
     Shared(simulator): Shared<Simulator>,
-    Json(Appointing { chat_id, user_id }): Json<Appointing>,
+    Json(AdministratorRequest { chat_id, user_id }): Json<AdministratorRequest>,
 ) -> StatusCode {
     simulator.change(|state| state.administrators.insert((chat_id, user_id)));
     StatusCode::NO_CONTENT
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Pressing {
+pub(super) struct PressRequest {
     chat_id: i64,
     #[serde(flatten)]
-    person: Introduction,
+    person: PersonFields,
     message_id: i64,
     data: String,
 }
 
 pub(super) async fn press(
     Shared(simulator): Shared<Simulator>,
-    Json(pressing): Json<Pressing>,
+    Json(pressing): Json<PressRequest>,
 ) -> Response {
-    let Pressing { chat_id, person, message_id, data } = pressing;
+    let PressRequest { chat_id, person, message_id, data } = pressing;
     let pressed = simulator.change(|state| {
-        let person = state.meet(chat_id, &person);
+        let person = state.update_person(chat_id, &person);
         state.person_presses(chat_id, &person, message_id, &data)
     });
     match pressed {
@@ -103,65 +103,68 @@ pub(super) async fn press(
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Describing {
+pub(super) struct ChatRequest {
     chat_id: i64,
     title: Option<String>,
-    /// A group that is no supergroup yet.
+    /// Whether it is a basic group.
     #[serde(default)]
     basic: bool,
-    /// A supergroup with topics.
+    /// Whether it is a supergroup with topics.
     #[serde(default)]
     forum: bool,
 }
 
 pub(super) async fn describe(
     Shared(simulator): Shared<Simulator>,
-    Json(describing): Json<Describing>,
+    Json(describing): Json<ChatRequest>,
 ) -> StatusCode {
-    let Describing { chat_id, title, basic, forum } = describing;
+    let ChatRequest { chat_id, title, basic, forum } = describing;
     simulator.change(|state| {
-        let about = &mut state.chats.entry(chat_id).or_default().about;
-        (about.title, about.basic, about.forum) = (title, basic, forum);
+        let info = &mut state.chats.entry(chat_id).or_default().info;
+        info.title = title;
+        info.basic = basic;
+        info.forum = forum;
     });
     StatusCode::NO_CONTENT
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Presence {
+pub(super) struct PresenceRequest {
     chat_id: i64,
     #[serde(flatten)]
-    person: Introduction,
-    /// `kicked`: blocked in a private chat, banned from a group.
-    standing: Standing,
+    person: PersonFields,
+    /// `kicked` means blocked in a private chat, or banned from a group.
+    #[serde(rename = "standing")]
+    status: MemberStatus,
 }
 
 pub(super) async fn presence(
     Shared(simulator): Shared<Simulator>,
-    Json(presence): Json<Presence>,
+    Json(presence): Json<PresenceRequest>,
 ) -> StatusCode {
-    let Presence { chat_id, person, standing } = presence;
+    let PresenceRequest { chat_id, person, status } = presence;
     simulator.change(|state| {
-        let person = state.meet(chat_id, &person);
-        state.change_standing(chat_id, &person, standing);
+        let person = state.update_person(chat_id, &person);
+        state.set_member_status(chat_id, &person, status);
     });
     StatusCode::NO_CONTENT
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Migration {
+pub(super) struct MigrationRequest {
     chat_id: i64,
     #[serde(flatten)]
-    person: Introduction,
+    person: PersonFields,
     to: i64,
 }
 
 pub(super) async fn migrate(
     Shared(simulator): Shared<Simulator>,
-    Json(migration): Json<Migration>,
+    Json(migration): Json<MigrationRequest>,
 ) -> StatusCode {
-    let Migration { chat_id, person, to } = migration;
+    let MigrationRequest { chat_id, person, to } = migration;
     simulator.change(|state| {
-        let person = state.meet(chat_id, &person);
+        let person = state.update_person(chat_id, &person);
         state.migrate(chat_id, to, &person);
     });
     StatusCode::NO_CONTENT
