@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error and its causes, joined by `: `. A cause that says what its parent just said is left out, and control
-/// characters are spaces: what a plugin or a server said must not look like lines of ours.
+/// Displays an error and its causes, joined by `: `. A cause that repeats its parent is left out. Control characters
+/// become spaces, so that text from a plugin or a server cannot imitate our log lines.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + 'a {
     fmt::from_fn(move |f| {
         let mut said = one_line(error);

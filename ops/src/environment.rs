@@ -1,14 +1,14 @@
-//! Settings in the environment: a variable that is set to nothing is not set.
+//! Settings in the environment: an empty variable counts as not set.
 //!
-//! Compose files (`LISTEN: ${LISTEN:-}`) and `.env` files write what is not wanted that way, and a program that does not
-//! start for it stands still for something that nobody asked for.
+//! Compose files (`LISTEN: ${LISTEN:-}`) and `.env` files often set unused variables to nothing. That must not keep a
+//! program from starting.
 
 use std::ffi::OsStr;
 
-/// Who is answered. Left empty by mistake, one of these would open the bot to everybody, so it has to be taken out.
+/// Variables that must not be empty: an empty allow list or deny list would open the bot to everybody.
 const NOT_EMPTY: [&str; 2] = ["ALLOWED_IDS", "DENIED_IDS"];
 
-/// The command line without the variables that are set to nothing.
+/// The command line without the empty variables.
 pub fn without_empty(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command

@@ -1,4 +1,4 @@
-//! A value that does not print itself.
+//! Secrets, which do not print themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ impl<T> Secret<T> {
     }
 }
 
-/// Reads the secret as its type does, so that a flag or variable can be a secret from the start.
+/// Parses a secret, so that a flag or variable can be one from the start.
 impl<T: FromStr> FromStr for Secret<T> {
     type Err = T::Err;
 

@@ -1,6 +1,7 @@
 //! Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! `/healthz` says that the process answers at all; `/readyz` asks what it needs; `/metrics` is Prometheus' text.
+//! `/healthz` tells that the process responds, `/readyz` that what it needs is available; `/metrics` is in Prometheus'
+//! text format.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 /// A check that takes longer counts as failed.
 const CHECK_AT_MOST: Duration = Duration::from_secs(2);
-/// How often old samples of histograms are folded away.
+/// How often old samples of histograms are aggregated.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// From one millisecond, about what a search takes, to the two minutes that a task may live.
+/// From one millisecond, about the time of a search, to the two minutes that a task may live.
 const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 ];
 
-/// Begins to collect metrics. Call once per process, before anything is recorded.
+/// Starts to collect metrics. Call once per process, before anything is recorded.
 ///
 /// # Errors
 ///
@@ -36,7 +37,7 @@ pub fn collect() -> anyhow::Result<PrometheusHandle> {
         .context("metrics are collected already")
 }
 
-/// Serves on `address` until `shutdown`. `ready` says what is missing, or nothing when all is well.
+/// Serves on `address` until `shutdown`. The error of `ready` is what is missing.
 ///
 /// # Errors
 ///
@@ -74,7 +75,7 @@ where
         );
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        // A scrape under way is not worth waiting for.
+        // A running scrape is not worth waiting for.
         tokio::select! {
             served = async { axum::serve(listener, app).await } => if let Err(error) = served {
                 tracing::error!(error = %error, "health and metrics are not served any more");

@@ -1,4 +1,4 @@
-//! From signals to a token: the first asks to drain, the second ends the process at once.
+//! Turns signals into a token: the first starts the shutdown, the second ends the process at once.
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ pub fn signal_token() -> std::io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         for turn in 0..2 {
-            // Losing a branch keeps its signal: both streams stay alive.
+            // A dropped branch loses no signal: both streams stay alive.
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
@@ -33,7 +33,7 @@ pub fn signal_token() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-#[expect(clippy::exit, reason = "the second signal means: do not wait for anything")]
+#[expect(clippy::exit, reason = "after the second signal nothing is waited for")]
 fn stop_now() -> ! {
     std::process::exit(130)
 }
