@@ -1,8 +1,8 @@
 //! A real Redis Cluster for one test: three masters with a replica each, gone with the test.
 //!
-//! Nodes are named by their index; 0, 1 and 2 are the masters at first, 3, 4 and 5 their replicas in this order. Who is
-//! what later is asked from the nodes that live, never remembered. What waits for the cluster is async, so that a
-//! test's own tasks work meanwhile.
+//! Nodes are named by index: 0, 1 and 2 are the first masters, 3, 4 and 5 their replicas in this order. Later roles are
+//! read from the living nodes, never remembered. Functions that wait for the cluster are async, so that other tasks of a
+//! test can run.
 
 mod view;
 
@@ -156,7 +156,7 @@ impl TestCluster {
         self.nodes[node].revive();
     }
 
-    /// Stops a node where it stands: its connections stay, nothing is answered.
+    /// Freezes a node with SIGSTOP: its connections stay open, but nothing is answered.
     ///
     /// # Panics
     ///
@@ -165,7 +165,7 @@ impl TestCluster {
         self.nodes[node].freeze();
     }
 
-    /// Lets a frozen node go on.
+    /// Continues a frozen node.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
-//! Guests that mean harm, from WebAssembly's text form: `host/tests/guests/hostile/*.wat`.
+//! Hostile guests, from WebAssembly's text format: `host/tests/guests/hostile/*.wat`.
 //!
-//! A file begins with a sentence about the guest and with how it must end. What follows replaces parts of
-//! `frame.wat`, a plugin that does nothing wrong; a file that begins with `(component` or `(module` stands alone.
+//! A file begins with a sentence about the guest and with how it must end. The rest replaces parts of `frame.wat`, a
+//! harmless plugin, unless it begins with `(component` or `(module`.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use crate::root;
 
 const FRAME: &str = "frame";
 
-/// One of them, built.
+/// A hostile guest.
 #[derive(Debug)]
 pub struct HostileGuest {
     /// Its file's name.
     pub name: String,
     /// What it does, in one sentence.
     pub what: String,
-    /// What it handles; each has a type of its own.
+    /// Its task type, which no other guest has.
     pub task_type: String,
     /// How it must end.
     pub ending: Ending,
@@ -52,7 +52,7 @@ pub fn hostile_guests() -> Vec<HostileGuest> {
     names.into_iter().enumerate().map(|(number, name)| guest(&folder, number, name)).collect()
 }
 
-/// The frame alone: a guest that means well, with the task type `hostile`.
+/// The frame alone: a harmless guest with the task type `hostile`.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Real parts for tests: a private `redis-server`, processes with their logs, waiting without guessing.
+//! Real parts for tests: a private `redis-server`, processes with their logs, and waiting for conditions.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -102,8 +102,8 @@ pub fn program(binary: &str, name: &str) -> PathBuf {
     path
 }
 
-/// A built component: `search`, `content`, `probe`, the example `dice`, or a marked twin such as `marked/search`. `binary` is one of the
-/// calling test's own programs.
+/// A built component: `search`, `content`, `probe`, the example `dice`, or a marked build such as `marked/search`. `binary`
+/// is one of the calling test's own programs.
 ///
 /// # Panics
 ///

@@ -19,7 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(130);
 pub struct Process {
     child: Child,
     log: PathBuf,
-    /// Where the file is, when nobody else said where.
+    /// The folder of the file, when the caller did not choose one.
     _folder: Option<TempDir>,
 }
 
@@ -122,7 +122,7 @@ impl Process {
         signal(&self.child, name);
     }
 
-    /// Ends it as a supervisor would; gives its exit code.
+    /// Ends it with SIGTERM and returns its exit code.
     ///
     /// # Panics
     ///
@@ -156,7 +156,7 @@ pub(crate) fn signal(process: &Child, name: &str) {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Gone already is as good.
+        // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

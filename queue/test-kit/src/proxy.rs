@@ -1,4 +1,4 @@
-//! What stands between a client and a server: a firewall that forgets connections, a long way, half an answer.
+//! A proxy between client and server that drops, delays or truncates what it transfers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// Passes connections on to one server. What it accepted goes on when it is dropped; new ones are accepted no more.
+/// Forwards connections to one server. When it is dropped, existing connections stay and new ones are not accepted.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -24,14 +24,14 @@ struct State {
     /// Whether every second new connection is silent from its beginning, counted from the first.
     every_second: AtomicBool,
     closed: AtomicBool,
-    /// How long each piece is on its way.
+    /// The delay of each piece.
     delay: Mutex<Duration>,
     /// Ports that answers name, and what stands before them.
     instead: Mutex<Vec<(u16, u16)>>,
 }
 
 impl Proxy {
-    /// Passes on what it is given until it is told otherwise.
+    /// Forwards everything until another method is called.
     ///
     /// # Panics
     ///
@@ -62,7 +62,7 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// Where it listens.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -72,27 +72,27 @@ impl Proxy {
         self.state.made.load(Ordering::SeqCst)
     }
 
-    /// Forgets all connections that there are, without a word: what comes on them goes nowhere. New ones work.
+    /// Makes all existing connections silent without closing them. New ones work.
     pub fn forget(&self) {
         self.state.silent.store(self.connections(), Ordering::SeqCst);
     }
 
-    /// As [`Proxy::forget`], for answers alone: what is asked still comes through.
+    /// As [`Proxy::forget`], for responses only: requests still reach the server.
     pub fn forget_answers(&self) {
         self.state.unanswered.store(self.connections(), Ordering::SeqCst);
     }
 
-    /// Brings half of the next answer on each connection that there is, and nothing after it.
+    /// Transfers half of the next response on each existing connection, and nothing after it.
     pub fn halve_answers(&self) {
         self.state.halved.store(self.connections(), Ordering::SeqCst);
     }
 
-    /// From now on the first new connection is accepted and silent, the second works, and so on.
+    /// From now on every second new connection is silent, starting with the first.
     pub fn forget_every_second(&self) {
         self.state.every_second.store(true, Ordering::SeqCst);
     }
 
-    /// Each piece is on its way for so long from now on, in either direction.
+    /// Delays each piece in both directions from now on.
     ///
     /// # Panics
     ///
@@ -110,8 +110,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Proxies before the servers of a Cluster, or before Sentinels and theirs: who asks where a server is hears where its
-/// proxy is.
+/// Proxies for the servers of a Cluster, or for Sentinels and their servers. Addresses in responses are replaced by those
+/// of the proxies.
 #[derive(Debug)]
 pub struct Proxies {
     all: Vec<Proxy>,

@@ -77,12 +77,12 @@ impl TestRedis {
         self.server.port()
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.server.port())
     }
 
-    /// Ends it with SIGKILL. Its port stays its own as far as nobody else takes it.
+    /// Ends it with SIGKILL. Its port stays free unless another program takes it.
     ///
     /// # Panics
     ///
@@ -100,7 +100,7 @@ impl TestRedis {
         self.server.revive();
     }
 
-    /// Stops it where it stands: its connections stay, nothing is answered.
+    /// Freezes it with SIGSTOP: its connections stay open, but nothing is answered.
     ///
     /// # Panics
     ///
@@ -109,7 +109,7 @@ impl TestRedis {
         self.server.freeze();
     }
 
-    /// Lets it go on.
+    /// Continues a frozen server.
     ///
     /// # Panics
     ///

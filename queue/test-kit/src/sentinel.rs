@@ -1,7 +1,7 @@
 //! A real master with two replicas under three sentinels for one test, gone with the test.
 //!
-//! Servers are named by their ports, since any of them may be the master; sentinels by their index. What waits for the
-//! sentinels is async, so that a test's own tasks work meanwhile.
+//! Servers are named by port, since any of them may be the master, and sentinels by index. Functions that wait for the
+//! sentinels are async, so that other tasks of a test can run.
 
 mod report;
 

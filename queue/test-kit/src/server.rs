@@ -82,13 +82,13 @@ impl Server {
         self.frozen.store(false, Ordering::SeqCst);
     }
 
-    /// Stops it where it stands: its connections stay, nothing is answered.
+    /// Freezes it with SIGSTOP: its connections stay open, but nothing is answered.
     pub(crate) fn freeze(&self) {
         self.frozen.store(true, Ordering::SeqCst);
         signal(&self.process, "STOP");
     }
 
-    /// Lets it go on.
+    /// Continues a frozen server.
     pub(crate) fn thaw(&self) {
         signal(&self.process, "CONT");
         self.frozen.store(false, Ordering::SeqCst);
@@ -165,9 +165,9 @@ fn spawn(command: &mut Command) -> Child {
     })
 }
 
-/// A port that nobody listens on now. It lies below those that outgoing connections take, since one of them could take
-/// the port of a killed server, and a client that calls such a port again and again would one day meet itself. The
-/// bus of a cluster's node, 10000 higher, lies below them as well.
+/// A free port below the range of outgoing connections: one of those could take the port of a killed server, and a client
+/// that keeps connecting to such a port may connect to itself. The bus port of a Cluster node, 10000 higher, is below that
+/// range too.
 fn free_port() -> u16 {
     // By chance, so that tests side by side seldom look at the same one.
     let any = || u16::try_from(11_000 + RandomState::new().hash_one(0) % 10_000).unwrap();
