@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: figures, as ratios against a baseline that is measured in the same run.
+//! `cargo xtask bench`: measurements, as ratios to a baseline from the same run.
 
 mod chats;
 mod search;
@@ -19,7 +19,7 @@ const BENCHES: &[(&str, &str)] =
 /// Measures speed and cost, and prints them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// Only these; all of them when none is named.
+    /// Run only these benches; by default all.
     names: Vec<String>,
     /// How often the host's bench swaps a plugin under load.
     #[arg(long, default_value_t = 1_000)]

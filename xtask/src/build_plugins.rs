@@ -11,29 +11,29 @@ use sha2::{Digest, Sha256};
 use crate::paths::target_dir;
 use crate::toolchain::{TARGET, Toolchain};
 
-/// What the product ships.
+/// Plugins that the product ships.
 const SHIPPED: &[&str] = &["search", "content"];
-/// What shows how a plugin is written. Not among the shipped ones: dropping it into a running worker's folder is the point.
+/// Examples of how to write a plugin. They are not shipped: readers copy them into a running worker's folder.
 const EXAMPLES: &[&str] = &["dice"];
-/// What only tests and benches use.
+/// Plugins for tests and benches only.
 const TEST_GUESTS: &[&str] = &["gauge", "probe"];
-/// What has a marked twin, told apart by its version and a star: what the tests swap in.
+/// Plugins with a marked build, which has another version and shows a star. Tests swap it in.
 const MARKED: &[&str] = &["search", "probe"];
 /// `\0asm`, then the version and layer of a component.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// Builds the plugins into `plugins/NAME.wasm`, and the examples with their settings into `target/examples`.
 ///
-/// A component is written beside its place and renamed into it, so that a worker that watches the folder never loads
-/// half a file.
+/// A component is written to a temporary file and renamed, so that a worker that watches the folder never loads half a
+/// file.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct BuildPlugins {
-    /// Build only these; all of them when none is named.
+    /// Build only these; by default all.
     names: Vec<String>,
     /// Put the components here instead.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Builds what the tests need as well: the gauge, the probe, and marked twins of `search` and `probe` that they swap in.
+    /// Also build what the tests need: the gauge, the probe, and marked builds of `search` and `probe`.
     #[arg(long, conflicts_with_all = ["names", "out"])]
     tests: bool,
 }
@@ -100,7 +100,7 @@ impl BuildPlugins {
 
 impl Batch<'_> {
     fn build(&self, root: &Path, toolchain: &Toolchain) -> anyhow::Result<()> {
-        // Marked twins have the same file names, so they would replace the plain ones and be replaced in turn.
+        // Marked builds have the same file names, so the two kinds would replace each other.
         let target = target_dir(root).join(if self.marked { "guest-marked" } else { "guest" });
         let mut cargo = toolchain.cargo(root)?;
         cargo.env("CARGO_TARGET_DIR", &target);
@@ -121,9 +121,9 @@ impl Batch<'_> {
                 "{} is not a component: the linker made a plain module",
                 built.display()
             );
-            let place = self.folder.join(format!("{name}.wasm"));
-            let changed = replace_file(&place, &component)
-                .with_context(|| format!("writing {}", place.display()))?;
+            let path = self.folder.join(format!("{name}.wasm"));
+            let changed = replace_file(&path, &component)
+                .with_context(|| format!("writing {}", path.display()))?;
             self.put_settings(root, name)?;
             println!(
                 "  {name}{}: {} KiB, sha256 {}, {}",
@@ -136,7 +136,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Puts an example's settings beside it: both are then dropped into a worker's folder.
+    /// Copies an example's settings next to it, so that both can be copied into a worker's folder.
     fn put_settings(&self, root: &Path, name: &str) -> anyhow::Result<()> {
         if !EXAMPLES.contains(&name) {
             return Ok(());
@@ -144,25 +144,25 @@ impl Batch<'_> {
         let settings = Path::new("plugins/examples").join(name).with_extension("toml");
         let text = std::fs::read(root.join(&settings))
             .with_context(|| format!("reading {}", settings.display()))?;
-        let place = self.folder.join(format!("{name}.toml"));
-        replace_file(&place, &text).with_context(|| format!("writing {}", place.display()))?;
+        let path = self.folder.join(format!("{name}.toml"));
+        replace_file(&path, &text).with_context(|| format!("writing {}", path.display()))?;
         Ok(())
     }
 }
 
-/// Writes `bytes` to `place` in one rename; false when they stand there already.
-fn replace_file(place: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
-    if std::fs::read(place).is_ok_and(|present| present == bytes) {
+/// Replaces the file by `bytes` with a rename; false when it has them already.
+fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
+    if std::fs::read(path).is_ok_and(|present| present == bytes) {
         return Ok(false);
     }
-    let folder = place.parent().context("a file lies in a folder")?;
+    let folder = path.parent().context("a file lies in a folder")?;
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".component-").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     file.as_file().set_permissions(readable)?;
-    file.persist(place)?;
+    file.persist(path)?;
     Ok(true)
 }
 

@@ -18,7 +18,7 @@ const POLL_MS: u64 = 1_000;
 pub(crate) struct Message {
     pub(crate) id: i64,
     pub(crate) text: String,
-    /// Each button's text and data; one that opens an address has none.
+    /// Each button's text and data. A button with an address has no data.
     pub(crate) buttons: Vec<(String, Option<String>)>,
     /// Whether it replaced what the message said before.
     pub(crate) edited: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    /// A chat that ignores what was said in it before.
+    /// Opens a chat and ignores its earlier messages.
     pub(crate) fn open(base: &str, id: i64, stop: &Stop) -> anyhow::Result<Self> {
         let agent = agent();
         let mut chat = Self { agent, base: base.to_owned(), id, seq: 0, stop: stop.clone() };
@@ -91,7 +91,7 @@ impl Chat {
         match last {
             None => bail!("expected {what}, but the bot said nothing within {ANSWER_BOUND:?}"),
             Some(message) => bail!(
-                "expected {what} within {ANSWER_BOUND:?}; the bot's last words were:\n{}\nbuttons: {}",
+                "expected {what} within {ANSWER_BOUND:?}; the bot's last message was:\n{}\nbuttons: {}",
                 message.text,
                 labels(&message)
             ),

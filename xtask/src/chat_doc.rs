@@ -1,7 +1,6 @@
 //! `cargo xtask chat-doc`: one of the conversations that the tests play, as a page to read.
 //!
-//! What a conversation looks like is said in `coordinator/tests/it/transcripts/script.rs`; here it is only read line by
-//! line.
+//! `coordinator/tests/it/transcripts/script.rs` defines the format of a conversation.
 
 use std::fs;
 use std::path::Path;
@@ -122,7 +121,7 @@ fn quoted<'a>(who: &str, lines: impl Iterator<Item = &'a str>) -> String {
             Some(row) => row.split("] [").map(button_text).collect::<Vec<_>>().join(" "),
             None => escape(line.trim_start()),
         };
-        // Two lines of one paragraph; the last of one needs no mark.
+        // A line break inside a paragraph; the last line needs none.
         let mark = if line.is_empty() || next.is_empty() { "" } else { "\\" };
         text.push_str(format!("> {about}{shown}{mark}").trim_end());
         text.push('\n');
@@ -137,7 +136,7 @@ fn button_text(label: &str) -> String {
     format!("`[{label}]`")
 }
 
-/// Text that Markdown shows as it is.
+/// Escapes a text for Markdown.
 fn escape(text: &str) -> String {
     let mut shown = String::new();
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! Starting other programs and saying what went wrong with them.
+//! Runs other programs to their end.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs quietly and answers with standard output; the error holds the last lines of both outputs.
+/// Runs without output and returns standard output. The error has the last lines of both outputs.
 pub(crate) fn capture(command: &mut Command) -> anyhow::Result<String> {
     let name = describe(command);
     let output =
@@ -40,7 +40,7 @@ pub(crate) fn describe(command: &Command) -> String {
     text
 }
 
-/// The end of a log: what a person needs to see of it first.
+/// The last lines of a log that are not empty.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let from = lines.len().saturating_sub(count);

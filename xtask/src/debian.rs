@@ -7,13 +7,13 @@ use anyhow::{Context, ensure};
 
 use crate::command::capture;
 
-/// Where a program lies, looked for as a shell would.
+/// Finds a program on `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Runs a command as root: as it is, or through `sudo -n`.
+/// A command that runs as root, directly or through `sudo -n`.
 pub(crate) fn as_root(program: &str) -> anyhow::Result<Command> {
     let me = Command::new("id").arg("-u").output().context("asking who we are")?;
     if me.stdout.trim_ascii() == b"0" {
@@ -37,8 +37,8 @@ pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
             .args(arguments);
         capture(&mut command).map(drop)
     };
-    // The lists of a new machine are empty, or so old that they name packages that were replaced since. Without a
-    // network what is listed may still be had.
+    // The package lists of a new machine are empty or outdated. If they cannot be updated, the installation may still
+    // succeed.
     let updated = apt(&["update"]);
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(packages);

@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: the whole product on this machine, with a simulated Telegram.
 //!
-//! What is said in the chat is in [`script`]; starting and ending programs in
-//! [`crate::service`].
+//! [`script`] has the conversation; [`crate::service`] starts and ends programs.
 
 mod script;
 
@@ -165,7 +164,7 @@ impl System {
             command.env("TELEGRAM_API_URL", address);
         }
         let service = self.add("coordinator", &mut command)?;
-        // The real Telegram does not tell; there, the user sees it in the chat.
+        // The real Telegram does not tell. There the user sees it in the chat.
         if let Some(address) = simulator {
             service.wait_until("call for updates", READY_BOUND, stop, |_| {
                 chat::bot_is_there(&address).then_some(())
@@ -203,7 +202,7 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
-        // Redis goes with its own field afterwards: a worker gives its tasks back while it ends.
+        // Redis is dropped afterwards with its own field: a worker needs it to return its tasks while it ends.
         shut_down(std::mem::take(&mut self.services), STOP_BOUND);
     }
 }

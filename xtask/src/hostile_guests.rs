@@ -1,7 +1,7 @@
-//! `cargo xtask hostile-guests`: what guests that mean harm do to a worker, as a table in docs/security.md.
+//! `cargo xtask hostile-guests`: what hostile guests do to a worker, as a table in docs/security.md.
 //!
-//! The guests and how each must end come from `host/tests/guests/hostile`; here is measured what they cost: a real
-//! worker, a real Redis, and a bystander whose lease has to be renewed all the time.
+//! The guests and how each must end come from `host/tests/guests/hostile`. This measures their cost with a real worker, a
+//! real Redis, and a bystander: a task whose lease must be renewed all the time.
 
 mod table;
 
@@ -23,27 +23,27 @@ use crate::{redis, toolchain};
 use table::Row;
 
 const READY_BOUND: Duration = Duration::from_secs(60);
-/// How long anything may take that must happen.
+/// How long to wait for anything that must happen.
 const BOUND: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(50);
-/// Each guest is let loose again and again for so long: time for some heartbeats.
+/// For how long each guest runs again and again: time for some heartbeats.
 const AT_LEAST: Duration = Duration::from_secs(6);
-/// After its last task a guest's memory has gone back.
+/// After this time the memory of a guest's last task is free again.
 const SETTLE: Duration = Duration::from_millis(500);
-/// What a bystander does, and how soon another one joins it.
+/// The task type of the bystander, how long it runs, and when the next one starts.
 const BYSTANDER: &str = "probe_sleep";
 const BYSTANDS: Duration = Duration::from_secs(60);
-const RELIEVED: Duration = Duration::from_secs(30);
-/// Where any producer may push a task.
+const NEXT_BYSTANDER: Duration = Duration::from_secs(30);
+/// The list onto which any producer may push a task.
 const INGRESS: &str = "freefans:tasks:queue";
 const UNKNOWN_MEMORY: &str = "the system does not say how much memory the worker takes";
-/// With more loops than cores on a busy machine 0.3 s on a processor take a while.
+/// With more busy guests than cores, 0.3 s of processor time take a while.
 const LIMITS: &str = "[grants]\n[limits]\nwall_ms = 8000\ncpu_ms = 300\nmax_memory_mb = 64\n";
 
-/// Lets hostile guests loose on a worker and writes what came of it into docs/security.md.
+/// Runs hostile guests on a worker and writes the results into docs/security.md.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HostileGuests {
-    /// Only these, and without writing the table.
+    /// Run only these guests, and do not write the table.
     names: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ struct Guest {
     task_type: String,
     /// None for a damaged file, which may be refused or harmless.
     ending: Option<Ending>,
-    /// Its file, the next time it is put in place.
+    /// The content of its file for the next run.
     wasm: Box<dyn FnMut() -> Vec<u8>>,
 }
 
@@ -70,16 +70,16 @@ impl HostileGuests {
             ensure!(!guests.is_empty(), "there is no such guest in host/tests/guests/hostile");
         }
         let stop = Stop::on_signals()?;
-        let mut arena = Arena::start(root, &stop)?;
+        let mut bed = TestBed::start(root, &stop)?;
         let mut rows = Vec::new();
         for guest in &mut guests {
             ensure!(!stop.requested(), "interrupted");
-            let row = arena.let_loose(guest).with_context(|| arena.worker.tail())?;
+            let row = bed.run_guest(guest).with_context(|| bed.worker.tail())?;
             println!("{}", row.in_brief());
             rows.push(row);
         }
         let broken: Vec<String> = rows.iter().flat_map(Row::broken).collect();
-        shut_down(vec![arena.worker, arena.monitor], Duration::from_secs(10));
+        shut_down(vec![bed.worker, bed.monitor], Duration::from_secs(10));
         ensure!(
             broken.is_empty(),
             "{} promises were broken:\n  {}",
@@ -123,7 +123,7 @@ fn guests(root: &Path) -> anyhow::Result<Vec<Guest>> {
         task_type: "hostile".to_owned(),
         ending: None,
         wasm: Box::new(move || {
-            // A prime step comes to all parts of the file.
+            // A prime step reaches all parts of the file.
             place = (place + 1_009) % whole.len();
             let mut flipped = whole.clone();
             if let Some(byte) = flipped.get_mut(place) {
@@ -136,19 +136,19 @@ fn guests(root: &Path) -> anyhow::Result<Vec<Guest>> {
 }
 
 /// A worker, its Redis and its plugins.
-struct Arena {
+struct TestBed {
     worker: Service,
-    /// Everything that Redis is told, with Redis' own time.
+    /// Prints every command that Redis receives, with Redis' own time.
     monitor: Service,
     redis: TestRedis,
     plugins: TempDir,
     stop: Stop,
     number: u64,
-    relieved_at: Option<Instant>,
+    bystander_since: Option<Instant>,
     _logs: TempDir,
 }
 
-impl Arena {
+impl TestBed {
     fn start(root: &Path, stop: &Stop) -> anyhow::Result<Self> {
         let logs = tempfile::tempdir().context("creating a folder for logs")?;
         let plugins = plugins(root)?;
@@ -179,24 +179,24 @@ impl Arena {
             plugins,
             stop,
             number: 0,
-            relieved_at: None,
+            bystander_since: None,
             _logs: logs,
         })
     }
 
-    /// Puts a guest in place, gives it tasks for a while, and takes it away.
-    fn let_loose(&mut self, guest: &mut Guest) -> anyhow::Result<Row> {
-        self.relieve_bystander()?;
+    /// Installs a guest, gives it tasks for a while, and removes it.
+    fn run_guest(&mut self, guest: &mut Guest) -> anyhow::Result<Row> {
+        self.start_next_bystander()?;
         let before_mib = self.rss()?;
         self.worker.forget_peak().context(UNKNOWN_MEMORY)?;
         let began = Instant::now();
-        let heard = self.monitor.output().len();
+        let since = self.monitor.output().len();
         let mut row =
             Row::new(guest.name.clone(), guest.what.clone(), guest.ending.clone(), before_mib);
-        // More than there are cores.
+        // More than the machine has cores.
         let at_once = 2 * std::thread::available_parallelism()?.get() + 2;
         while began.elapsed() < AT_LEAST {
-            let refused = self.put(&(guest.wasm)())?;
+            let refused = self.install(&(guest.wasm)())?;
             let mut tasks = Vec::new();
             if refused.is_none() {
                 for _ in 0..at_once {
@@ -218,12 +218,12 @@ impl Arena {
         row.most_mib = self.worker.peak_mib().context(UNKNOWN_MEMORY)?;
         std::thread::sleep(SETTLE);
         row.after_mib = self.rss()?;
-        row.apart = self.longest_between_heartbeats(heard);
+        row.apart = self.longest_between_heartbeats(since);
         Ok(row)
     }
 
-    /// Puts a file in place and waits until the worker has looked at it; gives the refusal's code.
-    fn put(&mut self, wasm: &[u8]) -> anyhow::Result<Option<String>> {
+    /// Installs a file and waits until the worker has checked it; returns the code when it was refused.
+    fn install(&mut self, wasm: &[u8]) -> anyhow::Result<Option<String>> {
         let known = self.worker.output().len();
         let part = self.plugins.path().join(".part");
         let place = self.plugins.path().join("hostile.wasm");
@@ -240,7 +240,7 @@ impl Arena {
         })
     }
 
-    /// Takes the file away, and waits until the worker has noticed when it was in force.
+    /// Removes the file. If it was in force, waits until the worker has noticed.
     fn remove(&mut self, in_force: bool) -> anyhow::Result<()> {
         let known = self.worker.output().len();
         std::fs::remove_file(self.plugins.path().join("hostile.wasm"))?;
@@ -255,7 +255,7 @@ impl Arena {
     fn push(&mut self, task_type: &str, params: &Value) -> anyhow::Result<String> {
         self.number += 1;
         let id = format!("{{{task_type}}}{}", self.number);
-        // Each by a person of its own: nobody's share is used up.
+        // Each has another user, so that no user's limit is reached.
         let task = json!({"task_id": id, "user_id": self.number, "task_type": task_type, "params": params});
         let pushed = self.redis.ask(&["RPUSH", INGRESS, &task.to_string()]);
         ensure!(pushed.parse::<u64>().is_ok(), "the task was not taken: {pushed}");
@@ -280,24 +280,24 @@ impl Arena {
         self.worker.rss_mib().context(UNKNOWN_MEMORY)
     }
 
-    /// There is always a bystander.
-    fn relieve_bystander(&mut self) -> anyhow::Result<()> {
-        if self.relieved_at.is_some_and(|at| at.elapsed() < RELIEVED) {
+    /// Starts the next bystander in time.
+    fn start_next_bystander(&mut self) -> anyhow::Result<()> {
+        if self.bystander_since.is_some_and(|at| at.elapsed() < NEXT_BYSTANDER) {
             return Ok(());
         }
-        self.relieved_at = Some(Instant::now());
+        self.bystander_since = Some(Instant::now());
         self.push(BYSTANDER, &json!({"ms": u64::try_from(BYSTANDS.as_millis())?}))?;
-        let heard = self.monitor.output().len();
+        let since = self.monitor.output().len();
         self.monitor.wait_until("a heartbeat", BOUND, &self.stop, |monitor| {
-            monitor.output().get(heard..)?.lines().find_map(heartbeat)
+            monitor.output().get(since..)?.lines().find_map(heartbeat)
         })?;
         Ok(())
     }
 
-    /// The longest time between two renewals of the bystander's lease, since so many bytes of what was heard.
+    /// The longest time between two renewals of the bystander's lease, after the first `since` bytes of the monitor's log.
     fn longest_between_heartbeats(&self, since: usize) -> Option<Duration> {
-        let heard = self.monitor.output();
-        let times: Vec<f64> = heard.get(since..)?.lines().filter_map(heartbeat).collect();
+        let log = self.monitor.output();
+        let times: Vec<f64> = log.get(since..)?.lines().filter_map(heartbeat).collect();
         let longest = times.windows(2).map(|pair| match pair {
             [one, next] => next - one,
             _ => 0.0,
@@ -306,7 +306,7 @@ impl Arena {
     }
 }
 
-/// When a bystander's lease was renewed, if a line of Redis' monitor is about that: only a renewal writes with `XX`.
+/// The time of a renewal of a bystander's lease, if the monitor's line is one: only renewals write with `XX`.
 fn heartbeat(line: &str) -> Option<f64> {
     let renewed =
         line.contains(&format!("\"ZADD\" \"freefans:tasks:active:{{{BYSTANDER}}}\" \"XX\""));

@@ -1,4 +1,4 @@
-//! A private redis-server for as long as a value lives.
+//! A private redis-server that lives as long as its value.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -22,25 +22,25 @@ pub(crate) fn ensure_installed() -> anyhow::Result<()> {
         .context("no redis-server on PATH; install Redis 7 or newer, or set REDIS_URL for the demo")
 }
 
-/// Nothing is written to disk.
-const FORGETFUL: &[&str] = &["--save", "", "--appendonly", "no"];
+/// Flags that turn persistence off.
+const WITHOUT_PERSISTENCE: &[&str] = &["--save", "", "--appendonly", "no"];
 
 /// A server on a free port of this machine, with an empty folder.
 #[derive(Debug)]
 pub(crate) struct Redis {
     // Dropped in this order: the server before its folder.
     service: Service,
-    /// Where it runs; only the test looks at it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "kept until the server is gone"))]
+    /// Its folder. Only the test reads this.
+    #[cfg_attr(not(test), expect(dead_code, reason = "removed after the server has ended"))]
     folder: TempDir,
     port: u16,
 }
 
 impl Redis {
-    /// A server that keeps nothing.
+    /// Starts a server without persistence.
     pub(crate) fn start(stop: &Stop) -> anyhow::Result<Self> {
         ensure_installed()?;
-        // Another program may take the port between our look and the server's bind.
+        // Another program may take the port before the server binds it.
         Self::try_start(stop).or_else(|_| Self::try_start(stop))
     }
 
@@ -57,7 +57,7 @@ impl Redis {
         let port = free_port().context("looking for a free port")?;
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(FORGETFUL).arg("--dir").arg(folder.path());
+        command.args(WITHOUT_PERSISTENCE).arg("--dir").arg(folder.path());
         let mut service = Service::start("redis", &mut command, folder.path())?;
         service.wait_for_line("readiness", START_BOUND, stop, |line| {
             line.contains("Ready to accept connections").then_some(())

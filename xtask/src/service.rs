@@ -1,4 +1,4 @@
-//! Long-running programs that a command starts: their logs, their readiness and their end.
+//! Programs in the background: their logs, readiness and end.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use test_kit::Process;
 use crate::command::last_lines;
 use crate::stop::Stop;
 
-/// How often conditions are looked at.
+/// How often conditions are checked.
 const TICK: Duration = Duration::from_millis(50);
 /// How much of a log a failure shows.
 const TAIL_LINES: usize = 25;
@@ -87,17 +87,17 @@ impl Service {
         self.process.ended().ok().flatten()
     }
 
-    /// The memory it takes at the moment; none when the system does not say.
+    /// The memory that it uses now; none when the system does not tell.
     pub(crate) fn rss_mib(&self) -> Option<f64> {
         self.memory_mib("VmRSS:")
     }
 
-    /// The most that it took since [`Service::forget_peak`].
+    /// The most memory that it used since [`Service::forget_peak`].
     pub(crate) fn peak_mib(&self) -> Option<f64> {
         self.memory_mib("VmHWM:")
     }
 
-    /// Counts the peak from now on.
+    /// Resets the peak of [`Service::peak_mib`].
     pub(crate) fn forget_peak(&self) -> std::io::Result<()> {
         fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
     }

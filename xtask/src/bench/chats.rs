@@ -1,8 +1,9 @@
 //! `cargo xtask bench chats`: hundreds of chats ask at once, with Telegram's limits on, and then at a pace below them.
 //!
-//! Real programs: Redis, two coordinators, a worker with the shipped plugins, and the simulator with `--limits`. What
-//! happened is read from the simulator's own books at the end, with its own clock. Fails when somebody is not answered,
-//! when a chat's order is not kept, or when Telegram had to ask to wait below its limits.
+//! It starts the real programs: Redis, two coordinators, a worker with the shipped plugins, and the simulator with
+//! `--limits`. The results are read from the simulator's transcript, which has the times. The bench fails when a
+//! question is not answered, when a chat's answers are out of order, or when Telegram asks to wait at a pace below its
+//! limits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +22,7 @@ use crate::service::Service;
 use crate::stop::Stop;
 use crate::toolchain::clean_cargo;
 
-/// What it is called on the command line.
+/// The name on the command line.
 pub(super) const NAME: &str = "chats";
 const TOKEN: &str = "123456:SIMULATOR";
 const CHATS: i64 = 500;
@@ -30,13 +31,13 @@ const COORDINATORS: usize = 2;
 /// Below the limits: a question is two messages, and 30 a second may be sent.
 const STEADY_EVERY: Duration = Duration::from_millis(100);
 const STEADY_QUESTIONS: i64 = 300;
-/// Before the steady phase, so that the burst is out of every span.
+/// A pause before the steady phase, so that the burst has left all windows.
 const QUIET: Duration = Duration::from_secs(3);
 const READY_BOUND: Duration = Duration::from_secs(60);
 /// Two messages for each of two questions of each chat, at about 26 a second, and then as long again.
 const ANSWERED_BOUND: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// The names that are asked for, in this order in each chat: shipped sample data, all found.
+/// The names that each chat asks for, in this order. All are in the shipped sample data.
 const NAMES: [&str; 2] = ["luna marlow", "noor"];
 const PLACEHOLDER: &str = "🔎 looking for ";
 
@@ -90,14 +91,14 @@ struct System {
     _logs: TempDir,
 }
 
-/// What came of a phase.
+/// The result of a phase.
 struct Phase {
     unanswered: usize,
     out_of_order: usize,
     told_to_wait: u64,
 }
 
-/// One question and what the chat saw of it.
+/// One question, and when its messages appeared.
 #[derive(Default)]
 struct Question {
     text: String,
@@ -155,7 +156,7 @@ impl System {
         response.body_mut().read_json().context("reading what the simulator says")
     }
 
-    /// Waits until every one of the chats has its answers, the last of `questions` in all; prints a row.
+    /// Waits until each chat has answers to its first `questions` questions; prints a row.
     fn wait(
         &self,
         chats: std::ops::Range<i64>,
@@ -164,7 +165,7 @@ impl System {
         stop: &Stop,
     ) -> anyhow::Result<Phase> {
         let until = Instant::now() + ANSWERED_BOUND;
-        // One after the other: looking at all of them each time would keep the simulator busy with us.
+        // One chat after the other: reading all of them each time would keep the simulator busy.
         for chat in chats.clone() {
             while Instant::now() < until {
                 ensure!(!stop.requested(), "interrupted");
@@ -214,8 +215,8 @@ impl System {
         Ok(Phase { unanswered, out_of_order, told_to_wait })
     }
 
-    /// A chat's questions in the order of asking. A message of the bot belongs to the first question for its name that
-    /// has none yet.
+    /// A chat's questions in order. A message of the bot belongs to the first question for its name that has no message
+    /// yet.
     fn chat(&self, chat: i64) -> anyhow::Result<Vec<Question>> {
         let events = self.get(&format!("/sim/transcript?chat_id={chat}"))?;
         let mut questions: Vec<Question> = Vec::new();
@@ -230,7 +231,7 @@ impl System {
             }
             let id = event.get("message_id").and_then(Value::as_i64).unwrap_or_default();
             if field("kind") == "delete" {
-                // A second placeholder, which was one too many.
+                // A duplicate placeholder.
                 let gone = messages.iter().position(|(message, _)| *message == id);
                 let place = gone.map(|gone| messages.swap_remove(gone).1);
                 if let Some(question) = place.and_then(|place| questions.get_mut(place)) {
@@ -265,7 +266,7 @@ impl System {
     }
 }
 
-/// Development programs: what is measured is waiting, not computing.
+/// Development builds are good enough: the bench measures waiting, not computing.
 fn programs(root: &Path) -> anyhow::Result<PathBuf> {
     run(clean_cargo(root).args(["build", "--locked", "--workspace", "--bins"]))?;
     Ok(target_dir(root).join("debug"))

@@ -12,7 +12,7 @@ use crate::command::{capture, run};
 use crate::paths::target_dir;
 use crate::toolchain::clean_cargo;
 
-/// What it is called on the command line, as its file is.
+/// The name on the command line and of the bench's file.
 pub(super) const NAME: &str = "search-quality";
 const DOCUMENT: &str = "docs/search.md";
 /// The table stands between these lines.
@@ -69,7 +69,7 @@ fn heading(csv: &Path) -> anyhow::Result<String> {
     ))
 }
 
-/// Loading, first call, median, 99 % and memory, as the worker says them.
+/// Loading, first call, median, 99 % and memory, as the worker prints them.
 fn in_sandbox(root: &Path, folder: &Path, query: &str) -> anyhow::Result<[String; 5]> {
     let mut worker = std::process::Command::new(target_dir(root).join("release/worker"));
     let params = serde_json::json!({ "query": query }).to_string();

@@ -1,4 +1,4 @@
-//! What came of each guest, and the table that is made of it.
+//! The results of the guests, as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use test_kit::Ending;
 
-/// Leases are renewed every 2 s; two intervals apart one renewal was missed.
+/// Leases are renewed every 2 s. After two intervals one renewal was missed.
 const HEARTBEATS_AT_MOST_APART: Duration = Duration::from_secs(4);
 /// How much more the worker may take after a guest than before it.
 const GROWTH_AT_MOST_MIB: f64 = 32.0;
@@ -16,7 +16,7 @@ const DOCUMENT: &str = "docs/security.md";
 const BEGIN: &str = "<!-- begin: cargo xtask hostile-guests -->\n";
 const END: &str = "<!-- end: cargo xtask hostile-guests -->\n";
 
-/// What was measured about one guest.
+/// The measurements of one guest.
 #[derive(Debug)]
 pub(super) struct Row {
     name: String,
@@ -76,7 +76,7 @@ impl Row {
         if self.next_well { "answered" } else { "not answered" }
     }
 
-    /// A line for who waits at the terminal.
+    /// A line for the terminal.
     pub(super) fn in_brief(&self) -> String {
         let name = &self.name;
         let endings = self.endings();
@@ -88,7 +88,7 @@ impl Row {
         )
     }
 
-    /// The promises that were broken.
+    /// The broken promises.
     pub(super) fn broken(&self) -> Vec<String> {
         let name = &self.name;
         let mut broken = Vec::new();

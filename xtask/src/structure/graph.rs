@@ -66,7 +66,7 @@ impl Graph {
         circles
     }
 
-    /// The same graph of rooms: what lies below one folder at the top, or one file there, is one.
+    /// The graph of rooms: a top-level file and the folder of the same name are one room.
     pub(super) fn rooms(&self) -> Self {
         let names = self.graph.node_weights().map(|name| room(name));
         let arrows = self.all_arrows();

@@ -1,4 +1,4 @@
-//! Which file names items of which.
+//! Finds which files name items of which others.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -27,7 +27,7 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// One name alone is defined here or was imported, which counts already.
+    /// A single name is defined here or imported, and the import counts already.
     fn note(&mut self, path: &[String]) {
         if path.len() > 1 {
             self.targets.extend(self.modules.find(self.id, path));
@@ -45,7 +45,7 @@ impl<'ast> Visit<'ast> for Names<'_> {
     fn visit_item_use(&mut self, used: &'ast ItemUse) {
         for import in imports_of(&used.tree) {
             let Some(target) = self.modules.find(self.id, &import.path) else { continue };
-            // A module that only shows what its children define does not use it.
+            // A module that only re-exports items of its children does not use them.
             let shown = is_visible(&used.vis) && self.modules.is_inside(target, self.id);
             if !shown {
                 self.targets.push(target);

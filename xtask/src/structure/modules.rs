@@ -16,7 +16,7 @@ pub(super) struct Modules {
     all: Vec<Module>,
     /// `lib.rs` and the programs.
     roots: Vec<Id>,
-    /// What the programs call the library, and where it is.
+    /// The library's name in the programs, and its module.
     library: Option<(String, Id)>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Module {
 #[derive(Debug)]
 pub(super) struct Import {
     pub(super) path: Vec<String>,
-    /// What it is called here; `*` for all of a module.
+    /// Its name here; `*` for all items of a module.
     pub(super) name: String,
 }
 
@@ -69,7 +69,7 @@ impl Modules {
         self.all.iter().map(|module| module.file.clone()).collect()
     }
 
-    /// Where the item at `path`, as written in `from`, is defined; none when that is another crate.
+    /// The module that defines the item at `path`, as written in `from`; none when that is another crate.
     pub(super) fn find(&self, from: Id, path: &[String]) -> Option<Id> {
         self.find_within(from, path, 16)
     }
@@ -239,7 +239,7 @@ fn walk(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<Import>) {
     }
 }
 
-/// Whether others see what an item brings.
+/// Whether an item is visible outside its module.
 pub(super) fn is_visible(visibility: &Visibility) -> bool {
     !matches!(visibility, Visibility::Inherited)
 }
