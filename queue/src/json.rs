@@ -259,12 +259,13 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         self.take(b'{')?;
         let mut members = Vec::new();
+        let mut first = true;
         loop {
             self.skip_space();
             if self.take(b'}').is_some() {
                 return Some(members);
             }
-            if !members.is_empty() {
+            if !std::mem::replace(&mut first, false) {
                 self.take(b',')?;
                 self.skip_space();
             }
@@ -411,6 +412,12 @@ mod tests {
         assert_eq!(members.need::<i64>("h"), Err(Unreadable::Missing("h")));
         assert_eq!(members.need::<i64>("g"), Ok(7), "an escaped key is the same key");
         assert_eq!(members.may::<String>("b"), None);
+        assert!(members.has("a") && !members.has("f"), "`null` is as good as missing");
+        // A key that is no text is nobody's, and what comes behind an object is not part of it.
+        let odd = Members::of(b"{\"\xff\":1,\"\\ud83d\":1,\"a\":7}").unwrap();
+        assert_eq!(odd.need::<i64>("a"), Ok(7));
+        assert_eq!(Members::of(br#"{"a":1}}"#).unwrap_err(), Unreadable::Syntax);
+        assert!(Members::first_of(br#"{"a":1}}"#).unwrap().has("a"));
     }
 
     #[test]
