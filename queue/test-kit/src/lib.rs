@@ -14,6 +14,7 @@ mod proxy;
 mod redis;
 mod sentinel;
 mod server;
+mod sockets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use proxy::{Proxies, Proxy};
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
 pub use server::program as redis_server;
+pub use sockets::kept_alive;
 
 /// How long a test waits for what must happen. Long, because a busy machine is no failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);

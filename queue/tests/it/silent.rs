@@ -125,6 +125,19 @@ async fn answer(queue: &TaskQueue, cause: &str) {
     queue.store_result(lease, Finish::Done, TaskResult::success(json!(cause))).await.unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_asked_for_signs_of_life() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    queue.ping().await.unwrap();
+    eventually("nothing on its way", async || {
+        let kept = test_kit::kept_alive(std::process::id(), redis.port());
+        (!kept.is_empty() && kept.iter().all(|kept| *kept)).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_connections_to_one_server_are_made_anew() {
     let redis = TestRedis::start();
