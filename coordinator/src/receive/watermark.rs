@@ -31,7 +31,7 @@ impl Watermark {
     /// Takes an update in hand; false when it is or was already.
     ///
     /// A number below the offset was never asked for: the server has begun to count anew (Bot API: after a week without
-    /// updates the next number is drawn at random), and so do we.
+    /// updates the next number is drawn at random), and so do we. What it counted before is confirmed no more.
     pub(crate) fn begin(&mut self, update_id: u32) -> bool {
         let known = self.waiting.contains(&update_id) || self.in_hand.contains(&update_id);
         if known || self.handled.contains(&update_id) {
@@ -40,6 +40,7 @@ impl Watermark {
         if update_id < self.offset {
             tracing::warn!("the server counts its updates anew");
             self.offset = update_id;
+            self.in_hand.clear();
             self.waiting.clear();
         }
         self.in_hand.insert(update_id)
@@ -100,11 +101,24 @@ mod tests {
     fn a_server_that_counts_anew_is_followed() {
         let mut watermark = Watermark::new(700_000_000);
         assert!(watermark.begin(1_000));
+        assert_eq!(watermark.offset(), 1_000, "1,000 is in hand");
         assert!(watermark.begin(1_001));
         watermark.done(1_000);
         assert_eq!(watermark.offset(), 1_001);
         watermark.done(1_001);
         assert_eq!(watermark.offset(), 1_002);
+    }
+
+    #[test]
+    fn what_was_counted_before_moves_no_offset_of_the_new_count() {
+        let mut watermark = Watermark::new(700_000_000);
+        assert!(watermark.begin(700_000_000) && watermark.begin(700_000_001));
+        watermark.done(700_000_001);
+        assert!(watermark.begin(1_000));
+        watermark.done(1_000);
+        assert_eq!(watermark.offset(), 1_001);
+        watermark.done(700_000_000);
+        assert_eq!(watermark.offset(), 1_001, "1,001 was never asked for");
     }
 
     #[test]
@@ -115,6 +129,19 @@ mod tests {
         watermark.done(last);
         assert!(!watermark.begin(last), "given again");
         assert_eq!(watermark.offset(), last + 1);
+    }
+
+    #[test]
+    fn handled_updates_are_known_while_they_wait_and_the_last_ones_longer() {
+        let many = u32::try_from(REMEMBERED).unwrap() + 1;
+        let mut watermark = Watermark::new(0);
+        for update in 0..=many {
+            assert!(watermark.begin(update));
+        }
+        (1..=many).for_each(|update| watermark.done(update));
+        assert_eq!(watermark.offset(), 0, "0 is in hand");
+        assert!(!watermark.begin(1), "handled, and not confirmed");
+        assert_eq!(watermark.handled.len(), REMEMBERED);
     }
 
     #[test]
