@@ -127,4 +127,16 @@ mod tests {
         }
         assert!(told.first(&id(0)), "forgotten by now");
     }
+
+    #[test]
+    fn what_is_over_in_a_moment_or_no_refusal_is_not_told() {
+        let refused = redis::make_extension_error("OOM".to_owned(), None);
+        let broken = redis::RedisError::from(std::io::Error::other("broken"));
+        let now = Instant::now();
+        let lasting = Kept { began: now.checked_sub(TOLD_AFTER).unwrap(), over: false };
+        let begun = Kept { began: now + TOLD_AFTER, over: false };
+        assert!(lasting.lasts(&refused));
+        assert!(!begun.lasts(&refused), "it may be over in a moment");
+        assert!(!lasting.lasts(&broken), "a server that is away has refused nothing");
+    }
 }

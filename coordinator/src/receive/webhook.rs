@@ -212,7 +212,30 @@ fn secret(token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use simulator::Simulator;
+
     use super::*;
+    use crate::cli::Cli;
+
+    #[tokio::test]
+    async fn updates_that_somebody_had_go_elsewhere_are_asked_for_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let _stopping = stop.clone().drop_guard();
+        tokio::spawn(simulator::serve(listener, Simulator::new("123456:SIMULATOR"), stop.clone()));
+        let arguments =
+            ["coordinator", "--telegram-bot-token", "123456:SIMULATOR", "--telegram-api-url", &api];
+        let config = <Cli as clap::Parser>::try_parse_from(arguments).unwrap();
+        let bot = BotApi::connect(&config.serve.into_config().unwrap(), &stop).await.unwrap();
+        let ours: Url = "https://bot.example/hook".parse().unwrap();
+        let strangers: Url = "https://stranger.example/".parse().unwrap();
+        for told in [false, true] {
+            bot.set_webhook(&strangers, "x").await.unwrap();
+            register(&bot, &ours, "secret", told).await.unwrap();
+            assert_eq!(bot.webhook().await.unwrap().0.as_deref(), Some(ours.as_str()), "{told}");
+        }
+    }
 
     #[test]
     fn the_secret_is_one_that_telegram_takes_and_says_nothing_of_the_token() {

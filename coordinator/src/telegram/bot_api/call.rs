@@ -161,6 +161,8 @@ mod tests {
         check(429, &refused(429, "Too Many Requests", odd), &wait(3));
         let odd = r#","parameters":{"retry_after":"soon"}"#;
         check(429, &refused(429, "Too Many Requests", odd), &wait(1));
+        let odd = r#","parameters":{"retry_after":1e12}"#;
+        check(429, &refused(429, "Too Many Requests", odd), &wait(86_400));
         check(403, r#"{"ok":false}"#, &Err(BotError::Unreachable));
         let moved = r#","parameters":{"migrate_to_chat_id":-1001}"#;
         check(400, &refused(400, "Bad Request: moved", moved), &Err(BotError::Moved(-1001)));
@@ -171,6 +173,8 @@ mod tests {
         check(409, &refused(409, webhook, ""), &Err(BotError::WebhookSet));
         let broken = || BotError::Transient("Bad Gateway".to_owned());
         check(502, &refused(502, "Bad Gateway", ""), &Err(broken()));
+        let restarting = || BotError::Transient("Restarting".to_owned());
+        check(503, &refused(503, "Restarting", ""), &Err(restarting()));
         let gone = "Bad Request: message to edit not found";
         check(400, &refused(400, gone, ""), &Err(BotError::MessageGone));
         check(404, &refused(404, "Not Found", ""), &Err(BotError::Unauthorized));
@@ -178,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_may_pass() {
-        for body in ["", "<html>502</html>", "[]", r#"{"ok":tru"#] {
+        for body in
+            ["", "<html>502</html>", "[]", r#"{"ok":tru"#, "{}", r#"{"ok":"yes","result":[]}"#]
+        {
             let read = result(502, body.as_bytes());
             assert!(matches!(read, Err(BotError::Transient(_))), "{body}: {read:?}");
         }
@@ -191,5 +197,6 @@ mod tests {
         assert_eq!(found, br#"[{"a":"no end},{"a":1}]}"#);
         assert_eq!(list("<html>\"result\":[</html>"), None, "a gateway's page");
         assert_eq!(broken_list(502, br#"{"result":[{"a":"#), None);
+        assert_eq!(list(r#"{"ok":true,"result":{"a":["#), None, "it is no list");
     }
 }

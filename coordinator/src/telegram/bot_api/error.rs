@@ -145,5 +145,20 @@ mod tests {
         check("Forbidden: the group chat was deleted", BotError::Unreachable);
         check("Internal Server Error", BotError::Transient("Internal Server Error".to_owned()));
         check("Unauthorized", BotError::Unauthorized);
+        check("can't use getUpdates method while webhook is active", BotError::WebhookSet);
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_is_not_tried_again() {
+        let pause = Duration::from_secs(3);
+        let check = |error: BotError, expected: Option<Duration>| {
+            assert_eq!(error.try_again_after(pause), expected, "{error}");
+        };
+        check(BotError::WebhookSet, Some(pause));
+        check(BotError::Conflict, Some(pause));
+        check(BotError::Transient(String::new()), Some(pause));
+        check(BotError::RetryAfter(pause * 2), Some(pause * 2));
+        check(BotError::Unreadable { method: "sendMessage", what: String::new() }, None);
+        check(BotError::Refused(String::new()), None);
     }
 }

@@ -122,10 +122,17 @@ mod tests {
             let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
             offset = batch.last().unwrap().id.unwrap() + 1;
             fetches += 1;
+            if fetches == ONE_BY_ONE {
+                assert_eq!(offset, 5_000 + ONE_BY_ONE, "those behind it may be read still");
+            }
         }
         assert!(fetches < 64, "{fetches} fetches");
         read(b"[{\"update_id\":7}]", offset, &mut progress).unwrap();
         assert_eq!(progress, Progress::default());
+        // However long it goes on.
+        progress.nameless = u32::MAX;
+        let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
+        assert_eq!(batch.last().unwrap().id, Some(u32::MAX));
     }
 
     #[test]
@@ -138,6 +145,24 @@ mod tests {
         assert_eq!(passed.iter().map(|one| one.id).collect::<Vec<_>>(), [Some(7)]);
         let whole_first = br#"[{"update_id":7},{"update_id":8,"#;
         assert_eq!(read(whole_first, 7, &mut progress).unwrap().len(), 1);
+        // What came whole in between begins the count anew.
+        for _ in 1..CUT_AT_MOST {
+            assert!(read(half, 7, &mut progress).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_whole_is_one_update_whatever_it_holds() {
+        check(
+            r#"[{"update_id":7,"x":{"update_id":1}},{"update_id":8,"photo":[{"a":1},{"b":2}]}]"#,
+            7,
+            &[(Some(7), true), (Some(8), true)],
+        );
+        check(
+            r#"[{"update_id":7,"x":[},  {"update_id":8}]"#,
+            7,
+            &[(Some(7), false), (Some(8), true)],
+        );
     }
 
     #[test]

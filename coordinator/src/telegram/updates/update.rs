@@ -358,3 +358,6 @@ fn sender(members: &Members<'_>) -> Option<Sender> {
     };
     Some(Sender { chat, from, topic: topic(&message), press: None })
 }
+
+#[cfg(test)]
+mod tests;
