@@ -113,7 +113,7 @@ async fn dispatch(simulator: &Simulator, method: &str, params: &Params) -> Resul
 
 fn chat_member(state: &State, params: &Params) -> Value {
     let of = (params.number("chat_id").unwrap_or(0), params.number("user_id").unwrap_or(0));
-    let status = if state.administrators.contains(&of) { "administrator" } else { "member" };
+    let status = state.administrators.get(&of).map_or("member", String::as_str);
     json!({"status": status, "user": {"id": of.1, "is_bot": false, "first_name": "A"}})
 }
 

@@ -76,8 +76,8 @@ pub(crate) struct State {
     /// Whether a webhook may be on this machine, without TLS.
     pub(crate) http_webhooks: bool,
     pub(crate) menus: Menus,
-    /// Administrators, by chat and person.
-    pub(crate) administrators: BTreeSet<(i64, i64)>,
+    /// The status of administrators, by chat and person.
+    pub(crate) administrators: BTreeMap<(i64, i64), String>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) calls: BTreeMap<String, u64>,
@@ -102,7 +102,7 @@ impl State {
             webhook: None,
             http_webhooks: false,
             menus: Menus::default(),
-            administrators: BTreeSet::new(),
+            administrators: BTreeMap::new(),
             faults: Vec::new(),
             events: VecDeque::new(),
             calls: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use test_kit::{TestRedis, eventually};
 
 use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
@@ -51,6 +52,9 @@ async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
     redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     telegram.write(8, "noor").await;
     telegram.bot_says(8, KEPT).await;
+    let german = json!({"chat_id": 11, "text": "noor", "language_code": "de"});
+    telegram.post("/sim/messages", &german).await;
+    telegram.bot_says(11, "Deine Frage ist gemerkt").await;
     // It only says something, which needs no memory.
     telegram.write(9, "/help").await;
     telegram.bot_says(9, "What I can do").await;
@@ -61,8 +65,27 @@ async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
     redis.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     telegram.bot_said_only(8, &[KEPT, "The noor"]).await;
     telegram.bot_said_only(10, &[KEPT, "The ines"]).await;
+    telegram.bot_said_only(11, &["Deine Frage ist gemerkt", "The noor"]).await;
     assert!(!running.log().contains("another coordinator may fetch"), "{}", running.log());
     nothing_was_counted(&redis).await;
+}
+
+#[tokio::test]
+async fn whoever_pressed_a_button_is_told_there_that_it_is_kept() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    let results = telegram.bot_says(7, "The luna").await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    telegram.press(7, 7, &results, "The luna").await;
+    eventually("the word on the button", async || {
+        let toasts = telegram.chat(7, 7).await["toasts"].to_string();
+        toasts.contains(KEPT).then_some(())
+    })
+    .await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    telegram.bot_said_only(7, &["An item"]).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,57 @@ async fn updates_are_fetched_again_after_errors() {
     telegram.bot_said_only(7, &["The luna"]).await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_long_poll_on_which_nothing_moves_is_asked_for_signs_of_life() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let running = coordinator(&redis, &telegram).await;
+    let port = telegram.address().rsplit(':').next().unwrap().parse().unwrap();
+    eventually("a long poll", async || {
+        let kept = test_kit::kept_alive(running.id(), port);
+        let polling = telegram.stats().await["polling"] == true;
+        (polling && !kept.is_empty() && kept.iter().all(|kept| *kept)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_conflict_that_lasts_is_told_once() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    telegram.fault(json!({"method": "getUpdates", "fault": "409", "count": 2})).await;
+    let running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+    let told = running.log().matches("another program fetches this bot's updates").count();
+    assert_eq!(told, 1, "{}", running.log());
+}
+
+#[tokio::test]
+async fn a_server_that_says_only_what_is_needed_will_do() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    for method in ["getMe", "sendMessage", "editMessageText", "getWebhookInfo", "deleteWebhook"] {
+        telegram.fault(json!({"method": method, "fault": "bare", "count": 1_000})).await;
+    }
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}
+
+#[tokio::test]
+async fn a_coordinator_waits_for_a_server_that_is_not_well_yet() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    for fault in ["500", "429", "drop"] {
+        telegram.fault(json!({"method": "getMe", "fault": fault})).await;
+    }
+    let running = coordinator(&redis, &telegram).await;
+    assert_eq!(running.log().matches("waiting for the Bot API").count(), 3, "{}", running.log());
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}
+
 #[tokio::test]
 async fn a_person_who_blocked_the_bot_ends_their_answer_and_holds_up_nobody() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);

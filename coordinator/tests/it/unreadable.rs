@@ -67,7 +67,26 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
         .sum();
     assert!(counted >= 12, "{metrics}");
+    let told = running.log().matches("an update cannot be read; passed over").count();
+    assert_eq!(u64::try_from(told).unwrap(), counted, "{}", running.log());
     assert!(!running.log().contains("no end"), "the log quotes nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_is_said_to_is_counted_by_its_rule() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let address = free_address();
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("LISTEN", &address);
+    let _running = Process::start_until(&mut command, "coordinator ready").await;
+    telegram.raw_update(b"{\"update_id\":%ID%,\"something_new\":{}}").await;
+    let counted = "freefans_updates_passed_over_total{rule=\"kind\"} 1";
+    eventually("it is counted", async || {
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().any(|line| line == counted).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,11 +127,54 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
     let results = telegram.bot_says(group, "The luna").await;
     telegram.press(group, 9, &results, "The luna").await;
-    eventually("whoever is no administrator is told so", async || {
-        let toasts = telegram.chat(group, 9).await["toasts"].to_string();
-        toasts.contains("Only its administrators").then_some(())
-    })
-    .await;
+    let turned_away = async |user| {
+        eventually("whoever is no administrator is told so", async || {
+            let toasts = telegram.chat(group, user).await["toasts"].to_string();
+            toasts.contains("Only its administrators").then_some(())
+        })
+        .await;
+    };
+    turned_away(9).await;
+    // While it cannot be asked who that is, nobody has the role.
+    telegram.fault(json!({"method": "getChatMember", "fault": "500"})).await;
+    telegram.press(group, 8, &results, "The luna").await;
+    turned_away(8).await;
+    telegram.fault(json!({"method": "getChatMember", "fault": "bare"})).await;
     telegram.press(group, 8, &results, "The luna").await;
     telegram.bot_says(group, "An item").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_belongs_to_its_creator_too() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = coordinator(&redis, &telegram).await;
+    let group = -1_000_000_000_007_i64;
+    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
+    let creator = json!({"chat_id": group, "user_id": 8, "status": "creator"});
+    telegram.post("/sim/administrators", &creator).await;
+    let sender = json!({"id": group, "type": "supergroup", "title": "G"});
+    telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
+    let results = telegram.bot_says(group, "The luna").await;
+    telegram.press(group, 8, &results, "The luna").await;
+    telegram.bot_says(group, "An item").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn about_a_persons_button_no_chat_is_asked_who_is_its_administrator() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = coordinator(&redis, &telegram).await;
+    let group = -1_000_000_000_007_i64;
+    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
+    let asked = json!({"chat_id": group, "user_id": 7, "text": "/search@freefans_bot luna"});
+    telegram.post("/sim/messages", &asked).await;
+    let results = telegram.bot_says(group, "The luna").await;
+    telegram.press(group, 9, &results, "The luna").await;
+    eventually("it is said whose button it is", async || {
+        let toasts = telegram.chat(group, 9).await["toasts"].to_string();
+        toasts.contains("belong to somebody else").then_some(())
+    })
+    .await;
+    assert_eq!(telegram.stats().await["calls"]["getchatmember"], Value::Null);
 }

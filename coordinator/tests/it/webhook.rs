@@ -103,6 +103,25 @@ async fn an_update_is_taken_only_when_its_task_is_in_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_with_an_update_in_hand_has_not_taken_it() {
+    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let address = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    redis.kill();
+    telegram.write(7, "luna").await;
+    running.says(&["trying again"]).await;
+    assert_eq!(running.terminate(), Some(0));
+    redis.revive();
+    assert_eq!(telegram.stats().await["pending_updates"], 1);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.bot_said_only(7, &["Welcome", "The luna"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_from_telegram_is_refused() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
     let address = free_address();
@@ -143,6 +162,27 @@ async fn what_is_not_from_telegram_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_that_telegram_does_not_know_where_updates_go() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    telegram.fault(json!({"method": "setWebhook", "fault": "500", "count": 1_000})).await;
+    let (address, health) = (free_address(), free_address());
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("WEBHOOK_URL", format!("http://{address}/hook")).env("WEBHOOK_LISTEN", &address);
+    command.env("LISTEN", &health);
+    let running = Process::start_until(&mut command, "coordinator ready").await;
+    running.says(&["cannot tell Telegram where updates go"]).await;
+    let ready = async || {
+        let answer = reqwest::get(format!("http://{health}/readyz")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, why) = ready().await;
+    assert_eq!(status, 503);
+    assert!(why.contains("Telegram cannot be told where updates go"), "{why}");
+    telegram.clear_faults().await;
+    eventually("ready again", async || (ready().await.0 == 200).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bot_goes_back_to_fetching_its_updates() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
@@ -157,16 +197,33 @@ async fn a_bot_goes_back_to_fetching_its_updates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bots_own_webhook_is_taken_down_though_a_strangers_would_be_left() {
+    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let address = free_address();
+    let running = brought_to(&redis, &telegram, &address, &address).await;
+    assert_eq!(running.terminate(), Some(0));
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("FOREIGN_WEBHOOK", "leave");
+    let _fetching = Process::start_until(&mut command, "coordinator ready").await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetches() {
     let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
-    let _fetching = coordinator(&redis, &telegram).await;
+    let fetching = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "The luna").await;
     let address = free_address();
     let _running = brought_to(&redis, &telegram, &address, &address).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
+    fetching.says(&["another coordinator of this bot has updates brought"]).await;
+    let info = telegram.call("getWebhookInfo", &json!({})).await;
+    assert_eq!(info["result"]["url"], format!("http://{address}/hook"), "it is not a stranger's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,14 +65,17 @@ pub(super) async fn raw_update(
 pub(super) struct AdministratorRequest {
     chat_id: i64,
     user_id: i64,
+    /// `creator`, or `administrator` without it.
+    status: Option<String>,
 }
 
 /// Makes a person an administrator of a group.
 pub(super) async fn administrator(
     Shared(simulator): Shared<Simulator>,
-    Json(AdministratorRequest { chat_id, user_id }): Json<AdministratorRequest>,
+    Json(AdministratorRequest { chat_id, user_id, status }): Json<AdministratorRequest>,
 ) -> StatusCode {
-    simulator.change(|state| state.administrators.insert((chat_id, user_id)));
+    let status = status.unwrap_or_else(|| "administrator".to_owned());
+    simulator.change(|state| state.administrators.insert((chat_id, user_id), status));
     StatusCode::NO_CONTENT
 }
 
