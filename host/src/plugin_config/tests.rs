@@ -41,6 +41,19 @@ fn a_limit_above_the_servers_ceiling_is_refused() {
 }
 
 #[test]
+fn how_much_of_the_data_a_swap_keeps_is_a_share_of_it() {
+    let share = |text: &str| parse(text).map(|config| config.swap.keep_data_at_least);
+    let set = |value: &str| share(&format!("[swap]\nkeep_data_at_least = {value}"));
+    assert_eq!(share(""), Ok(0.5));
+    assert_eq!(set("0.0"), Ok(0.0));
+    assert_eq!(set("0.9"), Ok(0.9));
+    for value in ["-0.1", "1.1", "50.0", "nan"] {
+        let error = set(value).unwrap_err();
+        assert!(error.contains("must be 0 to 1"), "{value}: {error}");
+    }
+}
+
+#[test]
 fn a_setting_from_a_variable_that_is_not_set_is_no_setting() {
     let config =
         parse("[config]\nurl = \"${MISSING}\"\nkey = \"${FORUM_KEY}\"\npage_size = 10").unwrap();

@@ -194,6 +194,51 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_watched_wherever_a_change_matters() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
+        for folder in ["plugins", "builds", "releases/1", "catalogue"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        fs::write(at("builds/a.wasm"), "").unwrap();
+        symlink("1", at("releases/current")).unwrap();
+        symlink(at("builds/a.wasm"), at("plugins/a.wasm")).unwrap();
+        symlink(at("releases/current/a.toml"), at("plugins/a.toml")).unwrap();
+        let settings =
+            format!("[grants]\nnet = []\ndata = {{ words = {:?} }}\n", at("catalogue/x"));
+        fs::write(at("releases/1/a.toml"), settings).unwrap();
+        let found = find(&at("plugins"), &Ceilings::default(), None).unwrap();
+        let expected = ["plugins", "builds", "releases", "releases/1", "catalogue"].map(at);
+        assert_eq!(found.folders, BTreeSet::from(expected));
+        let files: Vec<&PathBuf> = found.plugins[0].1.iter().map(|(file, _)| file).collect();
+        let expected = ["plugins/a.wasm", "plugins/a.toml", "catalogue/x"].map(at);
+        assert_eq!(files, expected.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_file_is_another_when_it_was_renamed_into_place_or_written_at_another_time() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.wasm");
+        let times = fs::FileTimes::new().set_modified(SystemTime::UNIX_EPOCH);
+        let written = |path: &Path| {
+            fs::write(path, "same").unwrap();
+            fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+        };
+        let state = || fingerprint(&path, &Ceilings::default(), None)[0].1.clone().unwrap();
+        written(&path);
+        let first = state();
+        assert_eq!(state(), first);
+        let beside = place.path().join("beside");
+        written(&beside);
+        fs::rename(&beside, &path).unwrap();
+        let renamed = state();
+        assert_ne!(renamed.place, first.place);
+        assert_eq!((renamed.bytes, renamed.modified), (first.bytes, first.modified));
+        assert_ne!(State { changed: first.changed, ..renamed.clone() }, first);
+        assert_ne!(State { place: first.place, changed: (0, 0), ..renamed }, first);
+    }
+
+    #[test]
     fn links_in_a_circle_come_to_an_end() {
         let place = tempfile::tempdir().unwrap();
         let link = place.path().join("link");

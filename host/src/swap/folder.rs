@@ -559,3 +559,6 @@ async fn contents_of(files: &Fingerprint) -> Option<[u8; 32]> {
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests;

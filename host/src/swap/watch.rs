@@ -67,8 +67,7 @@ struct Watches {
 impl Watches {
     fn new(noticed: mpsc::Sender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and would notice itself for ever.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            if event.is_ok_and(|event| matters(&event)) {
                 let _ = noticed.try_send(()); // Full means that a look is due anyway.
             }
         });
@@ -99,10 +98,53 @@ impl Watches {
     }
 }
 
+/// Reading a file is an event too, and would notice itself for ever.
+fn matters(event: &notify::Event) -> bool {
+    !event.kind.is_access()
+}
+
 fn no_notices(folder: &Path, error: &notify::Error) {
     tracing::warn!(
         folder = %folder.display(),
         error = %error,
         "no file notices; the plugins' files are looked at every 3 s"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use notify::event::{AccessKind, AccessMode, CreateKind, EventKind};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_read_is_no_change() {
+        let event = notify::Event::new;
+        assert!(!matters(&event(EventKind::Access(AccessKind::Read))));
+        assert!(!matters(&event(EventKind::Access(AccessKind::Open(AccessMode::Read)))));
+        assert!(matters(&event(EventKind::Create(CreateKind::File))));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_made_anew_is_watched_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("plugins");
+        let folders = BTreeSet::from([folder.clone()]);
+        fs::create_dir(&folder).unwrap();
+        let (noticed, mut notices) = mpsc::channel(1);
+        let mut watches = Watches::new(noticed);
+        watches.keep(&folders);
+        fs::rename(&folder, place.path().join("away")).unwrap();
+        watches.keep(&folders);
+        fs::create_dir(&folder).unwrap();
+        watches.keep(&folders);
+        // More than the old folder has to tell.
+        for number in 0..20 {
+            fs::write(folder.join(number.to_string()), "").unwrap();
+            let notice = tokio::time::timeout(Duration::from_secs(20), notices.recv());
+            assert_eq!(notice.await, Ok(Some(())), "file {number}");
+        }
+    }
 }
