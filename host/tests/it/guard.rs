@@ -113,4 +113,11 @@ async fn of_a_plugin_that_tells_nothing_the_bytes_count() {
     assert_eq!(read.data["bytes"], 1_000);
     std::fs::write(&words, "x".repeat(500)).unwrap();
     worker.says(&["plugin published", "replaces=\"1.0.0\""]).await;
+    // What the settings grant no more is not missed.
+    folder.settings("probe", "[grants]\nnet = []\n");
+    crate::support::eventually("the probe without data", async || {
+        let read = run(&queue, "probe_data", json!({"name": "words"})).await;
+        (read.data["bytes"] != 500).then_some(())
+    })
+    .await;
 }

@@ -131,6 +131,21 @@ async fn a_copy_of_the_same_size_and_time_is_another_file() {
 }
 
 #[tokio::test]
+async fn a_change_that_sends_no_notice_is_seen_all_the_same() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["search"]);
+    let worker = start_worker(&redis, &folder).await;
+    finds(&queue, "Luna Marlowe").await;
+    // Under its other name the file lies in a folder that nobody watches.
+    let elsewhere = tempfile::tempdir_in(folder.path().parent().unwrap()).unwrap();
+    let other_name = elsewhere.path().join("creators.csv");
+    std::fs::hard_link(catalogue(&folder), &other_name).unwrap();
+    add(&other_name, "Brand New");
+    finds(&queue, "Brand New").await;
+    assert_eq!(published(&worker), 2, "{}", worker.log());
+}
+
+#[tokio::test]
 async fn a_folder_that_is_made_anew_is_the_same_folder() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);

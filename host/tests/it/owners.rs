@@ -1,12 +1,27 @@
 //! Several files that offer the same: who answers, now and after a start.
 
-use queue::TaskQueue;
+use std::sync::Arc;
+
+use host::config::Ceilings;
+use host::engine;
+use host::plugin::load::Loader;
+use host::plugin::publish::catalog::PluginCatalog;
+use host::swap::folder::{Changes, PluginFolder};
+use queue::{TaskQueue, TaskType};
 use serde_json::json;
 
 use crate::support::{
     Folder, component, eventually, metrics, plugins, redis, run, said, start_worker,
     start_worker_with,
 };
+
+/// A folder that is looked at when the test says so.
+fn looked_at(folder: &Folder) -> (PluginFolder, Arc<PluginCatalog>) {
+    let (ceilings, catalog) = (Ceilings::default(), Arc::new(PluginCatalog::default()));
+    let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, None).unwrap();
+    let path = folder.path().to_owned();
+    (PluginFolder::new(path, ceilings, Arc::new(loader), Arc::clone(&catalog)), catalog)
+}
 
 async fn answers(queue: &TaskQueue, task_type: &str) -> String {
     let result = run(queue, task_type, json!({"query": "luna"})).await;
@@ -78,15 +93,90 @@ async fn of_files_that_bear_no_name_the_one_that_ran_stays_over_a_restart() {
     worker.says(&["plugin published", "plugin=\"a-probe\""]).await;
     assert_eq!(answers(&queue, "probe_echo").await, "a-probe");
     // The one that bears the name is the plugin, whenever it comes.
+    let refused = || worker.log().matches("plugin `a-probe` handles").count();
+    let before = refused();
     copy(&folder, "a-probe", "probe");
     std::fs::copy(component("probe"), folder.path().join("probe.wasm")).unwrap();
     worker.says(&["plugin published", "plugin=\"probe\""]).await;
-    worker.says(&["plugin refused", "task-type-taken", "plugin `a-probe` handles"]).await;
+    eventually("what it took over from is named", async || (before < refused()).then_some(()))
+        .await;
     assert_eq!(answers(&queue, "probe_echo").await, "probe");
 }
 
 #[tokio::test]
+async fn at_a_first_start_the_file_that_bears_the_name_goes_first() {
+    let place = Folder::with(&["search"]);
+    copy(&place, "search", "a-search");
+    let (mut folder, catalog) = looked_at(&place);
+    let changes = folder.scan().await.unwrap();
+    assert_eq!(changes, Changes { published: 1, refused: 1, removed: 0 });
+    assert!(catalog.named("search").is_some());
+}
+
+#[tokio::test]
+async fn a_plugins_name_has_one_owner_whatever_it_handles() {
+    let place = Folder::with(&["probe", "dice"]);
+    copy(&place, "dice", "Probe");
+    let (ceilings, catalog) = (Ceilings::default(), PluginCatalog::default());
+    let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, None).unwrap();
+    let load =
+        async |name: &str| loader.load(&place.path().join(format!("{name}.wasm"))).await.unwrap();
+    catalog.publish(load("probe").await).unwrap();
+    // By the name of its file, and by its own name.
+    let file = load("Probe").await;
+    let mut namesake = load("dice").await;
+    Arc::get_mut(&mut namesake).unwrap().descriptor.name = "probe".to_owned();
+    for version in [file, namesake] {
+        assert_eq!(catalog.publish(version).unwrap_err().code(), "plugin-name-taken");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_in_force_gets_new_task_types_before_a_newcomer() {
+    let place = Folder::with(&["dice", "probe"]);
+    let (mut folder, catalog) = looked_at(&place);
+    copy(&place, "dice", "z");
+    for name in ["dice", "probe"] {
+        remove(&place, name);
+    }
+    assert_eq!(folder.scan().await.unwrap().published, 1);
+    // Its new version offers what a new file beside it offers, which comes first by its name.
+    for name in ["a", "z"] {
+        std::fs::copy(component("probe"), place.path().join(format!("{name}.wasm"))).unwrap();
+        place.settings(name, "[grants]\nnet = []\n");
+    }
+    let changes = folder.scan().await.unwrap();
+    assert_eq!(changes, Changes { published: 1, refused: 1, removed: 0 });
+    let echo: TaskType = "probe_echo".parse().unwrap();
+    assert_eq!(catalog.get(&echo).unwrap().name(), "z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_renamed_hands_its_task_types_on_without_a_gap() {
+    let place = Folder::with(&["search"]);
+    let (mut folder, catalog) = looked_at(&place);
+    assert_eq!(folder.scan().await.unwrap().published, 1);
+    let mut offered = catalog.offered();
+    let looking = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while offered.changed().await.is_ok() {
+            let plugins = offered.borrow_and_update();
+            seen.push(plugins.iter().map(|plugin| plugin.name.clone()).collect::<Vec<_>>());
+        }
+        seen
+    });
+    copy(&place, "search", "search2");
+    remove(&place, "search");
+    let changes = folder.scan().await.unwrap();
+    assert_eq!(changes, Changes { published: 1, refused: 0, removed: 1 });
+    drop((folder, catalog));
+    let seen = looking.await.unwrap();
+    assert!(seen.iter().all(|plugins| !plugins.is_empty()), "{seen:?}");
+    assert_eq!(seen.last().unwrap(), &["search2"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_goes_on_under_its_new_name() {
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
     let worker = start_worker(&redis, &folder).await;
