@@ -5,3 +5,4 @@ pub(crate) mod message_edit;
 pub(crate) mod placeholder;
 pub(crate) mod progress;
 pub(crate) mod status;
+pub(crate) mod wait_feedback;

@@ -1,5 +1,7 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
+pub(crate) mod privacy_file;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -2,7 +2,10 @@
 
 pub(crate) mod chat_role;
 pub(crate) mod delay_notice;
+pub(crate) mod effects;
 pub(crate) mod handler;
+pub(crate) mod reactions;
 pub(crate) mod replies;
 pub(crate) mod slow_chats;
 pub(crate) mod submit;
+pub(crate) mod task_ids;

@@ -19,6 +19,7 @@ mod menu;
 pub mod metrics;
 mod receive;
 pub mod session_store;
+mod shutdown;
 pub mod telegram;
 mod wait_estimator;
 
@@ -27,12 +28,30 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::chat::privacy::Privacy;
-use crate::config::Config;
-use crate::conversation::handler::Performer;
+use crate::access::admission::AccessControl;
+use crate::access::dedup::Dedup;
+use crate::answers::delivery::{self, Delivery};
+use crate::answers::message_edit::MessageEditor;
+use crate::answers::placeholder::Placeholders;
+use crate::answers::progress::ProgressReporter;
+use crate::answers::status::TaskStatusReader;
+use crate::answers::wait_feedback::WaitFeedback;
+use crate::chat_order::Turns;
+use crate::config::{Config, privacy_file};
+use crate::conversation::delay_notice::DelayNotices;
+use crate::conversation::effects::EffectRunner;
+use crate::conversation::handler::Handler;
+use crate::conversation::reactions::{FlowInputs, Reactions};
+use crate::conversation::replies::Replies;
+use crate::conversation::submit::Submitter;
+use crate::conversation::task_ids::TaskIds;
 use crate::receive::Trouble;
+use crate::receive::dispatch::Dispatcher;
+use crate::receive::poller_lease::PollerLease;
 use crate::session_store::SessionStore;
+use crate::shutdown::Shutdown;
 use crate::telegram::bot_api::BotApi;
 use crate::telegram::send::Sender;
 use crate::wait_estimator::Tempo;
@@ -72,58 +91,163 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if config.listen.is_some() {
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
-    let bot = BotApi::connect(&config, &shutdown).await.context("cannot use the Bot API")?;
+    let connecting = BotApi::connect(&config.token, &config.api_url, &shutdown);
+    let bot = connecting.await.context("cannot use the Bot API")?;
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
-    let (menu, tempo) = (tokio::sync::watch::Sender::default(), Arc::new(Tempo::default()));
+    let menu = tokio::sync::watch::Sender::default();
     let mut offered = menu.subscribe();
+    let estimator = Arc::new(Tempo::default());
     let watching = tokio::spawn(menu::watch_until(
         queue.clone(),
         bot.clone(),
         me.clone(),
         menu,
-        Arc::clone(&tempo),
+        Arc::clone(&estimator),
         shutdown.clone(),
     ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
-    let sessions = SessionStore::new(queue.clone());
-    let (sender, line) = Sender::new(bot, queue.clone(), config.limits);
-    let sent = sender.clone();
-    let letting_through = tokio::spawn(line.run(shutdown.clone()));
-    let (access, shown) = (config.access, offered.clone());
-    let performer =
-        Performer::new(sender, queue.clone(), sessions, access, shown, tempo, shutdown.clone());
-    let privacy = Privacy::read(config.privacy_file.as_deref());
-    let performer = Arc::new(performer.with_privacy(privacy));
+    let (sender, line) = Sender::new(bot.clone(), queue.clone(), config.limits);
+    let sending = tokio::spawn(line.run(shutdown.clone()));
+    let parts = Parts::new(queue.clone(), sender.clone(), estimator, shutdown.clone());
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
     }
     let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
     let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
-    let delivering = tokio::spawn(answers::delivery::deliver_until(
-        queue,
-        Arc::clone(&performer),
-        me.clone(),
-        shutdown.clone(),
-    ));
+    let delivering = tokio::spawn(parts.delivery().run_until(me.clone(), shutdown.clone()));
+    let inputs = FlowInputs {
+        bot: bot.username().to_owned(),
+        lists: Arc::new(config.access),
+        menu: offered.clone(),
+        privacy: privacy_file::read(config.privacy_file.as_deref()),
+    };
+    let dispatcher = parts.dispatcher(inputs);
     // Until it is known what plugins offer, their commands would be taken for unknown ones.
     let _ = shutdown.run_until_cancelled(offered.changed()).await;
     match &config.webhook {
         Some(webhook) => {
             let token = config.token.expose();
-            receive::webhook::serve_until(&performer, webhook, token, &trouble, shutdown).await?;
+            let lease = PollerLease::new(queue, bot.id(), "");
+            receive::webhook::serve_until(
+                dispatcher, &bot, lease, webhook, token, &trouble, shutdown,
+            )
+            .await?;
         }
         None => {
             let foreign = config.foreign_webhook;
-            receive::polling::poll_until(&performer, &me, foreign, &trouble, shutdown).await;
+            let lease = PollerLease::new(queue, bot.id(), &me);
+            receive::polling::poll_until(&dispatcher, &bot, lease, foreign, &trouble, shutdown)
+                .await;
         }
     }
-    performer.settle().await;
+    parts.settle().await;
     sweeping.await.context("the sweep ended badly")?;
     confirming.await.context("looking after recent tasks ended badly")?;
     delivering.await.context("the delivery ended badly")?;
     watching.await.context("watching the plugins' commands ended badly")?;
-    letting_through.abort(); // Nobody asks any more.
-    sent.settle().await;
+    sending.abort(); // Nobody sends any more.
+    sender.settle().await;
     tracing::info!("coordinator stopped");
     Ok(())
+}
+
+/// What the parts of a coordinator share.
+struct Parts {
+    queue: TaskQueue,
+    sender: Sender,
+    sessions: SessionStore,
+    editor: MessageEditor,
+    placeholders: Placeholders,
+    estimator: Arc<Tempo>,
+    /// What nobody waits for.
+    background: TaskTracker,
+    shutdown: Shutdown,
+}
+
+impl Parts {
+    fn new(
+        queue: TaskQueue,
+        sender: Sender,
+        estimator: Arc<Tempo>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let shutdown = Shutdown::new(shutdown);
+        let sessions = SessionStore::new(queue.clone());
+        let editor = MessageEditor::new(sender.clone(), sessions.clone());
+        let placeholders = Placeholders::new(sender.clone(), queue.clone(), shutdown.clone());
+        let background = TaskTracker::new();
+        Self { queue, sender, sessions, editor, placeholders, estimator, background, shutdown }
+    }
+
+    fn delivery(&self) -> Arc<Delivery> {
+        Delivery::new(delivery::Parts {
+            queue: self.queue.clone(),
+            sessions: self.sessions.clone(),
+            sender: self.sender.clone(),
+            editor: self.editor.clone(),
+            placeholders: self.placeholders.clone(),
+            estimator: Arc::clone(&self.estimator),
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
+    fn dispatcher(&self, inputs: FlowInputs) -> Arc<Dispatcher> {
+        let bot = self.sender.bot().clone();
+        let order = Turns::default();
+        let dedup = Dedup::new(self.queue.clone());
+        let status = TaskStatusReader::new(self.queue.clone(), Arc::clone(&self.estimator));
+        let replies = Replies::new(
+            self.sender.clone(),
+            self.sessions.clone(),
+            self.editor.clone(),
+            order.clone(),
+            self.background.clone(),
+            self.shutdown.clone(),
+        );
+        let progress = ProgressReporter::new(
+            self.queue.clone(),
+            self.sender.clone(),
+            status.clone(),
+            self.shutdown.clone(),
+        );
+        let feedback =
+            WaitFeedback::new(self.placeholders.clone(), progress, order, self.background.clone());
+        let notices = Arc::new(DelayNotices::new(dedup.clone(), Arc::clone(&replies)));
+        let submitter = Submitter::new(
+            self.queue.clone(),
+            self.sessions.clone(),
+            Arc::clone(&replies),
+            feedback,
+            Arc::clone(&notices),
+            self.shutdown.clone(),
+        );
+        let task_ids = TaskIds::new(self.queue.clone(), bot.id());
+        let access = AccessControl::new(Arc::clone(&inputs.lists), self.queue.clone());
+        let reactions = Reactions::new(
+            inputs,
+            self.queue.clone(),
+            task_ids.clone(),
+            self.sessions.clone(),
+            notices,
+            self.shutdown.clone(),
+        );
+        let effects = EffectRunner {
+            queue: self.queue.clone(),
+            task_ids,
+            sessions: self.sessions.clone(),
+            status,
+            replies: Arc::clone(&replies),
+            submitter,
+            dedup,
+            shutdown: self.shutdown.clone(),
+        };
+        let handler = Handler::new(bot, reactions, effects, replies);
+        Dispatcher::new(access, self.sender.clone(), handler)
+    }
+
+    /// Waits for what goes on in the background.
+    async fn settle(&self) {
+        self.background.close();
+        self.background.wait().await;
+    }
 }

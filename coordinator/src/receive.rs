@@ -1,7 +1,7 @@
 //! Updates from Telegram, by long polling or a webhook, handled in order and confirmed when they are safe.
 
-mod dispatch;
-mod poller_lease;
+pub(crate) mod dispatch;
+pub(crate) mod poller_lease;
 pub(crate) mod polling;
 mod trouble;
 mod watermark;

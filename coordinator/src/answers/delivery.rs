@@ -14,16 +14,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::message_edit::{Changed, MessageChange, REPEATED_AFTER};
+use super::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
+use super::placeholder::Placeholders;
 use crate::chat::address::Place;
 use crate::chat::callback::view_name;
 use crate::chat::flow::answer;
 use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
-use crate::conversation::handler::Performer;
+use crate::session_store::SessionStore;
+use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
-use crate::telegram::send::Urgency;
+use crate::telegram::send::{Sender, Urgency};
+use crate::wait_estimator::Tempo;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
@@ -48,50 +51,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for answers that are being shown; the rest is taken over.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Shows answers until `shutdown`.
-pub(crate) async fn deliver_until(
-    queue: TaskQueue,
-    performer: Arc<Performer>,
-    me: String,
-    shutdown: CancellationToken,
-) {
-    let delivery = Arc::new(Delivery {
-        performer,
-        slots: Semaphore::new(AT_ONCE),
-        in_hand: Mutex::default(),
-        running: TaskTracker::new(),
-    });
-    let mut outbox = Outbox::new(&queue, &me);
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while !shutdown.is_cancelled() {
-        if look_due(&mut look) {
-            delivery.look(&mut outbox).await;
-        }
-        if IN_HAND_AT_MOST <= delivery.in_hand(|in_hand| in_hand.len()) {
-            // They wait for Telegram; what is not read yet waits in Redis.
-            tokio::time::sleep(AFTER_TROUBLE).await;
-            continue;
-        }
-        match outbox.read(READ_AT_ONCE, READ_WAIT).await {
-            Ok(read) => delivery.start(read),
-            // The outbox pauses by itself before it asks the same Redis again.
-            Err(error) => {
-                queue.note_trouble(None, "read the outbox", &error.source);
-            }
-        }
-    }
-    delivery.running.close();
-    if tokio::time::timeout(DRAIN, delivery.running.wait()).await.is_err() {
-        tracing::warn!("some answers were not shown in time; another coordinator takes them over");
-    }
-}
-
-/// Answers and their places in the outbox.
+/// Answers and their entries in the outbox.
 type InHand = HashMap<TaskId, (Lane, String)>;
 
-struct Delivery {
-    performer: Arc<Performer>,
+/// What the delivery works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    /// Whose outbox is read.
+    pub(crate) queue: TaskQueue,
+    /// What people have seen so far.
+    pub(crate) sessions: SessionStore,
+    /// Sends what does not replace a message.
+    pub(crate) sender: Sender,
+    /// Replaces messages by answers.
+    pub(crate) editor: MessageEditor,
+    /// Placeholders that answers replace.
+    pub(crate) placeholders: Placeholders,
+    /// Learns how long tasks run.
+    pub(crate) estimator: Arc<Tempo>,
+    /// Ends the pauses.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Shows answers.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    parts: Parts,
     slots: Semaphore,
     /// Answers that are being shown, so that taking over does not take from ourselves.
     in_hand: Mutex<InHand>,
@@ -99,20 +84,60 @@ struct Delivery {
 }
 
 impl Delivery {
+    /// Nothing is delivered until it runs.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            slots: Semaphore::new(AT_ONCE),
+            in_hand: Mutex::default(),
+            running: TaskTracker::new(),
+        })
+    }
+
+    /// Shows answers until `shutdown`. `me` names this coordinator.
+    pub(crate) async fn run_until(self: Arc<Self>, me: String, shutdown: CancellationToken) {
+        let mut outbox = Outbox::new(&self.parts.queue, &me);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !shutdown.is_cancelled() {
+            if look_due(&mut look) {
+                self.look(&mut outbox).await;
+            }
+            if self.in_hand(|in_hand| in_hand.len()) >= IN_HAND_AT_MOST {
+                // They wait for Telegram; what is not read yet waits in Redis.
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                continue;
+            }
+            match outbox.read(READ_AT_ONCE, READ_WAIT).await {
+                Ok(read) => self.start(read),
+                // The outbox pauses by itself before it asks the same Redis again.
+                Err(error) => {
+                    self.parts.queue.note_trouble(None, "read the outbox", &error.source);
+                }
+            }
+        }
+        self.running.close();
+        if tokio::time::timeout(DRAIN, self.running.wait()).await.is_err() {
+            tracing::warn!(
+                "some answers were not shown in time; another coordinator takes them over"
+            );
+        }
+    }
+
     /// Looks which types there are, and takes over what a dead coordinator had in hand.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
-            self.queue().note_trouble(None, "look for the outbox's types", &error.source);
+            self.parts.queue.note_trouble(None, "look for the outbox's types", &error.source);
         }
         // What waits here for Telegram is nobody else's.
         let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
         if let Err(error) = outbox.hold(&held).await {
-            self.queue().note_trouble(None, "hold answers", &error.source);
+            self.parts.queue.note_trouble(None, "hold answers", &error.source);
         }
         match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {
             Ok(abandoned) => self.start(abandoned),
             Err(error) => {
-                self.queue().note_trouble(None, "take answers over", &error.source);
+                self.parts.queue.note_trouble(None, "take answers over", &error.source);
             }
         }
     }
@@ -125,117 +150,119 @@ impl Delivery {
                 continue;
             }
             let delivery = Arc::clone(self);
-            self.performer.tempo.note(&reply.task.task_type, &reply.result);
+            self.parts.estimator.note(&reply.task.task_type, &reply.result);
             self.running.spawn(async move {
-                if let Some(how) = delivery.show(&reply).await {
-                    while let Err(error) = delivery.performer.queue.acknowledge(&reply, how).await {
-                        let lane = Some(&reply.lane);
-                        delivery.queue().note_trouble(lane, "acknowledge an answer", &error.source);
-                        if delivery.performer.pause(AFTER_TROUBLE).await.is_none() {
-                            break;
-                        }
-                    }
-                }
+                let _ = delivery.deliver(&reply).await; // What is left is taken over by another coordinator.
                 delivery.in_hand(|in_hand| in_hand.remove(&id));
             });
         }
     }
 
-    fn queue(&self) -> &TaskQueue {
-        &self.performer.queue
+    /// Shows one answer and takes it out of the outbox.
+    async fn deliver(&self, reply: &Reply) -> Result<(), ShuttingDown> {
+        let Shown::Ended(how) = self.show(reply).await? else { return Ok(()) };
+        while let Err(error) = self.parts.queue.acknowledge(reply, how).await {
+            let lane = Some(&reply.lane);
+            self.parts.queue.note_trouble(lane, "acknowledge an answer", &error.source);
+            self.parts.shutdown.sleep(AFTER_TROUBLE).await?;
+        }
+        Ok(())
     }
 
     fn in_hand<R>(&self, change: impl FnOnce(&mut InHand) -> R) -> R {
         change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Shows one answer. None when it stays in the outbox: the process is shutting down.
-    async fn show(&self, reply: &Reply) -> Option<Delivered> {
+    /// Shows one answer.
+    async fn show(&self, reply: &Reply) -> Result<Shown, ShuttingDown> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
-        let Some(Ok(to)) = to else { return self.show_what_cannot_be_read(reply).await };
-        let (mut pause, mut mine, mut change) = (AFTER_TROUBLE, None, None);
+        let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
+        let mut pause = AFTER_TROUBLE;
+        let mut sent = None;
+        let mut edit = None;
         loop {
             // Sent by this process, it may have to wait for room; the answer's own place in line is not lost meanwhile.
-            self.performer.placeholders.settled(id).await;
+            self.parts.placeholders.settled(id).await;
             // Given back while it waits: one chat that is slowed down must not keep others from their answers.
             let slot = self.slots.acquire().await;
-            let attempt = self.attempt(reply, &to, &mut mine, &mut change).await;
+            let attempt = self.attempt(reply, &to, &mut sent, &mut edit).await;
             drop(slot);
             let wait = match attempt {
-                Ok(Changed::Done) => return Some(Delivered::Shown),
+                Ok(Attempt::Done) => return Ok(Shown::Ended(Delivered::Shown)),
                 // It stays in the outbox until nothing can cover it: should this process die, another one repeats it.
-                Ok(Changed::Again) => {
-                    self.performer.pause(REPEATED_AFTER).await?;
+                Ok(Attempt::Again) => {
+                    self.parts.shutdown.sleep(REPEATED_AFTER).await?;
                     continue;
                 }
-                Err(Trouble::PlaceholderComes) => {
-                    self.performer.pause(PLACEHOLDER_COMES).await?;
+                Err(DeliveryError::PlaceholderComes) => {
+                    self.parts.shutdown.sleep(PLACEHOLDER_COMES).await?;
                     continue;
                 }
-                Err(Trouble::Redis(error)) => {
-                    self.queue().note_trouble(Some(&reply.lane), "show an answer", &error);
+                Err(DeliveryError::Redis(error)) => {
+                    self.parts.queue.note_trouble(Some(&reply.lane), "show an answer", &error);
                     // Not longer and longer: it goes out as soon as Redis takes what belongs to it.
-                    self.performer.pause(AFTER_TROUBLE).await?;
+                    self.parts.shutdown.sleep(AFTER_TROUBLE).await?;
                     continue;
                 }
-                Err(Trouble::Bot(BotError::Unreachable)) => {
+                Err(DeliveryError::Bot(BotError::Unreachable)) => {
                     tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
-                    return Some(Delivered::Undeliverable);
+                    return Ok(Shown::Ended(Delivered::Undeliverable));
                 }
-                Err(Trouble::Bot(error)) => match error.try_again_after(pause) {
+                Err(DeliveryError::Bot(error)) => match error.try_again_after(pause) {
                     Some(wait) => {
                         tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
                         wait
                     }
                     None => {
                         tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
-                        return Some(Delivered::Undeliverable);
+                        return Ok(Shown::Ended(Delivered::Undeliverable));
                     }
                 },
             };
-            self.performer.pause(wait).await?;
+            self.parts.shutdown.sleep(wait).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
     /// An answer whose question another release asked stays for a while: one that can read it may be there. Then the
     /// person is told that it cannot be shown.
-    async fn show_what_cannot_be_read(&self, reply: &Reply) -> Option<Delivered> {
+    async fn show_unreadable(&self, reply: &Reply) -> Shown {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();
         let Some(Ok(place)) = to.map(serde_json::from_value::<Place>) else {
             tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
-            return Some(Delivered::Undeliverable);
+            return Shown::Ended(Delivered::Undeliverable);
         };
         if reply.age() < LEFT_TO_OTHERS {
             tracing::warn!(task_id = %id, "an answer cannot be read here; left to another release for a minute");
-            return None;
+            return Shown::LeftToOthers;
         }
         let screen = Screen::plain(Lang::En.text("cannot-show"));
-        let sent = self.performer.sender.send(&place, &screen, Urgency::Answer).await;
+        let sent = self.parts.sender.send(&place, &screen, Urgency::Answer).await;
         tracing::error!(task_id = %id, sent = sent.is_ok(), "an answer cannot be read");
-        Some(Delivered::Undeliverable)
+        Shown::Ended(Delivered::Undeliverable)
     }
 
-    /// `mine` is a placeholder that this delivery has sent, `change` what became of earlier attempts.
+    /// `sent` is a placeholder that this delivery has sent, `edit` what became of earlier attempts.
     async fn attempt(
         &self,
         reply: &Reply,
         to: &ReplyTo,
-        mine: &mut Option<i64>,
-        change: &mut Option<MessageChange>,
-    ) -> Result<Changed, Trouble> {
-        let (performer, id) = (&self.performer, &reply.task.task_id);
+        sent: &mut Option<i64>,
+        edit: &mut Option<MessageEdit>,
+    ) -> Result<Attempt, DeliveryError> {
+        let id = &reply.task.task_id;
         let message_id = match to.message_id {
             Some(message_id) => message_id,
-            None => match self.placeholder(id, to, mine).await? {
+            None => match self.placeholder(id, to, sent).await? {
                 Some(found) => found,
-                None => return Ok(Changed::Done),
+                None => return Ok(Attempt::Done),
             },
         };
         let view = view_name(id);
-        let screen = performer
+        let screen = self
+            .parts
             .sessions
             .update(to.place.who(), |session| {
                 session.forget_pending(id);
@@ -253,37 +280,37 @@ impl Delivery {
                 Some(answer::answer(session, view.clone(), &to.question, &reply.result))
             })
             .await
-            .map_err(Trouble::Redis)?;
-        let Some(screen) = screen else { return Ok(Changed::Done) };
-        let change = change.get_or_insert_with(|| MessageChange::new(message_id, to.turn));
-        self.edit(id, to, change, &screen).await
+            .map_err(DeliveryError::Redis)?;
+        let Some(screen) = screen else { return Ok(Attempt::Done) };
+        let edit = edit.get_or_insert_with(|| MessageEdit::new(message_id, to.turn));
+        self.edit(id, to, edit, &screen).await
     }
 
     async fn edit(
         &self,
         id: &TaskId,
         to: &ReplyTo,
-        change: &mut MessageChange,
+        edit: &mut MessageEdit,
         screen: &Screen,
-    ) -> Result<Changed, Trouble> {
-        let performer = &self.performer;
-        match performer.change(&to.place, change, screen, Urgency::Answer).await {
-            Err(BotError::MessageGone) if !change.instead => {
-                if performer.queue.ledger(id).await.map_err(Trouble::queue)?.delivered() {
-                    return Ok(Changed::Done);
+    ) -> Result<Attempt, DeliveryError> {
+        let editor = &self.parts.editor;
+        match editor.attempt(&to.place, edit, screen, Urgency::Answer).await {
+            Err(BotError::MessageGone) if !edit.instead => {
+                if self.parts.queue.ledger(id).await.map_err(DeliveryError::queue)?.delivered() {
+                    return Ok(Attempt::Done);
                 }
                 // The person deleted it and still wants their answer.
-                change.instead = true;
-                let sent = performer.change(&to.place, change, screen, Urgency::Answer).await;
-                sent.map_err(Trouble::Bot)
+                edit.instead = true;
+                let sent = editor.attempt(&to.place, edit, screen, Urgency::Answer).await;
+                sent.map_err(DeliveryError::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
-                let said = performer.change(&to.place, change, &instead, Urgency::Answer).await;
-                said.map_err(Trouble::Bot)
+                let said = editor.attempt(&to.place, edit, &instead, Urgency::Answer).await;
+                said.map_err(DeliveryError::Bot)
             }
-            changed => changed.map_err(Trouble::Bot),
+            edited => edited.map_err(DeliveryError::Bot),
         }
     }
 
@@ -295,12 +322,12 @@ impl Delivery {
         &self,
         id: &TaskId,
         to: &ReplyTo,
-        mine: &mut Option<i64>,
-    ) -> Result<Option<i64>, Trouble> {
-        let queue = &self.performer.queue;
+        sent: &mut Option<i64>,
+    ) -> Result<Option<i64>, DeliveryError> {
+        let queue = &self.parts.queue;
         let until = Instant::now() + PLACEHOLDER_WAIT;
-        while mine.is_none() {
-            let ledger = queue.ledger(id).await.map_err(Trouble::queue)?;
+        while sent.is_none() {
+            let ledger = queue.ledger(id).await.map_err(DeliveryError::queue)?;
             if ledger.delivered() {
                 return Ok(None);
             }
@@ -308,36 +335,44 @@ impl Delivery {
                 return Ok(Some(message_id));
             }
             if ledger.being_placed {
-                return Err(Trouble::PlaceholderComes);
+                return Err(DeliveryError::PlaceholderComes);
             }
             if until <= Instant::now() {
                 let screen = to.question.placeholder(to.lang, &view_name(id));
-                let sent = self.performer.sender.send(&to.place, &screen, Urgency::Answer).await;
-                *mine = Some(sent.map_err(Trouble::Bot)?);
+                let placed = self.parts.sender.send(&to.place, &screen, Urgency::Answer).await;
+                *sent = Some(placed.map_err(DeliveryError::Bot)?);
                 break;
             }
             tokio::time::sleep(PLACEHOLDER_LOOK).await;
         }
-        let Some(sent) = *mine else { return Ok(None) };
-        let ledger = queue.note_placeholder(id, sent).await.map_err(Trouble::queue)?;
-        if ledger.message_id != Some(sent) {
+        let Some(placed) = *sent else { return Ok(None) };
+        let ledger = queue.note_placeholder(id, placed).await.map_err(DeliveryError::queue)?;
+        if ledger.message_id != Some(placed) {
             // Another one came first; ours is in the way.
-            self.performer.remove_placeholder(to.place.chat_id, sent).await;
-            *mine = None;
+            self.parts.placeholders.remove(to.place.chat_id, placed).await;
+            *sent = None;
         }
         Ok(ledger.message_id.filter(|_| !ledger.delivered()))
     }
 }
 
+/// What became of an answer.
+enum Shown {
+    /// It leaves the outbox.
+    Ended(Delivered),
+    /// It stays there: a coordinator of another release may be able to read it.
+    LeftToOthers,
+}
+
 /// What keeps an answer from being shown at the moment.
-enum Trouble {
+enum DeliveryError {
     Redis(redis::RedisError),
     Bot(BotError),
     /// Another coordinator waits for room for it: an answer must not overtake what was asked before in its chat.
     PlaceholderComes,
 }
 
-impl Trouble {
+impl DeliveryError {
     fn queue(error: queue::RedisError) -> Self {
         Self::Redis(error.source)
     }

@@ -1,55 +1,159 @@
-//! Placeholders that this process is sending at the moment.
+//! Placeholders: the message that stands in the chat until the answer replaces it.
 //!
-//! A task may be answered before its placeholder has reached the chat: whoever delivers the answer waits here for the
-//! placeholder, so that there is one message and not two. A placeholder that another process was sending is looked
-//! for in the delivery ledger instead.
+//! A task may be answered before its placeholder has reached the chat: whoever delivers the answer waits for the
+//! placeholder ([`Placeholders::settled`]), so that there is one message and not two. A placeholder that another process
+//! was sending is looked for in the delivery ledger instead.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use queue::TaskId;
+use futures::future::Either;
+use queue::{TaskId, TaskQueue};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-type Entries = HashMap<TaskId, CancellationToken>;
+use crate::chat::address::Place;
+use crate::chat::screen::Screen;
+use crate::chat_order::Turn;
+use crate::shutdown::{Shutdown, ShuttingDown};
+use crate::telegram::bot_api::BotError;
+use crate::telegram::retry::call_until;
+use crate::telegram::send::Sender;
 
-/// The placeholders on their way. Clones share them.
-#[derive(Debug, Clone, Default)]
+/// A placeholder that was not sent by then is of no use any more; the delivery sends its own.
+const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
+/// How often it is noted that a placeholder waits for room, and checked whether it still has to. The first time comes
+/// before another coordinator that has the answer stops waiting.
+const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
+/// Pause after trouble with Redis.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+
+type InFlight = HashMap<TaskId, CancellationToken>;
+
+/// Sends placeholders, and knows which ones this process is sending. Clones share it.
+#[derive(Debug, Clone)]
 pub(crate) struct Placeholders {
-    on_their_way: Arc<Mutex<Entries>>,
+    in_flight: Arc<Mutex<InFlight>>,
+    sender: Sender,
+    queue: TaskQueue,
+    shutdown: Shutdown,
 }
 
 impl Placeholders {
-    /// Says that a placeholder for `id` is going to be sent. It is over when the guard is dropped.
-    pub(crate) fn begin(&self, id: &TaskId) -> OnItsWay {
-        let over = CancellationToken::new();
-        self.entries().insert(id.clone(), over.clone());
-        OnItsWay { placeholders: self.clone(), id: id.clone(), over }
+    /// Sends through `sender`, and notes what was sent in the ledger of `queue`.
+    pub(crate) fn new(sender: Sender, queue: TaskQueue, shutdown: Shutdown) -> Self {
+        Self { in_flight: Arc::default(), sender, queue, shutdown }
     }
 
-    /// Waits until `id`'s placeholder was sent or given up; returns at once when none is on its way here.
+    /// Says that a placeholder for `id` is going to be sent, until the guard is dropped.
+    pub(crate) fn begin(&self, id: &TaskId) -> InFlightGuard {
+        let over = CancellationToken::new();
+        self.in_flight().insert(id.clone(), over.clone());
+        InFlightGuard { placeholders: self.clone(), id: id.clone(), over }
+    }
+
+    /// Waits until `id`'s placeholder was sent or given up; returns at once when this process is sending none.
     pub(crate) async fn settled(&self, id: &TaskId) {
-        let over = self.entries().get(id).cloned();
+        let over = self.in_flight().get(id).cloned();
         if let Some(over) = over {
             over.cancelled().await;
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a placeholder in its turn and notes it. Gives its message; none when it is not the one that counts.
+    pub(crate) async fn send(
+        &self,
+        id: &TaskId,
+        turn: &Turn,
+        place: &Place,
+        screen: &Screen,
+    ) -> Result<Option<i64>, ShuttingDown> {
+        let Ok(message_id) = self.place(id, turn, place, screen).await? else { return Ok(None) };
+        let counts = self.note(place.chat_id, id, message_id).await?;
+        Ok(counts.then_some(message_id))
+    }
+
+    /// Sends a placeholder in its turn, unless there is another by the time that there is room for it. Until then the
+    /// ledger knows that it comes: a coordinator that has the answer would otherwise send one too early.
+    async fn place(
+        &self,
+        id: &TaskId,
+        turn: &Turn,
+        place: &Place,
+        screen: &Screen,
+    ) -> Result<Result<i64, BotError>, ShuttingDown> {
+        let needless = CancellationToken::new();
+        let placing = std::pin::pin!(async {
+            turn.come().await;
+            let until = Instant::now() + PLACEHOLDER_AT_MOST;
+            call_until(&self.shutdown, until, || self.sender.place(place, screen, &needless)).await
+        });
+        let looking = std::pin::pin!(async {
+            loop {
+                tokio::time::sleep(PLACING_SAID_AGAIN).await;
+                // Redis may be away; it is asked again.
+                let ledger = self.queue.ledger(id).await.unwrap_or_default();
+                if ledger.delivered() || ledger.message_id.is_some() {
+                    return;
+                }
+                let _ = self.queue.note_placing(id).await; // The same.
+            }
+        });
+        match futures::future::select(placing, looking).await {
+            Either::Left((placed, _looking)) => placed,
+            Either::Right(((), placing)) => {
+                // A call that was made already is waited for: its message has to be removed.
+                needless.cancel();
+                placing.await
+            }
+        }
+    }
+
+    /// Notes in the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
+    /// Whether it is the one that counts.
+    async fn note(&self, chat_id: i64, id: &TaskId, message_id: i64) -> Result<bool, ShuttingDown> {
+        let until = Instant::now() + PLACEHOLDER_AT_MOST;
+        loop {
+            match self.queue.note_placeholder(id, message_id).await {
+                Ok(ledger) if ledger.message_id == Some(message_id) => return Ok(true),
+                Ok(_) => {
+                    self.remove(chat_id, message_id).await;
+                    return Ok(false);
+                }
+                // It may be noted all the same, and be the answer by now: better one message too many than none.
+                Err(error) if until < Instant::now() => {
+                    tracing::warn!(error = %error.source, "a placeholder could not be noted");
+                    return Ok(false);
+                }
+                Err(_) => self.shutdown.sleep(AFTER_TROUBLE).await?,
+            }
+        }
+    }
+
+    /// Removes a placeholder that another one or the answer has made needless. One that stays does no harm.
+    pub(crate) async fn remove(&self, chat_id: i64, message_id: i64) {
+        if let Err(error) = self.sender.delete(chat_id, message_id).await {
+            tracing::debug!(error = %error, "a placeholder could not be removed");
+        }
     }
 }
 
-/// A placeholder on its way.
+/// Says that a placeholder is being sent, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct OnItsWay {
+pub(crate) struct InFlightGuard {
     placeholders: Placeholders,
     id: TaskId,
     over: CancellationToken,
 }
 
-impl Drop for OnItsWay {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.placeholders.entries().remove(&self.id);
+        self.placeholders.in_flight().remove(&self.id);
         self.over.cancel();
     }
 }

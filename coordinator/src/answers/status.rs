@@ -1,14 +1,15 @@
 //! How far a person's questions have come: for `/status`, and for the message that waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{TaskId, TaskStatus, TaskType};
+use queue::{TaskId, TaskQueue, TaskStatus, TaskType};
 
 use crate::chat::sanitize::shown;
 use crate::chat::screen::Screen;
 use crate::chat::session::Pending;
 use crate::chat::text::{Arg, Lang};
-use crate::conversation::handler::Performer;
+use crate::wait_estimator::Tempo;
 
 /// Waits below this are "a few seconds", in seconds; above [`SECONDS_UP_TO`] they are told in minutes.
 const MOMENT_UP_TO: u64 = 5;
@@ -17,61 +18,83 @@ const SECONDS_UP_TO: u64 = 90;
 /// In `/status`: with an estimate, and without.
 const STATUS: (&str, &str) = ("status-in-line", "status-in-line-only");
 
-/// The answer to `/status`.
-pub(crate) async fn screen(performer: &Performer, lang: Lang, pending: &[Pending]) -> Screen {
-    let mut lines = Vec::new();
-    for Pending { id, called } in pending {
-        if let Some(state) = state(performer, lang, id).await {
-            lines.push(format!("• {}: {state}", shown(called, 100)));
-        }
-    }
-    match lines.is_empty() {
-        true => Screen::plain(lang.text("status-none")),
-        false => Screen::plain(format!("{}\n\n{}", lang.text("status-some"), lines.join("\n"))),
-    }
+/// Reads from the queue how far tasks have come. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskStatusReader {
+    queue: TaskQueue,
+    estimator: Arc<Tempo>,
 }
 
-/// None when the task has ended, or nothing can be found out.
-async fn state(performer: &Performer, lang: Lang, id: &TaskId) -> Option<String> {
-    let live = performer.queue.show(id).await.ok()??;
-    Some(match live.status {
-        TaskStatus::Processing => match live.running_ms.map(|ms| ms / 1_000) {
-            Some(seconds) if 0 < seconds => {
-                lang.format("status-running-for", &[("seconds", Arg::Number(seconds))])
+impl TaskStatusReader {
+    /// Reads from `queue`, and estimates waits with `estimator`.
+    pub(crate) fn new(queue: TaskQueue, estimator: Arc<Tempo>) -> Self {
+        Self { queue, estimator }
+    }
+
+    /// The answer to `/status`.
+    pub(crate) async fn screen(&self, lang: Lang, pending: &[Pending]) -> Screen {
+        let mut lines = Vec::new();
+        for Pending { id, called } in pending {
+            if let Some(state) = self.state(lang, id).await {
+                lines.push(format!("• {}: {state}", shown(called, 100)));
             }
-            _ => lang.text("status-running"),
-        },
-        TaskStatus::Retrying => lang.text("status-again"),
-        _ => match (before(performer, id).await, live.task.map(|task| task.task_type)) {
-            (Some(0), _) => lang.text("status-next"),
-            (Some(before), Some(task_type)) => in_line(performer, lang, STATUS, &task_type, before),
-            _ => lang.text("status-waiting"),
-        },
-    })
-}
+        }
+        if lines.is_empty() {
+            return Screen::plain(lang.text("status-none"));
+        }
+        Screen::plain(format!("{}\n\n{}", lang.text("status-some"), lines.join("\n")))
+    }
 
-/// How many wait before it; none when it does not wait.
-pub(crate) async fn before(performer: &Performer, id: &TaskId) -> Option<u64> {
-    performer.queue.tasks_before(id).await.ok()?
-}
+    /// None when the task has ended, or nothing can be found out.
+    async fn state(&self, lang: Lang, id: &TaskId) -> Option<String> {
+        let live = self.queue.show(id).await.ok()??;
+        Some(match live.status {
+            TaskStatus::Processing => match live.running_ms.map(|ms| ms / 1_000) {
+                Some(seconds) if seconds > 0 => {
+                    lang.format("status-running-for", &[("seconds", Arg::Number(seconds))])
+                }
+                _ => lang.text("status-running"),
+            },
+            TaskStatus::Retrying => lang.text("status-again"),
+            _ => match (self.tasks_before(id).await, live.task.map(|task| task.task_type)) {
+                (Some(0), _) => lang.text("status-next"),
+                (Some(before), Some(task_type)) => self.in_line(lang, STATUS, &task_type, before),
+                _ => lang.text("status-waiting"),
+            },
+        })
+    }
 
-/// A sentence with a task's place and how long it will take, or the other one when that is not known.
-pub(crate) fn in_line(
-    performer: &Performer,
-    lang: Lang,
-    ids: (&str, &str),
-    task_type: &TaskType,
-    before: u64,
-) -> String {
-    let place = ("place", Arg::Number(before + 1));
-    match performer.tempo.wait(task_type, before) {
-        Some(wait) => lang.format(ids.0, &[place, ("wait", Arg::Text(&self::wait(lang, wait)))]),
-        None => lang.format(ids.1, &[place]),
+    /// How many tasks wait before it; none when it does not wait.
+    pub(crate) async fn tasks_before(&self, id: &TaskId) -> Option<u64> {
+        self.queue.tasks_before(id).await.ok()?
+    }
+
+    /// Whether some worker offers this type.
+    pub(crate) fn is_offered(&self, task_type: &TaskType) -> bool {
+        self.estimator.offered(task_type)
+    }
+
+    /// A sentence with a task's place in line and its estimated wait, or the second one when that is not known.
+    pub(crate) fn in_line(
+        &self,
+        lang: Lang,
+        ids: (&str, &str),
+        task_type: &TaskType,
+        before: u64,
+    ) -> String {
+        let place = ("place", Arg::Number(before + 1));
+        match self.estimator.wait(task_type, before) {
+            Some(wait) => {
+                let wait = in_words(lang, wait);
+                lang.format(ids.0, &[place, ("wait", Arg::Text(&wait))])
+            }
+            None => lang.format(ids.1, &[place]),
+        }
     }
 }
 
 /// A wait in words.
-fn wait(lang: Lang, wait: Duration) -> String {
+fn in_words(lang: Lang, wait: Duration) -> String {
     let seconds = wait.as_secs();
     if seconds < MOMENT_UP_TO {
         lang.text("wait-moment")
@@ -97,7 +120,7 @@ mod tests {
             (90, "about 2 minutes"),
             (600, "about 10 minutes"),
         ] {
-            assert_eq!(wait(Lang::En, Duration::from_secs(seconds)), expected);
+            assert_eq!(in_words(Lang::En, Duration::from_secs(seconds)), expected);
         }
     }
 }

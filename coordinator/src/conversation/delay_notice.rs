@@ -1,4 +1,4 @@
-//! A question that Redis does not take at the moment: it is kept and tried again, and the person is told so once.
+//! A question that Redis does not take at the moment is tried again, and the person is told so once.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use queue::{Refusal, TaskId};
 use tokio::time::Instant;
 
-use super::handler::Performer;
+use super::replies::Replies;
+use crate::access::dedup::Dedup;
 use crate::chat::address::Place;
 use crate::chat::effect::Pressed;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
-use crate::telegram::send::Urgency;
 
 /// A refusal that is over sooner is not worth a message: a slot that moves, a server that loads a little.
 const TOLD_AFTER: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const TOLD_ONCE_IN: Duration = Duration::from_secs(600);
 
 /// Whom this process has told.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+struct Told {
     questions: Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>,
 }
 
@@ -45,70 +45,84 @@ impl Told {
     }
 }
 
-/// One question, while it is tried.
+/// Tells people that their questions wait. Used through an [`Arc`].
 #[derive(Debug)]
-pub(super) struct Kept {
-    began: Instant,
-    over: bool,
+pub(crate) struct DelayNotices {
+    told: Told,
+    dedup: Dedup,
+    replies: Arc<Replies>,
 }
 
-impl Kept {
-    pub(super) fn new() -> Self {
-        Self { began: Instant::now(), over: false }
+impl DelayNotices {
+    /// Tells through `replies`; `dedup` keeps several coordinators from telling the same.
+    pub(crate) fn new(dedup: Dedup, replies: Arc<Replies>) -> Self {
+        Self { told: Told::default(), dedup, replies }
     }
 
-    /// Whether an error is a refusal, and one that is not over in a moment.
-    pub(super) fn lasts(&self, error: &redis::RedisError) -> bool {
-        Refusal::of(error).is_some() && self.began.elapsed() >= TOLD_AFTER
-    }
-
-    /// Redis did not take it. Tells the person when that is for a reason of Redis' own and lasts.
-    pub(super) async fn refused(
-        &mut self,
-        performer: &Arc<Performer>,
-        error: &redis::RedisError,
-        question: &AskedFor,
-    ) {
-        if self.over || !self.lasts(error) {
+    async fn tell(&self, question: &WaitingQuestion) {
+        let WaitingQuestion { id, place, lang, pressed } = question;
+        if !self.told.first(id) {
             return;
         }
-        self.over = true;
-        let AskedFor { id, place, lang, pressed } = question;
-        if !performer.told.first(id) {
-            return;
-        }
-        // The same update may come to another coordinator meanwhile. Each is another one here: once too seldom is better
+        // The same update may come to another coordinator meanwhile. Each is another origin here: once too seldom is better
         // than again and again.
         let me = uuid::Uuid::now_v7().simple().to_string();
-        if !performer.first(&format!("kept:{id}"), &me, TOLD_ONCE_IN).await {
+        if !self.dedup.is_first(&format!("kept:{id}"), &me, TOLD_ONCE_IN).await {
             return;
         }
         let text = lang.text("busy-kept");
         match pressed {
-            Some(pressed) => performer.answer_button(pressed.query_id.clone(), Some(text)),
-            None => {
-                let (performer, place) = (Arc::clone(performer), *place);
-                let background = performer.background.clone();
-                // Beside the question: it is tried again whether its asker hears of it or not.
-                background.spawn(async move {
-                    let screen = Screen::plain(text);
-                    if let Err(error) = performer.sender.send(&place, &screen, Urgency::Reply).await
-                    {
-                        tracing::debug!(error = %error, "it was not said that a question is kept");
-                    }
-                });
-            }
+            Some(pressed) => self.replies.answer_button(pressed.query_id.clone(), Some(text)),
+            // Not in turn: the question is tried again whether its sender hears of it or not.
+            None => self.replies.tell_aside(*place, Screen::plain(text)),
         }
     }
 }
 
-/// What is told about a question.
+/// The attempts to get one question into Redis.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    began: Instant,
+    told: bool,
+}
+
+impl Attempts {
+    /// The first attempt is now.
+    pub(crate) fn begin() -> Self {
+        Self { began: Instant::now(), told: false }
+    }
+
+    /// Whether an error is a refusal, and one that is not over in a moment.
+    pub(crate) fn refusal_lasts(&self, error: &redis::RedisError) -> bool {
+        Refusal::of(error).is_some() && self.began.elapsed() >= TOLD_AFTER
+    }
+
+    /// An attempt failed. Tells the person when Redis refuses for a reason of its own, and that lasts.
+    pub(crate) async fn failed(
+        &mut self,
+        notices: &DelayNotices,
+        error: &redis::RedisError,
+        question: &WaitingQuestion,
+    ) {
+        if self.told || !self.refusal_lasts(error) {
+            return;
+        }
+        self.told = true;
+        notices.tell(question).await;
+    }
+}
+
+/// A question that Redis does not take yet, and who asked it.
 #[derive(Debug, Clone)]
-pub(super) struct AskedFor {
-    pub(super) id: TaskId,
-    pub(super) place: Place,
-    pub(super) lang: Lang,
-    pub(super) pressed: Option<Pressed>,
+pub(crate) struct WaitingQuestion {
+    /// Its task.
+    pub(crate) id: TaskId,
+    /// Where it was asked.
+    pub(crate) place: Place,
+    /// The language of its sender.
+    pub(crate) lang: Lang,
+    /// The press that asked it.
+    pub(crate) pressed: Option<Pressed>,
 }
 
 #[cfg(test)]

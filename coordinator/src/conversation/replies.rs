@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
-use super::handler::{CALL_AGAIN, Performer};
-use crate::answers::message_edit::{Changed, MessageChange, REPEATED_AFTER};
+use super::slow_chats::Overdue;
+use crate::answers::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use crate::chat::address::Place;
 use crate::chat::sanitize::link;
 use crate::chat::screen::{Media, Screen};
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
+use crate::chat_order::Turns;
+use crate::session_store::SessionStore;
+use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
-use crate::telegram::send::Urgency;
+use crate::telegram::retry::{CALL_AGAIN, call_until};
+use crate::telegram::send::{Sender, Urgency};
 
 /// A reply that is no answer to a task is tried for this long, as long as a task would live.
 const REPLY_AT_MOST: Duration = Duration::from_secs(120);
@@ -22,125 +27,204 @@ const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
 /// Telegram takes no answer to a press that is older.
 const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 
-impl Performer {
+/// Sends replies, in the order of their chat. Used through an [`Arc`]: slow replies go on in the background.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    sender: Sender,
+    sessions: SessionStore,
+    editor: MessageEditor,
+    /// What is sent to a chat keeps its order.
+    order: Turns,
+    slow_chats: Overdue,
+    background: TaskTracker,
+    shutdown: Shutdown,
+}
+
+impl Replies {
+    /// Replies take their turn in `order`; what nobody waits for runs in `background`.
+    pub(crate) fn new(
+        sender: Sender,
+        sessions: SessionStore,
+        editor: MessageEditor,
+        order: Turns,
+        background: TaskTracker,
+        shutdown: Shutdown,
+    ) -> Arc<Self> {
+        let slow_chats = Overdue::default();
+        Arc::new(Self { sender, sessions, editor, order, slow_chats, background, shutdown })
+    }
+
     /// Sends a message, after what was to be sent to this chat before it.
-    pub(crate) async fn tell(self: &Arc<Self>, place: Place, screen: Screen) -> bool {
-        let turn = self.turns.join(place.chat_id);
-        let send = move |performer: Arc<Self>| async move {
+    pub(crate) async fn tell(
+        self: &Arc<Self>,
+        place: Place,
+        screen: Screen,
+    ) -> Result<(), ShuttingDown> {
+        let turn = self.order.join(place.chat_id);
+        let replies = Arc::clone(self);
+        let send = async move {
             turn.come().await;
-            performer.say(place, screen).await
+            replies.say(place, screen).await
         };
         self.reply(place.chat_id, send).await
     }
 
-    /// Makes a reply that is no answer to a task. One that takes long goes on beside the updates that follow: a chat
-    /// that Telegram slows down must not hold up the others.
-    pub(super) async fn reply<F>(
-        self: &Arc<Self>,
+    /// Sends a message in the background, out of turn and only once: what it says loses its point soon.
+    pub(crate) fn tell_aside(self: &Arc<Self>, place: Place, screen: Screen) {
+        let replies = Arc::clone(self);
+        self.background.spawn(async move {
+            if let Err(error) = replies.sender.send(&place, &screen, Urgency::Reply).await {
+                tracing::debug!(error = %error, "a message in between was not sent");
+            }
+        });
+    }
+
+    /// Makes a reply that is no answer to a task. A slow one goes on in the background: a chat that Telegram slows down must
+    /// not hold up the updates of others.
+    async fn reply(
+        &self,
         chat_id: i64,
-        make: impl FnOnce(Arc<Self>) -> F,
-    ) -> bool
-    where
-        F: Future<Output = bool> + Send + 'static,
-    {
-        let mut making = self.background.spawn(make(Arc::clone(self)));
-        // One that is overdue has held its chat up already; another does not do so again.
-        let holds_up = if self.overdue.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
+        make: impl Future<Output = Result<(), ShuttingDown>> + Send + 'static,
+    ) -> Result<(), ShuttingDown> {
+        let mut making = self.background.spawn(make);
+        // A slow chat has held up its updates already; another reply does not do so again.
+        let holds_up = if self.slow_chats.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
         match tokio::time::timeout(holds_up, &mut making).await {
-            Ok(joined) => joined.unwrap_or(true),
+            // A panic is a bug; the update must not come again and again.
+            Ok(joined) => joined.unwrap_or(Ok(())),
             Err(_) => {
-                let overdue = self.overdue.note(chat_id);
+                let slow = self.slow_chats.note(chat_id);
                 self.background.spawn(async move {
                     let _ = making.await; // It has said what there was to say.
-                    drop(overdue);
+                    drop(slow);
                 });
-                true
+                Ok(())
             }
         }
     }
 
     /// Replaces a message, unless it shows what was asked later.
-    pub(super) async fn show(
+    pub(crate) async fn show(
+        self: &Arc<Self>,
+        place: Place,
+        message_id: i64,
+        screen: Screen,
+        turn: u64,
+    ) -> Result<(), ShuttingDown> {
+        let replies = Arc::clone(self);
+        let show = async move { replies.show_now(place, message_id, screen, turn).await };
+        self.reply(place.chat_id, show).await
+    }
+
+    async fn show_now(
         self: Arc<Self>,
         place: Place,
         message_id: i64,
         screen: Screen,
         turn: u64,
-    ) -> bool {
+    ) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
         let mut page = Page { place, message_id, turn, screen, refused: false, until };
-        let mut change = MessageChange::new(message_id, turn);
-        let shown = self.show_page(&mut page, &mut change).await;
-        if shown == Some(Changed::Again) {
+        let mut edit = MessageEdit::new(message_id, turn);
+        if self.show_page(&mut page, &mut edit).await? == Attempt::Again {
             // Nobody waits for this: the page is there.
-            let performer = Arc::clone(&self);
+            let replies = Arc::clone(&self);
             self.background.spawn(async move {
-                while performer.pause(REPEATED_AFTER).await.is_some()
-                    && performer.show_page(&mut page, &mut change).await == Some(Changed::Again)
-                {
-                }
+                let _ = replies.repeat_page(&mut page, &mut edit).await; // Ends with the process.
             });
         }
-        shown.is_some()
+        Ok(())
     }
 
-    /// None when the process is shutting down.
-    async fn show_page(&self, page: &mut Page, change: &mut MessageChange) -> Option<Changed> {
+    /// Shows a page again until nothing older can cover it.
+    async fn repeat_page(
+        &self,
+        page: &mut Page,
+        edit: &mut MessageEdit,
+    ) -> Result<(), ShuttingDown> {
+        loop {
+            self.shutdown.sleep(REPEATED_AFTER).await?;
+            if self.show_page(page, edit).await? == Attempt::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn show_page(
+        &self,
+        page: &mut Page,
+        edit: &mut MessageEdit,
+    ) -> Result<Attempt, ShuttingDown> {
         loop {
             let (message_id, turn) = (page.message_id, page.turn);
             let may = |session: &mut Session| session.may_show(message_id, turn);
-            let changed = match self.sessions.update(page.place.who(), may).await {
-                Ok(true) => self.change(&page.place, change, &page.screen, Urgency::Reply).await,
-                Ok(false) => Ok(Changed::Done),
+            let shown = match self.sessions.update(page.place.who(), may).await {
+                Ok(true) => {
+                    self.editor.attempt(&page.place, edit, &page.screen, Urgency::Reply).await
+                }
+                Ok(false) => Ok(Attempt::Done),
                 Err(error) => Err(BotError::Transient(error.to_string())),
             };
-            let error = match changed {
-                Ok(changed) => return Some(changed),
+            let error = match shown {
+                Ok(attempt) => return Ok(attempt),
                 Err(error) => error,
             };
             match error {
                 // The person pressed a button on it a moment ago, so they want to see it.
-                BotError::MessageGone if !change.instead => change.instead = true,
+                BotError::MessageGone if !edit.instead => edit.instead = true,
                 BotError::Refused(reason) if !page.refused => {
                     tracing::error!(reason, "Telegram does not take a page");
                     let session = self.sessions.load(page.place.who()).await;
                     let lang = session.map_or(Lang::En, |session| session.lang());
                     page.screen = Screen::plain(lang.text("cannot-show"));
-                    (page.refused, change.instead) = (true, true);
+                    page.refused = true;
+                    edit.instead = true;
                 }
                 error => match error.try_again_after(CALL_AGAIN) {
                     Some(wait) if Instant::now() + wait <= page.until => {
                         tracing::debug!(error = %error, "a page is shown again");
-                        self.pause(wait).await?;
+                        self.shutdown.sleep(wait).await?;
                     }
                     _ => {
                         tracing::warn!(error = %error, "a page could not be shown");
-                        return Some(Changed::Done);
+                        return Ok(Attempt::Done);
                     }
                 },
             }
         }
     }
 
-    pub(super) async fn say(self: Arc<Self>, place: Place, screen: Screen) -> bool {
+    async fn say(&self, place: Place, screen: Screen) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
-        match self.insist(until, || self.sender.send(&place, &screen, Urgency::Reply)).await {
-            Some(Err(error)) => {
-                tracing::warn!(error = %error, "a reply could not be sent");
-                true
-            }
-            Some(Ok(_)) => true,
-            None => false,
+        let send = || self.sender.send(&place, &screen, Urgency::Reply);
+        if let Err(error) = call_until(&self.shutdown, until, send).await? {
+            tracing::warn!(error = %error, "a reply could not be sent");
         }
+        Ok(())
     }
 
     /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
-    pub(super) async fn album(
-        self: Arc<Self>,
+    pub(crate) async fn album(
+        self: &Arc<Self>,
         place: Place,
         lang: Lang,
         media: Vec<Media>,
-    ) -> bool {
+    ) -> Result<(), ShuttingDown> {
+        let turn = self.order.join(place.chat_id);
+        let replies = Arc::clone(self);
+        let send = async move {
+            turn.come().await;
+            replies.album_now(place, lang, media).await
+        };
+        self.reply(place.chat_id, send).await
+    }
+
+    async fn album_now(
+        &self,
+        place: Place,
+        lang: Lang,
+        media: Vec<Media>,
+    ) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
         let send = || async {
             match self.sender.album(&place, &media).await {
@@ -149,26 +233,23 @@ impl Performer {
                 sent => sent,
             }
         };
-        match self.insist(until, send).await {
-            Some(Err(BotError::Refused(reason))) => {
-                tracing::info!(reason, "an album could not be sent; its addresses are");
-                let lines: Vec<String> =
-                    media.iter().map(|media| link(title(media), &media.url, 70)).collect();
-                let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
-                self.say(place, Screen::plain(html)).await
-            }
-            Some(_) => true,
-            None => false,
-        }
+        let Err(BotError::Refused(reason)) = call_until(&self.shutdown, until, send).await? else {
+            return Ok(());
+        };
+        tracing::info!(reason, "an album could not be sent; its addresses are");
+        let lines: Vec<String> =
+            media.iter().map(|media| link(title(media), &media.url, 70)).collect();
+        let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
+        self.say(place, Screen::plain(html)).await
     }
 
-    /// Behind the caller's back: the mark on the button ends by itself after some seconds, the note is worth some more.
+    /// Answers a press in the background: the mark on the button ends by itself after some seconds, the note is worth some more.
     pub(crate) fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
-        let performer = Arc::clone(self);
+        let replies = Arc::clone(self);
         self.background.spawn(async move {
             let until = Instant::now() + BUTTON_AT_MOST;
-            let answer = || performer.sender.answer_button(&query_id, note.as_deref());
-            if let Some(Err(error)) = performer.insist(until, answer).await {
+            let answer = || replies.sender.answer_button(&query_id, note.as_deref());
+            if let Ok(Err(error)) = call_until(&replies.shutdown, until, answer).await {
                 tracing::debug!(error = %error, "a button press was not answered");
             }
         });

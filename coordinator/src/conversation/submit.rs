@@ -1,42 +1,57 @@
-//! A question becomes a task, with a placeholder where its answer will be.
+//! A question becomes a task.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::Either;
 use queue::error::SubmitError;
-use queue::{Lane, SubmitOptions, Submitted, Task, TaskId};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 
-use super::delay_notice::{AskedFor, Kept};
-use super::handler::{AFTER_TROUBLE, Performer};
-use crate::answers::progress;
-use crate::chat::address::Place;
-use crate::chat::callback::view_name;
+use super::delay_notice::{Attempts, DelayNotices, WaitingQuestion};
+use super::replies::Replies;
+use crate::answers::wait_feedback::WaitFeedback;
 use crate::chat::effect::Pressed;
 use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
-use crate::chat_order::Turn;
-use crate::telegram::bot_api::BotError;
+use crate::session_store::SessionStore;
+use crate::shutdown::{Shutdown, ShuttingDown};
 
-/// A placeholder that is not there by then is no use any more; the delivery sends its own.
-const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
-/// How often it is said that a placeholder waits for room, and looked whether it still has to: the first time before another
-/// coordinator that has the answer loses its patience.
-const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
+/// Pause before a task is submitted again after trouble with Redis.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// The same button pressed again within this time is the same press.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 
-impl Performer {
+/// Submits tasks, and shows people that they wait.
+#[derive(Debug)]
+pub(crate) struct Submitter {
+    queue: TaskQueue,
+    sessions: SessionStore,
+    replies: Arc<Replies>,
+    feedback: WaitFeedback,
+    notices: Arc<DelayNotices>,
+    shutdown: Shutdown,
+}
+
+impl Submitter {
+    /// Submits to `queue`.
+    pub(crate) fn new(
+        queue: TaskQueue,
+        sessions: SessionStore,
+        replies: Arc<Replies>,
+        feedback: WaitFeedback,
+        notices: Arc<DelayNotices>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { queue, sessions, replies, feedback, notices, shutdown }
+    }
+
     /// Submits a question's task; the update is safe once Redis has it.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
+    pub(crate) async fn submit(
+        &self,
         lane: &Lane,
         id: TaskId,
         reply_to: ReplyTo,
         pressed: Option<Pressed>,
-    ) -> bool {
+    ) -> Result<(), ShuttingDown> {
         let (place, lang) = (reply_to.place, reply_to.lang);
         let mut task = Task::in_lane(lane, place.owner, reply_to.question.params());
         task.task_id = id;
@@ -50,30 +65,28 @@ impl Performer {
             },
             None => SubmitOptions::default(),
         };
-        let on_its_way = pressed.is_none().then(|| self.placeholders.begin(&task.task_id));
-        let asked = AskedFor { id: task.task_id.clone(), place, lang, pressed: pressed.clone() };
-        let mut kept = Kept::new();
+        let announced = pressed.is_none().then(|| self.feedback.announce(&task.task_id));
+        let waiting =
+            WaitingQuestion { id: task.task_id.clone(), place, lang, pressed: pressed.clone() };
+        let mut attempts = Attempts::begin();
         let refusal = loop {
             match self.queue.submit_with(&task, options).await {
                 Ok(submitted) => {
                     tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
-                    // A task that was there already has its placeholder, or its answer makes one.
-                    let new = matches!(submitted, Submitted::New { .. });
                     if let Some(pressed) = pressed {
                         let note = reply_to.question.note(lang);
-                        self.answer_button(pressed.query_id, Some(note));
+                        self.replies.answer_button(pressed.query_id, Some(note));
                     }
-                    if new {
-                        self.accompany(task, reply_to, on_its_way);
+                    // A task that was there already has its placeholder, or its answer makes one.
+                    if matches!(submitted, Submitted::New { .. }) {
+                        self.feedback.start(task, reply_to, announced);
                     }
-                    return true;
+                    return Ok(());
                 }
                 Err(SubmitError::Redis(error)) => {
                     self.queue.note_trouble(Some(lane), "submit a task", &error);
-                    kept.refused(self, &error, &asked).await;
-                    if self.pause(AFTER_TROUBLE).await.is_none() {
-                        return false;
-                    }
+                    attempts.failed(&self.notices, &error, &waiting).await;
+                    self.shutdown.sleep(AFTER_TROUBLE).await?;
                 }
                 Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
                 Err(SubmitError::TooLarge { .. }) => break "failure-too-long",
@@ -83,120 +96,19 @@ impl Performer {
                 }
             }
         };
-        let who = place.who();
+        let key = place.who();
         let forgotten =
-            self.sessions.update(who, |session| session.forget_pending(&task.task_id)).await;
+            self.sessions.update(key, |session| session.forget_pending(&task.task_id)).await;
         if let Err(error) = forgotten {
             tracing::debug!(error = %error, "a refused question stays in the list; its task is nowhere");
         }
         let refusal = lang.text(refusal);
         match pressed {
             Some(pressed) => {
-                self.answer_button(pressed.query_id, Some(refusal));
-                true
+                self.replies.answer_button(pressed.query_id, Some(refusal));
+                Ok(())
             }
-            None => {
-                let screen = Screen::plain(refusal);
-                self.tell(place, screen).await
-            }
-        }
-    }
-
-    /// Sends a placeholder behind the caller's back, and makes the wait easier while it lasts.
-    pub(super) fn accompany(
-        self: &Arc<Self>,
-        task: Task,
-        reply_to: ReplyTo,
-        on_its_way: Option<crate::answers::placeholder::OnItsWay>,
-    ) {
-        let performer = Arc::clone(self);
-        let turn = on_its_way.is_some().then(|| self.turns.join(reply_to.place.chat_id));
-        self.background.spawn(async move {
-            let id = &task.task_id;
-            let mut message_id = reply_to.message_id;
-            if let Some(turn) = &turn {
-                let screen = reply_to.question.placeholder(reply_to.lang, &view_name(id));
-                let placed = performer.place(id, turn, &reply_to.place, &screen).await;
-                if let Some(Ok(placeholder)) = placed {
-                    let counts = performer.note_placeholder(&reply_to.place, id, placeholder).await;
-                    message_id = counts.then_some(placeholder);
-                }
-            }
-            drop((turn, on_its_way));
-            progress::accompany(&performer, &task, &reply_to, message_id).await;
-        });
-    }
-
-    /// Sends a placeholder in its turn, unless there is another by the time that there is room for it. Until then the
-    /// ledger knows that it comes: whoever has the answer would send one before its turn.
-    pub(super) async fn place(
-        &self,
-        id: &TaskId,
-        turn: &Turn,
-        place: &Place,
-        screen: &Screen,
-    ) -> Option<Result<i64, BotError>> {
-        let needless = CancellationToken::new();
-        let placing = std::pin::pin!(async {
-            turn.come().await;
-            let until = Instant::now() + PLACEHOLDER_AT_MOST;
-            self.insist(until, || self.sender.place(place, screen, &needless)).await
-        });
-        let looking = std::pin::pin!(async {
-            loop {
-                tokio::time::sleep(PLACING_SAID_AGAIN).await;
-                // Redis may be away; it is asked again.
-                let ledger = self.queue.ledger(id).await.unwrap_or_default();
-                if ledger.delivered() || ledger.message_id.is_some() {
-                    return;
-                }
-                let _ = self.queue.note_placing(id).await; // The same.
-            }
-        });
-        match futures::future::select(placing, looking).await {
-            Either::Left((placed, _looking)) => placed,
-            Either::Right(((), placing)) => {
-                // What is on its way already is waited for: it has to be removed.
-                needless.cancel();
-                placing.await
-            }
-        }
-    }
-
-    /// Tells the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
-    /// Whether it is the one that counts.
-    pub(super) async fn note_placeholder(
-        &self,
-        place: &Place,
-        id: &TaskId,
-        message_id: i64,
-    ) -> bool {
-        let until = Instant::now() + PLACEHOLDER_AT_MOST;
-        let in_the_way = loop {
-            match self.queue.note_placeholder(id, message_id).await {
-                Ok(ledger) => break ledger.message_id != Some(message_id),
-                // It may be noted all the same, and be the answer by now: better one message too many than none.
-                Err(error) if until < Instant::now() => {
-                    tracing::warn!(error = %error.source, "a placeholder could not be noted");
-                    return false;
-                }
-                Err(_) => {
-                    if self.pause(AFTER_TROUBLE).await.is_none() {
-                        return false;
-                    }
-                }
-            }
-        };
-        if in_the_way {
-            self.remove_placeholder(place.chat_id, message_id).await;
-        }
-        !in_the_way
-    }
-
-    /// Removes a placeholder that another one or the answer has made needless. One that stays is no harm.
-    pub(crate) async fn remove_placeholder(&self, chat_id: i64, message_id: i64) {
-        if let Err(error) = self.sender.delete(chat_id, message_id).await {
-            tracing::debug!(error = %error, "a placeholder could not be removed");
+            None => self.replies.tell(place, Screen::plain(refusal)).await,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::access::admission::Gate;
+use crate::access::admission::{AccessControl, Admission};
 use crate::chat::event::Incoming;
-use crate::conversation::handler::Performer;
+use crate::conversation::handler::Handler;
 use crate::metrics;
+use crate::shutdown::ShuttingDown;
+use crate::telegram::send::Sender;
 use crate::telegram::updates::incoming::{self, Me, Silence};
 use crate::telegram::updates::update::{Message, Piece, Update};
 
@@ -18,7 +20,6 @@ pub(crate) struct Work {
     pub(crate) chat_id: i64,
     standing: Standing,
     incoming: Option<Incoming>,
-    gate: Gate,
 }
 
 /// What an update says about its chat.
@@ -50,7 +51,7 @@ pub(crate) fn read(update_id: u32, piece: Piece, me: Me<'_>) -> Option<Work> {
     match (told, incoming::read(update_id, update, me)) {
         (Some((chat_id, standing)), incoming) => {
             let incoming = incoming.ok();
-            Some(Work { update_id, chat_id, standing, incoming, gate: Gate::Open })
+            Some(Work { update_id, chat_id, standing, incoming })
         }
         (None, Ok(incoming)) => Some(Work::of(incoming)),
         (None, Err(silence)) => {
@@ -91,34 +92,59 @@ impl Work {
             chat_id: incoming.place.chat_id,
             standing: Standing::There,
             incoming: Some(incoming),
-            gate: Gate::Open,
         }
     }
+}
 
-    /// Asks at the gate. For when it comes, before it waits for its turn.
-    pub(crate) async fn admit(mut self, performer: &Performer) -> Self {
-        if let Some(incoming) = &self.incoming {
-            self.gate = performer.gate(incoming).await;
-        }
-        self
+/// An update, and whether it is handled.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// What the update asks for.
+    pub(crate) work: Work,
+    admission: Admission,
+}
+
+/// Hands updates to those who deal with them.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    access: AccessControl,
+    sender: Sender,
+    handler: Handler,
+}
+
+impl Dispatcher {
+    /// What `access` admits goes to `handler`; what an update says about its chat goes to `sender`.
+    pub(crate) fn new(access: AccessControl, sender: Sender, handler: Handler) -> Arc<Self> {
+        Arc::new(Self { access, sender, handler })
     }
 
-    /// Handles it. False when it has to be handled again: the process is shutting down.
-    pub(crate) async fn handle(&self, performer: &Arc<Performer>) -> bool {
-        let sender = &performer.sender;
-        match self.standing {
-            Standing::There => sender.heard_from(self.chat_id).await,
-            Standing::ShutOut => sender.shut_out(self.chat_id).await,
-            Standing::Was(old) => sender.moved(old, self.chat_id).await,
-            Standing::Is(new) => sender.moved(self.chat_id, new).await,
+    /// Decides whether an update is handled. For when it arrives, before it waits for its turn.
+    pub(crate) async fn admit(&self, work: Work) -> Admitted {
+        let admission = match &work.incoming {
+            Some(incoming) => self.access.admit(incoming).await,
+            None => Admission::Handle,
+        };
+        Admitted { work, admission }
+    }
+
+    /// Handles an update.
+    ///
+    /// # Errors
+    ///
+    /// [`ShuttingDown`]: it has to be handled again.
+    pub(crate) async fn handle(&self, update: &Admitted) -> Result<(), ShuttingDown> {
+        let Admitted { work, admission } = update;
+        match work.standing {
+            Standing::There => self.sender.heard_from(work.chat_id).await,
+            Standing::ShutOut => self.sender.shut_out(work.chat_id).await,
+            Standing::Was(old) => self.sender.moved(old, work.chat_id).await,
+            Standing::Is(new) => self.sender.moved(work.chat_id, new).await,
         }
-        match (&self.incoming, self.gate) {
-            (Some(incoming), Gate::Open) => performer.handle(incoming).await,
-            (Some(incoming), Gate::Shut) => performer.turn_away(incoming, None).await,
-            (Some(incoming), Gate::ShutWith(sentence)) => {
-                performer.turn_away(incoming, Some(sentence)).await
-            }
-            (None, _) => true,
+        let Some(incoming) = &work.incoming else { return Ok(()) };
+        match admission {
+            Admission::Handle => self.handler.handle(incoming).await,
+            Admission::Ignore => self.handler.ignore(incoming, None).await,
+            Admission::Reject(sentence) => self.handler.ignore(incoming, Some(sentence)).await,
         }
     }
 }

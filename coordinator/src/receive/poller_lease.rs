@@ -53,6 +53,11 @@ impl PollerLease {
         }
     }
 
+    /// Notes trouble with Redis in the log and the metrics.
+    pub(crate) fn note_trouble(&self, doing: &'static str, error: &redis::RedisError) {
+        self.queue.note_trouble(None, doing, error);
+    }
+
     /// Takes or renews the lease and gives the offset to go on from; none when another coordinator has it.
     ///
     /// # Errors

@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dispatch::{self, Work};
+use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
 use super::trouble::Trouble;
 use super::watermark::Watermark;
 use crate::chat_order::Turns;
 use crate::config::ForeignWebhook;
-use crate::conversation::handler::Performer;
+use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::batch::{self, Numbered};
 use crate::telegram::updates::incoming::Me;
@@ -54,19 +54,19 @@ const NAMELESS: usize = 256;
 
 /// Handles updates until `shutdown`.
 pub(crate) async fn poll_until(
-    performer: &Arc<Performer>,
-    me: &str,
+    dispatcher: &Arc<Dispatcher>,
+    bot: &BotApi,
+    lease: PollerLease,
     foreign_webhook: ForeignWebhook,
     trouble: &Trouble,
     shutdown: CancellationToken,
 ) {
-    let lease = PollerLease::new(performer.queue.clone(), performer.sender.bot().id(), me);
     while !shutdown.is_cancelled() {
         match lease.acquire().await {
             Ok(Some(offset)) => {
                 tracing::info!("this coordinator fetches the updates");
                 let lost = CancellationToken::new();
-                let mut poller = Poller::new(performer, offset, foreign_webhook, trouble);
+                let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, trouble);
                 // Either branch may be dropped: what was fetched and not confirmed is fetched again.
                 tokio::select! {
                     () = shutdown.cancelled() => {}
@@ -79,7 +79,7 @@ pub(crate) async fn poll_until(
             }
             Ok(None) => {}
             Err(error) => {
-                performer.queue.note_trouble(None, "ask who fetches the updates", &error);
+                lease.note_trouble("ask who fetches the updates", &error);
             }
         }
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
@@ -88,7 +88,7 @@ pub(crate) async fn poll_until(
 }
 
 struct Poller<'a> {
-    performer: &'a Arc<Performer>,
+    dispatcher: &'a Arc<Dispatcher>,
     bot: &'a BotApi,
     foreign_webhook: ForeignWebhook,
     taken_back: Option<Instant>,
@@ -106,15 +106,16 @@ struct Poller<'a> {
 
 impl<'a> Poller<'a> {
     fn new(
-        performer: &'a Arc<Performer>,
+        dispatcher: &'a Arc<Dispatcher>,
+        bot: &'a BotApi,
         offset: u32,
         foreign_webhook: ForeignWebhook,
         trouble: &'a Trouble,
     ) -> Self {
         let (handled, reports) = mpsc::channel(REPORTS);
         Self {
-            performer,
-            bot: performer.sender.bot(),
+            dispatcher,
+            bot,
             foreign_webhook,
             taken_back: None,
             trouble,
@@ -166,7 +167,7 @@ impl<'a> Poller<'a> {
     /// Takes a batch in hand. Whether there was anything new.
     async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
         let me = Me { id: self.bot.id(), username: self.bot.username() };
-        let mut by_chat: BTreeMap<i64, Vec<Work>> = BTreeMap::new();
+        let mut by_chat: BTreeMap<i64, Vec<Admitted>> = BTreeMap::new();
         let mut fresh = false;
         for Numbered { id, piece } in batch {
             if id.is_some_and(|id| !self.watermark.begin(id)) {
@@ -178,14 +179,15 @@ impl<'a> Poller<'a> {
             let known = piece.nameless.is_some_and(|of| !self.first_of(of));
             match (!known).then(|| dispatch::read(update_id, piece, me)).flatten() {
                 Some(work) => {
-                    let work = work.admit(self.performer).await;
-                    by_chat.entry(work.chat_id).or_default().push(work);
+                    let chat_id = work.chat_id;
+                    let admitted = self.dispatcher.admit(work).await;
+                    by_chat.entry(chat_id).or_default().push(admitted);
                 }
                 None => self.watermark.done(update_id),
             }
         }
-        for (_, chat) in by_chat {
-            self.start(chat);
+        for (chat_id, updates) in by_chat {
+            self.start(chat_id, updates);
         }
         fresh
     }
@@ -306,21 +308,20 @@ impl<'a> Poller<'a> {
     }
 
     /// Handles one chat's updates in order, beside the others.
-    fn start(&self, chat: Vec<Work>) {
-        let (performer, handled) = (Arc::clone(self.performer), self.handled.clone());
+    fn start(&self, chat_id: i64, updates: Vec<Admitted>) {
+        let dispatcher = Arc::clone(self.dispatcher);
+        let handled = self.handled.clone();
         // After what an earlier fetch brought of this chat.
-        let turn = chat.first().map(|work| self.turns.join(work.chat_id));
+        let turn = self.turns.join(chat_id);
         self.chats.spawn(async move {
-            if let Some(turn) = &turn {
-                turn.come().await;
-            }
-            for work in chat {
-                let update_id = work.update_id;
-                let performer = Arc::clone(&performer);
+            turn.come().await;
+            for update in updates {
+                let update_id = update.work.update_id;
+                let dispatcher = Arc::clone(&dispatcher);
                 // In a task of its own: one that panics is a bug, and must not stop all that follow.
-                match tokio::spawn(async move { work.handle(&performer).await }).await {
-                    Ok(true) => {}
-                    Ok(false) => return,
+                match tokio::spawn(async move { dispatcher.handle(&update).await }).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(ShuttingDown)) => return,
                     Err(error) => {
                         tracing::error!(update_id, error = %error, "an update is passed over");
                     }

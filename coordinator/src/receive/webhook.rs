@@ -23,13 +23,13 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch;
+use super::dispatch::{self, Dispatcher};
 use super::poller_lease::PollerLease;
 use super::trouble::Trouble;
 use crate::chat_order::Turns;
 use crate::config::WebhookConfig;
-use crate::conversation::handler::Performer;
 use crate::metrics;
+use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::incoming::Me;
 use crate::telegram::updates::update;
@@ -50,7 +50,8 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(12);
 
 struct Webhook {
-    performer: Arc<Performer>,
+    dispatcher: Arc<Dispatcher>,
+    bot: BotApi,
     turns: Turns,
     slots: Semaphore,
     path: String,
@@ -63,7 +64,9 @@ struct Webhook {
 ///
 /// When the address cannot be listened on.
 pub(crate) async fn serve_until(
-    performer: &Arc<Performer>,
+    dispatcher: Arc<Dispatcher>,
+    bot: &BotApi,
+    lease: PollerLease,
     config: &WebhookConfig,
     token: &str,
     trouble: &Trouble,
@@ -74,15 +77,14 @@ pub(crate) async fn serve_until(
     })?;
     let secret = secret(token);
     let webhook = Arc::new(Webhook {
-        performer: Arc::clone(performer),
+        dispatcher,
+        bot: bot.clone(),
         turns: Turns::default(),
         slots: Semaphore::new(AT_ONCE),
         path: config.url.path().to_owned(),
         secret: secret.clone(),
     });
     let app = Router::new().fallback(receive).with_state(webhook);
-    let bot = performer.sender.bot();
-    let lease = PollerLease::new(performer.queue.clone(), bot.id(), "");
     let registering = register_until(bot, &config.url, &secret, &lease, trouble, &shutdown);
     let serving = async {
         let stop = shutdown.clone().cancelled_owned();
@@ -168,20 +170,19 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
         Ok(None) => return StatusCode::OK,
         Err(refusal) => return refusal,
     };
-    let bot = webhook.performer.sender.bot();
-    let me = Me { id: bot.id(), username: bot.username() };
+    let me = Me { id: webhook.bot.id(), username: webhook.bot.username() };
     let update_id = piece.id.unwrap_or_default();
     let Some(work) = dispatch::read(update_id, piece, me) else { return StatusCode::OK };
-    let work = work.admit(&webhook.performer).await;
+    let update = webhook.dispatcher.admit(work).await;
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
-        let turn = webhook.turns.join(work.chat_id);
+        let turn = webhook.turns.join(update.work.chat_id);
         turn.come().await;
-        work.handle(&webhook.performer).await
+        webhook.dispatcher.handle(&update).await
     });
     match handled.await {
-        Ok(true) => StatusCode::OK,
-        Ok(false) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Ok(Ok(())) => StatusCode::OK,
+        Ok(Err(ShuttingDown)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -7,6 +7,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use ops::secret::Secret;
 use reqwest::Url;
 use teloxide::Bot;
 use teloxide::payloads::{
@@ -25,7 +26,6 @@ use crate::chat::address::Place;
 use crate::chat::render::links;
 use crate::chat::screen::{Media, Screen};
 use crate::chat::text::Lang;
-use crate::config::Config;
 use call::CALL_AT_MOST;
 pub use error::BotError;
 use keyboard::{keyboard, markup};
@@ -77,8 +77,12 @@ impl BotApi {
     /// # Errors
     ///
     /// When the token is refused, or `shutdown` comes first.
-    pub async fn connect(config: &Config, shutdown: &CancellationToken) -> Result<Self, BotError> {
-        let bot = bot(config)?;
+    pub async fn connect(
+        token: &Secret<String>,
+        api_url: &Url,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, BotError> {
+        let bot = bot(token, api_url)?;
         loop {
             let me = call::call(&bot, bot.get_me().payload_ref()).await;
             let error = match me.and_then(|me| self_of(&me)) {
@@ -289,7 +293,7 @@ impl BotApi {
     }
 }
 
-fn bot(config: &Config) -> Result<Bot, BotError> {
+fn bot(token: &Secret<String>, api_url: &Url) -> Result<Bot, BotError> {
     let (first, then) = KEEP_ALIVE;
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECT_AT_MOST)
@@ -304,8 +308,7 @@ fn bot(config: &Config) -> Result<Bot, BotError> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|_error| BotError::Refused("no HTTP client can be made here".to_owned()))?;
-    let url: Url = config.api_url.clone();
-    Ok(Bot::with_client(config.token.expose().clone(), client).set_api_url(url))
+    Ok(Bot::with_client(token.expose().clone(), client).set_api_url(api_url.clone()))
 }
 
 /// Of who the bot is, its id and its name are needed.

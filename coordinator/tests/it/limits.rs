@@ -33,7 +33,7 @@ pub(crate) async fn sender(
     ];
     let config = Cli::try_parse_from(arguments).unwrap().serve.into_config().unwrap();
     let closing = CancellationToken::new();
-    let bot = BotApi::connect(&config, &closing).await.unwrap();
+    let bot = BotApi::connect(&config.token, &config.api_url, &closing).await.unwrap();
     let (sender, line) = Sender::new(bot, queue_on(redis).await, limits);
     tokio::spawn(line.run(closing.clone()));
     (sender, closing.drop_guard())

@@ -1,0 +1,68 @@
+//! What a person sees between question and answer: a placeholder, then progress.
+
+use queue::{Task, TaskId};
+use tokio_util::task::TaskTracker;
+
+use super::placeholder::{InFlightGuard, Placeholders};
+use super::progress::ProgressReporter;
+use crate::chat::callback::view_name;
+use crate::chat::question::ReplyTo;
+use crate::chat_order::{Turn, Turns};
+use crate::shutdown::ShuttingDown;
+
+/// Shows placeholders and progress in the background.
+#[derive(Debug)]
+pub(crate) struct WaitFeedback {
+    placeholders: Placeholders,
+    progress: ProgressReporter,
+    order: Turns,
+    background: TaskTracker,
+}
+
+impl WaitFeedback {
+    /// Placeholders keep the order of `order`; all of it runs in `background`.
+    pub(crate) fn new(
+        placeholders: Placeholders,
+        progress: ProgressReporter,
+        order: Turns,
+        background: TaskTracker,
+    ) -> Self {
+        Self { placeholders, progress, order, background }
+    }
+
+    /// Says that a placeholder for `id` is going to be sent, until the guard is dropped.
+    pub(crate) fn announce(&self, id: &TaskId) -> InFlightGuard {
+        self.placeholders.begin(id)
+    }
+
+    /// Sends the placeholder when one was announced, and reports progress until the task has ended. In the background.
+    pub(crate) fn start(&self, task: Task, reply_to: ReplyTo, announced: Option<InFlightGuard>) {
+        // Before anything is waited for: the placeholder keeps its place among what is sent to this chat.
+        let placeholder = announced.map(|guard| (guard, self.order.join(reply_to.place.chat_id)));
+        let placeholders = self.placeholders.clone();
+        let progress = self.progress.clone();
+        self.background.spawn(async move {
+            let _ = follow(&placeholders, &progress, task, reply_to, placeholder).await; // Ends with the process.
+        });
+    }
+}
+
+async fn follow(
+    placeholders: &Placeholders,
+    progress: &ProgressReporter,
+    task: Task,
+    reply_to: ReplyTo,
+    placeholder: Option<(InFlightGuard, Turn)>,
+) -> Result<(), ShuttingDown> {
+    let message_id = match placeholder {
+        Some((guard, turn)) => {
+            let id = &task.task_id;
+            let screen = reply_to.question.placeholder(reply_to.lang, &view_name(id));
+            let sent = placeholders.send(id, &turn, &reply_to.place, &screen).await?;
+            drop((turn, guard));
+            sent
+        }
+        None => reply_to.message_id,
+    };
+    progress.report(&task, &reply_to, message_id).await
+}

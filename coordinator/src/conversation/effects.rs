@@ -1,0 +1,197 @@
+//! Carries out what the flow asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::{TaskId, TaskQueue};
+
+use super::reactions::Reaction;
+use super::replies::Replies;
+use super::submit::Submitter;
+use super::task_ids::TaskIds;
+use crate::access::dedup::Dedup;
+use crate::admin;
+use crate::answers::status::TaskStatusReader;
+use crate::chat::address::Place;
+use crate::chat::effect::{Effect, Pressed};
+use crate::chat::event::Incoming;
+use crate::chat::question::{Question, ReplyTo};
+use crate::chat::screen::{Media, Screen};
+use crate::chat::text::Lang;
+use crate::session_store::SessionStore;
+use crate::shutdown::{Shutdown, ShuttingDown};
+
+/// Pause after trouble with Redis.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+/// The same album is not sent again within this time.
+const ALBUM_AGAIN: Duration = Duration::from_secs(10);
+
+/// What effects are carried out with.
+#[derive(Debug)]
+pub(crate) struct EffectRunner {
+    /// Where tasks are cancelled, and what administrators ask about.
+    pub(crate) queue: TaskQueue,
+    /// Names the tasks.
+    pub(crate) task_ids: TaskIds,
+    /// Where choices are kept, and forgotten.
+    pub(crate) sessions: SessionStore,
+    /// Answers `/status`.
+    pub(crate) status: TaskStatusReader,
+    /// Sends what is no answer to a task.
+    pub(crate) replies: Arc<Replies>,
+    /// Submits tasks.
+    pub(crate) submitter: Submitter,
+    /// Keeps the same album from being sent twice in a row.
+    pub(crate) dedup: Dedup,
+    /// Ends the pauses.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl EffectRunner {
+    /// Carries out a reaction, effect by effect.
+    ///
+    /// # Errors
+    ///
+    /// [`ShuttingDown`]: the update has to be handled again. That does no harm: its tasks have the same ids, its replies say
+    /// the same.
+    pub(crate) async fn perform(
+        &self,
+        incoming: &Incoming,
+        reaction: Reaction,
+    ) -> Result<(), ShuttingDown> {
+        for (ordinal, effect) in reaction.effects.into_iter().enumerate() {
+            self.perform_one(incoming, reaction.lang, ordinal, effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn perform_one(
+        &self,
+        incoming: &Incoming,
+        lang: Lang,
+        ordinal: usize,
+        effect: Effect,
+    ) -> Result<(), ShuttingDown> {
+        let place = incoming.place;
+        match effect {
+            Effect::Say(screen) => self.replies.tell(place, screen).await,
+            Effect::Show { message_id, screen, turn } => {
+                self.replies.show(place, message_id, screen, turn).await
+            }
+            Effect::AnswerButton { query_id, note } => {
+                self.replies.answer_button(query_id, note);
+                Ok(())
+            }
+            Effect::Ask { question, pressed, turn } => {
+                self.ask(incoming, lang, ordinal, question, pressed, turn).await
+            }
+            Effect::Cancel { tasks, pressed } => self.cancel(place, lang, tasks, pressed).await,
+            Effect::Status(pending) => {
+                let screen = self.status.screen(lang, &pending).await;
+                self.replies.tell(place, screen).await
+            }
+            Effect::Album { media, message_id, page } => {
+                self.album(incoming, lang, media, message_id, page).await
+            }
+            Effect::Choose(chosen) => {
+                let choose = || self.sessions.choose(place.who(), chosen);
+                self.until_redis_answers(choose).await
+            }
+            Effect::Forget { tasks } => {
+                // Before their answers come: one that came first would be remembered, and offer to try again.
+                self.until_redis_answers(|| self.sessions.forget(place.who())).await?;
+                for id in tasks {
+                    self.stop(&id).await?;
+                }
+                Ok(())
+            }
+            Effect::Stats => {
+                let screen = admin::stats(&self.queue).await;
+                self.replies.tell(place, screen).await
+            }
+            Effect::Plugins => {
+                let screen = admin::plugins(&self.queue).await;
+                self.replies.tell(place, screen).await
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        incoming: &Incoming,
+        lang: Lang,
+        ordinal: usize,
+        question: Question,
+        pressed: Option<Pressed>,
+        turn: u64,
+    ) -> Result<(), ShuttingDown> {
+        let task = self.task_ids.of(incoming, ordinal, &question);
+        let Some((lane, id)) = task else { return Ok(()) };
+        let message_id = pressed.as_ref().map(|pressed| pressed.message_id);
+        let reply_to = ReplyTo { place: incoming.place, message_id, turn, lang, question };
+        self.submitter.submit(&lane, id, reply_to, pressed).await
+    }
+
+    async fn album(
+        &self,
+        incoming: &Incoming,
+        lang: Lang,
+        media: Vec<Media>,
+        message_id: i64,
+        page: usize,
+    ) -> Result<(), ShuttingDown> {
+        // Pressed twice in a row is once.
+        let button = format!("album:{}:{message_id}:{page}", incoming.place.chat_id);
+        if !self.dedup.is_first(&button, &incoming.origin, ALBUM_AGAIN).await {
+            return Ok(());
+        }
+        self.replies.album(incoming.place, lang, media).await
+    }
+
+    /// Stops tasks and says how many were still under way.
+    async fn cancel(
+        &self,
+        place: Place,
+        lang: Lang,
+        tasks: Vec<TaskId>,
+        pressed: Option<Pressed>,
+    ) -> Result<(), ShuttingDown> {
+        let mut stopped = 0;
+        for id in &tasks {
+            stopped += u64::from(self.stop(id).await?);
+        }
+        let said = match stopped {
+            0 => lang.text("cancelled-none"),
+            stopped => lang.counted("cancelled-some", stopped),
+        };
+        match pressed {
+            Some(pressed) => {
+                self.replies.answer_button(pressed.query_id, Some(said));
+                Ok(())
+            }
+            None => self.replies.tell(place, Screen::plain(said)).await,
+        }
+    }
+
+    /// Stops a task; its answer says so where it would have been. Whether it was under way.
+    async fn stop(&self, id: &TaskId) -> Result<bool, ShuttingDown> {
+        let cancel = || async { self.queue.cancel(id).await.map_err(|error| error.source) };
+        self.until_redis_answers(cancel).await
+    }
+
+    /// Repeats a request until Redis answers it.
+    async fn until_redis_answers<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ShuttingDown>
+    where
+        F: Future<Output = Result<T, redis::RedisError>>,
+    {
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    self.queue.note_trouble(None, "do what somebody asked for", &error);
+                    self.shutdown.sleep(AFTER_TROUBLE).await?;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What an update leads to: the flow decides, and the session remembers it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use queue::TaskQueue;
+use tokio::sync::watch;
+
+use super::delay_notice::{Attempts, DelayNotices, WaitingQuestion};
+use super::task_ids::TaskIds;
+use crate::access::lists::Access;
+use crate::chat::command_menu::Menu;
+use crate::chat::effect::Effect;
+use crate::chat::event::Incoming;
+use crate::chat::flow;
+use crate::chat::flow::turn::Around;
+use crate::chat::privacy::Privacy;
+use crate::chat::session::{Pending, Session};
+use crate::chat::text::Lang;
+use crate::session_store::SessionStore;
+use crate::shutdown::{Shutdown, ShuttingDown};
+
+/// Pause before a session is written again after trouble with Redis.
+const AFTER_TROUBLE: Duration = Duration::from_millis(300);
+
+/// What the flow can see beside the session, for every update.
+#[derive(Debug)]
+pub(crate) struct FlowInputs {
+    /// The bot's name, without `@`.
+    pub(crate) bot: String,
+    /// Who is an administrator.
+    pub(crate) lists: Arc<Access>,
+    /// The commands that plugins bring along.
+    pub(crate) menu: watch::Receiver<Arc<Menu>>,
+    /// What `/privacy` says.
+    pub(crate) privacy: Privacy,
+}
+
+/// Asks the flow what to do about updates.
+#[derive(Debug)]
+pub(crate) struct Reactions {
+    inputs: FlowInputs,
+    queue: TaskQueue,
+    task_ids: TaskIds,
+    sessions: SessionStore,
+    notices: Arc<DelayNotices>,
+    shutdown: Shutdown,
+}
+
+/// What is to be done about an update.
+#[derive(Debug)]
+pub(crate) struct Reaction {
+    /// The language to answer in.
+    pub(crate) lang: Lang,
+    /// What to do, in order.
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Reactions {
+    /// Keeps `sessions`; trouble with them is noted in `queue`.
+    pub(crate) fn new(
+        inputs: FlowInputs,
+        queue: TaskQueue,
+        task_ids: TaskIds,
+        sessions: SessionStore,
+        notices: Arc<DelayNotices>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { inputs, queue, task_ids, sessions, notices, shutdown }
+    }
+
+    /// Changes the session, and gives what is to be done.
+    pub(crate) async fn react(&self, incoming: &Incoming) -> Result<Reaction, ShuttingDown> {
+        let menu = Arc::clone(&self.inputs.menu.borrow());
+        let around = Around {
+            place: incoming.place,
+            language: incoming.language,
+            admin: self.inputs.lists.is_admin(incoming.place.owner),
+            bot: &self.inputs.bot,
+            menu: &menu,
+            privacy: &self.inputs.privacy,
+        };
+        let asked = Mutex::new(None);
+        let change = |session: &mut Session| {
+            let effects = flow::react(session, around, incoming.update_id, &incoming.event);
+            let lang = session.lang();
+            let question = self.note_pending(incoming, session, &effects);
+            *asked.lock().unwrap_or_else(PoisonError::into_inner) = question;
+            Reaction { lang, effects }
+        };
+        let mut attempts = Attempts::begin();
+        loop {
+            let error = match self.sessions.update(incoming.place.who(), &change).await {
+                Ok(reaction) => return Ok(reaction),
+                Err(error) => error,
+            };
+            self.queue.note_trouble(None, "keep a session", &error);
+            // What the update would lead to, so that the person can be told; as for somebody new when the session cannot
+            // even be read.
+            let session = self.sessions.load(incoming.place.who()).await;
+            let known = session.is_ok();
+            let reaction = change(&mut session.unwrap_or_default());
+            let question = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let only_said = |effect: &Effect| matches!(effect, Effect::Say(_));
+            match question {
+                Some(question) => attempts.failed(&self.notices, &error, &question).await,
+                // An answer that needs no memory does not wait for it.
+                None if known
+                    && attempts.refusal_lasts(&error)
+                    && reaction.effects.iter().all(only_said) =>
+                {
+                    return Ok(reaction);
+                }
+                None => {}
+            }
+            self.shutdown.sleep(AFTER_TROUBLE).await?;
+        }
+    }
+
+    /// Notes in the session which tasks are going to be under way. Gives the last of their questions.
+    fn note_pending(
+        &self,
+        incoming: &Incoming,
+        session: &mut Session,
+        effects: &[Effect],
+    ) -> Option<WaitingQuestion> {
+        let lang = session.lang();
+        let mut last = None;
+        for (ordinal, effect) in effects.iter().enumerate() {
+            if let Effect::Ask { question, pressed, .. } = effect
+                && let Some((_, id)) = self.task_ids.of(incoming, ordinal, question)
+            {
+                session.keep_pending(Pending { id: id.clone(), called: question.called(lang) });
+                let pressed = pressed.clone();
+                last = Some(WaitingQuestion { id, place: incoming.place, lang, pressed });
+            }
+        }
+        last
+    }
+}
