@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use queue::{TaskQueue, TypeStats, WorkerRecord};
 
-use crate::chat::sanitize::shown;
+use crate::chat::sanitize::safe_html;
 use crate::chat::screen::Screen;
 use crate::menu;
 
@@ -29,7 +29,7 @@ pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
             let mut lines = of_workers(&workers);
             match menu::not_taken(queue).await {
                 Ok(not_taken) => {
-                    lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", shown(why, 300))));
+                    lines.extend(not_taken.iter().map(|why| format!("⚠️ {}", safe_html(why, 300))));
                 }
                 Err(error) => return away(&error),
             }
@@ -86,7 +86,7 @@ fn of_workers(workers: &[WorkerRecord]) -> Vec<String> {
         running += worker.running;
         slots += worker.concurrency;
         for plugin in &worker.plugins {
-            let of = (shown(&plugin.name, 64), shown(&plugin.version, 64));
+            let of = (safe_html(&plugin.name, 64), safe_html(&plugin.version, 64));
             *versions.entry(of).or_default() += 1;
         }
     }

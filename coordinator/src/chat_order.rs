@@ -10,25 +10,25 @@ type Last = HashMap<i64, Arc<CancellationToken>>;
 
 /// Whose turn it is in which chat. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Turns {
+pub(crate) struct ChatOrder {
     last: Arc<Mutex<Last>>,
 }
 
 /// A turn in one chat. It ends when it is dropped, also when it has not come yet.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    turns: Turns,
+pub(crate) struct ChatTicket {
+    order: ChatOrder,
     chat_id: i64,
     before: Option<Arc<CancellationToken>>,
     end: Arc<CancellationToken>,
 }
 
-impl Turns {
+impl ChatOrder {
     /// Takes the turn after the last one that was taken in this chat. It has its place from now on, and comes later.
-    pub(crate) fn join(&self, chat_id: i64) -> Turn {
+    pub(crate) fn ticket(&self, chat_id: i64) -> ChatTicket {
         let end = Arc::new(CancellationToken::new());
         let before = self.last().insert(chat_id, Arc::clone(&end));
-        Turn { turns: self.clone(), chat_id, before, end }
+        ChatTicket { order: self.clone(), chat_id, before, end }
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
@@ -36,23 +36,23 @@ impl Turns {
     }
 }
 
-impl Turn {
+impl ChatTicket {
     /// Waits until the one before has ended.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: the turn keeps its place.
-    pub(crate) async fn come(&self) {
+    pub(crate) async fn wait(&self) {
         if let Some(before) = &self.before {
             before.cancelled().await;
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for ChatTicket {
     fn drop(&mut self) {
         let (end, before) = (Arc::clone(&self.end), self.before.take());
-        let mut last = self.turns.last();
+        let mut last = self.order.last();
         if last.get(&self.chat_id).is_some_and(|known| Arc::ptr_eq(known, &end)) {
             match &before {
                 // Given up before it came: who comes next waits for the one before.
@@ -76,36 +76,36 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn has_come(turn: &Turn, expected: bool) {
-        assert_eq!(turn.come().now_or_never().is_some(), expected);
+    fn has_come(ticket: &ChatTicket, expected: bool) {
+        assert_eq!(ticket.wait().now_or_never().is_some(), expected);
     }
 
     #[tokio::test]
     async fn a_chat_goes_in_order_and_holds_up_no_other() {
-        let turns = Turns::default();
-        let (first, second, third) = (turns.join(1), turns.join(1), turns.join(1));
+        let order = ChatOrder::default();
+        let (first, second, third) = (order.ticket(1), order.ticket(1), order.ticket(1));
         has_come(&first, true);
         has_come(&second, false);
-        has_come(&turns.join(2), true);
+        has_come(&order.ticket(2), true);
         drop(first);
         has_come(&third, false);
         has_come(&second, true);
         drop(second);
         has_come(&third, true);
         drop(third);
-        assert!(turns.last().is_empty(), "nothing is kept of chats that are done");
+        assert!(order.last().is_empty(), "nothing is kept of chats that are done");
     }
 
     #[tokio::test]
     async fn a_turn_that_is_given_up_is_passed_over() {
-        let turns = Turns::default();
-        let (first, second) = (turns.join(1), turns.join(1));
+        let order = ChatOrder::default();
+        let (first, second) = (order.ticket(1), order.ticket(1));
         drop(second);
-        let third = turns.join(1);
+        let third = order.ticket(1);
         has_come(&third, false);
         drop(first);
         has_come(&third, true);
         drop(third);
-        assert!(turns.last().is_empty());
+        assert!(order.last().is_empty());
     }
 }

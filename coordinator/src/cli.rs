@@ -49,7 +49,7 @@ pub enum Command {
 
 /// How to reach the queue, and how to print.
 #[derive(Debug, clap::Args)]
-struct Reach {
+struct RedisArgs {
     /// Where Redis is.
     #[arg(
         long,
@@ -71,7 +71,7 @@ struct Reach {
 #[derive(Debug, clap::Args)]
 pub struct QueueCommand {
     #[command(flatten)]
-    reach: Reach,
+    redis: RedisArgs,
     #[command(subcommand)]
     action: Action,
 }
@@ -128,7 +128,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 pub struct CommandsCommand {
     #[command(flatten)]
-    reach: Reach,
+    redis: RedisArgs,
     #[command(subcommand)]
     action: CommandsAction,
 }
@@ -148,7 +148,7 @@ enum CommandsAction {
 #[derive(Debug, clap::Args)]
 pub struct Submit {
     #[command(flatten)]
-    reach: Reach,
+    redis: RedisArgs,
     /// The task type.
     task_type: TaskType,
     /// The params: a JSON object.
@@ -167,22 +167,22 @@ pub struct Submit {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum Outcome {
     /// It did what was asked.
-    Well,
+    Done,
     /// A task was run and failed.
-    Badly,
+    TaskFailed,
     /// There was nothing to do it to.
-    NoSuchThing,
+    NotFound,
 }
 
-impl Ended {
+impl Outcome {
     /// For the shell.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Well => 0,
-            Self::Badly => 1,
-            Self::NoSuchThing => EXIT_NONE,
+            Self::Done => 0,
+            Self::TaskFailed => 1,
+            Self::NotFound => EXIT_NONE,
         }
     }
 }
@@ -193,22 +193,22 @@ impl Command {
     /// # Errors
     ///
     /// When Redis cannot be reached, or something was refused.
-    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<Ended> {
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<Outcome> {
         match self {
             Self::Queue(command) => {
-                let queue = command.reach.connect().await?;
-                act(&queue, command.action, command.reach.json, out).await
+                let queue = command.redis.connect().await?;
+                act(&queue, command.action, command.redis.json, out).await
             }
             Self::Submit(submit) => submit.run(out).await,
             Self::Commands(command) => {
-                let queue = command.reach.connect().await?;
+                let queue = command.redis.connect().await?;
                 command.run(&queue, out).await
             }
         }
     }
 }
 
-impl Reach {
+impl RedisArgs {
     async fn connect(&self) -> anyhow::Result<TaskQueue> {
         let redis_ca = ops::file::read_optional(self.redis_ca.as_deref())?;
         let config = QueueConfig { redis_ca, ..QueueConfig::default() };
@@ -221,7 +221,7 @@ async fn act(
     action: Action,
     json: bool,
     out: &mut impl Write,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<Outcome> {
     match action {
         Action::Stats { stuck_after } => {
             let types = queue.stats(Duration::from_secs(stuck_after)).await?;
@@ -249,7 +249,7 @@ async fn act(
         Action::Cancel { task_id } => {
             if !queue.cancel(&task_id).await? {
                 writeln!(out, "{task_id} has ended, or never was")?;
-                return Ok(Ended::NoSuchThing);
+                return Ok(Outcome::NotFound);
             }
             writeln!(out, "{task_id} is cancelled")?;
         }
@@ -263,18 +263,18 @@ async fn act(
             writeln!(out, "{task_type} goes on")?;
         }
     }
-    Ok(Ended::Well)
+    Ok(Outcome::Done)
 }
 
-async fn show(queue: &TaskQueue, id: &TaskId, out: &mut impl Write) -> anyhow::Result<Ended> {
+async fn show(queue: &TaskQueue, id: &TaskId, out: &mut impl Write) -> anyhow::Result<Outcome> {
     let (live, status) = (queue.show(id).await?, queue.task_status(id).await?);
     let result = queue.get_result(id, Duration::ZERO).await?;
     if live.is_none() && status.is_none() && result.is_none() {
         writeln!(out, "there is no task {id}; results are kept for 5 minutes")?;
-        return Ok(Ended::NoSuchThing);
+        return Ok(Outcome::NotFound);
     }
     print::json(out, &json!({"task_id": id, "status": status, "live": live, "result": result}))?;
-    Ok(Ended::Well)
+    Ok(Outcome::Done)
 }
 
 async fn replay(
@@ -282,7 +282,7 @@ async fn replay(
     task_type: &TaskType,
     entry: Option<String>,
     out: &mut impl Write,
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<Outcome> {
     let entries = match entry {
         Some(entry) => vec![entry],
         None => {
@@ -290,26 +290,26 @@ async fn replay(
             letters.into_iter().map(|letter| letter.entry).collect()
         }
     };
-    let mut ended = Ended::Well;
+    let mut outcome = Outcome::Done;
     for entry in entries {
         match queue.replay(task_type, &entry).await {
             Ok(task_id) => writeln!(out, "{entry} is {task_id} now")?,
             Err(error @ queue::admin::ReplayError::NotFound { .. }) => {
                 writeln!(out, "{error}")?;
-                ended = Ended::NoSuchThing;
+                outcome = Outcome::NotFound;
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(ended)
+    Ok(outcome)
 }
 
 impl CommandsCommand {
-    async fn run(self, queue: &TaskQueue, out: &mut impl Write) -> anyhow::Result<Ended> {
+    async fn run(self, queue: &TaskQueue, out: &mut impl Write) -> anyhow::Result<Outcome> {
         match self.action {
             CommandsAction::List => {
                 let owners = owners::noted(queue).await?;
-                if self.reach.json {
+                if self.redis.json {
                     let commands: Map<String, Value> = owners
                         .iter()
                         .map(|(command, of)| {
@@ -317,7 +317,7 @@ impl CommandsCommand {
                         })
                         .collect();
                     print::json(out, &json!({"commands": commands}))?;
-                    return Ok(Ended::Well);
+                    return Ok(Outcome::Done);
                 }
                 let now = now_seconds();
                 for (command, of) in &owners {
@@ -332,33 +332,33 @@ impl CommandsCommand {
                 let command = command.trim_start_matches('/');
                 if !owners::release(queue, command).await? {
                     writeln!(out, "no plugin has the command {command}")?;
-                    return Ok(Ended::NoSuchThing);
+                    return Ok(Outcome::NotFound);
                 }
                 writeln!(out, "{command} is free")?;
             }
         }
-        Ok(Ended::Well)
+        Ok(Outcome::Done)
     }
 }
 
 impl Submit {
-    async fn run(self, out: &mut impl Write) -> anyhow::Result<Ended> {
+    async fn run(self, out: &mut impl Write) -> anyhow::Result<Outcome> {
         let params: Map<String, Value> = serde_json::from_str(&self.params)
             .context("the params must be a JSON object, for instance '{\"query\":\"luna\"}'")?;
-        let queue = self.reach.connect().await?;
+        let queue = self.redis.connect().await?;
         let task = Task::new(self.task_type, self.user_id, params);
         if !self.wait {
             queue.submit_with(&task, SubmitOptions::default()).await?;
             writeln!(out, "{}", task.task_id)?;
-            return Ok(Ended::Well);
+            return Ok(Outcome::Done);
         }
         let registry = DistributedWorkerRegistry::new(queue);
         let result = registry.execute_task(&task, Duration::from_secs(self.timeout)).await?;
         let Some(result) = result else {
             writeln!(out, "no result of {} within {} s", task.task_id, self.timeout)?;
-            return Ok(Ended::NoSuchThing);
+            return Ok(Outcome::NotFound);
         };
         print::json(out, &result)?;
-        Ok(if result.success { Ended::Well } else { Ended::Badly })
+        Ok(if result.success { Outcome::Done } else { Outcome::TaskFailed })
     }
 }

@@ -11,7 +11,7 @@ use ops::telemetry::LogFormat;
 use queue::TaskType;
 use reqwest::Url;
 
-use crate::access::lists::Access;
+use crate::access::lists::AccessLists;
 use crate::telegram::send::Limits;
 
 /// Each one is swept each second by every process.
@@ -118,7 +118,7 @@ pub struct Config {
     /// How many queues hot task types have.
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
-    pub access: Access,
+    pub access: AccessLists,
     /// What `/privacy` says.
     pub privacy_file: Option<PathBuf>,
     /// The Bot API server.
@@ -195,7 +195,7 @@ impl Serve {
                 // Compose files set what is not wanted to nothing.
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
-                let access = Access {
+                let access = AccessLists {
                     allowed: self.allowed_ids.into_iter().collect(),
                     denied: self.denied_ids.into_iter().collect(),
                     admins: self.admin_ids.into_iter().collect(),

@@ -38,7 +38,7 @@ use crate::answers::placeholder::Placeholders;
 use crate::answers::progress::ProgressReporter;
 use crate::answers::status::TaskStatusReader;
 use crate::answers::wait_feedback::WaitFeedback;
-use crate::chat_order::Turns;
+use crate::chat_order::ChatOrder;
 use crate::config::{Config, privacy_file};
 use crate::conversation::delay_notice::DelayNotices;
 use crate::conversation::effects::EffectRunner;
@@ -47,14 +47,14 @@ use crate::conversation::reactions::{FlowInputs, Reactions};
 use crate::conversation::replies::Replies;
 use crate::conversation::submit::Submitter;
 use crate::conversation::task_ids::TaskIds;
-use crate::receive::Trouble;
+use crate::receive::UpdateProblem;
 use crate::receive::dispatch::Dispatcher;
 use crate::receive::poller_lease::PollerLease;
 use crate::session_store::SessionStore;
 use crate::shutdown::Shutdown;
 use crate::telegram::bot_api::BotApi;
 use crate::telegram::send::Sender;
-use crate::wait_estimator::Tempo;
+use crate::wait_estimator::WaitEstimator;
 
 /// Runs a coordinator until `shutdown`.
 ///
@@ -67,17 +67,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let side = Some(Side::Coordinator);
     let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
-    let trouble = Trouble::default();
+    let problem = UpdateProblem::default();
     if let Some(address) = config.listen {
         let handle = ops::server::collect()?;
         metrics::describe();
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
-        let trouble = trouble.subscribe();
+        let problem = problem.subscribe();
         let ready = move || {
-            let (asked, trouble) = (Arc::clone(&asked), trouble.borrow().clone());
+            let (asked, problem) = (Arc::clone(&asked), problem.borrow().clone());
             async move {
                 TaskQueue::readiness(asked.get()).await?;
-                trouble.map_or(Ok(()), Err)
+                problem.map_or(Ok(()), Err)
             }
         };
         // Before Redis is there: who watches us must not take waiting for being dead.
@@ -96,7 +96,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
     let menu = tokio::sync::watch::Sender::default();
     let mut offered = menu.subscribe();
-    let estimator = Arc::new(Tempo::default());
+    let estimator = Arc::new(WaitEstimator::default());
     let watching = tokio::spawn(menu::watch_until(
         queue.clone(),
         bot.clone(),
@@ -106,8 +106,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         shutdown.clone(),
     ));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
-    let (sender, line) = Sender::new(bot.clone(), queue.clone(), config.limits);
-    let sending = tokio::spawn(line.run(shutdown.clone()));
+    let (sender, scheduler) = Sender::new(bot.clone(), queue.clone(), config.limits);
+    let sending = tokio::spawn(scheduler.run(shutdown.clone()));
     let parts = Parts::new(queue.clone(), sender.clone(), estimator, shutdown.clone());
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
@@ -129,14 +129,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             let token = config.token.expose();
             let lease = PollerLease::new(queue, bot.id(), "");
             receive::webhook::serve_until(
-                dispatcher, &bot, lease, webhook, token, &trouble, shutdown,
+                dispatcher, &bot, lease, webhook, token, &problem, shutdown,
             )
             .await?;
         }
         None => {
             let foreign = config.foreign_webhook;
             let lease = PollerLease::new(queue, bot.id(), &me);
-            receive::polling::poll_until(&dispatcher, &bot, lease, foreign, &trouble, shutdown)
+            receive::polling::poll_until(&dispatcher, &bot, lease, foreign, &problem, shutdown)
                 .await;
         }
     }
@@ -158,7 +158,7 @@ struct Parts {
     sessions: SessionStore,
     editor: MessageEditor,
     placeholders: Placeholders,
-    estimator: Arc<Tempo>,
+    estimator: Arc<WaitEstimator>,
     /// What nobody waits for.
     background: TaskTracker,
     shutdown: Shutdown,
@@ -168,7 +168,7 @@ impl Parts {
     fn new(
         queue: TaskQueue,
         sender: Sender,
-        estimator: Arc<Tempo>,
+        estimator: Arc<WaitEstimator>,
         shutdown: CancellationToken,
     ) -> Self {
         let shutdown = Shutdown::new(shutdown);
@@ -193,7 +193,7 @@ impl Parts {
 
     fn dispatcher(&self, inputs: FlowInputs) -> Arc<Dispatcher> {
         let bot = self.sender.bot().clone();
-        let order = Turns::default();
+        let order = ChatOrder::default();
         let dedup = Dedup::new(self.queue.clone());
         let status = TaskStatusReader::new(self.queue.clone(), Arc::clone(&self.estimator));
         let replies = Replies::new(

@@ -59,7 +59,7 @@ fn command_line(command: Command) -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(command.run(&mut std::io::stdout().lock())));
     match ran {
-        Ok(ended) => ExitCode::from(ended.exit_code()),
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
             usage(&[format!("{error:#}")]);
             ExitCode::FAILURE

@@ -3,8 +3,8 @@
 pub(crate) mod dispatch;
 pub(crate) mod poller_lease;
 pub(crate) mod polling;
-mod trouble;
+mod problem;
 mod watermark;
 pub(crate) mod webhook;
 
-pub(crate) use trouble::Trouble;
+pub(crate) use problem::UpdateProblem;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use queue::{Script, TaskQueue};
 
-use crate::chat::address::Who;
+use crate::chat::address::SessionKey;
 use crate::chat::session::{Session, VERSION};
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
@@ -67,7 +67,7 @@ impl SessionStore {
         Self { queue, script, beginning: Arc::new(Script::new(BEGINNING)) }
     }
 
-    fn key(&self, who: Who) -> String {
+    fn key(&self, who: SessionKey) -> String {
         self.queue.keys().session(&who.to_string())
     }
 
@@ -84,29 +84,29 @@ impl SessionStore {
     }
 
     /// Whose session it is now: a group's goes with it when the group gets another id.
-    async fn now(&self, who: Who) -> redis::RedisResult<Who> {
+    async fn now(&self, who: SessionKey) -> redis::RedisResult<SessionKey> {
         if !(SUPERGROUPS_BELOW..0).contains(&who.chat_id) {
             return Ok(who);
         }
         let moved_to = self.get(self.queue.keys().chat_moved_to(who.chat_id)).await?;
-        Ok(Who { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
+        Ok(SessionKey { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
     }
 
     /// What is stored of a session. A group that has another id takes its people's sessions along.
-    async fn stored(&self, who: Who) -> redis::RedisResult<Option<Vec<u8>>> {
+    async fn stored(&self, who: SessionKey) -> redis::RedisResult<Option<Vec<u8>>> {
         let stored = self.get(self.key(who)).await?;
         if stored.is_some() || 0 <= who.chat_id {
             return Ok(stored);
         }
         let before: Option<i64> = self.get(self.queue.keys().chat_moved_from(who.chat_id)).await?;
         let Some(chat_id) = before else { return Ok(None) };
-        let Some(old) = self.get::<Vec<u8>>(self.key(Who { chat_id, ..who })).await? else {
+        let Some(old) = self.get::<Vec<u8>>(self.key(SessionKey { chat_id, ..who })).await? else {
             return Ok(None);
         };
         let copy = (old, "NX", "EX", KEEP_SECONDS);
         let () = self.queue.write_even_when_full("SET", self.key(who), copy).await?;
         let () = redis::cmd("DEL")
-            .arg(self.key(Who { chat_id, ..who }))
+            .arg(self.key(SessionKey { chat_id, ..who }))
             .query_async(&mut self.queue.connection())
             .await?;
         self.get(self.key(who)).await
@@ -117,11 +117,11 @@ impl SessionStore {
     /// # Errors
     ///
     /// When Redis does not answer.
-    pub async fn load(&self, who: Who) -> Result<Session, redis::RedisError> {
+    pub async fn load(&self, who: SessionKey) -> Result<Session, redis::RedisError> {
         self.load_of(self.now(who).await?).await
     }
 
-    async fn load_of(&self, who: Who) -> Result<Session, redis::RedisError> {
+    async fn load_of(&self, who: SessionKey) -> Result<Session, redis::RedisError> {
         let Some(stored) = self.stored(who).await? else {
             return self.begun(who, 0).await;
         };
@@ -148,7 +148,7 @@ impl SessionStore {
     }
 
     /// A new session in place of what has this number. Its turns come after those of all that were there before.
-    async fn begun(&self, who: Who, rev: u64) -> Result<Session, redis::RedisError> {
+    async fn begun(&self, who: SessionKey, rev: u64) -> Result<Session, redis::RedisError> {
         let (code, turns): (String, u64) = self
             .beginning
             .key(self.queue.keys().choice(&who.to_string()))
@@ -163,7 +163,11 @@ impl SessionStore {
     /// # Errors
     ///
     /// When Redis does not answer.
-    pub async fn choose(&self, who: Who, lang: Option<Lang>) -> Result<(), redis::RedisError> {
+    pub async fn choose(
+        &self,
+        who: SessionKey,
+        lang: Option<Lang>,
+    ) -> Result<(), redis::RedisError> {
         let key = self.queue.keys().choice(&self.now(who).await?.to_string());
         match lang {
             Some(lang) => {
@@ -179,7 +183,7 @@ impl SessionStore {
     /// # Errors
     ///
     /// When Redis does not answer.
-    pub async fn forget(&self, who: Who) -> Result<(), redis::RedisError> {
+    pub async fn forget(&self, who: SessionKey) -> Result<(), redis::RedisError> {
         self.choose(who, None).await?;
         self.update(who, Session::forget).await
     }
@@ -191,7 +195,7 @@ impl SessionStore {
     /// When Redis does not answer, or too many write at once.
     pub async fn update<R>(
         &self,
-        who: Who,
+        who: SessionKey,
         mut change: impl FnMut(&mut Session) -> R,
     ) -> Result<R, redis::RedisError> {
         let who = self.now(who).await?;

@@ -12,7 +12,7 @@ const NEWEST: f64 = 0.2;
 
 /// Run times of the last tasks, and how many tasks run at once. Of this process only: an estimate, nothing to keep.
 #[derive(Debug, Default)]
-pub(crate) struct Tempo {
+pub(crate) struct WaitEstimator {
     known: Mutex<Known>,
 }
 
@@ -22,9 +22,9 @@ struct Known {
     slots: HashMap<TaskType, usize>,
 }
 
-impl Tempo {
+impl WaitEstimator {
     /// Notes how long a task ran.
-    pub(crate) fn note(&self, task_type: &TaskType, result: &TaskResult) {
+    pub(crate) fn record_run(&self, task_type: &TaskType, result: &TaskResult) {
         let run_ms = result.metadata.get("run_ms").and_then(Value::as_f64);
         let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && 0.0 <= *ms) else { return };
         self.change(|known| {
@@ -34,7 +34,7 @@ impl Tempo {
     }
 
     /// Notes which workers there are.
-    pub(crate) fn note_workers(&self, workers: &[WorkerRecord]) {
+    pub(crate) fn record_workers(&self, workers: &[WorkerRecord]) {
         let mut slots: HashMap<TaskType, usize> = HashMap::new();
         for worker in workers {
             for task_type in worker.plugins.iter().flat_map(|plugin| &plugin.task_types) {
@@ -45,12 +45,12 @@ impl Tempo {
     }
 
     /// Whether some worker offers this type.
-    pub(crate) fn offered(&self, task_type: &TaskType) -> bool {
+    pub(crate) fn is_offered(&self, task_type: &TaskType) -> bool {
         self.change(|known| known.slots.contains_key(task_type))
     }
 
     /// How long a task with so many before it waits; none when nothing is known.
-    pub(crate) fn wait(&self, task_type: &TaskType, before: u64) -> Option<Duration> {
+    pub(crate) fn estimate(&self, task_type: &TaskType, before: u64) -> Option<Duration> {
         self.change(|known| {
             let run_ms = *known.run_ms.get(task_type)?;
             let slots = known.slots.get(task_type).copied().filter(|slots| 0 < *slots)?;
@@ -74,13 +74,14 @@ mod tests {
 
     #[test]
     fn an_estimate_is_rounds_of_what_runs_at_once() {
-        let (tempo, search): (Tempo, TaskType) = (Tempo::default(), "search".parse().unwrap());
-        assert_eq!(tempo.wait(&search, 5), None);
+        let (estimator, search): (WaitEstimator, TaskType) =
+            (WaitEstimator::default(), "search".parse().unwrap());
+        assert_eq!(estimator.estimate(&search, 5), None);
         let mut result = TaskResult::success(Value::Null);
         result.metadata.insert("run_ms".to_owned(), 2_000.into());
-        tempo.note(&search, &result);
-        assert_eq!(tempo.wait(&search, 5), None, "nobody is there");
-        assert!(!tempo.offered(&search));
+        estimator.record_run(&search, &result);
+        assert_eq!(estimator.estimate(&search, 5), None, "nobody is there");
+        assert!(!estimator.is_offered(&search));
         let plugin = OfferedPlugin {
             name: "search".to_owned(),
             version: "1.0.0".to_owned(),
@@ -95,10 +96,10 @@ mod tests {
             running: 0,
             plugins: vec![plugin],
         };
-        tempo.note_workers(&[worker]);
-        assert!(tempo.offered(&search));
+        estimator.record_workers(&[worker]);
+        assert!(estimator.is_offered(&search));
         for (before, seconds) in [(0, 2), (3, 2), (4, 4), (11, 6)] {
-            assert_eq!(tempo.wait(&search, before), Some(Duration::from_secs(seconds)));
+            assert_eq!(estimator.estimate(&search, before), Some(Duration::from_secs(seconds)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use queue::{Script, TaskQueue, millis};
 
 use super::dedup::Dedup;
-use super::lists::{Access, Verdict};
+use super::lists::{AccessLists, Verdict};
 use crate::chat::event::{Event, Incoming};
 use crate::keys::CoordinatorKeys;
 
@@ -40,7 +40,7 @@ pub(crate) enum Admission {
 /// Decides which updates are handled.
 #[derive(Debug)]
 pub(crate) struct AccessControl {
-    lists: Arc<Access>,
+    lists: Arc<AccessLists>,
     queue: TaskQueue,
     counter: Script,
     dedup: Dedup,
@@ -48,7 +48,7 @@ pub(crate) struct AccessControl {
 
 impl AccessControl {
     /// Decides by `lists`, and counts beside `queue`.
-    pub(crate) fn new(lists: Arc<Access>, queue: TaskQueue) -> Self {
+    pub(crate) fn new(lists: Arc<AccessLists>, queue: TaskQueue) -> Self {
         let dedup = Dedup::new(queue.clone());
         Self { lists, queue, counter: Script::new(COUNT), dedup }
     }
@@ -56,13 +56,13 @@ impl AccessControl {
     /// Whether an update is handled. People who are not listed or too fast are told once and then ignored. Decided when
     /// an update arrives: after the chat's slow replies, all of its updates would seem slow.
     pub(crate) async fn admit(&self, incoming: &Incoming) -> Admission {
-        let owner = incoming.place.owner;
-        match self.lists.verdict(&incoming.place) {
-            Verdict::ShutOut => Admission::Ignore,
+        let owner = incoming.address.owner;
+        match self.lists.verdict(&incoming.address) {
+            Verdict::Denied => Admission::Ignore,
             Verdict::NotListed => {
                 // In a group a bot that is for others keeps silent.
                 let spoken_to = matches!(incoming.event, Event::Press { .. });
-                if !spoken_to && !incoming.place.private() {
+                if !spoken_to && !incoming.address.private() {
                     return Admission::Ignore;
                 }
                 match self.count(&format!("unlisted:{owner}"), TOLD_ONCE_IN).await {
@@ -70,7 +70,7 @@ impl AccessControl {
                     Some(_) | None => Admission::Ignore,
                 }
             }
-            Verdict::Welcome => match self.count(&format!("pace:{owner}"), WINDOW).await {
+            Verdict::Allowed => match self.count(&format!("pace:{owner}"), WINDOW).await {
                 Some(count) if count == AT_MOST + 1 => Admission::Reject("slow-down"),
                 Some(count) if count > AT_MOST => Admission::Ignore,
                 // Redis may be away: then handling the update waits for it.
@@ -84,7 +84,7 @@ impl AccessControl {
         let Event::NoText { album: Some(album) } = &incoming.event else {
             return Admission::Handle;
         };
-        let part_of = format!("album-of:{}:{album}", incoming.place.owner);
+        let part_of = format!("album-of:{}:{album}", incoming.address.owner);
         if self.dedup.is_first(&part_of, &incoming.origin, ALBUM_WITHIN).await {
             Admission::Handle
         } else {

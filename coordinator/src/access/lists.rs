@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 
 /// Ids of people and chats, as the operator gave them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessLists {
     /// Only these people and chats are answered; everybody when it is empty.
     pub allowed: BTreeSet<i64>,
     /// These people and chats are not answered.
@@ -19,29 +19,29 @@ pub struct Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// They are.
-    Welcome,
+    Allowed,
     /// The bot is for others: they are told so.
     NotListed,
     /// They were shut out: they hear nothing.
-    ShutOut,
+    Denied,
 }
 
-impl Access {
+impl AccessLists {
     /// Whether this person may ask how the bot does.
     pub fn is_admin(&self, user_id: i64) -> bool {
         self.admins.contains(&user_id)
     }
 
-    /// Whether what is said in `place` is answered.
-    pub fn verdict(&self, place: &Place) -> Verdict {
+    /// Whether what is said in `address` is answered.
+    pub fn verdict(&self, address: &ChatAddress) -> Verdict {
         let on =
-            |list: &BTreeSet<i64>| list.contains(&place.owner) || list.contains(&place.chat_id);
-        if self.is_admin(place.owner) {
-            Verdict::Welcome
+            |list: &BTreeSet<i64>| list.contains(&address.owner) || list.contains(&address.chat_id);
+        if self.is_admin(address.owner) {
+            Verdict::Allowed
         } else if on(&self.denied) {
-            Verdict::ShutOut
+            Verdict::Denied
         } else if self.allowed.is_empty() || on(&self.allowed) {
-            Verdict::Welcome
+            Verdict::Allowed
         } else {
             Verdict::NotListed
         }
@@ -53,22 +53,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(access: &Access, chat_id: i64, owner: i64, expected: Verdict) {
-        let place = Place { chat_id, owner, ..Place::default() };
-        assert_eq!(access.verdict(&place), expected, "{owner} in {chat_id}");
+    fn check(access: &AccessLists, chat_id: i64, owner: i64, expected: Verdict) {
+        let address = ChatAddress { chat_id, owner, ..ChatAddress::default() };
+        assert_eq!(access.verdict(&address), expected, "{owner} in {chat_id}");
     }
 
     #[test]
     fn lists_are_kept() {
-        check(&Access::default(), 7, 7, Verdict::Welcome);
+        check(&AccessLists::default(), 7, 7, Verdict::Allowed);
         let access =
-            Access { allowed: [7, 8, -5].into(), denied: [8, -6].into(), admins: [1].into() };
-        check(&access, 7, 7, Verdict::Welcome);
-        check(&access, 8, 8, Verdict::ShutOut);
+            AccessLists { allowed: [7, 8, -5].into(), denied: [8, -6].into(), admins: [1].into() };
+        check(&access, 7, 7, Verdict::Allowed);
+        check(&access, 8, 8, Verdict::Denied);
         check(&access, 9, 9, Verdict::NotListed);
-        check(&access, -5, 9, Verdict::Welcome);
-        check(&access, -5, 8, Verdict::ShutOut);
-        check(&access, -6, 7, Verdict::ShutOut);
-        check(&access, -6, 1, Verdict::Welcome);
+        check(&access, -5, 9, Verdict::Allowed);
+        check(&access, -5, 8, Verdict::Denied);
+        check(&access, -6, 7, Verdict::Denied);
+        check(&access, -6, 1, Verdict::Allowed);
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use super::placeholder::Placeholders;
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::callback::view_name;
 use crate::chat::flow::answer;
 use crate::chat::question::ReplyTo;
@@ -25,8 +25,8 @@ use crate::chat::text::Lang;
 use crate::session_store::SessionStore;
 use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
-use crate::telegram::send::{Sender, Urgency};
-use crate::wait_estimator::Tempo;
+use crate::telegram::send::{Priority, Sender};
+use crate::wait_estimator::WaitEstimator;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
@@ -68,7 +68,7 @@ pub(crate) struct Parts {
     /// Placeholders that answers replace.
     pub(crate) placeholders: Placeholders,
     /// Learns how long tasks run.
-    pub(crate) estimator: Arc<Tempo>,
+    pub(crate) estimator: Arc<WaitEstimator>,
     /// Ends the pauses.
     pub(crate) shutdown: Shutdown,
 }
@@ -150,7 +150,7 @@ impl Delivery {
                 continue;
             }
             let delivery = Arc::clone(self);
-            self.parts.estimator.note(&reply.task.task_type, &reply.result);
+            self.parts.estimator.record_run(&reply.task.task_type, &reply.result);
             self.running.spawn(async move {
                 let _ = delivery.deliver(&reply).await; // What is left is taken over by another coordinator.
                 delivery.in_hand(|in_hand| in_hand.remove(&id));
@@ -230,7 +230,7 @@ impl Delivery {
     async fn show_unreadable(&self, reply: &Reply) -> Shown {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();
-        let Some(Ok(place)) = to.map(serde_json::from_value::<Place>) else {
+        let Some(Ok(address)) = to.map(serde_json::from_value::<ChatAddress>) else {
             tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
             return Shown::Ended(Delivered::Undeliverable);
         };
@@ -239,7 +239,7 @@ impl Delivery {
             return Shown::LeftToOthers;
         }
         let screen = Screen::plain(Lang::En.text("cannot-show"));
-        let sent = self.parts.sender.send(&place, &screen, Urgency::Answer).await;
+        let sent = self.parts.sender.send(&address, &screen, Priority::Answer).await;
         tracing::error!(task_id = %id, sent = sent.is_ok(), "an answer cannot be read");
         Shown::Ended(Delivered::Undeliverable)
     }
@@ -264,7 +264,7 @@ impl Delivery {
         let screen = self
             .parts
             .sessions
-            .update(to.place.who(), |session| {
+            .update(to.address.session_key(), |session| {
                 session.forget_pending(id);
                 // The person has gone on to something else on this message.
                 if !session.may_show(message_id, to.turn) {
@@ -294,20 +294,20 @@ impl Delivery {
         screen: &Screen,
     ) -> Result<Attempt, DeliveryError> {
         let editor = &self.parts.editor;
-        match editor.attempt(&to.place, edit, screen, Urgency::Answer).await {
+        match editor.attempt(&to.address, edit, screen, Priority::Answer).await {
             Err(BotError::MessageGone) if !edit.instead => {
                 if self.parts.queue.ledger(id).await.map_err(DeliveryError::queue)?.delivered() {
                     return Ok(Attempt::Done);
                 }
                 // The person deleted it and still wants their answer.
                 edit.instead = true;
-                let sent = editor.attempt(&to.place, edit, screen, Urgency::Answer).await;
+                let sent = editor.attempt(&to.address, edit, screen, Priority::Answer).await;
                 sent.map_err(DeliveryError::Bot)
             }
             Err(BotError::Refused(reason)) => {
                 tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
-                let said = editor.attempt(&to.place, edit, &instead, Urgency::Answer).await;
+                let said = editor.attempt(&to.address, edit, &instead, Priority::Answer).await;
                 said.map_err(DeliveryError::Bot)
             }
             edited => edited.map_err(DeliveryError::Bot),
@@ -339,7 +339,7 @@ impl Delivery {
             }
             if until <= Instant::now() {
                 let screen = to.question.placeholder(to.lang, &view_name(id));
-                let placed = self.parts.sender.send(&to.place, &screen, Urgency::Answer).await;
+                let placed = self.parts.sender.send(&to.address, &screen, Priority::Answer).await;
                 *sent = Some(placed.map_err(DeliveryError::Bot)?);
                 break;
             }
@@ -349,7 +349,7 @@ impl Delivery {
         let ledger = queue.note_placeholder(id, placed).await.map_err(DeliveryError::queue)?;
         if ledger.message_id != Some(placed) {
             // Another one came first; ours is in the way.
-            self.parts.placeholders.remove(to.place.chat_id, placed).await;
+            self.parts.placeholders.remove(to.address.chat_id, placed).await;
             *sent = None;
         }
         Ok(ledger.message_id.filter(|_| !ledger.delivered()))

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
 use crate::session_store::SessionStore;
 use crate::telegram::bot_api::BotError;
-use crate::telegram::send::{Edited, Revision, Sender, Urgency};
+use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
 /// How long older edits on their way are waited for: longer than a call usually takes, and not so long that somebody
 /// presses again.
@@ -78,32 +78,34 @@ impl MessageEditor {
     /// ([`MessageEdit::instead`]).
     pub(crate) async fn attempt(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         edit: &mut MessageEdit,
         screen: &Screen,
-        urgency: Urgency,
+        priority: Priority,
     ) -> Result<Attempt, BotError> {
         loop {
             let revision = edit.revision;
             let beside = edit.goes_beside();
             let edited = if edit.instead {
-                self.sender.send_instead(place, revision, screen, urgency, beside).await
+                self.sender.send_instead(address, revision, screen, priority, beside).await
             } else {
-                self.sender.edit(place, revision, screen, urgency, beside).await
+                self.sender.edit(address, revision, screen, priority, beside).await
             };
             match edited? {
-                Edited::Shown => return Ok(Attempt::Done),
-                Edited::Beside => {
+                EditOutcome::Shown => return Ok(Attempt::Done),
+                EditOutcome::Beside => {
                     edit.beside = true;
                     return Ok(Attempt::Again);
                 }
-                Edited::Busy if edit.beside => return Ok(Attempt::Again),
-                Edited::Busy => {
+                EditOutcome::Busy if edit.beside => return Ok(Attempt::Again),
+                EditOutcome::Busy => {
                     edit.waits_since.get_or_insert_with(Instant::now);
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
-                Edited::Overtaken { by } => {
-                    let known = self.sessions.update(place.who(), |session| session.knows_turn(by));
+                EditOutcome::Superseded { by } => {
+                    let known = self
+                        .sessions
+                        .update(address.session_key(), |session| session.knows_turn(by));
                     match known.await {
                         Ok(true) => return Ok(Attempt::Done),
                         // The session was set back, so nobody can tell which is later: both are shown.

@@ -13,9 +13,9 @@ use queue::{TaskId, TaskQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
-use crate::chat_order::Turn;
+use crate::chat_order::ChatTicket;
 use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::call_until;
@@ -69,29 +69,34 @@ impl Placeholders {
     pub(crate) async fn send(
         &self,
         id: &TaskId,
-        turn: &Turn,
-        place: &Place,
+        ticket: &ChatTicket,
+        address: &ChatAddress,
         screen: &Screen,
     ) -> Result<Option<i64>, ShuttingDown> {
-        let Ok(message_id) = self.place(id, turn, place, screen).await? else { return Ok(None) };
-        let counts = self.note(place.chat_id, id, message_id).await?;
+        let Ok(message_id) = self.send_in_turn(id, ticket, address, screen).await? else {
+            return Ok(None);
+        };
+        let counts = self.note(address.chat_id, id, message_id).await?;
         Ok(counts.then_some(message_id))
     }
 
     /// Sends a placeholder in its turn, unless there is another by the time that there is room for it. Until then the
     /// ledger knows that it comes: a coordinator that has the answer would otherwise send one too early.
-    async fn place(
+    async fn send_in_turn(
         &self,
         id: &TaskId,
-        turn: &Turn,
-        place: &Place,
+        ticket: &ChatTicket,
+        address: &ChatAddress,
         screen: &Screen,
     ) -> Result<Result<i64, BotError>, ShuttingDown> {
         let needless = CancellationToken::new();
         let placing = std::pin::pin!(async {
-            turn.come().await;
+            ticket.wait().await;
             let until = Instant::now() + PLACEHOLDER_AT_MOST;
-            call_until(&self.shutdown, until, || self.sender.place(place, screen, &needless)).await
+            call_until(&self.shutdown, until, || {
+                self.sender.send_placeholder(address, screen, &needless)
+            })
+            .await
         });
         let looking = std::pin::pin!(async {
             loop {

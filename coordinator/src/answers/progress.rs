@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::status::TaskStatusReader;
 use crate::chat::callback::view_name;
 use crate::chat::question::{Question, ReplyTo};
-use crate::chat::sanitize::shown;
+use crate::chat::sanitize::safe_html;
 use crate::shutdown::{Shutdown, ShuttingDown};
-use crate::telegram::send::{Edited, Revision, Sender, Urgency};
+use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
 /// Most answers are there by then; looking earlier would be looking in vain.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ impl ProgressReporter {
                 }
             };
             if live.status == TaskStatus::Processing {
-                let _ = self.sender.typing(&reply_to.place).await; // Nobody misses it.
+                let _ = self.sender.typing(&reply_to.address).await; // Nobody misses it.
             }
             let Some(message_id) = message_id.filter(|_| edited_at.elapsed() >= EDIT_EVERY) else {
                 continue;
@@ -85,10 +85,10 @@ impl ProgressReporter {
             if let Some(words) = words.filter(|words| shown.as_ref() != Some(words)) {
                 edited_at = Instant::now();
                 match self.show(task, reply_to, message_id, &words).await {
-                    Told::Shown => shown = Some(words),
+                    Report::Shown => shown = Some(words),
                     // Without room, for instance: the next attempt comes with the next look.
-                    Told::Not => {}
-                    Told::Never => return Ok(()),
+                    Report::NotNow => {}
+                    Report::NoMore => return Ok(()),
                 }
             }
         }
@@ -103,7 +103,7 @@ impl ProgressReporter {
             TaskStatus::Processing => match self.queue.progress(&task.task_id).await.ok()? {
                 Some(progress) => {
                     let percent = progress.percent.map(|percent| format!(" · {percent} %"));
-                    let text = shown(&progress.text, MAX_PROGRESS_CHARS);
+                    let text = safe_html(&progress.text, MAX_PROGRESS_CHARS);
                     Some(format!("⚙️ {text}{}", percent.unwrap_or_default()))
                 }
                 // A placeholder says so already.
@@ -117,22 +117,26 @@ impl ProgressReporter {
         }
     }
 
-    async fn show(&self, task: &Task, reply_to: &ReplyTo, message_id: i64, words: &str) -> Told {
+    async fn show(&self, task: &Task, reply_to: &ReplyTo, message_id: i64, words: &str) -> Report {
         let view = view_name(&task.task_id);
         let screen = Question::waiting(reply_to.lang, &view, words.to_owned());
         let revision = Revision::progress(message_id, reply_to.turn);
-        match self.sender.edit(&reply_to.place, revision, &screen, Urgency::Progress, false).await {
-            Ok(Edited::Shown | Edited::Beside) => Told::Shown,
-            Ok(Edited::Overtaken { .. }) => Told::Never,
-            Ok(Edited::Busy) | Err(_) => Told::Not,
+        match self
+            .sender
+            .edit(&reply_to.address, revision, &screen, Priority::Progress, false)
+            .await
+        {
+            Ok(EditOutcome::Shown | EditOutcome::Beside) => Report::Shown,
+            Ok(EditOutcome::Superseded { .. }) => Report::NoMore,
+            Ok(EditOutcome::Busy) | Err(_) => Report::NotNow,
         }
     }
 }
 
 /// What became of a word about the wait.
-enum Told {
+enum Report {
     Shown,
-    Not,
+    NotNow,
     /// No more are told: the message shows the answer, or something that was asked later.
-    Never,
+    NoMore,
 }

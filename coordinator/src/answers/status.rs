@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use queue::{TaskId, TaskQueue, TaskStatus, TaskType};
 
-use crate::chat::sanitize::shown;
+use crate::chat::sanitize::safe_html;
 use crate::chat::screen::Screen;
 use crate::chat::session::Pending;
 use crate::chat::text::{Arg, Lang};
-use crate::wait_estimator::Tempo;
+use crate::wait_estimator::WaitEstimator;
 
 /// Waits below this are "a few seconds", in seconds; above [`SECONDS_UP_TO`] they are told in minutes.
 const MOMENT_UP_TO: u64 = 5;
@@ -22,12 +22,12 @@ const STATUS: (&str, &str) = ("status-in-line", "status-in-line-only");
 #[derive(Debug, Clone)]
 pub(crate) struct TaskStatusReader {
     queue: TaskQueue,
-    estimator: Arc<Tempo>,
+    estimator: Arc<WaitEstimator>,
 }
 
 impl TaskStatusReader {
     /// Reads from `queue`, and estimates waits with `estimator`.
-    pub(crate) fn new(queue: TaskQueue, estimator: Arc<Tempo>) -> Self {
+    pub(crate) fn new(queue: TaskQueue, estimator: Arc<WaitEstimator>) -> Self {
         Self { queue, estimator }
     }
 
@@ -36,7 +36,7 @@ impl TaskStatusReader {
         let mut lines = Vec::new();
         for Pending { id, called } in pending {
             if let Some(state) = self.state(lang, id).await {
-                lines.push(format!("• {}: {state}", shown(called, 100)));
+                lines.push(format!("• {}: {state}", safe_html(called, 100)));
             }
         }
         if lines.is_empty() {
@@ -71,7 +71,7 @@ impl TaskStatusReader {
 
     /// Whether some worker offers this type.
     pub(crate) fn is_offered(&self, task_type: &TaskType) -> bool {
-        self.estimator.offered(task_type)
+        self.estimator.is_offered(task_type)
     }
 
     /// A sentence with a task's place in line and its estimated wait, or the second one when that is not known.
@@ -82,13 +82,13 @@ impl TaskStatusReader {
         task_type: &TaskType,
         before: u64,
     ) -> String {
-        let place = ("place", Arg::Number(before + 1));
-        match self.estimator.wait(task_type, before) {
+        let position = ("place", Arg::Number(before + 1));
+        match self.estimator.estimate(task_type, before) {
             Some(wait) => {
                 let wait = in_words(lang, wait);
-                lang.format(ids.0, &[place, ("wait", Arg::Text(&wait))])
+                lang.format(ids.0, &[position, ("wait", Arg::Text(&wait))])
             }
-            None => lang.format(ids.1, &[place]),
+            None => lang.format(ids.1, &[position]),
         }
     }
 }

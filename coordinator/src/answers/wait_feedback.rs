@@ -7,7 +7,7 @@ use super::placeholder::{InFlightGuard, Placeholders};
 use super::progress::ProgressReporter;
 use crate::chat::callback::view_name;
 use crate::chat::question::ReplyTo;
-use crate::chat_order::{Turn, Turns};
+use crate::chat_order::{ChatOrder, ChatTicket};
 use crate::shutdown::ShuttingDown;
 
 /// Shows placeholders and progress in the background.
@@ -15,7 +15,7 @@ use crate::shutdown::ShuttingDown;
 pub(crate) struct WaitFeedback {
     placeholders: Placeholders,
     progress: ProgressReporter,
-    order: Turns,
+    order: ChatOrder,
     background: TaskTracker,
 }
 
@@ -24,7 +24,7 @@ impl WaitFeedback {
     pub(crate) fn new(
         placeholders: Placeholders,
         progress: ProgressReporter,
-        order: Turns,
+        order: ChatOrder,
         background: TaskTracker,
     ) -> Self {
         Self { placeholders, progress, order, background }
@@ -38,7 +38,8 @@ impl WaitFeedback {
     /// Sends the placeholder when one was announced, and reports progress until the task has ended. In the background.
     pub(crate) fn start(&self, task: Task, reply_to: ReplyTo, announced: Option<InFlightGuard>) {
         // Before anything is waited for: the placeholder keeps its place among what is sent to this chat.
-        let placeholder = announced.map(|guard| (guard, self.order.join(reply_to.place.chat_id)));
+        let placeholder =
+            announced.map(|guard| (guard, self.order.ticket(reply_to.address.chat_id)));
         let placeholders = self.placeholders.clone();
         let progress = self.progress.clone();
         self.background.spawn(async move {
@@ -52,14 +53,14 @@ async fn follow(
     progress: &ProgressReporter,
     task: Task,
     reply_to: ReplyTo,
-    placeholder: Option<(InFlightGuard, Turn)>,
+    placeholder: Option<(InFlightGuard, ChatTicket)>,
 ) -> Result<(), ShuttingDown> {
     let message_id = match placeholder {
-        Some((guard, turn)) => {
+        Some((guard, ticket)) => {
             let id = &task.task_id;
             let screen = reply_to.question.placeholder(reply_to.lang, &view_name(id));
-            let sent = placeholders.send(id, &turn, &reply_to.place, &screen).await?;
-            drop((turn, guard));
+            let sent = placeholders.send(id, &ticket, &reply_to.address, &screen).await?;
+            drop((ticket, guard));
             sent
         }
         None => reply_to.message_id,

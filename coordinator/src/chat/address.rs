@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where in Telegram something is said, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
+pub struct ChatAddress {
     /// The chat.
     pub chat_id: i64,
     /// Whom it is said to: only they may press the buttons.
@@ -18,10 +18,10 @@ pub struct Place {
     pub reply_to: Option<i32>,
 }
 
-impl Place {
+impl ChatAddress {
     /// Whose session it belongs to.
-    pub fn who(&self) -> Who {
-        Who { chat_id: self.chat_id, user_id: self.owner }
+    pub fn session_key(&self) -> SessionKey {
+        SessionKey { chat_id: self.chat_id, user_id: self.owner }
     }
 
     /// Whether nobody else is there. Bot API: the id of a chat with one person is theirs, those of groups are negative.
@@ -32,14 +32,14 @@ impl Place {
 
 /// Whose session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Who {
+pub struct SessionKey {
     /// The chat.
     pub chat_id: i64,
     /// The person in it.
     pub user_id: i64,
 }
 
-impl std::fmt::Display for Who {
+impl std::fmt::Display for SessionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.chat_id, self.user_id)
     }

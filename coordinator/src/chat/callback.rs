@@ -2,7 +2,7 @@
 
 use queue::TaskId;
 
-use super::address::Place;
+use super::address::ChatAddress;
 use super::filter::Filter;
 use super::text::Lang;
 
@@ -11,13 +11,13 @@ pub const MAX_BYTES: usize = 64;
 
 /// What a pressed button asks for. `view` names what the session remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Token {
-    /// Open the creator at this place of a result set.
+pub enum ButtonAction {
+    /// Open the creator at this index of a result set.
     Choose {
         /// The result set.
         view: String,
-        /// The place, from 0.
-        place: usize,
+        /// The index, from 0.
+        index: usize,
     },
     /// Show a page of a result set.
     Creators {
@@ -69,12 +69,12 @@ pub enum Token {
         /// The page, from 1.
         page: usize,
     },
-    /// Press the button at this place of a plugin's view.
+    /// Press the button at this index of a plugin's view.
     Act {
         /// The view.
         view: String,
-        /// The place; see [`super::view::View::ask`].
-        place: usize,
+        /// The index; see [`super::view::View::task_request`].
+        index: usize,
     },
     /// Show a page of a plugin's view.
     Part {
@@ -105,11 +105,11 @@ pub enum Token {
     ForgetSure,
 }
 
-impl Token {
+impl ButtonAction {
     /// The text that Telegram carries. In a group it names whose button it is.
-    pub fn encode(&self, place: &Place) -> String {
+    pub fn encode(&self, address: &ChatAddress) -> String {
         let data = match self {
-            Self::Choose { view, place } => format!("c:{view}:{place}"),
+            Self::Choose { view, index } => format!("c:{view}:{index}"),
             Self::Creators { view, page } => format!("l:{view}:{page}"),
             Self::Page { view, page } => format!("p:{view}:{page}"),
             Self::More { view } => format!("m:{view}"),
@@ -118,7 +118,7 @@ impl Token {
             Self::Results { view } => format!("r:{view}"),
             Self::Extended { view } => format!("e:{view}"),
             Self::Forum { view, page } => format!("f:{view}:{page}"),
-            Self::Act { view, place } => format!("t:{view}:{place}"),
+            Self::Act { view, index } => format!("t:{view}:{index}"),
             Self::Part { view, page } => format!("v:{view}:{page}"),
             Self::Random => "x".to_owned(),
             Self::Cancel { view } => format!("k:{view}"),
@@ -128,7 +128,7 @@ impl Token {
             Self::Forget => "z".to_owned(),
             Self::ForgetSure => "zz".to_owned(),
         };
-        if place.private() { data } else { format!("{data}@{}", place.owner) }
+        if address.private() { data } else { format!("{data}@{}", address.owner) }
     }
 
     /// Reads such a text; none when it is not one of ours. With it, whose button it is, when it says so.
@@ -138,7 +138,7 @@ impl Token {
             None => (data, None),
         };
         let parts: Vec<&str> = data.split(':').collect();
-        let token = match *parts.as_slice() {
+        let action = match *parts.as_slice() {
             ["x"] => Self::Random,
             ["s"] => Self::Settings,
             ["z"] => Self::Forget,
@@ -163,20 +163,20 @@ impl Token {
                 let view = view.to_owned();
                 let number: usize = number.parse().ok()?;
                 match kind {
-                    "c" => Self::Choose { view, place: number },
+                    "c" => Self::Choose { view, index: number },
                     "l" => Self::Creators { view, page: number },
                     "p" => Self::Page { view, page: number },
                     "i" => Self::Filter { view, filter: Filter::of_number(number)? },
                     "a" => Self::Album { view, page: number },
                     "f" => Self::Forum { view, page: number },
-                    "t" => Self::Act { view, place: number },
+                    "t" => Self::Act { view, index: number },
                     "v" => Self::Part { view, page: number },
                     _ => return None,
                 }
             }
             _ => return None,
         };
-        Some((token, owner))
+        Some((action, owner))
     }
 }
 
@@ -198,33 +198,33 @@ mod tests {
     #[test]
     fn every_token_reads_back_and_fits() {
         let view = "0123456789abcdef".to_owned();
-        let group = Place { chat_id: i64::MIN, owner: i64::MAX, ..Place::default() };
-        for token in [
-            Token::Choose { view: view.clone(), place: usize::MAX },
-            Token::Creators { view: view.clone(), page: usize::MAX },
-            Token::Page { view: view.clone(), page: usize::MAX },
-            Token::More { view: view.clone() },
-            Token::Filter { view: view.clone(), filter: Filter::Videos },
-            Token::Album { view: view.clone(), page: usize::MAX },
-            Token::Results { view: view.clone() },
-            Token::Extended { view: view.clone() },
-            Token::Forum { view: view.clone(), page: usize::MAX },
-            Token::Act { view: view.clone(), place: usize::MAX },
-            Token::Part { view: view.clone(), page: usize::MAX },
-            Token::Random,
-            Token::Cancel { view: view.clone() },
-            Token::Again { view },
-            Token::Settings,
-            Token::Language(None),
-            Token::Language(Some(Lang::De)),
-            Token::Forget,
-            Token::ForgetSure,
+        let group = ChatAddress { chat_id: i64::MIN, owner: i64::MAX, ..ChatAddress::default() };
+        for action in [
+            ButtonAction::Choose { view: view.clone(), index: usize::MAX },
+            ButtonAction::Creators { view: view.clone(), page: usize::MAX },
+            ButtonAction::Page { view: view.clone(), page: usize::MAX },
+            ButtonAction::More { view: view.clone() },
+            ButtonAction::Filter { view: view.clone(), filter: Filter::Videos },
+            ButtonAction::Album { view: view.clone(), page: usize::MAX },
+            ButtonAction::Results { view: view.clone() },
+            ButtonAction::Extended { view: view.clone() },
+            ButtonAction::Forum { view: view.clone(), page: usize::MAX },
+            ButtonAction::Act { view: view.clone(), index: usize::MAX },
+            ButtonAction::Part { view: view.clone(), page: usize::MAX },
+            ButtonAction::Random,
+            ButtonAction::Cancel { view: view.clone() },
+            ButtonAction::Again { view },
+            ButtonAction::Settings,
+            ButtonAction::Language(None),
+            ButtonAction::Language(Some(Lang::De)),
+            ButtonAction::Forget,
+            ButtonAction::ForgetSure,
         ] {
-            let data = token.encode(&group);
+            let data = action.encode(&group);
             assert!(data.len() <= MAX_BYTES, "{data}");
-            assert_eq!(Token::decode(&data), Some((token.clone(), Some(i64::MAX))));
-            let private = Place { chat_id: 7, owner: 7, ..Place::default() };
-            assert_eq!(Token::decode(&token.encode(&private)), Some((token, None)));
+            assert_eq!(ButtonAction::decode(&data), Some((action.clone(), Some(i64::MAX))));
+            let private = ChatAddress { chat_id: 7, owner: 7, ..ChatAddress::default() };
+            assert_eq!(ButtonAction::decode(&action.encode(&private)), Some((action, None)));
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
             "", "c", "c:", "c:zz:1", "c:ab:x", "c:ab:1:2", "m:ab:1", "y:ab", "x:1", "p:ab:-1",
             "i:ab:3", "n:xx", "x@", "x@me", "x@1@2",
         ] {
-            assert_eq!(Token::decode(data), None, "{data}");
+            assert_eq!(ButtonAction::decode(data), None, "{data}");
         }
     }
 }

@@ -9,13 +9,13 @@ pub(crate) const MAX_COMMANDS: usize = 50;
 
 /// The commands of plugins at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Menu {
+pub struct CommandMenu {
     pub(crate) commands: BTreeMap<String, OfferedCommand>,
     pub(crate) offered: BTreeSet<TaskType>,
     pub(crate) known: BTreeSet<String>,
 }
 
-impl Menu {
+impl CommandMenu {
     /// The command of that name, if some living worker offers it.
     pub fn get(&self, name: &str) -> Option<&OfferedCommand> {
         self.commands.get(name)

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::results::{Creator, KEEP_BYTES};
-use super::sanitize::{clean, text_of, web_address};
+use super::sanitize::{clean, is_web_url, text_field};
 
 /// Items on one page of a chat message.
 pub const PAGE_ITEMS: usize = 10;
@@ -33,12 +33,12 @@ impl Item {
     }
 
     fn read(value: &Value) -> Option<Self> {
-        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
+        let url = text_field(value, "url").filter(|url| is_web_url(url))?.to_owned();
         Some(Self {
-            id: clean(text_of(value, "id").unwrap_or(&url), 300),
-            title: clean(text_of(value, "title").unwrap_or(""), 120),
-            date: clean(text_of(value, "date").unwrap_or(""), 10),
-            video: text_of(value, "type") == Some("video"),
+            id: clean(text_field(value, "id").unwrap_or(&url), 300),
+            title: clean(text_field(value, "title").unwrap_or(""), 120),
+            date: clean(text_field(value, "date").unwrap_or(""), 10),
+            video: text_field(value, "type") == Some("video"),
             url,
         })
     }
@@ -99,7 +99,7 @@ impl ContentView {
             self.page = before / PAGE_ITEMS;
         }
         let more = directory.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        self.cursor = text_of(directory, "cursor")
+        self.cursor = text_field(directory, "cursor")
             .filter(|cursor| more && cursor.len() <= 300 && !self.full)
             .map(str::to_owned);
         let total = directory.get("total_items").and_then(Value::as_u64).unwrap_or(0);

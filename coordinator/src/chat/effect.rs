@@ -29,7 +29,7 @@ pub enum Effect {
         note: Option<String>,
     },
     /// Submit a task; its answer comes later.
-    Ask {
+    Submit {
         /// What is asked.
         question: Question,
         /// The press that asked it; a new message gets a placeholder instead.

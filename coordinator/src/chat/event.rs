@@ -1,6 +1,6 @@
 //! What a person did, free of Telegram's types.
 
-use super::address::Place;
+use super::address::ChatAddress;
 use super::text::Lang;
 
 /// Something that happened in a chat.
@@ -11,7 +11,7 @@ pub struct Incoming {
     /// The message or press behind it. With the number it names the update for ever: numbers alone come again.
     pub origin: String,
     /// Where, and by whom.
-    pub place: Place,
+    pub address: ChatAddress,
     /// The language that the person's Telegram speaks.
     pub language: Lang,
     /// What.

@@ -13,18 +13,18 @@ pub mod turn;
 pub use greet::commands;
 use queue::{OfferedCommand, TaskId};
 
-use super::callback::{Token, view_name};
+use super::callback::{ButtonAction, view_name};
 use super::effect::{Effect, Pressed};
 use super::event::Event;
 use super::filter::Filter;
 use super::question::Question;
 use super::render::{content, creators, view};
-use super::sanitize::shown;
+use super::sanitize::safe_html;
 use super::screen::Screen;
 use super::session::Session;
 use super::text::Arg;
-use super::view::Ask;
-use turn::{Around, Turn, note_on};
+use super::view::TaskRequest;
+use turn::{Turn, TurnContext, note_on};
 
 /// Longest name that is searched for, in characters; the search plugin takes no more.
 const MAX_QUERY_CHARS: usize = 200;
@@ -35,14 +35,14 @@ const MAX_ARGUMENT_CHARS: usize = 1_000;
 /// What an event leads to. May change the session. `update_id` tells an update that comes again from a new one.
 pub fn react(
     session: &mut Session,
-    around: Around<'_>,
+    context: TurnContext<'_>,
     update_id: u32,
     event: &Event,
 ) -> Vec<Effect> {
-    session.heard = around.language;
+    session.heard = context.language;
     let number = session.turn_of(update_id);
     let lang = session.lang();
-    let mut turn = Turn { session, around, lang, number };
+    let mut turn = Turn { session, context, lang, number };
     match event {
         Event::Command { name, argument, addressed } => turn.command(name, argument, *addressed),
         Event::Text(text) => match greet::key(text) {
@@ -61,8 +61,8 @@ pub fn react(
 impl Turn<'_> {
     fn command(&mut self, name: &str, argument: &str, addressed: bool) -> Vec<Effect> {
         let effect = match name {
-            "start" | "help" => Effect::Say(greet::screen(&self.around, self.lang, name)),
-            "search" if argument.is_empty() && self.around.place.private() => {
+            "start" | "help" => Effect::Say(greet::screen(&self.context, self.lang, name)),
+            "search" if argument.is_empty() && self.context.address.private() => {
                 self.say("search-what")
             }
             "search" if argument.is_empty() => self.say("search-what-group"),
@@ -70,13 +70,13 @@ impl Turn<'_> {
             "random" => self.ask(self.random(), None),
             "status" => Effect::Status(self.session.pending.clone()),
             "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
-            "privacy" => Effect::Say(greet::privacy(&self.around, self.lang)),
+            "privacy" => Effect::Say(greet::privacy(&self.context, self.lang)),
             "settings" => Effect::Say(settings::screen(self.session, self.lang)),
-            "stats" if self.around.admin && addressed => Effect::Stats,
-            "plugins" if self.around.admin && addressed => Effect::Plugins,
-            _ => match self.around.menu.get(name) {
+            "stats" if self.context.admin && addressed => Effect::Stats,
+            "plugins" if self.context.admin && addressed => Effect::Plugins,
+            _ => match self.context.menu.get(name) {
                 Some(command) => self.plugins_command(command, argument),
-                None if addressed && self.around.menu.was_known(name) => {
+                None if addressed && self.context.menu.was_known(name) => {
                     let name = [("command", Arg::Text(name))];
                     Effect::Say(Screen::plain(self.lang.format("command-gone", &name)))
                 }
@@ -96,7 +96,7 @@ impl Turn<'_> {
         if let Some(of) = command.argument.as_ref().filter(|of| of.required)
             && argument.is_empty()
         {
-            let example = shown(of.example.as_deref().unwrap_or("…"), 64);
+            let example = safe_html(of.example.as_deref().unwrap_or("…"), 64);
             let needs = [("command", Arg::Text(&command.name)), ("example", Arg::Text(&example))];
             return Effect::Say(Screen::plain(self.lang.format("command-needs", &needs)));
         }
@@ -125,19 +125,19 @@ impl Turn<'_> {
     }
 
     fn pressed(&mut self, data: &str, pressed: Pressed) -> Vec<Effect> {
-        let token = Token::decode(data);
-        let owner = token.as_ref().and_then(|(_, owner)| *owner);
-        let place = self.around.place;
+        let action = ButtonAction::decode(data);
+        let owner = action.as_ref().and_then(|(_, owner)| *owner);
+        let address = self.context.address;
         let note = match owner {
-            Some(owner) if owner == place.owner => None,
-            Some(owner) if owner == place.chat_id => Some("administrators-button"),
+            Some(owner) if owner == address.owner => None,
+            Some(owner) if owner == address.chat_id => Some("administrators-button"),
             Some(owner) if owner < 0 => Some("channels-button"),
             Some(_) => Some("foreign-button"),
             None => None,
         };
         let note = match note {
             Some(note) => note,
-            None => match token.and_then(|(token, _)| self.press(token, &pressed)) {
+            None => match action.and_then(|(action, _)| self.press(action, &pressed)) {
                 Some(effects) => return effects,
                 None => "stale-button",
             },
@@ -146,9 +146,9 @@ impl Turn<'_> {
     }
 
     /// None when the button leads to something that is not remembered any more.
-    fn press(&mut self, token: Token, pressed: &Pressed) -> Option<Vec<Effect>> {
-        let effects = match token {
-            Token::Cancel { view } => {
+    fn press(&mut self, action: ButtonAction, pressed: &Pressed) -> Option<Vec<Effect>> {
+        let effects = match action {
+            ButtonAction::Cancel { view } => {
                 let tasks = self.under_way().into_iter().filter(|id| view_name(id) == view);
                 let tasks: Vec<TaskId> = tasks.collect();
                 match tasks.is_empty() {
@@ -156,7 +156,7 @@ impl Turn<'_> {
                     false => vec![Effect::Cancel { tasks, pressed: Some(pressed.clone()) }],
                 }
             }
-            Token::Album { view, page } => {
+            ButtonAction::Album { view, page } => {
                 let media = match self.session.view(&view) {
                     Some(stored) => view::album(self.lang, stored),
                     None => content::album(self.session.content(&view)?, page),
@@ -164,44 +164,45 @@ impl Turn<'_> {
                 let note = note_on(pressed.clone(), self.lang.text("note-album"));
                 vec![note, Effect::Album { media, message_id: pressed.message_id, page }]
             }
-            Token::Part { view, page } => {
+            ButtonAction::Part { view, page } => {
                 let stored = self.session.view_mut(&view)?;
                 stored.page = page;
                 let screen = view::page(self.lang, stored, page);
                 self.show(pressed, screen)
             }
-            Token::Act { view, place } => {
-                let ask = self.session.view(&view)?.content.ask(place)?.clone();
-                if !self.around.menu.offers(&ask.task_type) {
+            ButtonAction::Act { view, index } => {
+                let ask = self.session.view(&view)?.content.task_request(index)?.clone();
+                if !self.context.menu.offers(&ask.task_type) {
                     return Some(vec![note_on(pressed.clone(), self.lang.text("gone-button"))]);
                 }
-                let label = self.session.view(&view)?.content.label(place).to_owned();
+                let label = self.session.view(&view)?.content.label(index).to_owned();
                 let title = if label.is_empty() { self.lang.text("button-more") } else { label };
-                let Ask { task_type, params } = ask;
+                let TaskRequest { task_type, params } = ask;
                 let question = Question::Plugin { task_type, params, title, back: view };
                 vec![self.ask(question, Some(pressed.clone()))]
             }
-            Token::Settings | Token::Language(_) | Token::Forget | Token::ForgetSure => {
-                settings::press(self, &token, pressed)
-            }
-            Token::Creators { view, page } => {
+            ButtonAction::Settings
+            | ButtonAction::Language(_)
+            | ButtonAction::Forget
+            | ButtonAction::ForgetSure => settings::press(self, &action, pressed),
+            ButtonAction::Creators { view, page } => {
                 let set = self.session.results_mut(&view)?;
                 set.page = page.min(set.last_page());
                 let screen = creators::page(self.lang, set);
                 self.show(pressed, screen)
             }
-            Token::Page { view, page } => {
+            ButtonAction::Page { view, page } => {
                 let content = self.session.content_mut(&view)?;
                 content.page = page.min(content.last_page());
                 let screen = content::page(self.lang, content);
                 self.show(pressed, screen)
             }
-            Token::Results { view } => {
+            ButtonAction::Results { view } => {
                 let screen = creators::page(self.lang, self.session.results(&view)?);
                 self.show(pressed, screen)
             }
             // Pressed twice: what it asked for is loaded already.
-            Token::More { view } if self.session.content(&view)?.cursor.is_none() => {
+            ButtonAction::More { view } if self.session.content(&view)?.cursor.is_none() => {
                 let screen = content::page(self.lang, self.session.content(&view)?);
                 self.show(pressed, screen)
             }
@@ -211,34 +212,34 @@ impl Turn<'_> {
     }
 
     /// The question that a button asks.
-    fn asked_by(&self, token: Token) -> Option<Question> {
+    fn asked_by(&self, action: ButtonAction) -> Option<Question> {
         let session = &self.session;
-        Some(match token {
-            Token::Random => self.random(),
-            Token::Choose { view, place } => {
-                let creator = session.results(&view)?.creators.get(place)?.clone();
+        Some(match action {
+            ButtonAction::Random => self.random(),
+            ButtonAction::Choose { view, index } => {
+                let creator = session.results(&view)?.creators.get(index)?.clone();
                 Question::Content { creator, back: view, filter: Filter::All }
             }
-            Token::Extended { view } => {
+            ButtonAction::Extended { view } => {
                 let query = session.results(&view)?.query.clone();
                 Question::Extended { query, back: view, page: 1 }
             }
-            Token::Forum { view, page } => {
+            ButtonAction::Forum { view, page } => {
                 let set = session.results(&view)?;
                 let (query, back) = (set.query.clone(), set.extended_from.clone()?);
                 Question::Extended { query, back, page: page as u64 }
             }
-            Token::More { view } => {
+            ButtonAction::More { view } => {
                 let content = session.content(&view)?;
                 let (creator, filter) = (content.creator.clone(), content.filter);
                 Question::More { creator, cursor: content.cursor.clone()?, filter, view }
             }
-            Token::Filter { view, filter } => {
+            ButtonAction::Filter { view, filter } => {
                 let content = session.content(&view)?;
                 let back = content.results.clone().unwrap_or_default();
                 Question::Content { creator: content.creator.clone(), back, filter }
             }
-            Token::Again { view } => {
+            ButtonAction::Again { view } => {
                 let failed = session.failed.iter().find(|(known, _)| *known == view);
                 failed.map(|(_, question)| question.clone())?
             }

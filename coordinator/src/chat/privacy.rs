@@ -4,13 +4,13 @@ use super::text::Lang;
 
 /// The operator's words, by language.
 #[derive(Debug, Default)]
-pub struct Privacy {
+pub struct PrivacyNotice {
     /// For those in whose language there is nothing.
     all: Option<String>,
     in_languages: Vec<(Lang, String)>,
 }
 
-impl Privacy {
+impl PrivacyNotice {
     /// Nothing of the operator's: the bot speaks for itself.
     pub const fn of_the_bot() -> Self {
         Self { all: None, in_languages: Vec::new() }

@@ -4,11 +4,11 @@ use queue::TaskType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::address::Place;
-use super::callback::Token;
+use super::address::ChatAddress;
+use super::callback::ButtonAction;
 use super::filter::Filter;
 use super::results::Creator;
-use super::sanitize::{clean, shown};
+use super::sanitize::{clean, safe_html};
 use super::screen::{Button, Screen};
 use super::text::{Arg, Lang};
 
@@ -134,21 +134,20 @@ impl Question {
     pub fn waits_for(&self, lang: Lang) -> String {
         match self {
             Self::Search { query } | Self::Extended { query, .. } => {
-                lang.format("looking-for", &[("query", Arg::Text(&shown(query, NAME_CHARS)))])
+                lang.format("looking-for", &[("query", Arg::Text(&safe_html(query, NAME_CHARS)))])
             }
             Self::Random { .. } => lang.text("picking"),
-            Self::Content { creator, .. } | Self::More { creator, .. } => {
-                lang.format("opening", &[("name", Arg::Text(&shown(&creator.name, NAME_CHARS)))])
-            }
+            Self::Content { creator, .. } | Self::More { creator, .. } => lang
+                .format("opening", &[("name", Arg::Text(&safe_html(&creator.name, NAME_CHARS)))]),
             Self::Plugin { title, .. } => {
-                lang.format("working-on", &[("what", Arg::Text(&shown(title, NAME_CHARS)))])
+                lang.format("working-on", &[("what", Arg::Text(&safe_html(title, NAME_CHARS)))])
             }
         }
     }
 
     /// A message that waits for an answer, with the button that stops it.
     pub fn waiting(lang: Lang, view: &str, html: String) -> Screen {
-        let stop = Token::Cancel { view: view.to_owned() };
+        let stop = ButtonAction::Cancel { view: view.to_owned() };
         let buttons = vec![vec![Button::press(&lang.text("button-cancel"), stop)]];
         Screen { html, buttons, ..Screen::default() }
     }
@@ -189,7 +188,7 @@ impl Question {
 pub struct ReplyTo {
     /// The chat, and who asked.
     #[serde(flatten)]
-    pub place: Place,
+    pub address: ChatAddress,
     /// The message whose button was pressed; absent when the answer has a placeholder of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i64>,
@@ -210,7 +209,7 @@ mod tests {
     #[test]
     fn where_an_answer_goes_reads_back_from_its_json() {
         let reply_to = ReplyTo {
-            place: Place { chat_id: -7, owner: 7, thread: Some(3), reply_to: Some(9) },
+            address: ChatAddress { chat_id: -7, owner: 7, thread: Some(3), reply_to: Some(9) },
             message_id: Some(3),
             turn: 1,
             lang: Lang::De,
@@ -231,7 +230,7 @@ mod tests {
         let json = json!({"chat_id": 7, "user_id": 7, "turn": 2, "question":
             {"kind": "extended", "query": "luna", "back": "ab"}});
         let read: ReplyTo = serde_json::from_value(json).unwrap();
-        assert_eq!(read.place, Place { chat_id: 7, owner: 7, ..Place::default() });
+        assert_eq!(read.address, ChatAddress { chat_id: 7, owner: 7, ..ChatAddress::default() });
         assert!(matches!(read.question, Question::Extended { page: 1, .. }));
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::sanitize::{clean, text_of, web_address};
+use super::sanitize::{clean, is_web_url, text_field};
 
 /// Creators on one page of a chat message: each has a button.
 pub const PAGE_CREATORS: usize = 10;
@@ -44,10 +44,10 @@ impl Creator {
 
     /// Reads one creator of a plugin's answer; none without name or address.
     fn read(value: &Value) -> Option<Self> {
-        let url = text_of(value, "url").filter(|url| web_address(url))?.to_owned();
+        let url = text_field(value, "url").filter(|url| is_web_url(url))?.to_owned();
         let aliases = value.get("aliases").and_then(Value::as_array);
         Some(Self {
-            name: Some(clean(text_of(value, "name")?, 120)).filter(|name| !name.is_empty())?,
+            name: Some(clean(text_field(value, "name")?, 120)).filter(|name| !name.is_empty())?,
             url,
             aliases: aliases
                 .into_iter()
@@ -59,7 +59,7 @@ impl Creator {
                 .collect(),
             item_count: value.get("item_count").and_then(Value::as_u64),
             replies: value.get("replies").and_then(Value::as_u64),
-            snippet: text_of(value, "snippet").map(|text| clean(text, 200)),
+            snippet: text_field(value, "snippet").map(|text| clean(text, 200)),
         })
     }
 }
@@ -133,9 +133,9 @@ impl ResultSet {
 
     /// Reads a random pick's data; none when it names nobody.
     pub fn read_random(view: String, data: &Value) -> Option<Self> {
-        let url = text_of(data, "creator_url").filter(|url| web_address(url))?.to_owned();
+        let url = text_field(data, "creator_url").filter(|url| is_web_url(url))?.to_owned();
         let creator = Creator {
-            name: Some(clean(text_of(data, "creator_name")?, 120))
+            name: Some(clean(text_field(data, "creator_name")?, 120))
                 .filter(|name| !name.is_empty())?,
             url,
             item_count: data.get("item_count").and_then(Value::as_u64),

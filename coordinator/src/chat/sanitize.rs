@@ -13,19 +13,19 @@ pub fn escape(text: &str) -> String {
 
 /// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
 pub fn clean(text: &str, max_chars: usize) -> String {
-    let words = printable(text);
+    let words = without_controls(text);
     cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
 }
 
 /// [`clean`] for a text whose lines and spaces mean something.
 pub fn clean_lines(text: &str, max_chars: usize) -> String {
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
-    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    let lines: Vec<String> = text.split('\n').map(without_controls).collect();
     cut(lines.join("\n").trim().to_owned(), max_chars)
 }
 
 /// A piece of a line: without what disguises it, other control characters as spaces.
-pub fn printable(text: &str) -> String {
+pub fn without_controls(text: &str) -> String {
     let shown = text.chars().filter(|letter| {
         !matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -43,14 +43,14 @@ fn cut(text: String, max_chars: usize) -> String {
     cut
 }
 
-/// [`clean`], [`quiet`] and [`escape`].
-pub fn shown(text: &str, max_chars: usize) -> String {
-    escape(&quiet(&clean(text, max_chars)))
+/// [`clean`], [`without_mentions`] and [`escape`].
+pub fn safe_html(text: &str, max_chars: usize) -> String {
+    escape(&without_mentions(&clean(text, max_chars)))
 }
 
 /// Text in which Telegram finds no mention, command or hashtag: what a person or a plugin wrote must not call somebody,
 /// or be a command that others press. A word joiner, which is not seen, stands behind the sign that would begin one.
-pub fn quiet(text: &str) -> String {
+pub fn without_mentions(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     let mut before = ' ';
@@ -71,7 +71,7 @@ pub fn quiet(text: &str) -> String {
 }
 
 /// Whether an address is http(s) with a host and may be linked.
-pub fn web_address(url: &str) -> bool {
+pub fn is_web_url(url: &str) -> bool {
     url.len() <= MAX_ADDRESS_BYTES
         && reqwest::Url::parse(url).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https")
@@ -81,15 +81,15 @@ pub fn web_address(url: &str) -> bool {
 
 /// A link, or just its text when the address may not be linked.
 pub fn link(text: &str, url: &str, max_chars: usize) -> String {
-    let text = shown(text, max_chars);
-    match web_address(url) {
+    let text = safe_html(text, max_chars);
+    match is_web_url(url) {
         true => format!("<a href=\"{}\">{text}</a>", escape(url)),
         false => text,
     }
 }
 
 /// A field that is a text.
-pub(crate) fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+pub(crate) fn text_field<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
@@ -99,18 +99,21 @@ mod tests {
 
     #[test]
     fn nasty_text_cannot_break_out() {
-        assert_eq!(shown("<b>\u{202e}x\n\u{7}y & \"z\"", 50), "&lt;b&gt;x y &amp; &quot;z&quot;");
+        assert_eq!(
+            safe_html("<b>\u{202e}x\n\u{7}y & \"z\"", 50),
+            "&lt;b&gt;x y &amp; &quot;z&quot;"
+        );
         assert_eq!(clean(&"ü".repeat(100), 10).chars().count(), 10);
     }
 
     #[test]
     fn nobody_is_called_and_no_command_is_made_by_what_others_wrote() {
         assert_eq!(
-            quiet("@bob and (#tag) or /stop"),
+            without_mentions("@bob and (#tag) or /stop"),
             "@\u{2060}bob and (#\u{2060}tag) or /\u{2060}stop"
         );
         for same in ["a@b.example 1/2 C# @ /", "https://a.example/b", "<b>x</b>"] {
-            assert_eq!(quiet(same), same);
+            assert_eq!(without_mentions(same), same);
         }
     }
 
@@ -123,6 +126,6 @@ mod tests {
             "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
         );
         let long = |bytes: usize| format!("{:x<bytes$}", "https://a.example/");
-        assert!(web_address(&long(2_048)) && !web_address(&long(2_049)));
+        assert!(is_web_url(&long(2_048)) && !is_web_url(&long(2_049)));
     }
 }

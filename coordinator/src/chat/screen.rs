@@ -1,7 +1,7 @@
 //! A message as the bot shows it: text, buttons, pictures.
 
-use super::callback::Token;
-use super::sanitize::{clean, web_address};
+use super::callback::ButtonAction;
+use super::sanitize::{clean, is_web_url};
 use super::text::Lang;
 
 /// Longest button text, in characters; longer ones are unreadable on a phone.
@@ -42,34 +42,34 @@ pub struct Button {
     /// What stands on it.
     pub text: String,
     /// What it does.
-    pub action: Action,
+    pub target: ButtonTarget,
 }
 
 /// What a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum ButtonTarget {
     /// Comes back to us.
-    Press(Token),
+    Callback(ButtonAction),
     /// Opens an address.
-    Open(String),
+    Url(String),
 }
 
 impl Button {
     /// A button whose text is in the catalogue.
-    pub fn named(lang: Lang, id: &str, token: Token) -> Self {
-        Self::press(&lang.text(id), token)
+    pub fn named(lang: Lang, id: &str, action: ButtonAction) -> Self {
+        Self::press(&lang.text(id), action)
     }
 
     /// A button that comes back to us.
-    pub fn press(text: &str, token: Token) -> Self {
-        Self { text: clean(text, MAX_BUTTON_CHARS), action: Action::Press(token) }
+    pub fn press(text: &str, action: ButtonAction) -> Self {
+        Self { text: clean(text, MAX_BUTTON_CHARS), target: ButtonTarget::Callback(action) }
     }
 
     /// A button that opens an address; none when it is not http(s).
     pub fn open(text: &str, url: &str) -> Option<Self> {
-        web_address(url).then(|| Self {
+        is_web_url(url).then(|| Self {
             text: clean(text, MAX_BUTTON_CHARS),
-            action: Action::Open(url.to_owned()),
+            target: ButtonTarget::Url(url.to_owned()),
         })
     }
 }

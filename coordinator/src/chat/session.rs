@@ -211,9 +211,9 @@ impl Session {
 
     /// Makes a result set the newest.
     fn touch_results(&mut self, view: Option<&str>) {
-        let place = self.results.iter().position(|set| Some(set.view.as_str()) == view);
-        if let Some(place) = place {
-            let set = self.results.remove(place);
+        let index = self.results.iter().position(|set| Some(set.view.as_str()) == view);
+        if let Some(index) = index {
+            let set = self.results.remove(index);
             self.touch_results(set.extended_from.as_deref());
             self.results.push(set);
         }

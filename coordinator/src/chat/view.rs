@@ -8,7 +8,7 @@ use queue::TaskType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::sanitize::{clean, clean_lines, text_of, web_address};
+use super::sanitize::{clean, clean_lines, is_web_url, text_field};
 
 /// The form that is read here.
 const VERSION: u64 = 1;
@@ -61,7 +61,7 @@ pub struct View {
     pub buttons: Vec<Vec<ViewButton>>,
     /// The task that shows what comes behind it.
     #[serde(default)]
-    pub next: Option<Ask>,
+    pub next: Option<TaskRequest>,
 }
 
 /// A line of the list.
@@ -95,22 +95,24 @@ pub struct ViewButton {
     /// What stands on it.
     pub text: String,
     /// What it does.
-    pub does: Does,
+    #[serde(rename = "does")]
+    pub action: ViewAction,
 }
 
 /// What a button of a view does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Does {
+pub enum ViewAction {
     /// Submits a task, whose answer replaces the view.
-    Ask(Ask),
+    #[serde(rename = "ask")]
+    Submit(TaskRequest),
     /// Opens an address.
-    Open(String),
+    #[serde(rename = "open")]
+    OpenUrl(String),
 }
 
 /// A task to submit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct TaskRequest {
     /// Its type. Whether somebody offers it is not known here.
     pub task_type: TaskType,
     /// Its params.
@@ -118,8 +120,8 @@ pub struct Ask {
     pub params: Map<String, Value>,
 }
 
-/// The place of [`View::next`] among the buttons, behind any that a view can have.
-pub const NEXT_PLACE: usize = 99;
+/// The index of [`View::next`] among the buttons, above any that a view can have.
+pub const NEXT_INDEX: usize = 99;
 
 impl View {
     /// Reads the view in a result's data; none when there is none, or nothing in it can be shown.
@@ -130,10 +132,10 @@ impl View {
         }
         let list = |name: &str| view.get(name).and_then(Value::as_array).into_iter().flatten();
         let mut room = Room(MAX_BYTES);
-        let mut text = clean_lines(text_of(view, "text").unwrap_or_default(), MAX_TEXT_CHARS);
+        let mut text = clean_lines(text_field(view, "text").unwrap_or_default(), MAX_TEXT_CHARS);
         text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
         room.0 = room.0.saturating_sub(text.len());
-        let next = view.get("next").and_then(|next| Ask::read(next, &mut room));
+        let next = view.get("next").and_then(|next| TaskRequest::read(next, &mut room));
         let buttons = rows(list("buttons"), &mut room);
         let media = list("media").filter_map(|medium| Medium::read(medium, &mut room));
         let media: Vec<Medium> = media.take(MAX_MEDIA).collect();
@@ -143,22 +145,22 @@ impl View {
         (!nothing).then_some(Self { text, items, media, buttons, next })
     }
 
-    /// What the button at a place asks for, counted over all rows, or [`NEXT_PLACE`]; none when there is none.
-    pub fn ask(&self, place: usize) -> Option<&Ask> {
-        if place == NEXT_PLACE {
+    /// The task that a button submits, by its index over all rows, or [`NEXT_INDEX`]; none when it submits none.
+    pub fn task_request(&self, index: usize) -> Option<&TaskRequest> {
+        if index == NEXT_INDEX {
             return self.next.as_ref();
         }
-        match &self.buttons.iter().flatten().nth(place)?.does {
-            Does::Ask(ask) => Some(ask),
-            Does::Open(_) => None,
+        match &self.buttons.iter().flatten().nth(index)?.action {
+            ViewAction::Submit(ask) => Some(ask),
+            ViewAction::OpenUrl(_) => None,
         }
     }
 }
 
 impl View {
-    /// What stands on the button at a place; nothing for [`NEXT_PLACE`].
-    pub fn label(&self, place: usize) -> &str {
-        self.buttons.iter().flatten().nth(place).map_or("", |button| &button.text)
+    /// The text of the button at an index; nothing for [`NEXT_INDEX`].
+    pub fn label(&self, index: usize) -> &str {
+        self.buttons.iter().flatten().nth(index).map_or("", |button| &button.text)
     }
 }
 
@@ -189,7 +191,7 @@ impl Entry {
 
 impl Medium {
     fn read(value: &Value, room: &mut Room) -> Option<Self> {
-        let video = match text_of(value, "type")? {
+        let video = match text_field(value, "type")? {
             "photo" => false,
             "video" => true,
             _ => return None,
@@ -201,9 +203,9 @@ impl Medium {
     }
 }
 
-impl Ask {
+impl TaskRequest {
     fn read(value: &Value, room: &mut Room) -> Option<Self> {
-        let task_type = text_of(value, "task_type")?.parse().ok()?;
+        let task_type = text_field(value, "task_type")?.parse().ok()?;
         let params = match value.get("params") {
             None => Map::new(),
             Some(params) if MAX_PARAMS_LEVELS < levels(params) => return None,
@@ -217,11 +219,11 @@ impl Ask {
 impl ViewButton {
     fn read(value: &Value, room: &mut Room) -> Option<Self> {
         let text = shown(value, "text", MAX_LABEL_CHARS)?;
-        let does = match address(value) {
-            Some(url) => Does::Open(room.takes(url.len()).then_some(url)?),
-            None => Does::Ask(Ask::read(value, room)?),
+        let action = match address(value) {
+            Some(url) => ViewAction::OpenUrl(room.takes(url.len()).then_some(url)?),
+            None => ViewAction::Submit(TaskRequest::read(value, room)?),
         };
-        room.takes(text.len()).then_some(Self { text, does })
+        room.takes(text.len()).then_some(Self { text, action })
     }
 }
 
@@ -241,11 +243,11 @@ fn rows<'a>(listed: impl Iterator<Item = &'a Value>, room: &mut Room) -> Vec<Vec
 
 /// A text on one line, when something of it is left.
 fn shown(value: &Value, name: &str, max_chars: usize) -> Option<String> {
-    Some(clean(text_of(value, name)?, max_chars)).filter(|text| !text.is_empty())
+    Some(clean(text_field(value, name)?, max_chars)).filter(|text| !text.is_empty())
 }
 
 fn address(value: &Value) -> Option<String> {
-    text_of(value, "url").filter(|url| web_address(url)).map(str::to_owned)
+    text_field(value, "url").filter(|url| is_web_url(url)).map(str::to_owned)
 }
 
 fn length(text: Option<&String>) -> usize {
@@ -288,14 +290,26 @@ mod tests {
         .unwrap();
         assert_eq!(view.text, "**Two** lines\nhere");
         assert_eq!((view.items.len(), view.media.len(), view.buttons.len()), (2, 1, 2));
-        assert_eq!(view.ask(0).unwrap().params["dice"], "2d6");
-        assert_eq!(view.ask(1), None, "an address is nothing to submit");
-        assert_eq!(view.ask(2).unwrap().params, Map::new());
-        assert_eq!(view.ask(3), None);
-        assert_eq!(view.ask(NEXT_PLACE).unwrap().params["page"], 2);
+        assert_eq!(view.task_request(0).unwrap().params["dice"], "2d6");
+        assert_eq!(view.task_request(1), None, "an address is nothing to submit");
+        assert_eq!(view.task_request(2).unwrap().params, Map::new());
+        assert_eq!(view.task_request(3), None);
+        assert_eq!(view.task_request(NEXT_INDEX).unwrap().params["page"], 2);
         let stored = StoredView { view: "ab".to_owned(), content: view, page: 0 };
         let json = serde_json::to_string(&stored).unwrap();
         assert_eq!(serde_json::from_str::<StoredView>(&json).unwrap(), stored);
+    }
+
+    #[test]
+    fn what_an_older_coordinator_stored_is_read() {
+        let stored = json!({"view": "ab", "content": {"text": "x", "buttons": [[
+            {"text": "Again", "does": {"ask": {"task_type": "roll_dice"}}},
+            {"text": "Page", "does": {"open": "https://c.example"}},
+        ]]}});
+        let view: StoredView = serde_json::from_value(stored).unwrap();
+        assert!(view.content.task_request(0).is_some());
+        let address = ViewAction::OpenUrl("https://c.example".to_owned());
+        assert_eq!(view.content.buttons[0][1].action, address);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::chat::privacy::Privacy;
+use crate::chat::privacy::PrivacyNotice;
 use crate::chat::text::Lang;
 
 /// Longest text, in characters: one message of Telegram has 4,096, and escaping makes some letters longer.
@@ -10,8 +10,8 @@ const MAX_CHARS: usize = 3_500;
 
 /// Reads the operator's file and those beside it for a language: `privacy.txt`, `privacy.de.txt`. One that cannot be
 /// used is told to the log, and the bot speaks for itself.
-pub(crate) fn read(file: Option<&Path>) -> Privacy {
-    let Some(file) = file else { return Privacy::of_the_bot() };
+pub(crate) fn read(file: Option<&Path>) -> PrivacyNotice {
+    let Some(file) = file else { return PrivacyNotice::of_the_bot() };
     let usable = |path: &Path| match text_of(path) {
         Ok(text) => Some(text),
         Err(problem) => {
@@ -22,7 +22,7 @@ pub(crate) fn read(file: Option<&Path>) -> Privacy {
     let beside = Lang::ALL.into_iter().map(|lang| (lang, for_language(file, lang)));
     let in_languages = beside.filter(|(_, path)| path.exists());
     let in_languages = in_languages.filter_map(|(lang, path)| Some((lang, usable(&path)?)));
-    Privacy::new(usable(file), in_languages.collect())
+    PrivacyNotice::new(usable(file), in_languages.collect())
 }
 
 /// `privacy.txt` in German is `privacy.de.txt`.

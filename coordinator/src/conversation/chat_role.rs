@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::chat::callback::Token;
+use crate::chat::callback::ButtonAction;
 use crate::chat::event::{Event, Incoming};
 use crate::telegram::bot_api::BotApi;
 
@@ -15,14 +15,14 @@ const ASK_AT_MOST: Duration = Duration::from_secs(5);
 /// The same press in the name of the chat whose button it is, when the person may act for it; none otherwise.
 pub(crate) async fn press_for_chat(bot: &BotApi, incoming: &Incoming) -> Option<Incoming> {
     let Event::Press { data, .. } = &incoming.event else { return None };
-    let (_, owner) = Token::decode(data)?;
+    let (_, owner) = ButtonAction::decode(data)?;
     // Bot API: the ids of groups and channels are negative.
-    let chat_id = owner.filter(|owner| *owner < 0 && *owner != incoming.place.owner)?;
-    let asking = bot.is_administrator(chat_id, incoming.place.owner);
+    let chat_id = owner.filter(|owner| *owner < 0 && *owner != incoming.address.owner)?;
+    let asking = bot.is_administrator(chat_id, incoming.address.owner);
     match tokio::time::timeout(ASK_AT_MOST, asking).await {
         Ok(Ok(true)) => {
             let mut incoming = incoming.clone();
-            incoming.place.owner = chat_id;
+            incoming.address.owner = chat_id;
             Some(incoming)
         }
         Ok(Ok(false)) => None,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::replies::Replies;
 use crate::access::dedup::Dedup;
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::effect::Pressed;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
@@ -23,11 +23,11 @@ const TOLD_ONCE_IN: Duration = Duration::from_secs(600);
 
 /// Whom this process has told.
 #[derive(Debug, Default)]
-struct Told {
+struct ToldQuestions {
     questions: Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>,
 }
 
-impl Told {
+impl ToldQuestions {
     /// Whether it is the first time.
     fn first(&self, id: &TaskId) -> bool {
         let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ impl Told {
 /// Tells people that their questions wait. Used through an [`Arc`].
 #[derive(Debug)]
 pub(crate) struct DelayNotices {
-    told: Told,
+    told: ToldQuestions,
     dedup: Dedup,
     replies: Arc<Replies>,
 }
@@ -56,11 +56,11 @@ pub(crate) struct DelayNotices {
 impl DelayNotices {
     /// Tells through `replies`; `dedup` keeps several coordinators from telling the same.
     pub(crate) fn new(dedup: Dedup, replies: Arc<Replies>) -> Self {
-        Self { told: Told::default(), dedup, replies }
+        Self { told: ToldQuestions::default(), dedup, replies }
     }
 
     async fn tell(&self, question: &WaitingQuestion) {
-        let WaitingQuestion { id, place, lang, pressed } = question;
+        let WaitingQuestion { id, address, lang, pressed } = question;
         if !self.told.first(id) {
             return;
         }
@@ -74,7 +74,7 @@ impl DelayNotices {
         match pressed {
             Some(pressed) => self.replies.answer_button(pressed.query_id.clone(), Some(text)),
             // Not in turn: the question is tried again whether its sender hears of it or not.
-            None => self.replies.tell_aside(*place, Screen::plain(text)),
+            None => self.replies.tell_aside(*address, Screen::plain(text)),
         }
     }
 }
@@ -118,7 +118,7 @@ pub(crate) struct WaitingQuestion {
     /// Its task.
     pub(crate) id: TaskId,
     /// Where it was asked.
-    pub(crate) place: Place,
+    pub(crate) address: ChatAddress,
     /// The language of its sender.
     pub(crate) lang: Lang,
     /// The press that asked it.
@@ -133,7 +133,7 @@ mod tests {
     fn each_question_is_told_of_once_and_the_oldest_are_forgotten() {
         let lane = queue::Lane::whole(&"t".parse().unwrap_or_else(|_| unreachable!()));
         let id = |n: usize| TaskId::from_cause(&lane, &n.to_string());
-        let told = Told::default();
+        let told = ToldQuestions::default();
         assert!(told.first(&id(0)));
         assert!(!told.first(&id(0)));
         for n in 1..=REMEMBERED {

@@ -12,7 +12,7 @@ use super::task_ids::TaskIds;
 use crate::access::dedup::Dedup;
 use crate::admin;
 use crate::answers::status::TaskStatusReader;
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::effect::{Effect, Pressed};
 use crate::chat::event::Incoming;
 use crate::chat::question::{Question, ReplyTo};
@@ -72,34 +72,34 @@ impl EffectRunner {
         ordinal: usize,
         effect: Effect,
     ) -> Result<(), ShuttingDown> {
-        let place = incoming.place;
+        let address = incoming.address;
         match effect {
-            Effect::Say(screen) => self.replies.tell(place, screen).await,
+            Effect::Say(screen) => self.replies.tell(address, screen).await,
             Effect::Show { message_id, screen, turn } => {
-                self.replies.show(place, message_id, screen, turn).await
+                self.replies.show(address, message_id, screen, turn).await
             }
             Effect::AnswerButton { query_id, note } => {
                 self.replies.answer_button(query_id, note);
                 Ok(())
             }
-            Effect::Ask { question, pressed, turn } => {
+            Effect::Submit { question, pressed, turn } => {
                 self.ask(incoming, lang, ordinal, question, pressed, turn).await
             }
-            Effect::Cancel { tasks, pressed } => self.cancel(place, lang, tasks, pressed).await,
+            Effect::Cancel { tasks, pressed } => self.cancel(address, lang, tasks, pressed).await,
             Effect::Status(pending) => {
                 let screen = self.status.screen(lang, &pending).await;
-                self.replies.tell(place, screen).await
+                self.replies.tell(address, screen).await
             }
             Effect::Album { media, message_id, page } => {
                 self.album(incoming, lang, media, message_id, page).await
             }
             Effect::Choose(chosen) => {
-                let choose = || self.sessions.choose(place.who(), chosen);
+                let choose = || self.sessions.choose(address.session_key(), chosen);
                 self.until_redis_answers(choose).await
             }
             Effect::Forget { tasks } => {
                 // Before their answers come: one that came first would be remembered, and offer to try again.
-                self.until_redis_answers(|| self.sessions.forget(place.who())).await?;
+                self.until_redis_answers(|| self.sessions.forget(address.session_key())).await?;
                 for id in tasks {
                     self.stop(&id).await?;
                 }
@@ -107,11 +107,11 @@ impl EffectRunner {
             }
             Effect::Stats => {
                 let screen = admin::stats(&self.queue).await;
-                self.replies.tell(place, screen).await
+                self.replies.tell(address, screen).await
             }
             Effect::Plugins => {
                 let screen = admin::plugins(&self.queue).await;
-                self.replies.tell(place, screen).await
+                self.replies.tell(address, screen).await
             }
         }
     }
@@ -128,7 +128,7 @@ impl EffectRunner {
         let task = self.task_ids.of(incoming, ordinal, &question);
         let Some((lane, id)) = task else { return Ok(()) };
         let message_id = pressed.as_ref().map(|pressed| pressed.message_id);
-        let reply_to = ReplyTo { place: incoming.place, message_id, turn, lang, question };
+        let reply_to = ReplyTo { address: incoming.address, message_id, turn, lang, question };
         self.submitter.submit(&lane, id, reply_to, pressed).await
     }
 
@@ -141,17 +141,17 @@ impl EffectRunner {
         page: usize,
     ) -> Result<(), ShuttingDown> {
         // Pressed twice in a row is once.
-        let button = format!("album:{}:{message_id}:{page}", incoming.place.chat_id);
+        let button = format!("album:{}:{message_id}:{page}", incoming.address.chat_id);
         if !self.dedup.is_first(&button, &incoming.origin, ALBUM_AGAIN).await {
             return Ok(());
         }
-        self.replies.album(incoming.place, lang, media).await
+        self.replies.album(incoming.address, lang, media).await
     }
 
     /// Stops tasks and says how many were still under way.
     async fn cancel(
         &self,
-        place: Place,
+        address: ChatAddress,
         lang: Lang,
         tasks: Vec<TaskId>,
         pressed: Option<Pressed>,
@@ -169,7 +169,7 @@ impl EffectRunner {
                 self.replies.answer_button(pressed.query_id, Some(said));
                 Ok(())
             }
-            None => self.replies.tell(place, Screen::plain(said)).await,
+            None => self.replies.tell(address, Screen::plain(said)).await,
         }
     }
 

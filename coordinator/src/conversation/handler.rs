@@ -64,7 +64,7 @@ impl Handler {
                 self.replies.answer_button(query_id.clone(), said);
                 Ok(())
             }
-            (_, Some(said)) => self.replies.tell(incoming.place, Screen::plain(said)).await,
+            (_, Some(said)) => self.replies.tell(incoming.address, Screen::plain(said)).await,
             (_, None) => Ok(()),
         }
     }

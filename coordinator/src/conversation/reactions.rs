@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use super::delay_notice::{Attempts, DelayNotices, WaitingQuestion};
 use super::task_ids::TaskIds;
-use crate::access::lists::Access;
-use crate::chat::command_menu::Menu;
+use crate::access::lists::AccessLists;
+use crate::chat::command_menu::CommandMenu;
 use crate::chat::effect::Effect;
 use crate::chat::event::Incoming;
 use crate::chat::flow;
-use crate::chat::flow::turn::Around;
-use crate::chat::privacy::Privacy;
+use crate::chat::flow::turn::TurnContext;
+use crate::chat::privacy::PrivacyNotice;
 use crate::chat::session::{Pending, Session};
 use crate::chat::text::Lang;
 use crate::session_store::SessionStore;
@@ -29,11 +29,11 @@ pub(crate) struct FlowInputs {
     /// The bot's name, without `@`.
     pub(crate) bot: String,
     /// Who is an administrator.
-    pub(crate) lists: Arc<Access>,
+    pub(crate) lists: Arc<AccessLists>,
     /// The commands that plugins bring along.
-    pub(crate) menu: watch::Receiver<Arc<Menu>>,
+    pub(crate) menu: watch::Receiver<Arc<CommandMenu>>,
     /// What `/privacy` says.
-    pub(crate) privacy: Privacy,
+    pub(crate) privacy: PrivacyNotice,
 }
 
 /// Asks the flow what to do about updates.
@@ -72,17 +72,17 @@ impl Reactions {
     /// Changes the session, and gives what is to be done.
     pub(crate) async fn react(&self, incoming: &Incoming) -> Result<Reaction, ShuttingDown> {
         let menu = Arc::clone(&self.inputs.menu.borrow());
-        let around = Around {
-            place: incoming.place,
+        let context = TurnContext {
+            address: incoming.address,
             language: incoming.language,
-            admin: self.inputs.lists.is_admin(incoming.place.owner),
+            admin: self.inputs.lists.is_admin(incoming.address.owner),
             bot: &self.inputs.bot,
             menu: &menu,
             privacy: &self.inputs.privacy,
         };
         let asked = Mutex::new(None);
         let change = |session: &mut Session| {
-            let effects = flow::react(session, around, incoming.update_id, &incoming.event);
+            let effects = flow::react(session, context, incoming.update_id, &incoming.event);
             let lang = session.lang();
             let question = self.note_pending(incoming, session, &effects);
             *asked.lock().unwrap_or_else(PoisonError::into_inner) = question;
@@ -90,14 +90,14 @@ impl Reactions {
         };
         let mut attempts = Attempts::begin();
         loop {
-            let error = match self.sessions.update(incoming.place.who(), &change).await {
+            let error = match self.sessions.update(incoming.address.session_key(), &change).await {
                 Ok(reaction) => return Ok(reaction),
                 Err(error) => error,
             };
             self.queue.note_trouble(None, "keep a session", &error);
             // What the update would lead to, so that the person can be told; as for somebody new when the session cannot
             // even be read.
-            let session = self.sessions.load(incoming.place.who()).await;
+            let session = self.sessions.load(incoming.address.session_key()).await;
             let known = session.is_ok();
             let reaction = change(&mut session.unwrap_or_default());
             let question = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -127,12 +127,12 @@ impl Reactions {
         let lang = session.lang();
         let mut last = None;
         for (ordinal, effect) in effects.iter().enumerate() {
-            if let Effect::Ask { question, pressed, .. } = effect
+            if let Effect::Submit { question, pressed, .. } = effect
                 && let Some((_, id)) = self.task_ids.of(incoming, ordinal, question)
             {
                 session.keep_pending(Pending { id: id.clone(), called: question.called(lang) });
                 let pressed = pressed.clone();
-                last = Some(WaitingQuestion { id, place: incoming.place, lang, pressed });
+                last = Some(WaitingQuestion { id, address: incoming.address, lang, pressed });
             }
         }
         last

@@ -6,19 +6,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::slow_chats::Overdue;
+use super::slow_chats::SlowChats;
 use crate::answers::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::sanitize::link;
 use crate::chat::screen::{Media, Screen};
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
-use crate::chat_order::Turns;
+use crate::chat_order::ChatOrder;
 use crate::session_store::SessionStore;
 use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::{CALL_AGAIN, call_until};
-use crate::telegram::send::{Sender, Urgency};
+use crate::telegram::send::{Priority, Sender};
 
 /// A reply that is no answer to a task is tried for this long, as long as a task would live.
 const REPLY_AT_MOST: Duration = Duration::from_secs(120);
@@ -34,8 +34,8 @@ pub(crate) struct Replies {
     sessions: SessionStore,
     editor: MessageEditor,
     /// What is sent to a chat keeps its order.
-    order: Turns,
-    slow_chats: Overdue,
+    order: ChatOrder,
+    slow_chats: SlowChats,
     background: TaskTracker,
     shutdown: Shutdown,
 }
@@ -46,34 +46,34 @@ impl Replies {
         sender: Sender,
         sessions: SessionStore,
         editor: MessageEditor,
-        order: Turns,
+        order: ChatOrder,
         background: TaskTracker,
         shutdown: Shutdown,
     ) -> Arc<Self> {
-        let slow_chats = Overdue::default();
+        let slow_chats = SlowChats::default();
         Arc::new(Self { sender, sessions, editor, order, slow_chats, background, shutdown })
     }
 
     /// Sends a message, after what was to be sent to this chat before it.
     pub(crate) async fn tell(
         self: &Arc<Self>,
-        place: Place,
+        address: ChatAddress,
         screen: Screen,
     ) -> Result<(), ShuttingDown> {
-        let turn = self.order.join(place.chat_id);
+        let ticket = self.order.ticket(address.chat_id);
         let replies = Arc::clone(self);
         let send = async move {
-            turn.come().await;
-            replies.say(place, screen).await
+            ticket.wait().await;
+            replies.say(address, screen).await
         };
-        self.reply(place.chat_id, send).await
+        self.reply(address.chat_id, send).await
     }
 
     /// Sends a message in the background, out of turn and only once: what it says loses its point soon.
-    pub(crate) fn tell_aside(self: &Arc<Self>, place: Place, screen: Screen) {
+    pub(crate) fn tell_aside(self: &Arc<Self>, address: ChatAddress, screen: Screen) {
         let replies = Arc::clone(self);
         self.background.spawn(async move {
-            if let Err(error) = replies.sender.send(&place, &screen, Urgency::Reply).await {
+            if let Err(error) = replies.sender.send(&address, &screen, Priority::Reply).await {
                 tracing::debug!(error = %error, "a message in between was not sent");
             }
         });
@@ -106,25 +106,25 @@ impl Replies {
     /// Replaces a message, unless it shows what was asked later.
     pub(crate) async fn show(
         self: &Arc<Self>,
-        place: Place,
+        address: ChatAddress,
         message_id: i64,
         screen: Screen,
         turn: u64,
     ) -> Result<(), ShuttingDown> {
         let replies = Arc::clone(self);
-        let show = async move { replies.show_now(place, message_id, screen, turn).await };
-        self.reply(place.chat_id, show).await
+        let show = async move { replies.show_now(address, message_id, screen, turn).await };
+        self.reply(address.chat_id, show).await
     }
 
     async fn show_now(
         self: Arc<Self>,
-        place: Place,
+        address: ChatAddress,
         message_id: i64,
         screen: Screen,
         turn: u64,
     ) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
-        let mut page = Page { place, message_id, turn, screen, refused: false, until };
+        let mut page = Page { address, message_id, turn, screen, refused: false, until };
         let mut edit = MessageEdit::new(message_id, turn);
         if self.show_page(&mut page, &mut edit).await? == Attempt::Again {
             // Nobody waits for this: the page is there.
@@ -158,9 +158,9 @@ impl Replies {
         loop {
             let (message_id, turn) = (page.message_id, page.turn);
             let may = |session: &mut Session| session.may_show(message_id, turn);
-            let shown = match self.sessions.update(page.place.who(), may).await {
+            let shown = match self.sessions.update(page.address.session_key(), may).await {
                 Ok(true) => {
-                    self.editor.attempt(&page.place, edit, &page.screen, Urgency::Reply).await
+                    self.editor.attempt(&page.address, edit, &page.screen, Priority::Reply).await
                 }
                 Ok(false) => Ok(Attempt::Done),
                 Err(error) => Err(BotError::Transient(error.to_string())),
@@ -174,7 +174,7 @@ impl Replies {
                 BotError::MessageGone if !edit.instead => edit.instead = true,
                 BotError::Refused(reason) if !page.refused => {
                     tracing::error!(reason, "Telegram does not take a page");
-                    let session = self.sessions.load(page.place.who()).await;
+                    let session = self.sessions.load(page.address.session_key()).await;
                     let lang = session.map_or(Lang::En, |session| session.lang());
                     page.screen = Screen::plain(lang.text("cannot-show"));
                     page.refused = true;
@@ -194,9 +194,9 @@ impl Replies {
         }
     }
 
-    async fn say(&self, place: Place, screen: Screen) -> Result<(), ShuttingDown> {
+    async fn say(&self, address: ChatAddress, screen: Screen) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
-        let send = || self.sender.send(&place, &screen, Urgency::Reply);
+        let send = || self.sender.send(&address, &screen, Priority::Reply);
         if let Err(error) = call_until(&self.shutdown, until, send).await? {
             tracing::warn!(error = %error, "a reply could not be sent");
         }
@@ -206,28 +206,28 @@ impl Replies {
     /// Sends pictures and videos; their addresses when Telegram cannot load one of them.
     pub(crate) async fn album(
         self: &Arc<Self>,
-        place: Place,
+        address: ChatAddress,
         lang: Lang,
         media: Vec<Media>,
     ) -> Result<(), ShuttingDown> {
-        let turn = self.order.join(place.chat_id);
+        let ticket = self.order.ticket(address.chat_id);
         let replies = Arc::clone(self);
         let send = async move {
-            turn.come().await;
-            replies.album_now(place, lang, media).await
+            ticket.wait().await;
+            replies.album_now(address, lang, media).await
         };
-        self.reply(place.chat_id, send).await
+        self.reply(address.chat_id, send).await
     }
 
     async fn album_now(
         &self,
-        place: Place,
+        address: ChatAddress,
         lang: Lang,
         media: Vec<Media>,
     ) -> Result<(), ShuttingDown> {
         let until = Instant::now() + REPLY_AT_MOST;
         let send = || async {
-            match self.sender.album(&place, &media).await {
+            match self.sender.album(&address, &media).await {
                 // Telegram may be at it still; once more would be once too often.
                 Err(BotError::Transient(reason)) => Err(BotError::Refused(reason)),
                 sent => sent,
@@ -240,7 +240,7 @@ impl Replies {
         let lines: Vec<String> =
             media.iter().map(|media| link(title(media), &media.url, 70)).collect();
         let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
-        self.say(place, Screen::plain(html)).await
+        self.say(address, Screen::plain(html)).await
     }
 
     /// Answers a press in the background: the mark on the button ends by itself after some seconds, the note is worth some more.
@@ -258,7 +258,7 @@ impl Replies {
 
 /// A page that is to be shown.
 struct Page {
-    place: Place,
+    address: ChatAddress,
     message_id: i64,
     turn: u64,
     screen: Screen,

@@ -5,27 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many overdue replies each chat has. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Overdue {
+pub(crate) struct SlowChats {
     counts: Arc<Mutex<HashMap<i64, usize>>>,
 }
 
 /// A reply that is overdue, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct OverdueReply {
-    overdue: Overdue,
+pub(crate) struct SlowReply {
+    slow: SlowChats,
     chat_id: i64,
 }
 
-impl Overdue {
+impl SlowChats {
     /// Whether some reply to this chat is overdue.
     pub(crate) fn has(&self, chat_id: i64) -> bool {
         self.counts().contains_key(&chat_id)
     }
 
     /// Another reply to this chat is overdue.
-    pub(crate) fn note(&self, chat_id: i64) -> OverdueReply {
+    pub(crate) fn note(&self, chat_id: i64) -> SlowReply {
         *self.counts().entry(chat_id).or_default() += 1;
-        OverdueReply { overdue: self.clone(), chat_id }
+        SlowReply { slow: self.clone(), chat_id }
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<i64, usize>> {
@@ -33,9 +33,9 @@ impl Overdue {
     }
 }
 
-impl Drop for OverdueReply {
+impl Drop for SlowReply {
     fn drop(&mut self) {
-        let mut counts = self.overdue.counts();
+        let mut counts = self.slow.counts();
         let left = counts.get(&self.chat_id).map_or(0, |count| count.saturating_sub(1));
         match left {
             0 => counts.remove(&self.chat_id),
@@ -50,11 +50,11 @@ mod tests {
 
     #[test]
     fn a_chat_is_overdue_until_its_last_reply_is_out() {
-        let overdue = Overdue::default();
-        let (first, second) = (overdue.note(1), overdue.note(1));
+        let slow = SlowChats::default();
+        let (first, second) = (slow.note(1), slow.note(1));
         drop(first);
-        assert!(overdue.has(1) && !overdue.has(2));
+        assert!(slow.has(1) && !slow.has(2));
         drop(second);
-        assert!(!overdue.has(1));
+        assert!(!slow.has(1));
     }
 }

@@ -52,8 +52,8 @@ impl Submitter {
         reply_to: ReplyTo,
         pressed: Option<Pressed>,
     ) -> Result<(), ShuttingDown> {
-        let (place, lang) = (reply_to.place, reply_to.lang);
-        let mut task = Task::in_lane(lane, place.owner, reply_to.question.params());
+        let (address, lang) = (reply_to.address, reply_to.lang);
+        let mut task = Task::in_lane(lane, address.owner, reply_to.question.params());
         task.task_id = id;
         task.reply_to = serde_json::to_value(&reply_to).ok();
         // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
@@ -67,7 +67,7 @@ impl Submitter {
         };
         let announced = pressed.is_none().then(|| self.feedback.announce(&task.task_id));
         let waiting =
-            WaitingQuestion { id: task.task_id.clone(), place, lang, pressed: pressed.clone() };
+            WaitingQuestion { id: task.task_id.clone(), address, lang, pressed: pressed.clone() };
         let mut attempts = Attempts::begin();
         let refusal = loop {
             match self.queue.submit_with(&task, options).await {
@@ -96,7 +96,7 @@ impl Submitter {
                 }
             }
         };
-        let key = place.who();
+        let key = address.session_key();
         let forgotten =
             self.sessions.update(key, |session| session.forget_pending(&task.task_id)).await;
         if let Err(error) = forgotten {
@@ -108,7 +108,7 @@ impl Submitter {
                 self.replies.answer_button(pressed.query_id, Some(refusal));
                 Ok(())
             }
-            None => self.replies.tell(place, Screen::plain(refusal)).await,
+            None => self.replies.tell(address, Screen::plain(refusal)).await,
         }
     }
 }

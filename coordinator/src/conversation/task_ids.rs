@@ -26,7 +26,7 @@ impl TaskIds {
         ordinal: usize,
         question: &Question,
     ) -> Option<(Lane, TaskId)> {
-        let lane = self.queue.lane_of(&question.task_type()?, incoming.place.owner);
+        let lane = self.queue.lane_of(&question.task_type()?, incoming.address.owner);
         // An update's number comes again when the server counts anew, the message behind it does not.
         let (number, origin) = (incoming.update_id, &incoming.origin);
         let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot_id);

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use queue::{OfferedPlugin, TaskQueue, WorkerRecord};
 
-use super::owners::{self, Owners, now_seconds};
-use crate::chat::command_menu::{MAX_COMMANDS, Menu};
+use super::owners::{self, CommandOwners, now_seconds};
+use crate::chat::command_menu::{CommandMenu, MAX_COMMANDS};
 
 /// What the workers offer, and why something of it is not taken. A command that has no owner is nobody's.
-pub(super) fn offered(workers: &[WorkerRecord], owners: &Owners) -> (Menu, BTreeSet<String>) {
+pub(super) fn offered(
+    workers: &[WorkerRecord],
+    owners: &CommandOwners,
+) -> (CommandMenu, BTreeSet<String>) {
     let mut plugins: Vec<&OfferedPlugin> =
         workers.iter().flat_map(|worker| &worker.plugins).collect();
     // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
@@ -17,7 +20,7 @@ pub(super) fn offered(workers: &[WorkerRecord], owners: &Owners) -> (Menu, BTree
         (&plugin.name, Reverse(version_numbers(&plugin.version)), &plugin.digest)
     });
     let living: BTreeSet<&str> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    let mut menu = Menu::default();
+    let mut menu = CommandMenu::default();
     let mut complaints = BTreeSet::new();
     for plugin in plugins {
         menu.offered.extend(plugin.task_types.iter().cloned());

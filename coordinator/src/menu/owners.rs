@@ -21,18 +21,18 @@ const MAX_NOTED: usize = 500;
 const OWNERS: &str = include_str!("owners.lua");
 
 /// Commands, each with the plugin that has it.
-pub(crate) type Owners = BTreeMap<String, String>;
+pub(crate) type CommandOwners = BTreeMap<String, String>;
 
 /// An owner as Redis has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Noted {
+pub(crate) struct OwnerRecord {
     /// The plugin.
     pub(crate) plugin: String,
     /// When it was last seen with the command, in seconds since 1970.
     pub(crate) seen: u64,
 }
 
-impl Noted {
+impl OwnerRecord {
     fn read(text: &str) -> Option<Self> {
         let (seen, plugin) = text.split_once('|')?;
         Some(Self { plugin: plugin.to_owned(), seen: seen.parse().ok()? })
@@ -41,7 +41,7 @@ impl Noted {
 
 /// What is to be written down about one command.
 #[derive(Debug, PartialEq, Eq)]
-struct News {
+struct OwnerChange {
     command: String,
     /// The plugin that is to have it; none when it is to be forgotten.
     plugin: Option<String>,
@@ -55,7 +55,7 @@ pub(super) async fn of(
     queue: &TaskQueue,
     workers: &[WorkerRecord],
     now: u64,
-) -> redis::RedisResult<Owners> {
+) -> redis::RedisResult<CommandOwners> {
     let (mut owners, news) = decide(&noted(queue).await?, workers, now);
     if news.is_empty() {
         return Ok(owners);
@@ -81,14 +81,14 @@ pub(super) async fn of(
 }
 
 /// The owners that are known.
-pub(crate) async fn noted(queue: &TaskQueue) -> redis::RedisResult<BTreeMap<String, Noted>> {
+pub(crate) async fn noted(queue: &TaskQueue) -> redis::RedisResult<BTreeMap<String, OwnerRecord>> {
     let noted: BTreeMap<String, Vec<u8>> = redis::cmd("HGETALL")
         .arg(queue.keys().command_owners())
         .query_async(&mut queue.connection())
         .await?;
     // What cannot be read is nobody's, and is written over.
     let read = |(command, text): (String, Vec<u8>)| {
-        Some((command, Noted::read(std::str::from_utf8(&text).ok()?)?))
+        Some((command, OwnerRecord::read(std::str::from_utf8(&text).ok()?)?))
     };
     Ok(noted.into_iter().filter_map(read).collect())
 }
@@ -105,14 +105,14 @@ pub(crate) async fn release(queue: &TaskQueue, command: &str) -> redis::RedisRes
 
 /// Who has which command, and what of it is to be written down.
 fn decide(
-    noted: &BTreeMap<String, Noted>,
+    noted: &BTreeMap<String, OwnerRecord>,
     workers: &[WorkerRecord],
     now: u64,
-) -> (Owners, Vec<News>) {
+) -> (CommandOwners, Vec<OwnerChange>) {
     let plugins = || workers.iter().flat_map(|worker| &worker.plugins);
     let living: BTreeSet<&str> = plugins().map(|plugin| plugin.name.as_str()).collect();
     let asking = asking(plugins());
-    let mut owners = Owners::new();
+    let mut owners = CommandOwners::new();
     let mut news = Vec::new();
     for (command, of) in noted {
         let by_owner =
@@ -124,9 +124,9 @@ fn decide(
         }
         let plugin = by_owner.then(|| of.plugin.clone());
         if by_owner && NOTE_AGAIN_SECONDS <= age || !by_owner && KEEP_SECONDS <= age {
-            news.push(News { command: command.clone(), plugin, gone: None });
+            news.push(OwnerChange { command: command.clone(), plugin, gone: None });
         } else if dropped {
-            news.push(News {
+            news.push(OwnerChange {
                 command: command.clone(),
                 plugin: None,
                 gone: Some(of.plugin.clone()),
@@ -147,7 +147,11 @@ fn decide(
         let gone = noted.get(command).map(|of| of.plugin.clone());
         let gone = gone.filter(|plugin| living.contains(plugin.as_str()));
         news.retain(|of| of.command != command);
-        news.push(News { command: command.to_owned(), plugin: Some((*first).to_owned()), gone });
+        news.push(OwnerChange {
+            command: command.to_owned(),
+            plugin: Some((*first).to_owned()),
+            gone,
+        });
     }
     (owners, news)
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::offered::offered;
 use super::owners::{self, now_seconds};
-use crate::chat::command_menu::Menu;
+use crate::chat::command_menu::CommandMenu;
 use crate::chat::flow;
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
@@ -40,13 +40,13 @@ return 1
 
 /// A menu as Telegram takes it: for those who speak a language, or for all others.
 #[derive(Debug, PartialEq, Eq)]
-struct Listed {
+struct LocalizedMenu {
     lang: Option<Lang>,
     commands: Vec<(String, String)>,
 }
 
-impl Listed {
-    fn of(menu: &Menu, lang: Option<Lang>) -> Self {
+impl LocalizedMenu {
+    fn of(menu: &CommandMenu, lang: Option<Lang>) -> Self {
         let spoken = lang.unwrap_or_default();
         let offered = menu.iter().map(|command| {
             (command.name.clone(), command.description_in(spoken.code()).to_owned())
@@ -56,13 +56,13 @@ impl Listed {
 }
 
 /// The menu in all languages.
-fn all_lists(menu: &Menu) -> Vec<Listed> {
+fn all_lists(menu: &CommandMenu) -> Vec<LocalizedMenu> {
     let langs = std::iter::once(None).chain(Lang::ALL.into_iter().map(Some));
-    langs.map(|lang| Listed::of(menu, lang)).collect()
+    langs.map(|lang| LocalizedMenu::of(menu, lang)).collect()
 }
 
 /// What tells one menu from another.
-fn digest(lists: &[Listed]) -> String {
+fn digest(lists: &[LocalizedMenu]) -> String {
     let text: Vec<_> = lists.iter().map(|list| (list.lang, &list.commands)).collect();
     let json = serde_json::to_vec(&text).unwrap_or_default();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &json).simple().to_string()
@@ -73,7 +73,7 @@ pub(super) async fn publish_until(
     queue: TaskQueue,
     bot: BotApi,
     me: String,
-    mut menu: watch::Receiver<Arc<Menu>>,
+    mut menu: watch::Receiver<Arc<CommandMenu>>,
     shutdown: CancellationToken,
 ) {
     let publisher = Publisher {
@@ -218,14 +218,14 @@ mod tests {
 
     use super::*;
 
-    fn menu(names: &[&str]) -> Menu {
+    fn menu(names: &[&str]) -> CommandMenu {
         let command = |name: &&str| {
             let command = json!({
                 "name": name, "description": "Something", "descriptions": {"de": "Etwas"}, "task_type": "t",
             });
             ((*name).to_owned(), serde_json::from_value(command).unwrap())
         };
-        Menu { commands: names.iter().map(command).collect(), ..Menu::default() }
+        CommandMenu { commands: names.iter().map(command).collect(), ..CommandMenu::default() }
     }
 
     #[test]

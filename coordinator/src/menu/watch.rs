@@ -1,7 +1,7 @@
 //! Keeps the command menu up to date.
 //!
 //! Each coordinator reads the worker registry every other second, makes one list of what the living workers offer, and
-//! tells the flows ([`Menu`]) and Telegram ([`super::publish`]) when it changed. A worker is not trusted: its commands keep the
+//! tells the flows ([`CommandMenu`]) and Telegram ([`super::publish`]) when it changed. A worker is not trusted: its commands keep the
 //! rules that the host checked, or are passed over. Of two plugins with the same command the one that had it first keeps
 //! it ([`super::owners`]).
 //!
@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::offered::offered;
 use super::owners::{self, now_seconds};
 use super::publish;
-use crate::chat::command_menu::Menu;
+use crate::chat::command_menu::CommandMenu;
 use crate::keys::CoordinatorKeys;
 use crate::metrics;
 use crate::telegram::bot_api::BotApi;
-use crate::wait_estimator::Tempo;
+use crate::wait_estimator::WaitEstimator;
 
 /// How often the registry is read: a new plugin is in the menu within seconds.
 const EVERY: Duration = Duration::from_secs(2);
@@ -39,27 +39,27 @@ pub(crate) async fn watch_until(
     queue: TaskQueue,
     bot: BotApi,
     me: String,
-    menu: watch::Sender<Arc<Menu>>,
-    tempo: Arc<Tempo>,
+    menu: watch::Sender<Arc<CommandMenu>>,
+    estimator: Arc<WaitEstimator>,
     shutdown: CancellationToken,
 ) {
     let told = menu.subscribe();
     tokio::join!(
-        read_until(&queue, &menu, &tempo, &shutdown),
+        read_until(&queue, &menu, &estimator, &shutdown),
         publish::publish_until(queue.clone(), bot, me, told, shutdown.clone()),
     );
 }
 
 async fn read_until(
     queue: &TaskQueue,
-    menu: &watch::Sender<Arc<Menu>>,
-    tempo: &Tempo,
+    menu: &watch::Sender<Arc<CommandMenu>>,
+    estimator: &WaitEstimator,
     shutdown: &CancellationToken,
 ) {
     let mut complained = BTreeSet::new();
     let mut first = true;
     loop {
-        match read(queue, tempo).await {
+        match read(queue, estimator).await {
             Ok((read, complaints)) => {
                 for complaint in complaints.difference(&complained) {
                     tracing::warn!(problem = complaint, "a plugin's command is not taken");
@@ -84,9 +84,12 @@ async fn read_until(
     }
 }
 
-async fn read(queue: &TaskQueue, tempo: &Tempo) -> redis::RedisResult<(Menu, BTreeSet<String>)> {
+async fn read(
+    queue: &TaskQueue,
+    estimator: &WaitEstimator,
+) -> redis::RedisResult<(CommandMenu, BTreeSet<String>)> {
     let workers = queue.workers().await.map_err(|error| error.source)?;
-    tempo.note_workers(&workers);
+    estimator.record_workers(&workers);
     let now = now_seconds();
     let owners = owners::of(queue, &workers, now).await?;
     let (mut menu, complaints) = offered(&workers, &owners);

@@ -8,89 +8,93 @@ use crate::conversation::handler::Handler;
 use crate::metrics;
 use crate::shutdown::ShuttingDown;
 use crate::telegram::send::Sender;
-use crate::telegram::updates::incoming::{self, Me, Silence};
-use crate::telegram::updates::update::{Message, Piece, Update};
+use crate::telegram::updates::incoming::{self, BotIdentity, IgnoreReason};
+use crate::telegram::updates::update::{Message, ParsedUpdate, Update};
 
 /// An update that is for us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Work {
+pub(crate) struct ChatUpdate {
     /// The update's number.
     pub(crate) update_id: u32,
     /// Updates of one chat are handled in order.
     pub(crate) chat_id: i64,
-    standing: Standing,
+    chat_status: ChatStatus,
     incoming: Option<Incoming>,
 }
 
 /// What an update says about its chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ChatStatus {
     /// It can be written to.
-    There,
+    Reachable,
     /// The bot was blocked or thrown out.
-    ShutOut,
+    Blocked,
     /// It is the new id of this group.
-    Was(i64),
+    MigratedFrom(i64),
     /// The group has this id now.
-    Is(i64),
+    MigratedTo(i64),
 }
 
 /// What an update asks for; none when it asks for nothing, which is counted, or cannot be read, which is counted and
 /// logged by its number, never with what it says.
-pub(crate) fn read(update_id: u32, piece: Piece, me: Me<'_>) -> Option<Work> {
-    let update = match piece.update {
+pub(crate) fn read(
+    update_id: u32,
+    parsed: ParsedUpdate,
+    me: BotIdentity<'_>,
+) -> Option<ChatUpdate> {
+    let update = match parsed.update {
         Ok(update) => update,
         Err(error) => {
             metrics::update_unreadable(error.reason());
             tracing::warn!(update_id, reason = %error, "an update cannot be read; passed over");
-            let incoming = incoming::unreadable(update_id, piece.sender?)?;
-            return Some(Work::of(incoming));
+            let incoming = incoming::unreadable(update_id, parsed.sender?)?;
+            return Some(ChatUpdate::of(incoming));
         }
     };
-    let told = standing(&update);
+    let told = chat_status(&update);
     match (told, incoming::read(update_id, update, me)) {
-        (Some((chat_id, standing)), incoming) => {
+        (Some((chat_id, chat_status)), incoming) => {
             let incoming = incoming.ok();
-            Some(Work { update_id, chat_id, standing, incoming })
+            Some(ChatUpdate { update_id, chat_id, chat_status, incoming })
         }
-        (None, Ok(incoming)) => Some(Work::of(incoming)),
-        (None, Err(silence)) => {
-            passed_over(update_id, silence);
+        (None, Ok(incoming)) => Some(ChatUpdate::of(incoming)),
+        (None, Err(reason)) => {
+            passed_over(update_id, reason);
             None
         }
     }
 }
 
-fn passed_over(update_id: u32, silence: Silence) {
-    metrics::update_passed_over(silence.reason());
-    tracing::debug!(update_id, rule = silence.reason(), "nothing is said to an update");
+fn passed_over(update_id: u32, reason: IgnoreReason) {
+    metrics::update_passed_over(reason.label());
+    tracing::debug!(update_id, rule = reason.label(), "nothing is said to an update");
 }
 
-fn standing(update: &Update) -> Option<(i64, Standing)> {
+fn chat_status(update: &Update) -> Option<(i64, ChatStatus)> {
     match update {
         Update::Membership { chat_id, present } => {
-            let standing = if (*present)? { Standing::There } else { Standing::ShutOut };
-            Some((*chat_id, standing))
+            let chat_status = if (*present)? { ChatStatus::Reachable } else { ChatStatus::Blocked };
+            Some((*chat_id, chat_status))
         }
         Update::Message(message) => {
             let Message { chat, moved_from, moved_to, .. } = message.as_ref();
-            let standing = match (moved_from, moved_to) {
-                (Some(old), _) => Standing::Was(*old),
-                (None, Some(new)) => Standing::Is(*new),
+            let chat_status = match (moved_from, moved_to) {
+                (Some(old), _) => ChatStatus::MigratedFrom(*old),
+                (None, Some(new)) => ChatStatus::MigratedTo(*new),
                 (None, None) => return None,
             };
-            Some((chat.id, standing))
+            Some((chat.id, chat_status))
         }
         Update::Press(_) | Update::Other => None,
     }
 }
 
-impl Work {
+impl ChatUpdate {
     fn of(incoming: Incoming) -> Self {
         Self {
             update_id: incoming.update_id,
-            chat_id: incoming.place.chat_id,
-            standing: Standing::There,
+            chat_id: incoming.address.chat_id,
+            chat_status: ChatStatus::Reachable,
             incoming: Some(incoming),
         }
     }
@@ -100,7 +104,7 @@ impl Work {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     /// What the update asks for.
-    pub(crate) work: Work,
+    pub(crate) chat_update: ChatUpdate,
     admission: Admission,
 }
 
@@ -119,12 +123,12 @@ impl Dispatcher {
     }
 
     /// Decides whether an update is handled. For when it arrives, before it waits for its turn.
-    pub(crate) async fn admit(&self, work: Work) -> Admitted {
-        let admission = match &work.incoming {
+    pub(crate) async fn admit(&self, chat_update: ChatUpdate) -> Admitted {
+        let admission = match &chat_update.incoming {
             Some(incoming) => self.access.admit(incoming).await,
             None => Admission::Handle,
         };
-        Admitted { work, admission }
+        Admitted { chat_update, admission }
     }
 
     /// Handles an update.
@@ -133,14 +137,14 @@ impl Dispatcher {
     ///
     /// [`ShuttingDown`]: it has to be handled again.
     pub(crate) async fn handle(&self, update: &Admitted) -> Result<(), ShuttingDown> {
-        let Admitted { work, admission } = update;
-        match work.standing {
-            Standing::There => self.sender.heard_from(work.chat_id).await,
-            Standing::ShutOut => self.sender.shut_out(work.chat_id).await,
-            Standing::Was(old) => self.sender.moved(old, work.chat_id).await,
-            Standing::Is(new) => self.sender.moved(work.chat_id, new).await,
+        let Admitted { chat_update, admission } = update;
+        match chat_update.chat_status {
+            ChatStatus::Reachable => self.sender.heard_from(chat_update.chat_id).await,
+            ChatStatus::Blocked => self.sender.shut_out(chat_update.chat_id).await,
+            ChatStatus::MigratedFrom(old) => self.sender.moved(old, chat_update.chat_id).await,
+            ChatStatus::MigratedTo(new) => self.sender.moved(chat_update.chat_id, new).await,
         }
-        let Some(incoming) = &work.incoming else { return Ok(()) };
+        let Some(incoming) = &chat_update.incoming else { return Ok(()) };
         match admission {
             Admission::Handle => self.handler.handle(incoming).await,
             Admission::Ignore => self.handler.ignore(incoming, None).await,
@@ -156,9 +160,9 @@ mod tests {
     use super::*;
     use crate::telegram::updates::update;
 
-    fn parse(update: &Value) -> Option<Work> {
-        let piece = update::read(update.to_string().as_bytes());
-        read(5, piece, Me { id: 1, username: "freefans_bot" })
+    fn parse(update: &Value) -> Option<ChatUpdate> {
+        let parsed = update::read(update.to_string().as_bytes());
+        read(5, parsed, BotIdentity { id: 1, username: "freefans_bot" })
     }
 
     fn member(status: &str) -> Value {
@@ -177,10 +181,12 @@ mod tests {
 
     #[test]
     fn it_is_seen_when_the_bot_is_blocked_and_when_it_is_let_in_again() {
-        let standing = |status| parse(&member(status)).map(|work| (work.chat_id, work.standing));
-        assert_eq!(standing("kicked"), Some((7, Standing::ShutOut)));
-        assert_eq!(standing("member"), Some((7, Standing::There)));
-        assert_eq!(standing("a status of the future"), None);
+        let chat_status = |status| {
+            parse(&member(status)).map(|chat_update| (chat_update.chat_id, chat_update.chat_status))
+        };
+        assert_eq!(chat_status("kicked"), Some((7, ChatStatus::Blocked)));
+        assert_eq!(chat_status("member"), Some((7, ChatStatus::Reachable)));
+        assert_eq!(chat_status("a status of the future"), None);
     }
 
     #[test]
@@ -191,11 +197,14 @@ mod tests {
                 "from": {"id": 9, "is_bot": false, "first_name": "a"},
             });
             message[field] = other.into();
-            let work = parse(&json!({"update_id": 5, "message": message}));
-            work.map(|work| (work.chat_id, work.standing))
+            let chat_update = parse(&json!({"update_id": 5, "message": message}));
+            chat_update.map(|chat_update| (chat_update.chat_id, chat_update.chat_status))
         };
         let new = -1_000_000_000_007;
-        assert_eq!(moving(-7, "migrate_to_chat_id", new), Some((-7, Standing::Is(new))));
-        assert_eq!(moving(new, "migrate_from_chat_id", -7), Some((new, Standing::Was(-7))));
+        assert_eq!(moving(-7, "migrate_to_chat_id", new), Some((-7, ChatStatus::MigratedTo(new))));
+        assert_eq!(
+            moving(new, "migrate_from_chat_id", -7),
+            Some((new, ChatStatus::MigratedFrom(-7)))
+        );
     }
 }

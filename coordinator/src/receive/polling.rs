@@ -20,14 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
-use super::trouble::Trouble;
+use super::problem::UpdateProblem;
 use super::watermark::Watermark;
-use crate::chat_order::Turns;
+use crate::chat_order::ChatOrder;
 use crate::config::ForeignWebhook;
 use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::batch::{self, Numbered};
-use crate::telegram::updates::incoming::Me;
+use crate::telegram::updates::incoming::BotIdentity;
 
 /// How long one long poll waits when everything fetched so far is handled.
 const LONG_POLL: Duration = Duration::from_secs(25);
@@ -58,7 +58,7 @@ pub(crate) async fn poll_until(
     bot: &BotApi,
     lease: PollerLease,
     foreign_webhook: ForeignWebhook,
-    trouble: &Trouble,
+    problem: &UpdateProblem,
     shutdown: CancellationToken,
 ) {
     while !shutdown.is_cancelled() {
@@ -66,7 +66,7 @@ pub(crate) async fn poll_until(
             Ok(Some(offset)) => {
                 tracing::info!("this coordinator fetches the updates");
                 let lost = CancellationToken::new();
-                let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, trouble);
+                let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, problem);
                 // Either branch may be dropped: what was fetched and not confirmed is fetched again.
                 tokio::select! {
                     () = shutdown.cancelled() => {}
@@ -75,7 +75,7 @@ pub(crate) async fn poll_until(
                 }
                 poller.finish(&lease).await;
                 // Whoever fetches now knows better.
-                trouble.send_replace(None);
+                problem.send_replace(None);
             }
             Ok(None) => {}
             Err(error) => {
@@ -92,14 +92,14 @@ struct Poller<'a> {
     bot: &'a BotApi,
     foreign_webhook: ForeignWebhook,
     taken_back: Option<Instant>,
-    trouble: &'a Trouble,
+    problem: &'a UpdateProblem,
     watermark: Watermark,
     /// The offset that Redis knows.
     noted: u32,
-    reading: batch::Progress,
+    reading: batch::ReadProgress,
     nameless: VecDeque<u64>,
     chats: TaskTracker,
-    turns: Turns,
+    order: ChatOrder,
     handled: mpsc::Sender<u32>,
     reports: mpsc::Receiver<u32>,
 }
@@ -110,7 +110,7 @@ impl<'a> Poller<'a> {
         bot: &'a BotApi,
         offset: u32,
         foreign_webhook: ForeignWebhook,
-        trouble: &'a Trouble,
+        problem: &'a UpdateProblem,
     ) -> Self {
         let (handled, reports) = mpsc::channel(REPORTS);
         Self {
@@ -118,13 +118,13 @@ impl<'a> Poller<'a> {
             bot,
             foreign_webhook,
             taken_back: None,
-            trouble,
+            problem,
             watermark: Watermark::new(offset),
             noted: offset,
-            reading: batch::Progress::default(),
+            reading: batch::ReadProgress::default(),
             nameless: VecDeque::new(),
             chats: TaskTracker::new(),
-            turns: Turns::default(),
+            order: ChatOrder::default(),
             handled,
             reports,
         }
@@ -135,7 +135,7 @@ impl<'a> Poller<'a> {
         while !lost.is_cancelled() {
             match self.fetch().await {
                 Ok(batch) => {
-                    self.trouble.send_replace(None);
+                    self.problem.send_replace(None);
                     let brought = !batch.is_empty();
                     let fresh = self.handle(batch).await;
                     self.collect(fresh).await;
@@ -152,7 +152,7 @@ impl<'a> Poller<'a> {
 
     async fn fetch(&mut self) -> Result<Vec<Numbered>, BotError> {
         let wait = match self.watermark.all_done() {
-            true if self.trouble.borrow().is_none() => LONG_POLL,
+            true if self.problem.borrow().is_none() => LONG_POLL,
             true => TRY_WAIT,
             false => Duration::ZERO,
         };
@@ -166,21 +166,21 @@ impl<'a> Poller<'a> {
 
     /// Takes a batch in hand. Whether there was anything new.
     async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
-        let me = Me { id: self.bot.id(), username: self.bot.username() };
+        let me = BotIdentity { id: self.bot.id(), username: self.bot.username() };
         let mut by_chat: BTreeMap<i64, Vec<Admitted>> = BTreeMap::new();
         let mut fresh = false;
-        for Numbered { id, piece } in batch {
+        for Numbered { id, parsed } in batch {
             if id.is_some_and(|id| !self.watermark.begin(id)) {
                 continue;
             }
             fresh = true;
             // Without a room of its own it is handled beside the others, and nothing waits for it.
             let update_id = id.unwrap_or(self.watermark.offset());
-            let known = piece.nameless.is_some_and(|of| !self.first_of(of));
-            match (!known).then(|| dispatch::read(update_id, piece, me)).flatten() {
-                Some(work) => {
-                    let chat_id = work.chat_id;
-                    let admitted = self.dispatcher.admit(work).await;
+            let known = parsed.nameless.is_some_and(|of| !self.first_of(of));
+            match (!known).then(|| dispatch::read(update_id, parsed, me)).flatten() {
+                Some(chat_update) => {
+                    let chat_id = chat_update.chat_id;
+                    let admitted = self.dispatcher.admit(chat_update).await;
                     by_chat.entry(chat_id).or_default().push(admitted);
                 }
                 None => self.watermark.done(update_id),
@@ -231,25 +231,25 @@ impl<'a> Poller<'a> {
             );
             return AFTER_CONFLICT;
         }
-        let place = url.as_deref().map_or("an address that Telegram does not say", host);
+        let address = url.as_deref().map_or("an address that Telegram does not say", host);
         if let Some(url) = &url
             && matches!(lease.is_own_webhook(url).await, Ok(true))
         {
             self.say(&format!(
-                "another coordinator of this bot has updates brought to {place}; stop one kind or the other"
+                "another coordinator of this bot has updates brought to {address}; stop one kind or the other"
             ));
             return WEBHOOK_LEFT;
         }
         match self.foreign_webhook {
             ForeignWebhook::Leave => {
                 self.say(&format!(
-                    "a webhook is set to {place}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
+                    "a webhook is set to {address}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
                 ));
                 WEBHOOK_LEFT
             }
             ForeignWebhook::Remove => {
                 self.say(&format!(
-                    "a webhook is set to {place}, so updates cannot be fetched; it is removed"
+                    "a webhook is set to {address}, so updates cannot be fetched; it is removed"
                 ));
                 if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
                     tokio::time::sleep(BEFORE_TAKING_BACK).await;
@@ -267,10 +267,10 @@ impl<'a> Poller<'a> {
     }
 
     /// For `/readyz`; in the log when it is something else than a moment ago.
-    fn say(&self, trouble: &str) {
-        let before = self.trouble.send_replace(Some(trouble.to_owned()));
-        if before.as_deref() != Some(trouble) {
-            tracing::warn!("{trouble}");
+    fn say(&self, problem: &str) {
+        let before = self.problem.send_replace(Some(problem.to_owned()));
+        if before.as_deref() != Some(problem) {
+            tracing::warn!("{problem}");
         }
     }
 
@@ -312,11 +312,11 @@ impl<'a> Poller<'a> {
         let dispatcher = Arc::clone(self.dispatcher);
         let handled = self.handled.clone();
         // After what an earlier fetch brought of this chat.
-        let turn = self.turns.join(chat_id);
+        let ticket = self.order.ticket(chat_id);
         self.chats.spawn(async move {
-            turn.come().await;
+            ticket.wait().await;
             for update in updates {
-                let update_id = update.work.update_id;
+                let update_id = update.chat_update.update_id;
                 let dispatcher = Arc::clone(&dispatcher);
                 // In a task of its own: one that panics is a bug, and must not stop all that follow.
                 match tokio::spawn(async move { dispatcher.handle(&update).await }).await {

@@ -25,13 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{self, Dispatcher};
 use super::poller_lease::PollerLease;
-use super::trouble::Trouble;
-use crate::chat_order::Turns;
+use super::problem::UpdateProblem;
+use crate::chat_order::ChatOrder;
 use crate::config::WebhookConfig;
 use crate::metrics;
 use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
-use crate::telegram::updates::incoming::Me;
+use crate::telegram::updates::incoming::BotIdentity;
 use crate::telegram::updates::update;
 
 /// Bot API, `setWebhook`: the header with the secret token.
@@ -52,7 +52,7 @@ const DRAIN: Duration = Duration::from_secs(12);
 struct Webhook {
     dispatcher: Arc<Dispatcher>,
     bot: BotApi,
-    turns: Turns,
+    order: ChatOrder,
     slots: Semaphore,
     path: String,
     secret: String,
@@ -69,7 +69,7 @@ pub(crate) async fn serve_until(
     lease: PollerLease,
     config: &WebhookConfig,
     token: &str,
-    trouble: &Trouble,
+    problem: &UpdateProblem,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
@@ -79,13 +79,13 @@ pub(crate) async fn serve_until(
     let webhook = Arc::new(Webhook {
         dispatcher,
         bot: bot.clone(),
-        turns: Turns::default(),
+        order: ChatOrder::default(),
         slots: Semaphore::new(AT_ONCE),
         path: config.url.path().to_owned(),
         secret: secret.clone(),
     });
     let app = Router::new().fallback(receive).with_state(webhook);
-    let registering = register_until(bot, &config.url, &secret, &lease, trouble, &shutdown);
+    let registering = register_until(bot, &config.url, &secret, &lease, problem, &shutdown);
     let serving = async {
         let stop = shutdown.clone().cancelled_owned();
         axum::serve(listener, app).with_graceful_shutdown(stop).await
@@ -109,7 +109,7 @@ async fn register_until(
     url: &Url,
     secret: &str,
     lease: &PollerLease,
-    trouble: &Trouble,
+    problem: &UpdateProblem,
     shutdown: &CancellationToken,
 ) {
     let mut told = false;
@@ -119,11 +119,11 @@ async fn register_until(
         let wait = match register(bot, url, secret, told).await {
             Ok(()) => {
                 told = true;
-                trouble.send_replace(None);
+                problem.send_replace(None);
                 LOOK_EVERY
             }
             Err(error) => {
-                trouble.send_replace(Some(format!(
+                problem.send_replace(Some(format!(
                     "Telegram cannot be told where updates go: {error}"
                 )));
                 tracing::warn!(error = %error, "cannot tell Telegram where updates go; trying again");
@@ -165,19 +165,19 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
         return StatusCode::UNAUTHORIZED;
     }
     let Ok(_slot) = webhook.slots.try_acquire() else { return StatusCode::SERVICE_UNAVAILABLE };
-    let piece = match body(request.into_body()).await {
+    let parsed = match body(request.into_body()).await {
         Ok(Some(json)) => update::read(&json),
         Ok(None) => return StatusCode::OK,
         Err(refusal) => return refusal,
     };
-    let me = Me { id: webhook.bot.id(), username: webhook.bot.username() };
-    let update_id = piece.id.unwrap_or_default();
-    let Some(work) = dispatch::read(update_id, piece, me) else { return StatusCode::OK };
-    let update = webhook.dispatcher.admit(work).await;
+    let me = BotIdentity { id: webhook.bot.id(), username: webhook.bot.username() };
+    let update_id = parsed.id.unwrap_or_default();
+    let Some(chat_update) = dispatch::read(update_id, parsed, me) else { return StatusCode::OK };
+    let update = webhook.dispatcher.admit(chat_update).await;
     // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
-        let turn = webhook.turns.join(update.work.chat_id);
-        turn.come().await;
+        let ticket = webhook.order.ticket(update.chat_update.chat_id);
+        ticket.wait().await;
         webhook.dispatcher.handle(&update).await
     });
     match handled.await {

@@ -22,7 +22,7 @@ use teloxide::types::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::render::links;
 use crate::chat::screen::{Media, Screen};
 use crate::chat::text::Lang;
@@ -163,17 +163,17 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn send(&self, place: &Place, screen: &Screen) -> Result<i64, BotError> {
+    pub async fn send(&self, address: &ChatAddress, screen: &Screen) -> Result<i64, BotError> {
         let mut call = self
             .bot
-            .send_message(ChatId(place.chat_id), links::fitting(&screen.html))
+            .send_message(ChatId(address.chat_id), links::fitting(&screen.html))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
-        if let Some(markup) = markup(place, screen) {
+        if let Some(markup) = markup(address, screen) {
             call = call.reply_markup(markup);
         }
-        call.message_thread_id = thread(place);
-        call.reply_parameters = answered(place);
+        call.message_thread_id = thread(address);
+        call.reply_parameters = answered(address);
         let sent = self.run(call).await?;
         Members::of(&sent)
             .and_then(|message| message.need("message_id"))
@@ -185,19 +185,19 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`]; [`BotError::Refused`] when Telegram cannot load one of them.
-    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
-        let chat = ChatId(place.chat_id);
+    pub async fn album(&self, address: &ChatAddress, media: &[Media]) -> Result<(), BotError> {
+        let chat = ChatId(address.chat_id);
         if let [one] = media {
             let file = file(&one.url)?;
             match one.video {
                 true => {
                     let mut call = self.bot.send_video(chat, file).caption(&one.caption);
-                    call.message_thread_id = thread(place);
+                    call.message_thread_id = thread(address);
                     self.run(call).await?;
                 }
                 false => {
                     let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
-                    call.message_thread_id = thread(place);
+                    call.message_thread_id = thread(address);
                     self.run(call).await?;
                 }
             }
@@ -205,7 +205,7 @@ impl BotApi {
         }
         let media: Vec<InputMedia> = media.iter().map(input).collect::<Result<_, _>>()?;
         let mut call = self.bot.send_media_group(chat, media);
-        call.message_thread_id = thread(place);
+        call.message_thread_id = thread(address);
         self.run(call).await?;
         Ok(())
     }
@@ -217,20 +217,20 @@ impl BotApi {
     /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
     pub async fn edit(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         message_id: i64,
         screen: &Screen,
     ) -> Result<(), BotError> {
         let mut call = self
             .bot
             .edit_message_text(
-                ChatId(place.chat_id),
+                ChatId(address.chat_id),
                 self::message_id(message_id)?,
                 links::fitting(&screen.html),
             )
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
-        if let Some(keyboard) = keyboard(place, screen) {
+        if let Some(keyboard) = keyboard(address, screen) {
             call = call.reply_markup(keyboard);
         }
         self.run(call).await?;
@@ -267,9 +267,9 @@ impl BotApi {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
-        let mut call = self.bot.send_chat_action(ChatId(place.chat_id), ChatAction::Typing);
-        call.message_thread_id = thread(place);
+    pub async fn typing(&self, address: &ChatAddress) -> Result<(), BotError> {
+        let mut call = self.bot.send_chat_action(ChatId(address.chat_id), ChatAction::Typing);
+        call.message_thread_id = thread(address);
         self.run(call).await?;
         Ok(())
     }
@@ -331,13 +331,13 @@ fn no_preview() -> LinkPreviewOptions {
     }
 }
 
-fn thread(place: &Place) -> Option<ThreadId> {
-    place.thread.map(|thread| ThreadId(MessageId(thread)))
+fn thread(address: &ChatAddress) -> Option<ThreadId> {
+    address.thread.map(|thread| ThreadId(MessageId(thread)))
 }
 
 /// In a group it is said which question is answered, also when that is deleted meanwhile.
-fn answered(place: &Place) -> Option<ReplyParameters> {
-    let answered = place.reply_to.map(MessageId)?;
+fn answered(address: &ChatAddress) -> Option<ReplyParameters> {
+    let answered = address.reply_to.map(MessageId)?;
     Some(ReplyParameters::new(answered).allow_sending_without_reply())
 }
 

@@ -27,18 +27,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bot_api::{BotApi, BotError};
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::render::split;
 use crate::chat::screen::{Media, Screen};
 use crate::metrics;
-pub use limits::{Limits, Rule, Urgency};
-use local_limiter::Pace;
-use rate_limit_store::Books;
-use request::Parcel;
-use revision::{Change, Flight};
-pub use revision::{Edited, Revision};
-pub use scheduler::Line;
-use scheduler::{Admission, Request};
+pub use limits::{Limits, Priority, Rule};
+use local_limiter::LocalRateLimiter;
+use rate_limit_store::RateLimitStore;
+use request::SendRequest;
+pub use revision::{EditOutcome, Revision};
+use revision::{EditRequest, InFlightEdit};
+pub use scheduler::SendScheduler;
+use scheduler::{Decision, Queued};
 
 /// Requests on their way to the line. When it is full, who asks waits for a moment.
 const REQUESTS: usize = 1_024;
@@ -62,9 +62,9 @@ const AT_THE_END: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Sender {
     bot: BotApi,
-    books: Arc<Books>,
-    pace: Arc<Mutex<Pace>>,
-    line: mpsc::Sender<Request>,
+    store: Arc<RateLimitStore>,
+    local_limiter: Arc<Mutex<LocalRateLimiter>>,
+    scheduler: mpsc::Sender<Queued>,
     /// When the second began in which so many chats were told that we are typing.
     typed: Arc<Mutex<(Instant, u32)>>,
     /// Notes that changes have arrived, which nobody waits for.
@@ -73,13 +73,13 @@ pub struct Sender {
 
 impl Sender {
     /// A sender, and the line that somebody has to run for it.
-    pub fn new(bot: BotApi, queue: TaskQueue, limits: Limits) -> (Self, Line) {
-        let books = Arc::new(Books::new(queue, bot.id(), limits));
-        let pace = Arc::new(Mutex::new(Pace::default()));
+    pub fn new(bot: BotApi, queue: TaskQueue, limits: Limits) -> (Self, SendScheduler) {
+        let store = Arc::new(RateLimitStore::new(queue, bot.id(), limits));
+        let local_limiter = Arc::new(Mutex::new(LocalRateLimiter::default()));
         let typed = Arc::new(Mutex::new((Instant::now(), 0)));
-        let (line, requests) = mpsc::channel(REQUESTS);
-        let running = Line::new(requests, Arc::clone(&books), Arc::clone(&pace));
-        (Self { bot, books, pace, line, typed, noting: TaskTracker::new() }, running)
+        let (scheduler, requests) = mpsc::channel(REQUESTS);
+        let running = SendScheduler::new(requests, Arc::clone(&store), Arc::clone(&local_limiter));
+        (Self { bot, store, local_limiter, scheduler, typed, noting: TaskTracker::new() }, running)
     }
 
     /// Waits until what was noted behind the callers' backs is in Redis.
@@ -102,11 +102,11 @@ impl Sender {
     /// not urgent enough to be tried again.
     pub async fn send(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         screen: &Screen,
-        urgency: Urgency,
+        priority: Priority,
     ) -> Result<i64, BotError> {
-        self.send_parts(place, screen, Want::one(urgency)).await?.made()
+        self.send_parts(address, screen, CallOptions::one(priority)).await?.made()
     }
 
     /// Sends what a message was to show that is gone, in its place in the order of that message's changes.
@@ -116,60 +116,62 @@ impl Sender {
     /// As [`Sender::send`].
     pub async fn send_instead(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         revision: Revision,
         screen: &Screen,
-        urgency: Urgency,
+        priority: Priority,
         beside: bool,
-    ) -> Result<Edited, BotError> {
-        let change = Some(Change { chat_id: place.chat_id, revision, beside });
-        let sent = self.send_parts(place, screen, Want { change, ..Want::one(urgency) }).await?;
+    ) -> Result<EditOutcome, BotError> {
+        let change = Some(EditRequest { chat_id: address.chat_id, revision, beside });
+        let sent = self
+            .send_parts(address, screen, CallOptions { change, ..CallOptions::one(priority) })
+            .await?;
         Ok(match sent.edited() {
             // What arrives later is another message, or finds none.
-            Edited::Beside => Edited::Shown,
+            EditOutcome::Beside => EditOutcome::Shown,
             edited => edited,
         })
     }
 
     async fn send_parts(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         screen: &Screen,
-        want: Want<'_>,
-    ) -> Result<Called<i64>, BotError> {
+        options: CallOptions<'_>,
+    ) -> Result<CallOutcome<i64>, BotError> {
         let mut parts = split::split(&screen.html, split::MESSAGE_UNITS);
         if parts.len() <= 1 {
-            return self.send_part(place, screen, want).await;
+            return self.send_part(address, screen, options).await;
         }
         parts.truncate(PARTS_AT_MOST);
         let last = parts.pop().unwrap_or_default();
         for (number, html) in parts.into_iter().enumerate() {
             let part = Screen::plain(html);
             let sent = match number {
-                0 => self.send_part(place, &part, want).await?,
-                _ => self.insist_on_part(place, &part, want).await?,
+                0 => self.send_part(address, &part, options).await?,
+                _ => self.insist_on_part(address, &part, options).await?,
             };
-            if !matches!(sent, Called::Made(..)) {
+            if !matches!(sent, CallOutcome::Made(..)) {
                 return Ok(sent);
             }
         }
         let last = Screen { html: last, ..screen.clone() };
-        self.insist_on_part(place, &last, want).await
+        self.insist_on_part(address, &last, options).await
     }
 
     async fn insist_on_part(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         part: &Screen,
-        mut want: Want<'_>,
-    ) -> Result<Called<i64>, BotError> {
+        mut options: CallOptions<'_>,
+    ) -> Result<CallOutcome<i64>, BotError> {
         // The first part had its turn.
-        if let Some(change) = &mut want.change {
+        if let Some(change) = &mut options.change {
             change.beside = true;
         }
         let (mut attempts, until) = (0, Instant::now() + PARTS_WITHIN);
         loop {
-            let error = match self.send_part(place, part, want).await {
+            let error = match self.send_part(address, part, options).await {
                 Ok(sent) => return Ok(sent),
                 Err(error) => error,
             };
@@ -188,12 +190,12 @@ impl Sender {
 
     async fn send_part(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         part: &Screen,
-        want: Want<'_>,
-    ) -> Result<Called<i64>, BotError> {
+        options: CallOptions<'_>,
+    ) -> Result<CallOutcome<i64>, BotError> {
         let bot = &self.bot;
-        self.call(place, want, |place| async move { bot.send(&place, part).await }).await
+        self.call(address, options, |address| async move { bot.send(&address, part).await }).await
     }
 
     /// Sends a placeholder, unless it is still waiting for room when `over`. It gives its id.
@@ -201,15 +203,16 @@ impl Sender {
     /// # Errors
     ///
     /// As [`Sender::send`]; [`BotError::NoRoom`] when it was not sent.
-    pub async fn place(
+    pub async fn send_placeholder(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         screen: &Screen,
         over: &CancellationToken,
     ) -> Result<i64, BotError> {
         let bot = &self.bot;
-        let want = Want { unless: Some(over), ..Want::one(Urgency::Placeholder) };
-        let sent = self.call(place, want, |place| async move { bot.send(&place, screen).await });
+        let options = CallOptions { unless: Some(over), ..CallOptions::one(Priority::Placeholder) };
+        let sent =
+            self.call(address, options, |address| async move { bot.send(&address, screen).await });
         sent.await?.made()
     }
 
@@ -221,30 +224,34 @@ impl Sender {
     /// As [`Sender::send`]; [`BotError::RetryAfter`] also while Redis is away. Never [`BotError::NotModified`].
     pub async fn edit(
         &self,
-        place: &Place,
+        address: &ChatAddress,
         revision: Revision,
         screen: &Screen,
-        urgency: Urgency,
+        priority: Priority,
         beside: bool,
-    ) -> Result<Edited, BotError> {
+    ) -> Result<EditOutcome, BotError> {
         let parts = split::split(&screen.html, split::MESSAGE_UNITS);
         let cut = (1 < parts.len()).then(|| Screen {
             html: parts.into_iter().next().unwrap_or_default(),
             ..screen.clone()
         });
         let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
-        let asked = place.chat_id;
-        let change = Some(Change { chat_id: asked, revision, beside });
-        let called = self.call(place, Want { change, ..Want::one(urgency) }, |place| async move {
-            // In a group that has moved messages have other numbers.
-            if place.chat_id != asked {
-                return Err(BotError::MessageGone);
-            }
-            match bot.edit(&place, revision.message_id, screen).await {
-                Err(BotError::NotModified) => Ok(()),
-                edited => edited,
-            }
-        });
+        let asked = address.chat_id;
+        let change = Some(EditRequest { chat_id: asked, revision, beside });
+        let called = self.call(
+            address,
+            CallOptions { change, ..CallOptions::one(priority) },
+            |address| async move {
+                // In a group that has moved messages have other numbers.
+                if address.chat_id != asked {
+                    return Err(BotError::MessageGone);
+                }
+                match bot.edit(&address, revision.message_id, screen).await {
+                    Err(BotError::NotModified) => Ok(()),
+                    edited => edited,
+                }
+            },
+        );
         Ok(called.await?.edited())
     }
 
@@ -253,11 +260,12 @@ impl Sender {
     /// # Errors
     ///
     /// As [`Sender::send`]; [`BotError::Refused`] when Telegram cannot load one of them.
-    pub async fn album(&self, place: &Place, media: &[Media]) -> Result<(), BotError> {
+    pub async fn album(&self, address: &ChatAddress, media: &[Media]) -> Result<(), BotError> {
         let bot = &self.bot;
         let messages = u32::try_from(media.len()).unwrap_or(u32::MAX);
-        let want = Want { messages, ..Want::one(Urgency::Reply) };
-        let sent = self.call(place, want, |place| async move { bot.album(&place, media).await });
+        let options = CallOptions { messages, ..CallOptions::one(Priority::Reply) };
+        let sent =
+            self.call(address, options, |address| async move { bot.album(&address, media).await });
         sent.await?.made()
     }
 
@@ -284,9 +292,9 @@ impl Sender {
     /// # Errors
     ///
     /// [`BotError`].
-    pub async fn typing(&self, place: &Place) -> Result<(), BotError> {
+    pub async fn typing(&self, address: &ChatAddress) -> Result<(), BotError> {
         match self.may_type(Instant::now()) {
-            true => self.bot.typing(place).await,
+            true => self.bot.typing(address).await,
             false => Err(BotError::NoRoom),
         }
     }
@@ -302,14 +310,14 @@ impl Sender {
 
     /// Something came from a chat: it can be written to.
     pub async fn heard_from(&self, chat_id: i64) {
-        if let Err(error) = self.books.note_there(chat_id).await {
+        if let Err(error) = self.store.note_there(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is there");
         }
     }
 
     /// The bot was blocked, or thrown out of a group.
     pub async fn shut_out(&self, chat_id: i64) {
-        if let Err(error) = self.books.note_gone(chat_id).await {
+        if let Err(error) = self.store.note_gone(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is gone");
         }
     }
@@ -317,7 +325,7 @@ impl Sender {
     /// A group has another id.
     pub async fn moved(&self, from: i64, to: i64) {
         tracing::info!("a group has another id");
-        if let Err(error) = self.books.note_moved(from, to).await {
+        if let Err(error) = self.store.note_moved(from, to).await {
             tracing::warn!(error = %error, "it was not noted that a group has another id");
         }
     }
@@ -325,42 +333,44 @@ impl Sender {
     /// Makes a call when there is room for it, and notes what its answer says about the chat.
     async fn call<T, F>(
         &self,
-        place: &Place,
-        want: Want<'_>,
-        make: impl Fn(Place) -> F,
-    ) -> Result<Called<T>, BotError>
+        address: &ChatAddress,
+        options: CallOptions<'_>,
+        make: impl Fn(ChatAddress) -> F,
+    ) -> Result<CallOutcome<T>, BotError>
     where
         F: Future<Output = Result<T, BotError>>,
     {
-        let mut place = *place;
+        let mut address = *address;
         for _ in 0..MOVES_AT_MOST {
-            let flight = match self.admission(place.chat_id, want).await {
-                Admission::Go => None,
-                Admission::Begun(flight) => Some(flight),
-                Admission::Busy => return Ok(Called::Busy),
-                Admission::Overtaken { by } => return Ok(Called::Overtaken { by }),
-                Admission::Later(wait) => return Err(BotError::RetryAfter(wait)),
-                Admission::NoRoom => return Err(BotError::NoRoom),
-                Admission::Gone => return Err(BotError::Unreachable),
-                Admission::Moved(chat_id) => {
-                    place = followed(&place, chat_id);
+            let in_flight = match self.admission(address.chat_id, options).await {
+                Decision::Go => None,
+                Decision::Begun(in_flight) => Some(in_flight),
+                Decision::Busy => return Ok(CallOutcome::Busy),
+                Decision::Superseded { by } => return Ok(CallOutcome::Superseded { by }),
+                Decision::Later(wait) => return Err(BotError::RetryAfter(wait)),
+                Decision::NoRoom => return Err(BotError::NoRoom),
+                Decision::Gone => return Err(BotError::Unreachable),
+                Decision::Moved(chat_id) => {
+                    address = followed(&address, chat_id);
                     continue;
                 }
             };
-            let beside = flight.as_ref().is_some_and(|flight| flight.beside);
-            let made = match (flight, want.change) {
-                (Some(flight), Some(change)) => self.fly(&change, flight, make(place)).await,
-                _ => make(place).await,
+            let beside = in_flight.as_ref().is_some_and(|in_flight| in_flight.beside);
+            let made = match (in_flight, options.change) {
+                (Some(in_flight), Some(change)) => {
+                    self.make_before_deadline(&change, in_flight, make(address)).await
+                }
+                _ => make(address).await,
             };
             let error = match made {
-                Ok(made) => return Ok(Called::Made(made, beside)),
+                Ok(made) => return Ok(CallOutcome::Made(made, beside)),
                 Err(error) => error,
             };
-            self.learn(place.chat_id, &error).await;
+            self.learn(address.chat_id, &error).await;
             match error {
-                BotError::Moved(chat_id) => place = followed(&place, chat_id),
+                BotError::Moved(chat_id) => address = followed(&address, chat_id),
                 // Its topic was deleted: then beside the topics.
-                BotError::TopicGone if place.thread.is_some() => place.thread = None,
+                BotError::TopicGone if address.thread.is_some() => address.thread = None,
                 error => return Err(error),
             }
         }
@@ -368,14 +378,14 @@ impl Sender {
     }
 
     /// Makes a change for as long as it may be on its way, and notes when it is not any more.
-    async fn fly<T>(
+    async fn make_before_deadline<T>(
         &self,
-        change: &Change,
-        flight: Flight,
+        change: &EditRequest,
+        in_flight: InFlightEdit,
         make: impl Future<Output = Result<T, BotError>>,
     ) -> Result<T, BotError> {
-        let made = if Instant::now() < flight.until {
-            let made = tokio::time::timeout_at(flight.until, make).await;
+        let made = if Instant::now() < in_flight.until {
+            let made = tokio::time::timeout_at(in_flight.until, make).await;
             made.unwrap_or_else(|_elapsed| Err(BotError::Transient("time-out".to_owned())))
         } else {
             // This process stood still. Others may have begun newer changes since.
@@ -383,7 +393,7 @@ impl Sender {
         };
         // Without an answer nobody knows whether Telegram has it: then it counts until its time is up.
         if !matches!(made, Err(BotError::Transient(_))) {
-            let noting = self.books.note_arrived(change, flight.token);
+            let noting = self.store.note_arrived(change, in_flight.token);
             self.noting.spawn(async move {
                 if let Err(error) = noting.await {
                     tracing::debug!(error = %error, "a change counts as on its way until its time is up");
@@ -393,44 +403,43 @@ impl Sender {
         made
     }
 
-    async fn admission(&self, chat_id: i64, want: Want<'_>) -> Admission {
-        let Want { urgency, messages, unless, change } = want;
-        let asking = self.ask_for_room(Parcel { chat_id, urgency, messages, change });
+    async fn admission(&self, chat_id: i64, options: CallOptions<'_>) -> Decision {
+        let CallOptions { priority, messages, unless, change } = options;
+        let asking = self.ask_for_room(SendRequest { chat_id, priority, messages, change });
         match unless {
             // What is granted at the same moment is lost, and nothing else.
-            Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Admission::NoRoom),
+            Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Decision::NoRoom),
             None => asking.await,
         }
     }
 
-    async fn ask_for_room(&self, parcel: Parcel) -> Admission {
-        if self.books.limits.none() {
-            return self.without_limits(parcel).await;
+    async fn ask_for_room(&self, request: SendRequest) -> Decision {
+        if self.store.limits.none() {
+            return self.without_limits(request).await;
         }
         let (answer, admission) = oneshot::channel();
-        let asked = self.line.send(Request { parcel, answer }).await;
+        let asked = self.scheduler.send(Queued { request, answer }).await;
         match asked {
-            Ok(()) => admission.await.unwrap_or(Admission::Later(AT_THE_END)),
-            Err(_closed) => Admission::Later(AT_THE_END),
+            Ok(()) => admission.await.unwrap_or(Decision::Later(AT_THE_END)),
+            Err(_closed) => Decision::Later(AT_THE_END),
         }
     }
 
     /// Nobody waits for room, so nobody stands in line; but what Telegram says about chats is obeyed.
-    async fn without_limits(&self, parcel: Parcel) -> Admission {
-        match self.books.take(parcel).await {
-            Ok(verdict) => {
-                scheduler::decided(verdict).unwrap_or_else(|(wait, _all)| Admission::Later(wait))
-            }
-            Err(error) if parcel.change.is_some() => {
+    async fn without_limits(&self, request: SendRequest) -> Decision {
+        match self.store.take(request).await {
+            Ok(answer_of_store) => scheduler::decision(answer_of_store)
+                .unwrap_or_else(|(wait, _all)| Decision::Later(wait)),
+            Err(error) if request.change.is_some() => {
                 tracing::debug!(error = %error, "a change waits for Redis, which keeps their order");
-                Admission::Later(WITHOUT_REDIS)
+                Decision::Later(WITHOUT_REDIS)
             }
             Err(error) => {
                 tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
                 let now = Instant::now();
-                match self.pace().take(now, parcel, &self.books.limits) {
-                    None => Admission::Go,
-                    Some(at) => Admission::Later(at.saturating_duration_since(now)),
+                match self.local_limiter().take(now, request, &self.store.limits) {
+                    None => Decision::Go,
+                    Some(at) => Decision::Later(at.saturating_duration_since(now)),
                 }
             }
         }
@@ -440,8 +449,8 @@ impl Sender {
     async fn learn(&self, chat_id: i64, error: &BotError) {
         match error {
             BotError::RetryAfter(wait) => {
-                self.pace().pause(Instant::now(), chat_id, *wait);
-                match self.books.pause(chat_id, *wait).await {
+                self.local_limiter().pause(Instant::now(), chat_id, *wait);
+                match self.store.pause(chat_id, *wait).await {
                     Ok(all) => {
                         metrics::asked_to_wait(all);
                         tracing::warn!(
@@ -470,59 +479,59 @@ impl Sender {
         }
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn local_limiter(&self) -> MutexGuard<'_, LocalRateLimiter> {
+        self.local_limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What is to be sent, and how urgently.
 #[derive(Clone, Copy)]
-struct Want<'a> {
-    urgency: Urgency,
+struct CallOptions<'a> {
+    priority: Priority,
     messages: u32,
     /// Not to be sent any more once this is over.
     unless: Option<&'a CancellationToken>,
     /// Which message is changed, unless it is a new one.
-    change: Option<Change>,
+    change: Option<EditRequest>,
 }
 
-impl Want<'_> {
-    fn one(urgency: Urgency) -> Self {
-        Self { urgency, messages: 1, unless: None, change: None }
+impl CallOptions<'_> {
+    fn one(priority: Priority) -> Self {
+        Self { priority, messages: 1, unless: None, change: None }
     }
 }
 
 /// What became of a call.
-enum Called<T> {
+enum CallOutcome<T> {
     /// It was made; and whether an older change of the same message is on its way.
     Made(T, bool),
     /// An older change of the same message is on its way.
     Busy,
     /// The message was to show what was asked at this later turn.
-    Overtaken { by: u64 },
+    Superseded { by: u64 },
 }
 
-impl<T> Called<T> {
+impl<T> CallOutcome<T> {
     /// Of a new message, whose calls are made or fail.
     fn made(self) -> Result<T, BotError> {
         match self {
             Self::Made(made, _) => Ok(made),
-            Self::Busy | Self::Overtaken { .. } => Err(BotError::NoRoom),
+            Self::Busy | Self::Superseded { .. } => Err(BotError::NoRoom),
         }
     }
 
     /// Of a change.
-    fn edited(self) -> Edited {
+    fn edited(self) -> EditOutcome {
         match self {
-            Self::Made(_, false) => Edited::Shown,
-            Self::Made(_, true) => Edited::Beside,
-            Self::Busy => Edited::Busy,
-            Self::Overtaken { by } => Edited::Overtaken { by },
+            Self::Made(_, false) => EditOutcome::Shown,
+            Self::Made(_, true) => EditOutcome::Beside,
+            Self::Busy => EditOutcome::Busy,
+            Self::Superseded { by } => EditOutcome::Superseded { by },
         }
     }
 }
 
 /// The same place under a group's new id. Messages have other numbers there, and topics too.
-fn followed(place: &Place, chat_id: i64) -> Place {
-    Place { chat_id, thread: None, reply_to: None, ..*place }
+fn followed(address: &ChatAddress, chat_id: i64) -> ChatAddress {
+    ChatAddress { chat_id, thread: None, reply_to: None, ..*address }
 }

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use clap::Parser;
-use coordinator::chat::address::Place;
+use coordinator::chat::address::ChatAddress;
 use coordinator::chat::screen::Screen;
 use coordinator::cli::Cli;
 use coordinator::telegram::bot_api::{BotApi, BotError};
-use coordinator::telegram::send::{Limits, Revision, Sender, Urgency};
+use coordinator::telegram::send::{Limits, Priority, Revision, Sender};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{Telegram, coordinator, coordinator_command, queue_on, scripted_worker};
 
-pub(crate) fn place(chat_id: i64) -> Place {
-    Place { chat_id, owner: chat_id, ..Place::default() }
+pub(crate) fn address(chat_id: i64) -> ChatAddress {
+    ChatAddress { chat_id, owner: chat_id, ..ChatAddress::default() }
 }
 
 /// A sender as a coordinator has it, in this process.
@@ -120,12 +120,12 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
         Err(BotError::RetryAfter(wait)) => *wait,
         other => panic!("{other:?}"),
     };
-    let told = first.send(&place(7), &hello, Urgency::Answer).await;
+    let told = first.send(&address(7), &hello, Priority::Answer).await;
     assert_eq!(wait(&told), Duration::from_secs(600));
     for sender in [&first, &second] {
-        let told = sender.send(&place(7), &hello, Urgency::Answer).await;
+        let told = sender.send(&address(7), &hello, Priority::Answer).await;
         assert!(Duration::from_secs(500) < wait(&told), "the rest of the ten minutes");
-        sender.send(&place(8), &hello, Urgency::Answer).await.unwrap();
+        sender.send(&address(8), &hello, Priority::Answer).await.unwrap();
     }
     let calls = telegram.stats().await["calls"]["sendmessage"].as_u64().unwrap();
     assert_eq!(calls, 3, "the one that was refused, and two to the other chat");
@@ -135,12 +135,12 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
         .fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600, "count": 2}))
         .await;
     telegram.write(9, "hello").await;
-    wait(&first.send(&place(8), &hello, Urgency::Answer).await);
-    wait(&second.send(&place(9), &hello, Urgency::Answer).await);
+    wait(&first.send(&address(8), &hello, Priority::Answer).await);
+    wait(&second.send(&address(9), &hello, Priority::Answer).await);
     telegram.clear_faults().await;
     telegram.write(10, "hello").await;
     for sender in [&first, &second] {
-        wait(&sender.send(&place(10), &hello, Urgency::Answer).await);
+        wait(&sender.send(&address(10), &hello, Priority::Answer).await);
     }
     assert_eq!(telegram.bot_messages(10).await, Vec::<Value>::new());
 }
@@ -151,13 +151,13 @@ async fn progress_is_dropped_where_there_is_no_room() {
     let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     telegram.write(7, "hello").await;
     let say = |text: &str| Screen::plain(text.to_owned());
-    let message = sender.send(&place(7), &say("Looking"), Urgency::Placeholder).await.unwrap();
+    let message = sender.send(&address(7), &say("Looking"), Priority::Placeholder).await.unwrap();
     let half = sender
-        .edit(&place(7), Revision::progress(message, 1), &say("Half"), Urgency::Progress, false)
+        .edit(&address(7), Revision::progress(message, 1), &say("Half"), Priority::Progress, false)
         .await;
     assert_eq!(half, Err(BotError::NoRoom), "the answer may come at any time");
     sender
-        .edit(&place(7), Revision::answer(message, 1), &say("Found"), Urgency::Answer, false)
+        .edit(&address(7), Revision::answer(message, 1), &say("Found"), Priority::Answer, false)
         .await
         .unwrap();
     telegram.bot_said_only(7, &["Found"]).await;
@@ -173,7 +173,7 @@ async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last()
     let html = format!("<b>{}</b>The end", line.repeat(400));
     let open = Button::open("Open", "https://a.example").unwrap();
     let screen = Screen { html, buttons: vec![vec![open]], ..Screen::default() };
-    let last = sender.send(&place(7), &screen, Urgency::Reply).await.unwrap();
+    let last = sender.send(&address(7), &screen, Priority::Reply).await.unwrap();
     let messages = telegram.bot_messages(7).await;
     assert!(3 < messages.len(), "{}", messages.len());
     let text: Vec<&str> =
@@ -225,10 +225,10 @@ async fn while_redis_is_away_messages_go_on_slowly() {
     redis.kill();
     let hello = Screen::plain("Hello");
     for chat in 1..=12 {
-        sender.send(&place(chat), &hello, Urgency::Answer).await.unwrap();
+        sender.send(&address(chat), &hello, Priority::Answer).await.unwrap();
     }
     for _ in 0..3 {
-        sender.send(&place(1), &hello, Urgency::Answer).await.unwrap();
+        sender.send(&address(1), &hello, Priority::Answer).await.unwrap();
     }
     assert_eq!(telegram.bot_messages(1).await.len(), 4);
     assert_eq!(told_to_wait(&telegram).await, 0);

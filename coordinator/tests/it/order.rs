@@ -3,16 +3,16 @@
 use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
 
-use coordinator::chat::address::Who;
+use coordinator::chat::address::SessionKey;
 use coordinator::chat::screen::Screen;
 use coordinator::chat::session::Session;
 use coordinator::session_store::SessionStore;
 use coordinator::telegram::bot_api::BotError;
-use coordinator::telegram::send::{Edited, Limits, Revision, Urgency};
+use coordinator::telegram::send::{EditOutcome, Limits, Priority, Revision};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
 
-use crate::limits::{place, sender};
+use crate::limits::{address, sender};
 use crate::support::{Telegram, coordinator_command, queue_on, scripted_worker};
 
 const PERSON: i64 = 7;
@@ -129,39 +129,39 @@ async fn coordinators_know_of_each_others_changes() {
     let (first, _first) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
     let (second, _second) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
     telegram.write(PERSON, "hello").await;
-    let (place, say) = (place(PERSON), |text: &str| Screen::plain(text.to_owned()));
-    let message = first.send(&place, &say("Looking"), Urgency::Answer).await.unwrap();
+    let (address, say) = (address(PERSON), |text: &str| Screen::plain(text.to_owned()));
+    let message = first.send(&address, &say("Looking"), Priority::Answer).await.unwrap();
     let answer = move |turn| Revision::answer(message, turn);
     let (later, no) = (say("later"), say("no"));
-    let shown = first.edit(&place, answer(2), &later, Urgency::Answer, false).await;
-    assert_eq!(shown, Ok(Edited::Shown));
-    let overtaken = Ok(Edited::Overtaken { by: 2 });
+    let shown = first.edit(&address, answer(2), &later, Priority::Answer, false).await;
+    assert_eq!(shown, Ok(EditOutcome::Shown));
+    let overtaken = Ok(EditOutcome::Superseded { by: 2 });
     for older in [answer(1), Revision::progress(message, 1), Revision::progress(message, 2)] {
         for beside in [false, true] {
-            let edited = second.edit(&place, older, &no, Urgency::Answer, beside).await;
+            let edited = second.edit(&address, older, &no, Priority::Answer, beside).await;
             assert_eq!(edited, overtaken, "{older:?}");
-            let sent = second.send_instead(&place, older, &no, Urgency::Answer, beside);
+            let sent = second.send_instead(&address, older, &no, Priority::Answer, beside);
             assert_eq!(sent.await, overtaken, "{older:?}");
         }
     }
-    let same = second.edit(&place, answer(2), &later, Urgency::Answer, false).await;
-    assert_eq!(same, Ok(Edited::Shown), "it says so already");
+    let same = second.edit(&address, answer(2), &later, Priority::Answer, false).await;
+    assert_eq!(same, Ok(EditOutcome::Shown), "it says so already");
 
     slow_down(&telegram, "slow", 1_000).await;
     let before = edits_called(&telegram).await;
     let slow = tokio::spawn(async move {
-        first.edit(&place, answer(3), &Screen::plain("slow"), Urgency::Answer, false).await
+        first.edit(&address, answer(3), &Screen::plain("slow"), Priority::Answer, false).await
     });
     until_called(&telegram, before).await;
     let newest = say("newest");
-    let edit = |beside| second.edit(&place, answer(4), &newest, Urgency::Answer, beside);
-    assert_eq!(edit(false).await, Ok(Edited::Busy));
-    assert_eq!(edit(true).await, Ok(Edited::Beside));
-    assert_eq!(edit(false).await, Ok(Edited::Busy), "not the last yet");
-    assert_eq!(slow.await.unwrap(), Ok(Edited::Shown));
+    let edit = |beside| second.edit(&address, answer(4), &newest, Priority::Answer, beside);
+    assert_eq!(edit(false).await, Ok(EditOutcome::Busy));
+    assert_eq!(edit(true).await, Ok(EditOutcome::Beside));
+    assert_eq!(edit(false).await, Ok(EditOutcome::Busy), "not the last yet");
+    assert_eq!(slow.await.unwrap(), Ok(EditOutcome::Shown));
     telegram.bot_said_only(PERSON, &["slow"]).await;
     eventually("the end of the slow one", async || {
-        (edit(false).await == Ok(Edited::Shown)).then_some(())
+        (edit(false).await == Ok(EditOutcome::Shown)).then_some(())
     })
     .await;
     telegram.bot_said_only(PERSON, &["newest"]).await;
@@ -174,18 +174,19 @@ async fn without_redis_no_message_is_changed() {
         let (sender, _stop) = sender(&redis, &telegram, limits).await;
         telegram.write(PERSON, "hello").await;
         let say = |text: &str| Screen::plain(text.to_owned());
-        let message = sender.send(&place(PERSON), &say("Hello"), Urgency::Answer).await.unwrap();
+        let message = sender.send(&address(PERSON), &say("Hello"), Priority::Answer).await.unwrap();
         redis.kill();
-        let (place, revision) = (place(PERSON), Revision::answer(message, 1));
+        let (address, revision) = (address(PERSON), Revision::answer(message, 1));
         let changed = say("Changed");
-        let edit = || sender.edit(&place, revision, &changed, Urgency::Answer, true);
+        let edit = || sender.edit(&address, revision, &changed, Priority::Answer, true);
         let told = edit().await;
         assert!(matches!(told, Err(BotError::RetryAfter(_))), "{told:?}");
         telegram.bot_said_only(PERSON, &["Hello"]).await;
         // What is no change goes on.
-        sender.send(&place, &say("More"), Urgency::Answer).await.unwrap();
+        sender.send(&address, &say("More"), Priority::Answer).await.unwrap();
         redis.revive();
-        eventually("the change", async || (edit().await == Ok(Edited::Shown)).then_some(())).await;
+        eventually("the change", async || (edit().await == Ok(EditOutcome::Shown)).then_some(()))
+            .await;
         telegram.bot_said_only(PERSON, &["Changed", "More"]).await;
     }
 }
@@ -195,7 +196,7 @@ async fn turns_go_on_when_a_session_is_lost() {
     let redis = TestRedis::start();
     let queue = queue_on(&redis).await;
     let sessions = SessionStore::new(queue.clone());
-    let who = Who { chat_id: PERSON, user_id: PERSON };
+    let who = SessionKey { chat_id: PERSON, user_id: PERSON };
     let key = queue.keys().session(&who.to_string());
     let mut update_id = 0;
     let mut turn = async || {

@@ -2,12 +2,12 @@
 
 use queue::{FailureCode, TaskResult};
 
-use crate::chat::callback::Token;
+use crate::chat::callback::ButtonAction;
 use crate::chat::contents::ContentView;
 use crate::chat::question::Question;
 use crate::chat::render::{content, creators, view};
 use crate::chat::results::ResultSet;
-use crate::chat::sanitize::shown;
+use crate::chat::sanitize::safe_html;
 use crate::chat::screen::{Button, Screen};
 use crate::chat::session::Session;
 use crate::chat::view::{StoredView, View};
@@ -130,7 +130,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         }
         // A plugin that brings its own command speaks for itself.
         (Question::Plugin { .. }, _) if for_good => {
-            shown(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
+            safe_html(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
         }
         _ => lang.failure(code),
     };
@@ -146,14 +146,18 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
     }
     let mut row = Vec::new();
     if !for_good {
-        row.push(Button::named(lang, "button-try-again", Token::Again { view: view.clone() }));
+        row.push(Button::named(
+            lang,
+            "button-try-again",
+            ButtonAction::Again { view: view.clone() },
+        ));
         session.keep_failed(view, question.clone());
     }
     if let Question::Extended { back, .. } | Question::Content { back, .. } = question
         && let Some(set) = session.results(back)
     {
-        let token = Token::Results { view: set.view.clone() };
-        row.push(Button::named(lang, "button-results", token));
+        let action = ButtonAction::Results { view: set.view.clone() };
+        row.push(Button::named(lang, "button-results", action));
     }
     let buttons = if row.is_empty() { Vec::new() } else { vec![row] };
     Screen { html: sentence, buttons, ..Screen::default() }

@@ -1,7 +1,7 @@
 //! `/start`, `/help`, `/privacy`, and the keys below the input field.
 
-use super::turn::Around;
-use crate::chat::sanitize::{escape, shown};
+use super::turn::TurnContext;
+use crate::chat::sanitize::{escape, safe_html};
 use crate::chat::screen::Screen;
 use crate::chat::text::{Arg, Lang};
 
@@ -35,32 +35,32 @@ pub(super) fn key(text: &str) -> Option<&'static str> {
 }
 
 /// What is kept about people, for how long, and how to be forgotten.
-pub(super) fn privacy(around: &Around<'_>, lang: Lang) -> Screen {
-    match around.privacy.said_in(lang) {
+pub(super) fn privacy(context: &TurnContext<'_>, lang: Lang) -> Screen {
+    match context.privacy.said_in(lang) {
         Some(text) => Screen::plain(escape(text)),
         None => Screen::plain(lang.text("privacy")),
     }
 }
 
 /// What `name` (`start` or `help`) says.
-pub(super) fn screen(around: &Around<'_>, lang: Lang, name: &str) -> Screen {
-    let private = around.place.private();
+pub(super) fn screen(context: &TurnContext<'_>, lang: Lang, name: &str) -> Screen {
+    let private = context.address.private();
     let mut html = match name {
-        _ if !private => lang.format("help-group", &[("bot", Arg::Text(&escape(around.bot)))]),
+        _ if !private => lang.format("help-group", &[("bot", Arg::Text(&escape(context.bot)))]),
         "start" => lang.text("welcome"),
         _ => lang.text("help"),
     };
-    let mut offered = around.menu.iter().peekable();
+    let mut offered = context.menu.iter().peekable();
     if name == "help" && offered.peek().is_some() {
         html.push_str("\n\n");
         html.push_str(&lang.text("help-plugins"));
         html.push('\n');
         for command in offered {
-            let description = shown(command.description_in(lang.code()), 256);
+            let description = safe_html(command.description_in(lang.code()), 256);
             html.push_str(&format!("\n• /{}: {description}", command.name));
         }
     }
-    if around.admin && name == "help" {
+    if context.admin && name == "help" {
         html.push_str("\n\n");
         html.push_str(&lang.text("help-admin"));
     }

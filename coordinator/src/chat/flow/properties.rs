@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use test_kit::mutate;
 
 use super::answer::answer;
-use crate::chat::address::Place;
+use crate::chat::address::ChatAddress;
 use crate::chat::question::{Question, ReplyTo};
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
@@ -80,11 +80,11 @@ proptest! {
 
     #[test]
     fn where_an_answer_goes_is_read_or_refused(changes in changes()) {
-        let place = Place { chat_id: 7, owner: 7, ..Place::default() };
+        let address = ChatAddress { chat_id: 7, owner: 7, ..ChatAddress::default() };
         let question = Question::Search { query: "luna".to_owned() };
-        let to = ReplyTo { place, message_id: Some(5), turn: 3, lang: Lang::De, question };
+        let to = ReplyTo { address, message_id: Some(5), turn: 3, lang: Lang::De, question };
         let json = mutate(&serde_json::to_vec(&to).unwrap(), &changes);
         let _ = serde_json::from_slice::<ReplyTo>(&json); // Read or refused.
-        let _ = serde_json::from_slice::<Place>(&json);
+        let _ = serde_json::from_slice::<ChatAddress>(&json);
     }
 }

@@ -1,7 +1,7 @@
 //! `/settings`: the language, and being forgotten.
 
 use super::turn::{Turn, done, note_on};
-use crate::chat::callback::Token;
+use crate::chat::callback::ButtonAction;
 use crate::chat::effect::{Effect, Pressed};
 use crate::chat::screen::{Button, Screen};
 use crate::chat::session::Session;
@@ -14,16 +14,16 @@ pub(super) fn screen(session: &Session, lang: Lang) -> Screen {
         None => lang.format("settings-language-auto", &[("name", Arg::Text(session.heard.name()))]),
     };
     let mut screen = Screen::plain(lang.format("settings", &[("language", Arg::Text(&name))]));
-    let choose = |lang: Lang| Button::press(lang.name(), Token::Language(Some(lang)));
+    let choose = |lang: Lang| Button::press(lang.name(), ButtonAction::Language(Some(lang)));
     screen.buttons.push(Lang::ALL.map(choose).into());
-    screen.buttons.push(vec![Button::named(lang, "button-auto", Token::Language(None))]);
-    screen.buttons.push(vec![Button::named(lang, "button-forget", Token::Forget)]);
+    screen.buttons.push(vec![Button::named(lang, "button-auto", ButtonAction::Language(None))]);
+    screen.buttons.push(vec![Button::named(lang, "button-forget", ButtonAction::Forget)]);
     screen
 }
 
-pub(super) fn press(turn: &mut Turn<'_>, token: &Token, pressed: &Pressed) -> Vec<Effect> {
-    match token {
-        Token::Language(chosen) => {
+pub(super) fn press(turn: &mut Turn<'_>, action: &ButtonAction, pressed: &Pressed) -> Vec<Effect> {
+    match action {
+        ButtonAction::Language(chosen) => {
             turn.session.chosen = *chosen;
             turn.lang = turn.session.lang();
             let note = note_on(pressed.clone(), turn.lang.text("settings-changed"));
@@ -31,14 +31,14 @@ pub(super) fn press(turn: &mut Turn<'_>, token: &Token, pressed: &Pressed) -> Ve
             effects.extend(turn.show(pressed, screen(turn.session, turn.lang)).pop());
             effects
         }
-        Token::Forget => {
+        ButtonAction::Forget => {
             let mut sure = Screen::plain(turn.lang.text("forget-sure"));
-            let forget = Button::named(turn.lang, "button-forget-sure", Token::ForgetSure);
-            let back = Button::named(turn.lang, "button-back", Token::Settings);
+            let forget = Button::named(turn.lang, "button-forget-sure", ButtonAction::ForgetSure);
+            let back = Button::named(turn.lang, "button-back", ButtonAction::Settings);
             sure.buttons.push(vec![forget, back]);
             turn.show(pressed, sure)
         }
-        Token::ForgetSure => {
+        ButtonAction::ForgetSure => {
             let (message_id, turns) = (pressed.message_id, turn.number);
             let screen = Screen::plain(turn.lang.text("forgotten"));
             let tasks = turn.under_way();

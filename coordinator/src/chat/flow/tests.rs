@@ -7,17 +7,17 @@ use queue::{FailureCode, TaskId, TaskResult};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::address::Place;
-use crate::chat::command_menu::Menu;
-use crate::chat::privacy::Privacy;
-use crate::chat::screen::Action;
+use crate::chat::address::ChatAddress;
+use crate::chat::command_menu::CommandMenu;
+use crate::chat::privacy::PrivacyNotice;
+use crate::chat::screen::ButtonTarget;
 use crate::chat::text::Lang;
 
-fn around() -> Around<'static> {
-    static NOTHING: LazyLock<Menu> = LazyLock::new(Menu::default);
-    static OURS: Privacy = Privacy::of_the_bot();
-    Around {
-        place: Place { chat_id: 7, owner: 7, thread: None, reply_to: None },
+fn context() -> TurnContext<'static> {
+    static NOTHING: LazyLock<CommandMenu> = LazyLock::new(CommandMenu::default);
+    static OURS: PrivacyNotice = PrivacyNotice::of_the_bot();
+    TurnContext {
+        address: ChatAddress { chat_id: 7, owner: 7, thread: None, reply_to: None },
         language: Lang::En,
         admin: false,
         bot: "freefans_bot",
@@ -50,9 +50,9 @@ impl Chat {
     fn presses(&mut self, label: &str) -> &mut Self {
         let buttons = self.screen.buttons.iter().flatten();
         let found = buttons.clone().find(|button| button.text.contains(label));
-        let data = match found.map(|button| &button.action) {
-            Some(Action::Press(token)) => {
-                token.encode(&Place { chat_id: 7, owner: 7, ..Place::default() })
+        let data = match found.map(|button| &button.target) {
+            Some(ButtonTarget::Callback(action)) => {
+                action.encode(&ChatAddress { chat_id: 7, owner: 7, ..ChatAddress::default() })
             }
             other => panic!("no button `{label}` to press: {other:?}"),
         };
@@ -67,7 +67,7 @@ impl Chat {
 
     fn happens(&mut self, event: &Event) -> &mut Self {
         self.updates += 1;
-        for effect in react(&mut self.session, around(), self.updates, event) {
+        for effect in react(&mut self.session, context(), self.updates, event) {
             match effect {
                 Effect::Say(screen) => self.shows("bot:  ", screen),
                 Effect::Show { screen, .. } => self.shows("bot*: ", screen),
@@ -94,7 +94,7 @@ impl Chat {
                     self.session = Session::default();
                 }
                 Effect::Stats | Effect::Plugins => self.log.push_str("for an administrator\n"),
-                Effect::Ask { question, .. } => {
+                Effect::Submit { question, .. } => {
                     let name = question.task_type().unwrap();
                     let params = Value::Object(question.params());
                     let _ = writeln!(self.log, "task: {name} {params}");
@@ -407,10 +407,10 @@ fn what_failed_is_asked_again_by_a_button() {
 
 #[test]
 fn the_language_is_the_persons_until_they_choose_one() {
-    let german = Around { language: Lang::De, ..around() };
+    let german = TurnContext { language: Lang::De, ..context() };
     let mut session = Session::default();
-    let says = |session: &mut Session, around, update, event: &Event| {
-        let effects = react(session, around, update, event);
+    let says = |session: &mut Session, context, update, event: &Event| {
+        let effects = react(session, context, update, event);
         effects.into_iter().find_map(|effect| match effect {
             Effect::Say(screen) | Effect::Show { screen, .. } => Some(screen),
             _ => None,
@@ -458,14 +458,14 @@ fn whoever_wants_to_be_forgotten_is_asked_once_and_forgotten() {
 
 #[test]
 fn in_a_group_buttons_are_their_owners() {
-    let group = Place { chat_id: -5, owner: 7, ..Place::default() };
-    let here = Around { place: group, ..around() };
+    let group = ChatAddress { chat_id: -5, owner: 7, ..ChatAddress::default() };
+    let here = TurnContext { address: group, ..context() };
     let (mut ann, mut bob) = (Session::default(), Session::default());
-    let data = Token::Random.encode(&group);
+    let data = ButtonAction::Random.encode(&group);
     let press = Event::Press { query_id: "q".to_owned(), message_id: 7, data };
     let asked = react(&mut ann, here, 1, &press);
-    assert!(matches!(asked.as_slice(), [Effect::Ask { .. }]), "{asked:?}");
-    let other = Around { place: Place { owner: 8, ..group }, ..around() };
+    assert!(matches!(asked.as_slice(), [Effect::Submit { .. }]), "{asked:?}");
+    let other = TurnContext { address: ChatAddress { owner: 8, ..group }, ..context() };
     let refused = react(&mut bob, other, 2, &press);
     let note = Some(Lang::En.text("foreign-button"));
     assert_eq!(refused, [Effect::AnswerButton { query_id: "q".to_owned(), note }]);
@@ -475,34 +475,34 @@ fn in_a_group_buttons_are_their_owners() {
 fn only_administrators_are_told_how_the_bot_does() {
     let mut session = Session::default();
     let stats = Event::read_text("/stats", "freefans_bot", true).unwrap();
-    assert_ne!(react(&mut session, around(), 1, &stats), [Effect::Stats]);
-    let admin = Around { admin: true, ..around() };
+    assert_ne!(react(&mut session, context(), 1, &stats), [Effect::Stats]);
+    let admin = TurnContext { admin: true, ..context() };
     assert_eq!(react(&mut session, admin, 2, &stats), [Effect::Stats]);
 }
 
 /// A menu with a plugin's `/roll`, which needs to be told what for.
-fn menu_with_roll() -> Menu {
+fn menu_with_roll() -> CommandMenu {
     let roll = json!({"name": "roll", "description": "Roll dice", "task_type": "roll_dice",
         "argument": {"param": "dice", "required": true, "example": "2d6"}});
-    Menu {
+    CommandMenu {
         commands: [("roll".to_owned(), serde_json::from_value(roll).unwrap())].into(),
         offered: ["roll_dice".parse().unwrap()].into(),
-        ..Menu::default()
+        ..CommandMenu::default()
     }
 }
 
 #[test]
 fn a_plugins_command_is_asked_and_its_view_leads_on() {
     let menu = menu_with_roll();
-    let around = Around { menu: &menu, ..around() };
+    let context = TurnContext { menu: &menu, ..context() };
     let (mut session, mut update) = (Session::default(), 0);
-    let mut happens = |session: &mut Session, around, event: &Event| {
+    let mut happens = |session: &mut Session, context, event: &Event| {
         update += 1;
-        react(session, around, update, event)
+        react(session, context, update, event)
     };
     let write = |text: &str| Event::read_text(text, "freefans_bot", true).unwrap();
-    let asked = happens(&mut session, around, &write("/roll 2d6"));
-    let [Effect::Ask { question, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    let asked = happens(&mut session, context, &write("/roll 2d6"));
+    let [Effect::Submit { question, .. }] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!(Value::Object(question.params()), json!({"dice": "2d6"}));
     let rolled = TaskResult::success(json!({"view": {"version": 1, "text": "**7**",
         "buttons": [[{"text": "Again", "task_type": "roll_dice", "params": {"dice": "2d6"}}]]}}));
@@ -513,14 +513,14 @@ fn a_plugins_command_is_asked_and_its_view_leads_on() {
         message_id: 7,
         data: data.to_owned(),
     };
-    let again = happens(&mut session, around, &press("t:ab12:0"));
-    let [Effect::Ask { question, .. }] = again.as_slice() else { panic!("{again:?}") };
+    let again = happens(&mut session, context, &press("t:ab12:0"));
+    let [Effect::Submit { question, .. }] = again.as_slice() else { panic!("{again:?}") };
     let late = TaskResult::failure(FailureCode::WallLimit, "late");
     let screen = answer::answer(&mut session, "cd34".to_owned(), question, &late);
     assert!(screen.html.contains("took too long") && screen.html.ends_with("<b>7</b>"));
     assert_eq!(screen.buttons.len(), 1, "the button that asks again is still there");
     // The last worker that offers it goes away.
-    let gone = happens(&mut session, self::around(), &press("t:ab12:0"));
+    let gone = happens(&mut session, self::context(), &press("t:ab12:0"));
     let note = Some(Lang::En.text("gone-button"));
     assert_eq!(gone, [Effect::AnswerButton { query_id: "q".to_owned(), note }]);
 }
@@ -528,10 +528,10 @@ fn a_plugins_command_is_asked_and_its_view_leads_on() {
 #[test]
 fn a_plugins_command_says_what_it_needs_and_is_in_the_help() {
     let menu = menu_with_roll();
-    let around = Around { menu: &menu, ..around() };
+    let context = TurnContext { menu: &menu, ..context() };
     let says = |text: &str| {
         let event = Event::read_text(text, "freefans_bot", true).unwrap();
-        match react(&mut Session::default(), around, 1, &event).as_slice() {
+        match react(&mut Session::default(), context, 1, &event).as_slice() {
             [Effect::Say(screen)] => screen.html.clone(),
             other => panic!("{other:?}"),
         }
@@ -543,17 +543,17 @@ fn a_plugins_command_says_what_it_needs_and_is_in_the_help() {
 
 #[test]
 fn what_is_kept_is_told_in_the_persons_language_or_in_the_operators_words() {
-    let said = |around| {
+    let said = |context| {
         let asked =
             Event::Command { name: "privacy".to_owned(), argument: String::new(), addressed: true };
-        let effects = react(&mut Session::default(), around, 1, &asked);
+        let effects = react(&mut Session::default(), context, 1, &asked);
         let [Effect::Say(screen)] = effects.as_slice() else { panic!("{effects:?}") };
         screen.html.clone()
     };
-    let ours = said(around());
+    let ours = said(context());
     assert!(ours.contains("180 days") && ours.contains("/settings"), "{ours}");
-    assert!(said(Around { language: Lang::De, ..around() }).contains("180 Tage"));
-    let privacy = Privacy::new(Some("We keep <nothing> & no more.".to_owned()), Vec::new());
-    let own = Around { privacy: &privacy, ..around() };
+    assert!(said(TurnContext { language: Lang::De, ..context() }).contains("180 Tage"));
+    let privacy = PrivacyNotice::new(Some("We keep <nothing> & no more.".to_owned()), Vec::new());
+    let own = TurnContext { privacy: &privacy, ..context() };
     assert_eq!(said(own), "We keep &lt;nothing&gt; &amp; no more.");
 }

@@ -2,10 +2,10 @@
 
 use queue::TaskId;
 
-use crate::chat::address::Place;
-use crate::chat::command_menu::Menu;
+use crate::chat::address::ChatAddress;
+use crate::chat::command_menu::CommandMenu;
 use crate::chat::effect::{Effect, Pressed};
-use crate::chat::privacy::Privacy;
+use crate::chat::privacy::PrivacyNotice;
 use crate::chat::question::Question;
 use crate::chat::screen::Screen;
 use crate::chat::session::Session;
@@ -13,9 +13,9 @@ use crate::chat::text::Lang;
 
 /// What a turn of the conversation can see beside the session.
 #[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
+pub struct TurnContext<'a> {
     /// Where, and who speaks.
-    pub place: Place,
+    pub address: ChatAddress,
     /// The language of their Telegram.
     pub language: Lang,
     /// Whether they may ask how the bot does.
@@ -23,15 +23,15 @@ pub struct Around<'a> {
     /// The bot's name, without `@`.
     pub bot: &'a str,
     /// The commands that plugins bring along.
-    pub menu: &'a Menu,
+    pub menu: &'a CommandMenu,
     /// What the operator says about what is kept.
-    pub privacy: &'a Privacy,
+    pub privacy: &'a PrivacyNotice,
 }
 
 /// One turn of the conversation.
 pub(super) struct Turn<'a> {
     pub(super) session: &'a mut Session,
-    pub(super) around: Around<'a>,
+    pub(super) context: TurnContext<'a>,
     pub(super) lang: Lang,
     /// When in the conversation.
     pub(super) number: u64,
@@ -47,7 +47,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn ask(&self, question: Question, pressed: Option<Pressed>) -> Effect {
-        Effect::Ask { question, pressed, turn: self.number }
+        Effect::Submit { question, pressed, turn: self.number }
     }
 
     pub(super) fn show(&self, pressed: &Pressed, screen: Screen) -> Vec<Effect> {

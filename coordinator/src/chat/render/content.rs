@@ -1,15 +1,15 @@
 //! A creator's items, a page at a time.
 
-use crate::chat::callback::Token;
+use crate::chat::callback::ButtonAction;
 use crate::chat::contents::{ContentView, Item, PAGE_ITEMS};
 use crate::chat::filter::Filter;
-use crate::chat::sanitize::{link, shown};
+use crate::chat::sanitize::{link, safe_html};
 use crate::chat::screen::{Button, Media, Screen};
 use crate::chat::text::{Arg, Lang};
 
 /// One page of what is loaded.
 pub fn page(lang: Lang, view: &ContentView) -> Screen {
-    let name = shown(&view.creator.name, 80);
+    let name = safe_html(&view.creator.name, 80);
     let name = ("name", Arg::Text(&name));
     if view.items.is_empty() {
         let id = match view.filter {
@@ -40,7 +40,7 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
         let there = lang.format("content-full", &[("name", Arg::Text(&there))]);
         screen.html = format!("{}\n\n{there}", screen.html);
     }
-    let to = |page| Token::Page { view: view.view.clone(), page };
+    let to = |page| ButtonAction::Page { view: view.view.clone(), page };
     let mut turn = Vec::new();
     if 0 < page {
         turn.push(Button::named(lang, "button-previous", to(page - 1)));
@@ -54,7 +54,7 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
         screen.buttons.push(turn);
     }
     screen.buttons.push(filters(lang, view));
-    let album = Token::Album { view: view.view.clone(), page };
+    let album = ButtonAction::Album { view: view.view.clone(), page };
     let mut last = vec![Button::named(lang, "button-album", album)];
     last.extend(back(lang, view));
     screen.buttons.push(last);
@@ -73,7 +73,7 @@ pub fn album(view: &ContentView, page: usize) -> Vec<Media> {
 }
 
 fn of_page(view: &ContentView, page: usize) -> impl Iterator<Item = (usize, &Item)> {
-    let numbered = view.items.iter().enumerate().map(|(place, item)| (place + 1, item));
+    let numbered = view.items.iter().enumerate().map(|(index, item)| (index + 1, item));
     numbered.skip(page.saturating_mul(PAGE_ITEMS)).take(PAGE_ITEMS)
 }
 
@@ -82,12 +82,12 @@ fn line(lang: Lang, number: usize, item: &Item) -> String {
     let untitled = lang.text("untitled");
     let title = if item.title.is_empty() { &untitled } else { &item.title };
     let title = link(title, &item.url, 70);
-    format!("{number}. {mark} {title} <i>{}</i>", shown(&item.date, 10))
+    format!("{number}. {mark} {title} <i>{}</i>", safe_html(&item.date, 10))
 }
 
 fn more(lang: Lang, view: &ContentView) -> Option<Button> {
     view.cursor.as_ref()?;
-    Some(Button::named(lang, "button-more", Token::More { view: view.view.clone() }))
+    Some(Button::named(lang, "button-more", ButtonAction::More { view: view.view.clone() }))
 }
 
 fn filters(lang: Lang, view: &ContentView) -> Vec<Button> {
@@ -98,15 +98,15 @@ fn filters(lang: Lang, view: &ContentView) -> Vec<Button> {
             Filter::Videos => "button-videos",
         };
         let mark = if filter == view.filter { "• " } else { "" };
-        let token = Token::Filter { view: view.view.clone(), filter };
-        Button::press(&format!("{mark}{}", lang.text(id)), token)
+        let action = ButtonAction::Filter { view: view.view.clone(), filter };
+        Button::press(&format!("{mark}{}", lang.text(id)), action)
     };
     Filter::ALL.map(button).into()
 }
 
 fn back(lang: Lang, view: &ContentView) -> Option<Button> {
     let view = view.results.clone()?;
-    Some(Button::named(lang, "button-results", Token::Results { view }))
+    Some(Button::named(lang, "button-results", ButtonAction::Results { view }))
 }
 
 /// UTF-16 units of a message without its tags and references, as Telegram counts them.

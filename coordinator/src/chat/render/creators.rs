@@ -1,8 +1,8 @@
 //! Creators: a list to choose from, and one by chance.
 
-use crate::chat::callback::Token;
+use crate::chat::callback::ButtonAction;
 use crate::chat::results::{Creator, PAGE_CREATORS, ResultSet};
-use crate::chat::sanitize::{clean, link, shown};
+use crate::chat::sanitize::{clean, link, safe_html};
 use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
 
@@ -16,7 +16,7 @@ pub fn page(lang: Lang, set: &ResultSet) -> Screen {
 
 /// One page of a result set, with a button for each creator.
 pub fn results(lang: Lang, set: &ResultSet) -> Screen {
-    let query = shown(&set.query, 60);
+    let query = safe_html(&set.query, 60);
     let query = [("query", Arg::Text(&query))];
     let forum = set.extended_from.is_some();
     if set.creators.is_empty() {
@@ -46,14 +46,14 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
     let numbered: Vec<(usize, &Creator)> =
         set.creators.iter().enumerate().skip(page * PAGE_CREATORS).take(PAGE_CREATORS).collect();
     let lines: Vec<String> =
-        numbered.iter().map(|(place, creator)| line(lang, place + 1, creator)).collect();
+        numbered.iter().map(|(index, creator)| line(lang, index + 1, creator)).collect();
     let mut screen = Screen::plain(format!("{head}\n\n{}", lines.join("\n")));
-    for (place, creator) in numbered {
+    for (index, creator) in numbered {
         let button = match forum {
             true => Button::open(&creator.name, &creator.url),
             false => {
-                let token = Token::Choose { view: set.view.clone(), place };
-                Some(Button::press(&label(lang, creator), token))
+                let action = ButtonAction::Choose { view: set.view.clone(), index };
+                Some(Button::press(&label(lang, creator), action))
             }
         };
         screen.buttons.extend(button.map(|button| vec![button]));
@@ -77,10 +77,10 @@ fn whereabouts(lang: Lang, set: &ResultSet, page: usize) -> Option<String> {
 /// To the pages before and after: of what is here, or else of the forum.
 fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
     let (last, view) = (set.last_page(), || set.view.clone());
-    let here = |page| Token::Creators { view: view(), page };
+    let here = |page| ButtonAction::Creators { view: view(), page };
     let forum = |page: u64| {
         let page = usize::try_from(page).unwrap_or(usize::MAX);
-        Token::Forum { view: view(), page }
+        ButtonAction::Forum { view: view(), page }
     };
     let before = match page.checked_sub(1) {
         Some(before) => Some(here(before)),
@@ -90,8 +90,8 @@ fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
         true => Some(here(page + 1)),
         false => set.has_more.then(|| forum(set.forum_page + 1)),
     };
-    let before = before.map(|token| Button::named(lang, "button-previous", token));
-    let after = after.map(|token| Button::named(lang, "button-next", token));
+    let before = before.map(|action| Button::named(lang, "button-previous", action));
+    let after = after.map(|action| Button::named(lang, "button-next", action));
     let row: Vec<Button> = before.into_iter().chain(after).collect();
     (!row.is_empty()).then_some(row)
 }
@@ -99,8 +99,14 @@ fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
 /// From the catalogue's results to the forum's, and back.
 fn way_on(lang: Lang, set: &ResultSet) -> Vec<Button> {
     let button = match &set.extended_from {
-        None => Button::named(lang, "button-extended", Token::Extended { view: set.view.clone() }),
-        Some(from) => Button::named(lang, "button-results", Token::Results { view: from.clone() }),
+        None => Button::named(
+            lang,
+            "button-extended",
+            ButtonAction::Extended { view: set.view.clone() },
+        ),
+        Some(from) => {
+            Button::named(lang, "button-results", ButtonAction::Results { view: from.clone() })
+        }
     };
     vec![button]
 }
@@ -116,7 +122,7 @@ fn label(lang: Lang, creator: &Creator) -> String {
 fn line(lang: Lang, number: usize, creator: &Creator) -> String {
     let mut line = format!("{number}. {}", link(&creator.name, &creator.url, MAX_NAME_CHARS));
     let aliases: Vec<String> =
-        creator.aliases.iter().take(MAX_ALIASES).map(|alias| shown(alias, 40)).collect();
+        creator.aliases.iter().take(MAX_ALIASES).map(|alias| safe_html(alias, 40)).collect();
     if !aliases.is_empty() {
         line.push_str(&format!(" <i>({})</i>", aliases.join(", ")));
     }
@@ -124,7 +130,7 @@ fn line(lang: Lang, number: usize, creator: &Creator) -> String {
         line.push_str(&format!(" · {}", lang.counted("replies", replies)));
     }
     if let Some(snippet) = &creator.snippet {
-        line.push_str(&format!("\n    <i>{}</i>", shown(snippet, 120)));
+        line.push_str(&format!("\n    <i>{}</i>", safe_html(snippet, 120)));
     }
     line
 }
@@ -141,11 +147,11 @@ pub fn random(lang: Lang, set: &ResultSet) -> Screen {
         html.push_str(&lang.counted("items", count));
     }
     let mut screen = Screen::plain(html);
-    let choose = Token::Choose { view: set.view.clone(), place: 0 };
+    let choose = ButtonAction::Choose { view: set.view.clone(), index: 0 };
     let mut row = vec![Button::named(lang, "button-items", choose)];
     row.extend(Button::open(&lang.text("button-open"), &creator.url));
     screen.buttons.push(row);
-    screen.buttons.push(vec![Button::named(lang, "button-another", Token::Random)]);
+    screen.buttons.push(vec![Button::named(lang, "button-another", ButtonAction::Random)]);
     screen
 }
 

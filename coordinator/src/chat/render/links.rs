@@ -43,13 +43,13 @@ pub fn fitting_buttons(addresses: &[&str]) -> Vec<bool> {
 fn kept(lengths: &[usize], most: usize) -> Vec<bool> {
     let mut total: usize = lengths.iter().sum();
     let mut longest_first: Vec<usize> = (0..lengths.len()).collect();
-    longest_first.sort_by_key(|place| Reverse(lengths.get(*place)));
+    longest_first.sort_by_key(|index| Reverse(lengths.get(*index)));
     let mut kept = vec![true; lengths.len()];
-    for place in longest_first {
+    for index in longest_first {
         if total <= most {
             break;
         }
-        if let (Some(kept), Some(length)) = (kept.get_mut(place), lengths.get(place)) {
+        if let (Some(kept), Some(length)) = (kept.get_mut(index), lengths.get(index)) {
             *kept = false;
             total -= length;
         }

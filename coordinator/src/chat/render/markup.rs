@@ -6,7 +6,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use crate::chat::sanitize::{escape, printable, quiet, web_address};
+use crate::chat::sanitize::{escape, is_web_url, without_controls, without_mentions};
 
 /// Deeper lists are shown as this deep.
 const MAX_INDENT: usize = 4;
@@ -142,7 +142,7 @@ impl Reader {
             Tag::Emphasis => self.italic += 1,
             Tag::Strong => self.bold += 1,
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
-                self.links.push(web_address(&dest_url).then(|| dest_url.into_string()));
+                self.links.push(is_web_url(&dest_url).then(|| dest_url.into_string()));
             }
             // Not switched on.
             Tag::FootnoteDefinition(_)
@@ -235,7 +235,8 @@ impl Reader {
     }
 
     fn push(&mut self, text: &str, code: bool) {
-        let text = if code { printable(text) } else { quiet(&printable(text)) };
+        let text =
+            if code { without_controls(text) } else { without_mentions(&without_controls(text)) };
         if text.is_empty() {
             return;
         }

@@ -117,16 +117,16 @@ fn length(tokens: &[Token<'_>], most: usize) -> usize {
     // Where a part may end, by how well it reads.
     let (mut line, mut word, mut letter) = (None, None, None);
     let mut units = 0;
-    for (place, token) in tokens.iter().enumerate() {
+    for (index, token) in tokens.iter().enumerate() {
         let Token::Letter { text, units: more } = token else { continue };
         units += more;
         if most < units {
-            let cut = line.or(word).or(letter).unwrap_or(place).max(1);
+            let cut = line.or(word).or(letter).unwrap_or(index).max(1);
             // What is closed right behind belongs to what was said.
             let closed = tokens.iter().skip(cut).take_while(|token| **token == Token::Close);
             return cut + closed.count();
         }
-        let here = Some(place + 1);
+        let here = Some(index + 1);
         // An end in the first half would make a short message before a long one.
         if most <= units * 2 {
             if *text == "\n" {
@@ -135,7 +135,7 @@ fn length(tokens: &[Token<'_>], most: usize) -> usize {
                 word = here;
             }
         }
-        let next = tokens.get(place + 1);
+        let next = tokens.get(index + 1);
         if !token.is_joiner() && !next.is_some_and(Token::joins) {
             letter = here;
         }
@@ -246,10 +246,10 @@ mod tests {
         let units = formatted.text.encode_utf16().zip(0_u64..);
         units
             .filter(|(unit, _)| *unit != u16::from(b' ') && *unit != u16::from(b'\n'))
-            .map(|(unit, place)| {
+            .map(|(unit, index)| {
                 let covers = formatted.entities.iter().filter(|entity| {
                     let start = number(entity, "offset");
-                    (start..start + number(entity, "length")).contains(&place)
+                    (start..start + number(entity, "length")).contains(&index)
                 });
                 let mut kinds: Vec<String> =
                     covers.map(|entity| entity["type"].to_string()).collect();

@@ -2,11 +2,11 @@
 
 use super::links::MAX_TEXT_BYTES;
 use super::markup::{Line, Run, Style, lines};
-use crate::chat::callback::Token;
-use crate::chat::sanitize::quiet;
+use crate::chat::callback::ButtonAction;
+use crate::chat::sanitize::without_mentions;
 use crate::chat::screen::{Button, Media, Screen};
 use crate::chat::text::{Arg, Lang};
-use crate::chat::view::{Does, Entry, Medium, NEXT_PLACE, StoredView, View};
+use crate::chat::view::{Entry, Medium, NEXT_INDEX, StoredView, View, ViewAction};
 
 /// Telegram takes 4,096 UTF-16 units; the rest is for the page's number, and for the news that may stand above it.
 const PAGE_UNITS: usize = 3_600;
@@ -25,30 +25,32 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
         html.push_str(&format!("\n\n<i>{}</i>", lang.format("page-of", &where_)));
     }
     let name = || stored.view.clone();
-    let mut places = 0..;
+    let mut indices = 0..;
     let mut buttons: Vec<Vec<Button>> = Vec::new();
     for row in &stored.content.buttons {
-        let row = row.iter().zip(&mut places).filter_map(|(button, place)| match &button.does {
-            Does::Ask(_) => Some(Button::press(&button.text, Token::Act { view: name(), place })),
-            Does::Open(url) => Button::open(&button.text, url),
+        let row = row.iter().zip(&mut indices).filter_map(|(button, index)| match &button.action {
+            ViewAction::Submit(_) => {
+                Some(Button::press(&button.text, ButtonAction::Act { view: name(), index }))
+            }
+            ViewAction::OpenUrl(url) => Button::open(&button.text, url),
         });
         buttons.push(row.collect());
     }
     let mut turn = Vec::new();
     if 0 < page {
-        turn.push(Button::press("◀", Token::Part { view: name(), page: page - 1 }));
+        turn.push(Button::press("◀", ButtonAction::Part { view: name(), page: page - 1 }));
     }
     if page < last {
-        turn.push(Button::press("▶", Token::Part { view: name(), page: page + 1 }));
+        turn.push(Button::press("▶", ButtonAction::Part { view: name(), page: page + 1 }));
     }
     buttons.push(turn);
     if !stored.content.media.is_empty() {
-        let token = Token::Album { view: name(), page: 0 };
-        buttons.push(vec![Button::named(lang, "button-album", token)]);
+        let action = ButtonAction::Album { view: name(), page: 0 };
+        buttons.push(vec![Button::named(lang, "button-album", action)]);
     }
     if page == last && stored.content.next.is_some() {
-        let token = Token::Act { view: name(), place: NEXT_PLACE };
-        buttons.push(vec![Button::named(lang, "button-more", token)]);
+        let action = ButtonAction::Act { view: name(), index: NEXT_INDEX };
+        buttons.push(vec![Button::named(lang, "button-more", action)]);
     }
     buttons.retain(|row| !row.is_empty());
     Screen { html, buttons, ..Screen::default() }
@@ -85,11 +87,16 @@ fn pages(lang: Lang, view: &View) -> Vec<String> {
 
 fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
     let title = Run {
-        text: quiet(&entry.title),
+        text: without_mentions(&entry.title),
         style: Style { link: entry.url.clone(), ..Style::default() },
     };
     let mut lines = vec![vec![Run::plain(&format!("{number}. ")), title]];
-    lines.extend(entry.text.as_ref().map(|text| vec![Run::plain(&format!("    {}", quiet(text)))]));
+    lines.extend(
+        entry
+            .text
+            .as_ref()
+            .map(|text| vec![Run::plain(&format!("    {}", without_mentions(text)))]),
+    );
     lines
 }
 
@@ -228,7 +235,7 @@ mod tests {
     use super::*;
     use crate::chat::render::content::visible_units;
     use crate::chat::render::links::fitting;
-    use crate::chat::screen::Action;
+    use crate::chat::screen::ButtonTarget;
 
     fn stored(view: &Value) -> StoredView {
         let content = View::read(&json!({"view": view})).unwrap();
@@ -280,11 +287,12 @@ mod tests {
             labels(&screen),
             [vec!["Page", "Again"], vec!["d20"], vec!["👁 Show here"], vec!["⬇ Load more"]]
         );
-        assert!(matches!(screen.buttons[0][0].action, Action::Open(_)));
-        let token = |place| Action::Press(Token::Act { view: "ab".to_owned(), place });
-        assert_eq!(screen.buttons[0][1].action, token(1));
-        assert_eq!(screen.buttons[1][0].action, token(2));
-        assert_eq!(screen.buttons[3][0].action, token(NEXT_PLACE));
+        assert!(matches!(screen.buttons[0][0].target, ButtonTarget::Url(_)));
+        let action =
+            |index| ButtonTarget::Callback(ButtonAction::Act { view: "ab".to_owned(), index });
+        assert_eq!(screen.buttons[0][1].target, action(1));
+        assert_eq!(screen.buttons[1][0].target, action(2));
+        assert_eq!(screen.buttons[3][0].target, action(NEXT_INDEX));
     }
 
     #[test]

@@ -16,8 +16,8 @@ fn worker(name: &str, plugins: &[Value]) -> WorkerRecord {
 }
 
 /// Each command's owner where nobody had one before: the first by name that brings it.
-fn owned(workers: &[WorkerRecord]) -> Owners {
-    let mut owners = Owners::new();
+fn owned(workers: &[WorkerRecord]) -> CommandOwners {
+    let mut owners = CommandOwners::new();
     let plugins = workers.iter().flat_map(|worker| &worker.plugins);
     for (command, plugin) in plugins.flat_map(|plugin| {
         plugin.commands.iter().map(move |command| (command.name.clone(), plugin.name.clone()))
@@ -33,7 +33,7 @@ fn merged(workers: &[WorkerRecord]) -> (Vec<String>, String) {
     merged_for(workers, &owned(workers))
 }
 
-fn merged_for(workers: &[WorkerRecord], owners: &Owners) -> (Vec<String>, String) {
+fn merged_for(workers: &[WorkerRecord], owners: &CommandOwners) -> (Vec<String>, String) {
     let (menu, complaints) = offered(workers, owners);
     let commands =
         menu.iter().map(|command| format!("{}: {}", command.name, command.description)).collect();
@@ -58,7 +58,7 @@ fn of_two_plugins_with_one_command_its_owner_has_it() {
     let first = worker("z", &[plugin("cubes", "1.0.0", &[command("roll", "Roll cubes")])]);
     let second = worker("a", &[plugin("dice", "9.0.0", &[command("roll", "Roll dice")])]);
     for (owner, text, other) in [("cubes", "Roll cubes", "dice"), ("dice", "Roll dice", "cubes")] {
-        let owners = Owners::from([("roll".to_owned(), owner.to_owned())]);
+        let owners = CommandOwners::from([("roll".to_owned(), owner.to_owned())]);
         for workers in [[first.clone(), second.clone()], [second.clone(), first.clone()]] {
             let (commands, complaints) = merged_for(&workers, &owners);
             assert_eq!(commands, [format!("roll: {text}")]);
@@ -69,7 +69,7 @@ fn of_two_plugins_with_one_command_its_owner_has_it() {
         }
     }
     // While its owner is away it is nobody's, and the log says how to change that.
-    let owners = Owners::from([("roll".to_owned(), "dice".to_owned())]);
+    let owners = CommandOwners::from([("roll".to_owned(), "dice".to_owned())]);
     let (commands, complaints) = merged_for(&[first], &owners);
     assert!(
         commands.is_empty() && complaints.contains("`coordinator commands release roll`"),

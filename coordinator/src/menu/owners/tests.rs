@@ -18,9 +18,9 @@ fn workers(plugins: &[(&str, &[&str])]) -> Vec<WorkerRecord> {
     vec![serde_json::from_value(record).unwrap()]
 }
 
-fn noted_as(owners: &[(&str, &str, u64)]) -> BTreeMap<String, Noted> {
+fn noted_as(owners: &[(&str, &str, u64)]) -> BTreeMap<String, OwnerRecord> {
     let noted = |(command, plugin, seen): &(&str, &str, u64)| {
-        ((*command).to_owned(), Noted { plugin: (*plugin).to_owned(), seen: *seen })
+        ((*command).to_owned(), OwnerRecord { plugin: (*plugin).to_owned(), seen: *seen })
     };
     owners.iter().map(noted).collect()
 }

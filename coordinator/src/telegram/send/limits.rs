@@ -11,7 +11,7 @@ const BURST_SECONDS: u32 = 3;
 
 /// What is sent first when not everything can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Urgency {
+pub enum Priority {
     /// What a task was asked for.
     Answer,
     /// A reply that is no answer to a task: a welcome, a page turned.
@@ -22,7 +22,7 @@ pub enum Urgency {
     Progress,
 }
 
-impl Urgency {
+impl Priority {
     /// The place in line: a page turned is as welcome as an answer.
     pub(crate) fn rank(self) -> usize {
         match self {
@@ -48,11 +48,11 @@ impl Rule {
     }
 
     /// How many messages the span may hold for one more to go, with this one.
-    pub(crate) fn room(self, urgency: Urgency) -> u32 {
-        let kept = match urgency {
-            Urgency::Answer | Urgency::Reply => 0,
-            Urgency::Placeholder => (self.most / 10).max(1),
-            Urgency::Progress => self.most / 3 * 2,
+    pub(crate) fn room(self, priority: Priority) -> u32 {
+        let kept = match priority {
+            Priority::Answer | Priority::Reply => 0,
+            Priority::Placeholder => (self.most / 10).max(1),
+            Priority::Progress => self.most / 3 * 2,
         };
         self.most.saturating_sub(kept).max(1)
     }
@@ -100,8 +100,9 @@ mod tests {
     fn what_is_urgent_has_all_the_room_and_the_rest_leaves_some() {
         let check = |most: u32, expected: [u32; 4]| {
             let rule = Rule::new(most, 1).unwrap();
-            let all = [Urgency::Answer, Urgency::Reply, Urgency::Placeholder, Urgency::Progress];
-            assert_eq!(all.map(|urgency| rule.room(urgency)), expected, "{most}");
+            let all =
+                [Priority::Answer, Priority::Reply, Priority::Placeholder, Priority::Progress];
+            assert_eq!(all.map(|priority| rule.room(priority)), expected, "{most}");
         };
         check(30, [30, 30, 27, 10]);
         check(20, [20, 20, 18, 8]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limits::{Limits, Rule};
-use super::request::Parcel;
+use super::request::SendRequest;
 
 /// As many coordinators as may share the bot's limit without knowing of each other.
 const SHARED_BY: u32 = 4;
@@ -15,21 +15,21 @@ const CHATS: usize = 10_000;
 
 /// What this process sent and was told while nobody else could know.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct LocalRateLimiter {
     all: VecDeque<Instant>,
     /// When the next message to a chat may go.
     chats: HashMap<i64, Instant>,
 }
 
-impl Pace {
+impl LocalRateLimiter {
     /// Takes room, or says when there may be some.
     pub(super) fn take(
         &mut self,
         now: Instant,
-        parcel: Parcel,
+        request: SendRequest,
         limits: &Limits,
     ) -> Option<Instant> {
-        let Parcel { chat_id, messages, .. } = parcel;
+        let SendRequest { chat_id, messages, .. } = request;
         let mut free_at = self.chats.get(&chat_id).copied().filter(|at| now < *at);
         for Rule { most, within } in limits.overall() {
             let most = usize::try_from((most / SHARED_BY).max(1)).unwrap_or(1);
@@ -66,31 +66,33 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telegram::send::Urgency;
+    use crate::telegram::send::Priority;
 
-    fn one(chat_id: i64) -> Parcel {
-        Parcel { chat_id, urgency: Urgency::Answer, messages: 1, change: None }
+    fn one(chat_id: i64) -> SendRequest {
+        SendRequest { chat_id, priority: Priority::Answer, messages: 1, change: None }
     }
 
     #[test]
     fn a_chat_gets_one_message_at_a_time_and_all_of_them_a_quarter() {
-        let (mut pace, limits, now) = (Pace::default(), Limits::new(30, 1, 20), Instant::now());
-        assert_eq!(pace.take(now, one(1), &limits), None);
-        assert!(pace.take(now, one(1), &limits).is_some(), "its second message waits");
+        let (mut local_limiter, limits, now) =
+            (LocalRateLimiter::default(), Limits::new(30, 1, 20), Instant::now());
+        assert_eq!(local_limiter.take(now, one(1), &limits), None);
+        assert!(local_limiter.take(now, one(1), &limits).is_some(), "its second message waits");
         for chat_id in 2..=7 {
-            assert_eq!(pace.take(now, one(chat_id), &limits), None);
+            assert_eq!(local_limiter.take(now, one(chat_id), &limits), None);
         }
-        let free_at = pace.take(now, one(8), &limits).unwrap();
+        let free_at = local_limiter.take(now, one(8), &limits).unwrap();
         assert!(now + Duration::from_secs(1) <= free_at, "seven is a quarter of thirty");
-        assert_eq!(pace.take(free_at, one(8), &limits), None);
+        assert_eq!(local_limiter.take(free_at, one(8), &limits), None);
     }
 
     #[test]
     fn a_pause_is_kept_in_full() {
-        let (mut pace, limits, now) = (Pace::default(), Limits::new(0, 0, 0), Instant::now());
-        pace.pause(now, 1, Duration::from_secs(60));
-        pace.pause(now, 1, Duration::from_secs(2));
-        assert_eq!(pace.take(now, one(1), &limits), Some(now + Duration::from_secs(60)));
-        assert_eq!(pace.take(now + Duration::from_secs(60), one(1), &limits), None);
+        let (mut local_limiter, limits, now) =
+            (LocalRateLimiter::default(), Limits::new(0, 0, 0), Instant::now());
+        local_limiter.pause(now, 1, Duration::from_secs(60));
+        local_limiter.pause(now, 1, Duration::from_secs(2));
+        assert_eq!(local_limiter.take(now, one(1), &limits), Some(now + Duration::from_secs(60)));
+        assert_eq!(local_limiter.take(now + Duration::from_secs(60), one(1), &limits), None);
     }
 }

@@ -8,8 +8,8 @@ use redis::RedisResult;
 use tokio::time::Instant;
 
 use super::limits::{Limits, Rule};
-use super::request::Parcel;
-use super::revision::{self, Change, Flight, Revision};
+use super::request::SendRequest;
+use super::revision::{self, EditRequest, InFlightEdit, Revision};
 use crate::keys::CoordinatorKeys;
 
 /// A chat that could not be written to is asked again after this long, in seconds.
@@ -26,15 +26,15 @@ const ASK_AT_MOST: Duration = Duration::from_millis(500);
 
 /// Whether it may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum StoreAnswer {
     /// It may, and counts as sent.
     Go,
     /// The change of a message may, and counts as on its way.
-    Begun(Flight),
+    Begun(InFlightEdit),
     /// Something older is on its way to the message.
     Busy,
     /// The message was to show what was asked at this later turn.
-    Overtaken { by: u64 },
+    Superseded { by: u64 },
     /// It may not, because Redis cannot be asked: the local pace knows nothing of what other coordinators change.
     Away,
     /// Not before this long.
@@ -50,7 +50,7 @@ pub(super) enum Verdict {
 }
 
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct RateLimitStore {
     queue: TaskQueue,
     bot: String,
     pub(super) limits: Limits,
@@ -59,7 +59,7 @@ pub(super) struct Books {
     pause: Script,
 }
 
-impl Books {
+impl RateLimitStore {
     pub(super) fn new(queue: TaskQueue, bot_id: u64, limits: Limits) -> Self {
         Self {
             queue,
@@ -72,8 +72,8 @@ impl Books {
     }
 
     /// Takes room for what is to be sent, if there is some, and begins the change of a message.
-    pub(super) async fn take(&self, parcel: Parcel) -> RedisResult<Verdict> {
-        let Parcel { chat_id, urgency, messages, change } = parcel;
+    pub(super) async fn take(&self, request: SendRequest) -> RedisResult<StoreAnswer> {
+        let SendRequest { chat_id, priority, messages, change } = request;
         let (asked, token) = (Instant::now(), format!("{:016x}", rand::random::<u64>()));
         let (keys, bot) = (self.queue.keys(), &self.bot);
         let mut call = self.room.key(keys.sent(bot));
@@ -86,11 +86,11 @@ impl Books {
         call.arg(messages).arg(self.limits.overall().count());
         for rule in self.limits.overall().chain(self.limits.of_chat(chat_id)) {
             let Rule { most, within } = rule;
-            call.arg(rule.room(urgency)).arg(most).arg(millis(within));
+            call.arg(rule.room(priority)).arg(most).arg(millis(within));
         }
-        if let Some(Change { revision, beside, .. }) = &change {
+        if let Some(EditRequest { revision, beside, .. }) = &change {
             call.arg(revision.rank()).arg(&token);
-            call.arg(millis(revision::on_its_way_at_most(urgency)));
+            call.arg(millis(revision::on_its_way_at_most(priority)));
             call.arg(u8::from(*beside)).arg(millis(SHOWN));
         }
         let mut connection = self.queue.connection();
@@ -107,38 +107,38 @@ impl Books {
         };
         let answer = answer?;
         let mut words = answer.iter().map(String::as_str);
-        let verdict = match (words.next(), words.next(), words.next()) {
-            (Some("go"), None, None) => Some(Verdict::Go),
+        let answer_of_store = match (words.next(), words.next(), words.next()) {
+            (Some("go"), None, None) => Some(StoreAnswer::Go),
             (Some("begun"), Some(older), None) => {
-                let until = asked + revision::call_at_most(urgency);
-                Some(Verdict::Begun(Flight { token, beside: older == "1", until }))
+                let until = asked + revision::call_at_most(priority);
+                Some(StoreAnswer::Begun(InFlightEdit { token, beside: older == "1", until }))
             }
-            (Some("busy"), None, None) => Some(Verdict::Busy),
+            (Some("busy"), None, None) => Some(StoreAnswer::Busy),
             (Some("late"), Some(rank), None) => {
                 let by = rank.parse().ok().map(Revision::turn_of);
-                by.map(|by| Verdict::Overtaken { by })
+                by.map(|by| StoreAnswer::Superseded { by })
             }
-            (Some("gone"), None, None) => Some(Verdict::Gone),
-            (Some("moved"), Some(id), None) => id.parse().ok().map(Verdict::Moved),
-            (Some("wait"), Some(ms), Some(whose)) => ms
-                .parse()
-                .ok()
-                .map(|ms| Verdict::Wait { wait: Duration::from_millis(ms), all: whose == "all" }),
+            (Some("gone"), None, None) => Some(StoreAnswer::Gone),
+            (Some("moved"), Some(id), None) => id.parse().ok().map(StoreAnswer::Moved),
+            (Some("wait"), Some(ms), Some(whose)) => ms.parse().ok().map(|ms| StoreAnswer::Wait {
+                wait: Duration::from_millis(ms),
+                all: whose == "all",
+            }),
             _ => None,
         };
-        verdict.ok_or_else(|| {
+        answer_of_store.ok_or_else(|| {
             redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::InvalidData))
         })
     }
 
-    fn shown(&self, change: &Change) -> String {
+    fn shown(&self, change: &EditRequest) -> String {
         self.queue.keys().shown(&self.bot, change.chat_id, change.revision.message_id)
     }
 
     /// Notes that a change is not on its way any more.
     pub(super) fn note_arrived(
         &self,
-        change: &Change,
+        change: &EditRequest,
         token: String,
     ) -> impl Future<Output = RedisResult<()>> + Send + use<> {
         let (script, key) = (Arc::clone(&self.arrived), self.shown(change));

@@ -4,14 +4,14 @@
 //! [`Revision`], numbered by the turn of the conversation that asked for it. `room.lua` compares it with the newest that
 //! was begun for this message in the same step that takes room, right before the call: an older one is not begun. A
 //! change that was begun counts as on its way until Telegram has answered, or until its time is up; one that is begun
-//! meanwhile waits for it ([`Edited::Busy`]), or goes beside it and has to be repeated afterwards ([`Edited::Beside`]).
+//! meanwhile waits for it ([`EditOutcome::Busy`]), or goes beside it and has to be repeated afterwards ([`EditOutcome::Beside`]).
 //! A change whose call got no answer may still arrive, so it stays on its way until its time is up.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limits::Urgency;
+use super::limits::Priority;
 
 /// A call that takes longer is given up.
 const CALL_AT_MOST: Duration = Duration::from_secs(20);
@@ -57,7 +57,7 @@ impl Revision {
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edited {
+pub enum EditOutcome {
     /// The message shows it, and nothing older can cover it.
     Shown,
     /// The message shows it, but something older may still arrive: it has to be repeated.
@@ -65,7 +65,7 @@ pub enum Edited {
     /// Not begun: something older is on its way to this message. To be tried again in a moment.
     Busy,
     /// Not begun: the message shows, or is about to show, what was asked at this later turn.
-    Overtaken {
+    Superseded {
         /// The later turn.
         by: u64,
     },
@@ -73,7 +73,7 @@ pub enum Edited {
 
 /// A change as it asks for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct EditRequest {
     /// The message's chat, as it was when the message was sent: a group that moves leaves its messages behind.
     pub(super) chat_id: i64,
     pub(super) revision: Revision,
@@ -83,7 +83,7 @@ pub(super) struct Change {
 
 /// A change that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flight {
+pub(super) struct InFlightEdit {
     /// Its name among those on their way to the same message.
     pub(super) token: String,
     /// Whether something older is on its way too.
@@ -93,16 +93,16 @@ pub(super) struct Flight {
 }
 
 /// How long a call may take.
-pub(super) fn call_at_most(urgency: Urgency) -> Duration {
-    match urgency {
-        Urgency::Progress => PROGRESS_AT_MOST,
-        Urgency::Answer | Urgency::Reply | Urgency::Placeholder => CALL_AT_MOST,
+pub(super) fn call_at_most(priority: Priority) -> Duration {
+    match priority {
+        Priority::Progress => PROGRESS_AT_MOST,
+        Priority::Answer | Priority::Reply | Priority::Placeholder => CALL_AT_MOST,
     }
 }
 
 /// How long a change counts as on its way unless its end is noted.
-pub(super) fn on_its_way_at_most(urgency: Urgency) -> Duration {
-    call_at_most(urgency) + ARRIVES_WITHIN
+pub(super) fn on_its_way_at_most(priority: Priority) -> Duration {
+    call_at_most(priority) + ARRIVES_WITHIN
 }
 
 #[cfg(test)]

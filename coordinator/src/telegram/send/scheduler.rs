@@ -2,7 +2,7 @@
 //!
 //! One task asks Redis for one message after the other. So a thousand that wait ask no more often than one, what is
 //! urgent overtakes what is not, and the messages to a chat keep their order. Coordinators do not know each other's lines:
-//! there the room that [`Urgency`] keeps free is what lets answers pass.
+//! there the room that [`Priority`] keeps free is what lets answers pass.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::Urgency;
-use super::local_limiter::Pace;
-use super::rate_limit_store::{Books, Verdict};
-use super::request::Parcel;
-use super::revision::Flight;
+use super::limits::Priority;
+use super::local_limiter::LocalRateLimiter;
+use super::rate_limit_store::{RateLimitStore, StoreAnswer};
+use super::request::SendRequest;
+use super::revision::InFlightEdit;
 
 /// A wait that is known to be longer is given back: who waits here holds up what they could do meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,15 +29,15 @@ const WHEN_CLOSING: Duration = Duration::from_secs(1);
 
 /// What is said to somebody in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum Decision {
     /// Send now.
     Go,
     /// Change the message now.
-    Begun(Flight),
+    Begun(InFlightEdit),
     /// Something older is on its way to the message.
     Busy,
     /// The message was to show what was asked at this later turn.
-    Overtaken { by: u64 },
+    Superseded { by: u64 },
     /// Come back after this long.
     Later(Duration),
     /// Do not send it at all.
@@ -50,13 +50,13 @@ pub(super) enum Admission {
 
 /// Somebody who wants to send a message.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) parcel: Parcel,
-    pub(super) answer: oneshot::Sender<Admission>,
+pub(super) struct Queued {
+    pub(super) request: SendRequest,
+    pub(super) answer: oneshot::Sender<Decision>,
 }
 
 struct Waiting {
-    request: Request,
+    queued: Queued,
     /// No room in its chat before.
     not_before: Instant,
     /// Of no use behind that.
@@ -65,12 +65,12 @@ struct Waiting {
 
 /// The line. Runs until nobody can ask any more.
 #[derive(Debug)]
-pub struct Line {
-    requests: mpsc::Receiver<Request>,
+pub struct SendScheduler {
+    requests: mpsc::Receiver<Queued>,
     waiting: BTreeMap<(usize, u64), Waiting>,
     came: u64,
-    books: Arc<Books>,
-    pace: Arc<Mutex<Pace>>,
+    store: Arc<RateLimitStore>,
+    local_limiter: Arc<Mutex<LocalRateLimiter>>,
     /// By rank: no room for all of them before.
     closed_until: [Instant; 3],
     ask_redis_from: Instant,
@@ -82,19 +82,19 @@ impl std::fmt::Debug for Waiting {
     }
 }
 
-impl Line {
+impl SendScheduler {
     pub(super) fn new(
-        requests: mpsc::Receiver<Request>,
-        books: Arc<Books>,
-        pace: Arc<Mutex<Pace>>,
+        requests: mpsc::Receiver<Queued>,
+        store: Arc<RateLimitStore>,
+        local_limiter: Arc<Mutex<LocalRateLimiter>>,
     ) -> Self {
         let now = Instant::now();
         Self {
             requests,
             waiting: BTreeMap::new(),
             came: 0,
-            books,
-            pace,
+            store,
+            local_limiter,
             closed_until: [now; 3],
             ask_redis_from: now,
         }
@@ -103,12 +103,12 @@ impl Line {
     /// Lets through whoever has room. After `closing` nobody waits any more: they are told to come back.
     pub async fn run(mut self, closing: CancellationToken) {
         loop {
-            while let Ok(request) = self.requests.try_recv() {
-                self.enter(request).await;
+            while let Ok(queued) = self.requests.try_recv() {
+                self.enter(queued).await;
             }
             self.forget_the_late();
-            if let Some(place) = self.next() {
-                self.admit(place).await;
+            if let Some(position) = self.next() {
+                self.admit(position).await;
                 continue;
             }
             if closing.is_cancelled() {
@@ -117,8 +117,8 @@ impl Line {
             let wake_at = self.wake_at();
             // Losing a branch loses nothing: all of them are looked at again.
             tokio::select! {
-                request = self.requests.recv() => match request {
-                    Some(request) => self.enter(request).await,
+                queued = self.requests.recv() => match queued {
+                    Some(queued) => self.enter(queued).await,
                     None => return,
                 },
                 () = sleep_until(wake_at) => {}
@@ -127,24 +127,24 @@ impl Line {
         }
     }
 
-    async fn enter(&mut self, request: Request) {
+    async fn enter(&mut self, queued: Queued) {
         let now = Instant::now();
-        if request.parcel.urgency == Urgency::Progress {
+        if queued.request.priority == Priority::Progress {
             // Somebody waits who is more important, or there is no room: the next progress says more anyway.
-            let full = !self.waiting.is_empty() || now < self.closed(Urgency::Progress);
-            let decided = if full { None } else { decided(self.take(&request).await).ok() };
-            tell(request, decided.unwrap_or(Admission::NoRoom));
+            let full = !self.waiting.is_empty() || now < self.closed(Priority::Progress);
+            let decision = if full { None } else { decision(self.take(&queued).await).ok() };
+            tell(queued, decision.unwrap_or(Decision::NoRoom));
             return;
         }
-        let closed_for = self.closed(request.parcel.urgency).saturating_duration_since(now);
+        let closed_for = self.closed(queued.request.priority).saturating_duration_since(now);
         if PATIENCE < closed_for {
-            return tell(request, Admission::Later(closed_for));
+            return tell(queued, Decision::Later(closed_for));
         }
         let late = now + PLACEHOLDER_WAITS;
-        let until = (request.parcel.urgency == Urgency::Placeholder).then_some(late);
-        let place = (request.parcel.urgency.rank(), self.came);
+        let until = (queued.request.priority == Priority::Placeholder).then_some(late);
+        let position = (queued.request.priority.rank(), self.came);
         self.came += 1;
-        self.waiting.insert(place, Waiting { request, not_before: now, until });
+        self.waiting.insert(position, Waiting { queued, not_before: now, until });
     }
 
     /// The first in line that may have room. Nobody overtakes somebody of the same chat.
@@ -152,14 +152,14 @@ impl Line {
         let now = Instant::now();
         let mut held_up = HashSet::new();
         let may_go = |waiting: &Waiting| {
-            waiting.not_before <= now && self.closed(waiting.request.parcel.urgency) <= now
+            waiting.not_before <= now && self.closed(waiting.queued.request.priority) <= now
         };
-        self.waiting.iter().find_map(|(place, waiting)| {
-            let first = !held_up.contains(&waiting.request.parcel.chat_id);
+        self.waiting.iter().find_map(|(position, waiting)| {
+            let first = !held_up.contains(&waiting.queued.request.chat_id);
             if first && may_go(waiting) {
-                return Some(*place);
+                return Some(*position);
             }
-            held_up.insert(waiting.request.parcel.chat_id);
+            held_up.insert(waiting.queued.request.chat_id);
             None
         })
     }
@@ -171,110 +171,110 @@ impl Line {
         waiting
             .filter_map(|waiting| {
                 let free = held_up
-                    .insert(waiting.request.parcel.chat_id)
-                    .then(|| waiting.not_before.max(self.closed(waiting.request.parcel.urgency)));
+                    .insert(waiting.queued.request.chat_id)
+                    .then(|| waiting.not_before.max(self.closed(waiting.queued.request.priority)));
                 [free, waiting.until].into_iter().flatten().min()
             })
             .min()
     }
 
-    async fn admit(&mut self, place: (usize, u64)) {
-        let Some(mut first) = self.waiting.remove(&place) else { return };
-        if first.request.answer.is_closed() {
+    async fn admit(&mut self, position: (usize, u64)) {
+        let Some(mut first) = self.waiting.remove(&position) else { return };
+        if first.queued.answer.is_closed() {
             return;
         }
-        let (wait, all) = match decided(self.take(&first.request).await) {
-            Ok(admission) => return tell(first.request, admission),
+        let (wait, all) = match decision(self.take(&first.queued).await) {
+            Ok(admission) => return tell(first.queued, admission),
             Err(wait) => wait,
         };
         let at = Instant::now() + wait;
         // An album needs more room than most: it waits for that without closing the line to the others.
-        let all = all && first.request.parcel.messages <= 1;
+        let all = all && first.queued.request.messages <= 1;
         if all {
             // What is less urgent has less room.
-            for closed in self.closed_until.iter_mut().skip(first.request.parcel.urgency.rank()) {
+            for closed in self.closed_until.iter_mut().skip(first.queued.request.priority.rank()) {
                 *closed = (*closed).max(at);
             }
         } else {
             first.not_before = at;
         }
         if wait <= PATIENCE {
-            self.waiting.insert(place, first);
+            self.waiting.insert(position, first);
         } else if all {
-            tell(first.request, Admission::Later(wait));
+            tell(first.queued, Decision::Later(wait));
             self.send_away(wait);
         } else {
-            tell(first.request, Admission::Later(wait));
+            tell(first.queued, Decision::Later(wait));
         }
     }
 
     /// Asks Redis, or the local pace while Redis does not answer; that knows nothing of changes.
-    async fn take(&mut self, request: &Request) -> Verdict {
+    async fn take(&mut self, queued: &Queued) -> StoreAnswer {
         let now = Instant::now();
         if self.ask_redis_from <= now {
-            match self.books.take(request.parcel).await {
-                Ok(verdict) => return verdict,
+            match self.store.take(queued.request).await {
+                Ok(answer_of_store) => return answer_of_store,
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
                     self.ask_redis_from = Instant::now() + AFTER_TROUBLE;
                 }
             }
         }
-        if request.parcel.change.is_some() {
-            return Verdict::Away;
+        if queued.request.change.is_some() {
+            return StoreAnswer::Away;
         }
         let now = Instant::now();
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        match pace.take(now, request.parcel, &self.books.limits) {
-            None => Verdict::Go,
+        let mut local_limiter = self.local_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        match local_limiter.take(now, queued.request, &self.store.limits) {
+            None => StoreAnswer::Go,
             // Not everyone's wait: the chat may have been told to wait longer than the others.
-            Some(at) => Verdict::Wait { wait: at.saturating_duration_since(now), all: false },
+            Some(at) => StoreAnswer::Wait { wait: at.saturating_duration_since(now), all: false },
         }
     }
 
-    fn closed(&self, urgency: Urgency) -> Instant {
-        let closed = self.closed_until.get(urgency.rank());
+    fn closed(&self, priority: Priority) -> Instant {
+        let closed = self.closed_until.get(priority.rank());
         closed.copied().unwrap_or_else(Instant::now)
     }
 
     fn send_away(&mut self, wait: Duration) {
         for (_, waiting) in std::mem::take(&mut self.waiting) {
-            tell(waiting.request, Admission::Later(wait));
+            tell(waiting.queued, Decision::Later(wait));
         }
     }
 
     fn forget_the_late(&mut self) {
         let now = Instant::now();
         let late = |waiting: &mut Waiting| waiting.until.is_some_and(|until| until <= now);
-        let places: Vec<_> = self
+        let positions: Vec<_> = self
             .waiting
             .iter_mut()
-            .filter_map(|(place, waiting)| late(waiting).then_some(*place))
+            .filter_map(|(position, waiting)| late(waiting).then_some(*position))
             .collect();
-        for place in places {
-            if let Some(waiting) = self.waiting.remove(&place) {
-                tell(waiting.request, Admission::NoRoom);
+        for position in positions {
+            if let Some(waiting) = self.waiting.remove(&position) {
+                tell(waiting.queued, Decision::NoRoom);
             }
         }
     }
 }
 
 /// What is said at once; or else how long there is no room, and whether for all.
-pub(super) fn decided(verdict: Verdict) -> Result<Admission, (Duration, bool)> {
-    Ok(match verdict {
-        Verdict::Go => Admission::Go,
-        Verdict::Begun(flight) => Admission::Begun(flight),
-        Verdict::Busy => Admission::Busy,
-        Verdict::Overtaken { by } => Admission::Overtaken { by },
-        Verdict::Away => Admission::Later(AFTER_TROUBLE),
-        Verdict::Gone => Admission::Gone,
-        Verdict::Moved(chat_id) => Admission::Moved(chat_id),
-        Verdict::Wait { wait, all } => return Err((wait, all)),
+pub(super) fn decision(answer_of_store: StoreAnswer) -> Result<Decision, (Duration, bool)> {
+    Ok(match answer_of_store {
+        StoreAnswer::Go => Decision::Go,
+        StoreAnswer::Begun(in_flight) => Decision::Begun(in_flight),
+        StoreAnswer::Busy => Decision::Busy,
+        StoreAnswer::Superseded { by } => Decision::Superseded { by },
+        StoreAnswer::Away => Decision::Later(AFTER_TROUBLE),
+        StoreAnswer::Gone => Decision::Gone,
+        StoreAnswer::Moved(chat_id) => Decision::Moved(chat_id),
+        StoreAnswer::Wait { wait, all } => return Err((wait, all)),
     })
 }
 
-fn tell(request: Request, admission: Admission) {
-    let _ = request.answer.send(admission); // Gone when the caller does not want to send any more.
+fn tell(queued: Queued, admission: Decision) {
+    let _ = queued.answer.send(admission); // Gone when the caller does not want to send any more.
 }
 
 async fn sleep_until(at: Option<Instant>) {

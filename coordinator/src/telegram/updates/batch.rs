@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::update::{self, Piece};
+use super::update::{self, ParsedUpdate};
 use queue::json::elements;
 
 /// How often the offset moves by one behind what has no number, before it moves faster.
@@ -21,12 +21,12 @@ pub struct Numbered {
     /// Its number, or what it is taken for; none when its neighbours leave no room for one.
     pub id: Option<u32>,
     /// What it says.
-    pub piece: Piece,
+    pub parsed: ParsedUpdate,
 }
 
 /// How reading goes on over several fetches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReadProgress {
     /// Fetches in a row in which nothing had a number.
     nameless: u32,
     /// Fetches in a row that brought nothing but an update that is cut off.
@@ -34,23 +34,24 @@ pub struct Progress {
 }
 
 /// Reads the list that `getUpdates` gave. None when it is none.
-pub fn read(list: &[u8], offset: u32, progress: &mut Progress) -> Option<Vec<Numbered>> {
+pub fn read(list: &[u8], offset: u32, progress: &mut ReadProgress) -> Option<Vec<Numbered>> {
     let found = elements(list, update::begins)?;
-    let mut pieces: Vec<Piece> = found.whole.iter().map(|json| update::read(json)).collect();
+    let mut all_parsed: Vec<ParsedUpdate> =
+        found.whole.iter().map(|json| update::read(json)).collect();
     match found.cut {
         // What comes whole is handled, the rest is asked for again.
-        Some(json) if pieces.is_empty() => {
+        Some(json) if all_parsed.is_empty() => {
             progress.cut += 1;
             if progress.cut >= CUT_AT_MOST {
-                pieces.push(update::read(json));
+                all_parsed.push(update::read(json));
             }
         }
         Some(_) | None => progress.cut = 0,
     }
-    let nameless = !pieces.is_empty() && pieces.iter().all(|piece| piece.id.is_none());
+    let nameless = !all_parsed.is_empty() && all_parsed.iter().all(|parsed| parsed.id.is_none());
     let first = offset.saturating_add(ahead(progress.nameless));
     progress.nameless = if nameless { progress.nameless.saturating_add(1) } else { 0 };
-    Some(number(pieces, if nameless { first } else { offset }))
+    Some(number(all_parsed, if nameless { first } else { offset }))
 }
 
 /// How far behind the offset the first of a batch without numbers is looked for.
@@ -59,19 +60,19 @@ fn ahead(fetches: u32) -> u32 {
     1_u32.checked_shl(doublings).unwrap_or(u32::MAX) - 1
 }
 
-fn number(pieces: Vec<Piece>, first: u32) -> Vec<Numbered> {
-    let taken: BTreeSet<u32> = pieces.iter().filter_map(|piece| piece.id).collect();
+fn number(all_parsed: Vec<ParsedUpdate>, first: u32) -> Vec<Numbered> {
+    let taken: BTreeSet<u32> = all_parsed.iter().filter_map(|parsed| parsed.id).collect();
     // Before the first number that can be read, it is counted down to it.
-    let known = pieces.iter().position(|piece| piece.id.is_some());
-    let mut next = match known.and_then(|at| Some((at, pieces.get(at)?.id?))) {
+    let known = all_parsed.iter().position(|parsed| parsed.id.is_some());
+    let mut next = match known.and_then(|at| Some((at, all_parsed.get(at)?.id?))) {
         Some((at, id)) => id.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)),
         None => first,
     };
-    let mut numbered = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let id = piece.id.or(Some(next).filter(|next| !taken.contains(next)));
+    let mut numbered = Vec::with_capacity(all_parsed.len());
+    for parsed in all_parsed {
+        let id = parsed.id.or(Some(next).filter(|next| !taken.contains(next)));
         next = id.map_or(next, |id| id.saturating_add(1));
-        numbered.push(Numbered { id, piece });
+        numbered.push(Numbered { id, parsed });
     }
     numbered
 }
@@ -82,9 +83,9 @@ mod tests {
 
     #[track_caller]
     fn check(list: &str, offset: u32, expected: &[(Option<u32>, bool)]) {
-        let batch = read(list.as_bytes(), offset, &mut Progress::default()).unwrap();
+        let batch = read(list.as_bytes(), offset, &mut ReadProgress::default()).unwrap();
         let found: Vec<(Option<u32>, bool)> =
-            batch.iter().map(|one| (one.id, one.piece.update.is_ok())).collect();
+            batch.iter().map(|one| (one.id, one.parsed.update.is_ok())).collect();
         assert_eq!(found, expected, "{list}");
     }
 
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_nothing_that_has_a_number_is_got_past() {
-        let (mut progress, mut offset, mut fetches) = (Progress::default(), 5_000_u32, 0);
+        let (mut progress, mut offset, mut fetches) = (ReadProgress::default(), 5_000_u32, 0);
         // The server goes on giving it until the offset is behind what it calls it.
         while offset <= 900_000_000 {
             let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
@@ -128,7 +129,7 @@ mod tests {
         }
         assert!(fetches < 64, "{fetches} fetches");
         read(b"[{\"update_id\":7}]", offset, &mut progress).unwrap();
-        assert_eq!(progress, Progress::default());
+        assert_eq!(progress, ReadProgress::default());
         // However long it goes on.
         progress.nameless = u32::MAX;
         let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_is_asked_for_again_and_then_passed_over() {
-        let mut progress = Progress::default();
+        let mut progress = ReadProgress::default();
         let half = br#"[{"update_id":7,"message":{"te"#;
         assert!(read(half, 7, &mut progress).unwrap().is_empty());
         assert!(read(half, 7, &mut progress).unwrap().is_empty());
@@ -185,17 +186,20 @@ mod tests {
             );
         }
         let list = format!("[{}]}}", list.join(","));
-        let batch = read(list.as_bytes(), 10, &mut Progress::default()).unwrap();
+        let batch = read(list.as_bytes(), 10, &mut ReadProgress::default()).unwrap();
         let good: Vec<u32> =
-            batch.iter().filter(|one| one.piece.update.is_ok()).filter_map(|one| one.id).collect();
+            batch.iter().filter(|one| one.parsed.update.is_ok()).filter_map(|one| one.id).collect();
         assert_eq!(good, [11, 13, 15, 17, 19, 21, 23]);
-        let bad: Vec<u32> =
-            batch.iter().filter(|one| one.piece.update.is_err()).filter_map(|one| one.id).collect();
+        let bad: Vec<u32> = batch
+            .iter()
+            .filter(|one| one.parsed.update.is_err())
+            .filter_map(|one| one.id)
+            .collect();
         assert_eq!(bad, [10, 12, 14, 16, 18, 20, 22]);
     }
 
     #[test]
     fn an_answer_that_is_no_list_is_none() {
-        assert_eq!(read(b"{}", 1, &mut Progress::default()), None);
+        assert_eq!(read(b"{}", 1, &mut ReadProgress::default()), None);
     }
 }

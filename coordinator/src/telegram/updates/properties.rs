@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use test_kit::mutate;
 
-use super::batch::{self, Progress};
-use super::incoming::{self, Me};
+use super::batch::{self, ReadProgress};
+use super::incoming::{self, BotIdentity};
 use super::update;
 
 /// Every kind of update, and a message with every field.
@@ -51,9 +51,9 @@ proptest! {
     #[test]
     fn whatever_becomes_of_an_update_its_neighbours_are_read(bad in damaged()) {
         let list = [b"[".as_slice(), &asks(10), b",", &bad, b",", &asks(12), b"]"].concat();
-        let batch = batch::read(&list, 10, &mut Progress::default()).unwrap();
+        let batch = batch::read(&list, 10, &mut ReadProgress::default()).unwrap();
         for id in [10, 12] {
-            let found = batch.iter().any(|one| one.id == Some(id) && one.piece.update.is_ok());
+            let found = batch.iter().any(|one| one.id == Some(id) && one.parsed.update.is_ok());
             prop_assert!(found, "{id} is lost: {:?}", batch);
         }
     }
@@ -61,11 +61,11 @@ proptest! {
     /// As a webhook brings it.
     #[test]
     fn an_update_is_read_or_it_is_known_why_not(bad in damaged()) {
-        let piece = update::read(&bad);
-        match piece.update {
+        let parsed = update::read(&bad);
+        match parsed.update {
             Ok(update) => {
-                let me = Me { id: 1, username: "freefans_bot" };
-                let _ = incoming::read(piece.id.unwrap(), update, me); // Asked, or silent by a rule.
+                let me = BotIdentity { id: 1, username: "freefans_bot" };
+                let _ = incoming::read(parsed.id.unwrap(), update, me); // Asked, or silent by a rule.
             }
             Err(error) => prop_assert!(!error.reason().is_empty()),
         }

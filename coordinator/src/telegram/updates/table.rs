@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::incoming::{self, Me};
+use super::incoming::{self, BotIdentity};
 use super::update::{self, SERVICE, Update};
 use crate::chat::event::{Event, Incoming};
 
-const ME: Me<'_> = Me { id: 1, username: "freefans_bot" };
+const ME: BotIdentity<'_> = BotIdentity { id: 1, username: "freefans_bot" };
 
 /// Where a field is met.
 #[derive(Clone, Copy, PartialEq)]
-enum Where {
+enum ChatKind {
     Private,
     Group,
 }
@@ -30,8 +30,8 @@ fn fields(of: &str) -> Map<String, Value> {
 
 /// What the bot does about one update, in the words of the table.
 fn outcome(update: &Value) -> String {
-    let piece = update::read(update.to_string().as_bytes());
-    let read = match piece.update {
+    let parsed = update::read(update.to_string().as_bytes());
+    let read = match parsed.update {
         Ok(Update::Membership { .. }) => return "noted".to_owned(),
         Ok(update) => update,
         Err(error) => return format!("unreadable: {error}"),
@@ -40,14 +40,14 @@ fn outcome(update: &Value) -> String {
         Ok(Event::NoText { .. }) => "told: text only".to_owned(),
         Ok(Event::Unreadable) => "told: unreadable".to_owned(),
         Ok(Event::Command { .. } | Event::Text(_) | Event::Press { .. }) => "answered".to_owned(),
-        Err(silence) => format!("silent: {}", silence.reason()),
+        Err(reason) => format!("silent: {}", reason.label()),
     }
 }
 
-fn message(place: Where, text: Option<&str>, more: Option<(&str, &Value)>) -> Value {
-    let chat = match place {
-        Where::Private => json!({"id": 77, "type": "private", "first_name": "Ann"}),
-        Where::Group => json!({"id": -1_007, "type": "supergroup", "title": "G"}),
+fn message(kind: ChatKind, text: Option<&str>, more: Option<(&str, &Value)>) -> Value {
+    let chat = match kind {
+        ChatKind::Private => json!({"id": 77, "type": "private", "first_name": "Ann"}),
+        ChatKind::Group => json!({"id": -1_007, "type": "supergroup", "title": "G"}),
     };
     let from = json!({"id": 77, "is_bot": false, "first_name": "Ann"});
     let mut message = json!({"message_id": 5, "date": 1, "chat": chat, "from": from});
@@ -63,13 +63,13 @@ fn message(place: Where, text: Option<&str>, more: Option<(&str, &Value)>) -> Va
 #[test]
 fn a_text_is_a_text_whatever_hangs_on_it() {
     for (name, value) in fields("message") {
-        let carries = |place, text| outcome(&message(place, Some(text), Some((&name, &value))));
+        let carries = |kind, text| outcome(&message(kind, Some(text), Some((&name, &value))));
         // A caption beside a text, and a text twice, are no message of Telegram's.
         if matches!(name.as_str(), "text" | "caption") {
             continue;
         }
-        assert_eq!(carries(Where::Private, "luna marlow"), "answered", "{name}");
-        assert_eq!(carries(Where::Group, "/search@freefans_bot luna"), "answered", "{name}");
+        assert_eq!(carries(ChatKind::Private, "luna marlow"), "answered", "{name}");
+        assert_eq!(carries(ChatKind::Group, "/search@freefans_bot luna"), "answered", "{name}");
     }
 }
 
@@ -77,7 +77,7 @@ fn a_text_is_a_text_whatever_hangs_on_it() {
 fn a_field_of_any_other_kind_changes_nothing() {
     for (name, _) in fields("message") {
         for junk in [json!(null), json!(1e300), json!("x"), json!([[[]]]), json!({"a": {}})] {
-            let said = outcome(&message(Where::Private, Some("luna"), Some((&name, &junk))));
+            let said = outcome(&message(ChatKind::Private, Some("luna"), Some((&name, &junk))));
             let unreadable = name == "text" && !junk.is_string() && !junk.is_null();
             let expected = match name.as_str() {
                 "text" if junk.is_null() => "told: text only",
@@ -92,7 +92,7 @@ fn a_field_of_any_other_kind_changes_nothing() {
 #[test]
 fn every_content_in_a_private_chat_gets_an_answer_or_a_word_or_is_a_service_message() {
     for (name, value) in fields("message") {
-        let said = outcome(&message(Where::Private, None, Some((&name, &value))));
+        let said = outcome(&message(ChatKind::Private, None, Some((&name, &value))));
         let expected = match name.as_str() {
             "text" | "caption" | "rich_message" => "answered",
             name if SERVICE.contains(&name) => "silent: service",
@@ -102,19 +102,19 @@ fn every_content_in_a_private_chat_gets_an_answer_or_a_word_or_is_a_service_mess
     }
     let future = json!({"a": 1});
     assert_eq!(
-        outcome(&message(Where::Private, None, Some(("hologram", &future)))),
+        outcome(&message(ChatKind::Private, None, Some(("hologram", &future)))),
         "told: text only"
     );
 }
 
 /// The event of a message in a private chat, or in a group.
-fn event(place: Where, more: &Value) -> Option<Event> {
-    let mut update = message(place, None, None);
+fn event(kind: ChatKind, more: &Value) -> Option<Event> {
+    let mut update = message(kind, None, None);
     for (name, value) in more.as_object().unwrap() {
         update["message"][name] = value.clone();
     }
-    let piece = update::read(update.to_string().as_bytes());
-    incoming::read(5, piece.update.unwrap(), ME).ok().map(|incoming| incoming.event)
+    let parsed = update::read(update.to_string().as_bytes());
+    incoming::read(5, parsed.update.unwrap(), ME).ok().map(|incoming| incoming.event)
 }
 
 #[test]
@@ -125,25 +125,25 @@ fn what_is_decided_about_commands_is_what_happens() {
         addressed: true,
     };
     let start = json!({"text": "/start from_a_link"});
-    assert_eq!(event(Where::Private, &start), Some(command("start", "from_a_link")));
+    assert_eq!(event(ChatKind::Private, &start), Some(command("start", "from_a_link")));
     let caption = json!({"caption": "/search luna", "photo": []});
-    assert_eq!(event(Where::Private, &caption), Some(command("search", "luna")));
+    assert_eq!(event(ChatKind::Private, &caption), Some(command("search", "luna")));
     let named = json!({"caption": "luna", "photo": []});
-    assert_eq!(event(Where::Private, &named), Some(Event::Text("luna".to_owned())));
+    assert_eq!(event(ChatKind::Private, &named), Some(Event::Text("luna".to_owned())));
     let middle = json!({"text": "who is @freefans_bot luna"});
-    assert_eq!(event(Where::Group, &middle), Some(Event::Text("who is luna".to_owned())));
+    assert_eq!(event(ChatKind::Group, &middle), Some(Event::Text("who is luna".to_owned())));
     let reply = json!({"sticker": {}, "reply_to_message": {"from": {"id": 1, "is_bot": true}}});
-    assert_eq!(event(Where::Group, &reply), None, "a sticker is thanks, not a question");
+    assert_eq!(event(ChatKind::Group, &reply), None, "a sticker is thanks, not a question");
     let other = json!({"text": "/search@other_bot luna"});
-    assert_eq!(event(Where::Group, &other), None);
+    assert_eq!(event(ChatKind::Group, &other), None);
     let channels = json!({"sender_chat": {"id": -5}, "is_automatic_forward": true});
     let post = |text: &str| {
         let mut post = channels.clone();
         post["text"] = text.into();
         post
     };
-    assert_eq!(event(Where::Group, &post("ask @freefans_bot for luna")), None);
-    let asked = event(Where::Group, &post("/search@freefans_bot luna"));
+    assert_eq!(event(ChatKind::Group, &post("ask @freefans_bot for luna")), None);
+    let asked = event(ChatKind::Group, &post("/search@freefans_bot luna"));
     assert_eq!(asked, Some(command("search", "luna")));
 }
 
@@ -174,8 +174,8 @@ fn the_table_in_the_documentation_says_what_happens() {
     let specification = specification();
     let text = |name: &str| specification[name].as_str().unwrap().to_owned();
     let contents = |name: &str, value: &Value| {
-        let said = |place| outcome(&message(place, None, Some((name, value))));
-        format!("{} | {}", said(Where::Private), said(Where::Group))
+        let said = |kind| outcome(&message(kind, None, Some((name, value))));
+        format!("{} | {}", said(ChatKind::Private), said(ChatKind::Group))
     };
     let kinds = |name: &str, value: &Value| {
         let mut update = json!({"update_id": 5});

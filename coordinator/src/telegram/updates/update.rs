@@ -15,13 +15,13 @@ const RICH_DEEPEST: usize = 32;
 
 /// One element of what `getUpdates` answers, or a webhook's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct ParsedUpdate {
     /// Its number; none when that cannot be read.
     pub id: Option<u32>,
     /// What it says.
     pub update: Result<Update, Unreadable>,
     /// Of one that cannot be read: who may have sent it.
-    pub sender: Option<Sender>,
+    pub sender: Option<UnreadableSender>,
     /// Of one without a number: what it is known by when it comes again.
     pub nameless: Option<u64>,
 }
@@ -108,7 +108,7 @@ pub struct Press {
 
 /// Who sent what cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender {
+pub struct UnreadableSender {
     /// Where.
     pub chat: Chat,
     /// Who, when it is said.
@@ -183,19 +183,19 @@ pub fn begins(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads one update.
-pub fn read(json: &[u8]) -> Piece {
+pub fn read(json: &[u8]) -> ParsedUpdate {
     let Ok(members) = Members::of(json) else {
         let reason =
             if std::str::from_utf8(json).is_err() { Unreadable::Bytes } else { Unreadable::Syntax };
         let id = id_in(json);
         let nameless = id.is_none().then(|| fingerprint(json));
-        return Piece { id, update: Err(reason), sender: None, nameless };
+        return ParsedUpdate { id, update: Err(reason), sender: None, nameless };
     };
     let id = members.need::<u32>("update_id");
     let update = id.and_then(|_| update(&members));
     let sender = update.is_err().then(|| sender(&members)).flatten();
     let nameless = id.is_err().then(|| fingerprint(json));
-    Piece { id: id.ok(), update, sender, nameless }
+    ParsedUpdate { id: id.ok(), update, sender, nameless }
 }
 
 fn fingerprint(json: &[u8]) -> u64 {
@@ -343,11 +343,11 @@ fn topic(members: &Members<'_>) -> Option<i32> {
 }
 
 /// Who sent what cannot be read, as far as that can be made out.
-fn sender(members: &Members<'_>) -> Option<Sender> {
+fn sender(members: &Members<'_>) -> Option<UnreadableSender> {
     if let Some(press) = members.may_object("callback_query") {
         let from = user(&press.object("from").ok()?).ok()?;
         let chat = Chat { id: from.id, private: true };
-        return Some(Sender { chat, from, topic: None, press: Some(press.may("id")?) });
+        return Some(UnreadableSender { chat, from, topic: None, press: Some(press.may("id")?) });
     }
     let message = members.may_object("message")?;
     let chat = chat(&message.object("chat").ok()?).ok()?;
@@ -356,7 +356,7 @@ fn sender(members: &Members<'_>) -> Option<Sender> {
         None if chat.private => User { id: chat.id, ..User::default() },
         None => return None,
     };
-    Some(Sender { chat, from, topic: topic(&message), press: None })
+    Some(UnreadableSender { chat, from, topic: topic(&message), press: None })
 }
 
 #[cfg(test)]

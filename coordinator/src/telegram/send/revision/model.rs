@@ -24,13 +24,13 @@ pub(super) struct Fence {
 pub(super) enum Said {
     Begun { beside: bool },
     Busy,
-    Overtaken { newest: u64 },
+    Superseded { newest: u64 },
 }
 
 impl Fence {
     pub(super) fn begin(&mut self, rank: u64, token: u64, beside: bool) -> Said {
         if rank < self.newest {
-            return Said::Overtaken { newest: self.newest };
+            return Said::Superseded { newest: self.newest };
         }
         let older = self.on_their_way.values().any(|of| *of != rank);
         if older && !beside {
@@ -139,23 +139,23 @@ impl World {
     /// Every state that one step leads to.
     fn next(&self) -> Vec<Self> {
         let mut all = Vec::new();
-        for (place, editor) in self.editors.iter().enumerate() {
+        for (address, editor) in self.editors.iter().enumerate() {
             match editor.stage {
                 Stage::Asks | Stage::AsksAgain => {
-                    all.extend(self.ask(place, false));
+                    all.extend(self.ask(address, false));
                     if 0 < self.impatience && !editor.shown && !editor.word {
                         let mut world = self.clone();
                         world.impatience -= 1;
-                        all.extend(world.ask(place, true));
+                        all.extend(world.ask(address, true));
                     }
                     if editor.stage == Stage::AsksAgain {
-                        all.extend(self.trouble().map(|world| world.taken_over(place)));
+                        all.extend(self.trouble().map(|world| world.taken_over(address)));
                     }
                 }
                 Stage::Calls(number) => {
                     let call = Call { number, rank: editor.rank };
                     if self.done.contains(&number) {
-                        all.push(self.answered(place, call));
+                        all.push(self.answered(address, call));
                     }
                     // No answer came in time, or its coordinator died.
                     let lost = !self.done.contains(&number) && !self.in_the_air.contains(&call);
@@ -164,21 +164,21 @@ impl World {
                         if world.rule == Rule::ForgetsTheLost {
                             world.fence.arrived(world.token(call));
                         }
-                        world.taken_over(place)
+                        world.taken_over(address)
                     }));
                 }
                 Stage::Over => {}
             }
         }
-        for (place, call) in self.in_the_air.iter().enumerate() {
+        for (address, call) in self.in_the_air.iter().enumerate() {
             let mut arrived = self.clone();
-            arrived.in_the_air.remove(place);
+            arrived.in_the_air.remove(address);
             arrived.done.push(call.number);
             arrived.done.sort_unstable();
             arrived.shows = call.rank;
             all.push(arrived);
             all.extend(self.trouble().map(|mut world| {
-                world.in_the_air.remove(place);
+                world.in_the_air.remove(address);
                 world
             }));
         }
@@ -199,8 +199,8 @@ impl World {
     }
 
     /// A change is begun anew, by the same coordinator or another. Words about a wait are not.
-    fn taken_over(mut self, place: usize) -> Self {
-        let editor = &mut self.editors[place];
+    fn taken_over(mut self, address: usize) -> Self {
+        let editor = &mut self.editors[address];
         editor.stage = if editor.word { Stage::Over } else { Stage::Asks };
         (editor.beside, editor.shown) = (false, false);
         self
@@ -212,14 +212,14 @@ impl World {
     }
 
     /// An editor asks, and makes its call when it may. None when it has to ask again and nothing has changed.
-    fn ask(&self, place: usize, beside: bool) -> Option<Self> {
+    fn ask(&self, address: usize, beside: bool) -> Option<Self> {
         let mut world = self.clone();
-        let Editor { rank, .. } = world.editors[place];
+        let Editor { rank, .. } = world.editors[address];
         let call = Call { number: world.calls + 1, rank };
         let token = world.token(call);
         let said = match world.rule {
             Rule::TwoSteps if rank < world.fence.newest => {
-                Said::Overtaken { newest: world.fence.newest }
+                Said::Superseded { newest: world.fence.newest }
             }
             Rule::TwoSteps => {
                 world.fence.newest = rank;
@@ -227,11 +227,11 @@ impl World {
             }
             _ => world.fence.begin(rank, token, beside),
         };
-        let editor = &mut world.editors[place];
+        let editor = &mut world.editors[address];
         match said {
             // A word is left out, everybody else asks again.
             Said::Busy if !editor.word => return None,
-            Said::Busy | Said::Overtaken { .. } => editor.stage = Stage::Over,
+            Said::Busy | Said::Superseded { .. } => editor.stage = Stage::Over,
             Said::Begun { beside } => {
                 (editor.stage, editor.beside) = (Stage::Calls(call.number), beside);
                 world.calls += 1;
@@ -242,10 +242,10 @@ impl World {
     }
 
     /// Telegram's answer reaches an editor.
-    fn answered(&self, place: usize, call: Call) -> Self {
+    fn answered(&self, address: usize, call: Call) -> Self {
         let mut world = self.clone();
         world.fence.arrived(world.token(call));
-        let editor = &mut world.editors[place];
+        let editor = &mut world.editors[address];
         editor.stage = Stage::Over;
         if editor.beside && !editor.word && world.rule != Rule::NoRepeat {
             (editor.stage, editor.shown) = (Stage::AsksAgain, true);
@@ -350,7 +350,7 @@ async fn ask(queue: &TaskQueue, key: &str, rank: u64, token: u64, of: (bool, boo
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["begun", older] => Said::Begun { beside: *older == "1" },
         ["busy"] => Said::Busy,
-        ["late", newest] => Said::Overtaken { newest: newest.parse().unwrap() },
+        ["late", newest] => Said::Superseded { newest: newest.parse().unwrap() },
         other => panic!("{other:?}"),
     }
 }

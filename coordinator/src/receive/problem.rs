@@ -3,4 +3,4 @@
 use tokio::sync::watch;
 
 /// What keeps updates from coming, in words, for as long as it does.
-pub(crate) type Trouble = watch::Sender<Option<String>>;
+pub(crate) type UpdateProblem = watch::Sender<Option<String>>;
