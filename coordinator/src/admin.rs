@@ -47,7 +47,7 @@ fn away(error: &redis::RedisError) -> Screen {
 fn listed(head: &str, mut lines: Vec<String>) -> Screen {
     let over = lines.len().saturating_sub(LINES_AT_MOST);
     lines.truncate(LINES_AT_MOST);
-    if 0 < over {
+    if over > 0 {
         lines.push(format!("… and {over} more"));
     }
     if lines.is_empty() {
@@ -64,11 +64,11 @@ fn of_type(of: &TypeStats) -> String {
         of.active
     );
     for (count, what) in [(of.stuck, "stuck"), (of.dead, "dead"), (of.replies, "unsent")] {
-        if 0 < count {
+        if count > 0 {
             line.push_str(&format!(", <b>{count} {what}</b>"));
         }
     }
-    if 0 < of.oldest_ms {
+    if of.oldest_ms > 0 {
         line.push_str(&format!(", oldest {} s", of.oldest_ms / 1_000));
     }
     for (is, what) in [(of.paused, "paused"), (!of.offered, "nobody offers it")] {
@@ -80,7 +80,8 @@ fn of_type(of: &TypeStats) -> String {
 }
 
 fn of_workers(workers: &[WorkerRecord]) -> Vec<String> {
-    let (mut running, mut slots) = (0, 0);
+    let mut running = 0;
+    let mut slots = 0;
     let mut versions: BTreeMap<(String, String), usize> = BTreeMap::new();
     for worker in workers {
         running += worker.running;

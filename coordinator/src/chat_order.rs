@@ -51,7 +51,8 @@ impl ChatTicket {
 
 impl Drop for ChatTicket {
     fn drop(&mut self) {
-        let (end, before) = (Arc::clone(&self.end), self.before.take());
+        let end = Arc::clone(&self.end);
+        let before = self.before.take();
         let mut last = self.order.last();
         if last.get(&self.chat_id).is_some_and(|known| Arc::ptr_eq(known, &end)) {
             match &before {
@@ -83,7 +84,9 @@ mod tests {
     #[tokio::test]
     async fn a_chat_goes_in_order_and_holds_up_no_other() {
         let order = ChatOrder::default();
-        let (first, second, third) = (order.ticket(1), order.ticket(1), order.ticket(1));
+        let first = order.ticket(1);
+        let second = order.ticket(1);
+        let third = order.ticket(1);
         has_come(&first, true);
         has_come(&second, false);
         has_come(&order.ticket(2), true);
@@ -99,7 +102,8 @@ mod tests {
     #[tokio::test]
     async fn a_turn_that_is_given_up_is_passed_over() {
         let order = ChatOrder::default();
-        let (first, second) = (order.ticket(1), order.ticket(1));
+        let first = order.ticket(1);
+        let second = order.ticket(1);
         drop(second);
         let third = order.ticket(1);
         has_come(&third, false);

@@ -226,23 +226,26 @@ async fn act(
         Action::Stats { stuck_after } => {
             let types = queue.stats(Duration::from_secs(stuck_after)).await?;
             let workers = queue.workers().await?;
-            match json {
-                true => print::json(out, &json!({"types": types, "workers": workers}))?,
-                false => print::stats(out, &types, &workers)?,
+            if json {
+                print::json(out, &json!({"types": types, "workers": workers}))?;
+            } else {
+                print::stats(out, &types, &workers)?;
             }
         }
         Action::List { task_type, dead: false, limit } => {
             let tasks = queue.list(&task_type, limit).await?;
-            match json {
-                true => print::json(out, &json!({"tasks": tasks}))?,
-                false => print::tasks(out, &tasks)?,
+            if json {
+                print::json(out, &json!({"tasks": tasks}))?;
+            } else {
+                print::tasks(out, &tasks)?;
             }
         }
         Action::List { task_type, dead: true, limit } => {
             let letters = queue.dead_letters(&task_type, limit).await?;
-            match json {
-                true => print::json(out, &json!({"dead": letters}))?,
-                false => print::dead(out, &letters)?,
+            if json {
+                print::json(out, &json!({"dead": letters}))?;
+            } else {
+                print::dead(out, &letters)?;
             }
         }
         Action::Show { task_id } => return show(queue, &task_id, out).await,
@@ -267,7 +270,8 @@ async fn act(
 }
 
 async fn show(queue: &TaskQueue, id: &TaskId, out: &mut impl Write) -> anyhow::Result<Outcome> {
-    let (live, status) = (queue.show(id).await?, queue.task_status(id).await?);
+    let live = queue.show(id).await?;
+    let status = queue.task_status(id).await?;
     let result = queue.get_result(id, Duration::ZERO).await?;
     if live.is_none() && status.is_none() && result.is_none() {
         writeln!(out, "there is no task {id}; results are kept for 5 minutes")?;

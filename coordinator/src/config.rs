@@ -183,7 +183,7 @@ impl Serve {
             }
             (None, _) => None,
         };
-        if LIMIT_AT_MOST < self.limit_overall.max(self.limit_chat).max(self.limit_group) {
+        if self.limit_overall.max(self.limit_chat).max(self.limit_group) > LIMIT_AT_MOST {
             problems.push(format!(
                 "LIMIT_OVERALL, LIMIT_CHAT and LIMIT_GROUP take at most {LIMIT_AT_MOST}; 0 is no limit"
             ));

@@ -74,7 +74,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
         let problem = problem.subscribe();
         let ready = move || {
-            let (asked, problem) = (Arc::clone(&asked), problem.borrow().clone());
+            let asked = Arc::clone(&asked);
+            let problem = problem.borrow().clone();
             async move {
                 TaskQueue::readiness(asked.get()).await?;
                 problem.map_or(Ok(()), Err)

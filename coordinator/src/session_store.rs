@@ -95,7 +95,7 @@ impl SessionStore {
     /// What is stored of a session. A group that has another id takes its people's sessions along.
     async fn stored(&self, who: SessionKey) -> redis::RedisResult<Option<Vec<u8>>> {
         let stored = self.get(self.key(who)).await?;
-        if stored.is_some() || 0 <= who.chat_id {
+        if stored.is_some() || who.chat_id >= 0 {
             return Ok(stored);
         }
         let before: Option<i64> = self.get(self.queue.keys().chat_moved_from(who.chat_id)).await?;

@@ -26,7 +26,7 @@ impl WaitEstimator {
     /// Notes how long a task ran.
     pub(crate) fn record_run(&self, task_type: &TaskType, result: &TaskResult) {
         let run_ms = result.metadata.get("run_ms").and_then(Value::as_f64);
-        let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && 0.0 <= *ms) else { return };
+        let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && *ms >= 0.0) else { return };
         self.change(|known| {
             let average = known.run_ms.entry(task_type.clone()).or_insert(run_ms);
             *average += NEWEST * (run_ms - *average);
@@ -53,7 +53,7 @@ impl WaitEstimator {
     pub(crate) fn estimate(&self, task_type: &TaskType, before: u64) -> Option<Duration> {
         self.change(|known| {
             let run_ms = *known.run_ms.get(task_type)?;
-            let slots = known.slots.get(task_type).copied().filter(|slots| 0 < *slots)?;
+            let slots = known.slots.get(task_type).copied().filter(|slots| *slots > 0)?;
             let rounds = (before + 1).div_ceil(slots as u64);
             // Bounded: an estimate of hours is no help.
             let wait = Duration::from_secs_f64((rounds as f64 * run_ms / 1_000.0).min(3_600.0));
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn an_estimate_is_rounds_of_what_runs_at_once() {
-        let (estimator, search): (WaitEstimator, TaskType) =
-            (WaitEstimator::default(), "search".parse().unwrap());
+        let estimator: WaitEstimator = WaitEstimator::default();
+        let search: TaskType = "search".parse().unwrap();
         assert_eq!(estimator.estimate(&search, 5), None);
         let mut result = TaskResult::success(Value::Null);
         result.metadata.insert("run_ms".to_owned(), 2_000.into());

@@ -26,7 +26,7 @@ impl ChatAddress {
 
     /// Whether nobody else is there. Bot API: the id of a chat with one person is theirs, those of groups are negative.
     pub fn private(&self) -> bool {
-        0 < self.chat_id
+        self.chat_id > 0
     }
 }
 

@@ -94,7 +94,7 @@ impl ContentView {
             room -= item.bytes();
             self.items.push(item);
         }
-        self.full |= KEEP_ITEMS <= self.items.len();
+        self.full |= self.items.len() >= KEEP_ITEMS;
         if before < self.items.len() {
             self.page = before / PAGE_ITEMS;
         }

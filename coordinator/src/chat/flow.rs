@@ -89,7 +89,7 @@ impl Turn<'_> {
     }
 
     fn plugins_command(&self, command: &OfferedCommand, argument: &str) -> Effect {
-        if MAX_ARGUMENT_CHARS < argument.chars().count() {
+        if argument.chars().count() > MAX_ARGUMENT_CHARS {
             let most = [("most", Arg::Number(MAX_ARGUMENT_CHARS as u64))];
             return Effect::Say(Screen::plain(self.lang.format("too-much-text", &most)));
         }
@@ -111,7 +111,7 @@ impl Turn<'_> {
 
     fn search(&self, text: &str) -> Effect {
         let query = text.trim();
-        if MAX_QUERY_CHARS < query.chars().count() {
+        if query.chars().count() > MAX_QUERY_CHARS {
             return self.say("too-long");
         }
         if !query.chars().any(char::is_alphanumeric) {
@@ -151,9 +151,10 @@ impl Turn<'_> {
             ButtonAction::Cancel { view } => {
                 let tasks = self.under_way().into_iter().filter(|id| view_name(id) == view);
                 let tasks: Vec<TaskId> = tasks.collect();
-                match tasks.is_empty() {
-                    true => vec![note_on(pressed.clone(), self.lang.text("cancelled-none"))],
-                    false => vec![Effect::Cancel { tasks, pressed: Some(pressed.clone()) }],
+                if tasks.is_empty() {
+                    vec![note_on(pressed.clone(), self.lang.text("cancelled-none"))]
+                } else {
+                    vec![Effect::Cancel { tasks, pressed: Some(pressed.clone()) }]
                 }
             }
             ButtonAction::Album { view, page } => {
@@ -226,12 +227,14 @@ impl Turn<'_> {
             }
             ButtonAction::Forum { view, page } => {
                 let set = session.results(&view)?;
-                let (query, back) = (set.query.clone(), set.extended_from.clone()?);
+                let query = set.query.clone();
+                let back = set.extended_from.clone()?;
                 Question::Extended { query, back, page: page as u64 }
             }
             ButtonAction::More { view } => {
                 let content = session.content(&view)?;
-                let (creator, filter) = (content.creator.clone(), content.filter);
+                let creator = content.creator.clone();
+                let filter = content.filter;
                 Question::More { creator, cursor: content.cursor.clone()?, filter, view }
             }
             ButtonAction::Filter { view, filter } => {

@@ -82,10 +82,7 @@ pub fn is_web_url(url: &str) -> bool {
 /// A link, or just its text when the address may not be linked.
 pub fn link(text: &str, url: &str, max_chars: usize) -> String {
     let text = safe_html(text, max_chars);
-    match is_web_url(url) {
-        true => format!("<a href=\"{}\">{text}</a>", escape(url)),
-        false => text,
-    }
+    if is_web_url(url) { format!("<a href=\"{}\">{text}</a>", escape(url)) } else { text }
 }
 
 /// A field that is a text.

@@ -148,12 +148,13 @@ impl Session {
 
     /// Whether what was asked at `turn` is forgotten. A producer's own task has no turn in the conversation: 0.
     pub fn has_forgotten(&self, turn: u64) -> bool {
-        0 < turn && turn <= self.forgotten_at
+        turn > 0 && turn <= self.forgotten_at
     }
 
     /// Forgets everything but how far the conversation has come: what was asked before is told from what is asked later.
     pub fn forget(&mut self) {
-        let (rev, turns) = (self.rev, self.turns);
+        let rev = self.rev;
+        let turns = self.turns;
         *self = Self { rev, turns, forgotten_at: turns, ..Self::default() };
     }
 
@@ -262,7 +263,8 @@ mod tests {
     #[test]
     fn what_was_asked_earlier_does_not_cover_what_was_asked_later() {
         let mut session = Session::default();
-        let (first, second) = (session.turn_of(10), session.turn_of(11));
+        let first = session.turn_of(10);
+        let second = session.turn_of(11);
         assert_eq!(session.turn_of(10), first, "the same update again");
         assert!(session.may_show(7, second));
         assert!(session.may_show(7, second), "the same again");

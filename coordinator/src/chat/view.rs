@@ -208,7 +208,7 @@ impl TaskRequest {
         let task_type = text_field(value, "task_type")?.parse().ok()?;
         let params = match value.get("params") {
             None => Map::new(),
-            Some(params) if MAX_PARAMS_LEVELS < levels(params) => return None,
+            Some(params) if levels(params) > MAX_PARAMS_LEVELS => return None,
             Some(params) => params.as_object()?.clone(),
         };
         let bytes = serde_json::to_vec(&params).ok()?.len();

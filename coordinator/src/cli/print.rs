@@ -64,7 +64,9 @@ pub(super) fn stats(
                 format!("{} {} ({digest})", plugin.name, plugin.version)
             })
             .collect();
-        let (name, running, room) = (&worker.worker, worker.running, worker.concurrency);
+        let name = &worker.worker;
+        let running = worker.running;
+        let room = worker.concurrency;
         writeln!(out, "{name}: {running} of {room} running; {}", plugins.join(", "))?;
     }
     Ok(())

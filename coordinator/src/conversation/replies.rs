@@ -156,7 +156,8 @@ impl Replies {
         edit: &mut MessageEdit,
     ) -> Result<Attempt, ShuttingDown> {
         loop {
-            let (message_id, turn) = (page.message_id, page.turn);
+            let message_id = page.message_id;
+            let turn = page.turn;
             let may = |session: &mut Session| session.may_show(message_id, turn);
             let shown = match self.sessions.update(page.address.session_key(), may).await {
                 Ok(true) => {

@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn a_chat_is_overdue_until_its_last_reply_is_out() {
         let slow = SlowChats::default();
-        let (first, second) = (slow.note(1), slow.note(1));
+        let first = slow.note(1);
+        let second = slow.note(1);
         drop(first);
         assert!(slow.has(1) && !slow.has(2));
         drop(second);

@@ -52,7 +52,8 @@ impl Submitter {
         reply_to: ReplyTo,
         pressed: Option<Pressed>,
     ) -> Result<(), ShuttingDown> {
-        let (address, lang) = (reply_to.address, reply_to.lang);
+        let address = reply_to.address;
+        let lang = reply_to.lang;
         let mut task = Task::in_lane(lane, address.owner, reply_to.question.params());
         task.task_id = id;
         task.reply_to = serde_json::to_value(&reply_to).ok();

@@ -28,7 +28,8 @@ impl TaskIds {
     ) -> Option<(Lane, TaskId)> {
         let lane = self.queue.lane_of(&question.task_type()?, incoming.address.owner);
         // An update's number comes again when the server counts anew, the message behind it does not.
-        let (number, origin) = (incoming.update_id, &incoming.origin);
+        let number = incoming.update_id;
+        let origin = &incoming.origin;
         let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot_id);
         let id = TaskId::from_cause(&lane, &cause);
         Some((lane, id))

@@ -100,7 +100,7 @@ pub(crate) async fn release(queue: &TaskQueue, command: &str) -> redis::RedisRes
         .arg(command)
         .query_async(&mut queue.connection())
         .await?;
-    Ok(0 < removed)
+    Ok(removed > 0)
 }
 
 /// Who has which command, and what of it is to be written down.
@@ -123,7 +123,7 @@ fn decide(
             owners.insert(command.clone(), of.plugin.clone());
         }
         let plugin = by_owner.then(|| of.plugin.clone());
-        if by_owner && NOTE_AGAIN_SECONDS <= age || !by_owner && KEEP_SECONDS <= age {
+        if by_owner && age >= NOTE_AGAIN_SECONDS || !by_owner && age >= KEEP_SECONDS {
             news.push(OwnerChange { command: command.clone(), plugin, gone: None });
         } else if dropped {
             news.push(OwnerChange {
@@ -137,7 +137,7 @@ fn decide(
         .saturating_sub(owners.keys().filter(|name| asking.contains_key(name.as_str())).count());
     for (command, by) in asking {
         let known = noted.contains_key(command);
-        if owners.contains_key(command) || room == 0 || !known && MAX_NOTED <= noted.len() {
+        if owners.contains_key(command) || room == 0 || !known && noted.len() >= MAX_NOTED {
             continue;
         }
         // Of several that appear at once the first by name has it.

@@ -151,10 +151,12 @@ impl<'a> Poller<'a> {
     }
 
     async fn fetch(&mut self) -> Result<Vec<Numbered>, BotError> {
-        let wait = match self.watermark.all_done() {
-            true if self.problem.borrow().is_none() => LONG_POLL,
-            true => TRY_WAIT,
-            false => Duration::ZERO,
+        let wait = if !self.watermark.all_done() {
+            Duration::ZERO
+        } else if self.problem.borrow().is_none() {
+            LONG_POLL
+        } else {
+            TRY_WAIT
         };
         let offset = self.watermark.offset();
         let list = self.bot.updates(offset, wait).await?;

@@ -189,17 +189,14 @@ impl BotApi {
         let chat = ChatId(address.chat_id);
         if let [one] = media {
             let file = file(&one.url)?;
-            match one.video {
-                true => {
-                    let mut call = self.bot.send_video(chat, file).caption(&one.caption);
-                    call.message_thread_id = thread(address);
-                    self.run(call).await?;
-                }
-                false => {
-                    let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
-                    call.message_thread_id = thread(address);
-                    self.run(call).await?;
-                }
+            if one.video {
+                let mut call = self.bot.send_video(chat, file).caption(&one.caption);
+                call.message_thread_id = thread(address);
+                self.run(call).await?;
+            } else {
+                let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
+                call.message_thread_id = thread(address);
+                self.run(call).await?;
             }
             return Ok(());
         }
@@ -348,9 +345,10 @@ fn file(url: &str) -> Result<InputFile, BotError> {
 
 fn input(media: &Media) -> Result<InputMedia, BotError> {
     let file = file(&media.url)?;
-    Ok(match media.video {
-        true => InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption)),
-        false => InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption)),
+    Ok(if media.video {
+        InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption))
+    } else {
+        InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption))
     })
 }
 

@@ -169,7 +169,8 @@ impl Sender {
         if let Some(change) = &mut options.change {
             change.beside = true;
         }
-        let (mut attempts, until) = (0, Instant::now() + PARTS_WITHIN);
+        let mut attempts = 0;
+        let until = Instant::now() + PARTS_WITHIN;
         loop {
             let error = match self.send_part(address, part, options).await {
                 Ok(sent) => return Ok(sent),
@@ -231,11 +232,12 @@ impl Sender {
         beside: bool,
     ) -> Result<EditOutcome, BotError> {
         let parts = split::split(&screen.html, split::MESSAGE_UNITS);
-        let cut = (1 < parts.len()).then(|| Screen {
+        let cut = (parts.len() > 1).then(|| Screen {
             html: parts.into_iter().next().unwrap_or_default(),
             ..screen.clone()
         });
-        let (bot, screen) = (&self.bot, cut.as_ref().unwrap_or(screen));
+        let bot = &self.bot;
+        let screen = cut.as_ref().unwrap_or(screen);
         let asked = address.chat_id;
         let change = Some(EditRequest { chat_id: asked, revision, beside });
         let called = self.call(
@@ -293,15 +295,15 @@ impl Sender {
     ///
     /// [`BotError`].
     pub async fn typing(&self, address: &ChatAddress) -> Result<(), BotError> {
-        match self.may_type(Instant::now()) {
-            true => self.bot.typing(address).await,
-            false => Err(BotError::NoRoom),
+        if !self.may_type(Instant::now()) {
+            return Err(BotError::NoRoom);
         }
+        self.bot.typing(address).await
     }
 
     fn may_type(&self, now: Instant) -> bool {
         let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-        if Duration::from_secs(1) <= now.duration_since(typed.0) {
+        if now.duration_since(typed.0) >= Duration::from_secs(1) {
             *typed = (now, 0);
         }
         typed.1 += 1;

@@ -121,7 +121,8 @@ const BOT_MESSAGES: &str = "//*[contains(@class, 'bubble') and contains(@class, 
 
 #[tokio::test]
 async fn a_person_types_a_name_presses_buttons_and_finds_a_new_command_in_the_menu() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
     let _worker = real_worker(&redis, folder.path()).await;
     let _coordinator = coordinator(&redis, &telegram).await;

@@ -42,7 +42,8 @@ async fn a_task_is_submitted_by_hand_and_its_result_printed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_task_is_seen_cancelled_and_its_sender_told() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     let _worker = scripted_worker(&redis, Duration::from_secs(600)).await;
     telegram.write(7, "luna").await;
@@ -115,7 +116,8 @@ async fn the_owner_of_a_command_is_listed_and_gives_it_up() {
         (0, "no plugin has a command\n".to_owned())
     );
     let queue = queue_on(&redis).await;
-    let (key, hours) = (queue.keys().command_owners(), 3);
+    let key = queue.keys().command_owners();
+    let hours = 3;
     let seen =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let noted = format!("{}|dice", seen - hours * 3_600);

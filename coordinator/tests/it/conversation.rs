@@ -8,7 +8,8 @@ use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
 
 #[tokio::test]
 async fn a_question_gets_a_placeholder_at_once_that_becomes_the_answer() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     let placeholder = telegram.bot_says(7, "Looking for luna").await;
@@ -20,7 +21,8 @@ async fn a_question_gets_a_placeholder_at_once_that_becomes_the_answer() {
 
 #[tokio::test]
 async fn an_answer_that_is_quicker_than_its_placeholder_waits_for_it() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     let slow = serde_json::json!({"method": "sendMessage", "fault": "delay", "delay_ms": 700});
@@ -32,7 +34,8 @@ async fn an_answer_that_is_quicker_than_its_placeholder_waits_for_it() {
 
 #[tokio::test]
 async fn a_pressed_button_is_answered_and_turns_its_message_into_the_answer() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
@@ -56,7 +59,8 @@ async fn a_pressed_button_is_answered_and_turns_its_message_into_the_answer() {
 
 #[tokio::test]
 async fn somebody_elses_button_in_a_group_is_explained() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(-5, "just talk").await;
@@ -78,7 +82,8 @@ async fn somebody_elses_button_in_a_group_is_explained() {
 
 #[tokio::test]
 async fn everyone_in_a_crowd_is_answered_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_millis(5)).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     for question in 0..3 {
@@ -93,7 +98,8 @@ async fn everyone_in_a_crowd_is_answered_once() {
 
 #[tokio::test]
 async fn a_person_with_too_much_under_way_is_told_so() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     for n in 0..11 {
         telegram.write(7, &format!("name {n}")).await;
@@ -107,7 +113,8 @@ async fn a_person_with_too_much_under_way_is_told_so() {
 
 #[tokio::test]
 async fn nothing_is_left_behind_when_all_is_answered() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     for n in 0..5 {
@@ -134,7 +141,8 @@ async fn nothing_is_left_behind_when_all_is_answered() {
 
 #[tokio::test]
 async fn what_a_plugin_says_of_its_progress_is_shown_where_the_answer_will_be() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_secs(600)).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;

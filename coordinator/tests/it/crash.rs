@@ -10,7 +10,8 @@ use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_is_confirmed_only_when_its_task_is_in_redis() {
-    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let mut redis = TestRedis::start_durable();
+    let telegram = Telegram::start().await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "/start").await;
     telegram.bot_says(7, "Welcome").await;
@@ -31,7 +32,8 @@ async fn an_update_is_confirmed_only_when_its_task_is_in_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_a_coordinator_is_killed_its_question_is_answered_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_millis(10)).await;
     let mut running = coordinator(&redis, &telegram).await;
     // From before the update is read to after the answer is out.
@@ -56,7 +58,8 @@ async fn whenever_a_coordinator_is_killed_its_question_is_answered_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_a_killed_coordinator_had_in_hand_is_shown_by_another() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let first = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "Looking for luna").await;
@@ -65,7 +68,7 @@ async fn an_answer_that_a_killed_coordinator_had_in_hand_is_shown_by_another() {
     telegram.fault(hang).await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     eventually("the edit under way", async || {
-        telegram.stats().await["calls"]["editmessagetext"].as_u64().filter(|calls| 0 < *calls)
+        telegram.stats().await["calls"]["editmessagetext"].as_u64().filter(|calls| *calls > 0)
     })
     .await;
     first.kill();
@@ -75,7 +78,8 @@ async fn an_answer_that_a_killed_coordinator_had_in_hand_is_shown_by_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_killed() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
     first.says(&["this coordinator fetches the updates"]).await;
@@ -100,7 +104,8 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_coordinator_hands_over_at_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;

@@ -24,7 +24,8 @@ async fn listening(mut command: Command, ready: &str) -> (Process, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_tell_of_every_task_and_of_redis_going_away() {
-    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let mut redis = TestRedis::start_durable();
+    let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
     let worker = real_worker_command(&redis, folder.path());
     let (_worker, worker) = listening(worker, "ready: ").await;
@@ -78,7 +79,8 @@ async fn health_and_metrics_tell_of_every_task_and_of_redis_going_away() {
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_told_with_the_flag_to_change() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let taken = telegram.address().strip_prefix("http://").unwrap().to_owned();
     let mut command = coordinator_command(&redis, &telegram);
     command.args(["--listen", &taken]);
@@ -88,7 +90,8 @@ async fn an_address_that_is_taken_is_told_with_the_flag_to_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_comes_later_is_waited_for() {
-    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let mut redis = TestRedis::start_durable();
+    let telegram = Telegram::start().await;
     redis.kill();
     let folder = tempfile::tempdir().unwrap();
     let worker = real_worker_command(&redis, folder.path());

@@ -54,7 +54,8 @@ async fn told_to_wait(telegram: &Telegram) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_coordinators_keep_the_limits_together_and_everyone_is_answered() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start_with_limits().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _first = coordinator(&redis, &telegram).await;
     let _second = coordinator(&redis, &telegram).await;
@@ -69,7 +70,8 @@ async fn two_coordinators_keep_the_limits_together_and_everyone_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_in_one_chat_is_answered_in_order_and_within_its_limit() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start_with_limits().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     for name in ["ann", "ben", "cat"] {
@@ -81,7 +83,8 @@ async fn a_burst_in_one_chat_is_answered_in_order_and_within_its_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_overtakes_the_placeholders_that_wait() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = Process::start_until(
         coordinator_command(&redis, &telegram).env("LIMIT_OVERALL", "2"),
         "coordinator ready",
@@ -107,7 +110,8 @@ async fn an_answer_overtakes_the_placeholders_that_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let none = Limits::new(0, 0, 0);
     let (first, _first) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     let (second, _second) = sender(&redis, &telegram, none).await;
@@ -147,7 +151,8 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_is_dropped_where_there_is_no_room() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start_with_limits().await;
     let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     telegram.write(7, "hello").await;
     let say = |text: &str| Screen::plain(text.to_owned());
@@ -166,7 +171,8 @@ async fn progress_is_dropped_where_there_is_no_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last() {
     use coordinator::chat::screen::Button;
-    let (redis, telegram) = (TestRedis::start(), Telegram::start_with_limits().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start_with_limits().await;
     let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     telegram.write(7, "hello").await;
     let line = "A line of <i>some</i> length &amp; no meaning.\n";
@@ -188,7 +194,8 @@ async fn a_long_text_comes_in_several_messages_with_the_buttons_under_the_last()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_that_shut_the_bot_out_is_left_alone_until_it_writes_again() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.fault(json!({"method": "sendMessage", "fault": "403"})).await;
     telegram.write(7, "luna").await;
@@ -217,7 +224,8 @@ async fn a_chat_that_shut_the_bot_out_is_left_alone_until_it_writes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_redis_is_away_messages_go_on_slowly() {
-    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start_with_limits().await);
+    let mut redis = TestRedis::start_durable();
+    let telegram = Telegram::start_with_limits().await;
     let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
     for chat in 1..=12 {
         telegram.write(chat, "hello").await;
@@ -236,7 +244,8 @@ async fn while_redis_is_away_messages_go_on_slowly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_that_was_blocked_does_not_knock_until_it_is_let_in() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "Looking for luna").await;
@@ -267,9 +276,12 @@ async fn a_bot_that_was_blocked_does_not_knock_until_it_is_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_becomes_a_supergroup_takes_its_questions_and_sessions_along() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
-    let (old, new, person) = (-7, -1_000_000_000_007_i64, 7);
+    let old = -7;
+    let new = -1_000_000_000_007_i64;
+    let person = 7;
     telegram.post("/sim/chats", &json!({"chat_id": old, "basic": true})).await;
     let write = async |chat: i64, text: &str| {
         let body = json!({"chat_id": chat, "user_id": person, "text": text});
@@ -292,7 +304,8 @@ async fn a_group_that_becomes_a_supergroup_takes_its_questions_and_sessions_alon
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_waits_for_the_placeholder_for_which_another_coordinator_waits_for_room() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "/start").await;
     telegram.bot_says(7, "Welcome").await;

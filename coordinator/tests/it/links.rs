@@ -6,7 +6,8 @@ use crate::support::{Telegram, coordinator, real_worker_command};
 
 #[tokio::test]
 async fn ten_items_with_the_longest_addresses_are_one_message_with_as_many_links_as_it_takes() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
     let mut command = real_worker_command(&redis, folder.path());
     let mut table = "creator_url,creator_name,title,url,type,posted_at\n".to_owned();

@@ -31,7 +31,8 @@ async fn shows(telegram: &Telegram, language: Option<&str>, name: &str, expected
 
 #[tokio::test]
 async fn a_plugins_command_comes_into_the_menu_and_leaves_it_with_its_file() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
     let mut worker = real_worker(&redis, folder.path()).await;
     let mut coordinator = coordinator(&redis, &telegram).await;
@@ -61,7 +62,8 @@ async fn a_plugins_command_comes_into_the_menu_and_leaves_it_with_its_file() {
 
 #[tokio::test]
 async fn a_menu_that_telegram_does_not_take_at_once_is_set_later() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     telegram.fault(json!({"method": "setMyCommands", "fault": "429", "retry_after": 1})).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     shows(&telegram, None, "roll", None).await;
@@ -69,7 +71,8 @@ async fn a_menu_that_telegram_does_not_take_at_once_is_set_later() {
 
 #[tokio::test]
 async fn many_coordinators_set_the_menu_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let commands =
         json!([{"name": "roll", "description": "Roll dice", "task_type": "search_creator"}]);
     let mut coordinators = Vec::new();

@@ -73,7 +73,8 @@ async fn until_called(telegram: &Telegram, before: u64) {
 
 /// Presses `first`, whose edit is done late, then `second`. What `second` leads to has to stand.
 async fn second_stands(delay_ms: u64, first: (&str, &str), second: (&str, &str)) {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     let found = found_many(&telegram).await;
@@ -106,7 +107,8 @@ async fn a_page_that_arrives_late_does_not_cover_the_answer_that_was_asked_for_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_coordinator_left_on_its_way_does_not_cover_what_was_asked_for_since() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
     let found = found_many(&telegram).await;
@@ -125,14 +127,17 @@ async fn what_a_dead_coordinator_left_on_its_way_does_not_cover_what_was_asked_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn coordinators_know_of_each_others_changes() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let (first, _first) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
     let (second, _second) = sender(&redis, &telegram, Limits::new(0, 0, 0)).await;
     telegram.write(PERSON, "hello").await;
-    let (address, say) = (address(PERSON), |text: &str| Screen::plain(text.to_owned()));
+    let address = address(PERSON);
+    let say = |text: &str| Screen::plain(text.to_owned());
     let message = first.send(&address, &say("Looking"), Priority::Answer).await.unwrap();
     let answer = move |turn| Revision::answer(message, turn);
-    let (later, no) = (say("later"), say("no"));
+    let later = say("later");
+    let no = say("no");
     let shown = first.edit(&address, answer(2), &later, Priority::Answer, false).await;
     assert_eq!(shown, Ok(EditOutcome::Shown));
     let overtaken = Ok(EditOutcome::Superseded { by: 2 });
@@ -170,13 +175,15 @@ async fn coordinators_know_of_each_others_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_no_message_is_changed() {
     for limits in [Limits::new(30, 1, 20), Limits::new(0, 0, 0)] {
-        let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+        let mut redis = TestRedis::start_durable();
+        let telegram = Telegram::start().await;
         let (sender, _stop) = sender(&redis, &telegram, limits).await;
         telegram.write(PERSON, "hello").await;
         let say = |text: &str| Screen::plain(text.to_owned());
         let message = sender.send(&address(PERSON), &say("Hello"), Priority::Answer).await.unwrap();
         redis.kill();
-        let (address, revision) = (address(PERSON), Revision::answer(message, 1));
+        let address = address(PERSON);
+        let revision = Revision::answer(message, 1);
         let changed = say("Changed");
         let edit = || sender.edit(&address, revision, &changed, Priority::Answer, true);
         let told = edit().await;

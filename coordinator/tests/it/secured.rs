@@ -14,7 +14,8 @@ async fn a_conversation_works_over_tls_with_the_shipped_users() {
     let shipped = std::fs::read_to_string(test_kit::root().join("docs/redis.acl")).unwrap();
     let acl = folder.path().join("redis.acl");
     std::fs::write(&acl, format!("{shipped}user watcher on >watch -@all +acl|log\n")).unwrap();
-    let (redis, telegram) = (TestRedis::start_secured(&acl), Telegram::start().await);
+    let redis = TestRedis::start_secured(&acl);
+    let telegram = Telegram::start().await;
     let url = |(user, password): (&str, &str)| redis.secured_url(user, password);
     let folder = tempfile::tempdir().unwrap();
     let mut worker = real_worker_command(&redis, folder.path());
@@ -53,7 +54,8 @@ async fn a_conversation_works_over_tls_with_the_shipped_users() {
 #[tokio::test]
 async fn without_the_certificate_nothing_is_trusted_and_the_password_stays_out_of_the_error() {
     let acl = test_kit::root().join("docs/redis.acl");
-    let (redis, telegram) = (TestRedis::start_secured(&acl), Telegram::start().await);
+    let redis = TestRedis::start_secured(&acl);
+    let telegram = Telegram::start().await;
     let mut coordinator = coordinator_command(&redis, &telegram);
     coordinator.env("REDIS_URL", redis.secured_url(COORDINATOR.0, COORDINATOR.1));
     let coordinator = Process::start(&mut coordinator);
@@ -64,7 +66,8 @@ async fn without_the_certificate_nothing_is_trusted_and_the_password_stays_out_o
 #[tokio::test]
 async fn a_password_that_is_refused_ends_the_start_for_waiting_does_not_mend_it() {
     let acl = test_kit::root().join("docs/redis.acl");
-    let (redis, telegram) = (TestRedis::start_secured(&acl), Telegram::start().await);
+    let redis = TestRedis::start_secured(&acl);
+    let telegram = Telegram::start().await;
     let mut coordinator = coordinator_command(&redis, &telegram);
     coordinator
         .env("REDIS_URL", redis.secured_url(COORDINATOR.0, "hush"))

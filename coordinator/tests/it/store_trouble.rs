@@ -21,7 +21,8 @@ async fn nothing_was_counted(redis: &TestRedis) {
 
 #[tokio::test]
 async fn what_a_full_redis_accepted_is_answered_and_what_it_refuses_is_kept() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "Looking for luna").await;
@@ -44,7 +45,8 @@ async fn what_a_full_redis_accepted_is_answered_and_what_it_refuses_is_kept() {
 
 #[tokio::test]
 async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
@@ -90,7 +92,8 @@ async fn whoever_pressed_a_button_is_told_there_that_it_is_kept() {
 
 #[tokio::test]
 async fn a_question_that_is_kept_outlives_its_coordinator() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
@@ -107,7 +110,8 @@ async fn a_question_that_is_kept_outlives_its_coordinator() {
 
 #[tokio::test]
 async fn readiness_names_what_redis_refuses_and_what_helps() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let mut command = coordinator_command(&redis, &telegram);

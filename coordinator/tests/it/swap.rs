@@ -6,7 +6,8 @@ use crate::support::{COORDINATOR, Telegram, coordinator, real_worker};
 
 #[tokio::test]
 async fn the_next_answer_in_the_chat_comes_from_the_new_plugin() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
     let mut worker = real_worker(&redis, folder.path()).await;
     let _coordinator = coordinator(&redis, &telegram).await;

@@ -9,7 +9,8 @@ use crate::support::{Telegram, coordinator, queue_on, scripted_worker};
 
 #[tokio::test]
 async fn an_answer_outlives_floods_errors_and_lost_replies() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     let faults = ["429", "500", "drop", "apply_then_drop"];
@@ -24,7 +25,8 @@ async fn an_answer_outlives_floods_errors_and_lost_replies() {
 
 #[tokio::test]
 async fn updates_are_fetched_again_after_errors() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     for fault in ["500", "drop"] {
         telegram.fault(json!({"method": "getUpdates", "fault": fault})).await;
@@ -87,7 +89,8 @@ async fn a_coordinator_waits_for_a_server_that_is_not_well_yet() {
 
 #[tokio::test]
 async fn a_person_who_blocked_the_bot_ends_their_answer_and_holds_up_nobody() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "Looking for luna").await;
@@ -108,7 +111,8 @@ async fn a_person_who_blocked_the_bot_ends_their_answer_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_failed_task_is_told_in_plain_words() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "/random").await;
@@ -117,7 +121,8 @@ async fn a_failed_task_is_told_in_plain_words() {
 
 #[tokio::test]
 async fn a_word_about_the_wait_that_is_late_does_not_cover_the_answer() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.fault(json!({"method": "editMessageText", "fault": "delay", "delay_ms": 3000})).await;
     telegram.write(7, "luna").await;

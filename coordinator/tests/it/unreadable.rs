@@ -19,7 +19,8 @@ fn message(person: i64, text: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let address = free_address();
     let mut command = coordinator_command(&redis, &telegram);
@@ -91,7 +92,8 @@ async fn what_nothing_is_said_to_is_counted_by_its_rule() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_press_whose_data_cannot_be_read_is_answered() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
     let press = b"{\"update_id\":%ID%,\"callback_query\":{\"id\":\"77\",\"from\":{\"id\":66,\"is_bot\":false,\
@@ -117,7 +119,8 @@ fn in_group(sender: Value, text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
     let group = -1_000_000_000_007_i64;

@@ -26,9 +26,13 @@ impl Proxy {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let secret = Arc::new(Mutex::new(String::new()));
-        let (stop, seen, http) = (CancellationToken::new(), secret.clone(), reqwest::Client::new());
+        let stop = CancellationToken::new();
+        let seen = secret.clone();
+        let http = reqwest::Client::new();
         let pass_on = move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let (coordinators, seen, http) = (coordinators.clone(), seen.clone(), http.clone());
+            let coordinators = coordinators.clone();
+            let seen = seen.clone();
+            let http = http.clone();
             async move {
                 let secret = headers[SECRET].to_str().unwrap().to_owned();
                 seen.lock().unwrap().clone_from(&secret);
@@ -60,7 +64,8 @@ async fn brought_to(redis: &TestRedis, telegram: &Telegram, public: &str, listen
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_two_coordinators_get_is_answered_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let addresses = vec![free_address(), free_address()];
     let proxy = Proxy::start(addresses.clone()).await;
@@ -80,7 +85,8 @@ async fn an_update_that_two_coordinators_get_is_answered_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_is_taken_only_when_its_task_is_in_redis() {
-    let (mut redis, telegram) = (TestRedis::start_durable(), Telegram::start().await);
+    let mut redis = TestRedis::start_durable();
+    let telegram = Telegram::start().await;
     let address = free_address();
     let proxy = Proxy::start(vec![address.clone()]).await;
     let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
@@ -123,7 +129,8 @@ async fn whoever_stops_with_an_update_in_hand_has_not_taken_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_from_telegram_is_refused() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let address = free_address();
     let proxy = Proxy::start(vec![address.clone()]).await;
     let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
@@ -184,7 +191,8 @@ async fn readiness_says_that_telegram_does_not_know_where_updates_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_goes_back_to_fetching_its_updates() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let address = free_address();
     let running = brought_to(&redis, &telegram, &address, &address).await;
@@ -212,7 +220,8 @@ async fn a_bots_own_webhook_is_taken_down_though_a_strangers_would_be_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetches() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let fetching = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
@@ -228,7 +237,8 @@ async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetch
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_fetches_the_updates_is_outlasted() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
     running.says(&["this coordinator fetches the updates"]).await;
@@ -250,7 +260,8 @@ async fn take_the_updates_away(telegram: &Telegram) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_somebody_else_set_is_named_and_removed() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
@@ -265,7 +276,8 @@ async fn a_webhook_that_somebody_else_set_is_named_and_removed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_is_to_be_left_is_left_and_readiness_says_why_nothing_comes() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     take_the_updates_away(&telegram).await;
     let health = free_address();
     let mut command = coordinator_command(&redis, &telegram);

@@ -33,7 +33,8 @@ pub fn answer(
             keep_results(session, ResultSet::read(view, query.clone(), &result.data))
         }
         Question::Extended { query, back, page } => {
-            let (query, back) = (query.clone(), back.clone());
+            let query = query.clone();
+            let back = back.clone();
             keep_results(session, ResultSet::read_forum(view, query, &result.data, back, *page))
         }
         Question::Random { .. } => {

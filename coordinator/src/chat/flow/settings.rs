@@ -39,7 +39,8 @@ pub(super) fn press(turn: &mut Turn<'_>, action: &ButtonAction, pressed: &Presse
             turn.show(pressed, sure)
         }
         ButtonAction::ForgetSure => {
-            let (message_id, turns) = (pressed.message_id, turn.number);
+            let message_id = pressed.message_id;
+            let turns = turn.number;
             let screen = Screen::plain(turn.lang.text("forgotten"));
             let tasks = turn.under_way();
             let show = Effect::Show { message_id, screen, turn: turns };

@@ -61,7 +61,8 @@ impl Chat {
 
     fn presses_data(&mut self, label: &str, data: &str) -> &mut Self {
         let _ = writeln!(self.log, "user: [{label}]");
-        let (query_id, data) = ("q".to_owned(), data.to_owned());
+        let query_id = "q".to_owned();
+        let data = data.to_owned();
         self.happens(&Event::Press { query_id, message_id: 7, data })
     }
 
@@ -460,7 +461,8 @@ fn whoever_wants_to_be_forgotten_is_asked_once_and_forgotten() {
 fn in_a_group_buttons_are_their_owners() {
     let group = ChatAddress { chat_id: -5, owner: 7, ..ChatAddress::default() };
     let here = TurnContext { address: group, ..context() };
-    let (mut ann, mut bob) = (Session::default(), Session::default());
+    let mut ann = Session::default();
+    let mut bob = Session::default();
     let data = ButtonAction::Random.encode(&group);
     let press = Event::Press { query_id: "q".to_owned(), message_id: 7, data };
     let asked = react(&mut ann, here, 1, &press);
@@ -495,7 +497,8 @@ fn menu_with_roll() -> CommandMenu {
 fn a_plugins_command_is_asked_and_its_view_leads_on() {
     let menu = menu_with_roll();
     let context = TurnContext { menu: &menu, ..context() };
-    let (mut session, mut update) = (Session::default(), 0);
+    let mut session = Session::default();
+    let mut update = 0;
     let mut happens = |session: &mut Session, context, event: &Event| {
         update += 1;
         react(session, context, update, event)

@@ -51,7 +51,8 @@ impl Turn<'_> {
     }
 
     pub(super) fn show(&self, pressed: &Pressed, screen: Screen) -> Vec<Effect> {
-        let (message_id, turn) = (pressed.message_id, self.number);
+        let message_id = pressed.message_id;
+        let turn = self.number;
         vec![done(pressed), Effect::Show { message_id, screen, turn }]
     }
 }

@@ -31,7 +31,8 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
         of_page(view, page).map(|(number, item)| line(lang, number, item)).collect();
     let items = lang.counted("items", view.total_items as u64);
     let title = lang.format("content-title", &[name, ("items", Arg::Text(&items))]);
-    let (shown, of) = (page as u64 + 1, pages as u64);
+    let shown = page as u64 + 1;
+    let of = pages as u64;
     let where_ =
         lang.format("page-of", &[("page", Arg::Number(shown)), ("pages", Arg::Number(of))]);
     let mut screen = Screen::plain(format!("{title}\n{where_}\n\n{}", lines.join("\n")));
@@ -42,7 +43,7 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
     }
     let to = |page| ButtonAction::Page { view: view.view.clone(), page };
     let mut turn = Vec::new();
-    if 0 < page {
+    if page > 0 {
         turn.push(Button::named(lang, "button-previous", to(page - 1)));
     }
     if page < view.last_page() {

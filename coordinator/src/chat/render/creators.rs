@@ -20,13 +20,11 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
     let query = [("query", Arg::Text(&query))];
     let forum = set.extended_from.is_some();
     if set.creators.is_empty() {
-        let html = match set.has_more {
-            true => lang.format("nothing-on-page", &query),
-            false => format!(
-                "{}\n\n{}",
-                lang.format("nothing-found", &query),
-                lang.text("try-otherwise")
-            ),
+        let html = if set.has_more {
+            lang.format("nothing-on-page", &query)
+        } else {
+            let nothing = lang.format("nothing-found", &query);
+            format!("{nothing}\n\n{}", lang.text("try-otherwise"))
         };
         let mut screen = Screen::plain(html);
         screen.buttons.extend(turn(lang, set, 0));
@@ -49,12 +47,11 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
         numbered.iter().map(|(index, creator)| line(lang, index + 1, creator)).collect();
     let mut screen = Screen::plain(format!("{head}\n\n{}", lines.join("\n")));
     for (index, creator) in numbered {
-        let button = match forum {
-            true => Button::open(&creator.name, &creator.url),
-            false => {
-                let action = ButtonAction::Choose { view: set.view.clone(), index };
-                Some(Button::press(&label(lang, creator), action))
-            }
+        let button = if forum {
+            Button::open(&creator.name, &creator.url)
+        } else {
+            let action = ButtonAction::Choose { view: set.view.clone(), index };
+            Some(Button::press(&label(lang, creator), action))
         };
         screen.buttons.extend(button.map(|button| vec![button]));
     }
@@ -66,17 +63,18 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
 /// Which page it is, when there are several.
 fn whereabouts(lang: Lang, set: &ResultSet, page: usize) -> Option<String> {
     let number = ("page", Arg::Number(page as u64 + 1));
-    if 0 < set.last_page() {
+    if set.last_page() > 0 {
         let pages = ("pages", Arg::Number(set.last_page() as u64 + 1));
         return Some(lang.format("page-of", &[number, pages]));
     }
-    let several = 1 < set.forum_page || set.has_more;
+    let several = set.forum_page > 1 || set.has_more;
     several.then(|| lang.format("page", &[("page", Arg::Number(set.forum_page))]))
 }
 
 /// To the pages before and after: of what is here, or else of the forum.
 fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
-    let (last, view) = (set.last_page(), || set.view.clone());
+    let last = set.last_page();
+    let view = || set.view.clone();
     let here = |page| ButtonAction::Creators { view: view(), page };
     let forum = |page: u64| {
         let page = usize::try_from(page).unwrap_or(usize::MAX);
@@ -84,11 +82,12 @@ fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
     };
     let before = match page.checked_sub(1) {
         Some(before) => Some(here(before)),
-        None => (1 < set.forum_page).then(|| forum(set.forum_page - 1)),
+        None => (set.forum_page > 1).then(|| forum(set.forum_page - 1)),
     };
-    let after = match page < last {
-        true => Some(here(page + 1)),
-        false => set.has_more.then(|| forum(set.forum_page + 1)),
+    let after = if page < last {
+        Some(here(page + 1))
+    } else {
+        set.has_more.then(|| forum(set.forum_page + 1))
     };
     let before = before.map(|action| Button::named(lang, "button-previous", action));
     let after = after.map(|action| Button::named(lang, "button-next", action));

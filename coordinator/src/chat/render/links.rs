@@ -23,7 +23,8 @@ pub fn fitting(html: &str) -> Cow<'_, str> {
     if kept.iter().all(|kept| *kept) {
         return Cow::Borrowed(html);
     }
-    let (mut fitting, mut from) = (String::new(), 0);
+    let mut fitting = String::new();
+    let mut from = 0;
     for link in links.iter().zip(kept).filter_map(|(link, kept)| (!kept).then_some(link)) {
         fitting.push_str(html.get(from..link.start).unwrap_or_default());
         fitting.push_str(link.text);

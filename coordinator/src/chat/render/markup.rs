@@ -243,7 +243,8 @@ impl Reader {
         self.marked = false;
         let link = self.links.iter().flatten().next_back().cloned();
         let code = code && link.is_none();
-        let (bold, italic) = (0 < self.bold && !code, 0 < self.italic && !code);
+        let bold = self.bold > 0 && !code;
+        let italic = self.italic > 0 && !code;
         let style = Style { bold, italic, code, link };
         match self.line.last_mut() {
             Some(last) if last.style == style => last.text.push_str(&text),

@@ -14,7 +14,8 @@ const REFERENCE_BYTES: usize = 10;
 /// are left out: Telegram does not take them.
 pub fn split(html: &str, most: usize) -> Vec<String> {
     let tokens = tokens(html);
-    let (mut parts, mut open) = (Vec::new(), Vec::new());
+    let mut parts = Vec::new();
+    let mut open = Vec::new();
     let mut rest = tokens.as_slice();
     while !rest.is_empty() {
         let Some((part, behind)) = rest.split_at_checked(length(rest, most)) else { break };
@@ -69,7 +70,8 @@ impl Token<'_> {
 }
 
 fn tokens(html: &str) -> Vec<Token<'_>> {
-    let (mut tokens, mut rest) = (Vec::new(), html);
+    let mut tokens = Vec::new();
+    let mut rest = html;
     while let Some(letter) = rest.chars().next() {
         let (token, length) = match letter {
             '<' => tag(rest),
@@ -115,7 +117,9 @@ fn reference(rest: &str) -> Option<(Token<'_>, usize)> {
 /// How many tokens the first part takes; at least one.
 fn length(tokens: &[Token<'_>], most: usize) -> usize {
     // Where a part may end, by how well it reads.
-    let (mut line, mut word, mut letter) = (None, None, None);
+    let mut line = None;
+    let mut word = None;
+    let mut letter = None;
     let mut units = 0;
     for (index, token) in tokens.iter().enumerate() {
         let Token::Letter { text, units: more } = token else { continue };

@@ -19,8 +19,9 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
     let last = pages.len().saturating_sub(1);
     let page = page.min(last);
     let mut html = pages.into_iter().nth(page).unwrap_or_default();
-    if 0 < last {
-        let (shown, of) = (page as u64 + 1, last as u64 + 1);
+    if last > 0 {
+        let shown = page as u64 + 1;
+        let of = last as u64 + 1;
         let where_ = [("page", Arg::Number(shown)), ("pages", Arg::Number(of))];
         html.push_str(&format!("\n\n<i>{}</i>", lang.format("page-of", &where_)));
     }
@@ -37,7 +38,7 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
         buttons.push(row.collect());
     }
     let mut turn = Vec::new();
-    if 0 < page {
+    if page > 0 {
         turn.push(Button::press("◀", ButtonAction::Part { view: name(), page: page - 1 }));
     }
     if page < last {
@@ -213,7 +214,8 @@ impl Pages {
 /// Cuts what goes beyond so many units off a text, where a word ends if one does; none when it fits.
 fn split_off(text: &mut String, units: usize) -> Option<String> {
     let mut left = units;
-    let (mut cut, mut after_word) = (0, None);
+    let mut cut = 0;
+    let mut after_word = None;
     for (at, letter) in text.char_indices() {
         let Some(rest) = left.checked_sub(letter.len_utf16()) else {
             return Some(text.split_off(after_word.unwrap_or(cut)));
@@ -315,7 +317,7 @@ mod tests {
         let stored =
             stored(&json!({"version": 1, "text": format!("**{}end**", "word🎲 ".repeat(1_500))}));
         let pages = all(&stored);
-        assert!(2 < pages.len());
+        assert!(pages.len() > 2);
         for page in &pages {
             assert!(page.starts_with("<b>word🎲"), "{page}");
         }

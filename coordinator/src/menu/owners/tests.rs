@@ -93,7 +93,8 @@ async fn two_coordinators_give_a_command_to_one_plugin_and_it_is_remembered() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), queue::QueueConfig::default()).await.unwrap();
     let now = now_seconds();
-    let (cubes, dice) = (workers(&[("cubes", &["roll"])]), workers(&[("dice", &["roll"])]));
+    let cubes = workers(&[("cubes", &["roll"])]);
+    let dice = workers(&[("dice", &["roll"])]);
     // Each sees another worker first, and both look at the same time.
     let (one, two) = tokio::join!(of(&queue, &dice, now), of(&queue, &cubes, now));
     let owner = one.unwrap()["roll"].clone();

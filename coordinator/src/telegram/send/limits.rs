@@ -44,7 +44,7 @@ pub struct Rule {
 
 impl Rule {
     fn new(most: u32, seconds: u32) -> Option<Self> {
-        (0 < most).then(|| Self { most, within: Duration::from_secs(seconds.into()) + UNEVEN })
+        (most > 0).then(|| Self { most, within: Duration::from_secs(seconds.into()) + UNEVEN })
     }
 
     /// How many messages the span may hold for one more to go, with this one.

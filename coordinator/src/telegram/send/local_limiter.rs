@@ -55,7 +55,7 @@ impl LocalRateLimiter {
 
     /// Sends nothing to a chat for so long.
     pub(super) fn pause(&mut self, now: Instant, chat_id: i64, wait: Duration) {
-        if CHATS <= self.chats.len() {
+        if self.chats.len() >= CHATS {
             self.chats.retain(|_, at| now < *at);
         }
         let at = self.chats.entry(chat_id).or_insert(now);
@@ -74,8 +74,9 @@ mod tests {
 
     #[test]
     fn a_chat_gets_one_message_at_a_time_and_all_of_them_a_quarter() {
-        let (mut local_limiter, limits, now) =
-            (LocalRateLimiter::default(), Limits::new(30, 1, 20), Instant::now());
+        let mut local_limiter = LocalRateLimiter::default();
+        let limits = Limits::new(30, 1, 20);
+        let now = Instant::now();
         assert_eq!(local_limiter.take(now, one(1), &limits), None);
         assert!(local_limiter.take(now, one(1), &limits).is_some(), "its second message waits");
         for chat_id in 2..=7 {
@@ -88,8 +89,9 @@ mod tests {
 
     #[test]
     fn a_pause_is_kept_in_full() {
-        let (mut local_limiter, limits, now) =
-            (LocalRateLimiter::default(), Limits::new(0, 0, 0), Instant::now());
+        let mut local_limiter = LocalRateLimiter::default();
+        let limits = Limits::new(0, 0, 0);
+        let now = Instant::now();
         local_limiter.pause(now, 1, Duration::from_secs(60));
         local_limiter.pause(now, 1, Duration::from_secs(2));
         assert_eq!(local_limiter.take(now, one(1), &limits), Some(now + Duration::from_secs(60)));

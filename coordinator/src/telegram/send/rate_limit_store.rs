@@ -74,8 +74,10 @@ impl RateLimitStore {
     /// Takes room for what is to be sent, if there is some, and begins the change of a message.
     pub(super) async fn take(&self, request: SendRequest) -> RedisResult<StoreAnswer> {
         let SendRequest { chat_id, priority, messages, change } = request;
-        let (asked, token) = (Instant::now(), format!("{:016x}", rand::random::<u64>()));
-        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let asked = Instant::now();
+        let token = format!("{:016x}", rand::random::<u64>());
+        let keys = self.queue.keys();
+        let bot = &self.bot;
         let mut call = self.room.key(keys.sent(bot));
         call.key(keys.send_pause(bot));
         call.key(keys.sent_to(bot, chat_id)).key(keys.chat_pause(bot, chat_id));
@@ -141,7 +143,8 @@ impl RateLimitStore {
         change: &EditRequest,
         token: String,
     ) -> impl Future<Output = RedisResult<()>> + Send + use<> {
-        let (script, key) = (Arc::clone(&self.arrived), self.shown(change));
+        let script = Arc::clone(&self.arrived);
+        let key = self.shown(change);
         let mut connection = self.queue.connection();
         async move {
             let _was_on_its_way: i64 = script.key(key).arg(token).run(&mut connection).await?;
@@ -151,7 +154,8 @@ impl RateLimitStore {
 
     /// Notes that Telegram asked to wait with a chat; says whether everyone waits.
     pub(super) async fn pause(&self, chat_id: i64, wait: Duration) -> RedisResult<bool> {
-        let (keys, bot) = (self.queue.keys(), &self.bot);
+        let keys = self.queue.keys();
+        let bot = &self.bot;
         let mut call = self.pause.key(keys.send_pause(bot));
         call.key(keys.chat_pause(bot, chat_id)).key(keys.send_flooded(bot));
         call.arg(millis(wait).max(1)).arg(chat_id).arg(FLOODED_MS);

@@ -137,7 +137,7 @@ impl SendScheduler {
             return;
         }
         let closed_for = self.closed(queued.request.priority).saturating_duration_since(now);
-        if PATIENCE < closed_for {
+        if closed_for > PATIENCE {
             return tell(queued, Decision::Later(closed_for));
         }
         let late = now + PLACEHOLDER_WAITS;

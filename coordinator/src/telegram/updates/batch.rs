@@ -117,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_batch_of_nothing_that_has_a_number_is_got_past() {
-        let (mut progress, mut offset, mut fetches) = (ReadProgress::default(), 5_000_u32, 0);
+        let mut progress = ReadProgress::default();
+        let mut offset = 5_000_u32;
+        let mut fetches = 0;
         // The server goes on giving it until the offset is behind what it calls it.
         while offset <= 900_000_000 {
             let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();

@@ -250,7 +250,7 @@ impl Player {
     /// Waits until nothing is under way any more and every press was answered, and takes in all that has happened.
     async fn come_to_rest(&mut self) {
         let until = Instant::now() + PATIENCE;
-        while !self.stage.at_rest().await || 0 < self.talk.unanswered(&self.presses) {
+        while !self.stage.at_rest().await || self.talk.unanswered(&self.presses) > 0 {
             assert!(
                 Instant::now() < until,
                 "it does not come to rest; {} presses have no answer{}",
@@ -303,7 +303,8 @@ impl Player {
             let written: Vec<&Written> =
                 self.written.iter().filter(|written| written.chat == chat).collect();
             for place in 0..seen.len().max(written.len()) {
-                let (written, seen) = (written.get(place), seen.get(place));
+                let written = written.get(place);
+                let seen = seen.get(place);
                 let written = written.map(|written| written.lines.as_slice());
                 let seen = seen.map(|message| message.lines.as_slice());
                 same &= compare(&mut text, written, seen);
@@ -314,7 +315,8 @@ impl Player {
             let line = |note: &(bool, String)| {
                 vec![format!("{}: {}", if note.0 { "alert" } else { "note" }, note.1)]
             };
-            let (written, seen) = (self.notes.get(place).map(line), notes.get(place).map(line));
+            let written = self.notes.get(place).map(line);
+            let seen = notes.get(place).map(line);
             same &= compare(&mut text, written.as_deref(), seen.as_deref());
         }
         if let Some(menu) = &self.menu {

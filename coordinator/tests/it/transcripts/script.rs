@@ -171,7 +171,8 @@ impl Script {
                     let act = act(&block)
                         .ok_or_else(|| format!("{number}: `{first}` is not understood"))?;
                     let lead = std::mem::take(&mut lead);
-                    let (line, expected) = (number, Vec::new());
+                    let line = number;
+                    let expected = Vec::new();
                     script.steps.push(Step { lead, raw: block, line, act, expected });
                 }
             }

@@ -340,8 +340,8 @@ impl Stage {
         let hangs = *self.mood.lock().unwrap() == Mood::Hangs;
         let idle = types.iter().all(|of_type| {
             let shown = self.coordinators.is_empty() || of_type.replies == 0;
-            let waits = of_type.offered && 0 < of_type.ready + of_type.delayed;
-            let runs = 0 < of_type.active && !hangs;
+            let waits = of_type.offered && of_type.ready + of_type.delayed > 0;
+            let runs = of_type.active > 0 && !hangs;
             shown && (self.workers.is_empty() || !(runs || waits))
         });
         fetched && idle

@@ -36,7 +36,8 @@ pub(super) struct Talk {
 impl Talk {
     /// Takes in what happened.
     pub(super) fn hear(&mut self, event: &Value) {
-        let (chat, id) = (event["chat_id"].as_i64().unwrap(), event["message_id"].as_i64());
+        let chat = event["chat_id"].as_i64().unwrap();
+        let id = event["message_id"].as_i64();
         match (event["kind"].as_str().unwrap(), id) {
             ("user_message", Some(id)) => {
                 let text = event["text"].as_str().unwrap().lines().next().unwrap_or_default();

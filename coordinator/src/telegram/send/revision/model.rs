@@ -143,7 +143,7 @@ impl World {
             match editor.stage {
                 Stage::Asks | Stage::AsksAgain => {
                     all.extend(self.ask(address, false));
-                    if 0 < self.impatience && !editor.shown && !editor.word {
+                    if self.impatience > 0 && !editor.shown && !editor.word {
                         let mut world = self.clone();
                         world.impatience -= 1;
                         all.extend(world.ask(address, true));
@@ -262,7 +262,9 @@ impl World {
 
 /// Plays everything that can happen. How many ends there are, or the first that is wrong.
 fn play(world: World) -> Result<usize, Box<World>> {
-    let (mut seen, mut open, mut ends) = (HashSet::new(), vec![world], 0);
+    let mut seen = HashSet::new();
+    let mut open = vec![world];
+    let mut ends = 0;
     while let Some(world) = open.pop() {
         if !seen.insert(world.clone()) {
             continue;
@@ -292,7 +294,7 @@ fn what_was_asked_last_stands_whatever_happens() {
         [(TWO, 3, 3), (WITH_A_WORD, 2, 2), (THREE, 1, 2), (&[2, 3], 3, 3), (&[2, 3, 5], 2, 2)]
     {
         match play(World::new(Rule::Fenced, ranks, troubles, impatience)) {
-            Ok(ends) => assert!(0 < ends, "{ranks:?}"),
+            Ok(ends) => assert!(ends > 0, "{ranks:?}"),
             Err(world) => panic!("{ranks:?}: {world:#?}"),
         }
     }
@@ -356,7 +358,8 @@ async fn ask(queue: &TaskQueue, key: &str, rank: u64, token: u64, of: (bool, boo
 }
 
 async fn compare(queue: &TaskQueue, key: &str, steps: Vec<Step>) {
-    let (mut fence, mut begun) = (Fence::default(), Vec::new());
+    let mut fence = Fence::default();
+    let mut begun = Vec::new();
     for (number, step) in steps.into_iter().enumerate() {
         match step {
             Step::Begin { rank, beside, brief } => {
