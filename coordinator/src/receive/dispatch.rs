@@ -1,4 +1,4 @@
-//! One update and what it asks for: something a person did, and what it says about the chat itself.
+//! Hands an update on: what a person did to the handler, what it says about its chat to the sender.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::telegram::send::Sender;
 use crate::telegram::updates::incoming::{self, BotIdentity, IgnoreReason};
 use crate::telegram::updates::update::{Message, ParsedUpdate, Update};
 
-/// An update that is for us.
+/// An update that is not ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChatUpdate {
     /// The update's number.
@@ -29,14 +29,14 @@ enum ChatStatus {
     Reachable,
     /// The bot was blocked or thrown out.
     Blocked,
-    /// It is the new id of this group.
+    /// It is the new chat of this group.
     MigratedFrom(i64),
-    /// The group has this id now.
+    /// The group migrated to this chat.
     MigratedTo(i64),
 }
 
-/// What an update asks for; none when it asks for nothing, which is counted, or cannot be read, which is counted and
-/// logged by its number, never with what it says.
+/// Reads an update. None when it is ignored or cannot be read; both are counted. An unreadable one is logged by its id,
+/// never with its content.
 pub(crate) fn read(
     update_id: u32,
     parsed: ParsedUpdate,
@@ -108,7 +108,7 @@ pub(crate) struct Admitted {
     admission: Admission,
 }
 
-/// Hands updates to those who deal with them.
+/// Hands updates on.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     access: AccessControl,
@@ -122,7 +122,7 @@ impl Dispatcher {
         Arc::new(Self { access, sender, handler })
     }
 
-    /// Decides whether an update is handled. For when it arrives, before it waits for its turn.
+    /// Decides whether an update is handled. Called when it arrives, before it waits for its chat.
     pub(crate) async fn admit(&self, chat_update: ChatUpdate) -> Admitted {
         let admission = match &chat_update.incoming {
             Some(incoming) => self.access.admit(incoming).await,

@@ -1,21 +1,20 @@
-//! Who fetches the updates: one coordinator at a time, by a lease in Redis.
+//! The lease in Redis by which one coordinator polls at a time.
 //!
-//! Telegram lets one program poll and breaks the other's call off; the lease keeps two coordinators from fighting.
-//! Both getting through a lease that ended is harmless: the same update makes the same tasks.
+//! Telegram lets one program poll and ends the other's call. The lease keeps two coordinators from ending each other's. If
+//! both poll after a lease has ended, no harm is done: the same update makes the same tasks.
 
 use std::time::Duration;
 
 use queue::{Refusal, Script, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
+/// How long a silent holder keeps the lease: as long as a worker keeps its tasks.
 use crate::keys::CoordinatorKeys;
-
-/// How long a silent holder keeps the lease: as long as a worker its tasks.
 const LEASE: Duration = Duration::from_secs(6);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// Telegram keeps updates for 24 h; an older offset is of no use.
 const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
-/// Three times as long as a coordinator takes between two looks at its webhook.
+/// Three times the interval at which a coordinator checks its webhook.
 const KEEP_WEBHOOK: Duration = Duration::from_secs(180);
 
 /// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
@@ -31,7 +30,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// The right to fetch a bot's updates.
+/// The lease to poll for a bot's updates.
 #[derive(Debug)]
 pub(crate) struct PollerLease {
     queue: TaskQueue,
@@ -58,7 +57,7 @@ impl PollerLease {
         self.queue.note_trouble(None, doing, error);
     }
 
-    /// Takes or renews the lease and gives the offset to go on from; none when another coordinator has it.
+    /// Takes or renews the lease and returns the offset to continue from; none when another coordinator holds it.
     ///
     /// # Errors
     ///
@@ -74,7 +73,7 @@ impl PollerLease {
         Ok(Some(noted_offset(offset)?.unwrap_or(0)))
     }
 
-    /// Notes where this bot's own webhook is, for as long as it is looked after.
+    /// Notes the URL of this bot's own webhook.
     pub(crate) async fn note_webhook(&self, url: &str) {
         let mut note = redis::cmd("SET");
         note.arg(self.queue.keys().webhook(&self.bot)).arg(url).arg("PX");
@@ -85,7 +84,7 @@ impl PollerLease {
         }
     }
 
-    /// Whether a coordinator of this bot has updates brought to `url`.
+    /// Whether a coordinator of this bot has set its webhook to `url`.
     ///
     /// # Errors
     ///
@@ -98,7 +97,7 @@ impl PollerLease {
         Ok(own.as_deref() == Some(url))
     }
 
-    /// Keeps the lease; returns, and fires `lost`, when it is another's or could not be renewed in time.
+    /// Renews the lease. Returns and cancels `lost` when another coordinator holds it or it could not be renewed in time.
     pub(crate) async fn keep(&self, lost: &CancellationToken) {
         let mut held_until = tokio::time::Instant::now() + LEASE;
         loop {
@@ -110,7 +109,7 @@ impl PollerLease {
                 Err(error) => {
                     self.queue.note_trouble(None, "renew the right to fetch updates", &error);
                     if Refusal::of(&error).is_some_and(Refusal::is_for_all) {
-                        // Nobody gets it: people still hear that their questions are kept.
+                        // Redis refuses all coordinators: go on, so that people still hear that their questions wait.
                         held_until = asked_at + LEASE;
                     } else if held_until <= tokio::time::Instant::now() {
                         break;
@@ -122,7 +121,7 @@ impl PollerLease {
         lost.cancel();
     }
 
-    /// Gives the lease up, so that another coordinator need not wait for its end.
+    /// Releases the lease, so that another coordinator need not wait for its end.
     pub(crate) async fn release(&self) {
         let released: redis::RedisResult<i64> = self
             .release
@@ -135,7 +134,7 @@ impl PollerLease {
         }
     }
 
-    /// Notes how far updates are handled, for whoever polls next: Telegram itself learns it only from the next fetch.
+    /// Stores the offset for the coordinator that polls next: Telegram learns it only with the next fetch.
     pub(crate) async fn note_offset(&self, offset: u32) {
         let key = self.queue.keys().poller_offset(&self.bot);
         let value = (offset, "EX", KEEP_OFFSET_SECONDS);
@@ -158,7 +157,7 @@ impl PollerLease {
     }
 }
 
-/// What cannot be read is no offset: Telegram knows itself what was confirmed.
+/// An unreadable offset counts as none: Telegram knows what was confirmed.
 fn noted_offset(noted: redis::RedisResult<Option<Vec<u8>>>) -> redis::RedisResult<Option<u32>> {
     let text = match noted {
         Ok(text) => text,

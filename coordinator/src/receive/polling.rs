@@ -1,13 +1,12 @@
-//! The update loop: fetches updates, handles them, and confirms what is safe.
+//! Long polling: fetches updates, handles them, and confirms what is safe.
 //!
-//! Telegram forgets an update when a later `getUpdates` names a higher offset. That offset only moves behind updates
-//! whose task is in Redis or whose reply is in the chat ([`super::watermark`]): after a crash Telegram sends the rest again,
-//! and the same update makes the same tasks. Updates of one chat are handled in order, different chats at once. One
-//! coordinator polls at a time ([`super::poller_lease`]); the others only deliver answers. Or Telegram brings the updates, to all
-//! coordinators at once ([`super::webhook`]).
+//! Telegram forgets an update when a later `getUpdates` names a higher offset. The offset only passes updates whose task is
+//! in Redis or whose reply is in the chat ([`super::watermark`]). After a crash Telegram sends the rest again, and the same
+//! update makes the same tasks. Updates of one chat are handled in order, different chats at once. One coordinator polls at
+//! a time ([`super::poller_lease`]); the others only deliver answers.
 //!
-//! What Telegram gives is read update by update ([`crate::telegram::updates`]). One that cannot be read costs itself: its number
-//! moves the offset, it is counted and logged, and who sent it is told.
+//! An update that cannot be read ([`crate::telegram::updates`]) is skipped alone: the offset passes it, it is counted and
+//! logged, and its sender is told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -29,27 +28,27 @@ use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::batch::{self, Numbered};
 use crate::telegram::updates::incoming::BotIdentity;
 
-/// How long one long poll waits when everything fetched so far is handled.
+/// Wait of a long poll when all fetched updates are handled.
 const LONG_POLL: Duration = Duration::from_secs(25);
-/// How long one slow chat keeps the next fetch waiting; it is then handled beside it.
+/// How long a slow chat delays the next fetch; after that it is handled in parallel.
 const BATCH_AT_MOST: Duration = Duration::from_secs(5);
-/// Pause before a fetch that can only bring what is in hand already.
+/// Pause before a fetch that can only repeat updates that are being handled.
 const STILL_IN_HAND: Duration = Duration::from_millis(500);
-/// How long whoever does not fetch any more waits for what is in hand.
+/// How long the end of polling waits for updates that are being handled.
 const FINISH_AT_MOST: Duration = Duration::from_secs(10);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 const AFTER_CONFLICT: Duration = Duration::from_secs(3);
-/// Wait of the first long poll after trouble: it is soon known whether that is over.
+/// Wait of the first long poll after trouble, so that its end is noticed soon.
 const TRY_WAIT: Duration = Duration::from_secs(1);
-/// A webhook that is set again so soon is somebody's who sets it all the time.
+/// Another program that sets its webhook again within this time sets it all the time.
 const TAKEN_BACK_LATELY: Duration = Duration::from_secs(60);
-/// Pause before such a webhook is taken back.
+/// Pause before such a webhook is removed again.
 const BEFORE_TAKING_BACK: Duration = Duration::from_secs(20);
-/// Pause between two looks at a webhook that is left where it is.
+/// Pause between two checks of a webhook that is left in place.
 const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
-/// Updates that wait to be reported as handled.
+/// Capacity of the channel of handled updates.
 const REPORTS: usize = 256;
-/// Updates without a number that are remembered, so that each is told and counted once.
+/// Updates without an id that are remembered, so that each is answered and counted once.
 const NAMELESS: usize = 256;
 
 /// Handles updates until `shutdown`.
@@ -67,14 +66,14 @@ pub(crate) async fn poll_until(
                 tracing::info!("this coordinator fetches the updates");
                 let lost = CancellationToken::new();
                 let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, problem);
-                // Either branch may be dropped: what was fetched and not confirmed is fetched again.
+                // A dropped branch loses nothing: updates that are not confirmed are fetched again.
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = lease.keep(&lost) => {}
                     () = poller.run(&lease, &lost) => {}
                 }
                 poller.finish(&lease).await;
-                // Whoever fetches now knows better.
+                // The coordinator that polls now reports its own problems.
                 problem.send_replace(None);
             }
             Ok(None) => {}
@@ -94,7 +93,7 @@ struct Poller<'a> {
     taken_back: Option<Instant>,
     problem: &'a UpdateProblem,
     watermark: Watermark,
-    /// The offset that Redis knows.
+    /// The offset in Redis.
     noted: u32,
     reading: batch::ReadProgress,
     nameless: VecDeque<u64>,
@@ -141,7 +140,7 @@ impl<'a> Poller<'a> {
                     self.collect(fresh).await;
                     self.note(lease).await;
                     if brought && !fresh && self.watermark.all_done() {
-                        // The server gives again what it was told is handled.
+                        // The server repeats updates that were confirmed.
                         tokio::time::sleep(AFTER_TROUBLE).await;
                     }
                 }
@@ -166,7 +165,7 @@ impl<'a> Poller<'a> {
         })
     }
 
-    /// Takes a batch in hand. Whether there was anything new.
+    /// Starts to handle a batch. Whether it had anything new.
     async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
         let me = BotIdentity { id: self.bot.id(), username: self.bot.username() };
         let mut by_chat: BTreeMap<i64, Vec<Admitted>> = BTreeMap::new();
@@ -176,7 +175,7 @@ impl<'a> Poller<'a> {
                 continue;
             }
             fresh = true;
-            // Without a room of its own it is handled beside the others, and nothing waits for it.
+            // Without an id of its own nothing waits for it.
             let update_id = id.unwrap_or(self.watermark.offset());
             let known = parsed.nameless.is_some_and(|of| !self.first_of(of));
             match (!known).then(|| dispatch::read(update_id, parsed, me)).flatten() {
@@ -194,7 +193,7 @@ impl<'a> Poller<'a> {
         fresh
     }
 
-    /// Whether an update without a number comes for the first time.
+    /// Whether an update without an id comes for the first time.
     fn first_of(&mut self, fingerprint: u64) -> bool {
         if self.nameless.contains(&fingerprint) {
             return false;
@@ -206,7 +205,7 @@ impl<'a> Poller<'a> {
         true
     }
 
-    /// Says why updates do not come, once for each cause, and waits or does something about it.
+    /// Reports why updates do not come, once for each cause, and waits or does something about it.
     async fn cannot_fetch(&mut self, error: &BotError, lease: &PollerLease) {
         let wait = match error {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
@@ -218,7 +217,7 @@ impl<'a> Poller<'a> {
         tokio::time::sleep(wait).await;
     }
 
-    /// Another program has the updates: one that fetches them, or one that they are brought to. How long to wait.
+    /// Another program gets the updates, by polling or a webhook. Returns how long to wait.
     async fn conflict(&mut self, error: &BotError, lease: &PollerLease) -> Duration {
         let url = match self.bot.webhook().await {
             Ok((url, _)) => url,
@@ -268,7 +267,7 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// For `/readyz`; in the log when it is something else than a moment ago.
+    /// Reports a problem to `/readyz`, and to the log when it is a new one.
     fn say(&self, problem: &str) {
         let before = self.problem.send_replace(Some(problem.to_owned()));
         if before.as_deref() != Some(problem) {
@@ -276,7 +275,7 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Whoever fetches must not have updates brought as well.
+    /// Removes a webhook, because polling does not work beside one.
     async fn leave_webhook(&mut self, lease: &PollerLease) {
         loop {
             let left = match self.foreign_webhook {
@@ -290,7 +289,7 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// One that coordinators of this bot had a moment ago is taken down, another's is not.
+    /// Removes the webhook if coordinators of this bot set it.
     async fn leave_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
         let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
         match lease.is_own_webhook(&url).await {
@@ -300,7 +299,7 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Notes how far it came, when it came further.
+    /// Stores the offset in Redis when it has moved.
     async fn note(&mut self, lease: &PollerLease) {
         let offset = self.watermark.offset();
         if self.noted != offset {
@@ -309,11 +308,11 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Handles one chat's updates in order, beside the others.
+    /// Handles one chat's updates in order, in parallel with other chats.
     fn start(&self, chat_id: i64, updates: Vec<Admitted>) {
         let dispatcher = Arc::clone(self.dispatcher);
         let handled = self.handled.clone();
-        // After what an earlier fetch brought of this chat.
+        // After this chat's updates of earlier fetches.
         let ticket = self.order.ticket(chat_id);
         self.chats.spawn(async move {
             ticket.wait().await;
@@ -333,7 +332,7 @@ impl<'a> Poller<'a> {
         });
     }
 
-    /// Waits until all is handled, for as long as one slow chat may keep the others waiting.
+    /// Waits until all updates are handled, but not longer than a slow chat may delay the next fetch.
     async fn collect(&mut self, fresh: bool) {
         let until = Instant::now() + if fresh { BATCH_AT_MOST } else { STILL_IN_HAND };
         while !self.watermark.all_done() {
@@ -344,7 +343,7 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Lets what is in hand end and notes how far it came.
+    /// Waits for updates that are being handled, and stores the offset.
     async fn finish(self, lease: &PollerLease) {
         let Self { chats, handled, mut reports, mut watermark, noted, .. } = self;
         chats.close();
@@ -365,7 +364,7 @@ impl<'a> Poller<'a> {
     }
 }
 
-/// Of an address only where it leads: the rest of it may be a secret.
+/// Only the host of a URL: the rest of it may be a secret.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -2,5 +2,5 @@
 
 use tokio::sync::watch;
 
-/// What keeps updates from coming, in words, for as long as it does.
+/// What keeps updates from coming at the moment, for people.
 pub(crate) type UpdateProblem = watch::Sender<Option<String>>;

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-/// Numbers of handled updates that are remembered: ten times what one fetch brings.
+/// Handled updates that are remembered: ten times what one fetch returns.
 const REMEMBERED: usize = 1_000;
 
-/// Tracks updates from fetch to handled. The offset never passes one that is still in hand.
+/// Tracks updates until they are handled. The offset never passes one that is still being handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Watermark {
     /// All below are handled.
     offset: u32,
     in_hand: BTreeSet<u32>,
-    /// Handled, with an earlier one still in hand.
+    /// Handled, while an earlier one is still being handled.
     waiting: BTreeSet<u32>,
-    /// Handled last. A server that does not take the offset gives them again.
+    /// Handled last. A server that ignores the offset repeats them.
     handled: VecDeque<u32>,
 }
 
@@ -28,10 +28,10 @@ impl Watermark {
         }
     }
 
-    /// Takes an update in hand; false when it is or was already.
+    /// Starts to handle an update; false when that was done already.
     ///
-    /// A number below the offset was never asked for: the server has begun to count anew (Bot API: after a week without
-    /// updates the next number is drawn at random), and so do we. What it counted before is confirmed no more.
+    /// An id below the offset means that the server has started to count anew (Bot API: after a week without updates the
+    /// next id is random), and so do we. Updates of the old count are confirmed no more.
     pub(crate) fn begin(&mut self, update_id: u32) -> bool {
         let known = self.waiting.contains(&update_id) || self.in_hand.contains(&update_id);
         if known || self.handled.contains(&update_id) {
@@ -66,12 +66,12 @@ impl Watermark {
         }
     }
 
-    /// The offset to fetch from: everything before it may be forgotten.
+    /// The offset to fetch from. All updates before it are confirmed.
     pub(crate) fn offset(&self) -> u32 {
         self.offset
     }
 
-    /// Whether nothing is in hand.
+    /// Whether no update is being handled.
     pub(crate) fn all_done(&self) -> bool {
         self.in_hand.is_empty()
     }

@@ -1,12 +1,11 @@
-//! Updates that Telegram brings, instead of being fetched.
+//! The webhook server.
 //!
-//! An update is taken (200) when it is handled: its task is in Redis, or its reply is in the chat. Otherwise it is refused
-//! (503) and Telegram brings it again, to any coordinator; the same update makes the same tasks. One that cannot be read is
-//! taken too: brought again it would read the same. Who does not know the
-//! secret gets no further than its header. The secret follows from the bot's token, so all coordinators have the same
-//! without asking each other, and it is another when the token is.
+//! An update is accepted (200) when it is handled: its task is in Redis, or its reply is in the chat. Otherwise it is
+//! refused (503) and Telegram sends it again, to any coordinator; the same update makes the same tasks. An unreadable update
+//! is accepted too, for it would be as unreadable the next time. A request without the secret is refused after its header.
+//! The secret is derived from the bot's token, so all coordinators have the same one, and a new token makes a new one.
 //!
-//! TLS is the proxy's in front, and so is patience with slow clients.
+//! TLS and slow clients are left to the proxy in front.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +38,14 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 /// Many times the largest update, a message of 4,096 letters with as many entities as there may be.
 const BODY_BYTES: usize = 1 << 20;
 const BODY_AT_MOST: Duration = Duration::from_secs(10);
-/// Telegram gives a request up after about a minute. It is told before, so that it does not guess.
+/// Telegram gives up on a request after about a minute; we answer before that.
 const HANDLE_AT_MOST: Duration = Duration::from_secs(25);
-/// Updates in hand at once: several times what Telegram brings at once.
+/// Updates handled at once: several times the webhook's connections.
 const AT_ONCE: usize = 256;
-/// How often it is looked whether Telegram still brings updates to us.
+/// How often the webhook is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
-/// How long a shutdown waits for updates in hand; what is not handled then is brought again.
+/// How long a shutdown waits for updates; Telegram sends the rest again.
 const DRAIN: Duration = Duration::from_secs(12);
 
 struct Webhook {
@@ -58,7 +57,7 @@ struct Webhook {
     secret: String,
 }
 
-/// Takes updates until `shutdown`.
+/// Serves the webhook until `shutdown`.
 ///
 /// # Errors
 ///
@@ -95,7 +94,7 @@ pub(crate) async fn serve_until(
         tokio::time::sleep(DRAIN).await;
     };
     tracing::info!(address = %config.listen, "updates are brought here");
-    // Losing what is still in hand when the drain is over means that Telegram brings it again.
+    // Updates that are dropped when the drain is over are sent again by Telegram.
     tokio::select! {
         served = serving => served.context("taking updates")?,
         () = async { tokio::join!(registering, overdue); } => {}
@@ -103,7 +102,7 @@ pub(crate) async fn serve_until(
     Ok(())
 }
 
-/// Tells Telegram where updates go, and tells it again should somebody have told it otherwise.
+/// Sets the webhook, and sets it again when another program has changed it.
 async fn register_until(
     bot: &BotApi,
     url: &Url,
@@ -114,7 +113,7 @@ async fn register_until(
 ) {
     let mut told = false;
     loop {
-        // Before Telegram knows it: whoever fetches must not take it for somebody else's.
+        // Before Telegram knows it, so that a coordinator that polls does not take it for another program's.
         lease.note_webhook(url.as_str()).await;
         let wait = match register(bot, url, secret, told).await {
             Ok(()) => {
@@ -160,7 +159,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
         return StatusCode::METHOD_NOT_ALLOWED;
     }
     let presented = request.headers().get(SECRET_HEADER).map_or(&[][..], |value| value.as_bytes());
-    // In constant time: long it takes must not tell how many letters are right.
+    // In constant time: the duration must not reveal how many letters are right.
     if !bool::from(presented.ct_eq(webhook.secret.as_bytes())) {
         return StatusCode::UNAUTHORIZED;
     }
@@ -174,7 +173,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
     let update_id = parsed.id.unwrap_or_default();
     let Some(chat_update) = dispatch::read(update_id, parsed, me) else { return StatusCode::OK };
     let update = webhook.dispatcher.admit(chat_update).await;
-    // Given up in the middle it is as if the process had died: brought again, it goes on from what is in Redis.
+    // A timeout is like a crash: sent again, the update continues from what is in Redis.
     let handled = tokio::time::timeout(HANDLE_AT_MOST, async {
         let ticket = webhook.order.ticket(update.chat_update.chat_id);
         ticket.wait().await;
@@ -186,8 +185,8 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Statu
     }
 }
 
-/// An update as it was brought; none when it is too long to be read. That is taken all the same, or it would be brought
-/// again and again.
+/// The body of a request; none when it is too long. That is accepted all the same, or Telegram would send it again and
+/// again.
 async fn body(body: Body) -> Result<Option<Vec<u8>>, StatusCode> {
     let reading = axum::body::to_bytes(body, BODY_BYTES);
     match tokio::time::timeout(BODY_AT_MOST, reading).await {
@@ -205,7 +204,7 @@ async fn body(body: Body) -> Result<Option<Vec<u8>>, StatusCode> {
     }
 }
 
-/// What Telegram shows us with each update. Hexadecimal: Bot API takes letters, digits, `_` and `-`, at most 256.
+/// The secret that Telegram sends with each update. Hexadecimal: the Bot API allows letters, digits, `_` and `-`, at most 256.
 fn secret(token: &str) -> String {
     let digest = Sha256::new().chain_update("webhook secret of ").chain_update(token).finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

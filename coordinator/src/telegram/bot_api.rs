@@ -1,4 +1,4 @@
-//! The Bot API: the few calls that are made, with errors that say what to do next and never carry the token.
+//! The Bot API: the calls that the bot makes, with errors that say what to do next and never carry the token.
 
 mod call;
 mod error;
@@ -35,8 +35,7 @@ const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 /// A connection whose peer has not acknowledged what was sent for this long is broken.
 #[cfg(target_os = "linux")]
 const PEER_IS_GONE: Duration = Duration::from_secs(5);
-/// A connection on which nothing moves, such as a long poll's, is asked for a sign of life after this long, and then this
-/// often.
+/// TCP keep-alive: first probe after this long without traffic (a long poll, say), then one this often.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 /// A connection that was idle for longer is not used again: a firewall may have forgotten it.
 const IDLE_AT_MOST: Duration = Duration::from_secs(30);
@@ -45,11 +44,11 @@ const POLL_AT_MOST: Duration = Duration::from_secs(50);
 /// Pause between attempts to reach the Bot API at the start.
 const START_AGAIN: Duration = Duration::from_secs(1);
 
-/// What is asked for: what people do, and whether they let the bot in.
+/// Updates that the bot asks for: messages, presses, and whether it may write to a chat.
 const ALLOWED_UPDATES: [AllowedUpdate; 3] =
     [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
 
-/// Bot API, `getUpdates`. The library's has no room for an offset behind the last number.
+/// Bot API, `getUpdates`. teloxide's type cannot hold an offset above the largest update id.
 #[derive(serde::Serialize)]
 struct GetUpdates {
     offset: u32,
@@ -72,7 +71,7 @@ impl std::fmt::Debug for BotApi {
 }
 
 impl BotApi {
-    /// Asks who the bot is; waits while the server does not answer.
+    /// Connects and asks who the bot is. Waits while the server does not answer.
     ///
     /// # Errors
     ///
@@ -95,7 +94,7 @@ impl BotApi {
                 other => return Err(other),
             };
             tracing::warn!(error = %error, "waiting for the Bot API");
-            // Losing the pause loses nothing.
+            // Nothing is lost when the sleep is dropped.
             tokio::select! {
                 () = shutdown.cancelled() => return Err(error),
                 () = tokio::time::sleep(wait) => {}
@@ -103,7 +102,7 @@ impl BotApi {
         }
     }
 
-    /// What the method answers, as it is written.
+    /// Calls a method and returns its result as raw JSON.
     async fn run<C>(&self, call: C) -> Result<Vec<u8>, BotError>
     where
         C: HasPayload,
@@ -122,8 +121,8 @@ impl BotApi {
         &self.username
     }
 
-    /// Fetches updates from `offset` on, waiting up to `wait` for the first: their list as it is written. All before
-    /// `offset` are confirmed by this call.
+    /// Fetches updates from `offset` on as a raw JSON list, waiting up to `wait` for the first. The call confirms all updates
+    /// before `offset`.
     ///
     /// # Errors
     ///
@@ -271,7 +270,7 @@ impl BotApi {
         Ok(())
     }
 
-    /// Puts commands (name and description) into the chats' menu: of those who speak `lang`, or of all others.
+    /// Sets the command menu (name and description) for one language, or the default for all others.
     ///
     /// # Errors
     ///
@@ -308,7 +307,7 @@ fn bot(token: &Secret<String>, api_url: &Url) -> Result<Bot, BotError> {
     Ok(Bot::with_client(token.expose().clone(), client).set_api_url(api_url.clone()))
 }
 
-/// Of who the bot is, its id and its name are needed.
+/// The bot's id and username from the result of `getMe`.
 fn self_of(me: &[u8]) -> Result<(u64, String), BotError> {
     let read = |me: Members<'_>| Ok((me.need("id")?, me.need("username")?));
     Members::of(me).and_then(read).map_err(call::unusable("getMe"))
@@ -332,7 +331,7 @@ fn thread(address: &ChatAddress) -> Option<ThreadId> {
     address.thread.map(|thread| ThreadId(MessageId(thread)))
 }
 
-/// In a group it is said which question is answered, also when that is deleted meanwhile.
+/// In a group, the message replies to the question, even if that was deleted meanwhile.
 fn answered(address: &ChatAddress) -> Option<ReplyParameters> {
     let answered = address.reply_to.map(MessageId)?;
     Some(ReplyParameters::new(answered).allow_sending_without_reply())
@@ -386,7 +385,7 @@ mod tests {
             assert!(started.elapsed() < CALL_AT_MOST * 2, "{:?}", started.elapsed());
             bot.updates(0, Duration::ZERO).await
         };
-        // The first connection stays open; nothing is ever said on it.
+        // The first connection stays open and silent.
         let (_first, second) = tokio::select! {
             polled = polling => panic!("{polled:?}"),
             both = async { (silent.accept().await, silent.accept().await) } => both,

@@ -1,14 +1,12 @@
-//! Everything that goes into a chat goes through here: within Telegram's limits, the urgent first.
+//! Sends every message within Telegram's rate limits, the most urgent first.
 //!
-//! The limits are the bot's, not a process': all coordinators take room from the same books in Redis ([`rate_limit_store`]). Who
-//! finds none waits in line ([`scheduler`]). When Telegram asks to wait, all coordinators do, for as long as it says: with the
-//! chat, or with everything once two chats are told so within a moment. A chat that cannot be written to is not written
-//! to again until something comes from it; a group that has another id is followed there. While Redis is away each
-//! coordinator goes on by itself, slowly ([`local_limiter`]), with new messages: what is a change of a message waits for Redis, which
-//! keeps the order of its changes ([`revision`]).
+//! The limits belong to the bot, not to a process: all coordinators share them in Redis ([`rate_limit_store`]). A message
+//! that exceeds them waits ([`scheduler`]). When Telegram asks to wait, all coordinators wait: with that chat, or with all
+//! chats once two were told to wait within a second. A chat that cannot be written to is left alone until something comes
+//! from it. A group that migrated is followed to its new id. While Redis is away, each coordinator sends new messages at a
+//! low rate of its own ([`local_limiter`]); edits wait for Redis, which keeps their order ([`revision`]).
 //!
-//! Answers to button presses and "typing…" take no room. They are no messages, which is what the limits count, and late
-//! they are worth nothing.
+//! Answers to button presses and "typing…" are not limited: Telegram counts only messages, and late they are of no use.
 
 mod limits;
 mod local_limiter;
@@ -40,39 +38,39 @@ use revision::{EditRequest, InFlightEdit};
 pub use scheduler::SendScheduler;
 use scheduler::{Decision, Queued};
 
-/// Requests on their way to the line. When it is full, who asks waits for a moment.
+/// Capacity of the channel to the scheduler. When it is full, senders wait.
 const REQUESTS: usize = 1_024;
-/// A group that moves again while it is followed; more than once is not Telegram.
+/// How often a migrated group is followed. Telegram migrates a group once.
 const MOVES_AT_MOST: usize = 3;
-/// A text that needs more messages is cut: nobody reads them.
+/// Most messages for one text; the rest is cut.
 const PARTS_AT_MOST: usize = 5;
-/// How often a later part of a text is tried: giving it to the caller would send the first parts again.
+/// How often a later part of a text is tried here: a retry by the caller would send the first parts again.
 const PART_ATTEMPTS: usize = 10;
 const PART_AGAIN: Duration = Duration::from_secs(1);
-/// A later part that has waited for this long stays out: a slot and a shutdown wait for it.
+/// Longest wait for a later part, because a delivery slot and a shutdown wait for it too.
 const PARTS_WITHIN: Duration = Duration::from_secs(20);
-/// "typing…" of this process a second. Telegram does not say how many it takes, and answers matter more.
+/// "typing…" calls of this process per second. Telegram documents no limit; answers matter more.
 const TYPING_A_SECOND: u32 = 10;
-/// Pause before a change asks again for Redis, which keeps the order of a message's changes.
+/// Pause before an edit asks Redis again.
 const WITHOUT_REDIS: Duration = Duration::from_secs(1);
-/// Pause when nobody lets through any more: the process is ending.
+/// Retry delay reported after the scheduler has stopped; nobody will use it.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
-/// Sends and edits messages. Clones share the line.
+/// Sends and edits messages. Clones share the scheduler.
 #[derive(Debug, Clone)]
 pub struct Sender {
     bot: BotApi,
     store: Arc<RateLimitStore>,
     local_limiter: Arc<Mutex<LocalRateLimiter>>,
     scheduler: mpsc::Sender<Queued>,
-    /// When the second began in which so many chats were told that we are typing.
+    /// Start of the current second, and the "typing…" calls in it.
     typed: Arc<Mutex<(Instant, u32)>>,
-    /// Notes that changes have arrived, which nobody waits for.
+    /// Writes to Redis that edits have arrived, in the background.
     noting: TaskTracker,
 }
 
 impl Sender {
-    /// A sender, and the line that somebody has to run for it.
+    /// A sender, and the scheduler that has to be run for it.
     pub fn new(bot: BotApi, queue: TaskQueue, limits: Limits) -> (Self, SendScheduler) {
         let store = Arc::new(RateLimitStore::new(queue, bot.id(), limits));
         let local_limiter = Arc::new(Mutex::new(LocalRateLimiter::default()));
@@ -82,23 +80,23 @@ impl Sender {
         (Self { bot, store, local_limiter, scheduler, typed, noting: TaskTracker::new() }, running)
     }
 
-    /// Waits until what was noted behind the callers' backs is in Redis.
+    /// Waits for the writes in the background.
     pub async fn settle(&self) {
         self.noting.close();
         self.noting.wait().await;
     }
 
-    /// The Bot API, for calls that go into no chat.
+    /// The Bot API, for calls without a chat.
     pub fn bot(&self) -> &BotApi {
         &self.bot
     }
 
-    /// Sends a new message and gives its id. A text that is too long for one goes in several; the buttons are under the
-    /// last, whose id it is.
+    /// Sends a new message and returns its id. A text that is too long is split; the buttons are under the last part, and the
+    /// id is its.
     ///
     /// # Errors
     ///
-    /// [`BotError`]. [`BotError::RetryAfter`] also when there is no room for some time, [`BotError::NoRoom`] when it is
+    /// [`BotError`]. [`BotError::RetryAfter`] also when our own limit is used up, [`BotError::NoRoom`] when the message is
     /// not urgent enough to be tried again.
     pub async fn send(
         &self,
@@ -109,7 +107,7 @@ impl Sender {
         self.send_parts(address, screen, CallOptions::one(priority)).await?.made()
     }
 
-    /// Sends what a message was to show that is gone, in its place in the order of that message's changes.
+    /// Sends the text of an edit as a new message, because the edited message is gone. Keeps the order of that message's edits.
     ///
     /// # Errors
     ///
@@ -127,7 +125,7 @@ impl Sender {
             .send_parts(address, screen, CallOptions { change, ..CallOptions::one(priority) })
             .await?;
         Ok(match sent.edited() {
-            // What arrives later is another message, or finds none.
+            // An older edit arrives at the old message, or fails.
             EditOutcome::Beside => EditOutcome::Shown,
             edited => edited,
         })
@@ -165,7 +163,7 @@ impl Sender {
         part: &Screen,
         mut options: CallOptions<'_>,
     ) -> Result<CallOutcome<i64>, BotError> {
-        // The first part had its turn.
+        // The first part has kept the order already.
         if let Some(change) = &mut options.change {
             change.beside = true;
         }
@@ -199,7 +197,7 @@ impl Sender {
         self.call(address, options, |address| async move { bot.send(&address, part).await }).await
     }
 
-    /// Sends a placeholder, unless it is still waiting for room when `over`. It gives its id.
+    /// Sends a placeholder and returns its id, unless it still waits for the rate limit when `over` is cancelled.
     ///
     /// # Errors
     ///
@@ -217,8 +215,8 @@ impl Sender {
         sent.await?.made()
     }
 
-    /// Replaces a message's text and buttons, unless it is to show something newer. A text that is too long is cut: one
-    /// message cannot become two. `beside` says not to wait for older changes that are on their way.
+    /// Replaces a message's text and buttons, unless a newer edit was begun. A text that is too long is cut, for one message
+    /// cannot become two. `beside` starts the edit although older ones are in flight.
     ///
     /// # Errors
     ///
@@ -244,7 +242,7 @@ impl Sender {
             address,
             CallOptions { change, ..CallOptions::one(priority) },
             |address| async move {
-                // In a group that has moved messages have other numbers.
+                // Message ids change when a group migrates.
                 if address.chat_id != asked {
                     return Err(BotError::MessageGone);
                 }
@@ -310,21 +308,21 @@ impl Sender {
         typed.1 <= TYPING_A_SECOND
     }
 
-    /// Something came from a chat: it can be written to.
+    /// Notes that a chat can be written to, because something came from it.
     pub async fn heard_from(&self, chat_id: i64) {
         if let Err(error) = self.store.note_there(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is there");
         }
     }
 
-    /// The bot was blocked, or thrown out of a group.
+    /// Notes that the bot was blocked, or removed from a group.
     pub async fn shut_out(&self, chat_id: i64) {
         if let Err(error) = self.store.note_gone(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is gone");
         }
     }
 
-    /// A group has another id.
+    /// Notes that a group migrated to another id.
     pub async fn moved(&self, from: i64, to: i64) {
         tracing::info!("a group has another id");
         if let Err(error) = self.store.note_moved(from, to).await {
@@ -332,7 +330,7 @@ impl Sender {
         }
     }
 
-    /// Makes a call when there is room for it, and notes what its answer says about the chat.
+    /// Makes a call as soon as the rate limit allows it, and notes what its result says about the chat.
     async fn call<T, F>(
         &self,
         address: &ChatAddress,
@@ -371,7 +369,7 @@ impl Sender {
             self.learn(address.chat_id, &error).await;
             match error {
                 BotError::Moved(chat_id) => address = followed(&address, chat_id),
-                // Its topic was deleted: then beside the topics.
+                // The topic was deleted: send it outside of topics.
                 BotError::TopicGone if address.thread.is_some() => address.thread = None,
                 error => return Err(error),
             }
@@ -379,7 +377,7 @@ impl Sender {
         Err(BotError::Refused("the group has another id each time".to_owned()))
     }
 
-    /// Makes a change for as long as it may be on its way, and notes when it is not any more.
+    /// Makes an edit before its deadline, and notes when it is no longer in flight.
     async fn make_before_deadline<T>(
         &self,
         change: &EditRequest,
@@ -390,10 +388,10 @@ impl Sender {
             let made = tokio::time::timeout_at(in_flight.until, make).await;
             made.unwrap_or_else(|_elapsed| Err(BotError::Transient("time-out".to_owned())))
         } else {
-            // This process stood still. Others may have begun newer changes since.
+            // This process was paused. Others may have begun newer edits since.
             Err(BotError::RetryAfter(Duration::ZERO))
         };
-        // Without an answer nobody knows whether Telegram has it: then it counts until its time is up.
+        // Without an answer Telegram may still apply the edit, so it stays in flight until its deadline.
         if !matches!(made, Err(BotError::Transient(_))) {
             let noting = self.store.note_arrived(change, in_flight.token);
             self.noting.spawn(async move {
@@ -409,7 +407,7 @@ impl Sender {
         let CallOptions { priority, messages, unless, change } = options;
         let asking = self.ask_for_room(SendRequest { chat_id, priority, messages, change });
         match unless {
-            // What is granted at the same moment is lost, and nothing else.
+            // A permission granted at the same moment is lost, nothing else.
             Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Decision::NoRoom),
             None => asking.await,
         }
@@ -427,11 +425,12 @@ impl Sender {
         }
     }
 
-    /// Nobody waits for room, so nobody stands in line; but what Telegram says about chats is obeyed.
+    /// Without limits nothing waits in the scheduler; Telegram's requests to wait are still obeyed.
     async fn without_limits(&self, request: SendRequest) -> Decision {
         match self.store.take(request).await {
-            Ok(answer_of_store) => scheduler::decision(answer_of_store)
-                .unwrap_or_else(|(wait, _all)| Decision::Later(wait)),
+            Ok(answer) => {
+                scheduler::decision(answer).unwrap_or_else(|(wait, _all)| Decision::Later(wait))
+            }
             Err(error) if request.change.is_some() => {
                 tracing::debug!(error = %error, "a change waits for Redis, which keeps their order");
                 Decision::Later(WITHOUT_REDIS)
@@ -447,7 +446,7 @@ impl Sender {
         }
     }
 
-    /// Notes for all what a refusal says about the chat.
+    /// Shares with all coordinators what a refusal says about the chat.
     async fn learn(&self, chat_id: i64, error: &BotError) {
         match error {
             BotError::RetryAfter(wait) => {
@@ -486,14 +485,14 @@ impl Sender {
     }
 }
 
-/// What is to be sent, and how urgently.
+/// How a call is scheduled.
 #[derive(Clone, Copy)]
 struct CallOptions<'a> {
     priority: Priority,
     messages: u32,
-    /// Not to be sent any more once this is over.
+    /// Cancels the call while it waits.
     unless: Option<&'a CancellationToken>,
-    /// Which message is changed, unless it is a new one.
+    /// The edit, unless it is a new message.
     change: Option<EditRequest>,
 }
 
@@ -505,16 +504,16 @@ impl CallOptions<'_> {
 
 /// What became of a call.
 enum CallOutcome<T> {
-    /// It was made; and whether an older change of the same message is on its way.
+    /// It was made; and whether an older edit of the message is in flight.
     Made(T, bool),
-    /// An older change of the same message is on its way.
+    /// Not made: an older edit of the message is in flight.
     Busy,
-    /// The message was to show what was asked at this later turn.
+    /// Not made: an edit of this later turn was begun.
     Superseded { by: u64 },
 }
 
 impl<T> CallOutcome<T> {
-    /// Of a new message, whose calls are made or fail.
+    /// For a new message, which is either sent or fails.
     fn made(self) -> Result<T, BotError> {
         match self {
             Self::Made(made, _) => Ok(made),
@@ -522,7 +521,7 @@ impl<T> CallOutcome<T> {
         }
     }
 
-    /// Of a change.
+    /// For an edit.
     fn edited(self) -> EditOutcome {
         match self {
             Self::Made(_, false) => EditOutcome::Shown,
@@ -533,7 +532,7 @@ impl<T> CallOutcome<T> {
     }
 }
 
-/// The same place under a group's new id. Messages have other numbers there, and topics too.
+/// The address under a group's new id. Message ids and topics do not carry over.
 fn followed(address: &ChatAddress, chat_id: i64) -> ChatAddress {
     ChatAddress { chat_id, thread: None, reply_to: None, ..*address }
 }

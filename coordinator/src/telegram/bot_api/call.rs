@@ -1,9 +1,8 @@
 //! One call of a Bot API method, over HTTP.
 //!
-//! The library's own way of sending pauses for ten seconds after each server error, before it says so. Whoever waits for
-//! an answer then waits ten seconds for nothing; here the caller decides. What is sent has the library's types. What comes
-//! back is cut into its members ([`Members`]) and only what is needed of it is read: a server that leaves out all else,
-//! because it is older, newer or somebody else's, must do.
+//! teloxide's own sender sleeps for ten seconds after each server error before it returns. Here the caller decides when to
+//! retry. Requests have teloxide's types. Of an answer only the needed fields are read ([`Members`]), so that an older, a
+//! newer or another Bot API server works too.
 
 use std::time::Duration;
 
@@ -15,16 +14,16 @@ use teloxide::requests::Payload;
 use super::error::{BotError, classify, network_cause};
 use queue::json::{Members, Unreadable};
 
-/// A call that takes longer is given up, and its connection with it; a long poll gets its own wait on top.
+/// Timeout of a call; its connection is closed with it. A long poll adds its own wait.
 pub(super) const CALL_AT_MOST: Duration = Duration::from_secs(10);
-/// The same when Telegram fetches pictures or videos first.
+/// Timeout when Telegram has to download pictures or videos first.
 pub(super) const MEDIA_AT_MOST: Duration = Duration::from_secs(20);
-/// "Too many requests" that do not say how long to wait.
+/// Wait after a "Too many requests" that does not say how long.
 const WAIT_UNLESS_TOLD: Duration = Duration::from_secs(1);
-/// Longer waits than a day are a mistake of the server's.
+/// Longest wait that is believed: a longer one is a mistake of the server.
 const WAIT_AT_MOST: f64 = 86_400.0;
 
-/// What went wrong on the way, as far as the server says (Bot API, "Making requests").
+/// An error as the server reports it (Bot API, "Making requests").
 #[derive(Debug, Default)]
 struct Refusal {
     code: u16,
@@ -33,7 +32,7 @@ struct Refusal {
     moved_to: Option<i64>,
 }
 
-/// Calls the method that takes `payload` and gives its result as it is written.
+/// Calls the method of `payload` and returns its result as raw JSON.
 pub(super) async fn call<P>(bot: &Bot, payload: &P) -> Result<Vec<u8>, BotError>
 where
     P: Payload + Serialize,
@@ -46,8 +45,7 @@ where
     result(status, &body)
 }
 
-/// Posts `payload` to a method; gives the status and the body of the answer. A connection that brings none in time is
-/// not used again.
+/// Posts `payload` to a method and returns status and body. A connection that times out is not used again.
 pub(super) async fn post(
     bot: &Bot,
     method: &str,
@@ -70,7 +68,7 @@ pub(super) async fn post(
 
 /// The result in an answer.
 pub(super) fn result(status: u16, body: &[u8]) -> Result<Vec<u8>, BotError> {
-    // A gateway's page, or half an answer. Its text may quote what a person wrote.
+    // A gateway's error page, or a truncated answer. It is not logged: it may quote what a person wrote.
     let nothing = || BotError::Transient(format!("status {status} without an answer"));
     let answer = Members::of(body).map_err(|_unreadable| nothing())?;
     if answer.need::<bool>("ok").map_err(|_unreadable| nothing())? {
@@ -86,7 +84,7 @@ pub(super) fn result(status: u16, body: &[u8]) -> Result<Vec<u8>, BotError> {
     }))
 }
 
-/// The list in an answer whose brackets do not match: something in it cannot be read.
+/// The list in an answer that is not valid JSON as a whole, so that its valid elements can still be read.
 pub(super) fn broken_list(status: u16, body: &[u8]) -> Option<&[u8]> {
     let name = b"\"result\"";
     let body = body.trim_ascii();
@@ -98,7 +96,7 @@ pub(super) fn broken_list(status: u16, body: &[u8]) -> Option<&[u8]> {
     Some(value.trim_ascii_start()).filter(|value| value.first() == Some(&b'['))
 }
 
-/// What an answer to `method` lacks.
+/// Makes the error for an unusable answer to `method`.
 pub(super) fn unusable(method: &'static str) -> impl Fn(Unreadable) -> BotError {
     move |unreadable| {
         crate::metrics::answer_unreadable(method);

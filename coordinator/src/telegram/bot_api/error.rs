@@ -1,14 +1,14 @@
-//! Why a call did not work, by what to do next. Never carries the token.
+//! Why a Bot API call failed, grouped by what to do next. Never holds the token.
 
 use std::time::Duration;
 
 use teloxide::errors::ApiError;
 
-/// Why a call did not work, by what to do about it.
+/// Why a call failed, grouped by what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BotError {
-    /// The message says it already. As good as done.
-    #[error("the message says it already")]
+    /// The message has this text already. Counts as done.
+    #[error("the message has this text already")]
     NotModified,
     /// The message is gone or cannot be edited: send a new one.
     #[error("the message cannot be edited")]
@@ -22,22 +22,22 @@ pub enum BotError {
     /// The topic was deleted.
     #[error("the topic is gone")]
     TopicGone,
-    /// There is no room for it at the moment, and it is not urgent enough to be tried again.
-    #[error("there is no room for it at the moment")]
+    /// The rate limit is used up, and the message is not urgent enough to be tried again.
+    #[error("the rate limit is used up")]
     NoRoom,
     /// Wait that long, then try again.
     #[error("the Bot API asks to wait {0:?}")]
     RetryAfter(Duration),
-    /// Somebody else fetches the updates.
-    #[error("another program fetches this bot's updates")]
+    /// Another program polls for updates.
+    #[error("another program polls for this bot's updates")]
     Conflict,
-    /// Telegram brings the updates somewhere, so they cannot be fetched.
-    #[error("updates are brought to a webhook, so they cannot be fetched")]
+    /// A webhook is set, so polling is refused.
+    #[error("a webhook is set, so updates cannot be polled")]
     WebhookSet,
     /// The token is refused.
     #[error("the Bot API does not know this token; check TELEGRAM_BOT_TOKEN and TELEGRAM_API_URL")]
     Unauthorized,
-    /// The call worked, and what is needed of the answer is not there or cannot be read.
+    /// The call worked, but its answer lacks a field or cannot be read.
     #[error("the Bot API's answer to {method} cannot be used: {what}")]
     Unreadable {
         /// The method.
@@ -58,7 +58,7 @@ impl BotError {
     pub fn try_again_after(&self, pause: Duration) -> Option<Duration> {
         match self {
             Self::RetryAfter(wait) => Some(*wait),
-            // A refused token may be a new one that the server does not know yet, and answers must not be lost.
+            // The server may not know a new token yet, and answers must not be lost.
             Self::Transient(_) | Self::Conflict | Self::WebhookSet | Self::Unauthorized => {
                 Some(pause)
             }

@@ -1,4 +1,4 @@
-//! The buttons under a message, and the keys below the input field, as Telegram takes them.
+//! Inline keyboards and reply keyboards in Telegram's types.
 
 use reqwest::Url;
 use teloxide::types::{
@@ -47,7 +47,7 @@ fn button(address: &ChatAddress, button: &Button) -> Option<InlineKeyboardButton
         ButtonTarget::Callback(action) => {
             Some(InlineKeyboardButton::callback(&button.text, action.encode(address)))
         }
-        // An address that does not parse has no button; its text stands in the message.
+        // A URL that does not parse gets no button; the message shows its text.
         ButtonTarget::Url(url) => {
             Url::parse(url).ok().map(|url| InlineKeyboardButton::url(&button.text, url))
         }

@@ -1,4 +1,4 @@
-//! Where Telegram brings updates to.
+//! Sets, reads and deletes the webhook.
 
 use reqwest::Url;
 use teloxide::payloads::{DeleteWebhookSetters, SetWebhookSetters};
@@ -9,11 +9,11 @@ use super::error::BotError;
 use super::{ALLOWED_UPDATES, BotApi};
 use queue::json::Members;
 
-/// Updates that Telegram brings at once; its own default. Those of one chat are handled one after the other anyway.
+/// Concurrent webhook requests; Telegram's default. Updates of one chat are handled one after the other anyway.
 const CONNECTIONS: u8 = 40;
 
 impl BotApi {
-    /// Has updates brought to `url`, with `secret` in each request. What came before is brought too.
+    /// Sets the webhook to `url`, with `secret` in each request. Pending updates are delivered too.
     ///
     /// # Errors
     ///
@@ -26,12 +26,12 @@ impl BotApi {
             .max_connections(CONNECTIONS)
             .allowed_updates(ALLOWED_UPDATES)
             .drop_pending_updates(false);
-        // Without a certificate to upload it is a call like any other.
+        // No certificate is uploaded, so a JSON request is enough.
         self.run(call).await?;
         Ok(())
     }
 
-    /// Where updates are brought to, if anywhere, and what went wrong last with bringing them.
+    /// The webhook's URL, if one is set, and Telegram's last delivery error.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl BotApi {
         Ok((url.filter(|url| !url.is_empty()), trouble))
     }
 
-    /// Lets updates be fetched again. None is lost.
+    /// Deletes the webhook, so that polling works again. No update is lost.
     ///
     /// # Errors
     ///

@@ -1,29 +1,28 @@
-//! How much may be sent, and how much of it is kept for what is more urgent. Pure.
+//! Telegram's rate limits, and how much of them is reserved for urgent messages. Pure.
 
 use std::time::Duration;
 
-/// Calls take unequally long on their way: what leaves evenly may arrive in heaps. Two calls that leave a span apart
-/// count as within it when they are this much closer on arrival.
+/// Safety margin for network jitter: two calls sent a span apart may arrive this much closer together.
 const UNEVEN: Duration = Duration::from_millis(200);
-/// The span of the rule for a chat, in seconds: so many messages may come at once when it was quiet before. A
-/// placeholder and its answer must not wait for each other.
+/// Burst of a chat: its messages of this many seconds may be sent at once, so that a placeholder and its answer do not wait
+/// for each other.
 const BURST_SECONDS: u32 = 3;
 
-/// What is sent first when not everything can be.
+/// What is sent first when the limit is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// What a task was asked for.
+    /// The answer of a task.
     Answer,
-    /// A reply that is no answer to a task: a welcome, a page turned.
+    /// A reply without a task: a welcome, a turned page.
     Reply,
-    /// What stands in the chat until the answer is there.
+    /// A placeholder.
     Placeholder,
-    /// How far a task is. Not sent at all when there is no room at once.
+    /// Progress of a task. Dropped when it cannot be sent at once.
     Progress,
 }
 
 impl Priority {
-    /// The place in line: a page turned is as welcome as an answer.
+    /// The rank in the scheduler: a turned page is as urgent as an answer.
     pub(crate) fn rank(self) -> usize {
         match self {
             Self::Answer | Self::Reply => 0,
@@ -33,10 +32,10 @@ impl Priority {
     }
 }
 
-/// At most so many messages within any span of this length.
+/// At most `most` messages within any span of `within`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// How many; at least one.
+    /// Messages; at least one.
     pub most: u32,
     /// The span.
     pub within: Duration,
@@ -47,7 +46,7 @@ impl Rule {
         (most > 0).then(|| Self { most, within: Duration::from_secs(seconds.into()) + UNEVEN })
     }
 
-    /// How many messages the span may hold for one more to go, with this one.
+    /// How many messages the span may hold for this priority, including the next one.
     pub(crate) fn room(self, priority: Priority) -> u32 {
         let kept = match priority {
             Priority::Answer | Priority::Reply => 0,
@@ -58,7 +57,7 @@ impl Rule {
     }
 }
 
-/// Telegram's limits for bots, as they are kept here.
+/// The configured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     overall: Option<Rule>,
@@ -67,7 +66,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Messages a second to all chats, messages a second to one chat, messages a minute to one group; 0 for no limit.
+    /// Messages per second to all chats, per second to one chat, per minute to one group; 0 for no limit.
     pub fn new(overall_a_second: u32, chat_a_second: u32, group_a_minute: u32) -> Self {
         Self {
             overall: Rule::new(overall_a_second, 1),
@@ -86,7 +85,7 @@ impl Limits {
         self.chat.into_iter().chain(self.group.filter(|_| chat_id < 0))
     }
 
-    /// Whether nobody ever waits.
+    /// Whether there is no limit at all.
     pub(crate) fn none(&self) -> bool {
         self.overall.is_none() && self.chat.is_none() && self.group.is_none()
     }

@@ -1,4 +1,4 @@
-//! Room while Redis is away: every coordinator sends by itself then, so each sends little. Pure.
+//! Rate limits while Redis is away: every coordinator decides alone, so each sends little. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::limits::{Limits, Rule};
 use super::request::SendRequest;
 
-/// As many coordinators as may share the bot's limit without knowing of each other.
+/// Number of coordinators that may share the bot's limit unaware of each other.
 const SHARED_BY: u32 = 4;
-/// Chats that are remembered; the rest was quiet for longer than any rule looks back.
+/// Chats that are remembered.
 const CHATS: usize = 10_000;
 
-/// What this process sent and was told while nobody else could know.
+/// What this process has sent, and which chats wait.
 #[derive(Debug, Default)]
 pub(super) struct LocalRateLimiter {
     all: VecDeque<Instant>,
@@ -22,7 +22,7 @@ pub(super) struct LocalRateLimiter {
 }
 
 impl LocalRateLimiter {
-    /// Takes room, or says when there may be some.
+    /// Takes a message from the limit, or says when to try again.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -53,7 +53,7 @@ impl LocalRateLimiter {
         None
     }
 
-    /// Sends nothing to a chat for so long.
+    /// Sends nothing to a chat for this long.
     pub(super) fn pause(&mut self, now: Instant, chat_id: i64, wait: Duration) {
         if self.chats.len() >= CHATS {
             self.chats.retain(|_, at| now < *at);

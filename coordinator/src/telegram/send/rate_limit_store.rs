@@ -1,4 +1,4 @@
-//! What all coordinators know about sending, in Redis: what was sent when, who has to wait, which chats are gone or moved.
+//! What all coordinators share about sending, in Redis: what was sent when, which chats wait, are gone or migrated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,40 +12,40 @@ use super::request::SendRequest;
 use super::revision::{self, EditRequest, InFlightEdit, Revision};
 use crate::keys::CoordinatorKeys;
 
-/// A chat that could not be written to is asked again after this long, in seconds.
+/// A chat that could not be written to is tried again after this long, in seconds.
 const GONE_SECONDS: u64 = 30 * 24 * 3600;
-/// How long it is remembered where a group went, in seconds: longer than any task or session lives.
+/// How long a group's new id is remembered, in seconds: longer than any task or session lives.
 const MOVED_SECONDS: u64 = 30 * 24 * 3600;
-/// Two chats that are told to wait within this many ms mean that the bot as a whole sends too much: the Bot API does not
-/// say which limit was met.
+/// When Telegram asks to wait with two chats within this many ms, the limit of the whole bot was exceeded: the Bot API does
+/// not say which limit it was.
 const FLOODED_MS: u64 = 1_000;
-/// How long it is remembered what a message shows: as long as the ledger knows of an answer that may still come.
+/// How long a message's newest edit is remembered: as long as the ledger knows of an answer that may still come.
 const SHOWN: Duration = Duration::from_secs(25 * 3600);
-/// An answer that is later than this is no use: the local pace goes on without it.
+/// Timeout of Redis' answer; after it the local limiter decides.
 const ASK_AT_MOST: Duration = Duration::from_millis(500);
 
-/// Whether it may go.
+/// Whether a message may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StoreAnswer {
-    /// It may, and counts as sent.
+    /// It may be sent, and counts as sent.
     Go,
-    /// The change of a message may, and counts as on its way.
+    /// The edit is begun, and counts as in flight.
     Begun(InFlightEdit),
-    /// Something older is on its way to the message.
+    /// An older edit of the message is in flight.
     Busy,
-    /// The message was to show what was asked at this later turn.
+    /// An edit of this later turn was begun.
     Superseded { by: u64 },
-    /// It may not, because Redis cannot be asked: the local pace knows nothing of what other coordinators change.
+    /// Redis does not answer. The local limiter cannot decide about edits.
     Away,
-    /// Not before this long.
+    /// It has to wait.
     Wait {
         wait: Duration,
-        /// Because of what all chats got, not of this one.
+        /// Because of the limit of the whole bot, not of this chat.
         all: bool,
     },
     /// The chat cannot be written to.
     Gone,
-    /// The group has another id.
+    /// The group migrated to this id.
     Moved(i64),
 }
 
@@ -71,7 +71,7 @@ impl RateLimitStore {
         }
     }
 
-    /// Takes room for what is to be sent, if there is some, and begins the change of a message.
+    /// Takes a message from the rate limit, if it allows one, and begins an edit.
     pub(super) async fn take(&self, request: SendRequest) -> RedisResult<StoreAnswer> {
         let SendRequest { chat_id, priority, messages, change } = request;
         let asked = Instant::now();
@@ -98,7 +98,7 @@ impl RateLimitStore {
         let mut connection = self.queue.connection();
         let asking = call.run::<Vec<String>>(&mut connection);
         let Ok(answer) = tokio::time::timeout(ASK_AT_MOST, asking).await else {
-            // It may be begun all the same, and would hold up others until its time is up.
+            // It may be begun all the same, and would block other edits until its deadline.
             if let Some(change) = change {
                 let noting = self.note_arrived(&change, token);
                 tokio::spawn(async move { noting.await.ok() });
@@ -109,7 +109,7 @@ impl RateLimitStore {
         };
         let answer = answer?;
         let mut words = answer.iter().map(String::as_str);
-        let answer_of_store = match (words.next(), words.next(), words.next()) {
+        let decision = match (words.next(), words.next(), words.next()) {
             (Some("go"), None, None) => Some(StoreAnswer::Go),
             (Some("begun"), Some(older), None) => {
                 let until = asked + revision::call_at_most(priority);
@@ -128,7 +128,7 @@ impl RateLimitStore {
             }),
             _ => None,
         };
-        answer_of_store.ok_or_else(|| {
+        decision.ok_or_else(|| {
             redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::InvalidData))
         })
     }
@@ -137,7 +137,7 @@ impl RateLimitStore {
         self.queue.keys().shown(&self.bot, change.chat_id, change.revision.message_id)
     }
 
-    /// Notes that a change is not on its way any more.
+    /// Notes that an edit is no longer in flight.
     pub(super) fn note_arrived(
         &self,
         change: &EditRequest,
@@ -152,7 +152,7 @@ impl RateLimitStore {
         }
     }
 
-    /// Notes that Telegram asked to wait with a chat; says whether everyone waits.
+    /// Notes that Telegram asked to wait with a chat. Whether all chats wait now.
     pub(super) async fn pause(&self, chat_id: i64, wait: Duration) -> RedisResult<bool> {
         let keys = self.queue.keys();
         let bot = &self.bot;
@@ -174,7 +174,7 @@ impl RateLimitStore {
         redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
     }
 
-    /// Notes that a group has another id.
+    /// Notes that a group migrated to another id.
     pub(super) async fn note_moved(&self, from: i64, to: i64) -> RedisResult<()> {
         let keys = self.queue.keys();
         self.set(&keys.chat_moved_from(to), from, MOVED_SECONDS).await?;

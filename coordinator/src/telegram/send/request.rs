@@ -1,15 +1,15 @@
-//! What is to be sent.
+//! A message or an edit that asks to be sent.
 
 use super::limits::Priority;
 use super::revision::EditRequest;
 
-/// What is to be sent.
+/// A message or an edit that asks to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SendRequest {
     pub(super) chat_id: i64,
     pub(super) priority: Priority,
-    /// One, or as many as an album has pictures: Telegram counts each.
+    /// Number of messages: Telegram counts each picture of an album.
     pub(super) messages: u32,
-    /// Which message is changed, unless it is a new one.
+    /// The edit, unless it is a new message.
     pub(super) change: Option<EditRequest>,
 }

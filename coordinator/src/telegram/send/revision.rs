@@ -1,11 +1,11 @@
-//! The order of a message's changes: what was asked later is what stands.
+//! The order of a message's edits: what was asked later is what stays.
 //!
-//! Several things change one message: answers, turned pages, words about a wait, in any coordinator. Each change is a
-//! [`Revision`], numbered by the turn of the conversation that asked for it. `room.lua` compares it with the newest that
-//! was begun for this message in the same step that takes room, right before the call: an older one is not begun. A
-//! change that was begun counts as on its way until Telegram has answered, or until its time is up; one that is begun
-//! meanwhile waits for it ([`EditOutcome::Busy`]), or goes beside it and has to be repeated afterwards ([`EditOutcome::Beside`]).
-//! A change whose call got no answer may still arrive, so it stays on its way until its time is up.
+//! Answers, turned pages and progress edit the same message, in any coordinator. Each edit is a [`Revision`], numbered by
+//! the turn of the conversation that asked for it. `room.lua` compares it with the newest edit begun for this message, in
+//! the same step that takes from the rate limit, right before the call: an older one is not begun. An edit is in flight
+//! until Telegram has answered, or until its deadline. Another edit meanwhile waits for it ([`EditOutcome::Busy`]), or goes
+//! beside it and has to be repeated afterwards ([`EditOutcome::Beside`]). An edit whose call got no answer may still arrive,
+//! so it stays in flight until its deadline.
 
 use std::time::Duration;
 
@@ -13,33 +13,33 @@ use tokio::time::Instant;
 
 use super::limits::Priority;
 
-/// A call that takes longer is given up.
+/// Timeout of an edit's call.
 const CALL_AT_MOST: Duration = Duration::from_secs(20);
-/// The same for a word about a wait, which is worth less with each second.
+/// Timeout of a progress edit's call: progress is out of date soon.
 const PROGRESS_AT_MOST: Duration = Duration::from_secs(5);
-/// A change that was given up may arrive for this long: Telegram may have had it in hand.
+/// How long after its timeout an edit may still arrive at Telegram.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
-/// Turns are compared as numbers of the script's language, which are exact below 2^53.
+/// Lua compares turns as doubles, which are exact below 2^53.
 const TURNS_AT_MOST: u64 = 1 << 51;
 
-/// Which message is changed, and what it shows then: how new that is among all that this message was to show.
+/// The version of a message's text: which message, and how new the text is among all its edits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
     /// The message.
     pub message_id: i64,
-    /// When in the conversation it was asked for.
+    /// The turn of the conversation that asked for it.
     pub turn: u64,
-    /// A word about the wait for it, which is older than the answer of the same turn.
+    /// Whether it is progress, which is older than the answer of the same turn.
     pub progress: bool,
 }
 
 impl Revision {
-    /// What was asked at `turn`.
+    /// The answer to what was asked at `turn`.
     pub fn answer(message_id: i64, turn: u64) -> Self {
         Self { message_id, turn, progress: false }
     }
 
-    /// A word about the wait for what was asked at `turn`.
+    /// Progress of what was asked at `turn`.
     pub fn progress(message_id: i64, turn: u64) -> Self {
         Self { message_id, turn, progress: true }
     }
@@ -55,40 +55,40 @@ impl Revision {
     }
 }
 
-/// What became of a change.
+/// What became of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditOutcome {
-    /// The message shows it, and nothing older can cover it.
+    /// The message shows it, and no older edit can replace it.
     Shown,
-    /// The message shows it, but something older may still arrive: it has to be repeated.
+    /// The message shows it, but an older edit may still arrive: it has to be repeated.
     Beside,
-    /// Not begun: something older is on its way to this message. To be tried again in a moment.
+    /// Not begun: an older edit of this message is in flight. To be tried again in a moment.
     Busy,
-    /// Not begun: the message shows, or is about to show, what was asked at this later turn.
+    /// Not begun: an edit of this later turn was begun.
     Superseded {
         /// The later turn.
         by: u64,
     },
 }
 
-/// A change as it asks for room.
+/// An edit that asks to be begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EditRequest {
-    /// The message's chat, as it was when the message was sent: a group that moves leaves its messages behind.
+    /// The chat in which the message was sent. A group that migrates leaves its messages behind.
     pub(super) chat_id: i64,
     pub(super) revision: Revision,
-    /// Whether it goes also while something older is on its way.
+    /// Whether it is begun also while an older edit is in flight.
     pub(super) beside: bool,
 }
 
-/// A change that was begun.
+/// An edit that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InFlightEdit {
-    /// Its name among those on their way to the same message.
+    /// Its token among the edits in flight of the same message.
     pub(super) token: String,
-    /// Whether something older is on its way too.
+    /// Whether an older edit is in flight too.
     pub(super) beside: bool,
-    /// When its call is given up: counted from before Redis was asked, so that it is over here before it is over there.
+    /// Deadline of its call. Counted from before Redis was asked, so that it ends here before it ends there.
     pub(super) until: Instant,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn call_at_most(priority: Priority) -> Duration {
     }
 }
 
-/// How long a change counts as on its way unless its end is noted.
+/// How long an edit counts as in flight unless its end is noted.
 pub(super) fn on_its_way_at_most(priority: Priority) -> Duration {
     call_at_most(priority) + ARRIVES_WITHIN
 }

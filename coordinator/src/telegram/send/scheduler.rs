@@ -1,8 +1,8 @@
-//! The line in front of the Bot API: who waits for room, in order of urgency and then of coming.
+//! Messages that wait for the rate limit, by priority and then by arrival.
 //!
-//! One task asks Redis for one message after the other. So a thousand that wait ask no more often than one, what is
-//! urgent overtakes what is not, and the messages to a chat keep their order. Coordinators do not know each other's lines:
-//! there the room that [`Priority`] keeps free is what lets answers pass.
+//! One task asks Redis for one message after the other. So a thousand waiting messages ask no more often than one, urgent
+//! ones overtake others, and the messages to a chat keep their order. Coordinators do not know each other's waiting
+//! messages; between them, the part of the limit that [`Priority`] reserves lets answers pass.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,27 +18,27 @@ use super::rate_limit_store::{RateLimitStore, StoreAnswer};
 use super::request::SendRequest;
 use super::revision::InFlightEdit;
 
-/// A wait that is known to be longer is given back: who waits here holds up what they could do meanwhile.
+/// Longest wait in the scheduler. A longer one is reported to the caller, who can do something else meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A placeholder that did not go by then comes too late to be of use: its task does not live longer.
+/// Longest wait of a placeholder: its task does not live longer.
 const PLACEHOLDER_WAITS: Duration = Duration::from_secs(120);
-/// How long Redis is not asked after it did not answer.
+/// Pause after Redis did not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
-/// Whoever asks when the process is shutting down and there is no room may come back, which they will not.
+/// Retry delay reported during shutdown; nobody will use it.
 const WHEN_CLOSING: Duration = Duration::from_secs(1);
 
-/// What is said to somebody in line.
+/// What the scheduler decides about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Send now.
     Go,
-    /// Change the message now.
+    /// Edit the message now.
     Begun(InFlightEdit),
-    /// Something older is on its way to the message.
+    /// An older edit of the message is in flight.
     Busy,
-    /// The message was to show what was asked at this later turn.
+    /// An edit of this later turn was begun.
     Superseded { by: u64 },
-    /// Come back after this long.
+    /// Try again after this long.
     Later(Duration),
     /// Do not send it at all.
     NoRoom,
@@ -48,7 +48,7 @@ pub(super) enum Decision {
     Moved(i64),
 }
 
-/// Somebody who wants to send a message.
+/// A message that waits for the scheduler's decision.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) request: SendRequest,
@@ -57,13 +57,13 @@ pub(super) struct Queued {
 
 struct Waiting {
     queued: Queued,
-    /// No room in its chat before.
+    /// The limit of its chat allows it from here on.
     not_before: Instant,
-    /// Of no use behind that.
+    /// Dropped after this.
     until: Option<Instant>,
 }
 
-/// The line. Runs until nobody can ask any more.
+/// Decides when messages are sent. Runs until all senders are dropped.
 #[derive(Debug)]
 pub struct SendScheduler {
     requests: mpsc::Receiver<Queued>,
@@ -71,7 +71,7 @@ pub struct SendScheduler {
     came: u64,
     store: Arc<RateLimitStore>,
     local_limiter: Arc<Mutex<LocalRateLimiter>>,
-    /// By rank: no room for all of them before.
+    /// By rank: the bot's limit allows these messages from here on.
     closed_until: [Instant; 3],
     ask_redis_from: Instant,
 }
@@ -100,7 +100,7 @@ impl SendScheduler {
         }
     }
 
-    /// Lets through whoever has room. After `closing` nobody waits any more: they are told to come back.
+    /// Decides about messages. After `closing` none waits any more: their senders are told to try again.
     pub async fn run(mut self, closing: CancellationToken) {
         loop {
             while let Ok(queued) = self.requests.try_recv() {
@@ -115,7 +115,7 @@ impl SendScheduler {
                 self.send_away(WHEN_CLOSING);
             }
             let wake_at = self.wake_at();
-            // Losing a branch loses nothing: all of them are looked at again.
+            // A dropped branch loses nothing: the loop checks all of them again.
             tokio::select! {
                 queued = self.requests.recv() => match queued {
                     Some(queued) => self.enter(queued).await,
@@ -130,7 +130,7 @@ impl SendScheduler {
     async fn enter(&mut self, queued: Queued) {
         let now = Instant::now();
         if queued.request.priority == Priority::Progress {
-            // Somebody waits who is more important, or there is no room: the next progress says more anyway.
+            // Something more urgent waits, or the limit is used up: the next progress says more anyway.
             let full = !self.waiting.is_empty() || now < self.closed(Priority::Progress);
             let decision = if full { None } else { decision(self.take(&queued).await).ok() };
             tell(queued, decision.unwrap_or(Decision::NoRoom));
@@ -147,7 +147,7 @@ impl SendScheduler {
         self.waiting.insert(position, Waiting { queued, not_before: now, until });
     }
 
-    /// The first in line that may have room. Nobody overtakes somebody of the same chat.
+    /// The first message that may be sent. None overtakes another of the same chat.
     fn next(&self) -> Option<(usize, u64)> {
         let now = Instant::now();
         let mut held_up = HashSet::new();
@@ -164,7 +164,7 @@ impl SendScheduler {
         })
     }
 
-    /// When somebody may have room, or is too late.
+    /// When a message may be sent, or is dropped.
     fn wake_at(&self) -> Option<Instant> {
         let mut held_up = HashSet::new();
         let waiting = self.waiting.values();
@@ -188,10 +188,10 @@ impl SendScheduler {
             Err(wait) => wait,
         };
         let at = Instant::now() + wait;
-        // An album needs more room than most: it waits for that without closing the line to the others.
+        // An album needs more of the limit than others: it waits without holding them up.
         let all = all && first.queued.request.messages <= 1;
         if all {
-            // What is less urgent has less room.
+            // Less urgent messages have less of the limit.
             for closed in self.closed_until.iter_mut().skip(first.queued.request.priority.rank()) {
                 *closed = (*closed).max(at);
             }
@@ -208,12 +208,12 @@ impl SendScheduler {
         }
     }
 
-    /// Asks Redis, or the local pace while Redis does not answer; that knows nothing of changes.
+    /// Asks Redis, or the local limiter while Redis does not answer; that cannot decide about edits.
     async fn take(&mut self, queued: &Queued) -> StoreAnswer {
         let now = Instant::now();
         if self.ask_redis_from <= now {
             match self.store.take(queued.request).await {
-                Ok(answer_of_store) => return answer_of_store,
+                Ok(answer) => return answer,
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
                     self.ask_redis_from = Instant::now() + AFTER_TROUBLE;
@@ -227,7 +227,7 @@ impl SendScheduler {
         let mut local_limiter = self.local_limiter.lock().unwrap_or_else(PoisonError::into_inner);
         match local_limiter.take(now, queued.request, &self.store.limits) {
             None => StoreAnswer::Go,
-            // Not everyone's wait: the chat may have been told to wait longer than the others.
+            // Only this chat's wait: Telegram may have asked to wait longer with it than with others.
             Some(at) => StoreAnswer::Wait { wait: at.saturating_duration_since(now), all: false },
         }
     }
@@ -259,9 +259,9 @@ impl SendScheduler {
     }
 }
 
-/// What is said at once; or else how long there is no room, and whether for all.
-pub(super) fn decision(answer_of_store: StoreAnswer) -> Result<Decision, (Duration, bool)> {
-    Ok(match answer_of_store {
+/// The decision; or else how long to wait, and whether that holds for all chats.
+pub(super) fn decision(answer: StoreAnswer) -> Result<Decision, (Duration, bool)> {
+    Ok(match answer {
         StoreAnswer::Go => Decision::Go,
         StoreAnswer::Begun(in_flight) => Decision::Begun(in_flight),
         StoreAnswer::Busy => Decision::Busy,

@@ -1,45 +1,45 @@
-//! What one `getUpdates` brought: its updates, each with the number that the offset goes by. Pure.
+//! The updates of one `getUpdates` answer, each with its update id. Pure.
 //!
-//! An update whose number cannot be read is counted by its neighbours': Telegram gives numbers in sequence (Bot API,
-//! `Update`). When nothing in a batch has a number, it is taken for the one that was asked for; should it come again, for
-//! the next, and after [`ONE_BY_ONE`] of them for numbers twice as far each time. So nothing keeps the bot from those
-//! behind it.
+//! An update whose id cannot be read gets one from its neighbours: Telegram's ids are sequential (Bot API, `Update`). When
+//! no update in a batch has an id, the first is taken to be the requested offset. If the same batch comes again, it is
+//! taken to be the next id, and after [`ONE_BY_ONE`] such batches the step doubles each time. So no unreadable update blocks
+//! those after it.
 
 use std::collections::BTreeSet;
 
 use super::update::{self, ParsedUpdate};
 use queue::json::elements;
 
-/// How often the offset moves by one behind what has no number, before it moves faster.
+/// Batches without ids for which the offset moves by one, before the step doubles.
 pub const ONE_BY_ONE: u32 = 16;
-/// How often an update that is cut off at the end of the answer is asked for again, before it is passed over.
+/// How often a truncated update at the end of an answer is requested again before it is skipped.
 pub const CUT_AT_MOST: u32 = 3;
 
-/// One update and its number.
+/// An update and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// Its number, or what it is taken for; none when its neighbours leave no room for one.
+    /// Its id, read or inferred; none when its neighbours leave no id for it.
     pub id: Option<u32>,
     /// What it says.
     pub parsed: ParsedUpdate,
 }
 
-/// How reading goes on over several fetches.
+/// State of reading over several fetches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadProgress {
-    /// Fetches in a row in which nothing had a number.
+    /// Consecutive fetches in which no update had an id.
     nameless: u32,
-    /// Fetches in a row that brought nothing but an update that is cut off.
+    /// Consecutive fetches with nothing but a truncated update.
     cut: u32,
 }
 
-/// Reads the list that `getUpdates` gave. None when it is none.
+/// Reads the result of `getUpdates`. None when it is not a list.
 pub fn read(list: &[u8], offset: u32, progress: &mut ReadProgress) -> Option<Vec<Numbered>> {
     let found = elements(list, update::begins)?;
     let mut all_parsed: Vec<ParsedUpdate> =
         found.whole.iter().map(|json| update::read(json)).collect();
     match found.cut {
-        // What comes whole is handled, the rest is asked for again.
+        // Complete updates are handled, the truncated one is requested again.
         Some(json) if all_parsed.is_empty() => {
             progress.cut += 1;
             if progress.cut >= CUT_AT_MOST {
@@ -54,7 +54,7 @@ pub fn read(list: &[u8], offset: u32, progress: &mut ReadProgress) -> Option<Vec
     Some(number(all_parsed, if nameless { first } else { offset }))
 }
 
-/// How far behind the offset the first of a batch without numbers is looked for.
+/// How far above the offset the first update of a batch without ids is assumed to be.
 fn ahead(fetches: u32) -> u32 {
     let doublings = fetches.saturating_sub(ONE_BY_ONE);
     1_u32.checked_shl(doublings).unwrap_or(u32::MAX) - 1
@@ -62,7 +62,7 @@ fn ahead(fetches: u32) -> u32 {
 
 fn number(all_parsed: Vec<ParsedUpdate>, first: u32) -> Vec<Numbered> {
     let taken: BTreeSet<u32> = all_parsed.iter().filter_map(|parsed| parsed.id).collect();
-    // Before the first number that can be read, it is counted down to it.
+    // Updates before the first readable id are numbered backwards from it.
     let known = all_parsed.iter().position(|parsed| parsed.id.is_some());
     let mut next = match known.and_then(|at| Some((at, all_parsed.get(at)?.id?))) {
         Some((at, id)) => id.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)),
@@ -120,7 +120,7 @@ mod tests {
         let mut progress = ReadProgress::default();
         let mut offset = 5_000_u32;
         let mut fetches = 0;
-        // The server goes on giving it until the offset is behind what it calls it.
+        // The server repeats the update until the offset is above the server's own id for it.
         while offset <= 900_000_000 {
             let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
             offset = batch.last().unwrap().id.unwrap() + 1;

@@ -1,4 +1,4 @@
-//! From an update to an event, or the rule by which there is none.
+//! Turns an update into an event, or gives the rule by which it is ignored.
 
 use super::update::{Message, Press, UnreadableSender, Update};
 use crate::chat::address::ChatAddress;
@@ -14,23 +14,23 @@ pub struct BotIdentity<'a> {
     pub username: &'a str,
 }
 
-/// Why nothing is said to an update. A label of metrics, and a rule in docs/telegram.md.
+/// Why an update is ignored. A label of metrics, and a rule in docs/telegram.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IgnoreReason {
-    /// Its kind was not asked for.
+    /// The bot did not ask for this kind.
     Kind,
-    /// It reports a change of the chat, and nobody wrote anything.
+    /// A service message: it reports a change of the chat.
     Service,
     /// A bot wrote it.
     Bot,
-    /// In a group, and not for this bot.
+    /// In a group, and not addressed to this bot.
     NotForUs,
-    /// In a group, and it is not said by whom.
+    /// In a group, without a sender.
     Nobody,
 }
 
 impl IgnoreReason {
-    /// One word of a closed set.
+    /// Label in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::Kind => "kind",
@@ -46,7 +46,7 @@ impl IgnoreReason {
 ///
 /// # Errors
 ///
-/// The rule by which nothing is said to it.
+/// The rule by which the update is ignored.
 pub fn read(update_id: u32, update: Update, me: BotIdentity<'_>) -> Result<Incoming, IgnoreReason> {
     let (address, language, origin, event) = match update {
         Update::Message(message) => message_event(*message, me)?,
@@ -56,10 +56,10 @@ pub fn read(update_id: u32, update: Update, me: BotIdentity<'_>) -> Result<Incom
     Ok(Incoming { update_id, origin, address, language, event })
 }
 
-/// What is said to somebody whose message or press cannot be read. A message in a group may not have been for us.
+/// The event for a message or press that cannot be read. None for a message in a group: it may not be for this bot.
 pub fn unreadable(update_id: u32, sender: UnreadableSender) -> Option<Incoming> {
     let event = match sender.press {
-        // A button whose data cannot be read leads nowhere.
+        // A press without readable data is answered as a stale button.
         Some(query_id) => Event::Press { query_id, message_id: 0, data: String::new() },
         None if sender.chat.private => Event::Unreadable,
         None => return None,
@@ -80,7 +80,7 @@ fn message_event(
 ) -> Result<(ChatAddress, Lang, String, Event), IgnoreReason> {
     let chat = message.chat;
     let from = message.from.as_ref();
-    // Who writes in a chat's name is that chat: there it has a session, and its buttons are of whoever has that role.
+    // Messages in a chat's name belong to that chat: it has a session, and its administrators may press its buttons.
     let owner = match (message.sender_chat.filter(|_| !chat.private), from) {
         (Some(sender), _) => sender,
         (None, Some(person)) if person.bot => return Err(IgnoreReason::Bot),
@@ -95,10 +95,10 @@ fn message_event(
         }
         None if message.service => return Err(IgnoreReason::Service),
         None if chat.private => Event::NoText { album: message.album },
-        // Pictures in a group are nobody's question.
+        // Pictures in a group are not addressed to the bot.
         None => return Err(IgnoreReason::NotForUs),
     };
-    // That a channel names the bot in a post is no question; a command is one.
+    // A channel's post that mentions the bot is no question; a command is one.
     if message.automatic_forward && !chat.private && !matches!(event, Event::Command { .. }) {
         return Err(IgnoreReason::NotForUs);
     }
@@ -116,7 +116,7 @@ fn press_event(press: Press) -> (ChatAddress, Lang, String, Event) {
     let owner = press.from.id;
     let language = lang(press.from.language.as_deref());
     let origin = format!("q{}", press.id);
-    // Without its message a button leads nowhere, and is told so in the chat of whoever pressed it.
+    // Without its message a press is answered as a stale button, in the person's private chat.
     let (address, message_id, data) = match press.message {
         Some((chat, message_id, thread)) => (
             ChatAddress { chat_id: chat.id, owner, thread, reply_to: None },

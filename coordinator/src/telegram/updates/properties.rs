@@ -1,5 +1,4 @@
-//! Updates with any damage: each costs itself. The seeds are all kinds of updates and all fields of a message that the Bot
-//! API publishes.
+//! Damaged updates: each is lost alone. The seeds are all kinds of updates and all fields of a message in the Bot API.
 
 use std::sync::LazyLock;
 
@@ -58,7 +57,7 @@ proptest! {
         }
     }
 
-    /// As a webhook brings it.
+    /// As a webhook receives it.
     #[test]
     fn an_update_is_read_or_it_is_known_why_not(bad in damaged()) {
         let parsed = update::read(&bad);

@@ -1,7 +1,7 @@
 //! Every kind of update and every field of a message that the Bot API publishes, and what the bot does about it.
 //!
-//! The list is `tests/fixtures/bot_api.json`, with the version and the day of the specification that it was made from. The
-//! table in `docs/telegram.md` is what comes out here.
+//! The list is `tests/fixtures/bot_api.json`, with the version and date of its specification. The table in
+//! `docs/telegram.md` is generated here.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::chat::event::{Event, Incoming};
 
 const ME: BotIdentity<'_> = BotIdentity { id: 1, username: "freefans_bot" };
 
-/// Where a field is met.
+/// The kind of chat a message is in.
 #[derive(Clone, Copy, PartialEq)]
 enum ChatKind {
     Private,
@@ -64,7 +64,7 @@ fn message(kind: ChatKind, text: Option<&str>, more: Option<(&str, &Value)>) -> 
 fn a_text_is_a_text_whatever_hangs_on_it() {
     for (name, value) in fields("message") {
         let carries = |kind, text| outcome(&message(kind, Some(text), Some((&name, &value))));
-        // A caption beside a text, and a text twice, are no message of Telegram's.
+        // Telegram sends no message with both text and caption, or with two texts.
         if matches!(name.as_str(), "text" | "caption") {
             continue;
         }

@@ -1,8 +1,8 @@
-//! An update, as far as it concerns this bot: our own small types, read member by member from the JSON.
+//! An update, reduced to what this bot needs: small types of our own, read field by field from the JSON.
 //!
-//! The Bot API grows every few weeks. What is not named here is not read, so a field of a kind that nobody knows yet, or
-//! that a server of another age leaves out, changes nothing. A member that can be done without is as good as missing when it
-//! cannot be read; without one that is needed the update is [`Unreadable`], and it is found out, if possible, whom to tell.
+//! The Bot API grows every few weeks. Only the fields named here are read, so new and missing fields change nothing. An
+//! optional field that cannot be read counts as missing. Without a required field the update is [`Unreadable`]; its sender
+//! is read if possible, so that they can be told.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use queue::json::{Members, Unreadable};
 
-/// Most of a rich message's nesting that is looked through.
+/// Deepest nesting of a rich message that is read.
 const RICH_DEEPEST: usize = 32;
 
-/// One element of what `getUpdates` answers, or a webhook's body.
+/// One element of a `getUpdates` answer, or the body of a webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedUpdate {
-    /// Its number; none when that cannot be read.
+    /// Its update id; none when that cannot be read.
     pub id: Option<u32>,
     /// What it says.
     pub update: Result<Update, Unreadable>,
-    /// Of one that cannot be read: who may have sent it.
+    /// Who may have sent it, when it cannot be read.
     pub sender: Option<UnreadableSender>,
-    /// Of one without a number: what it is known by when it comes again.
+    /// Hash of an update without an id, to recognise it when it comes again.
     pub nameless: Option<u64>,
 }
 
@@ -33,21 +33,21 @@ pub enum Update {
     Message(Box<Message>),
     /// A pressed button.
     Press(Press),
-    /// The bot was let into a chat, thrown out or blocked.
+    /// The bot was added to a chat, removed or blocked.
     Membership {
         /// Which chat.
         chat_id: i64,
-        /// Whether the bot can write there; none for a status that is not known here.
+        /// Whether the bot can write there; none for an unknown status.
         present: Option<bool>,
     },
-    /// A kind of update that was not asked for.
+    /// A kind of update that the bot did not ask for.
     Other,
 }
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// Its number in the chat.
+    /// Its message id.
     pub id: i32,
     /// Where.
     pub chat: Chat,
@@ -57,7 +57,7 @@ pub struct Message {
     pub sender_chat: Option<i64>,
     /// The topic, if it is in one.
     pub topic: Option<i32>,
-    /// A channel's post that Telegram forwarded to the channel's group by itself.
+    /// A channel's post that Telegram forwarded automatically to the channel's group.
     pub automatic_forward: bool,
     /// Who wrote the message that it replies to.
     pub answers: Option<i64>,
@@ -82,7 +82,7 @@ pub struct Chat {
     pub private: bool,
 }
 
-/// Somebody.
+/// A person or a bot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct User {
     /// Their id.
@@ -96,30 +96,30 @@ pub struct User {
 /// A pressed button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Press {
-    /// What the answer to it has to name.
+    /// The callback query's id.
     pub id: String,
     /// Who pressed.
     pub from: User,
-    /// The message with the button: its chat, its number and its topic; none when Telegram does not say.
+    /// Chat, message id and topic of the message with the button; none when Telegram does not say.
     pub message: Option<(Chat, i32, Option<i32>)>,
-    /// What the button carries; none when it carries nothing that can be read.
+    /// The button's callback data; none when it cannot be read.
     pub data: Option<String>,
 }
 
-/// Who sent what cannot be read.
+/// Who sent an update that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableSender {
     /// Where.
     pub chat: Chat,
-    /// Who, when it is said.
+    /// The person.
     pub from: User,
     /// The topic.
     pub topic: Option<i32>,
-    /// What the answer to a pressed button has to name.
+    /// The callback query's id, when a button was pressed.
     pub press: Option<String>,
 }
 
-/// Messages that only report a change of the chat, by the member that makes them so (Bot API 10.1, `Message`).
+/// Fields that make a message a service message (Bot API 10.1, `Message`).
 pub(crate) const SERVICE: [&str; 43] = [
     "boost_added",
     "channel_chat_created",
@@ -166,8 +166,8 @@ pub(crate) const SERVICE: [&str; 43] = [
     "write_access_allowed",
 ];
 
-/// Where the next whole update begins in an answer whose brackets do not match: an object behind a comma or a bracket that
-/// has a number. In what a person wrote there is none, for its quotes are escaped.
+/// Where the next complete update begins in invalid JSON: an object after a comma or bracket that has an `update_id`. A
+/// person's text cannot contain one, for its quotes are escaped.
 pub fn begins(bytes: &[u8]) -> Option<usize> {
     let mut before = b',';
     for (at, byte) in bytes.iter().enumerate() {
@@ -204,7 +204,7 @@ fn fingerprint(json: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The number of an update whose brackets do not match.
+/// The id of an update that is not valid JSON.
 fn id_in(json: &[u8]) -> Option<u32> {
     let name = b"\"update_id\"";
     let at = json.windows(name.len()).position(|window| window == name)?;
@@ -232,7 +232,7 @@ fn update(members: &Members<'_>) -> Result<Update, Unreadable> {
     Ok(Update::Other)
 }
 
-/// Bot API, `ChatMember`: who was restricted may be in the chat or not, and says so.
+/// Bot API, `ChatMember`: a restricted bot may be in the chat or not; `is_member` says which.
 fn present(change: &Members<'_>) -> Option<bool> {
     let now = change.may_object("new_chat_member")?;
     match now.may::<String>("status")?.as_str() {
@@ -269,7 +269,7 @@ fn message(members: &Members<'_>) -> Result<Message, Unreadable> {
     })
 }
 
-/// Its text. One that is there and cannot be read is not the same as none.
+/// Its text. A text that cannot be read is an error, not a missing text.
 fn words(members: &Members<'_>) -> Result<Option<String>, Unreadable> {
     for name in ["text", "caption"] {
         if let Some(words) = members.read(name)? {
@@ -283,7 +283,7 @@ fn words(members: &Members<'_>) -> Result<Option<String>, Unreadable> {
     Ok(Some(words.trim().to_owned()).filter(|words| !words.is_empty()))
 }
 
-/// The words of a rich message (Bot API 10.1, `RichMessage`): what stands in its blocks, whatever they are called.
+/// The text of a rich message (Bot API 10.1, `RichMessage`), whatever its blocks are called.
 fn rich_words(of: &Value, deepest: usize, words: &mut String) {
     let Some(deepest) = deepest.checked_sub(1) else { return };
     match of {
@@ -342,7 +342,7 @@ fn topic(members: &Members<'_>) -> Option<i32> {
     members.may("message_thread_id").filter(|_| members.may("is_topic_message").unwrap_or(false))
 }
 
-/// Who sent what cannot be read, as far as that can be made out.
+/// Who sent an update that cannot be read, if that can be found out.
 fn sender(members: &Members<'_>) -> Option<UnreadableSender> {
     if let Some(press) = members.may_object("callback_query") {
         let from = user(&press.object("from").ok()?).ok()?;
