@@ -1,36 +1,36 @@
-//! Where something is said, and whose session that is.
+//! Where a message goes, and whose session belongs to it.
 
 use serde::{Deserialize, Serialize};
 
-/// Where in Telegram something is said, and to whom.
+/// Where in Telegram a message goes, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChatAddress {
     /// The chat.
     pub chat_id: i64,
-    /// Whom it is said to: only they may press the buttons.
+    /// The person it is for: only they may press the buttons.
     #[serde(rename = "user_id")]
     pub owner: i64,
     /// The topic, in a group that has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<i32>,
-    /// In a group, the message that it answers.
+    /// In a group, the message that it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<i32>,
 }
 
 impl ChatAddress {
-    /// Whose session it belongs to.
+    /// The session of this person in this chat.
     pub fn session_key(&self) -> SessionKey {
         SessionKey { chat_id: self.chat_id, user_id: self.owner }
     }
 
-    /// Whether nobody else is there. Bot API: the id of a chat with one person is theirs, those of groups are negative.
+    /// Whether it is a private chat. Bot API: a private chat has the person's id, groups have negative ids.
     pub fn private(&self) -> bool {
         self.chat_id > 0
     }
 }
 
-/// Whose session.
+/// Names a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     /// The chat.

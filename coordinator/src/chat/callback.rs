@@ -1,4 +1,4 @@
-//! What a button carries: a short token into the session, within Telegram's limit.
+//! Callback data: what a pressed button asks for, within Telegram's limit.
 
 use queue::TaskId;
 
@@ -52,17 +52,17 @@ pub enum ButtonAction {
         /// The page, from 0; a plugin's view has them on one.
         page: usize,
     },
-    /// Back to a result set.
+    /// Show a result set again.
     Results {
         /// The result set.
         view: String,
     },
-    /// Ask the forum with a result set's query.
+    /// Search the forum with a result set's query.
     Extended {
         /// The result set.
         view: String,
     },
-    /// Ask the forum for another page.
+    /// Load another page of the forum's results.
     Forum {
         /// The forum's results so far.
         view: String,
@@ -83,30 +83,30 @@ pub enum ButtonAction {
         /// The page, from 0.
         page: usize,
     },
-    /// Another creator by chance.
+    /// Load another random creator.
     Random,
-    /// Stop a task.
+    /// Cancel a task.
     Cancel {
-        /// The view that its answer would be.
+        /// The name of its answer's view.
         view: String,
     },
-    /// Ask again what failed.
+    /// Ask a failed question again.
     Again {
-        /// The view that its answer would have been.
+        /// The name that its answer's view would have had.
         view: String,
     },
     /// Show the settings.
     Settings,
-    /// Speak this language, or the one of the person's Telegram.
+    /// Choose this language, or the one of the person's Telegram.
     Language(Option<Lang>),
-    /// Forget the person, if they are sure.
+    /// Ask whether to delete the person's data.
     Forget,
-    /// Forget the person.
+    /// Delete the person's data.
     ForgetSure,
 }
 
 impl ButtonAction {
-    /// The text that Telegram carries. In a group it names whose button it is.
+    /// The callback data. In a group it names the button's owner.
     pub fn encode(&self, address: &ChatAddress) -> String {
         let data = match self {
             Self::Choose { view, index } => format!("c:{view}:{index}"),
@@ -131,7 +131,7 @@ impl ButtonAction {
         if address.private() { data } else { format!("{data}@{}", address.owner) }
     }
 
-    /// Reads such a text; none when it is not one of ours. With it, whose button it is, when it says so.
+    /// Reads callback data, with the button's owner if it names one. None when it is not one of ours.
     pub fn decode(data: &str) -> Option<(Self, Option<i64>)> {
         let (data, owner) = match data.split_once('@') {
             Some((data, owner)) => (data, Some(owner.parse().ok()?)),
@@ -180,13 +180,13 @@ impl ButtonAction {
     }
 }
 
-/// The name of what a task's answer shows, in buttons: the end of its id, so that the same answer twice has one name.
+/// The name of an answer's view in buttons: the end of the task's id, so that the same answer always has the same name.
 pub fn view_name(id: &TaskId) -> String {
     let digits: Vec<char> = id.as_str().chars().rev().filter(char::is_ascii_hexdigit).collect();
     digits.into_iter().take(12).rev().collect()
 }
 
-/// Whether a text can name a view: hex digits, as made by [`view_name`].
+/// Whether a text can be a view's name: hex digits, as [`view_name`] makes them.
 fn is_view(text: &str) -> bool {
     (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,13 +1,13 @@
-//! The commands that plugins bring along.
+//! The plugins' commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use queue::{OfferedCommand, TaskType};
 
-/// Most commands of all plugins together. Telegram takes 100 in a menu, and nobody reads that many.
+/// Most commands of all plugins together. Telegram allows 100 in a menu, and nobody reads that many.
 pub(crate) const MAX_COMMANDS: usize = 50;
 
-/// The commands of plugins at the moment.
+/// The commands that living workers offer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommandMenu {
     pub(crate) commands: BTreeMap<String, OfferedCommand>,
@@ -16,7 +16,7 @@ pub struct CommandMenu {
 }
 
 impl CommandMenu {
-    /// The command of that name, if some living worker offers it.
+    /// The command of that name, if a living worker offers it.
     pub fn get(&self, name: &str) -> Option<&OfferedCommand> {
         self.commands.get(name)
     }
@@ -26,12 +26,12 @@ impl CommandMenu {
         self.commands.values()
     }
 
-    /// Whether there was a command of that name within the last day: who asks for it is told that it is away.
+    /// Whether there was a command of that name within the last day.
     pub fn was_known(&self, name: &str) -> bool {
         self.known.contains(name)
     }
 
-    /// Whether some living worker answers tasks of that type.
+    /// Whether a living worker runs tasks of that type.
     pub fn offers(&self, task_type: &TaskType) -> bool {
         self.offered.contains(task_type)
     }

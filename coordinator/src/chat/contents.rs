@@ -1,4 +1,4 @@
-//! A creator's items, as far as they are loaded and remembered.
+//! A creator's items, as far as they are loaded.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +15,7 @@ const KEEP_ITEMS: usize = 300;
 /// One item.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Item {
-    /// Its id, so that it is not listed twice.
+    /// Its id.
     pub id: String,
     /// Its title; may be empty.
     pub title: String,
@@ -53,7 +53,7 @@ pub struct ContentView {
     pub creator: Creator,
     /// What is loaded.
     pub items: Vec<Item>,
-    /// Where to go on; none at the end.
+    /// Where to continue loading; none at the end.
     pub cursor: Option<String>,
     /// How many items there are.
     pub total_items: usize,
@@ -64,7 +64,7 @@ pub struct ContentView {
     /// Which items.
     #[serde(default)]
     pub filter: Filter,
-    /// Whether no more are kept.
+    /// Whether the limit of kept items is reached.
     #[serde(default)]
     pub full: bool,
 }
@@ -75,8 +75,8 @@ impl ContentView {
         self.items.len().div_ceil(PAGE_ITEMS).saturating_sub(1)
     }
 
-    /// Appends a plugin's `content_directory` and shows the first page of what is new. Items that are there already
-    /// are not added again, so the same answer twice changes nothing.
+    /// Appends a plugin's `content_directory` and turns to the first page of new items. Known items are not added again, so
+    /// the same answer twice changes nothing.
     pub fn append(&mut self, data: &Value) {
         let Some(directory) = data.get("content_directory") else { return };
         let before = self.items.len();

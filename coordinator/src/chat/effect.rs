@@ -16,28 +16,28 @@ pub enum Effect {
     Show {
         /// Which message.
         message_id: i64,
-        /// With what.
+        /// The new text and buttons.
         screen: Screen,
-        /// When in the conversation; what was asked later is not covered by it.
+        /// The turn; later turns are not replaced by it.
         turn: u64,
     },
-    /// End the waiting mark of a pressed button.
+    /// Answer a press, so that the button stops waiting.
     AnswerButton {
-        /// Which press.
+        /// The callback query's id.
         query_id: String,
         /// A short note to show.
         note: Option<String>,
     },
     /// Submit a task; its answer comes later.
     Submit {
-        /// What is asked.
+        /// The question.
         question: Question,
-        /// The press that asked it; a new message gets a placeholder instead.
+        /// The press that asked it; a question in a message gets a placeholder instead.
         pressed: Option<Pressed>,
-        /// When in the conversation.
+        /// The turn.
         turn: u64,
     },
-    /// Stop tasks and say how many were stopped.
+    /// Cancel tasks and say how many were cancelled.
     Cancel {
         /// Which.
         tasks: Vec<TaskId>,
@@ -46,7 +46,7 @@ pub enum Effect {
     },
     /// Say how far tasks have come.
     Status(Vec<Pending>),
-    /// Send pictures and videos themselves, or their addresses when Telegram cannot load them.
+    /// Send pictures and videos, or links to them when Telegram cannot load them.
     Album {
         /// Which.
         media: Vec<Media>,
@@ -55,24 +55,24 @@ pub enum Effect {
         /// The page that it showed.
         page: usize,
     },
-    /// Remember a choice for longer than a session lives; none forgets it.
+    /// Store the chosen language for longer than a session lives; none deletes the choice.
     Choose(Option<Lang>),
-    /// Stop what is under way and forget the session.
+    /// Cancel all tasks and delete the session.
     Forget {
-        /// What is under way.
+        /// The tasks.
         tasks: Vec<TaskId>,
     },
-    /// Tell an administrator how the queue is.
+    /// Show an administrator the queue's figures.
     Stats,
-    /// Tell an administrator which workers and plugins there are.
+    /// Show an administrator the workers and plugins.
     Plugins,
 }
 
 /// A pressed button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pressed {
-    /// What the answer to the press has to name.
+    /// The callback query's id.
     pub query_id: String,
-    /// The message that it sits on, which becomes the answer.
+    /// The message with the button, which becomes the answer.
     pub message_id: i64,
 }

@@ -6,15 +6,15 @@ use super::text::Lang;
 /// Something that happened in a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
-    /// The update's number.
+    /// The update's id.
     pub update_id: u32,
-    /// The message or press behind it. With the number it names the update for ever: numbers alone come again.
+    /// The message or press. Together with the id it names the update for ever: ids alone come again.
     pub origin: String,
-    /// Where, and by whom.
+    /// The chat, and who did it.
     pub address: ChatAddress,
-    /// The language that the person's Telegram speaks.
+    /// The language of the person's Telegram.
     pub language: Lang,
-    /// What.
+    /// What happened.
     pub event: Event,
 }
 
@@ -27,12 +27,12 @@ pub enum Event {
         name: String,
         /// The rest of the message.
         argument: String,
-        /// Whether it can only be meant for this bot.
+        /// Whether it is for this bot without doubt.
         addressed: bool,
     },
-    /// Wrote something else.
+    /// Wrote another text.
     Text(String),
-    /// Sent something that is no text.
+    /// Sent something other than text.
     NoText {
         /// The album that it is a part of.
         album: Option<String>,
@@ -41,19 +41,19 @@ pub enum Event {
     Unreadable,
     /// Pressed a button.
     Press {
-        /// What the answer to the press has to name.
+        /// The callback query's id.
         query_id: String,
-        /// The message that the button sits on.
+        /// The message with the button.
         message_id: i64,
-        /// What the button carries.
+        /// The button's callback data.
         data: String,
     },
 }
 
 impl Event {
-    /// Reads a message's text. None when it is a command for another bot, or ordinary talk in a group.
+    /// Reads a message's text. None when it is a command for another bot, or not addressed to this bot in a group.
     ///
-    /// `to_us` says that nobody else can be meant: a chat of two, or a reply to one of our messages.
+    /// `to_us`: in a private chat, or a reply to one of our messages.
     pub fn read_text(text: &str, username: &str, to_us: bool) -> Option<Self> {
         if let Some(command) = text.strip_prefix('/') {
             return Self::read_command(command, username, to_us);

@@ -20,7 +20,7 @@ impl Filter {
     /// All of them, in the order of their buttons.
     pub const ALL: [Self; 3] = [Self::All, Self::Pictures, Self::Videos];
 
-    /// As a button carries it.
+    /// Its number in callback data.
     pub fn number(self) -> usize {
         match self {
             Self::All => 0,
@@ -34,7 +34,7 @@ impl Filter {
         Self::ALL.into_iter().find(|filter| filter.number() == number)
     }
 
-    /// As the content plugin takes it.
+    /// The params of the content plugin.
     pub fn params(self) -> Map<String, Value> {
         let kind = match self {
             Self::All => None,

@@ -1,7 +1,7 @@
-//! The conversation as a pure function: a session and what a person did in, effects out.
+//! The conversation as a pure function: from a session and an event to effects.
 //!
-//! Nothing here waits, sends or reads a clock, so every turn of a conversation is a row in a test. How an answer
-//! becomes a message is in [`answer`].
+//! Nothing here waits, sends or reads a clock, so that tests can play whole conversations. How an answer becomes a message
+//! is in [`answer`].
 
 pub mod answer;
 mod greet;
@@ -29,10 +29,10 @@ use turn::{Turn, TurnContext, note_on};
 /// Longest name that is searched for, in characters; the search plugin takes no more.
 const MAX_QUERY_CHARS: usize = 200;
 
-/// Longest text behind a plugin's command, in characters: a paragraph.
+/// Longest argument of a plugin's command, in characters: a paragraph.
 const MAX_ARGUMENT_CHARS: usize = 1_000;
 
-/// What an event leads to. May change the session. `update_id` tells an update that comes again from a new one.
+/// Decides what to do about an event, and changes the session. `update_id` recognises an update that comes again.
 pub fn react(
     session: &mut Session,
     context: TurnContext<'_>,
@@ -80,7 +80,7 @@ impl Turn<'_> {
                     let name = [("command", Arg::Text(name))];
                     Effect::Say(Screen::plain(self.lang.format("command-gone", &name)))
                 }
-                // In a group somebody else's command is none of our business.
+                // In a group an unknown command is for another bot.
                 None if addressed => self.say("unknown-command"),
                 None => return Vec::new(),
             },
@@ -145,7 +145,7 @@ impl Turn<'_> {
         vec![note_on(pressed, self.lang.text(note))]
     }
 
-    /// None when the button leads to something that is not remembered any more.
+    /// None when the session no longer holds what the button is about.
     fn press(&mut self, action: ButtonAction, pressed: &Pressed) -> Option<Vec<Effect>> {
         let effects = match action {
             ButtonAction::Cancel { view } => {
@@ -202,7 +202,7 @@ impl Turn<'_> {
                 let screen = creators::page(self.lang, self.session.results(&view)?);
                 self.show(pressed, screen)
             }
-            // Pressed twice: what it asked for is loaded already.
+            // Pressed twice: the next items are loaded already.
             ButtonAction::More { view } if self.session.content(&view)?.cursor.is_none() => {
                 let screen = content::page(self.lang, self.session.content(&view)?);
                 self.show(pressed, screen)

@@ -1,27 +1,27 @@
-//! What `/privacy` says: the operator's words where there are some, else what the bot itself keeps.
+//! The operator's privacy notice, which `/privacy` shows instead of the bot's own.
 
 use super::text::Lang;
 
 /// The operator's words, by language.
 #[derive(Debug, Default)]
 pub struct PrivacyNotice {
-    /// For those in whose language there is nothing.
+    /// For languages without a text of their own.
     all: Option<String>,
     in_languages: Vec<(Lang, String)>,
 }
 
 impl PrivacyNotice {
-    /// Nothing of the operator's: the bot speaks for itself.
+    /// No text of the operator: the bot shows its own.
     pub const fn of_the_bot() -> Self {
         Self { all: None, in_languages: Vec::new() }
     }
 
-    /// The operator's words for everybody, and in single languages.
+    /// The operator's texts: for all languages, and for single ones.
     pub fn new(all: Option<String>, in_languages: Vec<(Lang, String)>) -> Self {
         Self { all, in_languages }
     }
 
-    /// What the operator says to who is spoken to in a language: plain text.
+    /// The operator's text for a language, as plain text.
     pub fn said_in(&self, lang: Lang) -> Option<&str> {
         let own = self.in_languages.iter().find(|(of, _)| *of == lang);
         own.map(|(_, text)| text).or(self.all.as_ref()).map(String::as_str)

@@ -1,4 +1,4 @@
-//! What a person asked for, from the message to the answer: it travels with the task and comes back with the result.
+//! What a person asked. It travels with the task and comes back with the result.
 
 use queue::TaskType;
 use serde::{Deserialize, Serialize};
@@ -12,16 +12,16 @@ use super::sanitize::{clean, safe_html};
 use super::screen::{Button, Screen};
 use super::text::{Arg, Lang};
 
-/// Creators that a search brings; more are no answer any more.
+/// Most creators in a search's answer.
 const SEARCH_LIMIT: u64 = 30;
-/// Pages that "Load more" asks for.
+/// Pages that "Load more" loads.
 const PAGES_AT_ONCE: u64 = 3;
-/// Fewest items of a creator by chance: fewer are no surprise worth having.
+/// Fewest items of a random creator: fewer are not worth showing.
 const RANDOM_MIN_ITEMS: u64 = 25;
 /// Longest name in a placeholder, in characters.
 const NAME_CHARS: usize = 60;
 
-/// One question. Its JSON form is stored in tasks, so a change has to read the old form too.
+/// One question. Tasks store its JSON form, so a change has to read the old form too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Question {
@@ -30,7 +30,7 @@ pub enum Question {
         /// The name.
         query: String,
     },
-    /// The operator's forum, for the same name.
+    /// Search the operator's forum for the same name.
     Extended {
         /// The name.
         query: String,
@@ -40,9 +40,9 @@ pub enum Question {
         #[serde(default = "first_page")]
         page: u64,
     },
-    /// A creator by chance.
+    /// A random creator.
     Random {
-        /// Addresses of those that came up already.
+        /// URLs of creators that were shown already.
         exclude: Vec<String>,
     },
     /// A creator's items.
@@ -55,13 +55,13 @@ pub enum Question {
         #[serde(default)]
         filter: Filter,
     },
-    /// The items behind those that are loaded.
+    /// More items of a creator.
     More {
         /// The content view that they are added to.
         view: String,
         /// Whose.
         creator: Creator,
-        /// Where to go on.
+        /// Where to continue.
         cursor: String,
         /// Which of them.
         #[serde(default)]
@@ -73,9 +73,9 @@ pub enum Question {
         task_type: TaskType,
         /// Its params.
         params: Map<String, Value>,
-        /// What it is called, plain.
+        /// Its title, as plain text.
         title: String,
-        /// The view that its button sits on, or none.
+        /// The view with its button; empty without one.
         #[serde(default)]
         back: String,
     },
@@ -125,12 +125,12 @@ impl Question {
         params
     }
 
-    /// The message that stands where the answer will be. `view` names the task in the button that stops it.
+    /// The placeholder. `view` names the task in its cancel button.
     pub fn placeholder(&self, lang: Lang, view: &str) -> Screen {
         Self::waiting(lang, view, self.waits_for(lang))
     }
 
-    /// What is being done for it.
+    /// A sentence that says what is being done.
     pub fn waits_for(&self, lang: Lang) -> String {
         match self {
             Self::Search { query } | Self::Extended { query, .. } => {
@@ -145,14 +145,14 @@ impl Question {
         }
     }
 
-    /// A message that waits for an answer, with the button that stops it.
+    /// A message with a cancel button, shown until the answer comes.
     pub fn waiting(lang: Lang, view: &str, html: String) -> Screen {
         let stop = ButtonAction::Cancel { view: view.to_owned() };
         let buttons = vec![vec![Button::press(&lang.text("button-cancel"), stop)]];
         Screen { html, buttons, ..Screen::default() }
     }
 
-    /// The short note that a pressed button gives at once.
+    /// The notification for a pressed button.
     pub fn note(&self, lang: Lang) -> String {
         match self {
             Self::Search { query } | Self::Extended { query, .. } => {
@@ -166,7 +166,7 @@ impl Question {
         }
     }
 
-    /// What it is called in a list of what is under way; plain.
+    /// Its name in `/status`, as plain text.
     pub fn called(&self, lang: Lang) -> String {
         match self {
             Self::Search { query } => {
@@ -192,10 +192,10 @@ pub struct ReplyTo {
     /// The message whose button was pressed; absent when the answer has a placeholder of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i64>,
-    /// When in the conversation it was asked.
+    /// The turn that asked it.
     #[serde(default)]
     pub turn: u64,
-    /// The language it was asked in, for as long as it waits.
+    /// The language of the placeholder and of progress.
     #[serde(default)]
     pub lang: Lang,
     /// What was asked.

@@ -1,4 +1,4 @@
-//! Creators to choose from, as they are remembered.
+//! Creators to choose from, as a session keeps them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub const PAGE_CREATORS: usize = 10;
 const KEEP_CREATORS: usize = 50;
 /// Texts and addresses kept of one result set or content view, in bytes: a session is read with each message.
 pub(super) const KEEP_BYTES: usize = 96 << 10;
-/// Pages of a forum; nobody turns further.
+/// Most pages of a forum's results.
 const FORUM_PAGES: u64 = 100;
 
 /// A creator as shown.
@@ -30,7 +30,7 @@ pub struct Creator {
     /// Answers in the forum.
     #[serde(default)]
     pub replies: Option<u64>,
-    /// A piece of text from the forum.
+    /// A quote from the forum.
     #[serde(default)]
     pub snippet: Option<String>,
 }
@@ -79,7 +79,7 @@ pub struct ResultSet {
     /// For results of the forum: the result set that they were asked from.
     #[serde(default)]
     pub extended_from: Option<String>,
-    /// Whether it is a pick by chance.
+    /// Whether it holds one random creator.
     #[serde(default)]
     pub random: bool,
     /// The page that is shown, from 0.
@@ -94,7 +94,7 @@ pub struct ResultSet {
 }
 
 impl ResultSet {
-    /// Reads a search's data. What does not fit is left out.
+    /// Reads a search's data. Invalid creators, and those above the limits, are left out.
     pub fn read(view: String, query: String, data: &Value) -> Self {
         let creators = data.get("creators").and_then(Value::as_array);
         Self {

@@ -2,29 +2,29 @@
 
 use serde_json::Value;
 
-/// Longest address that is linked, in bytes; what the plugins take too. What a message takes of them together is in
+/// Longest URL that is linked, in bytes; the plugins have the same limit. The limit for all URLs of a message is in
 /// [`super::render::links`].
 const MAX_ADDRESS_BYTES: usize = 2_048;
 
-/// Text as it may stand in Telegram's HTML.
+/// Text escaped for Telegram's HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Text without control characters and marks that change the direction of writing, on one line, cut with an ellipsis.
+/// Text on one line, without control characters and direction marks, cut with an ellipsis.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let words = without_controls(text);
     cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
 }
 
-/// [`clean`] for a text whose lines and spaces mean something.
+/// [`clean`] that keeps lines and spaces.
 pub fn clean_lines(text: &str, max_chars: usize) -> String {
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let lines: Vec<String> = text.split('\n').map(without_controls).collect();
     cut(lines.join("\n").trim().to_owned(), max_chars)
 }
 
-/// A piece of a line: without what disguises it, other control characters as spaces.
+/// Text without invisible characters and direction marks; other control characters become spaces.
 pub fn without_controls(text: &str) -> String {
     let shown = text.chars().filter(|letter| {
         !matches!(letter,
@@ -43,13 +43,13 @@ fn cut(text: String, max_chars: usize) -> String {
     cut
 }
 
-/// [`clean`], [`without_mentions`] and [`escape`].
+/// Text that may stand in a message: [`clean`], [`without_mentions`] and [`escape`].
 pub fn safe_html(text: &str, max_chars: usize) -> String {
     escape(&without_mentions(&clean(text, max_chars)))
 }
 
-/// Text in which Telegram finds no mention, command or hashtag: what a person or a plugin wrote must not call somebody,
-/// or be a command that others press. A word joiner, which is not seen, stands behind the sign that would begin one.
+/// Text in which Telegram finds no mention, command or hashtag, so that what people and plugins write notifies nobody and
+/// cannot be pressed as a command. An invisible word joiner follows each sign that would begin one.
 pub fn without_mentions(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
@@ -58,7 +58,7 @@ pub fn without_mentions(text: &str) -> String {
         quiet.push(letter);
         let begins = match letter {
             '@' | '#' => !before.is_alphanumeric(),
-            // As in an address or a tag: Telegram takes these for no command.
+            // Telegram finds no command inside a URL or a tag.
             '/' => !before.is_alphanumeric() && !matches!(before, '/' | '<' | '>'),
             _ => false,
         };
@@ -70,7 +70,7 @@ pub fn without_mentions(text: &str) -> String {
     quiet
 }
 
-/// Whether an address is http(s) with a host and may be linked.
+/// Whether a URL is http(s) with a host, and may be linked.
 pub fn is_web_url(url: &str) -> bool {
     url.len() <= MAX_ADDRESS_BYTES
         && reqwest::Url::parse(url).is_ok_and(|url| {
@@ -79,13 +79,13 @@ pub fn is_web_url(url: &str) -> bool {
         })
 }
 
-/// A link, or just its text when the address may not be linked.
+/// A link, or just its text when the URL may not be linked.
 pub fn link(text: &str, url: &str, max_chars: usize) -> String {
     let text = safe_html(text, max_chars);
     if is_web_url(url) { format!("<a href=\"{}\">{text}</a>", escape(url)) } else { text }
 }
 
-/// A field that is a text.
+/// A text field that is not blank.
 pub(crate) fn text_field<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str().filter(|text| !text.trim().is_empty())
 }

@@ -14,7 +14,7 @@ pub struct Screen {
     pub html: String,
     /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,
-    /// Rows of keys below the input field, which stay there. A message has these or buttons.
+    /// Rows of the reply keyboard, below the input field. A message has this or buttons.
     pub keys: Vec<Vec<String>>,
 }
 
@@ -25,7 +25,7 @@ pub struct Media {
     pub video: bool,
     /// Where it is.
     pub url: String,
-    /// What it is called, plain.
+    /// Its caption, as plain text.
     pub caption: String,
 }
 
@@ -39,7 +39,7 @@ impl Screen {
 /// One button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
-    /// What stands on it.
+    /// Its text.
     pub text: String,
     /// What it does.
     pub target: ButtonTarget,
@@ -48,7 +48,7 @@ pub struct Button {
 /// What a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ButtonTarget {
-    /// Comes back to us.
+    /// Sends callback data to the bot.
     Callback(ButtonAction),
     /// Opens an address.
     Url(String),
@@ -60,7 +60,7 @@ impl Button {
         Self::press(&lang.text(id), action)
     }
 
-    /// A button that comes back to us.
+    /// A button with callback data.
     pub fn press(text: &str, action: ButtonAction) -> Self {
         Self { text: clean(text, MAX_BUTTON_CHARS), target: ButtonTarget::Callback(action) }
     }

@@ -1,4 +1,4 @@
-//! What is remembered about one person in one chat. Lives in Redis, never only in memory.
+//! What the bot remembers about one person in one chat. Stored in Redis, never only in memory.
 
 use queue::TaskId;
 use queue::json::{readable, readable_or_default};
@@ -10,24 +10,24 @@ use super::results::ResultSet;
 use super::text::Lang;
 use super::view::StoredView;
 
-/// Result sets and content views kept; older buttons are answered with an explanation.
+/// Result sets and views of each kind that are kept. Buttons of older ones get an explanation.
 const KEEP_VIEWS: usize = 5;
-/// Questions under way that are remembered; of each task type the queue takes fewer of one person.
+/// Pending questions that are kept. The queue allows fewer per task type and person.
 const KEEP_PENDING: usize = 60;
 /// Failed questions that can be asked again.
 const KEEP_FAILED: usize = 5;
-/// Updates and messages whose turn is remembered.
+/// Updates and messages whose turn is kept.
 const KEEP_TURNS: usize = 30;
-/// Creators by chance that are not shown again.
+/// Random creators that are not shown again.
 const KEEP_SEEN: usize = 20;
 
-/// A session. The version says how to read it; one that is not known is thrown away. A view, question or language that this
-/// release cannot read costs itself, not the session.
+/// A session. One of an unknown version is discarded. A view, question or language that this release cannot read is dropped
+/// alone, not with the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Form of this JSON.
+    /// Version of this JSON.
     pub version: u32,
-    /// Goes up with each change, so that two writers at once do not lose each other's.
+    /// Incremented by each change, so that concurrent writers do not overwrite each other.
     pub rev: u64,
     /// Results that were shown, newest last.
     #[serde(default, deserialize_with = "readable")]
@@ -35,49 +35,49 @@ pub struct Session {
     /// Contents that were shown, newest last.
     #[serde(default, deserialize_with = "readable")]
     pub contents: Vec<ContentView>,
-    /// What plugins' commands showed, newest last.
+    /// Views of plugins that were shown, newest last.
     #[serde(default, deserialize_with = "readable")]
     pub views: Vec<StoredView>,
-    /// Addresses of creators that came up by chance, newest last.
+    /// URLs of random creators that were shown, newest last.
     #[serde(default, deserialize_with = "readable")]
     pub seen: Vec<String>,
-    /// The turn at which everything before was forgotten.
+    /// The last turn before the person's data was deleted.
     #[serde(default)]
     pub forgotten_at: u64,
-    /// The last turn of the conversation. The first one of a session is counted from the clock, in ms: so turns go up also
-    /// when a session was lost in between, and people take more than a ms for one.
+    /// The last turn of the conversation. A new session starts at the clock's time in ms, so that turns increase even after a
+    /// session was lost: a turn takes more than a ms.
     #[serde(default)]
     pub turns: u64,
-    /// The last updates and their turns, so that one that comes again has the turn it had.
+    /// The last updates and their turns, so that an update that comes again has the same turn.
     #[serde(default, deserialize_with = "readable")]
     pub updates: Vec<(u32, u64)>,
-    /// The last messages that were changed, and the turn that they show.
+    /// The last edited messages, and the turns that they show.
     #[serde(default, deserialize_with = "readable")]
     pub shown: Vec<(i64, u64)>,
     /// The language that the person chose.
     #[serde(default, deserialize_with = "readable_or_default")]
     pub chosen: Option<Lang>,
-    /// The language that the person's Telegram speaks.
+    /// The language of the person's Telegram.
     #[serde(default, deserialize_with = "readable_or_default")]
     pub heard: Lang,
-    /// Questions that are not answered yet, oldest first.
+    /// Pending questions, oldest first.
     #[serde(default, deserialize_with = "readable")]
     pub pending: Vec<Pending>,
-    /// Questions that failed and may be asked again, by the view that their answer would have been.
+    /// Questions that failed and may be asked again, by the view that their answer would have had.
     #[serde(default, deserialize_with = "readable")]
     pub failed: Vec<(String, Question)>,
 }
 
-/// A question under way.
+/// A pending question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Its task.
     pub id: TaskId,
-    /// What it is called, plain.
+    /// Its name, as plain text.
     pub called: String,
 }
 
-/// The form that this code writes.
+/// The version that this code writes.
 pub const VERSION: u32 = 1;
 
 impl Default for Session {
@@ -102,7 +102,7 @@ impl Default for Session {
 }
 
 impl Session {
-    /// The turn of an update: the next one, or the one it had when it came before.
+    /// The turn of an update: a new one, or the one it had when it came before.
     pub fn turn_of(&mut self, update_id: u32) -> u64 {
         if let Some((_, turn)) = self.updates.iter().find(|(known, _)| *known == update_id) {
             return *turn;
@@ -114,10 +114,10 @@ impl Session {
         self.turns
     }
 
-    /// Whether a message may show what was asked at `turn`: false when something that was asked later is to be shown there,
-    /// and nothing of this needs to be remembered. What keeps the order of the message's changes is the rank of a revision in Redis.
+    /// Whether a message may show what was asked at `turn`: false when it shows a later turn. This only saves work; the order of
+    /// a message's edits is kept by revisions in Redis.
     pub fn may_show(&mut self, message_id: i64, turn: u64) -> bool {
-        // What a producer asked counts too: later turns come after it.
+        // Turns of a producer's own tasks count too.
         self.turns = self.turns.max(turn);
         if self.shown.iter().any(|(known, later)| *known == message_id && turn < *later) {
             return false;
@@ -131,8 +131,8 @@ impl Session {
         true
     }
 
-    /// Whether a turn is one of this conversation so far. When not, the session was set back (by a failover, say); it
-    /// counts on behind that turn then.
+    /// Whether this session has reached a turn. If not, the session was set back (by a failover, say), and continues after that
+    /// turn.
     pub fn knows_turn(&mut self, turn: u64) -> bool {
         let known = turn <= self.turns;
         if !known {
@@ -141,24 +141,24 @@ impl Session {
         known
     }
 
-    /// The language to speak.
+    /// The language to answer in.
     pub fn lang(&self) -> Lang {
         self.chosen.unwrap_or(self.heard)
     }
 
-    /// Whether what was asked at `turn` is forgotten. A producer's own task has no turn in the conversation: 0.
+    /// Whether the person's data was deleted after `turn`. A producer's own task has turn 0.
     pub fn has_forgotten(&self, turn: u64) -> bool {
         turn > 0 && turn <= self.forgotten_at
     }
 
-    /// Forgets everything but how far the conversation has come: what was asked before is told from what is asked later.
+    /// Deletes everything but the turn counter, so that earlier questions can be told from later ones.
     pub fn forget(&mut self) {
         let rev = self.rev;
         let turns = self.turns;
         *self = Self { rev, turns, forgotten_at: turns, ..Self::default() };
     }
 
-    /// Remembers that a question is under way.
+    /// Remembers a pending question.
     pub fn keep_pending(&mut self, pending: Pending) {
         if !self.pending.iter().any(|known| known.id == pending.id) {
             self.pending.push(pending);
@@ -202,7 +202,7 @@ impl Session {
 
     /// Remembers a result set; one of the same name is replaced.
     pub fn keep_results(&mut self, set: ResultSet) {
-        // What it leads back to stays for as long as it does itself.
+        // The result set that its back button shows is kept as long.
         self.touch_results(set.extended_from.as_deref());
         self.results.retain(|known| known.view != set.view);
         self.results.push(set);
@@ -247,7 +247,7 @@ impl Session {
         self.views.drain(..over);
     }
 
-    /// Remembers that a creator came up by chance.
+    /// Remembers a random creator that was shown.
     pub fn keep_seen(&mut self, url: &str) {
         self.seen.retain(|known| known != url);
         self.seen.push(url.to_owned());

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
-    /// English, also for whoever has a language that is not here.
+    /// English, also for people with another language.
     #[default]
     En,
     /// German.
     De,
 }
 
-/// Something to put into a sentence.
+/// An argument of a sentence.
 #[derive(Debug, Clone, Copy)]
 pub enum Arg<'a> {
     /// A text, escaped where the sentence is HTML.
@@ -36,12 +36,12 @@ static ENGLISH: LazyLock<Catalogue> =
 static GERMAN: LazyLock<Catalogue> =
     LazyLock::new(|| catalogue("de", include_str!("../../locales/de.ftl")));
 
-/// What a catalogue has wrong (nothing, as the tests of this file say) is left out of it.
+/// Parses a catalogue. Errors are skipped; the tests check that there are none.
 fn catalogue(code: &str, source: &str) -> Catalogue {
     let resource = FluentResource::try_new(source.to_owned());
     let resource = resource.unwrap_or_else(|(as_far_as_it_goes, _)| as_far_as_it_goes);
     let mut bundle = FluentBundle::new_concurrent(code.parse().into_iter().collect());
-    // Marks around what is put in would stand in buttons and in `<code>`; names are cleaned of such marks instead.
+    // Isolation marks would show in buttons and in `<code>`; direction marks are removed from names instead.
     bundle.set_use_isolating(false);
     let _ = bundle.add_resource(resource);
     bundle
@@ -66,7 +66,7 @@ impl Lang {
         }
     }
 
-    /// Its name in itself.
+    /// Its own name.
     pub fn name(self) -> &'static str {
         match self {
             Self::En => "English",
@@ -81,12 +81,12 @@ impl Lang {
         }
     }
 
-    /// A sentence without anything put in.
+    /// A sentence without arguments.
     pub fn text(self, id: &str) -> String {
         self.format(id, &[])
     }
 
-    /// A sentence with what is put in.
+    /// A sentence with arguments.
     pub fn format(self, id: &str, args: &[(&str, Arg<'_>)]) -> String {
         let mut values = FluentArgs::with_capacity(args.len());
         for (name, arg) in args {

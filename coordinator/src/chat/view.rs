@@ -1,8 +1,8 @@
-//! The generic view: an answer that says itself how it is shown, so that a new plugin needs no change here.
+//! The generic view: an answer that describes its own layout, so that a new plugin needs no change here.
 //!
-//! It stands in a result's data under `view`, in the form that `docs/plugin-contract.md` describes. It is a plugin's
-//! word and therefore untrusted: what does not fit is left out or cut, and what is kept is bounded, for it lives in a
-//! session. How it looks is in [`super::render::view`].
+//! It is in a result's data under `view`, in the form that `docs/plugin-contract.md` describes. A plugin is not trusted:
+//! what does not fit is left out or cut, and the whole is bounded, because sessions store it. [`super::render::view`] shows
+//! it.
 
 use queue::TaskType;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use super::sanitize::{clean, clean_lines, is_web_url, text_field};
 
-/// The form that is read here.
+/// The version that is read here.
 const VERSION: u64 = 1;
-/// Some ten pages: more is no message to a person.
+/// About ten pages.
 const MAX_TEXT_CHARS: usize = 16_000;
 const MAX_TEXT_BYTES: usize = 32 << 10;
 const MAX_ITEMS: usize = 50;
@@ -21,18 +21,18 @@ const MAX_ITEM_TEXT_CHARS: usize = 300;
 /// Bot API: an album has at most ten parts.
 const MAX_MEDIA: usize = 10;
 const MAX_CAPTION_CHARS: usize = 200;
-/// Buttons that a phone still shows in one piece. Telegram itself takes 8 in a row and 100 in all.
+/// Buttons that fit on a phone. Telegram allows 8 in a row and 100 in all.
 const MAX_ROWS: usize = 8;
 const MAX_IN_ROW: usize = 4;
 const MAX_BUTTONS: usize = 24;
 const MAX_LABEL_CHARS: usize = 48;
-/// JSON of one task's params, in bytes and in levels: a session has to be readable again.
+/// Size and nesting of one task's params, so that a session stays readable.
 const MAX_PARAMS_BYTES: usize = 2 << 10;
 const MAX_PARAMS_LEVELS: usize = 32;
-/// A whole view in a session, in bytes of what a plugin put into it. What would go beyond is left out.
+/// Size of a view in a session, in bytes of the plugin's texts. The rest is left out.
 const MAX_BYTES: usize = 48 << 10;
 
-/// A view as it is kept in a session.
+/// A view as a session stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StoredView {
     /// Its name in buttons.
@@ -47,7 +47,7 @@ pub struct StoredView {
 /// What a plugin wants shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct View {
-    /// Text in the small markup of [`super::render::markup`], on any number of lines.
+    /// Text in the markup of [`super::render::markup`], on any number of lines.
     #[serde(default)]
     pub text: String,
     /// A numbered list.
@@ -59,7 +59,7 @@ pub struct View {
     /// Rows of buttons.
     #[serde(default)]
     pub buttons: Vec<Vec<ViewButton>>,
-    /// The task that shows what comes behind it.
+    /// The task that loads more.
     #[serde(default)]
     pub next: Option<TaskRequest>,
 }
@@ -67,12 +67,12 @@ pub struct View {
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// What stands in it.
+    /// Its title.
     pub title: String,
-    /// Where it leads to.
+    /// Its link.
     #[serde(default)]
     pub url: Option<String>,
-    /// More about it, on a line of its own.
+    /// A text on a line of its own.
     #[serde(default)]
     pub text: Option<String>,
 }
@@ -92,7 +92,7 @@ pub struct Medium {
 /// A button of a view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewButton {
-    /// What stands on it.
+    /// Its text.
     pub text: String,
     /// What it does.
     #[serde(rename = "does")]
@@ -113,7 +113,7 @@ pub enum ViewAction {
 /// A task to submit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskRequest {
-    /// Its type. Whether somebody offers it is not known here.
+    /// Its type. A worker may offer it or not.
     pub task_type: TaskType,
     /// Its params.
     #[serde(default)]
@@ -124,7 +124,7 @@ pub struct TaskRequest {
 pub const NEXT_INDEX: usize = 99;
 
 impl View {
-    /// Reads the view in a result's data; none when there is none, or nothing in it can be shown.
+    /// Reads the view in a result's data; none when there is none, or nothing to show in it.
     pub fn read(data: &Value) -> Option<Self> {
         let view = data.get("view")?;
         if view.get("version")?.as_u64()? != VERSION {
@@ -164,7 +164,7 @@ impl View {
     }
 }
 
-/// Bytes that may still be kept.
+/// Bytes that are left of the view's size.
 struct Room(usize);
 
 impl Room {
@@ -241,7 +241,7 @@ fn rows<'a>(listed: impl Iterator<Item = &'a Value>, room: &mut Room) -> Vec<Vec
     rows
 }
 
-/// A text on one line, when something of it is left.
+/// A text on one line; none when it is empty after cleaning.
 fn shown(value: &Value, name: &str, max_chars: usize) -> Option<String> {
     Some(clean(text_field(value, name)?, max_chars)).filter(|text| !text.is_empty())
 }
@@ -373,7 +373,7 @@ mod tests {
         assert!(view.next.is_some());
         assert!(view.buttons.iter().flatten().count() <= MAX_BUTTONS);
         assert!(view.buttons.iter().all(|row| row.len() <= MAX_IN_ROW));
-        // Names of fields and quotes come on top of what the plugin put in.
+        // Names of fields and quotes are not counted.
         let bytes = serde_json::to_string(&view).unwrap().len();
         assert!(bytes <= MAX_BYTES + MAX_BYTES / 4, "{bytes}");
     }

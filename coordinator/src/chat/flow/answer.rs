@@ -1,4 +1,4 @@
-//! From a finished task to the message that a person reads.
+//! Turns a finished task into the message that a person reads.
 
 use queue::{FailureCode, TaskResult};
 
@@ -12,12 +12,12 @@ use crate::chat::screen::{Button, Screen};
 use crate::chat::session::Session;
 use crate::chat::view::{StoredView, View};
 
-/// Longest text of a plugin in an error message, in characters.
+/// Longest error text of a plugin, in characters.
 const MAX_REASON_CHARS: usize = 300;
 
-/// The answer as a message; the session remembers what its buttons lead to.
+/// The answer as a message. The session remembers what its buttons refer to.
 ///
-/// The same answer twice gives the same message and changes the session once. `view` names what is shown
+/// The same answer twice gives the same message and changes the session once. `view` is the name of what is shown
 /// ([`crate::chat::callback::view_name`]).
 pub fn answer(
     session: &mut Session,
@@ -58,7 +58,7 @@ pub fn answer(
             keep_content(session, content)
         }
         Question::More { view, creator, filter, .. } => {
-            // The view is gone when the person did much else in between: what came is then shown alone.
+            // The session may have dropped the view by now: then only the new items are shown.
             let mut content = session.content(view).cloned().unwrap_or_else(|| ContentView {
                 view: view.clone(),
                 creator: creator.clone(),
@@ -84,7 +84,7 @@ pub fn answer(
 }
 
 fn keep_results(session: &mut Session, set: ResultSet) -> Screen {
-    // Shown before: the page that the person has turned to stays.
+    // An answer that was shown before keeps the page that the person turned to.
     let page = session.results(&set.view).map_or(0, |known| known.page);
     let set = ResultSet { page, ..set };
     let screen = creators::page(session.lang(), &set);
@@ -102,11 +102,11 @@ fn unreadable() -> TaskResult {
     TaskResult::failure(FailureCode::InvalidOutput, "the plugin's answer cannot be read")
 }
 
-/// Says what went wrong in plain words, with a way on.
+/// Says what went wrong, with buttons to go on.
 fn failed(session: &mut Session, view: String, question: &Question, result: &TaskResult) -> Screen {
     let lang = session.lang();
     let code = result.failure_code();
-    // A creator without items is no failure.
+    // A creator without items is not an error.
     if let (Question::Content { creator, back, filter }, Some(FailureCode::NotFound)) =
         (question, code)
     {
@@ -119,7 +119,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         };
         return keep_content(session, content);
     }
-    // The plugin itself says that it cannot be: once more cannot help.
+    // The plugin itself refuses: trying again cannot help.
     let for_good = matches!(
         code,
         Some(FailureCode::InvalidParams | FailureCode::NotFound | FailureCode::PluginFailed)
@@ -129,7 +129,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         (Question::Extended { .. }, Some(FailureCode::PluginFailed)) => {
             lang.text("extended-cannot")
         }
-        // A plugin that brings its own command speaks for itself.
+        // A plugin with a command of its own writes its own error texts.
         (Question::Plugin { .. }, _) if for_good => {
             safe_html(result.error.as_deref().unwrap_or_default(), MAX_REASON_CHARS)
         }
@@ -141,7 +141,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         _ => "⚠️",
     };
     let sentence = format!("{mark} {sentence}");
-    // What was there stays there, under the news, with the button that asks again.
+    // What the message showed stays below the error, with its buttons.
     if let Some(screen) = under(session, question, &sentence) {
         return screen;
     }
@@ -164,7 +164,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
     Screen { html: sentence, buttons, ..Screen::default() }
 }
 
-/// What a question's message showed before, under a sentence; none when that is not remembered.
+/// What the message showed before, below a sentence; none when the session no longer holds it.
 fn under(session: &Session, question: &Question, sentence: &str) -> Option<Screen> {
     let lang = session.lang();
     let mut screen = match question {

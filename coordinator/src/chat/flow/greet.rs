@@ -1,17 +1,17 @@
-//! `/start`, `/help`, `/privacy`, and the keys below the input field.
+//! `/start`, `/help`, `/privacy`, and the reply keyboard.
 
 use super::turn::TurnContext;
 use crate::chat::sanitize::{escape, safe_html};
 use crate::chat::screen::Screen;
 use crate::chat::text::{Arg, Lang};
 
-/// The keys, in rows: the sentence on each, and the command that it stands for.
+/// The reply keyboard, in rows: the sentence on each key, and its command.
 const KEYS: [[(&str, &str); 2]; 2] = [
     [("key-search", "search"), ("key-random", "random")],
     [("key-status", "status"), ("key-settings", "settings")],
 ];
 
-/// Commands in the chats' menu, in the order in which they are shown.
+/// The bot's own commands, in the order of the menu.
 const COMMANDS: [(&str, &str); 7] = [
     ("search", "command-search"),
     ("random", "command-random"),
@@ -27,14 +27,14 @@ pub fn commands(lang: Lang) -> Vec<(String, String)> {
     COMMANDS.map(|(name, id)| (name.to_owned(), lang.text(id))).into()
 }
 
-/// The command of a key with this text, in whichever language it was when the keys were sent.
+/// The command of a key with this text, in any language: the keys may have been sent in another one.
 pub(super) fn key(text: &str) -> Option<&'static str> {
     let mut keys = KEYS.iter().flatten();
     let found = keys.find(|(id, _)| Lang::ALL.iter().any(|lang| lang.text(id) == text.trim()));
     found.map(|(_, command)| *command)
 }
 
-/// What is kept about people, for how long, and how to be forgotten.
+/// The privacy notice: the operator's, or the bot's own.
 pub(super) fn privacy(context: &TurnContext<'_>, lang: Lang) -> Screen {
     match context.privacy.said_in(lang) {
         Some(text) => Screen::plain(escape(text)),
@@ -42,7 +42,7 @@ pub(super) fn privacy(context: &TurnContext<'_>, lang: Lang) -> Screen {
     }
 }
 
-/// What `name` (`start` or `help`) says.
+/// The message of `/start` or `/help`.
 pub(super) fn screen(context: &TurnContext<'_>, lang: Lang, name: &str) -> Screen {
     let private = context.address.private();
     let mut html = match name {
@@ -65,7 +65,7 @@ pub(super) fn screen(context: &TurnContext<'_>, lang: Lang, name: &str) -> Scree
         html.push_str(&lang.text("help-admin"));
     }
     let mut screen = Screen::plain(html);
-    // In a group the keys would stand below everybody's input field.
+    // In a group everybody would get the keys.
     if private {
         screen.keys =
             KEYS.iter().map(|row| row.iter().map(|(id, _)| lang.text(id)).collect()).collect();

@@ -1,4 +1,4 @@
-//! Sessions, delivery addresses and plugins' answers with any damage: read, read in part, or refused.
+//! Damaged sessions, delivery addresses and plugins' answers are read, read in part, or refused.
 
 use proptest::prelude::*;
 use queue::TaskResult;

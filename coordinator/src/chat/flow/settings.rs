@@ -1,4 +1,4 @@
-//! `/settings`: the language, and being forgotten.
+//! `/settings`: choose the language, delete one's data.
 
 use super::turn::{Turn, done, note_on};
 use crate::chat::callback::ButtonAction;
@@ -7,7 +7,7 @@ use crate::chat::screen::{Button, Screen};
 use crate::chat::session::Session;
 use crate::chat::text::{Arg, Lang};
 
-/// What is set, with buttons to change it.
+/// The settings, with buttons to change them.
 pub(super) fn screen(session: &Session, lang: Lang) -> Screen {
     let name = match session.chosen {
         Some(chosen) => chosen.name().to_owned(),

@@ -1,4 +1,4 @@
-//! Conversations as scripts: what the person does and what comes of it, compared as a whole.
+//! Conversations as scripts: what the person does and what the bot answers, compared as a whole.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! One turn of the conversation: what it can see, and the effects that most turns make.
+//! One turn of the conversation: its context, and the effects that most turns make.
 
 use queue::TaskId;
 
@@ -11,20 +11,20 @@ use crate::chat::screen::Screen;
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
 
-/// What a turn of the conversation can see beside the session.
+/// What a turn of the conversation knows besides the session.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnContext<'a> {
-    /// Where, and who speaks.
+    /// The chat, and who speaks.
     pub address: ChatAddress,
-    /// The language of their Telegram.
+    /// The language of the person's Telegram.
     pub language: Lang,
-    /// Whether they may ask how the bot does.
+    /// Whether the person is an administrator.
     pub admin: bool,
     /// The bot's name, without `@`.
     pub bot: &'a str,
-    /// The commands that plugins bring along.
+    /// The plugins' commands.
     pub menu: &'a CommandMenu,
-    /// What the operator says about what is kept.
+    /// The operator's privacy notice.
     pub privacy: &'a PrivacyNotice,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Turn<'a> {
     pub(super) session: &'a mut Session,
     pub(super) context: TurnContext<'a>,
     pub(super) lang: Lang,
-    /// When in the conversation.
+    /// The turn number.
     pub(super) number: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A creator's items, a page at a time.
+//! Shows a creator's items, a page at a time.
 
 use crate::chat::callback::ButtonAction;
 use crate::chat::contents::{ContentView, Item, PAGE_ITEMS};
@@ -7,7 +7,7 @@ use crate::chat::sanitize::{link, safe_html};
 use crate::chat::screen::{Button, Media, Screen};
 use crate::chat::text::{Arg, Lang};
 
-/// One page of what is loaded.
+/// One page of the loaded items.
 pub fn page(lang: Lang, view: &ContentView) -> Screen {
     let name = safe_html(&view.creator.name, 80);
     let name = ("name", Arg::Text(&name));
@@ -17,7 +17,7 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
             Filter::Pictures | Filter::Videos => "content-empty-filter",
         };
         let mut screen = Screen::plain(lang.format(id, &[name]));
-        // What could not be shown of the first page says nothing about the next.
+        // The next page may have items that can be shown.
         screen.buttons.extend(more(lang, view).map(|more| vec![more]));
         if view.filter != Filter::All {
             screen.buttons.push(filters(lang, view));

@@ -1,4 +1,4 @@
-//! Creators: a list to choose from, and one by chance.
+//! Shows creators: a list to choose from, or a random one.
 
 use crate::chat::callback::ButtonAction;
 use crate::chat::results::{Creator, PAGE_CREATORS, ResultSet};
@@ -60,7 +60,7 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
     screen
 }
 
-/// Which page it is, when there are several.
+/// The page number, when there are several.
 fn whereabouts(lang: Lang, set: &ResultSet, page: usize) -> Option<String> {
     let number = ("page", Arg::Number(page as u64 + 1));
     if set.last_page() > 0 {
@@ -71,7 +71,7 @@ fn whereabouts(lang: Lang, set: &ResultSet, page: usize) -> Option<String> {
     several.then(|| lang.format("page", &[("page", Arg::Number(set.forum_page))]))
 }
 
-/// To the pages before and after: of what is here, or else of the forum.
+/// Buttons to the previous and next page, of the session's results or else of the forum.
 fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
     let last = set.last_page();
     let view = || set.view.clone();
@@ -95,7 +95,7 @@ fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
     (!row.is_empty()).then_some(row)
 }
 
-/// From the catalogue's results to the forum's, and back.
+/// The button from the catalogue's results to the forum's, and back.
 fn way_on(lang: Lang, set: &ResultSet) -> Vec<Button> {
     let button = match &set.extended_from {
         None => Button::named(
@@ -134,7 +134,7 @@ fn line(lang: Lang, number: usize, creator: &Creator) -> String {
     line
 }
 
-/// A creator by chance; `set` holds just them.
+/// A random creator; `set` holds just that one.
 pub fn random(lang: Lang, set: &ResultSet) -> Screen {
     let Some(creator) = set.creators.first() else {
         return Screen::plain(lang.text("try-otherwise"));

@@ -1,5 +1,5 @@
-//! How much all addresses of one message may weigh. The 4096 characters of a message count what is seen, and an address
-//! is not seen; Telegram has bounds of its own for the rest, and refuses the whole message when one is passed.
+//! Limits for all URLs of one message. The 4096 characters of a message do not include URLs; Telegram has other limits for
+//! them, and refuses the whole message when one is exceeded.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

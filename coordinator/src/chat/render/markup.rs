@@ -1,8 +1,7 @@
-//! The small markup of plugins' texts: **bold**, _italic_, `code`, [links](https://…), lists and line breaks.
+//! The markup of plugins' texts: **bold**, _italic_, `code`, [links](https://…), lists and line breaks.
 //!
-//! It is read as CommonMark, and only that much of it is kept; a heading becomes a bold line, and everything else, HTML
-//! above all, stays the text that it is. What comes out is lines of runs, each with its whole style, so that a message
-//! may be cut anywhere and its tags still close.
+//! The text is parsed as CommonMark, of which only this much is kept. A heading becomes a bold line; everything else, HTML
+//! above all, stays text. The result is lines of runs, each with its whole style, so that a message can be cut anywhere.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -27,9 +26,9 @@ pub struct Style {
     pub bold: bool,
     /// Italic.
     pub italic: bool,
-    /// In letters of one width. Telegram allows it no other style besides.
+    /// Monospaced. Telegram allows no other style with it.
     pub code: bool,
-    /// Where it leads to.
+    /// The URL it links to.
     pub link: Option<String>,
 }
 
@@ -56,7 +55,7 @@ impl Run {
     /// As Telegram's HTML.
     pub fn html(&self) -> String {
         let mut html = escape(&self.text);
-        // Telegram makes no entity of blanks.
+        // Telegram ignores entities without visible text.
         if self.text.trim().is_empty() {
             return html;
         }
@@ -83,17 +82,17 @@ pub fn lines(source: &str) -> Vec<Line> {
     reader.lines
 }
 
-/// What was read so far, and what the text stands in.
+/// The lines read so far, and the open elements.
 #[derive(Default)]
 struct Reader {
     lines: Vec<Line>,
     line: Line,
-    /// Whether the line has nothing yet but the mark of a list.
+    /// Whether the line holds only a list marker so far.
     marked: bool,
     bold: usize,
     italic: usize,
     code: bool,
-    /// Addresses of the links that are open, the inner last; none for one that may not be linked.
+    /// URLs of the open links, the inner last; none for one that may not be linked.
     links: Vec<Option<String>>,
     /// The lists that are open, with their next numbers.
     lists: Vec<Option<u64>>,
@@ -108,14 +107,14 @@ impl Reader {
                 self.text(&text, self.code);
             }
             Event::Code(text) => self.text(&text, true),
-            // People who press return want a new line, in a chat more than anywhere.
+            // In a chat a single line break is meant as one.
             Event::SoftBreak | Event::HardBreak => self.break_line(),
             Event::Rule => {
                 self.begin_block();
                 self.text("———", false);
                 self.end_line();
             }
-            // Not switched on.
+            // These extensions are off.
             Event::InlineMath(_)
             | Event::DisplayMath(_)
             | Event::FootnoteReference(_)
@@ -144,7 +143,7 @@ impl Reader {
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
                 self.links.push(is_web_url(&dest_url).then(|| dest_url.into_string()));
             }
-            // Not switched on.
+            // These extensions are off.
             Tag::FootnoteDefinition(_)
             | Tag::DefinitionList
             | Tag::DefinitionListTitle
@@ -197,7 +196,7 @@ impl Reader {
         }
     }
 
-    /// What follows begins on a line of its own, with an empty one before it unless it is part of a list.
+    /// Starts a new line, after an empty one unless inside a list.
     fn begin_block(&mut self) {
         if self.marked {
             return;

@@ -1,17 +1,17 @@
-//! A text that is too long for one message, as several. Pure.
+//! Splits a text that is too long for one message. Pure.
 //!
-//! A part ends behind a line, behind a word when no line ends in its second half, and between two letters when it must.
-//! Tags that are open there are closed and opened again in the next part. A reference (`&amp;`) or a letter with what
-//! belongs to it (an accent, a joiner, a skin tone) stays whole.
+//! A part ends at the end of a line, or of a word when no line ends in its second half, or between two letters. Open tags
+//! are closed and opened again in the next part. A character reference (`&amp;`) or a letter with its combining characters
+//! (an accent, a joiner, a skin tone) stays whole.
 
 /// Bot API: a message has 1–4096 characters after its markup is read; Telegram counts UTF-16 units.
 pub const MESSAGE_UNITS: usize = 4_096;
 
-/// Longest reference that is looked for, `&#x10ffff;`.
+/// Longest character reference, `&#x10ffff;`.
 const REFERENCE_BYTES: usize = 10;
 
 /// The parts, each with at most `most` UTF-16 units of text and with all its tags closed. Parts without a visible letter
-/// are left out: Telegram does not take them.
+/// are left out: Telegram refuses them.
 pub fn split(html: &str, most: usize) -> Vec<String> {
     let tokens = tokens(html);
     let mut parts = Vec::new();
@@ -63,7 +63,7 @@ impl Token<'_> {
         )
     }
 
-    /// Whether the letter behind belongs to it.
+    /// Whether the next letter belongs to it.
     fn is_joiner(&self) -> bool {
         matches!(self, Self::Letter { text: "\u{200d}", .. })
     }
@@ -116,7 +116,7 @@ fn reference(rest: &str) -> Option<(Token<'_>, usize)> {
 
 /// How many tokens the first part takes; at least one.
 fn length(tokens: &[Token<'_>], most: usize) -> usize {
-    // Where a part may end, by how well it reads.
+    // Where the part may end: after a line, a word, a letter.
     let mut line = None;
     let mut word = None;
     let mut letter = None;
@@ -126,7 +126,7 @@ fn length(tokens: &[Token<'_>], most: usize) -> usize {
         units += more;
         if most < units {
             let cut = line.or(word).or(letter).unwrap_or(index).max(1);
-            // What is closed right behind belongs to what was said.
+            // Closing tags right after the cut belong to this part.
             let closed = tokens.iter().skip(cut).take_while(|token| **token == Token::Close);
             return cut + closed.count();
         }

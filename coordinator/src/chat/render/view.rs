@@ -1,4 +1,4 @@
-//! A plugin's view as a message, in pages when it is longer than one.
+//! Shows a plugin's view, in pages when it is longer than one message.
 
 use super::links::MAX_TEXT_BYTES;
 use super::markup::{Line, Run, Style, lines};
@@ -8,7 +8,7 @@ use crate::chat::screen::{Button, Media, Screen};
 use crate::chat::text::{Arg, Lang};
 use crate::chat::view::{Entry, Medium, NEXT_INDEX, StoredView, View, ViewAction};
 
-/// Telegram takes 4,096 UTF-16 units; the rest is for the page's number, and for the news that may stand above it.
+/// Telegram allows 4,096 UTF-16 units; the rest is for the page number and an error that may stand above the text.
 const PAGE_UNITS: usize = 3_600;
 /// Telegram keeps 100 entities of a message and shows the rest as plain text.
 const PAGE_ENTITIES: usize = 90;
@@ -108,7 +108,7 @@ fn medium_line(lang: Lang, medium: &Medium) -> Line {
     vec![Run::plain(mark), Run { text, style }]
 }
 
-/// Pages that are filled one after the other.
+/// Fills one page after the other.
 #[derive(Default)]
 struct Pages {
     done: Vec<String>,
@@ -116,12 +116,12 @@ struct Pages {
     weight: Weight,
 }
 
-/// What a piece of a message counts for.
+/// How much of Telegram's limits a piece of a message uses.
 #[derive(Debug, Clone, Copy, Default)]
 struct Weight {
     units: usize,
     entities: usize,
-    /// Addresses are not seen and have a bound of their own: beyond it links would be taken away.
+    /// Bytes of URLs, which have a limit of their own.
     link_bytes: usize,
 }
 
@@ -211,7 +211,7 @@ impl Pages {
     }
 }
 
-/// Cuts what goes beyond so many units off a text, where a word ends if one does; none when it fits.
+/// Cuts a text after `units`, at the end of a word if possible. Returns the rest; none when it fits.
 fn split_off(text: &mut String, units: usize) -> Option<String> {
     let mut left = units;
     let mut cut = 0;

@@ -1,4 +1,4 @@
-//! The catalogues: complete, alike, and used.
+//! The catalogues are complete, have the same sentences, and are used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
