@@ -1,4 +1,4 @@
-//! `/stats` and `/plugins`: how the bot does, for its administrators. In English, as everything for operators is.
+//! `/stats` and `/plugins` for administrators. In English, like everything for operators.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::menu;
 
 /// As `coordinator queue stats` counts.
 const STUCK_AFTER: Duration = Duration::from_secs(35);
-/// Lines in one message; more would not be read on a phone.
+/// Most lines in one message.
 const LINES_AT_MOST: usize = 40;
 
-/// How the queue is.
+/// The queue's figures.
 pub(crate) async fn stats(queue: &TaskQueue) -> Screen {
     match queue.stats(STUCK_AFTER).await {
         Ok(types) => listed("📊 <b>Queue</b>", types.iter().map(of_type).collect()),
@@ -22,7 +22,7 @@ pub(crate) async fn stats(queue: &TaskQueue) -> Screen {
     }
 }
 
-/// Which workers there are, and which versions of which plugins they run.
+/// The workers, and which plugin versions they run.
 pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
     match queue.workers().await {
         Ok(workers) => {

@@ -1,20 +1,20 @@
-//! One after the other in each chat, different chats at once: what is said keeps the order in which it was asked for.
+//! Keeps the order within each chat, while different chats go on at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// The end of the last turn in each chat that has one.
+/// The end of the last ticket in each chat that has one.
 type Last = HashMap<i64, Arc<CancellationToken>>;
 
-/// Whose turn it is in which chat. Clones share it.
+/// Tickets of all chats. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ChatOrder {
     last: Arc<Mutex<Last>>,
 }
 
-/// A turn in one chat. It ends when it is dropped, also when it has not come yet.
+/// A position in the order of one chat. Ends when it is dropped, even before its time has come.
 #[derive(Debug)]
 pub(crate) struct ChatTicket {
     order: ChatOrder,
@@ -24,7 +24,7 @@ pub(crate) struct ChatTicket {
 }
 
 impl ChatOrder {
-    /// Takes the turn after the last one that was taken in this chat. It has its place from now on, and comes later.
+    /// Takes the next ticket of a chat. Its position is fixed from now on.
     pub(crate) fn ticket(&self, chat_id: i64) -> ChatTicket {
         let end = Arc::new(CancellationToken::new());
         let before = self.last().insert(chat_id, Arc::clone(&end));
@@ -37,11 +37,11 @@ impl ChatOrder {
 }
 
 impl ChatTicket {
-    /// Waits until the one before has ended.
+    /// Waits until the ticket before has ended.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the turn keeps its place.
+    /// Cancel safe: the ticket keeps its position.
     pub(crate) async fn wait(&self) {
         if let Some(before) = &self.before {
             before.cancelled().await;
@@ -56,7 +56,7 @@ impl Drop for ChatTicket {
         let mut last = self.order.last();
         if last.get(&self.chat_id).is_some_and(|known| Arc::ptr_eq(known, &end)) {
             match &before {
-                // Given up before it came: who comes next waits for the one before.
+                // Dropped before its time: the next ticket waits for the one before.
                 Some(before) if !before.is_cancelled() => {
                     last.insert(self.chat_id, Arc::clone(before));
                 }

@@ -14,18 +14,18 @@ use reqwest::Url;
 use crate::access::lists::AccessLists;
 use crate::telegram::send::Limits;
 
-/// Each one is swept each second by every process.
+/// Every process sweeps each of them every second.
 const PARTITIONS_AT_MOST: u16 = 64;
 
-/// Telegram's own limits are far below, and the log of a rule holds so many times.
+/// Largest rate limit: Telegram's are far below, and Redis stores as many timestamps.
 const LIMIT_AT_MOST: u32 = 1_000;
 const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address that Telegram could bring updates to: it looks like \
     `https://host/path`, without `?` and `#`";
 
-/// How to serve the bot, as it was written.
+/// How the bot runs, as given on the command line.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// The bot's token, from Telegram's `@BotFather`. Give it in the environment: a command line is seen by others.
+    /// The bot's token, from Telegram's `@BotFather`. Set it in the environment: other users can see a command line.
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     telegram_bot_token: Option<Secret<String>>,
     /// Where Redis is.
@@ -39,70 +39,69 @@ pub struct Serve {
     /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
     #[arg(long, env = "REDIS_CA")]
     redis_ca: Option<PathBuf>,
-    /// Spreads the people of hot task types over so many queues each, for instance `search_creator=4`, several with
-    /// commas: in a Redis Cluster the queues lie on several nodes. The same for all coordinators; to change it, stop them
-    /// all first.
+    /// Number of queues of busy task types, for instance `search_creator=4`; separate several with commas. In a Redis
+    /// Cluster the queues are spread over the nodes. Must be the same for all coordinators; to change it, stop them all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
     queue_partitions: Vec<(TaskType, u16)>,
-    /// Answer only these people and chats, by their numeric ids, several with commas; everybody without it.
+    /// Allow list: numeric ids of people and chats, separated by commas. Everybody may use the bot without it.
     #[arg(long, env = "ALLOWED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
     allowed_ids: Vec<i64>,
-    /// Never answer these people and chats.
+    /// Deny list: ids of people and chats that are ignored.
     #[arg(long, env = "DENIED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
     denied_ids: Vec<i64>,
-    /// People who may ask `/stats` and `/plugins`.
+    /// Administrators: they may use `/stats` and `/plugins`.
     #[arg(long, env = "ADMIN_IDS", value_delimiter = ',')]
     admin_ids: Vec<i64>,
-    /// File with what `/privacy` says, plain text in UTF-8 of at most 3,500 characters, or the address of a page; beside it
-    /// others for a language, `privacy.de.txt` for `privacy.txt`. Without it the bot says what it keeps itself.
+    /// File with the text of `/privacy`: UTF-8, at most 3,500 characters, or the address of a page. Translations are beside it,
+    /// for instance `privacy.de.txt` for `privacy.txt`. Without it the bot shows its own text.
     #[arg(long, env = "PRIVACY_FILE")]
     privacy_file: Option<PathBuf>,
     /// The Bot API server.
     #[arg(long, env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
     telegram_api_url: String,
-    /// Have Telegram bring updates to this public `https` address instead of fetching them. The same for all coordinators;
-    /// a proxy with the certificate passes them on to `--webhook-listen`.
+    /// Receive updates by a webhook at this public `https` address instead of long polling. Must be the same for all
+    /// coordinators; a proxy with the certificate forwards requests to `--webhook-listen`.
     #[arg(long, env = "WEBHOOK_URL")]
     webhook_url: Option<String>,
-    /// Where this process takes the updates that Telegram brings, for instance `127.0.0.1:8443`.
+    /// Address on which this process serves the webhook, for instance `127.0.0.1:8443`.
     #[arg(long, env = "WEBHOOK_LISTEN")]
     webhook_listen: Option<SocketAddr>,
-    /// What becomes of a webhook that another program has set for this bot while updates are fetched here.
+    /// What to do about a webhook that another program sets for this bot during long polling.
     #[arg(long, env = "FOREIGN_WEBHOOK", default_value = "remove")]
     foreign_webhook: ForeignWebhook,
-    /// Messages a second that all coordinators together send at most; 0 for no limit, with a Bot API server that has none.
+    /// Most messages per second of all coordinators together; 0 for no limit, with a Bot API server that has none.
     #[arg(long, env = "LIMIT_OVERALL", default_value_t = 30)]
     limit_overall: u32,
-    /// Messages a second to one chat, three seconds' worth of them at once; 0 for no limit.
+    /// Most messages per second to one chat, three seconds' worth of them at once; 0 for no limit.
     #[arg(long, env = "LIMIT_CHAT", default_value_t = 1)]
     limit_chat: u32,
-    /// Messages a minute to one group; 0 for no limit.
+    /// Most messages per minute to one group; 0 for no limit.
     #[arg(long, env = "LIMIT_GROUP", default_value_t = 20)]
     limit_group: u32,
-    /// Serve `/healthz`, `/readyz` and `/metrics` here, for instance `127.0.0.1:9465`; not at all when it is not set.
+    /// Address for `/healthz`, `/readyz` and `/metrics`, for instance `127.0.0.1:9465`. They are not served without it.
     #[arg(long, env = "LISTEN")]
     listen: Option<SocketAddr>,
-    /// Log lines for people (`text`) or for collectors (`json`).
+    /// Log format: `text` for people, `json` for log collectors.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
 
-/// What becomes of a webhook that somebody else has set while updates are fetched here.
+/// What to do about a webhook that another program sets during long polling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ForeignWebhook {
-    /// It is removed, and updates are fetched again. None is lost.
+    /// Remove it and go on polling. No update is lost.
     #[default]
     Remove,
-    /// It is left; no updates come here until it is gone.
+    /// Leave it. No updates come until it is gone.
     Leave,
 }
 
-/// Where updates are brought to.
+/// The webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookConfig {
     /// The public address.
     pub url: Url,
-    /// Where this process takes them from the proxy.
+    /// Where this process serves it.
     pub listen: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! The bot: all Telegram traffic and all sessions.
+//! The bot: Telegram's traffic and the sessions.
 //!
 //! An update becomes an [`chat::event::Event`]; a flow, which is a pure function, turns it into effects ([`chat::flow`]),
 //! which are carried out in order (`conversation`). A question becomes a task, and only when Redis has it does the update
@@ -60,7 +60,7 @@ use crate::wait_estimator::WaitEstimator;
 ///
 /// # Errors
 ///
-/// When Redis is not usable or the Bot API cannot be used at the start. A Redis that is not there is waited for.
+/// When Redis or the Bot API refuses us at the start. While they do not answer, it waits.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
     let partitions = config.queue_partitions.clone();
@@ -81,7 +81,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
                 problem.map_or(Ok(()), Err)
             }
         };
-        // Before Redis is there: who watches us must not take waiting for being dead.
+        // Start health checks first, so waiting for Redis is not mistaken for a crash.
         let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
         tracing::info!(%address, "serving health and metrics");
     }
@@ -123,7 +123,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         privacy: privacy_file::read(config.privacy_file.as_deref()),
     };
     let dispatcher = parts.dispatcher(inputs);
-    // Until it is known what plugins offer, their commands would be taken for unknown ones.
+    // Wait for the plugins' commands, or they would be unknown.
     let _ = shutdown.run_until_cancelled(offered.changed()).await;
     match &config.webhook {
         Some(webhook) => {
@@ -160,7 +160,7 @@ struct Parts {
     editor: MessageEditor,
     placeholders: Placeholders,
     estimator: Arc<WaitEstimator>,
-    /// What nobody waits for.
+    /// Tasks that no update waits for.
     background: TaskTracker,
     shutdown: Shutdown,
 }
@@ -246,7 +246,7 @@ impl Parts {
         Dispatcher::new(access, self.sender.clone(), handler)
     }
 
-    /// Waits for what goes on in the background.
+    /// Waits for the tasks in the background.
     async fn settle(&self) {
         self.background.close();
         self.background.wait().await;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use coordinator::cli::{Cli, Command};
 
-/// Bad configuration, after sysexits.h.
+/// Exit code for bad configuration (sysexits.h).
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn run(config: coordinator::config::Config) -> anyhow::Result<()> {
     })
 }
 
-/// Carries out a command and ends.
+/// Runs a subcommand.
 fn command_line(command: Command) -> ExitCode {
     let ran = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,5 @@
-//! The coordinator's metrics: names, help and units in one place. They are the queue's own books, of which every
-//! coordinator shows the same, and what Telegram said to this one; labels come from closed sets, never from ids.
+//! The coordinator's metrics: names, help and units in one place. The queue's figures are the same in every coordinator;
+//! those about Telegram belong to this process. Labels come from closed sets, never from ids.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use queue::TaskQueue;
 use tokio_util::sync::CancellationToken;
 
-/// How often the books are read.
+/// How often the queue's figures are read.
 const EVERY: Duration = Duration::from_secs(5);
-/// A task that has run for longer counts as stuck: longer than any plugin's default wall limit.
+/// A task that has run for longer counts as stuck: above any plugin's default wall limit.
 const STUCK_AFTER: Duration = Duration::from_secs(35);
 
 const TASKS: &str = "freefans_queue_tasks";
@@ -26,32 +26,32 @@ const PASSED_OVER: &str = "freefans_updates_passed_over_total";
 const ANSWERS_UNREADABLE: &str = "freefans_telegram_answers_unreadable_total";
 const COMMANDS_NOT_TAKEN: &str = "freefans_plugin_commands_not_taken";
 
-/// So many commands of plugins are not in the menu: another plugin's, or against the rules.
+/// Sets the number of commands that are left out of the menu.
 pub(crate) fn commands_not_taken(count: usize) {
     gauge!(COMMANDS_NOT_TAKEN).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
-/// Telegram asked to wait: with one chat, or with all of them.
+/// Counts that Telegram asked to wait: with one chat, or with all.
 pub(crate) fn asked_to_wait(all: bool) {
     counter!(ASKED_TO_WAIT, "with" => if all { "all" } else { "chat" }).increment(1);
 }
 
-/// An update could not be read.
+/// Counts an unreadable update.
 pub(crate) fn update_unreadable(reason: &'static str) {
     counter!(UNREADABLE, "reason" => reason).increment(1);
 }
 
-/// Nothing is said to an update, by a rule.
+/// Counts an ignored update, by rule.
 pub(crate) fn update_passed_over(rule: &'static str) {
     counter!(PASSED_OVER, "rule" => rule).increment(1);
 }
 
-/// What the Bot API answered to a method could not be read.
+/// Counts an unreadable answer of the Bot API, by method.
 pub(crate) fn answer_unreadable(method: &'static str) {
     counter!(ANSWERS_UNREADABLE, "method" => method).increment(1);
 }
 
-/// Tells what each name means; once per process.
+/// Describes the metrics; once per process.
 pub fn describe() {
     describe_gauge!(
         TASKS,
@@ -88,7 +88,7 @@ pub fn describe() {
     describe_gauge!(PLUGINS, "Living workers with this plugin version.");
 }
 
-/// Reads the queue's books again and again until `shutdown`.
+/// Updates the queue's figures until `shutdown`.
 pub async fn watch_until(queue: TaskQueue, shutdown: CancellationToken) {
     let mut versions: BTreeMap<(String, String), u32> = BTreeMap::new();
     loop {
@@ -128,7 +128,7 @@ async fn read(
     }
     let workers = queue.workers().await?;
     gauge!(WORKERS).set(workers.len() as f64);
-    // A version that nobody has any more goes to 0.
+    // A version that no worker runs any more goes to 0.
     versions.values_mut().for_each(|count| *count = 0);
     for plugin in workers.into_iter().flat_map(|worker| worker.plugins) {
         *versions.entry((plugin.name, plugin.version)).or_default() += 1;

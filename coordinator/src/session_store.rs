@@ -1,4 +1,4 @@
-//! Sessions in Redis: read, and changed with compare-and-set.
+//! Sessions in Redis, changed with compare-and-set.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::chat::session::{Session, VERSION};
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
 
-/// A session that nobody touches is forgotten after a day.
+/// An unused session expires after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
 /// Bot API: only basic groups get another id, and theirs are above those of supergroups and channels.
 const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
-/// A choice is remembered for longer: whoever comes back after their holidays is spoken to in their language.
+/// The chosen language is kept for longer: people come back after months.
 const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
-/// Writers that meet try again; more than this many at once is no person.
+/// Concurrent writers try again; one person does not cause more conflicts than this.
 const ATTEMPTS: usize = 20;
 
-/// A full server takes it: a session is small, and without it no answer can be shown.
+/// Runs on a full server too: a session is small, and without it no answer can be shown.
 ///
-/// Our own JSON begins with its version and rev; only what somebody else wrote is decoded.
+/// Our own JSON begins with its version and rev; other JSON is decoded.
 ///
 /// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
 const COMPARE_AND_SET: &str = r#"#!lua flags=allow-oom
@@ -40,7 +40,7 @@ redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 "#;
 
-/// What a new session begins with.
+/// Reads what a new session starts with.
 ///
 /// KEYS 1 choice. RETURNS the chosen language's code or '', and the time in ms.
 const BEGINNING: &str = r"#!lua flags=no-writes
@@ -77,13 +77,13 @@ impl SessionStore {
         match got {
             Ok(Some(bytes)) => Ok(T::from_redis_value(redis::Value::BulkString(bytes)).ok()),
             Ok(None) => Ok(None),
-            // Nothing that was written here. Asking again would say the same.
+            // Another program wrote this; it counts as missing.
             Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whose session it is now: a group's goes with it when the group gets another id.
+    /// The key of a session after its group may have migrated.
     async fn now(&self, who: SessionKey) -> redis::RedisResult<SessionKey> {
         if !(SUPERGROUPS_BELOW..0).contains(&who.chat_id) {
             return Ok(who);
@@ -92,7 +92,7 @@ impl SessionStore {
         Ok(SessionKey { chat_id: moved_to.unwrap_or(who.chat_id), ..who })
     }
 
-    /// What is stored of a session. A group that has another id takes its people's sessions along.
+    /// The stored session. When a group has migrated, its sessions are moved.
     async fn stored(&self, who: SessionKey) -> redis::RedisResult<Option<Vec<u8>>> {
         let stored = self.get(self.key(who)).await?;
         if stored.is_some() || who.chat_id >= 0 {
@@ -132,7 +132,7 @@ impl SessionStore {
                 self.begun(who, session.rev).await
             }
             Err(error) => {
-                // Its number is kept, or nothing could ever replace it. The error's text may quote what a person wrote.
+                // Keep its rev, or it could never be replaced. The error's text is not logged: it may quote what a person wrote.
                 let rev = serde_json::from_slice::<serde_json::Value>(&stored)
                     .ok()
                     .and_then(|stored| stored.get("rev")?.as_u64())
@@ -147,7 +147,7 @@ impl SessionStore {
         }
     }
 
-    /// A new session in place of what has this number. Its turns come after those of all that were there before.
+    /// A new session that replaces the one with this rev. Its turns come after those of all earlier sessions.
     async fn begun(&self, who: SessionKey, rev: u64) -> Result<Session, redis::RedisError> {
         let (code, turns): (String, u64) = self
             .beginning
@@ -158,7 +158,7 @@ impl SessionStore {
         Ok(Session { rev, turns, chosen, ..Session::default() })
     }
 
-    /// Remembers the chosen language for longer than the session lives; none forgets it.
+    /// Stores the chosen language for longer than the session lives; none deletes the choice.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl SessionStore {
         self.update(who, Session::forget).await
     }
 
-    /// Changes the session. `change` may run several times, each time on a fresh copy, until nobody was in between.
+    /// Changes the session. `change` may run several times, each time on a fresh copy, until no other writer came in between.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! How quickly tasks are answered: what a fair estimate of a wait is made of.
+//! Estimates how long a task will wait.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use queue::{TaskResult, TaskType, WorkerRecord};
 use serde_json::Value;
 
-/// Weight of the newest run in the average: about the last ten count.
+/// Weight of the newest run in the moving average: about the last ten count.
 const NEWEST: f64 = 0.2;
 
-/// Run times of the last tasks, and how many tasks run at once. Of this process only: an estimate, nothing to keep.
+/// Run times of the last tasks that this process delivered, and how many tasks run at once.
 #[derive(Debug, Default)]
 pub(crate) struct WaitEstimator {
     known: Mutex<Known>,
@@ -23,7 +23,7 @@ struct Known {
 }
 
 impl WaitEstimator {
-    /// Notes how long a task ran.
+    /// Records how long a task ran.
     pub(crate) fn record_run(&self, task_type: &TaskType, result: &TaskResult) {
         let run_ms = result.metadata.get("run_ms").and_then(Value::as_f64);
         let Some(run_ms) = run_ms.filter(|ms| ms.is_finite() && *ms >= 0.0) else { return };
@@ -33,7 +33,7 @@ impl WaitEstimator {
         });
     }
 
-    /// Notes which workers there are.
+    /// Records the living workers.
     pub(crate) fn record_workers(&self, workers: &[WorkerRecord]) {
         let mut slots: HashMap<TaskType, usize> = HashMap::new();
         for worker in workers {
@@ -49,13 +49,13 @@ impl WaitEstimator {
         self.change(|known| known.slots.contains_key(task_type))
     }
 
-    /// How long a task with so many before it waits; none when nothing is known.
+    /// The wait of a task with `before` tasks before it; none when nothing is known.
     pub(crate) fn estimate(&self, task_type: &TaskType, before: u64) -> Option<Duration> {
         self.change(|known| {
             let run_ms = *known.run_ms.get(task_type)?;
             let slots = known.slots.get(task_type).copied().filter(|slots| *slots > 0)?;
             let rounds = (before + 1).div_ceil(slots as u64);
-            // Bounded: an estimate of hours is no help.
+            // An estimate of more than an hour is of no help.
             let wait = Duration::from_secs_f64((rounds as f64 * run_ms / 1_000.0).min(3_600.0));
             Some(wait)
         })

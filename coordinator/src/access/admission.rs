@@ -1,4 +1,4 @@
-//! Which updates are handled: the operator's lists, and a limit on how much one person may send.
+//! Decides which updates are handled, by the operator's lists and a limit per person.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const AT_MOST: i64 = 30;
 const WINDOW: Duration = Duration::from_secs(10);
 /// The parts of an album come within this time.
 const ALBUM_WITHIN: Duration = Duration::from_secs(60);
-/// People whom the bot is not for are told so once in this time.
+/// People who are not listed are told so once in this time.
 const TOLD_ONCE_IN: Duration = Duration::from_secs(3_600);
 
 /// KEYS 1 counter; ARGV 1 ms. Counts in windows of that length. RETURNS the count.
@@ -47,7 +47,7 @@ pub(crate) struct AccessControl {
 }
 
 impl AccessControl {
-    /// Decides by `lists`, and counts beside `queue`.
+    /// Decides by `lists`, and counts in the Redis of `queue`.
     pub(crate) fn new(lists: Arc<AccessLists>, queue: TaskQueue) -> Self {
         let dedup = Dedup::new(queue.clone());
         Self { lists, queue, counter: Script::new(COUNT), dedup }
@@ -60,7 +60,7 @@ impl AccessControl {
         match self.lists.verdict(&incoming.address) {
             Verdict::Denied => Admission::Ignore,
             Verdict::NotListed => {
-                // In a group a bot that is for others keeps silent.
+                // In a group the bot keeps silent towards people who are not listed.
                 let spoken_to = matches!(incoming.event, Event::Press { .. });
                 if !spoken_to && !incoming.address.private() {
                     return Admission::Ignore;
@@ -73,7 +73,7 @@ impl AccessControl {
             Verdict::Allowed => match self.count(&format!("pace:{owner}"), WINDOW).await {
                 Some(count) if count == AT_MOST + 1 => Admission::Reject("slow-down"),
                 Some(count) if count > AT_MOST => Admission::Ignore,
-                // Redis may be away: then handling the update waits for it.
+                // While Redis is away, handling the update waits for it.
                 Some(_) | None => self.admit_album_once(incoming).await,
             },
         }

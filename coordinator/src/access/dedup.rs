@@ -1,4 +1,4 @@
-//! Tells the first of several equal actions from the repeated ones, for all coordinators.
+//! Recognises repeated actions, for all coordinators together.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) struct Dedup {
 }
 
 impl Dedup {
-    /// Keeps its marks beside `queue`.
+    /// Uses the Redis of `queue`.
     pub(crate) fn new(queue: TaskQueue) -> Self {
         Self { queue }
     }

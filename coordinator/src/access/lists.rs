@@ -1,38 +1,38 @@
-//! Who may use the bot, and who may ask how it does.
+//! Allow list, deny list, administrators.
 
 use std::collections::BTreeSet;
 
 use crate::chat::address::ChatAddress;
 
-/// Ids of people and chats, as the operator gave them.
+/// Ids of people and chats, as configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessLists {
-    /// Only these people and chats are answered; everybody when it is empty.
+    /// Only these people and chats may use the bot; everybody when it is empty.
     pub allowed: BTreeSet<i64>,
-    /// These people and chats are not answered.
+    /// These people and chats are ignored.
     pub denied: BTreeSet<i64>,
-    /// These people may ask how the bot does, and are always answered.
+    /// Administrators. They are never ignored.
     pub admins: BTreeSet<i64>,
 }
 
-/// Whether somebody is answered.
+/// Whether somebody may use the bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are.
+    /// They may.
     Allowed,
-    /// The bot is for others: they are told so.
+    /// They are not on the allow list, and are told so.
     NotListed,
-    /// They were shut out: they hear nothing.
+    /// They are on the deny list, and are ignored silently.
     Denied,
 }
 
 impl AccessLists {
-    /// Whether this person may ask how the bot does.
+    /// Whether this person is an administrator.
     pub fn is_admin(&self, user_id: i64) -> bool {
         self.admins.contains(&user_id)
     }
 
-    /// Whether what is said in `address` is answered.
+    /// Whether the person at `address` may use the bot there.
     pub fn verdict(&self, address: &ChatAddress) -> Verdict {
         let on =
             |list: &BTreeSet<i64>| list.contains(&address.owner) || list.contains(&address.chat_id);

@@ -1,8 +1,8 @@
-//! From the outbox to the chat: every finished task's answer is shown by some coordinator.
+//! From the outbox to the chat: some coordinator shows the answer of every finished task.
 //!
-//! An answer is only ever an *edit*, of the message whose button was pressed or of the question's placeholder: showing
-//! it twice shows it once. It leaves the outbox when Telegram has accepted it, so what a dead coordinator had read is
-//! taken over and shown by another. A chat that cannot be written to any more ends its answer.
+//! An answer always *edits* a message: the one whose button was pressed, or the placeholder. So showing it twice shows it
+//! once. It leaves the outbox when Telegram has accepted it; what a dead coordinator had read is taken over by another. When
+//! the chat cannot be written to any more, the answer is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,20 +30,20 @@ use crate::wait_estimator::WaitEstimator;
 
 /// Answers shown at once; more would only wait for Telegram's own limits.
 const AT_ONCE: usize = 64;
-/// Answers in hand, most of which wait because Telegram asked to.
+/// Answers in progress; most of them wait because Telegram asked to.
 const IN_HAND_AT_MOST: usize = 2_000;
 const READ_AT_ONCE: usize = 64;
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// How often new task types and dead coordinators' answers are looked for.
+/// How often to look for new task types and for answers of dead coordinators.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// An answer that was read this long ago and not acknowledged belongs to a dead or stuck coordinator.
 const ABANDONED_AFTER: Duration = Duration::from_secs(8);
-/// How long a placeholder that another coordinator may be sending is waited for.
+/// How long to wait for a placeholder that another coordinator may be sending.
 const PLACEHOLDER_WAIT: Duration = Duration::from_secs(2);
 const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
-/// The same when it is known that it waits for Telegram's limits.
+/// Pause while another coordinator's placeholder waits for the rate limit.
 const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
-/// How long an answer that cannot be read here is left to coordinators of another release.
+/// How long an unreadable answer is left to coordinators of another release.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
 const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts to show an answer.
@@ -78,13 +78,13 @@ pub(crate) struct Parts {
 pub(crate) struct Delivery {
     parts: Parts,
     slots: Semaphore,
-    /// Answers that are being shown, so that taking over does not take from ourselves.
+    /// Answers in progress, so that this process does not take over its own.
     in_hand: Mutex<InHand>,
     running: TaskTracker,
 }
 
 impl Delivery {
-    /// Nothing is delivered until it runs.
+    /// A delivery that has to be run.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             parts,
@@ -104,13 +104,13 @@ impl Delivery {
                 self.look(&mut outbox).await;
             }
             if self.in_hand(|in_hand| in_hand.len()) >= IN_HAND_AT_MOST {
-                // They wait for Telegram; what is not read yet waits in Redis.
+                // These wait for Telegram; the rest waits in Redis.
                 tokio::time::sleep(AFTER_TROUBLE).await;
                 continue;
             }
             match outbox.read(READ_AT_ONCE, READ_WAIT).await {
                 Ok(read) => self.start(read),
-                // The outbox pauses by itself before it asks the same Redis again.
+                // The outbox itself pauses before it asks the same Redis again.
                 Err(error) => {
                     self.parts.queue.note_trouble(None, "read the outbox", &error.source);
                 }
@@ -124,12 +124,12 @@ impl Delivery {
         }
     }
 
-    /// Looks which types there are, and takes over what a dead coordinator had in hand.
+    /// Refreshes the task types, and takes over answers of dead coordinators.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
             self.parts.queue.note_trouble(None, "look for the outbox's types", &error.source);
         }
-        // What waits here for Telegram is nobody else's.
+        // Keeps other coordinators from taking over answers that wait here.
         let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
         if let Err(error) = outbox.hold(&held).await {
             self.parts.queue.note_trouble(None, "hold answers", &error.source);
@@ -182,15 +182,15 @@ impl Delivery {
         let mut sent = None;
         let mut edit = None;
         loop {
-            // Sent by this process, it may have to wait for room; the answer's own place in line is not lost meanwhile.
+            // This process may be sending the placeholder at the moment.
             self.parts.placeholders.settled(id).await;
-            // Given back while it waits: one chat that is slowed down must not keep others from their answers.
+            // Released before each pause: one slow chat must not delay the answers of others.
             let slot = self.slots.acquire().await;
             let attempt = self.attempt(reply, &to, &mut sent, &mut edit).await;
             drop(slot);
             let wait = match attempt {
                 Ok(Attempt::Done) => return Ok(Shown::Ended(Delivered::Shown)),
-                // It stays in the outbox until nothing can cover it: should this process die, another one repeats it.
+                // It stays in the outbox until no older edit can replace it: if this process dies, another one repeats it.
                 Ok(Attempt::Again) => {
                     self.parts.shutdown.sleep(REPEATED_AFTER).await?;
                     continue;
@@ -201,7 +201,7 @@ impl Delivery {
                 }
                 Err(DeliveryError::Redis(error)) => {
                     self.parts.queue.note_trouble(Some(&reply.lane), "show an answer", &error);
-                    // Not longer and longer: it goes out as soon as Redis takes what belongs to it.
+                    // No backoff: the answer is shown as soon as Redis works again.
                     self.parts.shutdown.sleep(AFTER_TROUBLE).await?;
                     continue;
                 }
@@ -225,8 +225,8 @@ impl Delivery {
         }
     }
 
-    /// An answer whose question another release asked stays for a while: one that can read it may be there. Then the
-    /// person is told that it cannot be shown.
+    /// An unreadable answer, of another release, is left to others for a while. Then the person is told that it cannot be
+    /// shown.
     async fn show_unreadable(&self, reply: &Reply) -> Shown {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();
@@ -244,7 +244,7 @@ impl Delivery {
         Shown::Ended(Delivered::Undeliverable)
     }
 
-    /// `sent` is a placeholder that this delivery has sent, `edit` what became of earlier attempts.
+    /// `sent` is a placeholder that this delivery has sent, `edit` the state of earlier attempts.
     async fn attempt(
         &self,
         reply: &Reply,
@@ -266,12 +266,12 @@ impl Delivery {
             .sessions
             .update(to.address.session_key(), |session| {
                 session.forget_pending(id);
-                // The person has gone on to something else on this message.
+                // The message shows something newer by now.
                 if !session.may_show(message_id, to.turn) {
                     return None;
                 }
                 if session.has_forgotten(to.turn) {
-                    // Nothing of it is to be remembered.
+                    // The person's data was deleted since: remember nothing.
                     return Some(Screen::plain(format!(
                         "✋ {}",
                         to.lang.failure(Some(FailureCode::Cancelled))
@@ -299,7 +299,7 @@ impl Delivery {
                 if self.parts.queue.ledger(id).await.map_err(DeliveryError::queue)?.delivered() {
                     return Ok(Attempt::Done);
                 }
-                // The person deleted it and still wants their answer.
+                // The person deleted the message, and still wants the answer.
                 edit.instead = true;
                 let sent = editor.attempt(&to.address, edit, screen, Priority::Answer).await;
                 sent.map_err(DeliveryError::Bot)
@@ -314,10 +314,10 @@ impl Delivery {
         }
     }
 
-    /// The message that the answer replaces; none when the answer is out already.
+    /// The message that the answer replaces; none when the answer is shown already.
     ///
-    /// Without a placeholder (its sender died) one is sent and noted first: a crash in between leaves a placeholder
-    /// too many, never an answer too many.
+    /// If there is no placeholder (its sender died), one is sent and noted first: a crash in between leaves a second
+    /// placeholder, never a second answer.
     async fn placeholder(
         &self,
         id: &TaskId,
@@ -348,7 +348,7 @@ impl Delivery {
         let Some(placed) = *sent else { return Ok(None) };
         let ledger = queue.note_placeholder(id, placed).await.map_err(DeliveryError::queue)?;
         if ledger.message_id != Some(placed) {
-            // Another one came first; ours is in the way.
+            // Another placeholder was noted first.
             self.parts.placeholders.remove(to.address.chat_id, placed).await;
             *sent = None;
         }
@@ -360,15 +360,15 @@ impl Delivery {
 enum Shown {
     /// It leaves the outbox.
     Ended(Delivered),
-    /// It stays there: a coordinator of another release may be able to read it.
+    /// It stays there for coordinators of another release.
     LeftToOthers,
 }
 
-/// What keeps an answer from being shown at the moment.
+/// Why an answer cannot be shown at the moment.
 enum DeliveryError {
     Redis(redis::RedisError),
     Bot(BotError),
-    /// Another coordinator waits for room for it: an answer must not overtake what was asked before in its chat.
+    /// Another coordinator's placeholder waits for the rate limit. The answer must not overtake earlier messages of its chat.
     PlaceholderComes,
 }
 

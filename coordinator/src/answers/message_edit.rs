@@ -1,8 +1,8 @@
-//! Answers and turned pages replace a message's text here.
+//! Edits messages to answers and turned pages.
 //!
-//! What was asked later is what stays. Redis keeps the order for all coordinators ([`Revision`]); here is how an edit
-//! behaves towards others that are on their way to the same message. It waits for them for a moment, then it goes beside
-//! them and is repeated once they have arrived or cannot arrive any more.
+//! What was asked later is what stays. Redis keeps the order for all coordinators ([`Revision`]). Here an edit waits a moment
+//! for older edits in flight to the same message. Then it is sent beside them, and repeated when they have arrived or cannot
+//! arrive any more.
 
 use std::time::Duration;
 
@@ -14,12 +14,11 @@ use crate::session_store::SessionStore;
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
-/// How long older edits on their way are waited for: longer than a call usually takes, and not so long that somebody
-/// presses again.
+/// How long to wait for older edits in flight: longer than a usual call, and short enough that nobody presses again.
 const WAITS_FOR_OTHERS: Duration = Duration::from_secs(1);
-/// How often it is checked whether they have arrived.
+/// How often to check whether they have arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Pause before an edit that went beside others is repeated.
+/// Pause before an edit that was sent beside others is repeated.
 pub(crate) const REPEATED_AFTER: Duration = Duration::from_millis(500);
 
 /// An edit of a message, over all its attempts.
@@ -28,7 +27,7 @@ pub(crate) struct MessageEdit {
     revision: Revision,
     /// Since when it waits for older ones.
     waits_since: Option<Instant>,
-    /// It is in the chat, and something older may still cover it.
+    /// The message shows it, and an older edit may still replace it.
     beside: bool,
     /// The message is gone, or nobody knows what it shows: the text is sent as a new message.
     pub(crate) instead: bool,
@@ -50,9 +49,9 @@ impl MessageEdit {
         Self { revision, waits_since: None, beside: false, instead: false }
     }
 
-    /// Whether it goes although something older is on its way.
+    /// Whether it is sent although an older edit is in flight.
     fn goes_beside(&self) -> bool {
-        // Again only when it is the last.
+        // The repetition waits until no older edit is in flight.
         !self.beside && self.waits_since.is_some_and(|since| since.elapsed() >= WAITS_FOR_OTHERS)
     }
 }
@@ -108,7 +107,7 @@ impl MessageEditor {
                         .update(address.session_key(), |session| session.knows_turn(by));
                     match known.await {
                         Ok(true) => return Ok(Attempt::Done),
-                        // The session was set back, so nobody can tell which is later: both are shown.
+                        // The session was set back, so the order is unknown: both are shown.
                         Ok(false) => {
                             edit.revision.turn = by.saturating_add(1);
                             edit.instead = true;

@@ -23,8 +23,8 @@ use crate::telegram::send::Sender;
 
 /// A placeholder that was not sent by then is of no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
-/// How often it is noted that a placeholder waits for room, and checked whether it still has to. The first time comes
-/// before another coordinator that has the answer stops waiting.
+/// How often a placeholder that waits for the rate limit is announced in the ledger, and the ledger checked. The first time
+/// is before another coordinator that has the answer stops waiting.
 const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
 /// Pause after trouble with Redis.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
@@ -65,7 +65,7 @@ impl Placeholders {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a placeholder in its turn and notes it. Gives its message; none when it is not the one that counts.
+    /// Sends a placeholder in its chat's order and notes it. Returns its message; none when another placeholder counts.
     pub(crate) async fn send(
         &self,
         id: &TaskId,
@@ -80,8 +80,8 @@ impl Placeholders {
         Ok(counts.then_some(message_id))
     }
 
-    /// Sends a placeholder in its turn, unless there is another by the time that there is room for it. Until then the
-    /// ledger knows that it comes: a coordinator that has the answer would otherwise send one too early.
+    /// Sends a placeholder in its chat's order, unless there is another one by then. While it waits, the ledger says that it
+    /// comes, so that a coordinator that has the answer does not send one too early.
     async fn send_in_turn(
         &self,
         id: &TaskId,
@@ -101,7 +101,7 @@ impl Placeholders {
         let looking = std::pin::pin!(async {
             loop {
                 tokio::time::sleep(PLACING_SAID_AGAIN).await;
-                // Redis may be away; it is asked again.
+                // Redis may be away: try again.
                 let ledger = self.queue.ledger(id).await.unwrap_or_default();
                 if ledger.delivered() || ledger.message_id.is_some() {
                     return;
@@ -112,7 +112,7 @@ impl Placeholders {
         match futures::future::select(placing, looking).await {
             Either::Left((placed, _looking)) => placed,
             Either::Right(((), placing)) => {
-                // A call that was made already is waited for: its message has to be removed.
+                // Wait for a call that was made already: its message has to be removed.
                 needless.cancel();
                 placing.await
             }
@@ -120,7 +120,7 @@ impl Placeholders {
     }
 
     /// Notes in the ledger where the answer goes; removes the placeholder when another one came first or the answer did.
-    /// Whether it is the one that counts.
+    /// Whether this placeholder counts.
     async fn note(&self, chat_id: i64, id: &TaskId, message_id: i64) -> Result<bool, ShuttingDown> {
         let until = Instant::now() + PLACEHOLDER_AT_MOST;
         loop {
@@ -130,7 +130,7 @@ impl Placeholders {
                     self.remove(chat_id, message_id).await;
                     return Ok(false);
                 }
-                // It may be noted all the same, and be the answer by now: better one message too many than none.
+                // It may be noted all the same, and be the answer by now, so it stays.
                 Err(error) if until < Instant::now() => {
                     tracing::warn!(error = %error.source, "a placeholder could not be noted");
                     return Ok(false);

@@ -1,8 +1,7 @@
-//! Progress while a person waits: "typing…" while a task runs, its place in line while it waits, what the plugin says of its
-//! progress. For as long as this process lives; the answer does not depend on it.
+//! Progress while a person waits: "typing…" while a task runs, its position in the queue while it waits, and the plugin's own
+//! progress. It ends with this process; the answer does not depend on it.
 //!
-//! Progress must not cover the answer: in the order of the message's changes it is older
-//! ([`Revision::progress`]).
+//! Progress must not replace the answer, so its edits are older in the message's order ([`Revision::progress`]).
 
 use std::time::Duration;
 
@@ -16,15 +15,15 @@ use crate::chat::sanitize::safe_html;
 use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
-/// Most answers are there by then; looking earlier would be looking in vain.
+/// Most answers arrive before this.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Telegram shows "typing…" for 5 s (Bot API, `sendChatAction`).
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Least pause between two changes of a placeholder.
+/// Shortest pause between two edits of a placeholder.
 const EDIT_EVERY: Duration = Duration::from_secs(3);
-/// As long as a task may live, and some more.
+/// A bit longer than a task may live.
 const AT_MOST: Duration = Duration::from_secs(180);
-/// With an estimate, and without.
+/// Sentences with an estimate, and without.
 const IN_LINE: (&str, &str) = ("in-line", "in-line-only");
 const MAX_PROGRESS_CHARS: usize = 200;
 
@@ -86,7 +85,7 @@ impl ProgressReporter {
                 edited_at = Instant::now();
                 match self.show(task, reply_to, message_id, &words).await {
                     Report::Shown => shown = Some(words),
-                    // Without room, for instance: the next attempt comes with the next look.
+                    // The rate limit is used up, for instance: the next look tries again.
                     Report::NotNow => {}
                     Report::NoMore => return Ok(()),
                 }
@@ -106,7 +105,7 @@ impl ProgressReporter {
                     let text = safe_html(&progress.text, MAX_PROGRESS_CHARS);
                     Some(format!("⚙️ {text}{}", percent.unwrap_or_default()))
                 }
-                // A placeholder says so already.
+                // A placeholder has this text already.
                 None => reply_to.message_id.map(|_| reply_to.question.waits_for(lang)),
             },
             _ if !self.status.is_offered(&task.task_type) => Some(lang.text("nobody-there")),
@@ -133,10 +132,10 @@ impl ProgressReporter {
     }
 }
 
-/// What became of a word about the wait.
+/// What became of a progress edit.
 enum Report {
     Shown,
     NotNow,
-    /// No more are told: the message shows the answer, or something that was asked later.
+    /// The message shows the answer, or something that was asked later: progress ends.
     NoMore,
 }

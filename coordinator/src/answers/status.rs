@@ -1,4 +1,4 @@
-//! How far a person's questions have come: for `/status`, and for the message that waits.
+//! The state of a person's tasks in words: for `/status`, and for progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::chat::session::Pending;
 use crate::chat::text::{Arg, Lang};
 use crate::wait_estimator::WaitEstimator;
 
-/// Waits below this are "a few seconds", in seconds; above [`SECONDS_UP_TO`] they are told in minutes.
+/// Shorter waits are "a few seconds". From [`SECONDS_UP_TO`] on they are given in minutes. In seconds.
 const MOMENT_UP_TO: u64 = 5;
 const SECONDS_UP_TO: u64 = 90;
 
-/// In `/status`: with an estimate, and without.
+/// Sentences of `/status` with an estimate, and without.
 const STATUS: (&str, &str) = ("status-in-line", "status-in-line-only");
 
-/// Reads from the queue how far tasks have come. Clones share everything.
+/// Reads the state of tasks from the queue. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskStatusReader {
     queue: TaskQueue,
@@ -45,7 +45,7 @@ impl TaskStatusReader {
         Screen::plain(format!("{}\n\n{}", lang.text("status-some"), lines.join("\n")))
     }
 
-    /// None when the task has ended, or nothing can be found out.
+    /// None when the task has ended, or Redis does not answer.
     async fn state(&self, lang: Lang, id: &TaskId) -> Option<String> {
         let live = self.queue.show(id).await.ok()??;
         Some(match live.status {
@@ -74,7 +74,7 @@ impl TaskStatusReader {
         self.estimator.is_offered(task_type)
     }
 
-    /// A sentence with a task's place in line and its estimated wait, or the second one when that is not known.
+    /// A sentence with a task's position and estimated wait, or the second one when the wait is unknown.
     pub(crate) fn in_line(
         &self,
         lang: Lang,
@@ -99,7 +99,7 @@ fn in_words(lang: Lang, wait: Duration) -> String {
     if seconds < MOMENT_UP_TO {
         lang.text("wait-moment")
     } else if seconds < SECONDS_UP_TO {
-        // Rounded to fives: a figure that changes with each look says more than is known.
+        // Rounded to fives: the estimate is not more precise.
         let rounded = seconds.div_ceil(5) * 5;
         lang.format("wait-seconds", &[("seconds", Arg::Number(rounded))])
     } else {

@@ -37,7 +37,7 @@ impl WaitFeedback {
 
     /// Sends the placeholder when one was announced, and reports progress until the task has ended. In the background.
     pub(crate) fn start(&self, task: Task, reply_to: ReplyTo, announced: Option<InFlightGuard>) {
-        // Before anything is waited for: the placeholder keeps its place among what is sent to this chat.
+        // Taken now, so that the placeholder keeps its position among the messages of this chat.
         let placeholder =
             announced.map(|guard| (guard, self.order.ticket(reply_to.address.chat_id)));
         let placeholders = self.placeholders.clone();

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::chat::privacy::PrivacyNotice;
 use crate::chat::text::Lang;
 
-/// Longest text, in characters: one message of Telegram has 4,096, and escaping makes some letters longer.
+/// Longest text, in characters: a message holds 4,096, and escaping makes some letters longer.
 const MAX_CHARS: usize = 3_500;
 
-/// Reads the operator's file and those beside it for a language: `privacy.txt`, `privacy.de.txt`. One that cannot be
-/// used is told to the log, and the bot speaks for itself.
+/// Reads the operator's file and its translations beside it: `privacy.txt`, `privacy.de.txt`. A file that cannot be used is
+/// logged, and the bot shows its own text.
 pub(crate) fn read(file: Option<&Path>) -> PrivacyNotice {
     let Some(file) = file else { return PrivacyNotice::of_the_bot() };
     let usable = |path: &Path| match text_of(path) {

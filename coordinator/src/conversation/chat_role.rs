@@ -9,7 +9,7 @@ use crate::chat::callback::ButtonAction;
 use crate::chat::event::{Event, Incoming};
 use crate::telegram::bot_api::BotApi;
 
-/// How long the question to Telegram may take; without an answer the press stays the person's own.
+/// Timeout of the question to Telegram; after it the press stays the person's own.
 const ASK_AT_MOST: Duration = Duration::from_secs(5);
 
 /// The same press in the name of the chat whose button it is, when the person may act for it; none otherwise.
@@ -26,7 +26,7 @@ pub(crate) async fn press_for_chat(bot: &BotApi, incoming: &Incoming) -> Option<
             Some(incoming)
         }
         Ok(Ok(false)) => None,
-        // Of a channel that the bot is not in, Telegram says nothing.
+        // Telegram does not answer about channels that the bot is not in.
         Ok(Err(error)) => {
             tracing::debug!(error = %error, "it is not known who may act for a chat");
             None

@@ -14,14 +14,14 @@ use crate::chat::effect::Pressed;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 
-/// A refusal that is over sooner is not worth a message: a slot that moves, a server that loads a little.
+/// Shorter refusals are not worth a message: a slot that moves, a server that loads.
 const TOLD_AFTER: Duration = Duration::from_secs(2);
-/// Questions of which it is remembered that their askers were told.
+/// Most questions that are remembered.
 const REMEMBERED: usize = 10_000;
-/// For how long all coordinators remember it, where Redis takes that note.
+/// How long all coordinators remember it, if Redis stores that.
 const TOLD_ONCE_IN: Duration = Duration::from_secs(600);
 
-/// Whom this process has told.
+/// Questions whose sender this process has told.
 #[derive(Debug, Default)]
 struct ToldQuestions {
     questions: Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>,
@@ -64,8 +64,7 @@ impl DelayNotices {
         if !self.told.first(id) {
             return;
         }
-        // The same update may come to another coordinator meanwhile. Each is another origin here: once too seldom is better
-        // than again and again.
+        // Another coordinator may get the same update meanwhile. With a random origin the notice is sent at most once.
         let me = uuid::Uuid::now_v7().simple().to_string();
         if !self.dedup.is_first(&format!("kept:{id}"), &me, TOLD_ONCE_IN).await {
             return;
@@ -73,7 +72,7 @@ impl DelayNotices {
         let text = lang.text("busy-kept");
         match pressed {
             Some(pressed) => self.replies.answer_button(pressed.query_id.clone(), Some(text)),
-            // Not in turn: the question is tried again whether its sender hears of it or not.
+            // Out of order: the question does not wait for the notice.
             None => self.replies.tell_aside(*address, Screen::plain(text)),
         }
     }
@@ -92,12 +91,12 @@ impl Attempts {
         Self { began: Instant::now(), told: false }
     }
 
-    /// Whether an error is a refusal, and one that is not over in a moment.
+    /// Whether an error is a refusal that has lasted for a while.
     pub(crate) fn refusal_lasts(&self, error: &redis::RedisError) -> bool {
         Refusal::of(error).is_some() && self.began.elapsed() >= TOLD_AFTER
     }
 
-    /// An attempt failed. Tells the person when Redis refuses for a reason of its own, and that lasts.
+    /// Handles a failed attempt: tells the person when Redis keeps refusing.
     pub(crate) async fn failed(
         &mut self,
         notices: &DelayNotices,

@@ -1,4 +1,4 @@
-//! Carries out what the flow asks for.
+//! Carries out the flow's effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// The same album is not sent again within this time.
 const ALBUM_AGAIN: Duration = Duration::from_secs(10);
 
-/// What effects are carried out with.
+/// Carries out effects.
 #[derive(Debug)]
 pub(crate) struct EffectRunner {
     /// Where tasks are cancelled, and what administrators ask about.
@@ -37,7 +37,7 @@ pub(crate) struct EffectRunner {
     pub(crate) sessions: SessionStore,
     /// Answers `/status`.
     pub(crate) status: TaskStatusReader,
-    /// Sends what is no answer to a task.
+    /// Sends replies without a task.
     pub(crate) replies: Arc<Replies>,
     /// Submits tasks.
     pub(crate) submitter: Submitter,
@@ -140,7 +140,7 @@ impl EffectRunner {
         message_id: i64,
         page: usize,
     ) -> Result<(), ShuttingDown> {
-        // Pressed twice in a row is once.
+        // Two presses in a row count as one.
         let button = format!("album:{}:{message_id}:{page}", incoming.address.chat_id);
         if !self.dedup.is_first(&button, &incoming.origin, ALBUM_AGAIN).await {
             return Ok(());
@@ -148,7 +148,7 @@ impl EffectRunner {
         self.replies.album(incoming.address, lang, media).await
     }
 
-    /// Stops tasks and says how many were still under way.
+    /// Cancels tasks and says how many were pending.
     async fn cancel(
         &self,
         address: ChatAddress,
@@ -173,7 +173,7 @@ impl EffectRunner {
         }
     }
 
-    /// Stops a task; its answer says so where it would have been. Whether it was under way.
+    /// Cancels a task; its answer will say so. Whether it was pending.
     async fn stop(&self, id: &TaskId) -> Result<bool, ShuttingDown> {
         let cancel = || async { self.queue.cancel(id).await.map_err(|error| error.source) };
         self.until_redis_answers(cancel).await

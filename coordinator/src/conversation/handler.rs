@@ -47,7 +47,7 @@ impl Handler {
         self.effects.perform(incoming, reaction).await
     }
 
-    /// Ignores an update, with a sentence that says why or without.
+    /// Ignores an update, with or without a sentence that says why.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Handler {
     ) -> Result<(), ShuttingDown> {
         let said = sentence.map(|sentence| incoming.language.text(sentence));
         match (&incoming.event, said) {
-            // Without an answer the button would seem to be at work.
+            // A press has to be answered, or the button keeps waiting.
             (Event::Press { query_id, .. }, said) => {
                 self.replies.answer_button(query_id.clone(), said);
                 Ok(())

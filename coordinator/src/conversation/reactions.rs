@@ -1,4 +1,4 @@
-//! What an update leads to: the flow decides, and the session remembers it.
+//! Asks the flow what to do about an update, and stores the session.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,14 +23,14 @@ use crate::shutdown::{Shutdown, ShuttingDown};
 /// Pause before a session is written again after trouble with Redis.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
-/// What the flow can see beside the session, for every update.
+/// What the flow knows besides the session.
 #[derive(Debug)]
 pub(crate) struct FlowInputs {
     /// The bot's name, without `@`.
     pub(crate) bot: String,
     /// Who is an administrator.
     pub(crate) lists: Arc<AccessLists>,
-    /// The commands that plugins bring along.
+    /// The plugins' commands.
     pub(crate) menu: watch::Receiver<Arc<CommandMenu>>,
     /// What `/privacy` says.
     pub(crate) privacy: PrivacyNotice,
@@ -47,7 +47,7 @@ pub(crate) struct Reactions {
     shutdown: Shutdown,
 }
 
-/// What is to be done about an update.
+/// What to do about an update.
 #[derive(Debug)]
 pub(crate) struct Reaction {
     /// The language to answer in.
@@ -69,7 +69,7 @@ impl Reactions {
         Self { inputs, queue, task_ids, sessions, notices, shutdown }
     }
 
-    /// Changes the session, and gives what is to be done.
+    /// Changes the session, and returns what to do.
     pub(crate) async fn react(&self, incoming: &Incoming) -> Result<Reaction, ShuttingDown> {
         let menu = Arc::clone(&self.inputs.menu.borrow());
         let context = TurnContext {
@@ -95,8 +95,7 @@ impl Reactions {
                 Err(error) => error,
             };
             self.queue.note_trouble(None, "keep a session", &error);
-            // What the update would lead to, so that the person can be told; as for somebody new when the session cannot
-            // even be read.
+            // Computed without storing, so that the person can be told; with a new session if it cannot be read.
             let session = self.sessions.load(incoming.address.session_key()).await;
             let known = session.is_ok();
             let reaction = change(&mut session.unwrap_or_default());
@@ -117,7 +116,7 @@ impl Reactions {
         }
     }
 
-    /// Notes in the session which tasks are going to be under way. Gives the last of their questions.
+    /// Adds the tasks that will be submitted to the session. Returns the last of their questions.
     fn note_pending(
         &self,
         incoming: &Incoming,

@@ -1,4 +1,4 @@
-//! What is said that is no answer to a task: replies, turned pages, albums, notes on buttons.
+//! Replies without a task: messages, turned pages, albums, answers to presses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::{CALL_AGAIN, call_until};
 use crate::telegram::send::{Priority, Sender};
 
-/// A reply that is no answer to a task is tried for this long, as long as a task would live.
+/// How long a reply is tried: as long as a task would live.
 const REPLY_AT_MOST: Duration = Duration::from_secs(120);
-/// How long such a reply keeps its update from being confirmed.
+/// How long an update waits for its reply before it is confirmed.
 const REPLY_HOLDS_UP: Duration = Duration::from_secs(10);
-/// Telegram takes no answer to a press that is older.
+/// Telegram refuses the answer to an older press.
 const BUTTON_AT_MOST: Duration = Duration::from_secs(15);
 
 /// Sends replies, in the order of their chat. Used through an [`Arc`]: slow replies go on in the background.
@@ -41,7 +41,7 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
-    /// Replies take their turn in `order`; what nobody waits for runs in `background`.
+    /// Replies keep the order of `order`; slow ones go on in `background`.
     pub(crate) fn new(
         sender: Sender,
         sessions: SessionStore,
@@ -54,7 +54,7 @@ impl Replies {
         Arc::new(Self { sender, sessions, editor, order, slow_chats, background, shutdown })
     }
 
-    /// Sends a message, after what was to be sent to this chat before it.
+    /// Sends a message, after earlier messages to this chat.
     pub(crate) async fn tell(
         self: &Arc<Self>,
         address: ChatAddress,
@@ -69,7 +69,7 @@ impl Replies {
         self.reply(address.chat_id, send).await
     }
 
-    /// Sends a message in the background, out of turn and only once: what it says loses its point soon.
+    /// Sends a message in the background, out of order and without retries.
     pub(crate) fn tell_aside(self: &Arc<Self>, address: ChatAddress, screen: Screen) {
         let replies = Arc::clone(self);
         self.background.spawn(async move {
@@ -79,18 +79,18 @@ impl Replies {
         });
     }
 
-    /// Makes a reply that is no answer to a task. A slow one goes on in the background: a chat that Telegram slows down must
-    /// not hold up the updates of others.
+    /// Makes a reply. A slow one goes on in the background: a chat that Telegram slows down must not hold up the updates of
+    /// others.
     async fn reply(
         &self,
         chat_id: i64,
         make: impl Future<Output = Result<(), ShuttingDown>> + Send + 'static,
     ) -> Result<(), ShuttingDown> {
         let mut making = self.background.spawn(make);
-        // A slow chat has held up its updates already; another reply does not do so again.
+        // The updates of a slow chat do not wait again.
         let holds_up = if self.slow_chats.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
         match tokio::time::timeout(holds_up, &mut making).await {
-            // A panic is a bug; the update must not come again and again.
+            // A panic is a bug, and would come again with the update.
             Ok(joined) => joined.unwrap_or(Ok(())),
             Err(_) => {
                 let slow = self.slow_chats.note(chat_id);
@@ -103,7 +103,7 @@ impl Replies {
         }
     }
 
-    /// Replaces a message, unless it shows what was asked later.
+    /// Edits a message, unless it shows something newer.
     pub(crate) async fn show(
         self: &Arc<Self>,
         address: ChatAddress,
@@ -127,7 +127,7 @@ impl Replies {
         let mut page = Page { address, message_id, turn, screen, refused: false, until };
         let mut edit = MessageEdit::new(message_id, turn);
         if self.show_page(&mut page, &mut edit).await? == Attempt::Again {
-            // Nobody waits for this: the page is there.
+            // In the background: the page is shown already.
             let replies = Arc::clone(&self);
             self.background.spawn(async move {
                 let _ = replies.repeat_page(&mut page, &mut edit).await; // Ends with the process.
@@ -136,7 +136,7 @@ impl Replies {
         Ok(())
     }
 
-    /// Shows a page again until nothing older can cover it.
+    /// Shows a page again until no older edit can replace it.
     async fn repeat_page(
         &self,
         page: &mut Page,
@@ -171,7 +171,7 @@ impl Replies {
                 Err(error) => error,
             };
             match error {
-                // The person pressed a button on it a moment ago, so they want to see it.
+                // The person pressed a button on it a moment ago, so a new message is sent.
                 BotError::MessageGone if !edit.instead => edit.instead = true,
                 BotError::Refused(reason) if !page.refused => {
                     tracing::error!(reason, "Telegram does not take a page");
@@ -229,7 +229,7 @@ impl Replies {
         let until = Instant::now() + REPLY_AT_MOST;
         let send = || async {
             match self.sender.album(&address, &media).await {
-                // Telegram may be at it still; once more would be once too often.
+                // Telegram may still be sending it, so do not retry.
                 Err(BotError::Transient(reason)) => Err(BotError::Refused(reason)),
                 sent => sent,
             }
@@ -244,7 +244,7 @@ impl Replies {
         self.say(address, Screen::plain(html)).await
     }
 
-    /// Answers a press in the background: the mark on the button ends by itself after some seconds, the note is worth some more.
+    /// Answers a press in the background, so that the button stops waiting.
     pub(crate) fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
         let replies = Arc::clone(self);
         self.background.spawn(async move {
@@ -263,12 +263,12 @@ struct Page {
     message_id: i64,
     turn: u64,
     screen: Screen,
-    /// Telegram did not take it, and what says so is shown.
+    /// Telegram refused the page; the message says so instead.
     refused: bool,
     until: Instant,
 }
 
-/// What a picture is called: its title, or else its address.
+/// The text of a link to a picture: its caption, or else its URL.
 fn title(media: &Media) -> &str {
     if media.caption.is_empty() { &media.url } else { &media.caption }
 }

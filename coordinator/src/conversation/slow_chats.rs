@@ -1,15 +1,15 @@
-//! Chats whose replies have waited for so long that they hold up no more updates.
+//! Chats with slow replies, whose updates no longer wait for them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many overdue replies each chat has. Clones share it.
+/// The number of slow replies of each chat. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SlowChats {
     counts: Arc<Mutex<HashMap<i64, usize>>>,
 }
 
-/// A reply that is overdue, until it is dropped.
+/// Counts a slow reply until it is dropped.
 #[derive(Debug)]
 pub(crate) struct SlowReply {
     slow: SlowChats,
@@ -17,12 +17,12 @@ pub(crate) struct SlowReply {
 }
 
 impl SlowChats {
-    /// Whether some reply to this chat is overdue.
+    /// Whether this chat has slow replies.
     pub(crate) fn has(&self, chat_id: i64) -> bool {
         self.counts().contains_key(&chat_id)
     }
 
-    /// Another reply to this chat is overdue.
+    /// Counts another slow reply of this chat.
     pub(crate) fn note(&self, chat_id: i64) -> SlowReply {
         *self.counts().entry(chat_id).or_default() += 1;
         SlowReply { slow: self.clone(), chat_id }

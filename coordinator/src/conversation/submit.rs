@@ -1,4 +1,4 @@
-//! A question becomes a task.
+//! Submits questions as tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// Pause before a task is submitted again after trouble with Redis.
 const AFTER_TROUBLE: Duration = Duration::from_millis(300);
-/// The same button pressed again within this time is the same press.
+/// Presses of the same button within this time count as one.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 
 /// Submits tasks, and shows people that they wait.
@@ -57,7 +57,7 @@ impl Submitter {
         let mut task = Task::in_lane(lane, address.owner, reply_to.question.params());
         task.task_id = id;
         task.reply_to = serde_json::to_value(&reply_to).ok();
-        // A button that is pressed twice changes its message once; a name that is sent twice is asked twice.
+        // A button that is pressed twice is one question; a message that is sent twice is two.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
                 same_within: DOUBLE_PRESS,
@@ -78,7 +78,7 @@ impl Submitter {
                         let note = reply_to.question.note(lang);
                         self.replies.answer_button(pressed.query_id, Some(note));
                     }
-                    // A task that was there already has its placeholder, or its answer makes one.
+                    // A known task has its placeholder already, or its delivery sends one.
                     if matches!(submitted, Submitted::New { .. }) {
                         self.feedback.start(task, reply_to, announced);
                     }

@@ -1,4 +1,4 @@
-//! The ids of the tasks that an update asks for: always the same for the same update.
+//! Ids of tasks: the same update always gets the same ids.
 
 use queue::{Lane, TaskId, TaskQueue};
 
@@ -18,8 +18,7 @@ impl TaskIds {
         Self { queue, bot_id }
     }
 
-    /// The lane and id of the task that the effect number `ordinal` of an update asks for. None when the question has
-    /// no task type.
+    /// The lane and id of the task of an update's effect number `ordinal`. None when the question has no task type.
     pub(crate) fn of(
         &self,
         incoming: &Incoming,
@@ -27,7 +26,7 @@ impl TaskIds {
         question: &Question,
     ) -> Option<(Lane, TaskId)> {
         let lane = self.queue.lane_of(&question.task_type()?, incoming.address.owner);
-        // An update's number comes again when the server counts anew, the message behind it does not.
+        // Update ids can repeat when the server starts to count anew; the message's id does not.
         let number = incoming.update_id;
         let origin = &incoming.origin;
         let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot_id);

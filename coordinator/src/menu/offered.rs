@@ -1,4 +1,4 @@
-//! Which of the commands that workers offer are taken, and why the others are not.
+//! Which of the commands that workers offer are put into the menu, and why the others are not.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -8,14 +8,14 @@ use queue::{OfferedPlugin, TaskQueue, WorkerRecord};
 use super::owners::{self, CommandOwners, now_seconds};
 use crate::chat::command_menu::{CommandMenu, MAX_COMMANDS};
 
-/// What the workers offer, and why something of it is not taken. A command that has no owner is nobody's.
+/// The commands that go into the menu, and why the others do not. A command without an owner is left out.
 pub(super) fn offered(
     workers: &[WorkerRecord],
     owners: &CommandOwners,
 ) -> (CommandMenu, BTreeSet<String>) {
     let mut plugins: Vec<&OfferedPlugin> =
         workers.iter().flat_map(|worker| &worker.plugins).collect();
-    // The same list whatever the workers' order. While a plugin is swapped, its newest version counts.
+    // Sorted, so that the workers' order does not matter. While a plugin is swapped, its newest version counts.
     plugins.sort_by_key(|plugin| {
         (&plugin.name, Reverse(version_numbers(&plugin.version)), &plugin.digest)
     });
@@ -32,7 +32,7 @@ pub(super) fn offered(
                     taken(name, owner, living.contains(owner.as_str()))
                 }
                 (Some(_), Ok(())) if menu.commands.len() < MAX_COMMANDS => {
-                    // Another worker's, or an older version's, does not replace it.
+                    // A command of another worker or an older version does not replace it.
                     menu.commands.entry(name.to_owned()).or_insert_with(|| command.clone());
                     continue;
                 }
@@ -47,7 +47,7 @@ pub(super) fn offered(
     (menu, complaints)
 }
 
-/// Why a command is not taken that belongs to another plugin.
+/// Why a command that belongs to another plugin is left out.
 fn taken(name: &str, owner: &str, lives: bool) -> String {
     if lives {
         return format!("command `{name}` is plugin `{owner}`'s");
@@ -58,14 +58,14 @@ fn taken(name: &str, owner: &str, lives: bool) -> String {
     )
 }
 
-/// What is not taken of the commands that the living workers offer, and why.
+/// Why commands of living workers are left out of the menu.
 pub(crate) async fn not_taken(queue: &TaskQueue) -> redis::RedisResult<BTreeSet<String>> {
     let workers = queue.workers().await.map_err(|error| error.source)?;
     let owners = owners::of(queue, &workers, now_seconds()).await?;
     Ok(offered(&workers, &owners).1)
 }
 
-/// The numbers at the beginning of a version, to compare it by.
+/// The numbers of a version, to compare by.
 fn version_numbers(version: &str) -> Vec<u64> {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     core.split('.').map_while(|number| number.parse().ok()).take(3).collect()

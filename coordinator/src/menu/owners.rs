@@ -1,8 +1,8 @@
-//! Which plugin a chat command belongs to: whoever had it first, as long as it is not away for a week.
+//! Which plugin owns a chat command: the first that offered it, until it is away for a week.
 //!
-//! Redis remembers it, so that it is the same for all coordinators and after a restart: a plugin that appears while
-//! another one is swapped, or away for the night, does not get what people know as the other's. A plugin that lives and
-//! brings a command no more gives it up at once, and an operator can take it away (`coordinator commands release`).
+//! Redis stores the owners, so that they are the same for all coordinators and after a restart. A plugin that appears while
+//! another one is swapped, or away for the night, does not get the other's commands. A living plugin that no longer offers a
+//! command gives it up at once, and an operator can take it away (`coordinator commands release`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use crate::keys::CoordinatorKeys;
 
 /// How long a plugin that is away keeps its commands: longer than a failure over a long weekend.
 pub(crate) const KEEP_SECONDS: u64 = 7 * 24 * 3600;
-/// How old the note of an owner that is there may get before it is written anew.
+/// Age at which the record of a living owner is renewed.
 const NOTE_AGAIN_SECONDS: u64 = 3600;
-/// More commands than that within a week are no plugins of people.
+/// Most recorded commands: a bound against a flood of names.
 const MAX_NOTED: usize = 500;
 
 const OWNERS: &str = include_str!("owners.lua");
 
-/// Commands, each with the plugin that has it.
+/// Commands and the plugins that own them.
 pub(crate) type CommandOwners = BTreeMap<String, String>;
 
-/// An owner as Redis has it.
+/// An owner as stored in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnerRecord {
     /// The plugin.
@@ -39,18 +39,18 @@ impl OwnerRecord {
     }
 }
 
-/// What is to be written down about one command.
+/// A change of one command's owner that has to be stored.
 #[derive(Debug, PartialEq, Eq)]
 struct OwnerChange {
     command: String,
-    /// The plugin that is to have it; none when it is to be forgotten.
+    /// The new owner; none to delete the record.
     plugin: Option<String>,
-    /// The one that had it and brings it no more.
+    /// The previous owner, which no longer offers it.
     gone: Option<String>,
 }
 
-/// Who has which command among what the workers offer. What is new is written down first; where Redis takes no writes
-/// at the moment it holds for this coordinator until it does.
+/// The owners of the commands that the workers offer. Changes are stored first; while Redis takes no writes they hold for
+/// this coordinator alone.
 pub(super) async fn of(
     queue: &TaskQueue,
     workers: &[WorkerRecord],
@@ -80,13 +80,13 @@ pub(super) async fn of(
     Ok(owners)
 }
 
-/// The owners that are known.
+/// The stored owners.
 pub(crate) async fn noted(queue: &TaskQueue) -> redis::RedisResult<BTreeMap<String, OwnerRecord>> {
     let noted: BTreeMap<String, Vec<u8>> = redis::cmd("HGETALL")
         .arg(queue.keys().command_owners())
         .query_async(&mut queue.connection())
         .await?;
-    // What cannot be read is nobody's, and is written over.
+    // An unreadable record has no owner, and is overwritten.
     let read = |(command, text): (String, Vec<u8>)| {
         Some((command, OwnerRecord::read(std::str::from_utf8(&text).ok()?)?))
     };
@@ -103,7 +103,7 @@ pub(crate) async fn release(queue: &TaskQueue, command: &str) -> redis::RedisRes
     Ok(removed > 0)
 }
 
-/// Who has which command, and what of it is to be written down.
+/// Decides who owns which command, and which changes have to be stored.
 fn decide(
     noted: &BTreeMap<String, OwnerRecord>,
     workers: &[WorkerRecord],
@@ -140,7 +140,7 @@ fn decide(
         if owners.contains_key(command) || room == 0 || !known && noted.len() >= MAX_NOTED {
             continue;
         }
-        // Of several that appear at once the first by name has it.
+        // If several appear at once, the first by name gets it.
         let Some(first) = by.first() else { continue };
         room -= 1;
         owners.insert(command.to_owned(), (*first).to_owned());
@@ -156,7 +156,7 @@ fn decide(
     (owners, news)
 }
 
-/// Each command that may be taken, with the plugins that bring it.
+/// Each valid command with the plugins that offer it.
 fn asking<'a>(
     plugins: impl Iterator<Item = &'a OfferedPlugin>,
 ) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
@@ -171,7 +171,7 @@ fn asking<'a>(
     asking
 }
 
-/// By this machine's clock: only a day is measured with it.
+/// Seconds since 1970 by this machine's clock, which is precise enough to measure days.
 pub(crate) fn now_seconds() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()

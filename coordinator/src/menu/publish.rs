@@ -1,8 +1,8 @@
-//! Telegram's command menu: set anew when what it should show changed, by one coordinator at a time.
+//! Sets Telegram's command menu when it changes, one coordinator at a time.
 //!
-//! Redis remembers which menu a bot shows, so that many coordinators, and many starts, make one call. Each sets the menu
-//! only when its own view changes, and looks again now and then: coordinators of two releases that see the same plugins
-//! differently would otherwise take turns for ever.
+//! Redis remembers which menu the bot shows, so that several coordinators and restarts make one call. Each coordinator sets
+//! the menu only when its own view changes, and checks it now and then: two releases with different views would otherwise
+//! overwrite each other for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
 use crate::telegram::bot_api::{BotApi, BotError};
 
-/// How long a menu that was set is not looked after.
+/// Pause between two checks of a menu that was set.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
-/// Pause after trouble, and while another coordinator is at it.
+/// Pause after trouble, and while another coordinator sets the menu.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 /// All calls together: one for each language, each of which may take 20 s.
 const SET_AT_MOST: Duration = Duration::from_secs(30);
-/// The lease outlives them.
+/// Longer than all calls.
 const LEASE: Duration = Duration::from_secs(40);
-/// What is known of a bot that nobody runs any more is forgotten.
+/// How long the menu of a bot that is no longer run is remembered.
 const KEEP_SECONDS: u64 = 7 * 24 * 3600;
 
 /// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
@@ -38,7 +38,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// A menu as Telegram takes it: for those who speak a language, or for all others.
+/// The menu for one language, or the default for all others.
 #[derive(Debug, PartialEq, Eq)]
 struct LocalizedMenu {
     lang: Option<Lang>,
@@ -61,7 +61,7 @@ fn all_lists(menu: &CommandMenu) -> Vec<LocalizedMenu> {
     langs.map(|lang| LocalizedMenu::of(menu, lang)).collect()
 }
 
-/// What tells one menu from another.
+/// Identifies a menu.
 fn digest(lists: &[LocalizedMenu]) -> String {
     let text: Vec<_> = lists.iter().map(|list| (list.lang, &list.commands)).collect();
     let json = serde_json::to_vec(&text).unwrap_or_default();
@@ -85,7 +85,7 @@ pub(super) async fn publish_until(
         me,
     };
     let mut published = String::new();
-    // When to look again, whatever happens. Not before the registry was read: what there is until then is no menu.
+    // When to check again. None until the registry was read: before that there is no menu.
     let mut due = None;
     loop {
         let woken = async {
@@ -94,7 +94,7 @@ pub(super) async fn publish_until(
                 None => menu.changed().await,
             }
         };
-        // Losing the wait loses nothing: what changed is still there.
+        // Nothing is lost when the wait is dropped: the change is still there.
         match shutdown.run_until_cancelled(woken).await {
             Some(Ok(())) => {}
             Some(Err(_)) | None => return,
@@ -114,7 +114,7 @@ pub(super) async fn publish_until(
             Err(error) => {
                 tracing::warn!(error = %error, "the command menu was not set");
                 let Some(pause) = error.try_again_after(TRY_AGAIN) else {
-                    // The same would be refused again: what changes is tried at once.
+                    // The same menu would be refused again; a changed one is tried at once.
                     published = wanted;
                     due = Some(Instant::now() + LOOK_AGAIN);
                     continue;
@@ -122,7 +122,7 @@ pub(super) async fn publish_until(
                 pause
             }
         };
-        // Whatever changes meanwhile: who asks to wait is not asked again before.
+        // Wait even if the menu changes meanwhile: Telegram may have asked to.
         published.clear();
         due = Some(Instant::now());
         if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -141,7 +141,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// Whether the menu is set; not yet when another coordinator is at it.
+    /// Whether the menu is set; false while another coordinator sets it.
     async fn publish(&self, wanted: &str) -> Result<bool, BotError> {
         if self.shows(wanted).await.map_err(|error| transient(&error))? {
             return Ok(true);
@@ -150,7 +150,7 @@ impl Publisher {
             return Ok(false);
         }
         let set = async {
-            // Anew: what was read two seconds ago may be older than what another coordinator has just set.
+            // Read again: the last read may be older than what another coordinator has just set.
             let workers = self.queue.workers().await.map_err(|error| transient(&error.source))?;
             let owners = owners::of(&self.queue, &workers, now_seconds()).await;
             let owners = owners.map_err(|error| transient(&error))?;

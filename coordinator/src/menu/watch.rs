@@ -1,11 +1,8 @@
 //! Keeps the command menu up to date.
 //!
-//! Each coordinator reads the worker registry every other second, makes one list of what the living workers offer, and
-//! tells the flows ([`CommandMenu`]) and Telegram ([`super::publish`]) when it changed. A worker is not trusted: its commands keep the
-//! rules that the host checked, or are passed over. Of two plugins with the same command the one that had it first keeps
-//! it ([`super::owners`]).
-//!
-//! Not here: what becomes of a command; that is in [`crate::chat::flow`].
+//! Each coordinator reads the worker registry every two seconds, merges the commands of living workers, and passes changes to
+//! the flow ([`CommandMenu`]) and to Telegram ([`super::publish`]). A worker is not trusted: commands that break the rules,
+//! which the host checked too, are left out. If two plugins offer the same command, its owner keeps it ([`super::owners`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,16 +21,16 @@ use crate::metrics;
 use crate::telegram::bot_api::BotApi;
 use crate::wait_estimator::WaitEstimator;
 
-/// How often the registry is read: a new plugin is in the menu within seconds.
+/// How often the registry is read.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long it is known that there was a command.
+/// How long a command that is gone is remembered.
 const KNOWN_SECONDS: u64 = 24 * 3600;
-/// More names than that within a day are no plugins of people.
+/// Most remembered commands: a bound against a flood of names.
 const MAX_KNOWN: usize = 500;
-/// How old the note of a command that is there may get before it is written anew.
+/// Age at which the record of a living command is renewed.
 const NOTE_AGAIN_SECONDS: u64 = 3600;
 
-/// Keeps the menu up to date, here and in Telegram, until `shutdown`. Trouble with Redis leaves it as it is. `me` names
+/// Keeps the menu up to date, here and in Telegram, until `shutdown`. It stays as it is while Redis is away. `me` names
 /// this coordinator.
 pub(crate) async fn watch_until(
     queue: TaskQueue,
@@ -67,7 +64,7 @@ async fn read_until(
                 metrics::commands_not_taken(complaints.len());
                 complained = complaints;
                 menu.send_if_modified(|current| {
-                    // The first is news also when it is empty: it says that nobody offers anything.
+                    // The first menu counts as a change even if it is empty.
                     let changed = std::mem::take(&mut first) || **current != read;
                     if changed {
                         *current = Arc::new(read);
@@ -77,7 +74,7 @@ async fn read_until(
             }
             Err(error) => tracing::debug!(error = %error, "the command menu was not read"),
         }
-        // Losing the pause loses nothing.
+        // Nothing is lost when the sleep is dropped.
         if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;
         }
@@ -99,12 +96,12 @@ async fn read(
     let stored = stored.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     let (known, to_note) = remember(stored, menu.commands.keys(), now);
     if to_note {
-        // Two that write at once may lose a name; whoever sees it alive writes it again.
+        // Of two concurrent writers one may lose a name, which is written again while the command lives.
         let json = serde_json::to_string(&known).unwrap_or_default();
         let noted: redis::RedisResult<()> =
             queue.write_even_when_full("SET", &key, (json, "EX", KNOWN_SECONDS)).await;
         if let Err(error) = noted {
-            // What is known is known here; a server that takes no writes is written to at the next look.
+            // This process knows the names; the next read tries to store them again.
             queue.note_trouble(None, "note the plugins' commands", &error);
         }
     }
@@ -112,8 +109,8 @@ async fn read(
     Ok((menu, complaints))
 }
 
-/// Names and when they were last noted, in seconds: those of the last day and the living ones. And whether it is time to
-/// write that down.
+/// Names of the last day and of living commands, with the second in which they were recorded; and whether that has to be
+/// stored.
 fn remember<'a>(
     mut known: BTreeMap<String, u64>,
     living: impl Iterator<Item = &'a String>,
