@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Notes that Telegram asked to wait, for everyone who sends.
+-- Notes for all coordinators that Telegram asked to wait.
 -- KEYS    1 pause  2 pause of the chat  3 flooded
--- ARGV    1 ms to wait  2 the chat  3 ms within which two chats are taken for all
+-- ARGV    1 ms to wait  2 the chat  3 ms within which two chats count as all
 -- RETURNS 1 when the bot as a whole pauses
--- ATOMIC  A pause is never made shorter by one that is noted at the same time.
+-- ATOMIC  A pause never gets shorter.
 local time = redis.call('TIME')
 local till = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
 

@@ -65,8 +65,8 @@ impl RateLimitStore {
             queue,
             bot: bot_id.to_string(),
             limits,
-            room: Script::new(include_str!("room.lua")),
-            arrived: Arc::new(Script::new(include_str!("arrived.lua"))),
+            room: Script::new(include_str!("admit.lua")),
+            arrived: Arc::new(Script::new(include_str!("edit_arrived.lua"))),
             pause: Script::new(include_str!("pause.lua")),
         }
     }

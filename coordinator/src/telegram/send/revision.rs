@@ -1,7 +1,7 @@
 //! The order of a message's edits: what was asked later is what stays.
 //!
 //! Answers, turned pages and progress edit the same message, in any coordinator. Each edit is a [`Revision`], numbered by
-//! the turn of the conversation that asked for it. `room.lua` compares it with the newest edit begun for this message, in
+//! the turn of the conversation that asked for it. `admit.lua` compares it with the newest edit begun for this message, in
 //! the same step that takes from the rate limit, right before the call: an older one is not begun. An edit is in flight
 //! until Telegram has answered, or until its deadline. Another edit meanwhile waits for it ([`EditOutcome::Busy`]), or goes
 //! beside it and has to be repeated afterwards ([`EditOutcome::Beside`]). An edit whose call got no answer may still arrive,

@@ -2,7 +2,7 @@
 //! arrive late, get lost, time out, or whose coordinator dies. When everything has come to an end the message shows what
 //! was asked last.
 //!
-//! [`Fence`] is `room.lua` and `arrived.lua` in plain Rust; `the_scripts_do_what_the_model_does` holds them together.
+//! [`Fence`] is `admit.lua` and `edit_arrived.lua` in plain Rust; `the_scripts_do_what_the_model_does` holds them together.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -331,8 +331,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![2 => begin, 1 => arrived], 1..24)
 }
 
-const ROOM: &str = include_str!("../room.lua");
-const ARRIVED: &str = include_str!("../arrived.lua");
+const ROOM: &str = include_str!("../admit.lua");
+const ARRIVED: &str = include_str!("../edit_arrived.lua");
 
 /// Longer than a brief change is on its way.
 const AFTER_A_BRIEF_ONE: Duration = Duration::from_millis(4);

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Notes that a change of a message is not on its way any more.
--- KEYS    1 what the message shows
+-- Notes that an edit of a message is no longer in flight.
+-- KEYS    1 edits of the message
 -- ARGV    1 its token
--- RETURNS 1 when it was on its way
--- ATOMIC  Changes of others that are on their way stay noted.
+-- RETURNS 1 when it was in flight
+-- ATOMIC  Other edits in flight stay noted.
 local known = redis.call('GET', KEYS[1])
 if not known then return 0 end
 local left, found = {string.match(known, '^%d+') or '0'}, 0

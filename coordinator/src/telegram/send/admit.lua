@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Asks for room to send one message, or an album of several, and takes it when there is some. The change of a message is
--- begun in the same step, unless the message was to show something newer: right before the call nobody comes between.
--- KEYS    1 sent  2 pause  3 sent to the chat  4 pause of the chat  5 gone  6 moved  7 what the message shows (a change's)
+-- Takes one message, or an album of several, from the rate limits if they allow it. An edit is begun in the same step,
+-- unless a newer edit of the message was begun, so that no other edit comes between this step and the call.
+-- KEYS    1 sent  2 pause  3 sent to the chat  4 pause of the chat  5 gone  6 moved  7 edits of the message (for an edit)
 -- ARGV    1 messages  2 number of rules for all, then each rule, then the chat's rules; a rule is three numbers: messages
---         that a span may hold with these, messages that it may hold at most, the span in ms. Of a change the last five
---         are: its rank  its token  ms that it is on its way at most  1 when it does not wait for others  ms to remember it
--- RETURNS {'go'}, {'begun', 1 when something older is on its way too}, {'busy'}, {'late', the newer rank},
+--         that a span may hold with these, messages that it may hold at most, the span in ms. For an edit the last five
+--         are: its rank  its token  ms that it is in flight at most  1 when it does not wait for others  ms to remember it
+-- RETURNS {'go'}, {'begun', 1 when an older edit is in flight too}, {'busy'}, {'late', the newer rank},
 --         {'wait', ms, 'all' or 'chat'}, {'gone'} or {'moved', the new id}
--- ATOMIC  Room is taken for the bot and for the chat, or for neither; a change is begun when it has room and nothing newer
---         was begun.
+-- ATOMIC  The limits of the bot and of the chat are both used, or neither; an edit is begun when the limits allow it and
+--         no newer one was begun.
 local known = redis.call('MGET', unpack(KEYS))
 if known[6] then return {'moved', known[6]} end
 if known[5] then return {'gone'} end
@@ -17,7 +17,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local messages = tonumber(ARGV[1])
 local rules_end = #ARGV
 
--- A change: the newest rank that was begun, then `token:rank:until` of each that may still arrive.
+-- An edit: the newest rank that was begun, then `token:rank:until` of each that may still arrive.
 local rank, newest, on_their_way, older = nil, 0, {}, false
 if KEYS[7] then
   rules_end = #ARGV - 5
