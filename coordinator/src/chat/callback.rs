@@ -13,28 +13,28 @@ pub const MAX_BYTES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ButtonAction {
     /// Open the creator at this index of a result set.
-    Choose {
+    OpenCreator {
         /// The result set.
         view: String,
         /// The index, from 0.
         index: usize,
     },
     /// Show a page of a result set.
-    Creators {
+    ResultsPage {
         /// The result set.
         view: String,
         /// The page, from 0.
         page: usize,
     },
     /// Show a page of a content view that is loaded already.
-    Page {
+    ContentPage {
         /// The content view.
         view: String,
         /// The page, from 0.
         page: usize,
     },
     /// Load the pages behind those that are loaded.
-    More {
+    LoadMore {
         /// The content view.
         view: String,
     },
@@ -58,26 +58,26 @@ pub enum ButtonAction {
         view: String,
     },
     /// Search the forum with a result set's query.
-    Extended {
+    SearchForum {
         /// The result set.
         view: String,
     },
     /// Load another page of the forum's results.
-    Forum {
+    ForumPage {
         /// The forum's results so far.
         view: String,
         /// The page, from 1.
         page: usize,
     },
     /// Press the button at this index of a plugin's view.
-    Act {
+    PressViewButton {
         /// The view.
         view: String,
         /// The index; see [`super::view::View::task_request`].
         index: usize,
     },
     /// Show a page of a plugin's view.
-    Part {
+    ViewPage {
         /// The view.
         view: String,
         /// The page, from 0.
@@ -91,7 +91,7 @@ pub enum ButtonAction {
         view: String,
     },
     /// Ask a failed question again.
-    Again {
+    Retry {
         /// The name that its answer's view would have had.
         view: String,
     },
@@ -102,31 +102,31 @@ pub enum ButtonAction {
     /// Ask whether to delete the person's data.
     Forget,
     /// Delete the person's data.
-    ForgetSure,
+    ForgetConfirmed,
 }
 
 impl ButtonAction {
     /// The callback data. In a group it names the button's owner.
     pub fn encode(&self, address: &ChatAddress) -> String {
         let data = match self {
-            Self::Choose { view, index } => format!("c:{view}:{index}"),
-            Self::Creators { view, page } => format!("l:{view}:{page}"),
-            Self::Page { view, page } => format!("p:{view}:{page}"),
-            Self::More { view } => format!("m:{view}"),
+            Self::OpenCreator { view, index } => format!("c:{view}:{index}"),
+            Self::ResultsPage { view, page } => format!("l:{view}:{page}"),
+            Self::ContentPage { view, page } => format!("p:{view}:{page}"),
+            Self::LoadMore { view } => format!("m:{view}"),
             Self::Filter { view, filter } => format!("i:{view}:{}", filter.number()),
             Self::Album { view, page } => format!("a:{view}:{page}"),
             Self::Results { view } => format!("r:{view}"),
-            Self::Extended { view } => format!("e:{view}"),
-            Self::Forum { view, page } => format!("f:{view}:{page}"),
-            Self::Act { view, index } => format!("t:{view}:{index}"),
-            Self::Part { view, page } => format!("v:{view}:{page}"),
+            Self::SearchForum { view } => format!("e:{view}"),
+            Self::ForumPage { view, page } => format!("f:{view}:{page}"),
+            Self::PressViewButton { view, index } => format!("t:{view}:{index}"),
+            Self::ViewPage { view, page } => format!("v:{view}:{page}"),
             Self::Random => "x".to_owned(),
             Self::Cancel { view } => format!("k:{view}"),
-            Self::Again { view } => format!("g:{view}"),
+            Self::Retry { view } => format!("g:{view}"),
             Self::Settings => "s".to_owned(),
             Self::Language(lang) => format!("n:{}", lang.map_or("auto", Lang::code)),
             Self::Forget => "z".to_owned(),
-            Self::ForgetSure => "zz".to_owned(),
+            Self::ForgetConfirmed => "zz".to_owned(),
         };
         if address.private() { data } else { format!("{data}@{}", address.owner) }
     }
@@ -142,7 +142,7 @@ impl ButtonAction {
             ["x"] => Self::Random,
             ["s"] => Self::Settings,
             ["z"] => Self::Forget,
-            ["zz"] => Self::ForgetSure,
+            ["zz"] => Self::ForgetConfirmed,
             ["n", "auto"] => Self::Language(None),
             ["n", code] => {
                 let lang = Lang::ALL.into_iter().find(|lang| lang.code() == code)?;
@@ -151,11 +151,11 @@ impl ButtonAction {
             [kind, view] if is_view(view) => {
                 let view = view.to_owned();
                 match kind {
-                    "m" => Self::More { view },
+                    "m" => Self::LoadMore { view },
                     "r" => Self::Results { view },
-                    "e" => Self::Extended { view },
+                    "e" => Self::SearchForum { view },
                     "k" => Self::Cancel { view },
-                    "g" => Self::Again { view },
+                    "g" => Self::Retry { view },
                     _ => return None,
                 }
             }
@@ -163,14 +163,14 @@ impl ButtonAction {
                 let view = view.to_owned();
                 let number: usize = number.parse().ok()?;
                 match kind {
-                    "c" => Self::Choose { view, index: number },
-                    "l" => Self::Creators { view, page: number },
-                    "p" => Self::Page { view, page: number },
+                    "c" => Self::OpenCreator { view, index: number },
+                    "l" => Self::ResultsPage { view, page: number },
+                    "p" => Self::ContentPage { view, page: number },
                     "i" => Self::Filter { view, filter: Filter::of_number(number)? },
                     "a" => Self::Album { view, page: number },
-                    "f" => Self::Forum { view, page: number },
-                    "t" => Self::Act { view, index: number },
-                    "v" => Self::Part { view, page: number },
+                    "f" => Self::ForumPage { view, page: number },
+                    "t" => Self::PressViewButton { view, index: number },
+                    "v" => Self::ViewPage { view, page: number },
                     _ => return None,
                 }
             }
@@ -200,25 +200,25 @@ mod tests {
         let view = "0123456789abcdef".to_owned();
         let group = ChatAddress { chat_id: i64::MIN, owner: i64::MAX, ..ChatAddress::default() };
         for action in [
-            ButtonAction::Choose { view: view.clone(), index: usize::MAX },
-            ButtonAction::Creators { view: view.clone(), page: usize::MAX },
-            ButtonAction::Page { view: view.clone(), page: usize::MAX },
-            ButtonAction::More { view: view.clone() },
+            ButtonAction::OpenCreator { view: view.clone(), index: usize::MAX },
+            ButtonAction::ResultsPage { view: view.clone(), page: usize::MAX },
+            ButtonAction::ContentPage { view: view.clone(), page: usize::MAX },
+            ButtonAction::LoadMore { view: view.clone() },
             ButtonAction::Filter { view: view.clone(), filter: Filter::Videos },
             ButtonAction::Album { view: view.clone(), page: usize::MAX },
             ButtonAction::Results { view: view.clone() },
-            ButtonAction::Extended { view: view.clone() },
-            ButtonAction::Forum { view: view.clone(), page: usize::MAX },
-            ButtonAction::Act { view: view.clone(), index: usize::MAX },
-            ButtonAction::Part { view: view.clone(), page: usize::MAX },
+            ButtonAction::SearchForum { view: view.clone() },
+            ButtonAction::ForumPage { view: view.clone(), page: usize::MAX },
+            ButtonAction::PressViewButton { view: view.clone(), index: usize::MAX },
+            ButtonAction::ViewPage { view: view.clone(), page: usize::MAX },
             ButtonAction::Random,
             ButtonAction::Cancel { view: view.clone() },
-            ButtonAction::Again { view },
+            ButtonAction::Retry { view },
             ButtonAction::Settings,
             ButtonAction::Language(None),
             ButtonAction::Language(Some(Lang::De)),
             ButtonAction::Forget,
-            ButtonAction::ForgetSure,
+            ButtonAction::ForgetConfirmed,
         ] {
             let data = action.encode(&group);
             assert!(data.len() <= MAX_BYTES, "{data}");

@@ -56,9 +56,9 @@ pub enum Effect {
         page: usize,
     },
     /// Store the chosen language for longer than a session lives; none deletes the choice.
-    Choose(Option<Lang>),
+    SetLanguage(Option<Lang>),
     /// Cancel all tasks and delete the session.
-    Forget {
+    DeleteData {
         /// The tasks.
         tasks: Vec<TaskId>,
     },

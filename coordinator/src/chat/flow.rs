@@ -4,13 +4,13 @@
 //! is in [`answer`].
 
 pub mod answer;
-mod greet;
+mod help;
 #[cfg(test)]
 mod properties;
 mod settings;
 pub mod turn;
 
-pub use greet::commands;
+pub use help::commands;
 use queue::{OfferedCommand, TaskId};
 
 use super::callback::{ButtonAction, view_name};
@@ -45,7 +45,7 @@ pub fn react(
     let mut turn = Turn { session, context, lang, number };
     match event {
         Event::Command { name, argument, addressed } => turn.command(name, argument, *addressed),
-        Event::Text(text) => match greet::key(text) {
+        Event::Text(text) => match help::key(text) {
             Some(command) => turn.command(command, "", true),
             None => vec![turn.search(text)],
         },
@@ -61,7 +61,7 @@ pub fn react(
 impl Turn<'_> {
     fn command(&mut self, name: &str, argument: &str, addressed: bool) -> Vec<Effect> {
         let effect = match name {
-            "start" | "help" => Effect::Say(greet::screen(&self.context, self.lang, name)),
+            "start" | "help" => Effect::Say(help::screen(&self.context, self.lang, name)),
             "search" if argument.is_empty() && self.context.address.private() => {
                 self.say("search-what")
             }
@@ -70,7 +70,7 @@ impl Turn<'_> {
             "random" => self.ask(self.random(), None),
             "status" => Effect::Status(self.session.pending.clone()),
             "cancel" => Effect::Cancel { tasks: self.under_way(), pressed: None },
-            "privacy" => Effect::Say(greet::privacy(&self.context, self.lang)),
+            "privacy" => Effect::Say(help::privacy(&self.context, self.lang)),
             "settings" => Effect::Say(settings::screen(self.session, self.lang)),
             "stats" if self.context.admin && addressed => Effect::Stats,
             "plugins" if self.context.admin && addressed => Effect::Plugins,
@@ -165,13 +165,13 @@ impl Turn<'_> {
                 let note = note_on(pressed.clone(), self.lang.text("note-album"));
                 vec![note, Effect::Album { media, message_id: pressed.message_id, page }]
             }
-            ButtonAction::Part { view, page } => {
+            ButtonAction::ViewPage { view, page } => {
                 let stored = self.session.view_mut(&view)?;
                 stored.page = page;
                 let screen = view::page(self.lang, stored, page);
                 self.show(pressed, screen)
             }
-            ButtonAction::Act { view, index } => {
+            ButtonAction::PressViewButton { view, index } => {
                 let ask = self.session.view(&view)?.content.task_request(index)?.clone();
                 if !self.context.menu.offers(&ask.task_type) {
                     return Some(vec![note_on(pressed.clone(), self.lang.text("gone-button"))]);
@@ -185,14 +185,14 @@ impl Turn<'_> {
             ButtonAction::Settings
             | ButtonAction::Language(_)
             | ButtonAction::Forget
-            | ButtonAction::ForgetSure => settings::press(self, &action, pressed),
-            ButtonAction::Creators { view, page } => {
+            | ButtonAction::ForgetConfirmed => settings::press(self, &action, pressed),
+            ButtonAction::ResultsPage { view, page } => {
                 let set = self.session.results_mut(&view)?;
                 set.page = page.min(set.last_page());
                 let screen = creators::page(self.lang, set);
                 self.show(pressed, screen)
             }
-            ButtonAction::Page { view, page } => {
+            ButtonAction::ContentPage { view, page } => {
                 let content = self.session.content_mut(&view)?;
                 content.page = page.min(content.last_page());
                 let screen = content::page(self.lang, content);
@@ -203,7 +203,7 @@ impl Turn<'_> {
                 self.show(pressed, screen)
             }
             // Pressed twice: the next items are loaded already.
-            ButtonAction::More { view } if self.session.content(&view)?.cursor.is_none() => {
+            ButtonAction::LoadMore { view } if self.session.content(&view)?.cursor.is_none() => {
                 let screen = content::page(self.lang, self.session.content(&view)?);
                 self.show(pressed, screen)
             }
@@ -217,21 +217,21 @@ impl Turn<'_> {
         let session = &self.session;
         Some(match action {
             ButtonAction::Random => self.random(),
-            ButtonAction::Choose { view, index } => {
+            ButtonAction::OpenCreator { view, index } => {
                 let creator = session.results(&view)?.creators.get(index)?.clone();
                 Question::Content { creator, back: view, filter: Filter::All }
             }
-            ButtonAction::Extended { view } => {
+            ButtonAction::SearchForum { view } => {
                 let query = session.results(&view)?.query.clone();
                 Question::Extended { query, back: view, page: 1 }
             }
-            ButtonAction::Forum { view, page } => {
+            ButtonAction::ForumPage { view, page } => {
                 let set = session.results(&view)?;
                 let query = set.query.clone();
                 let back = set.extended_from.clone()?;
                 Question::Extended { query, back, page: page as u64 }
             }
-            ButtonAction::More { view } => {
+            ButtonAction::LoadMore { view } => {
                 let content = session.content(&view)?;
                 let creator = content.creator.clone();
                 let filter = content.filter;
@@ -242,7 +242,7 @@ impl Turn<'_> {
                 let back = content.results.clone().unwrap_or_default();
                 Question::Content { creator: content.creator.clone(), back, filter }
             }
-            ButtonAction::Again { view } => {
+            ButtonAction::Retry { view } => {
                 let failed = session.failed.iter().find(|(known, _)| *known == view);
                 failed.map(|(_, question)| question.clone())?
             }

@@ -93,11 +93,11 @@ impl EffectRunner {
             Effect::Album { media, message_id, page } => {
                 self.album(incoming, lang, media, message_id, page).await
             }
-            Effect::Choose(chosen) => {
+            Effect::SetLanguage(chosen) => {
                 let choose = || self.sessions.choose(address.session_key(), chosen);
                 self.until_redis_answers(choose).await
             }
-            Effect::Forget { tasks } => {
+            Effect::DeleteData { tasks } => {
                 // Before their answers come: one that came first would be remembered, and offer to try again.
                 self.until_redis_answers(|| self.sessions.forget(address.session_key())).await?;
                 for id in tasks {

@@ -139,10 +139,14 @@ impl Dispatcher {
     pub(crate) async fn handle(&self, update: &Admitted) -> Result<(), ShuttingDown> {
         let Admitted { chat_update, admission } = update;
         match chat_update.chat_status {
-            ChatStatus::Reachable => self.sender.heard_from(chat_update.chat_id).await,
-            ChatStatus::Blocked => self.sender.shut_out(chat_update.chat_id).await,
-            ChatStatus::MigratedFrom(old) => self.sender.moved(old, chat_update.chat_id).await,
-            ChatStatus::MigratedTo(new) => self.sender.moved(chat_update.chat_id, new).await,
+            ChatStatus::Reachable => self.sender.mark_reachable(chat_update.chat_id).await,
+            ChatStatus::Blocked => self.sender.mark_unreachable(chat_update.chat_id).await,
+            ChatStatus::MigratedFrom(old) => {
+                self.sender.mark_migrated(old, chat_update.chat_id).await;
+            }
+            ChatStatus::MigratedTo(new) => {
+                self.sender.mark_migrated(chat_update.chat_id, new).await;
+            }
         }
         let Some(incoming) = &chat_update.incoming else { return Ok(()) };
         match admission {

@@ -29,7 +29,7 @@ use crate::chat::address::ChatAddress;
 use crate::chat::render::split;
 use crate::chat::screen::{Media, Screen};
 use crate::metrics;
-pub use limits::{Limits, Priority, Rule};
+pub use limits::{Limits, Priority, RateLimit};
 use local_limiter::LocalRateLimiter;
 use rate_limit_store::RateLimitStore;
 use request::SendRequest;
@@ -96,7 +96,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`BotError`]. [`BotError::RetryAfter`] also when our own limit is used up, [`BotError::NoRoom`] when the message is
+    /// [`BotError`]. [`BotError::RetryAfter`] also when our own limit is used up, [`BotError::RateLimited`] when the message is
     /// not urgent enough to be tried again.
     pub async fn send(
         &self,
@@ -201,7 +201,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`]; [`BotError::NoRoom`] when it was not sent.
+    /// As [`Sender::send`]; [`BotError::RateLimited`] when it was not sent.
     pub async fn send_placeholder(
         &self,
         address: &ChatAddress,
@@ -294,7 +294,7 @@ impl Sender {
     /// [`BotError`].
     pub async fn typing(&self, address: &ChatAddress) -> Result<(), BotError> {
         if !self.may_type(Instant::now()) {
-            return Err(BotError::NoRoom);
+            return Err(BotError::RateLimited);
         }
         self.bot.typing(address).await
     }
@@ -309,23 +309,23 @@ impl Sender {
     }
 
     /// Notes that a chat can be written to, because something came from it.
-    pub async fn heard_from(&self, chat_id: i64) {
-        if let Err(error) = self.store.note_there(chat_id).await {
+    pub async fn mark_reachable(&self, chat_id: i64) {
+        if let Err(error) = self.store.note_reachable(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is there");
         }
     }
 
     /// Notes that the bot was blocked, or removed from a group.
-    pub async fn shut_out(&self, chat_id: i64) {
-        if let Err(error) = self.store.note_gone(chat_id).await {
+    pub async fn mark_unreachable(&self, chat_id: i64) {
+        if let Err(error) = self.store.note_unreachable(chat_id).await {
             tracing::debug!(error = %error, "it was not noted that a chat is gone");
         }
     }
 
     /// Notes that a group migrated to another id.
-    pub async fn moved(&self, from: i64, to: i64) {
+    pub async fn mark_migrated(&self, from: i64, to: i64) {
         tracing::info!("a group has another id");
-        if let Err(error) = self.store.note_moved(from, to).await {
+        if let Err(error) = self.store.note_migrated(from, to).await {
             tracing::warn!(error = %error, "it was not noted that a group has another id");
         }
     }
@@ -347,10 +347,10 @@ impl Sender {
                 Decision::Begun(in_flight) => Some(in_flight),
                 Decision::Busy => return Ok(CallOutcome::Busy),
                 Decision::Superseded { by } => return Ok(CallOutcome::Superseded { by }),
-                Decision::Later(wait) => return Err(BotError::RetryAfter(wait)),
-                Decision::NoRoom => return Err(BotError::NoRoom),
-                Decision::Gone => return Err(BotError::Unreachable),
-                Decision::Moved(chat_id) => {
+                Decision::RetryAfter(wait) => return Err(BotError::RetryAfter(wait)),
+                Decision::Drop => return Err(BotError::RateLimited),
+                Decision::Unreachable => return Err(BotError::Unreachable),
+                Decision::Migrated(chat_id) => {
                     address = followed(&address, chat_id);
                     continue;
                 }
@@ -368,7 +368,7 @@ impl Sender {
             };
             self.learn(address.chat_id, &error).await;
             match error {
-                BotError::Moved(chat_id) => address = followed(&address, chat_id),
+                BotError::Migrated(chat_id) => address = followed(&address, chat_id),
                 // The topic was deleted: send it outside of topics.
                 BotError::TopicGone if address.thread.is_some() => address.thread = None,
                 error => return Err(error),
@@ -408,7 +408,7 @@ impl Sender {
         let asking = self.ask_for_room(SendRequest { chat_id, priority, messages, change });
         match unless {
             // A permission granted at the same moment is lost, nothing else.
-            Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Decision::NoRoom),
+            Some(over) => over.run_until_cancelled(asking).await.unwrap_or(Decision::Drop),
             None => asking.await,
         }
     }
@@ -420,27 +420,26 @@ impl Sender {
         let (answer, admission) = oneshot::channel();
         let asked = self.scheduler.send(Queued { request, answer }).await;
         match asked {
-            Ok(()) => admission.await.unwrap_or(Decision::Later(AT_THE_END)),
-            Err(_closed) => Decision::Later(AT_THE_END),
+            Ok(()) => admission.await.unwrap_or(Decision::RetryAfter(AT_THE_END)),
+            Err(_closed) => Decision::RetryAfter(AT_THE_END),
         }
     }
 
     /// Without limits nothing waits in the scheduler; Telegram's requests to wait are still obeyed.
     async fn without_limits(&self, request: SendRequest) -> Decision {
         match self.store.take(request).await {
-            Ok(answer) => {
-                scheduler::decision(answer).unwrap_or_else(|(wait, _all)| Decision::Later(wait))
-            }
+            Ok(answer) => scheduler::decision(answer)
+                .unwrap_or_else(|(wait, _all)| Decision::RetryAfter(wait)),
             Err(error) if request.change.is_some() => {
                 tracing::debug!(error = %error, "a change waits for Redis, which keeps their order");
-                Decision::Later(WITHOUT_REDIS)
+                Decision::RetryAfter(WITHOUT_REDIS)
             }
             Err(error) => {
                 tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
                 let now = Instant::now();
                 match self.local_limiter().take(now, request, &self.store.limits) {
                     None => Decision::Go,
-                    Some(at) => Decision::Later(at.saturating_duration_since(now)),
+                    Some(at) => Decision::RetryAfter(at.saturating_duration_since(now)),
                 }
             }
         }
@@ -465,11 +464,11 @@ impl Sender {
                     }
                 }
             }
-            BotError::Unreachable => self.shut_out(chat_id).await,
-            BotError::Moved(to) => self.moved(chat_id, *to).await,
+            BotError::Unreachable => self.mark_unreachable(chat_id).await,
+            BotError::Migrated(to) => self.mark_migrated(chat_id, *to).await,
             BotError::NotModified
             | BotError::MessageGone
-            | BotError::NoRoom
+            | BotError::RateLimited
             | BotError::TopicGone
             | BotError::Conflict
             | BotError::WebhookSet
@@ -517,7 +516,7 @@ impl<T> CallOutcome<T> {
     fn made(self) -> Result<T, BotError> {
         match self {
             Self::Made(made, _) => Ok(made),
-            Self::Busy | Self::Superseded { .. } => Err(BotError::NoRoom),
+            Self::Busy | Self::Superseded { .. } => Err(BotError::RateLimited),
         }
     }
 

@@ -160,7 +160,7 @@ async fn progress_is_dropped_where_there_is_no_room() {
     let half = sender
         .edit(&address(7), Revision::progress(message, 1), &say("Half"), Priority::Progress, false)
         .await;
-    assert_eq!(half, Err(BotError::NoRoom), "the answer may come at any time");
+    assert_eq!(half, Err(BotError::RateLimited), "the answer may come at any time");
     sender
         .edit(&address(7), Revision::answer(message, 1), &say("Found"), Priority::Answer, false)
         .await

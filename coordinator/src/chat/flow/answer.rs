@@ -150,7 +150,7 @@ fn failed(session: &mut Session, view: String, question: &Question, result: &Tas
         row.push(Button::named(
             lang,
             "button-try-again",
-            ButtonAction::Again { view: view.clone() },
+            ButtonAction::Retry { view: view.clone() },
         ));
         session.keep_failed(view, question.clone());
     }

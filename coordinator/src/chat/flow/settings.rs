@@ -27,24 +27,25 @@ pub(super) fn press(turn: &mut Turn<'_>, action: &ButtonAction, pressed: &Presse
             turn.session.chosen = *chosen;
             turn.lang = turn.session.lang();
             let note = note_on(pressed.clone(), turn.lang.text("settings-changed"));
-            let mut effects = vec![Effect::Choose(*chosen), note];
+            let mut effects = vec![Effect::SetLanguage(*chosen), note];
             effects.extend(turn.show(pressed, screen(turn.session, turn.lang)).pop());
             effects
         }
         ButtonAction::Forget => {
             let mut sure = Screen::plain(turn.lang.text("forget-sure"));
-            let forget = Button::named(turn.lang, "button-forget-sure", ButtonAction::ForgetSure);
+            let forget =
+                Button::named(turn.lang, "button-forget-sure", ButtonAction::ForgetConfirmed);
             let back = Button::named(turn.lang, "button-back", ButtonAction::Settings);
             sure.buttons.push(vec![forget, back]);
             turn.show(pressed, sure)
         }
-        ButtonAction::ForgetSure => {
+        ButtonAction::ForgetConfirmed => {
             let message_id = pressed.message_id;
             let turns = turn.number;
             let screen = Screen::plain(turn.lang.text("forgotten"));
             let tasks = turn.under_way();
             let show = Effect::Show { message_id, screen, turn: turns };
-            vec![done(pressed), Effect::Forget { tasks }, show]
+            vec![done(pressed), Effect::DeleteData { tasks }, show]
         }
         _ => turn.show(pressed, screen(turn.session, turn.lang)),
     }

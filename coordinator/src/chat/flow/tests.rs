@@ -87,10 +87,10 @@ impl Chat {
                 Effect::Album { media, .. } => {
                     let _ = writeln!(self.log, "album: {}", media.len());
                 }
-                Effect::Choose(lang) => {
+                Effect::SetLanguage(lang) => {
                     let _ = writeln!(self.log, "choose: {lang:?}");
                 }
-                Effect::Forget { tasks } => {
+                Effect::DeleteData { tasks } => {
                     let _ = writeln!(self.log, "forget, and stop: {}", tasks.len());
                     self.session = Session::default();
                 }

@@ -41,7 +41,7 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
         let there = lang.format("content-full", &[("name", Arg::Text(&there))]);
         screen.html = format!("{}\n\n{there}", screen.html);
     }
-    let to = |page| ButtonAction::Page { view: view.view.clone(), page };
+    let to = |page| ButtonAction::ContentPage { view: view.view.clone(), page };
     let mut turn = Vec::new();
     if page > 0 {
         turn.push(Button::named(lang, "button-previous", to(page - 1)));
@@ -88,7 +88,7 @@ fn line(lang: Lang, number: usize, item: &Item) -> String {
 
 fn more(lang: Lang, view: &ContentView) -> Option<Button> {
     view.cursor.as_ref()?;
-    Some(Button::named(lang, "button-more", ButtonAction::More { view: view.view.clone() }))
+    Some(Button::named(lang, "button-more", ButtonAction::LoadMore { view: view.view.clone() }))
 }
 
 fn filters(lang: Lang, view: &ContentView) -> Vec<Button> {

@@ -50,7 +50,7 @@ pub fn results(lang: Lang, set: &ResultSet) -> Screen {
         let button = if forum {
             Button::open(&creator.name, &creator.url)
         } else {
-            let action = ButtonAction::Choose { view: set.view.clone(), index };
+            let action = ButtonAction::OpenCreator { view: set.view.clone(), index };
             Some(Button::press(&label(lang, creator), action))
         };
         screen.buttons.extend(button.map(|button| vec![button]));
@@ -75,10 +75,10 @@ fn whereabouts(lang: Lang, set: &ResultSet, page: usize) -> Option<String> {
 fn turn(lang: Lang, set: &ResultSet, page: usize) -> Option<Vec<Button>> {
     let last = set.last_page();
     let view = || set.view.clone();
-    let here = |page| ButtonAction::Creators { view: view(), page };
+    let here = |page| ButtonAction::ResultsPage { view: view(), page };
     let forum = |page: u64| {
         let page = usize::try_from(page).unwrap_or(usize::MAX);
-        ButtonAction::Forum { view: view(), page }
+        ButtonAction::ForumPage { view: view(), page }
     };
     let before = match page.checked_sub(1) {
         Some(before) => Some(here(before)),
@@ -101,7 +101,7 @@ fn way_on(lang: Lang, set: &ResultSet) -> Vec<Button> {
         None => Button::named(
             lang,
             "button-extended",
-            ButtonAction::Extended { view: set.view.clone() },
+            ButtonAction::SearchForum { view: set.view.clone() },
         ),
         Some(from) => {
             Button::named(lang, "button-results", ButtonAction::Results { view: from.clone() })
@@ -146,7 +146,7 @@ pub fn random(lang: Lang, set: &ResultSet) -> Screen {
         html.push_str(&lang.counted("items", count));
     }
     let mut screen = Screen::plain(html);
-    let choose = ButtonAction::Choose { view: set.view.clone(), index: 0 };
+    let choose = ButtonAction::OpenCreator { view: set.view.clone(), index: 0 };
     let mut row = vec![Button::named(lang, "button-items", choose)];
     row.extend(Button::open(&lang.text("button-open"), &creator.url));
     screen.buttons.push(row);

@@ -30,19 +30,20 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
     let mut buttons: Vec<Vec<Button>> = Vec::new();
     for row in &stored.content.buttons {
         let row = row.iter().zip(&mut indices).filter_map(|(button, index)| match &button.action {
-            ViewAction::Submit(_) => {
-                Some(Button::press(&button.text, ButtonAction::Act { view: name(), index }))
-            }
+            ViewAction::Submit(_) => Some(Button::press(
+                &button.text,
+                ButtonAction::PressViewButton { view: name(), index },
+            )),
             ViewAction::OpenUrl(url) => Button::open(&button.text, url),
         });
         buttons.push(row.collect());
     }
     let mut turn = Vec::new();
     if page > 0 {
-        turn.push(Button::press("◀", ButtonAction::Part { view: name(), page: page - 1 }));
+        turn.push(Button::press("◀", ButtonAction::ViewPage { view: name(), page: page - 1 }));
     }
     if page < last {
-        turn.push(Button::press("▶", ButtonAction::Part { view: name(), page: page + 1 }));
+        turn.push(Button::press("▶", ButtonAction::ViewPage { view: name(), page: page + 1 }));
     }
     buttons.push(turn);
     if !stored.content.media.is_empty() {
@@ -50,7 +51,7 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
         buttons.push(vec![Button::named(lang, "button-album", action)]);
     }
     if page == last && stored.content.next.is_some() {
-        let action = ButtonAction::Act { view: name(), index: NEXT_INDEX };
+        let action = ButtonAction::PressViewButton { view: name(), index: NEXT_INDEX };
         buttons.push(vec![Button::named(lang, "button-more", action)]);
     }
     buttons.retain(|row| !row.is_empty());
@@ -290,8 +291,9 @@ mod tests {
             [vec!["Page", "Again"], vec!["d20"], vec!["👁 Show here"], vec!["⬇ Load more"]]
         );
         assert!(matches!(screen.buttons[0][0].target, ButtonTarget::Url(_)));
-        let action =
-            |index| ButtonTarget::Callback(ButtonAction::Act { view: "ab".to_owned(), index });
+        let action = |index| {
+            ButtonTarget::Callback(ButtonAction::PressViewButton { view: "ab".to_owned(), index })
+        };
         assert_eq!(screen.buttons[0][1].target, action(1));
         assert_eq!(screen.buttons[1][0].target, action(2));
         assert_eq!(screen.buttons[3][0].target, action(NEXT_INDEX));

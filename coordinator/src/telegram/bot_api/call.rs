@@ -114,7 +114,7 @@ fn refusal(refusal: Refusal) -> BotError {
         return BotError::RetryAfter(wait);
     }
     if let Some(chat_id) = moved_to {
-        return BotError::Moved(chat_id);
+        return BotError::Migrated(chat_id);
     }
     match code {
         429 => BotError::RetryAfter(WAIT_UNLESS_TOLD),
@@ -163,7 +163,7 @@ mod tests {
         check(429, &refused(429, "Too Many Requests", odd), &wait(86_400));
         check(403, r#"{"ok":false}"#, &Err(BotError::Unreachable));
         let moved = r#","parameters":{"migrate_to_chat_id":-1001}"#;
-        check(400, &refused(400, "Bad Request: moved", moved), &Err(BotError::Moved(-1001)));
+        check(400, &refused(400, "Bad Request: moved", moved), &Err(BotError::Migrated(-1001)));
         check(403, &refused(403, "Forbidden: whatever", ""), &Err(BotError::Unreachable));
         check(401, &refused(401, "Unauthorized", ""), &Err(BotError::Unauthorized));
         check(409, &refused(409, "Conflict: whatever", ""), &Err(BotError::Conflict));

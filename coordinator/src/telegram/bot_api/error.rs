@@ -18,13 +18,13 @@ pub enum BotError {
     Unreachable,
     /// The group has another id now.
     #[error("the group moved to chat {0}")]
-    Moved(i64),
+    Migrated(i64),
     /// The topic was deleted.
     #[error("the topic is gone")]
     TopicGone,
     /// The rate limit is used up, and the message is not urgent enough to be tried again.
     #[error("the rate limit is used up")]
-    NoRoom,
+    RateLimited,
     /// Wait that long, then try again.
     #[error("the Bot API asks to wait {0:?}")]
     RetryAfter(Duration),
@@ -65,8 +65,8 @@ impl BotError {
             Self::NotModified
             | Self::MessageGone
             | Self::Unreachable
-            | Self::Moved(_)
-            | Self::NoRoom
+            | Self::Migrated(_)
+            | Self::RateLimited
             | Self::TopicGone
             | Self::Unreadable { .. }
             | Self::Refused(_) => None,

@@ -34,20 +34,20 @@ impl Priority {
 
 /// At most `most` messages within any span of `within`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
+pub struct RateLimit {
     /// Messages; at least one.
     pub most: u32,
     /// The span.
     pub within: Duration,
 }
 
-impl Rule {
+impl RateLimit {
     fn new(most: u32, seconds: u32) -> Option<Self> {
         (most > 0).then(|| Self { most, within: Duration::from_secs(seconds.into()) + UNEVEN })
     }
 
     /// How many messages the span may hold for this priority, including the next one.
-    pub(crate) fn room(self, priority: Priority) -> u32 {
+    pub(crate) fn allowance(self, priority: Priority) -> u32 {
         let kept = match priority {
             Priority::Answer | Priority::Reply => 0,
             Priority::Placeholder => (self.most / 10).max(1),
@@ -60,28 +60,28 @@ impl Rule {
 /// The configured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    overall: Option<Rule>,
-    chat: Option<Rule>,
-    group: Option<Rule>,
+    overall: Option<RateLimit>,
+    chat: Option<RateLimit>,
+    group: Option<RateLimit>,
 }
 
 impl Limits {
     /// Messages per second to all chats, per second to one chat, per minute to one group; 0 for no limit.
     pub fn new(overall_a_second: u32, chat_a_second: u32, group_a_minute: u32) -> Self {
         Self {
-            overall: Rule::new(overall_a_second, 1),
-            chat: Rule::new(chat_a_second.saturating_mul(BURST_SECONDS), BURST_SECONDS),
-            group: Rule::new(group_a_minute, 60),
+            overall: RateLimit::new(overall_a_second, 1),
+            chat: RateLimit::new(chat_a_second.saturating_mul(BURST_SECONDS), BURST_SECONDS),
+            group: RateLimit::new(group_a_minute, 60),
         }
     }
 
     /// The rules for all chats together.
-    pub(crate) fn overall(&self) -> impl Iterator<Item = Rule> + use<> {
+    pub(crate) fn overall(&self) -> impl Iterator<Item = RateLimit> + use<> {
         self.overall.into_iter()
     }
 
     /// The rules for one chat. Groups have negative ids; both rules count there.
-    pub(crate) fn of_chat(&self, chat_id: i64) -> impl Iterator<Item = Rule> + use<> {
+    pub(crate) fn of_chat(&self, chat_id: i64) -> impl Iterator<Item = RateLimit> + use<> {
         self.chat.into_iter().chain(self.group.filter(|_| chat_id < 0))
     }
 
@@ -98,10 +98,10 @@ mod tests {
     #[test]
     fn what_is_urgent_has_all_the_room_and_the_rest_leaves_some() {
         let check = |most: u32, expected: [u32; 4]| {
-            let rule = Rule::new(most, 1).unwrap();
+            let rule = RateLimit::new(most, 1).unwrap();
             let all =
                 [Priority::Answer, Priority::Reply, Priority::Placeholder, Priority::Progress];
-            assert_eq!(all.map(|priority| rule.room(priority)), expected, "{most}");
+            assert_eq!(all.map(|priority| rule.allowance(priority)), expected, "{most}");
         };
         check(30, [30, 30, 27, 10]);
         check(20, [20, 20, 18, 8]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limits::{Limits, Rule};
+use super::limits::{Limits, RateLimit};
 use super::request::SendRequest;
 
 /// Number of coordinators that may share the bot's limit unaware of each other.
@@ -31,7 +31,7 @@ impl LocalRateLimiter {
     ) -> Option<Instant> {
         let SendRequest { chat_id, messages, .. } = request;
         let mut free_at = self.chats.get(&chat_id).copied().filter(|at| now < *at);
-        for Rule { most, within } in limits.overall() {
+        for RateLimit { most, within } in limits.overall() {
             let most = usize::try_from((most / SHARED_BY).max(1)).unwrap_or(1);
             while most < self.all.len() {
                 self.all.pop_front();

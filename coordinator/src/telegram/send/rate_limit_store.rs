@@ -7,7 +7,7 @@ use queue::{Script, TaskQueue, millis};
 use redis::RedisResult;
 use tokio::time::Instant;
 
-use super::limits::{Limits, Rule};
+use super::limits::{Limits, RateLimit};
 use super::request::SendRequest;
 use super::revision::{self, EditRequest, InFlightEdit, Revision};
 use crate::keys::CoordinatorKeys;
@@ -36,7 +36,7 @@ pub(super) enum StoreAnswer {
     /// An edit of this later turn was begun.
     Superseded { by: u64 },
     /// Redis does not answer. The local limiter cannot decide about edits.
-    Away,
+    RedisAway,
     /// It has to wait.
     Wait {
         wait: Duration,
@@ -44,9 +44,9 @@ pub(super) enum StoreAnswer {
         all: bool,
     },
     /// The chat cannot be written to.
-    Gone,
+    Unreachable,
     /// The group migrated to this id.
-    Moved(i64),
+    Migrated(i64),
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(super) struct RateLimitStore {
     queue: TaskQueue,
     bot: String,
     pub(super) limits: Limits,
-    room: Script,
+    admit: Script,
     arrived: Arc<Script>,
     pause: Script,
 }
@@ -65,7 +65,7 @@ impl RateLimitStore {
             queue,
             bot: bot_id.to_string(),
             limits,
-            room: Script::new(include_str!("admit.lua")),
+            admit: Script::new(include_str!("admit.lua")),
             arrived: Arc::new(Script::new(include_str!("edit_arrived.lua"))),
             pause: Script::new(include_str!("pause.lua")),
         }
@@ -78,7 +78,7 @@ impl RateLimitStore {
         let token = format!("{:016x}", rand::random::<u64>());
         let keys = self.queue.keys();
         let bot = &self.bot;
-        let mut call = self.room.key(keys.sent(bot));
+        let mut call = self.admit.key(keys.sent(bot));
         call.key(keys.send_pause(bot));
         call.key(keys.sent_to(bot, chat_id)).key(keys.chat_pause(bot, chat_id));
         call.key(keys.chat_gone(bot, chat_id)).key(keys.chat_moved_to(chat_id));
@@ -87,8 +87,8 @@ impl RateLimitStore {
         }
         call.arg(messages).arg(self.limits.overall().count());
         for rule in self.limits.overall().chain(self.limits.of_chat(chat_id)) {
-            let Rule { most, within } = rule;
-            call.arg(rule.room(priority)).arg(most).arg(millis(within));
+            let RateLimit { most, within } = rule;
+            call.arg(rule.allowance(priority)).arg(most).arg(millis(within));
         }
         if let Some(EditRequest { revision, beside, .. }) = &change {
             call.arg(revision.rank()).arg(&token);
@@ -120,8 +120,8 @@ impl RateLimitStore {
                 let by = rank.parse().ok().map(Revision::turn_of);
                 by.map(|by| StoreAnswer::Superseded { by })
             }
-            (Some("gone"), None, None) => Some(StoreAnswer::Gone),
-            (Some("moved"), Some(id), None) => id.parse().ok().map(StoreAnswer::Moved),
+            (Some("gone"), None, None) => Some(StoreAnswer::Unreachable),
+            (Some("moved"), Some(id), None) => id.parse().ok().map(StoreAnswer::Migrated),
             (Some("wait"), Some(ms), Some(whose)) => ms.parse().ok().map(|ms| StoreAnswer::Wait {
                 wait: Duration::from_millis(ms),
                 all: whose == "all",
@@ -163,19 +163,19 @@ impl RateLimitStore {
     }
 
     /// Notes that a chat cannot be written to.
-    pub(super) async fn note_gone(&self, chat_id: i64) -> RedisResult<()> {
+    pub(super) async fn note_unreachable(&self, chat_id: i64) -> RedisResult<()> {
         let key = self.queue.keys().chat_gone(&self.bot, chat_id);
         self.set(&key, 1, GONE_SECONDS).await
     }
 
     /// Forgets that a chat could not be written to.
-    pub(super) async fn note_there(&self, chat_id: i64) -> RedisResult<()> {
+    pub(super) async fn note_reachable(&self, chat_id: i64) -> RedisResult<()> {
         let key = self.queue.keys().chat_gone(&self.bot, chat_id);
         redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
     }
 
     /// Notes that a group migrated to another id.
-    pub(super) async fn note_moved(&self, from: i64, to: i64) -> RedisResult<()> {
+    pub(super) async fn note_migrated(&self, from: i64, to: i64) -> RedisResult<()> {
         let keys = self.queue.keys();
         self.set(&keys.chat_moved_from(to), from, MOVED_SECONDS).await?;
         self.set(&keys.chat_moved_to(from), to, MOVED_SECONDS).await

@@ -39,13 +39,13 @@ pub(super) enum Decision {
     /// An edit of this later turn was begun.
     Superseded { by: u64 },
     /// Try again after this long.
-    Later(Duration),
+    RetryAfter(Duration),
     /// Do not send it at all.
-    NoRoom,
+    Drop,
     /// The chat cannot be written to.
-    Gone,
+    Unreachable,
     /// The group has another id.
-    Moved(i64),
+    Migrated(i64),
 }
 
 /// A message that waits for the scheduler's decision.
@@ -133,12 +133,12 @@ impl SendScheduler {
             // Something more urgent waits, or the limit is used up: the next progress says more anyway.
             let full = !self.waiting.is_empty() || now < self.closed(Priority::Progress);
             let decision = if full { None } else { decision(self.take(&queued).await).ok() };
-            tell(queued, decision.unwrap_or(Decision::NoRoom));
+            tell(queued, decision.unwrap_or(Decision::Drop));
             return;
         }
         let closed_for = self.closed(queued.request.priority).saturating_duration_since(now);
         if closed_for > PATIENCE {
-            return tell(queued, Decision::Later(closed_for));
+            return tell(queued, Decision::RetryAfter(closed_for));
         }
         let late = now + PLACEHOLDER_WAITS;
         let until = (queued.request.priority == Priority::Placeholder).then_some(late);
@@ -201,10 +201,10 @@ impl SendScheduler {
         if wait <= PATIENCE {
             self.waiting.insert(position, first);
         } else if all {
-            tell(first.queued, Decision::Later(wait));
+            tell(first.queued, Decision::RetryAfter(wait));
             self.send_away(wait);
         } else {
-            tell(first.queued, Decision::Later(wait));
+            tell(first.queued, Decision::RetryAfter(wait));
         }
     }
 
@@ -221,7 +221,7 @@ impl SendScheduler {
             }
         }
         if queued.request.change.is_some() {
-            return StoreAnswer::Away;
+            return StoreAnswer::RedisAway;
         }
         let now = Instant::now();
         let mut local_limiter = self.local_limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,7 +239,7 @@ impl SendScheduler {
 
     fn send_away(&mut self, wait: Duration) {
         for (_, waiting) in std::mem::take(&mut self.waiting) {
-            tell(waiting.queued, Decision::Later(wait));
+            tell(waiting.queued, Decision::RetryAfter(wait));
         }
     }
 
@@ -253,7 +253,7 @@ impl SendScheduler {
             .collect();
         for position in positions {
             if let Some(waiting) = self.waiting.remove(&position) {
-                tell(waiting.queued, Decision::NoRoom);
+                tell(waiting.queued, Decision::Drop);
             }
         }
     }
@@ -266,9 +266,9 @@ pub(super) fn decision(answer: StoreAnswer) -> Result<Decision, (Duration, bool)
         StoreAnswer::Begun(in_flight) => Decision::Begun(in_flight),
         StoreAnswer::Busy => Decision::Busy,
         StoreAnswer::Superseded { by } => Decision::Superseded { by },
-        StoreAnswer::Away => Decision::Later(AFTER_TROUBLE),
-        StoreAnswer::Gone => Decision::Gone,
-        StoreAnswer::Moved(chat_id) => Decision::Moved(chat_id),
+        StoreAnswer::RedisAway => Decision::RetryAfter(AFTER_TROUBLE),
+        StoreAnswer::Unreachable => Decision::Unreachable,
+        StoreAnswer::Migrated(chat_id) => Decision::Migrated(chat_id),
         StoreAnswer::Wait { wait, all } => return Err((wait, all)),
     })
 }
