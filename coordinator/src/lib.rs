@@ -18,6 +18,7 @@ pub mod keys;
 mod menu;
 pub mod metrics;
 mod receive;
+mod redis_retry;
 pub mod session_store;
 mod shutdown;
 pub mod telegram;

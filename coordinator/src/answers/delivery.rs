@@ -45,7 +45,7 @@ const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
 const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
 /// How long an unreadable answer is left to coordinators of another release.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
-const AFTER_TROUBLE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts to show an answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for answers that are being shown; the rest is taken over.
@@ -105,7 +105,7 @@ impl Delivery {
             }
             if self.in_hand(|in_hand| in_hand.len()) >= IN_HAND_AT_MOST {
                 // These wait for Telegram; the rest waits in Redis.
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
             }
             match outbox.read(READ_AT_ONCE, READ_WAIT).await {
@@ -164,7 +164,7 @@ impl Delivery {
         while let Err(error) = self.parts.queue.acknowledge(reply, how).await {
             let lane = Some(&reply.lane);
             self.parts.queue.note_trouble(lane, "acknowledge an answer", &error.source);
-            self.parts.shutdown.sleep(AFTER_TROUBLE).await?;
+            self.parts.shutdown.sleep(RETRY_PAUSE).await?;
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Delivery {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
-        let mut pause = AFTER_TROUBLE;
+        let mut pause = RETRY_PAUSE;
         let mut sent = None;
         let mut edit = None;
         loop {
@@ -202,7 +202,7 @@ impl Delivery {
                 Err(DeliveryError::Redis(error)) => {
                     self.parts.queue.note_trouble(Some(&reply.lane), "show an answer", &error);
                     // No backoff: the answer is shown as soon as Redis works again.
-                    self.parts.shutdown.sleep(AFTER_TROUBLE).await?;
+                    self.parts.shutdown.sleep(RETRY_PAUSE).await?;
                     continue;
                 }
                 Err(DeliveryError::Bot(BotError::Unreachable)) => {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
 use crate::chat_order::ChatTicket;
+use crate::redis_retry;
 use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::call_until;
@@ -26,8 +27,6 @@ const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
 /// How often a placeholder that waits for the rate limit is announced in the ledger, and the ledger checked. The first time
 /// is before another coordinator that has the answer stops waiting.
 const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
-/// Pause after trouble with Redis.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
 type InFlight = HashMap<TaskId, CancellationToken>;
 
@@ -135,7 +134,7 @@ impl Placeholders {
                     tracing::warn!(error = %error.source, "a placeholder could not be noted");
                     return Ok(false);
                 }
-                Err(_) => self.shutdown.sleep(AFTER_TROUBLE).await?,
+                Err(_) => self.shutdown.sleep(redis_retry::PAUSE).await?,
             }
         }
     }

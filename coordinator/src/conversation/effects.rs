@@ -18,11 +18,10 @@ use crate::chat::event::Incoming;
 use crate::chat::question::{Question, ReplyTo};
 use crate::chat::screen::{Media, Screen};
 use crate::chat::text::Lang;
+use crate::redis_retry;
 use crate::session_store::SessionStore;
 use crate::shutdown::{Shutdown, ShuttingDown};
 
-/// Pause after trouble with Redis.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// The same album is not sent again within this time.
 const ALBUM_AGAIN: Duration = Duration::from_secs(10);
 
@@ -95,11 +94,11 @@ impl EffectRunner {
             }
             Effect::SetLanguage(chosen) => {
                 let choose = || self.sessions.choose(address.session_key(), chosen);
-                self.until_redis_answers(choose).await
+                self.redis(choose).await
             }
             Effect::DeleteData { tasks } => {
                 // Before their answers come: one that came first would be remembered, and offer to try again.
-                self.until_redis_answers(|| self.sessions.forget(address.session_key())).await?;
+                self.redis(|| self.sessions.forget(address.session_key())).await?;
                 for id in tasks {
                     self.stop(&id).await?;
                 }
@@ -176,22 +175,15 @@ impl EffectRunner {
     /// Cancels a task; its answer will say so. Whether it was pending.
     async fn stop(&self, id: &TaskId) -> Result<bool, ShuttingDown> {
         let cancel = || async { self.queue.cancel(id).await.map_err(|error| error.source) };
-        self.until_redis_answers(cancel).await
+        self.redis(cancel).await
     }
 
     /// Repeats a request until Redis answers it.
-    async fn until_redis_answers<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ShuttingDown>
+    async fn redis<T, F>(&self, request: impl Fn() -> F) -> Result<T, ShuttingDown>
     where
         F: Future<Output = Result<T, redis::RedisError>>,
     {
-        loop {
-            match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    self.queue.note_trouble(None, "do what somebody asked for", &error);
-                    self.shutdown.sleep(AFTER_TROUBLE).await?;
-                }
-            }
-        }
+        let doing = "do what somebody asked for";
+        redis_retry::until_answered(&self.queue, &self.shutdown, doing, request).await
     }
 }

@@ -1,7 +1,6 @@
 //! Asks the flow what to do about an update, and stores the session.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use queue::TaskQueue;
 use tokio::sync::watch;
@@ -17,11 +16,9 @@ use crate::chat::flow::turn::TurnContext;
 use crate::chat::privacy::PrivacyNotice;
 use crate::chat::session::{Pending, Session};
 use crate::chat::text::Lang;
+use crate::redis_retry;
 use crate::session_store::SessionStore;
 use crate::shutdown::{Shutdown, ShuttingDown};
-
-/// Pause before a session is written again after trouble with Redis.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 
 /// What the flow knows besides the session.
 #[derive(Debug)]
@@ -112,7 +109,7 @@ impl Reactions {
                 }
                 None => {}
             }
-            self.shutdown.sleep(AFTER_TROUBLE).await?;
+            self.shutdown.sleep(redis_retry::PAUSE).await?;
         }
     }
 

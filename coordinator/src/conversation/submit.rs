@@ -12,11 +12,10 @@ use crate::answers::wait_feedback::WaitFeedback;
 use crate::chat::effect::Pressed;
 use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
+use crate::redis_retry;
 use crate::session_store::SessionStore;
 use crate::shutdown::{Shutdown, ShuttingDown};
 
-/// Pause before a task is submitted again after trouble with Redis.
-const AFTER_TROUBLE: Duration = Duration::from_millis(300);
 /// Presses of the same button within this time count as one.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
 
@@ -87,7 +86,7 @@ impl Submitter {
                 Err(SubmitError::Redis(error)) => {
                     self.queue.note_trouble(Some(lane), "submit a task", &error);
                     attempts.failed(&self.notices, &error, &waiting).await;
-                    self.shutdown.sleep(AFTER_TROUBLE).await?;
+                    self.shutdown.sleep(redis_retry::PAUSE).await?;
                 }
                 Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
                 Err(SubmitError::TooLarge { .. }) => break "failure-too-long",

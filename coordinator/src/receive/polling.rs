@@ -36,7 +36,7 @@ const BATCH_AT_MOST: Duration = Duration::from_secs(5);
 const STILL_IN_HAND: Duration = Duration::from_millis(500);
 /// How long the end of polling waits for updates that are being handled.
 const FINISH_AT_MOST: Duration = Duration::from_secs(10);
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const AFTER_CONFLICT: Duration = Duration::from_secs(3);
 /// Wait of the first long poll after trouble, so that its end is noticed soon.
 const TRY_WAIT: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ pub(crate) async fn poll_until(
                 lease.note_trouble("ask who fetches the updates", &error);
             }
         }
-        let _ = shutdown.run_until_cancelled(tokio::time::sleep(AFTER_TROUBLE)).await;
+        let _ = shutdown.run_until_cancelled(tokio::time::sleep(RETRY_PAUSE)).await;
     }
     lease.release().await;
 }
@@ -141,7 +141,7 @@ impl<'a> Poller<'a> {
                     self.note(lease).await;
                     if brought && !fresh && self.watermark.all_done() {
                         // The server repeats updates that were confirmed.
-                        tokio::time::sleep(AFTER_TROUBLE).await;
+                        tokio::time::sleep(RETRY_PAUSE).await;
                     }
                 }
                 Err(error) => self.cannot_fetch(&error, lease).await,
@@ -211,7 +211,7 @@ impl<'a> Poller<'a> {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
             other => {
                 self.say(&format!("updates cannot be fetched: {other}"));
-                other.try_again_after(AFTER_TROUBLE).unwrap_or(AFTER_CONFLICT)
+                other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
             }
         };
         tokio::time::sleep(wait).await;
@@ -260,7 +260,7 @@ impl<'a> Poller<'a> {
                     Ok(()) => Duration::ZERO,
                     Err(error) => {
                         tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
-                        error.try_again_after(AFTER_TROUBLE).unwrap_or(WEBHOOK_LEFT)
+                        error.try_again_after(RETRY_PAUSE).unwrap_or(WEBHOOK_LEFT)
                     }
                 }
             }
@@ -284,7 +284,7 @@ impl<'a> Poller<'a> {
             };
             let Err(error) = left else { return };
             tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
-            let Some(wait) = error.try_again_after(AFTER_TROUBLE) else { return };
+            let Some(wait) = error.try_again_after(RETRY_PAUSE) else { return };
             tokio::time::sleep(wait).await;
         }
     }

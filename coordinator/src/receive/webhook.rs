@@ -44,7 +44,7 @@ const HANDLE_AT_MOST: Duration = Duration::from_secs(25);
 const AT_ONCE: usize = 256;
 /// How often the webhook is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for updates; Telegram sends the rest again.
 const DRAIN: Duration = Duration::from_secs(12);
 
@@ -126,7 +126,7 @@ async fn register_until(
                     "Telegram cannot be told where updates go: {error}"
                 )));
                 tracing::warn!(error = %error, "cannot tell Telegram where updates go; trying again");
-                error.try_again_after(AFTER_TROUBLE).unwrap_or(LOOK_EVERY)
+                error.try_again_after(RETRY_PAUSE).unwrap_or(LOOK_EVERY)
             }
         };
         if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest wait of a placeholder: its task does not live longer.
 const PLACEHOLDER_WAITS: Duration = Duration::from_secs(120);
 /// Pause after Redis did not answer.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+const REDIS_PAUSE: Duration = Duration::from_secs(1);
 /// Retry delay reported during shutdown; nobody will use it.
 const WHEN_CLOSING: Duration = Duration::from_secs(1);
 
@@ -216,7 +216,7 @@ impl SendScheduler {
                 Ok(answer) => return answer,
                 Err(error) => {
                     tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
-                    self.ask_redis_from = Instant::now() + AFTER_TROUBLE;
+                    self.ask_redis_from = Instant::now() + REDIS_PAUSE;
                 }
             }
         }
@@ -266,7 +266,7 @@ pub(super) fn decision(answer: StoreAnswer) -> Result<Decision, (Duration, bool)
         StoreAnswer::Begun(in_flight) => Decision::Begun(in_flight),
         StoreAnswer::Busy => Decision::Busy,
         StoreAnswer::Superseded { by } => Decision::Superseded { by },
-        StoreAnswer::RedisAway => Decision::RetryAfter(AFTER_TROUBLE),
+        StoreAnswer::RedisAway => Decision::RetryAfter(REDIS_PAUSE),
         StoreAnswer::Unreachable => Decision::Unreachable,
         StoreAnswer::Migrated(chat_id) => Decision::Migrated(chat_id),
         StoreAnswer::Wait { wait, all } => return Err((wait, all)),
