@@ -19,6 +19,7 @@ mod menu;
 pub mod metrics;
 mod receive;
 mod redis_retry;
+mod script_reply;
 pub mod session_store;
 mod shutdown;
 pub mod telegram;

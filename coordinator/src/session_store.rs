@@ -8,6 +8,7 @@ use crate::chat::address::SessionKey;
 use crate::chat::session::{Session, VERSION};
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
+use crate::script_reply;
 
 /// An unused session expires after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
@@ -218,7 +219,7 @@ impl SessionStore {
                 .arg(KEEP_SECONDS)
                 .run(&mut self.queue.connection())
                 .await?;
-            if written == 1 {
+            if script_reply::flag("session", written)? {
                 return Ok(result);
             }
         }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use queue::{Refusal, Script, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
-/// How long a silent holder keeps the lease: as long as a worker keeps its tasks.
 use crate::keys::CoordinatorKeys;
+use crate::script_reply;
+
+/// How long a silent holder keeps the lease: as long as a worker keeps its tasks.
 const LEASE: Duration = Duration::from_secs(6);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// Telegram keeps updates for 24 h; an older offset is of no use.
@@ -153,7 +155,7 @@ impl PollerLease {
             .arg(millis(LEASE))
             .run(&mut self.queue.connection())
             .await?;
-        Ok(held == 1)
+        script_reply::flag("poller lease", held)
     }
 }
 

@@ -11,6 +11,7 @@ use super::limits::{Limits, RateLimit};
 use super::request::SendRequest;
 use super::revision::{self, EditRequest, InFlightEdit, Revision};
 use crate::keys::CoordinatorKeys;
+use crate::script_reply;
 
 /// A chat that could not be written to is tried again after this long, in seconds.
 const GONE_SECONDS: u64 = 30 * 24 * 3600;
@@ -128,9 +129,7 @@ impl RateLimitStore {
             }),
             _ => None,
         };
-        decision.ok_or_else(|| {
-            redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::InvalidData))
-        })
+        decision.ok_or_else(|| script_reply::unknown("admit.lua", &answer.join(" ")))
     }
 
     fn shown(&self, change: &EditRequest) -> String {
@@ -159,7 +158,8 @@ impl RateLimitStore {
         let mut call = self.pause.key(keys.send_pause(bot));
         call.key(keys.chat_pause(bot, chat_id)).key(keys.send_flooded(bot));
         call.arg(millis(wait).max(1)).arg(chat_id).arg(FLOODED_MS);
-        call.run(&mut self.queue.connection()).await
+        let all: i64 = call.run(&mut self.queue.connection()).await?;
+        script_reply::flag("pause.lua", all)
     }
 
     /// Notes that a chat cannot be written to.
