@@ -146,10 +146,10 @@ mod tests {
         let refused = redis::make_extension_error("OOM".to_owned(), None);
         let broken = redis::RedisError::from(std::io::Error::other("broken"));
         let now = Instant::now();
-        let lasting = Kept { began: now.checked_sub(TOLD_AFTER).unwrap(), over: false };
-        let begun = Kept { began: now + TOLD_AFTER, over: false };
-        assert!(lasting.lasts(&refused));
-        assert!(!begun.lasts(&refused), "it may be over in a moment");
-        assert!(!lasting.lasts(&broken), "a server that is away has refused nothing");
+        let lasting = Attempts { began: now.checked_sub(TOLD_AFTER).unwrap(), told: false };
+        let begun = Attempts { began: now + TOLD_AFTER, told: false };
+        assert!(lasting.refusal_lasts(&refused));
+        assert!(!begun.refusal_lasts(&refused), "it may be over in a moment");
+        assert!(!lasting.refusal_lasts(&broken), "a server that is away has refused nothing");
     }
 }

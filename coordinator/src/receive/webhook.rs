@@ -212,10 +212,10 @@ fn secret(token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ops::secret::Secret;
     use simulator::Simulator;
 
     use super::*;
-    use crate::cli::Cli;
 
     #[tokio::test]
     async fn updates_that_somebody_had_go_elsewhere_are_asked_for_again() {
@@ -224,10 +224,8 @@ mod tests {
         let stop = CancellationToken::new();
         let _stopping = stop.clone().drop_guard();
         tokio::spawn(simulator::serve(listener, Simulator::new("123456:SIMULATOR"), stop.clone()));
-        let arguments =
-            ["coordinator", "--telegram-bot-token", "123456:SIMULATOR", "--telegram-api-url", &api];
-        let config = <Cli as clap::Parser>::try_parse_from(arguments).unwrap();
-        let bot = BotApi::connect(&config.serve.into_config().unwrap(), &stop).await.unwrap();
+        let token = Secret::new("123456:SIMULATOR".to_owned());
+        let bot = BotApi::connect(&token, &api.parse().unwrap(), &stop).await.unwrap();
         let ours: Url = "https://bot.example/hook".parse().unwrap();
         let strangers: Url = "https://stranger.example/".parse().unwrap();
         for told in [false, true] {

@@ -138,17 +138,17 @@ mod tests {
     use super::*;
     use crate::telegram::updates::update::{self, Chat, User};
 
-    const ME: Me<'_> = Me { id: 1, username: "freefans_bot" };
+    const ME: BotIdentity<'_> = BotIdentity { id: 1, username: "freefans_bot" };
     const PRIVATE: &str =
         r#""chat":{"id":7,"type":"private"},"from":{"id":7,"language_code":"de"}"#;
     const GROUP: &str = r#""chat":{"id":-9,"type":"supergroup"}"#;
 
-    fn of(update: &str) -> Result<Incoming, Silence> {
+    fn of(update: &str) -> Result<Incoming, IgnoreReason> {
         let json = format!(r#"{{"update_id":5,{update}}}"#);
         read(5, update::read(json.as_bytes()).update.unwrap(), ME)
     }
 
-    fn message(members: &str) -> Result<Incoming, Silence> {
+    fn message(members: &str) -> Result<Incoming, IgnoreReason> {
         of(&format!(r#""message":{{"message_id":3,{members}}}"#))
     }
 
@@ -156,17 +156,17 @@ mod tests {
     fn whoever_writes_in_a_chats_name_is_that_chat_and_a_bot_is_nobody() {
         let command = r#""text":"/search@freefans_bot luna""#;
         let owner = |chat: &str, sender: &str| {
-            message(&format!("{chat},{sender},{command}")).map(|incoming| incoming.place.owner)
+            message(&format!("{chat},{sender},{command}")).map(|incoming| incoming.address.owner)
         };
         let bot = r#""from":{"id":8,"is_bot":true}"#;
         assert_eq!(owner(GROUP, &format!(r#"{bot},"sender_chat":{{"id":-5}}"#)), Ok(-5));
         assert_eq!(owner(GROUP, r#""from":{"id":8},"sender_chat":{"id":-5}"#), Ok(-5));
         assert_eq!(owner(GROUP, r#""sender_chat":{"id":-5}"#), Ok(-5));
         assert_eq!(owner(GROUP, r#""from":{"id":8}"#), Ok(8));
-        assert_eq!(owner(GROUP, bot), Err(Silence::Bot));
-        assert_eq!(owner(GROUP, r#""from":null"#), Err(Silence::Nobody));
+        assert_eq!(owner(GROUP, bot), Err(IgnoreReason::Bot));
+        assert_eq!(owner(GROUP, r#""from":null"#), Err(IgnoreReason::Nobody));
         let private = message(&format!(r#"{PRIVATE},"sender_chat":{{"id":-5}},{command}"#));
-        assert_eq!(private.unwrap().place.owner, 7, "in a private chat there is one person");
+        assert_eq!(private.unwrap().address.owner, 7, "in a private chat there is one person");
     }
 
     #[test]
@@ -174,13 +174,16 @@ mod tests {
         let asked =
             |more: &str| message(&format!(r#"{GROUP},"from":{{"id":8}},"text":"luna"{more}"#));
         let reply = |author: i64| format!(r#","reply_to_message":{{"from":{{"id":{author}}}}}"#);
-        assert_eq!(asked("").unwrap_err(), Silence::NotForUs);
-        assert_eq!(asked(&reply(2)).unwrap_err(), Silence::NotForUs);
+        assert_eq!(asked("").unwrap_err(), IgnoreReason::NotForUs);
+        assert_eq!(asked(&reply(2)).unwrap_err(), IgnoreReason::NotForUs);
         let topic = r#","message_thread_id":4,"is_topic_message":true"#;
-        let place = asked(&format!("{}{topic}", reply(1))).unwrap().place;
-        assert_eq!(place, Place { chat_id: -9, owner: 8, thread: Some(4), reply_to: Some(3) });
+        let place = asked(&format!("{}{topic}", reply(1))).unwrap().address;
+        assert_eq!(
+            place,
+            ChatAddress { chat_id: -9, owner: 8, thread: Some(4), reply_to: Some(3) }
+        );
         let private = message(&format!(r#"{PRIVATE},"text":"luna""#)).unwrap();
-        assert_eq!(private.place, Place { chat_id: 7, owner: 7, ..Place::default() });
+        assert_eq!(private.address, ChatAddress { chat_id: 7, owner: 7, ..ChatAddress::default() });
         assert_eq!(private.language, Lang::of_code("de"));
     }
 
@@ -203,17 +206,20 @@ mod tests {
             message_id,
             data: data.to_owned(),
         };
-        assert_eq!(there.place, Place { chat_id: -9, owner: 8, thread: Some(4), reply_to: None });
+        assert_eq!(
+            there.address,
+            ChatAddress { chat_id: -9, owner: 8, thread: Some(4), reply_to: None }
+        );
         assert_eq!(there.event, event(3, "d"));
         let nowhere = pressed("");
-        assert_eq!(nowhere.place, Place { chat_id: 8, owner: 8, ..Place::default() });
+        assert_eq!(nowhere.address, ChatAddress { chat_id: 8, owner: 8, ..ChatAddress::default() });
         assert_eq!(nowhere.event, event(0, ""));
     }
 
     #[test]
     fn whoever_sent_what_cannot_be_read_is_told_where_that_is_for_us() {
         let from = User { id: 8, language: Some("de".to_owned()), ..User::default() };
-        let sender = |private, press: Option<&str>| Sender {
+        let sender = |private, press: Option<&str>| UnreadableSender {
             chat: Chat { id: if private { 8 } else { -9 }, private },
             from: from.clone(),
             topic: Some(4),
@@ -221,7 +227,7 @@ mod tests {
         };
         let told = unreadable(5, sender(true, None)).unwrap();
         assert_eq!((told.event, told.language), (Event::Unreadable, Lang::of_code("de")));
-        assert_eq!(told.place.thread, Some(4));
+        assert_eq!(told.address.thread, Some(4));
         assert_eq!(unreadable(5, sender(false, None)), None, "it may not have been for us");
         let press = unreadable(5, sender(true, Some("77"))).unwrap();
         let nowhere =

@@ -13,7 +13,7 @@ fn message_of(members: &str) -> Result<Message, Unreadable> {
     })
 }
 
-fn sender_of(update: &str) -> Option<Sender> {
+fn sender_of(update: &str) -> Option<UnreadableSender> {
     read(format!(r#"{{"update_id":1,{update}}}"#).as_bytes()).sender
 }
 
@@ -58,7 +58,7 @@ fn who_sent_what_cannot_be_read_is_found_where_it_is_said() {
     let pressed = sender_of(&format!(r#""callback_query":{{"id":"77",{from},"data":1}}"#));
     let chat = Chat { id: 8, private: true };
     let press = Some("77".to_owned());
-    assert_eq!(pressed, Some(Sender { chat, from: ann, topic: None, press }));
+    assert_eq!(pressed, Some(UnreadableSender { chat, from: ann, topic: None, press }));
     assert_eq!(sender_of(&format!(r#""callback_query":{{{from},"data":1}}"#)), None);
     assert_eq!(sender_of(&format!(r#""message":{{"message_id":1,{CHAT}}}"#)), None);
 }
