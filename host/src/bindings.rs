@@ -1,6 +1,6 @@
-//! The contract versions that this host links, and one neutral form of what plugins say.
+//! The contract versions that this host supports, and the types of all versions.
 //!
-//! A new contract version becomes a new module beside [`v1`]; the rest of the host sees only the types here.
+//! A new contract version becomes a new module beside [`v1`]. The rest of the host uses only the types here.
 
 pub(crate) mod commands;
 pub(crate) mod schema;
@@ -12,11 +12,11 @@ use std::time::Duration;
 use queue::{OfferedCommand, TaskType};
 use serde_json::{Map, Value};
 
-/// Levels of JSON in params and answers. Readers commonly take 128, and a result stands in some levels of its own.
+/// Nesting levels of JSON in params and answers. Parsers commonly allow 128, and a stored result adds a few.
 pub(crate) const MAX_LEVELS: usize = 100;
 
-/// Names in a result's metadata that the host alone writes, beside those that begin with `host_`. What a plugin puts under
-/// them is dropped.
+/// Names in a result's metadata that only the host writes, as well as names that begin with `host_`. A plugin's values
+/// under these names are dropped.
 pub(crate) const HOST_METADATA: &[&str] = &[
     "attempt",
     "code",
@@ -31,20 +31,20 @@ pub(crate) const HOST_METADATA: &[&str] = &[
     "worker",
 ];
 
-/// What a plugin is.
+/// What `describe` returned.
 #[derive(Debug, Clone)]
 pub struct Descriptor {
-    /// Its name for itself.
+    /// The plugin's own name.
     pub name: String,
-    /// Its version.
+    /// The plugin's own version number.
     pub version: String,
-    /// What it handles.
+    /// The task types that it handles.
     pub task_types: Vec<DescribedType>,
-    /// The chat commands that it brings along.
+    /// Its chat commands.
     pub commands: Vec<OfferedCommand>,
-    /// How many rows it took of each data file, when it says so; only after `init` it can know.
+    /// The number of rows that it took of each data file, when it says so. Known only after `init`.
     pub rows: BTreeMap<String, u64>,
-    /// What of it is left out, for its author and the operator.
+    /// Parts of it that are ignored, for its author and the operator.
     pub remarks: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct DescribedType {
     pub params_schema: Value,
 }
 
-/// What a plugin answered.
+/// What `handle` returned.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
     Output {
@@ -73,11 +73,11 @@ pub(crate) enum Answer {
         after: Option<Duration>,
     },
     Fatal(String),
-    /// The answer breaks the contract, and how.
+    /// The answer breaks the contract; the text says how.
     Unreadable(String),
 }
 
-/// How deep a value is nested: 1 for a number or a text.
+/// Nesting levels of a value: 1 for a number or a text.
 pub(crate) fn levels(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(levels).max().unwrap_or(0),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ops::secret::Secret;
 
-/// Limits that no plugin's own settings can widen.
+/// Limits that a plugin's settings cannot raise.
 #[derive(Debug, Clone, Copy)]
 pub struct Ceilings {
     /// Largest component file, in bytes.
@@ -18,31 +18,31 @@ pub struct Ceilings {
 }
 
 impl Default for Ceilings {
-    /// 64 MiB of component, 128 MiB of data, 512 MiB of memory: far above what the shipped plugins use, far below
-    /// what a small server has.
+    /// 64 MiB for a component, 128 MiB for a data file, 512 MiB of memory: far above what the shipped plugins use, and
+    /// far below what a small server has.
     fn default() -> Self {
         Self { component_bytes: 64 << 20, data_bytes: 128 << 20, memory_bytes: 512 << 20 }
     }
 }
 
-/// How a worker runs.
+/// The configuration of a worker.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
-    /// Where Redis is. May hold a password.
+    /// Address of Redis. It may contain a password.
     pub redis_url: Secret<String>,
-    /// The certificate that Redis' own must be signed by.
+    /// File with the certificate that must have signed Redis' own.
     pub redis_ca: Option<PathBuf>,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
-    /// The folder for prepared plugins; none to prepare them at each start.
+    /// The folder for prepared plugins and good versions; none to prepare the plugins at each start.
     pub plugin_cache: Option<PathBuf>,
-    /// How long plugin files that never are still are waited for.
+    /// How long plugin files that never stop changing are waited for.
     pub plugin_wait: Duration,
     /// Tasks run at once.
     pub concurrency: usize,
     /// How long a shutdown waits for running tasks.
     pub drain: Duration,
-    /// Where health and metrics are served.
+    /// The address to serve health and metrics at.
     pub listen: Option<SocketAddr>,
     /// The server's own limits.
     pub ceilings: Ceilings,

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 
 use queue::TaskType;
 
-/// Why a candidate plugin was not published. The running version is untouched in every case.
+/// Why a candidate plugin was not published. The running version stays in every case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A file vanished or cannot be read, for instance because it is still being copied.
+    /// A file is missing or cannot be read, for instance because it is still being copied.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system answered.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A file is larger than this server takes.
-    #[error("{} has {bytes} bytes; at most {limit} are taken", path.display())]
+    /// A file is larger than this server allows.
+    #[error("{} has {bytes} bytes; at most {limit} are allowed", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -27,14 +27,14 @@ pub enum LoadError {
         /// The limit.
         limit: u64,
     },
-    /// A component has more of something than toolchains make, and than the compiler should see.
+    /// A component is more complex than toolchains produce and the compiler should read.
     #[error("{} has more than {limit} {what}", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
-        /// Of what there is too much.
+        /// What it has too much of.
         what: &'static str,
-        /// How much is taken.
+        /// The limit.
         limit: usize,
     },
     /// The settings file is wrong.
@@ -42,7 +42,7 @@ pub enum LoadError {
     Settings {
         /// The file.
         path: PathBuf,
-        /// What is wrong and where.
+        /// What is wrong, and in which line.
         problem: String,
     },
     /// The file is not a component that compiles.
@@ -50,30 +50,30 @@ pub enum LoadError {
     Compile {
         /// The file.
         path: PathBuf,
-        /// What the compiler says.
+        /// The compiler's error.
         source: wasmtime::Error,
     },
-    /// Compiling it, the wait for other compiles included, did not end in time.
-    #[error("{} is not compiled within {seconds} s; it is tried again in a while", path.display())]
+    /// Compiling it took too long, including the wait for other compiles.
+    #[error("{} was not compiled within {seconds} s; it is tried again later", path.display())]
     CompileTime {
         /// The file.
         path: PathBuf,
         /// The limit.
         seconds: u64,
     },
-    /// The component wants something that the operator has not given.
+    /// The component imports something that the operator has not granted.
     #[error(
-        "plugin `{plugin}` imports `{import}`, which it is not granted; under `[grants]` in {plugin}.toml add {grant}"
+        "plugin `{plugin}` imports `{import}`, which is not granted; under `[grants]` in {plugin}.toml add {grant}"
     )]
     NotGranted {
         /// The plugin's name, taken from the file name.
         plugin: String,
         /// The imported interface, as the component names it.
         import: String,
-        /// The line that would allow it.
+        /// The line that would grant it.
         grant: &'static str,
     },
-    /// Its imports or exports do not fit the contract.
+    /// Its imports or exports do not match the contract.
     #[error("plugin `{plugin}` does not fit the contract freefans:plugin@1.0.0")]
     Contract {
         /// The plugin's name.
@@ -81,25 +81,25 @@ pub enum LoadError {
         /// The first difference.
         source: wasmtime::Error,
     },
-    /// `describe` or `init` did not come back well.
+    /// `describe` or `init` failed.
     #[error("plugin `{plugin}` failed in `{function}`: {reason}")]
     Start {
         /// The plugin's name.
         plugin: String,
-        /// Which export.
+        /// The export.
         function: &'static str,
         /// What happened.
         reason: String,
     },
-    /// What it says about itself breaks the contract.
-    #[error("plugin `{plugin}` describes itself wrongly: {problem}")]
+    /// Its descriptor breaks the contract.
+    #[error("plugin `{plugin}` has a wrong description: {problem}")]
     Description {
         /// The plugin's name.
         plugin: String,
         /// What is wrong.
         problem: String,
     },
-    /// Its settings name another component as the only one.
+    /// Its settings pin another component.
     #[error(
         "plugin `{plugin}` has the digest {digest}, and `digest` under `[swap]` in {plugin}.toml takes only {pinned}"
     )]
@@ -108,33 +108,33 @@ pub enum LoadError {
         plugin: String,
         /// SHA-256 of the file, in hex.
         digest: String,
-        /// What is taken.
+        /// The pinned digest.
         pinned: String,
     },
-    /// It did not answer the trial task of its settings well.
+    /// It failed the trial task of its settings.
     #[error("plugin `{plugin}` failed its trial, a `{task_type}`: {reason}")]
     Trial {
         /// The plugin's name.
         plugin: String,
-        /// The trial's type.
+        /// The task type of the trial.
         task_type: TaskType,
-        /// What came of it.
+        /// How the trial ended.
         reason: String,
     },
-    /// It was in force before and went back, because too many of its first tasks failed.
+    /// It was rolled back before, because too many of its first tasks failed.
     #[error(
-        "this version of plugin `{plugin}` was rolled back: {failed} of its first {ended} tasks failed; put a mended file \
+        "this version of plugin `{plugin}` was rolled back: {failed} of its first {ended} tasks failed; put a fixed file \
          in place, or run `worker plugins accept {plugin}` to try it once more"
     )]
     RolledBack {
         /// The plugin's name.
         plugin: String,
-        /// How many tasks failed,
+        /// How many of its first tasks failed.
         failed: u32,
-        /// of how many.
+        /// How many of its first tasks ended.
         ended: u32,
     },
-    /// It took much less of a data file than the version that it would replace.
+    /// It has much less data than the version that it would replace.
     #[error(
         "plugin `{plugin}` would have {now} {unit} of its data `{data}` where {had} are in force, under the share of \
          {share} that is taken; if that is meant, run `worker plugins accept {plugin}`, or set `keep_data_at_least` under \
@@ -143,18 +143,18 @@ pub enum LoadError {
     DataShrank {
         /// The plugin's name.
         plugin: String,
-        /// The data's name.
+        /// The name of the data file.
         data: String,
         /// What is counted: `rows` that the plugin took, or `bytes` of the file.
         unit: &'static str,
-        /// What is in force.
+        /// What the version in force has.
         had: u64,
-        /// What there would be.
+        /// What the new version has.
         now: u64,
-        /// The least share, from the settings.
+        /// The smallest accepted share, from the settings.
         share: f64,
     },
-    /// Another plugin answers one of its task types.
+    /// Another plugin handles one of its task types.
     #[error(
         "plugin `{plugin}` handles `{task_type}`, which plugin `{owner}` handles already; remove one of the two files"
     )]
@@ -163,19 +163,19 @@ pub enum LoadError {
         plugin: String,
         /// The task type.
         task_type: TaskType,
-        /// Who has it.
+        /// The plugin that has it.
         owner: String,
     },
-    /// Another file holds a plugin that calls itself the same.
+    /// Another file contains a plugin with the same name.
     #[error(
         "plugin `{plugin}` calls itself `{declared}`, as plugin `{owner}` does already; remove one of the two files"
     )]
     NameTaken {
         /// The plugin's name, taken from the file name.
         plugin: String,
-        /// Its name for itself.
+        /// The plugin's own name.
         declared: String,
-        /// Who has it.
+        /// The plugin that has it.
         owner: String,
     },
 }
@@ -184,7 +184,7 @@ impl LoadError {
     /// The code of [`LoadError::RolledBack`].
     pub(crate) const ROLLED_BACK: &'static str = "plugin-rolled-back";
 
-    /// Whether the same files may be accepted later: what stood in the way lies outside them.
+    /// Whether the same files may be accepted later, because the reason is outside of them.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Read { .. }
@@ -206,7 +206,7 @@ impl LoadError {
         }
     }
 
-    /// Whether it may pass as soon as another plugin is gone or has changed.
+    /// Whether it may be accepted as soon as another plugin is removed or changed.
     pub(crate) fn waits_for_another(&self) -> bool {
         matches!(self, Self::TypeTaken { .. } | Self::NameTaken { .. })
     }

@@ -1,4 +1,4 @@
-//! Where a plugin may send requests: an allow-list of origins.
+//! The origins that a plugin may send requests to.
 
 pub mod address;
 
@@ -7,10 +7,9 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// `scheme://host[:port]`, with the scheme's own port when none is written.
+/// `scheme://host[:port]`, with the scheme's default port when none is written.
 ///
-/// The host is as the HTTP client reads it: there is one parser, and what it takes for an address is one, however it is
-/// spelled.
+/// The host is parsed by the HTTP client's own parser, so every spelling of an address means the same here and there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     https: bool,
@@ -23,7 +22,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong with it.
+    /// Says what is wrong with it.
     pub fn parse_grant(text: &str) -> Result<Self, String> {
         let uri: http::Uri = text.parse().map_err(|error| {
             format!(
@@ -48,7 +47,7 @@ impl Origin {
         Ok(origin)
     }
 
-    /// The origin of a service's address, which may lie in a folder of its host.
+    /// The origin of a service's address, which may have a path.
     ///
     /// # Errors
     ///
@@ -61,7 +60,7 @@ impl Origin {
         Self::parse_grant(text.get(..end).unwrap_or_default())
     }
 
-    /// The origin of a request; none when it is not http(s) or names no host.
+    /// The origin of a request; none when its URL is not http(s) or has no host.
     pub fn of(url: &Url) -> Option<Self> {
         let https = match url.scheme() {
             "https" => true,
@@ -76,18 +75,18 @@ impl Origin {
         Some(Self { https, host, port })
     }
 
-    /// The host in lower case, an IPv6 address in brackets.
+    /// The host in lower case. An IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The address, when the host is one.
+    /// The IP address, when the host is one.
     pub fn literal(&self) -> Option<IpAddr> {
         address_in(&self.host)
     }
 }
 
-/// The address that a host is in its usual spelling.
+/// The IP address of a host in its usual spelling.
 fn address_in(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
@@ -111,12 +110,12 @@ impl NetGrants {
         Self { origins }
     }
 
-    /// Allows one more.
+    /// Adds an origin.
     pub fn add(&mut self, origin: Origin) {
         self.origins.push(origin);
     }
 
-    /// What is on the list.
+    /// The origins on the list.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         self.origins.iter()
     }
@@ -126,8 +125,8 @@ impl NetGrants {
         self.origins.contains(origin)
     }
 
-    /// Whether the operator wrote this host as a literal address or `localhost`: private by intention, so the address
-    /// filter does not apply to it.
+    /// Whether the operator granted this host as a literal address or as `localhost`. The address filter does not apply
+    /// to it then: a private address is intended.
     pub fn private_by_name(&self, host: &str) -> bool {
         self.origins.iter().any(|origin| {
             origin.host == host && (origin.literal().is_some() || host == "localhost")
@@ -226,7 +225,7 @@ mod tests {
             check(&list, request, true);
             let origin = Origin::of(&Url::parse(request).unwrap()).unwrap();
             assert_eq!(origin.literal(), Some("127.0.0.1".parse().unwrap()), "{request}");
-            // Who grants an address by a number may not know which one it is.
+            // The usual spelling shows the operator which address it is.
             let error = Origin::parse_grant(request.trim_end_matches('/')).unwrap_err();
             assert!(
                 error.contains("write `http://127.0.0.1:80`") || request.contains('%'),

@@ -1,4 +1,4 @@
-//! What a guest can call: our five interfaces, WASI with nothing behind it, and HTTP with a grant.
+//! What a guest can call: our five interfaces, WASI without access to anything, and HTTP when it is granted.
 
 mod cache;
 mod config;
@@ -12,7 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 use crate::bindings::v1;
 use crate::sandbox::Sandbox;
 
-/// The linkers of the process, built once: grants live in the store, so all plugins share them.
+/// The linkers, built once per process. Grants are in the store, so all plugins share the linkers.
 pub(crate) struct Linkers {
     closed: Linker<Sandbox>,
     with_http: Linker<Sandbox>,

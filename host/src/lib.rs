@@ -1,18 +1,20 @@
-//! The worker host: pulls tasks, runs each in a fresh WebAssembly instance, stores the result.
+//! The worker host: claims tasks, runs each in a fresh WebAssembly instance, and stores its result.
 //!
-//! Plugins are components in a folder ([`swap`]). A file that changes is checked completely ([`plugin::load`]) and
-//! then put in force with one pointer store ([`plugin::publish::catalog`]); tasks under way end on the version they began with. What a
-//! plugin may reach and use is the operator's word ([`plugin_config`], [`grants`]).
+//! Plugins are components in a folder ([`swap`]). A changed file is loaded and checked ([`plugin::load`]), then published
+//! with one pointer store ([`plugin::publish`]); running tasks end on the version that they started on. The operator
+//! decides what a plugin may reach and use ([`plugin_config`], [`grants`]).
 //!
-//! Not here: Telegram, and what a task means.
+//! Not here: Telegram, and the meaning of a task.
 
 pub mod archive;
 pub mod bindings;
 pub mod cli;
 pub mod config;
+mod digest;
 pub mod engine;
 pub mod error;
 pub mod grants;
+pub mod handler;
 mod imports;
 pub mod metrics;
 pub mod offline;

@@ -6,7 +6,7 @@ use clap::{CommandFactory, FromArgMatches};
 use host::cli::plugins::PluginsCommand;
 use host::cli::{Cli, Command, Serve};
 
-/// Bad configuration, after sysexits.h.
+/// Wrong usage or configuration, from sysexits.h.
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -15,13 +15,13 @@ fn main() -> ExitCode {
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print(); // Nobody reads what cannot be written.
+            let _ = error.print(); // Fails only when nobody can read it.
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
     let Cli { command, serve } = cli;
     if let Some(Command::Plugins(command)) = command {
-        return try_out(command);
+        return run_plugins_command(command);
     }
     match run(serve, dotenv) {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,28 +46,28 @@ fn run(serve: Serve, dotenv: dotenvy::Result<std::path::PathBuf>) -> anyhow::Res
     })
 }
 
-/// Looks at plugins and ends.
-fn try_out(command: PluginsCommand) -> ExitCode {
-    let ran = ops::telemetry::init(ops::telemetry::LogFormat::Text).and_then(|()| {
+/// Runs `worker plugins …`.
+fn run_plugins_command(command: PluginsCommand) -> ExitCode {
+    let result = ops::telemetry::init(ops::telemetry::LogFormat::Text).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(command.run(&mut std::io::stdout().lock()))
     });
-    match ran {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::from(EXIT_USAGE)
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "whoever called us reads it")]
-fn complain(error: &anyhow::Error) {
+#[expect(clippy::print_stderr, reason = "the caller reads it")]
+fn print_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
 
-/// One line on standard output for whoever started us.
+/// Prints one line for the program that started this one.
 #[expect(clippy::print_stdout, reason = "a supervisor waits for this line")]
 fn announce(worker: &str, plugins: &[queue::OfferedPlugin]) {
     let offered: Vec<String> =

@@ -1,12 +1,11 @@
-//! The worker's metrics: names, help and units in one place. Labels come from closed sets, never from ids.
+//! The worker's metrics: names, help and units. Labels come from closed sets, never from ids.
 
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::plugin::load::is_plugin_name;
 use crate::sandbox::limits::Limit;
-use crate::version::PluginVersion;
+use crate::version::name::is_plugin_name;
 
 const TASKS: &str = "freefans_worker_tasks_total";
 const WAIT: &str = "freefans_task_wait_seconds";
@@ -17,43 +16,40 @@ const PLUGINS: &str = "freefans_worker_plugin_info";
 const DATA: &str = "freefans_plugin_data";
 const REFUSED: &str = "freefans_worker_plugin_refused";
 
-/// Tells what each name means; once per process.
+/// Describes the metrics; to be called once per process.
 pub fn describe() {
     describe_counter!(
         TASKS,
         "Tasks that ended here, by type, plugin and code (`ok`, or a failure's)."
     );
     describe_histogram!(WAIT, "From submit to start, by the clocks of submitter and worker.");
-    describe_histogram!(RUN, "From start to result, instance included.");
+    describe_histogram!(RUN, "From start to result, including the instance.");
     describe_counter!(
         LIMITS,
-        "Tasks that ran into a limit, by plugin and limit; some are answered all the same."
+        "Tasks that reached a limit, by plugin and limit. Some of them succeeded."
     );
     describe_counter!(
         SWAPS,
-        "Plugin files that were looked at, by outcome: `published` or a refusal's code."
+        "Plugin files that were loaded, by outcome: `published` or a refusal's code."
     );
     describe_gauge!(PLUGINS, "1 for each plugin version in force here.");
     describe_gauge!(
         DATA,
-        "What a plugin took of each data file, in rows or bytes: `in_force`, and `refused` when that was too little to be \
-         taken."
+        "Size of each data file of a plugin, in rows or bytes: `in_force`, or `refused` because it shrank too much."
     );
-    describe_gauge!(
-        REFUSED,
-        "1 for each plugin whose file in place is refused, by the refusal's code."
-    );
+    describe_gauge!(REFUSED, "1 for each plugin whose file is refused, by the refusal's code.");
 }
 
 /// A task ended.
 pub(crate) fn task_ended(
-    version: &PluginVersion,
+    plugin: &str,
     task_type: &str,
     code: Option<&str>,
     waited: Duration,
     ran: Duration,
 ) {
-    let (task_type, plugin) = (task_type.to_owned(), version.name().to_owned());
+    let task_type = task_type.to_owned();
+    let plugin = plugin.to_owned();
     let code = code.unwrap_or("ok").to_owned();
     histogram!(WAIT, "task_type" => task_type.clone()).record(waited.as_secs_f64());
     histogram!(RUN, "task_type" => task_type.clone()).record(ran.as_secs_f64());
@@ -78,7 +74,7 @@ pub(crate) fn plugin_in_force(plugin: &str, version: &str, in_force: bool) {
 
 /// The file in place of a plugin is refused, or no longer.
 pub(crate) fn plugin_refused(plugin: &str, code: &'static str, refused: bool) {
-    // Such a name is no plugin's, and may be anything.
+    // A file with any other name is not a plugin, and its name may be anything.
     let plugin = if is_plugin_name(plugin) { plugin } else { "other" };
     let value = if refused { 1.0 } else { 0.0 };
     gauge!(REFUSED, "plugin" => plugin.to_owned(), "code" => code).set(value);
@@ -94,6 +90,7 @@ pub(crate) fn plugin_data(
 ) {
     #[expect(clippy::cast_precision_loss, reason = "below 2^52, or near enough")]
     let amount = amount as f64;
-    let (plugin, data) = (plugin.to_owned(), data.to_owned());
+    let plugin = plugin.to_owned();
+    let data = data.to_owned();
     gauge!(DATA, "plugin" => plugin, "data" => data, "unit" => unit, "of" => of).set(amount);
 }

@@ -1,4 +1,4 @@
-//! Plugins without a queue: looked at, checked and run by the very code that a worker uses.
+//! Inspects and runs plugins without a queue, with the code that a worker uses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,128 +7,133 @@ use std::time::{Duration, Instant};
 use queue::{Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::KeptVersions;
+use crate::archive::VersionArchive;
 use crate::config::Ceilings;
 use crate::engine;
 use crate::error::LoadError;
 use crate::plugin::compile::cache::PreparedCache;
-use crate::plugin::load::{Anatomy, Loader};
-use crate::plugin::publish::data_guard;
+use crate::plugin::load::{ComponentInfo, Loader};
+use crate::plugin::publish::data_loss;
 use crate::plugin_config::PluginConfig;
 use crate::runner;
 use crate::version::PluginVersion;
 
-/// One task may take as long as it may from a chat.
+/// As long as a task from a chat may take.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
 
-/// A host with one instance at a time and no Redis.
+/// A host without Redis that runs one task at a time.
 #[derive(Debug)]
-pub struct Bench {
+pub struct OfflineHost {
     loader: Loader,
     ceilings: Ceilings,
 }
 
-/// What came of looking at one file.
+/// What a worker would make of a file.
 #[derive(Debug)]
-pub struct Examined {
-    /// Where it is.
+pub struct Inspection {
+    /// The file.
     pub path: PathBuf,
-    /// What it is made of; none when it is no component.
-    pub anatomy: Option<Anatomy>,
-    /// What a worker would make of it.
+    /// Its contents; none when it is not a component.
+    pub component: Option<ComponentInfo>,
+    /// The version, or why a worker would refuse it.
     pub loaded: Result<Arc<PluginVersion>, LoadError>,
-    /// How long loading took, `init` and compiling included.
+    /// How long loading took, including the compiler and `init`.
     pub load_time: Duration,
 }
 
-impl Examined {
-    /// Why a worker would refuse it, cause by cause; nothing when it would not.
+impl Inspection {
+    /// Why a worker would refuse the file, one line for each cause. Empty when it would accept it.
     pub fn refusal(&self) -> Vec<String> {
         let first = self.loaded.as_ref().err().map(|error| error as &dyn std::error::Error);
         std::iter::successors(first, |error| error.source())
-            // One line each: a parser may draw a picture, and a guest write what looks like ours.
+            // A parser may quote several lines, and a guest may imitate our lines.
             .map(|cause| cause.to_string().replace(char::is_control, " "))
             .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect()
     }
 }
 
-/// One task that was run.
+/// The result of one run.
 #[derive(Debug)]
-pub struct Ran {
-    /// What came of it.
+pub struct RunReport {
+    /// The task's result.
     pub result: TaskResult,
-    /// From the task to its result, instance included.
-    pub took: Duration,
+    /// How long it took, including the instance.
+    pub duration: Duration,
 }
 
-impl Bench {
+impl OfflineHost {
     /// A host on this machine.
     ///
     /// # Errors
     ///
-    /// When there is no engine.
+    /// When the engine cannot be built.
     pub fn new() -> wasmtime::Result<Self> {
         let ceilings = Ceilings::default();
         let engine = engine::build(1, &ceilings)?;
         Ok(Self { loader: Loader::new(engine, ceilings, None)?, ceilings })
     }
 
-    /// Uses what a worker has prepared, and keeps what it prepares.
+    /// Uses a worker's cache of prepared plugins, and adds to it.
     #[must_use]
-    pub fn with_prepared(self, prepared: Option<PreparedCache>) -> Self {
-        Self { loader: self.loader.with_cache(prepared), ..self }
+    pub fn with_cache(self, cache: Option<PreparedCache>) -> Self {
+        Self { loader: self.loader.with_cache(cache), ..self }
     }
 
-    /// Refuses what was rolled back, as a worker does.
+    /// Refuses versions that were rolled back, as a worker does.
     #[must_use]
-    pub fn with_versions(self, versions: Option<KeptVersions>) -> Self {
-        Self { loader: self.loader.with_versions(versions), ..self }
+    pub fn with_archive(self, archive: Option<VersionArchive>) -> Self {
+        Self { loader: self.loader.with_archive(archive), ..self }
     }
 
-    /// Looks at a file with the settings beside it and some more grants.
+    /// Inspects a file with the settings beside it and additional grants.
     ///
     /// # Errors
     ///
     /// When a grant is wrong.
-    pub async fn examine(&self, path: &Path, allow: &[String]) -> Result<Examined, String> {
-        let anatomy = self.loader.dissect(path).await.ok();
-        let began = Instant::now();
+    pub async fn inspect(&self, path: &Path, allow: &[String]) -> Result<Inspection, String> {
+        let component = self.loader.component_info(path).await.ok();
+        let started = Instant::now();
         let loaded = match PluginConfig::for_component(path, &self.ceilings) {
             Ok(mut config) => {
                 for grant in allow {
                     config.allow(grant)?;
                 }
                 let loaded = self.loader.load_with(path, config).await;
-                loaded.and_then(|version| self.kept_enough(&version).map(|()| version))
+                loaded.and_then(|version| self.check_data_loss(&version).map(|()| version))
             }
             Err(error) => Err(error),
         };
-        let load_time = began.elapsed();
-        // Whoever asked may end the process next.
-        self.loader.all_kept().await;
-        Ok(Examined { path: path.to_owned(), anatomy, loaded, load_time })
+        let load_time = started.elapsed();
+        // The process may end after this call.
+        self.loader.cache_written().await;
+        Ok(Inspection { path: path.to_owned(), component, loaded, load_time })
     }
 
-    /// Compares with what was last in force, where that is known.
-    fn kept_enough(&self, version: &PluginVersion) -> Result<(), LoadError> {
-        let Some(versions) = self.loader.versions() else { return Ok(()) };
+    /// Compares with the version that was last in force.
+    fn check_data_loss(&self, version: &PluginVersion) -> Result<(), LoadError> {
+        let Some(archive) = self.loader.archive() else { return Ok(()) };
         let name = version.name();
-        data_guard::check(version, &versions.former_data(name), &versions.accepted(name))
+        data_loss::check(version, &archive.last_data(name), &archive.accepted_data(name))
     }
 
     /// Runs a task `times` times, each in a fresh instance.
-    pub async fn run(&self, version: &Arc<PluginVersion>, task: &Task, times: usize) -> Vec<Ran> {
+    pub async fn run(
+        &self,
+        version: &Arc<PluginVersion>,
+        task: &Task,
+        times: usize,
+    ) -> Vec<RunReport> {
+        let engine = self.loader.engine();
         let retry = queue::config::RetryPolicy::default();
-        let mut ran = Vec::with_capacity(times);
+        let never = CancellationToken::new();
+        let mut reports = Vec::with_capacity(times);
         for _ in 0..times {
             let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
-            let began = Instant::now();
-            let never = CancellationToken::new();
-            let handled =
-                runner::run(&self.loader, version, &lease, "offline", &retry, &never).await;
-            ran.push(Ran { result: handled.result, took: began.elapsed() });
+            let started = Instant::now();
+            let handled = runner::run(engine, version, &lease, "offline", &retry, &never).await;
+            reports.push(RunReport { result: handled.result, duration: started.elapsed() });
         }
-        ran
+        reports
     }
 }

@@ -1,8 +1,13 @@
-//! From a file to a plugin in force, one folder a step: it is read, checked, compiled, prepared and published.
+//! The way of a plugin from its files to the tasks it runs, one module for each step: its files are read ([`read`]),
+//! checked ([`check`]), compiled ([`compile`]) and prepared ([`prepare`]), then the new version is published
+//! ([`publish`]).
+//!
+//! [`load`] takes the steps up to publishing in order. A refused candidate changes nothing.
 
-mod check;
+pub(crate) mod check;
 pub mod compile;
 pub mod load;
 mod prepare;
 pub mod publish;
+pub(crate) mod read;
 mod trial;

@@ -1,7 +1,7 @@
 //! A plugin's settings file: `NAME.toml` beside `NAME.wasm`.
 //!
-//! What stands here is the operator's word: what the plugin may reach and how much it may use. Without a file a
-//! plugin gets the default limits and no grants.
+//! In it the operator says what the plugin may reach and how much it may use. Without a file a plugin gets the default
+//! limits and no grants.
 
 pub(crate) mod limits;
 pub(crate) mod swap;
@@ -20,41 +20,41 @@ use crate::plugin_config::limits::RawLimits;
 use crate::plugin_config::swap::RawSwap;
 pub use crate::plugin_config::swap::{SwapConfig, Trial};
 
-/// What a plugin may reach and use, checked.
+/// The checked settings of a plugin.
 #[derive(Debug)]
 pub struct PluginConfig {
-    /// Addresses it may send requests to; none when the file has no `net` at all.
+    /// Origins that it may send requests to; none when the file has no `net`.
     pub net: Option<NetGrants>,
-    /// Files it may read, by the name it uses.
+    /// Files that it may read, by the names that it uses.
     pub data: BTreeMap<String, PathBuf>,
-    /// Whether it has a cache.
+    /// Whether it may use the cache.
     pub cache: bool,
-    /// Its settings.
+    /// The settings for its own use.
     pub settings: BTreeMap<String, String>,
     /// Headers that the host adds to its requests.
     pub secrets: Vec<SecretHeader>,
-    /// What one task may use.
+    /// The limits of one task.
     pub limits: Limits,
     /// How a new version comes into force.
     pub swap: SwapConfig,
-    /// What could not be used and is left out: only what asks for it works less well. For the operator, without values.
+    /// Entries that cannot be used and are ignored. For the operator; without values, which may be secret.
     pub remarks: Vec<String>,
-    /// Where data files are read from instead; what is granted stays the same.
-    pub(crate) data_at: BTreeMap<String, PathBuf>,
-    /// The text that it was read from; empty without a file.
+    /// Copies to read instead of data files. The grants stay the same.
+    pub(crate) data_copies: BTreeMap<String, PathBuf>,
+    /// The text of the file; empty without a file.
     pub(crate) source: String,
 }
 
-/// A header that the host adds to requests to one origin; the plugin never sees it.
+/// A header that the host adds to requests to one origin. The plugin never sees it.
 #[derive(Debug, Clone)]
 pub struct SecretHeader {
-    /// Where it is sent.
+    /// The origin of these requests.
     pub origin: Origin,
-    /// Its name.
+    /// The header's name.
     pub header: http::HeaderName,
-    /// Its value.
+    /// The header's value.
     pub value: Secret<http::HeaderValue>,
-    /// The environment variable that it comes from, and what stands before it.
+    /// Its prefix and environment variable, to compare grants.
     pub(crate) from: String,
 }
 
@@ -88,21 +88,20 @@ struct RawSecret {
     optional: bool,
 }
 
-/// Where `${NAME}` in a settings file comes from; tests hand in a map.
+/// Looks up `${NAME}` in a settings file. Tests pass a map.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl PluginConfig {
-    /// Reads the settings of the component at `wasm`; the defaults when there is no file.
+    /// Reads the settings of the component at `wasm`, or the defaults when there is no file.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Settings`], naming the file and the place.
+    /// [`LoadError::Settings`] with the file and the line.
     pub fn for_component(wasm: &Path, ceilings: &Ceilings) -> Result<Self, LoadError> {
         Self::for_component_in(wasm, wasm.parent().unwrap_or(Path::new(".")), ceilings)
     }
 
-    /// As [`PluginConfig::for_component`], for a component that was put elsewhere: `folder` is where it ran, and what
-    /// the paths in its settings are relative to.
+    /// As [`PluginConfig::for_component`], for an archived component. Paths in the settings are relative to `folder`.
     pub(crate) fn for_component_in(
         wasm: &Path,
         folder: &Path,
@@ -120,7 +119,7 @@ impl PluginConfig {
             .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
     }
 
-    /// What it grants, line by line: one that grants less than another has fewer of the same lines.
+    /// The grants, one line each. Settings that grant less have a subset of the lines.
     pub(crate) fn granted(&self) -> BTreeSet<String> {
         let net = self.net.iter().flat_map(NetGrants::origins);
         let mut granted: BTreeSet<String> = net.map(|origin| format!("net {origin}")).collect();
@@ -135,11 +134,11 @@ impl PluginConfig {
         granted
     }
 
-    /// Adds a grant as it is written on a command line: `net=ORIGIN`, `data.NAME=FILE` or `cache`.
+    /// Adds a grant from the command line: `net=ORIGIN`, `data.NAME=FILE` or `cache`.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// Says what is wrong with it.
     pub fn allow(&mut self, grant: &str) -> Result<(), String> {
         match grant.split_once('=') {
             None if grant == "cache" => self.cache = true,
@@ -164,7 +163,7 @@ impl PluginConfig {
         Ok(())
     }
 
-    /// The `[swap]` of a settings file; none when it cannot be read.
+    /// The `[swap]` section of a settings file; none when it cannot be read.
     pub(crate) fn parse_swap(text: &str) -> Option<SwapConfig> {
         let raw: RawPluginConfig = toml::from_str(text).ok()?;
         SwapConfig::from_raw(raw.swap).ok()
@@ -192,25 +191,34 @@ impl PluginConfig {
         for secret in &raw.secrets {
             secrets.extend(parse_secret(secret, environment, &mut remarks)?);
         }
-        // One variable may stand in several places.
-        let mut told = BTreeSet::new();
-        remarks.retain(|remark| told.insert(remark.clone()));
+        // Several entries may name the same variable.
+        let mut seen = BTreeSet::new();
+        remarks.retain(|remark| seen.insert(remark.clone()));
         let limits = Limits::from_raw(&raw.limits, ceilings)?;
         let swap = SwapConfig::from_raw(raw.swap)?;
-        let source = text.to_owned();
-        let (cache, data_at) = (raw.grants.cache, BTreeMap::new());
-        Ok(Self { net, data, cache, settings, secrets, limits, swap, remarks, data_at, source })
+        Ok(Self {
+            net,
+            data,
+            cache: raw.grants.cache,
+            settings,
+            secrets,
+            limits,
+            swap,
+            remarks,
+            data_copies: BTreeMap::new(),
+            source: text.to_owned(),
+        })
     }
 
-    /// Defaults: no grants, no settings.
+    /// The defaults.
     #[cfg(test)]
     pub(crate) fn nothing_granted() -> Self {
         Self::parse("", Path::new("."), &Ceilings::default(), &|_| None).unwrap()
     }
 }
 
-/// The place and what is wrong there. Not the line itself, as the library shows it: it may hold a secret, and this goes
-/// into logs and to Redis.
+/// The line's number and what is wrong. The library would quote the line, but it may hold a secret, and the error is
+/// written to logs and to Redis.
 fn at_line(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     format!("line {}: {}", before.matches('\n').count() + 1, error.message())
@@ -228,21 +236,19 @@ fn parse_net(
     Ok(NetGrants::new(origins))
 }
 
-/// The origin that a line of the file names; none where its variable is not set or holds nothing that can be used.
+/// Reads an origin; none when its variable is not set or cannot be used.
 ///
-/// What stands in the file itself is refused as a whole when it is wrong: the last good settings go on. A variable is
-/// wrong from the start, and what else the plugin can do does not depend on it. Its value is never told, it may hold a
-/// password; and it is a service's address, which may lie in a folder of its host.
+/// A wrong origin in the file itself refuses the whole file, and the last good settings stay in force. A wrong variable
+/// only disables its entry, because there are no earlier settings to fall back on. Its value is never reported: it may
+/// hold a password. It is the address of a service, which may have a path.
 fn origin(
-    place: &str,
+    key: &str,
     text: &str,
     environment: Environment<'_>,
     remarks: &mut Vec<String>,
 ) -> Result<Option<Origin>, String> {
     let Some(name) = variable(text) else {
-        return Origin::parse_grant(text)
-            .map(Some)
-            .map_err(|problem| format!("{place}: {problem}"));
+        return Origin::parse_grant(text).map(Some).map_err(|problem| format!("{key}: {problem}"));
     };
     let Some(address) = environment(name) else { return Ok(None) };
     let origin = Origin::of_address(&address).ok();
@@ -281,7 +287,7 @@ fn parse_secret(
             raw.env
         ));
     };
-    // A line end at a value's end comes from the file that it was read from.
+    // A secret that was read from a file often ends with a line break.
     let value = http::HeaderValue::try_from(format!("{}{}", raw.prefix, secret.trim()));
     let mut value = match value {
         Ok(value) => value,
@@ -299,12 +305,12 @@ fn parse_secret(
     Ok(Some(SecretHeader { origin, header, value: Secret::new(value), from }))
 }
 
-/// The environment variable that a text stands for: `${NAME}`.
+/// The name of the variable when `text` is `${NAME}`.
 fn variable(text: &str) -> Option<&str> {
     text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
 }
 
-/// `${NAME}` stands for an environment variable; one that is not set makes the whole entry disappear.
+/// Replaces `${NAME}` by the variable's value; none when it is not set, and the entry is then left out.
 fn expand(text: &str, environment: Environment<'_>) -> Option<String> {
     match variable(text) {
         Some(name) => environment(name),

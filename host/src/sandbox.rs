@@ -1,7 +1,9 @@
-//! What surrounds one instance: the store's data and how a store is built for one call.
+//! The sandbox of one call: a store that gives an instance nothing but what its plugin was granted.
 
+pub(crate) mod env;
 pub(crate) mod http;
 pub(crate) mod limits;
+mod memory;
 pub(crate) mod output;
 
 use std::sync::Arc;
@@ -14,12 +16,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::EPOCH_TICK;
+use crate::sandbox::env::PluginEnv;
 use crate::sandbox::http::Outgoing;
-use crate::sandbox::limits::{Breaches, Limit, MemoryLimiter};
-use crate::sandbox::output::{GuestOutput, Running};
-use crate::version::Surroundings;
+use crate::sandbox::limits::{Breaches, Limit};
+use crate::sandbox::memory::MemoryLimiter;
+use crate::sandbox::output::{GuestOutput, TaskLabels};
 
-/// Random bytes that a guest may ask for at once.
+/// Random bytes that a guest may request in one call.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;
 
 /// The data of one store.
@@ -30,31 +33,31 @@ pub(crate) struct Sandbox {
     table: ResourceTable,
     pub(crate) memory: MemoryLimiter,
     pub(crate) output: GuestOutput,
-    pub(crate) around: Arc<Surroundings>,
+    pub(crate) env: Arc<PluginEnv>,
     /// None while the plugin is being loaded.
     pub(crate) task_id: Option<TaskId>,
-    /// Cache calls and bytes that are left to this task.
-    pub(crate) cache_left: (u32, usize),
-    /// Bytes of data files that are left to this task: each reading is a copy.
+    pub(crate) cache_calls_left: u32,
+    pub(crate) cache_bytes_left: usize,
+    /// Bytes of data files that this task may still read: each read is a copy.
     pub(crate) data_left: usize,
     pub(crate) last_progress: Option<tokio::time::Instant>,
-    cpu_left: u32,
-    /// What it ran into, so that one trap can be told from another.
+    cpu_ticks_left: u32,
+    /// The limits that it reached. They name the cause of a trap.
     pub(crate) breaches: Breaches,
 }
 
 impl Sandbox {
-    /// A store for one call, with everything closed that `around` does not grant. `breaches` gets the limits that it runs
-    /// into.
+    /// A store for one call, with the grants of `env`. Limits that the call reaches are noted in `breaches`. `task` is
+    /// none while the plugin is being loaded.
     pub(crate) fn store(
         engine: &Engine,
-        around: &Arc<Surroundings>,
-        running: Option<Running>,
+        env: &Arc<PluginEnv>,
+        task: Option<TaskLabels>,
         breaches: Breaches,
     ) -> Store<Self> {
-        let limits = around.limits;
-        let task_id = running.as_ref().map(|running| running.task_id.clone());
-        let output = GuestOutput::new(around, running, breaches.clone());
+        let limits = env.limits;
+        let task_id = task.as_ref().map(|task| task.task_id.clone());
+        let output = GuestOutput::new(env, task, breaches.clone());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output.clone())
             .stderr(output.clone())
@@ -67,7 +70,7 @@ impl Sandbox {
         let sandbox = Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(around.http.clone(), breaches.clone()),
+            outgoing: Outgoing::new(env.http.clone(), breaches.clone()),
             table,
             memory: MemoryLimiter::new(
                 limits.memory_bytes,
@@ -75,26 +78,27 @@ impl Sandbox {
                 breaches.clone(),
             ),
             output,
-            around: Arc::clone(around),
+            env: Arc::clone(env),
             task_id,
-            cache_left: (limits.cache_calls, limits.cache_bytes),
+            cache_calls_left: limits.cache_calls,
+            cache_bytes_left: limits.cache_bytes,
             data_left: limits.memory_bytes,
             last_progress: None,
-            cpu_left: ticks(limits.cpu),
+            cpu_ticks_left: ticks(limits.cpu),
             breaches,
         };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(limits.hostcall_bytes);
-        // The table above knows the host's things only; a guest can make some of its own.
+        // The table above holds the host's resources only; a guest can also create its own.
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let sandbox = context.data_mut();
-            match sandbox.cpu_left.checked_sub(1) {
+            match sandbox.cpu_ticks_left.checked_sub(1) {
                 Some(left) => {
-                    sandbox.cpu_left = left;
-                    // tokio's own yield: the plain one goes to the front of the queue and runs again at once.
+                    sandbox.cpu_ticks_left = left;
+                    // tokio's own yield: wasmtime's plain one would run the same guest again at once.
                     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
                 }
                 None => {
@@ -112,14 +116,14 @@ fn ticks(budget: Duration) -> u32 {
 }
 
 impl Sandbox {
-    /// Whether the guest holds anything of the host's.
-    pub(crate) fn holds_handles(&self) -> bool {
+    /// Whether the guest holds handles to resources of the host.
+    pub(crate) fn has_handles(&self) -> bool {
         !self.table.is_empty()
     }
 
-    /// Whether it asked anything that may answer differently another time: the web, or the cache.
-    pub(crate) fn asked_outside(&self) -> bool {
-        0 < self.outgoing.sent() || self.cache_left.0 < self.around.limits.cache_calls
+    /// Whether it used the web or the cache, which may answer differently next time.
+    pub(crate) fn has_asked_outside(&self) -> bool {
+        self.outgoing.sent() > 0 || self.cache_calls_left < self.env.limits.cache_calls
     }
 }
 

@@ -1,14 +1,12 @@
-//! Replaces a running plugin without losing a task.
+//! Keeps the plugins in force in step with a folder, without losing a task.
 //!
-//! A candidate passes every check first and is then published with one pointer store. A task holds an `Arc` to the
-//! version it started with, so the old code is freed when its last task ends. A candidate that fails is named in the
-//! log, and the running version goes on.
-//!
-//! Not here: what makes a candidate acceptable ([`crate::plugin::load`]) and how a changed file is noticed
-//! ([`watch`]).
+//! A file that changes ([`watch`], [`tracker`]) is loaded ([`crate::plugin::load`]) and published
+//! ([`crate::plugin::publish`]). Each task holds an `Arc` to the version that it started on, so the old code is freed
+//! after its last task. A refused candidate is logged, and the running version stays.
 
-pub(crate) mod fallback;
+mod fallback;
 pub(crate) mod files;
 pub mod folder;
 pub mod rollback;
+mod tracker;
 pub mod watch;

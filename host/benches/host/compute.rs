@@ -20,7 +20,8 @@ fn time(checks: bool) -> f64 {
     let engine = rig::engine_with(1, |config, _| {
         config.epoch_interruption(checks);
     });
-    let (handler, task) = (rig::gauge(&runtime, &engine), rig::bare("gauge_compute"));
+    let handler = rig::gauge(&runtime, &engine);
+    let task = rig::bare("gauge_compute");
     let times = (0..RUNS).map(|_| runtime.block_on(rig::time(&handler, &task))).collect();
     Times::of(times).p50()
 }

@@ -52,9 +52,11 @@ fn floor(engine: &Engine) -> Figures {
 }
 
 fn ours(engine: &Engine) -> Figures {
-    let (handler, task) = (rig::gauge(&rig::runtime(1), engine), rig::bare(NOTHING));
+    let handler = rig::gauge(&rig::runtime(1), engine);
+    let task = rig::bare(NOTHING);
     figures(&move || {
-        let (handler, task) = (Arc::clone(&handler), task.clone());
+        let handler = Arc::clone(&handler);
+        let task = task.clone();
         async move { rig::time(&handler, &task).await }
     })
 }

@@ -17,7 +17,7 @@ pub(crate) fn measure() {
     // A new engine each time, as after a restart.
     let load = |cache: Option<PreparedCache>| {
         let loader = rig::loader(&rig::engine(16)).with_cache(cache);
-        let kept = loader.all_kept();
+        let kept = loader.cache_written();
         let began = Instant::now();
         let handler = runtime.block_on(rig::handler(loader, &component));
         let loaded = began.elapsed();

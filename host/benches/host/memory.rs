@@ -22,7 +22,8 @@ pub(crate) fn measure() {
 }
 
 fn floor() -> u64 {
-    let (runtime, engine) = (rig::runtime(2), rig::engine(INSTANCES));
+    let runtime = rig::runtime(2);
+    let engine = rig::engine(INSTANCES);
     let floor = Arc::new(Floor::new(&engine));
     runtime.block_on(floor.run("gauge_nothing"));
     let before = rig::resident_kib();
@@ -35,7 +36,8 @@ fn floor() -> u64 {
 }
 
 fn ours() -> u64 {
-    let (runtime, engine) = (rig::runtime(2), rig::engine(INSTANCES));
+    let runtime = rig::runtime(2);
+    let engine = rig::engine(INSTANCES);
     let handler = rig::gauge(&runtime, &engine);
     runtime.block_on(rig::time(&handler, &rig::bare("gauge_nothing")));
     let before = rig::resident_kib();

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use host::config::Ceilings;
 use host::engine;
+use host::handler::PluginHandler;
 use host::plugin::load::Loader;
 use host::plugin::publish::catalog::PluginCatalog;
-use host::worker::PluginHandler;
 use queue::{Handled, Lease, Task, TaskHandler};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -32,7 +32,8 @@ pub(crate) fn engine_with(
     change: impl FnOnce(&mut Config, &mut PoolingAllocationConfig),
 ) -> Engine {
     let ceilings = Ceilings::default();
-    let (mut config, mut pool) = (engine::base(&ceilings), engine::pool(concurrency, &ceilings));
+    let mut config = engine::base(&ceilings);
+    let mut pool = engine::pool(concurrency, &ceilings);
     change(&mut config, &mut pool);
     config.allocation_strategy(pool);
     engine::start(&config).unwrap()
@@ -57,7 +58,7 @@ pub(crate) async fn handler(loader: Loader, component: &Path) -> Arc<PluginHandl
     let catalog = Arc::new(PluginCatalog::default());
     catalog.publish(loader.load(component).await.unwrap()).unwrap();
     let retry = queue::config::RetryPolicy::default();
-    Arc::new(PluginHandler::new(Arc::new(loader), catalog, "bench".to_owned(), retry))
+    Arc::new(PluginHandler::new(&loader, catalog, "bench".to_owned(), retry))
 }
 
 /// A handler with the gauge.

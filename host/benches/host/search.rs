@@ -31,7 +31,8 @@ pub(crate) fn measure() {
         time(0);
         Times::of((0..times).map(time).collect::<Vec<Duration>>())
     };
-    let (with, without) = (run(true, SEARCHES), run(false, SEARCHES_WITHOUT));
+    let with = run(true, SEARCHES);
+    let without = run(false, SEARCHES_WITHOUT);
     println!("a search with a typing mistake in {ROWS} rows, each in a fresh instance:");
     println!(
         "  index kept from `init`: p50 {:.2} ms, p99 {:.2} ms",

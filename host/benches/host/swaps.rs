@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use host::config::Ceilings;
+use host::handler::PluginHandler;
 use host::plugin::load::Loader;
 use host::plugin::publish::catalog::PluginCatalog;
 use host::swap::folder::PluginFolder;
-use host::worker::PluginHandler;
 use queue::{DistributedWorkerRegistry, QueueConfig, TaskQueue};
 use test_kit::TestRedis;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,8 @@ async fn under_load(swaps: u32) {
     let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     std::fs::copy(rig::component("gauge"), place.path().join("gauge.wasm")).unwrap();
-    let (ceilings, catalog) = (Ceilings::default(), Arc::new(PluginCatalog::default()));
+    let ceilings = Ceilings::default();
+    let catalog = Arc::new(PluginCatalog::default());
     let loader = Loader::new(rig::engine(CONCURRENCY), ceilings, Some(queue.clone())).unwrap();
     let loader = Arc::new(loader);
     let mut folder = PluginFolder::new(
@@ -46,9 +47,10 @@ async fn under_load(swaps: u32) {
     );
     swap(&mut folder, place.path(), 0).await;
     let retry = queue::config::RetryPolicy::default();
-    let handler = Arc::new(PluginHandler::new(loader, catalog, "bench".to_owned(), retry));
+    let handler = Arc::new(PluginHandler::new(&loader, catalog, "bench".to_owned(), retry));
     let stop = CancellationToken::new();
-    let (working, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());
+    let working = DistributedWorkerRegistry::new(queue.clone());
+    let stopping = stop.clone();
     let worker = tokio::spawn(async move {
         working.process_tasks(handler, "bench", CONCURRENCY, Duration::ZERO, stopping).await;
     });
@@ -148,8 +150,8 @@ async fn load(queue: &TaskQueue, meanwhile: impl AsyncFnOnce()) -> Load {
     let done = Arc::new(AtomicBool::new(false));
     let people: Vec<_> = (0..PEOPLE)
         .map(|_| {
-            let (registry, done) =
-                (DistributedWorkerRegistry::new(queue.clone()), Arc::clone(&done));
+            let registry = DistributedWorkerRegistry::new(queue.clone());
+            let done = Arc::clone(&done);
             tokio::spawn(async move {
                 let mut load = Load::new();
                 while !done.load(Ordering::Relaxed) {

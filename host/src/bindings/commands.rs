@@ -1,7 +1,7 @@
-//! The chat commands in a plugin's `extensions`: read, checked against the queue's rules, and tried on the schemas.
+//! The chat commands in a plugin's `extensions`: reads them, checks them against the queue's rules, and tries their
+//! params on the schemas.
 //!
-//! What a version of `extensions` that is not known holds, and names within one that are not known, is passed over: they
-//! are for hosts to come.
+//! An unknown version of `extensions`, and unknown names within one, are ignored: they are for later hosts.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 
 use super::schema::ParamsSchema;
 
-/// The form of `extensions` that is read here.
+/// The version of `extensions` that is supported.
 const VERSION: u64 = 1;
 
-/// The commands that `extensions` holds. Those that are called like one of the bot's own are left out, and a line in
-/// `remarks` says so: the bot gets commands over time, and a plugin is more than its commands. The error says what is
-/// wrong with them.
+/// Reads the commands in `extensions`. A command with the name of one of the bot's own is ignored, with a line in
+/// `remarks`: the bot gets new commands over time, and the plugin works without the command. The error says what is
+/// wrong.
 pub(crate) fn read(
     extensions: &Map<String, Value>,
     task_types: &[TaskType],
@@ -31,18 +31,18 @@ pub(crate) fn read(
     let Value::Array(listed) = listed else {
         return Err("`commands` in `extensions` is not a list".to_owned());
     };
-    if MAX_COMMANDS < listed.len() {
+    if listed.len() > MAX_COMMANDS {
         let count = listed.len();
-        return Err(format!("it brings {count} commands along; at most {MAX_COMMANDS} are taken"));
+        return Err(format!("it has {count} commands; at most {MAX_COMMANDS} are allowed"));
     }
     let mut names = BTreeSet::new();
     let mut commands = Vec::new();
-    for (place, command) in listed.iter().enumerate() {
+    for (index, command) in listed.iter().enumerate() {
         let command: OfferedCommand = serde_json::from_value(command.clone())
-            .map_err(|error| format!("command number {} cannot be read: {error}", place + 1))?;
+            .map_err(|error| format!("command number {} cannot be read: {error}", index + 1))?;
         if command.is_reserved() {
             remarks.push(format!(
-                "command `{}` is one of the bot's own and is left out; call the plugin's by another name",
+                "command `{}` is one of the bot's own and is left out; give the plugin's another name",
                 command.name
             ));
             continue;
@@ -56,9 +56,9 @@ pub(crate) fn read(
     Ok(commands)
 }
 
-/// Whether the tasks that commands ask for fit their schemas, as far as that shows without the words of a person: with
-/// nothing behind the command where that is allowed, and with its example. The error names the first that does not.
-pub(crate) fn try_on(
+/// Checks that the params of commands fit their schemas: without an argument where that is allowed, and with the example
+/// argument. The error names the first that does not fit.
+pub(crate) fn check_params(
     commands: &[OfferedCommand],
     schemas: &HashMap<TaskType, ParamsSchema>,
 ) -> Result<(), String> {
@@ -154,7 +154,7 @@ mod tests {
             "properties": {"dice": {"type": "string", "pattern": "^[0-9]+d[0-9]+$"}},
         }));
         let schemas = HashMap::from([("roll_dice".parse().unwrap(), schema.unwrap())]);
-        let told = try_on(&commands, &schemas).err();
+        let told = check_params(&commands, &schemas).err();
         match expected {
             Some(part) => assert!(told.as_deref().unwrap_or_default().contains(part), "{told:?}"),
             None => assert_eq!(told, None),

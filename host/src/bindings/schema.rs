@@ -1,28 +1,28 @@
-//! The JSON Schema of a task type's params: what it may hold, what it costs, and whether params fit it.
+//! The JSON Schema of a task type's params: reads it, limits its cost, and checks params against it.
 //!
-//! Params are checked on the worker's own threads, where no limit of a task holds. So a schema's weight is found when its
-//! plugin is loaded: the number of its names and values, with what its references lead to in their place. None of them
-//! looks at a value of the params twice, so weight times bytes bounds the work, and that product is bounded.
+//! Params are checked on the worker's own threads, where a task's limits do not apply. So each schema is weighed when its
+//! plugin is loaded: its weight is the number of its names and values, with references expanded. No part of a schema
+//! reads a value of the params twice, so weight times bytes is an upper bound of the work, and that product is limited.
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
-/// Text of one schema, in bytes.
+/// Size of a schema's text.
 const MAX_BYTES: usize = 64 << 10;
-/// Levels of its JSON, references followed. A reference to what it stands in never ends, so it is refused here.
+/// Nesting levels with references expanded. This refuses recursive references as well.
 const MAX_LEVELS: usize = 64;
-/// The shipped schemas weigh up to 600.
+/// The schemas of the shipped plugins weigh up to 600.
 const MAX_WEIGHT: usize = 4_096;
-/// What one regular expression counts for, and how large it may become.
+/// The weight of one regular expression, and its size when compiled.
 const PATTERN_WEIGHT: usize = 256;
 const PATTERN_BYTES: usize = 16 << 10;
-/// Weight times bytes of params: some tenths of a second at the worst.
+/// Weight times bytes of params: a few tenths of a second in the worst case.
 const MAX_COST: usize = 64 << 20;
-/// Up to here the first misfit is told; each one that is found on the way takes memory.
+/// Up to this cost the first error is reported. Finding errors takes memory for each.
 const EXPLAINED_COST: usize = 1 << 20;
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
-/// What reaches outside the text, or costs more than the text shows.
-const REFUSED: &[&str] = &[
+/// Keywords that refer outside the text, or cost more than the text shows.
+const REFUSED_KEYWORDS: &[&str] = &[
     "$anchor",
     "$dynamicAnchor",
     "$dynamicRef",
@@ -34,7 +34,7 @@ const REFUSED: &[&str] = &[
     "unevaluatedProperties",
 ];
 
-/// A schema that was weighed and compiled.
+/// A compiled schema and its weight.
 #[derive(Debug, Clone)]
 pub(crate) struct ParamsSchema {
     validator: Validator,
@@ -48,7 +48,7 @@ impl ParamsSchema {
         let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .should_validate_formats(false)
-            // The engine that takes linear time: no look-around, no references to groups.
+            // The engine with linear time: no look-around, no back-references.
             .with_pattern_options(
                 PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(1 << 20),
             )
@@ -57,12 +57,12 @@ impl ParamsSchema {
         Ok(Self { validator, weight })
     }
 
-    /// Params with more bytes of JSON would take too long to check.
-    pub(crate) fn most_bytes(&self) -> usize {
+    /// The largest params, in bytes of JSON, that can be checked within the cost limit.
+    pub(crate) fn max_bytes(&self) -> usize {
         MAX_COST / self.weight.max(1)
     }
 
-    /// Why params of so many bytes do not fit; none when they do.
+    /// Why params with this size in bytes do not fit; none when they do.
     pub(crate) fn misfit(&self, params: &Value, bytes: usize) -> Option<String> {
         if self.validator.is_valid(params) {
             return None;
@@ -72,10 +72,8 @@ impl ParamsSchema {
         Some(first.map_or_else(
             || "params: they do not fit their schema".to_owned(),
             |error| {
-                let place = error.instance_path().to_string();
-                let place =
-                    if place.is_empty() { "params".to_owned() } else { format!("params{place}") };
-                format!("{place}: {error}")
+                let path = error.instance_path().to_string();
+                format!("params{path}: {error}")
             },
         ))
     }
@@ -83,8 +81,8 @@ impl ParamsSchema {
 
 /// Reads a schema's text. The error says what is wrong with it.
 pub(crate) fn read(text: &str) -> Result<Value, String> {
-    if MAX_BYTES < text.len() {
-        return Err(format!("it has {} bytes; at most {MAX_BYTES} are taken", text.len()));
+    if text.len() > MAX_BYTES {
+        return Err(format!("it has {} bytes; at most {MAX_BYTES} are allowed", text.len()));
     }
     let schema = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
     match schema {
@@ -101,18 +99,18 @@ fn weigh(schema: &Value) -> Result<usize, String> {
         return Err(format!("its `$schema` is not {DRAFT}"));
     }
     let definitions = schema.get("$defs").and_then(Value::as_object);
-    let mut scales = Scales { definitions, weight: 0 };
-    scales.put(schema, MAX_LEVELS)?;
-    Ok(scales.weight)
+    let mut weigher = Weigher { definitions, weight: 0 };
+    weigher.add_value(schema, MAX_LEVELS)?;
+    Ok(weigher.weight)
 }
 
-/// Looks at all of it, what is never referred to included.
+/// Searches all of the schema, including definitions without references to them.
 fn refuse_keywords(value: &Value) -> Result<(), String> {
     match value {
         Value::Array(items) => items.iter().try_for_each(refuse_keywords),
         Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-            if REFUSED.contains(&name.as_str()) {
-                return Err(format!("it has `{name}`, which is not taken"));
+            if REFUSED_KEYWORDS.contains(&name.as_str()) {
+                return Err(format!("it has `{name}`, which is not allowed"));
             }
             refuse_keywords(member)
         }),
@@ -120,66 +118,66 @@ fn refuse_keywords(value: &Value) -> Result<(), String> {
     }
 }
 
-struct Scales<'a> {
+struct Weigher<'a> {
     definitions: Option<&'a Map<String, Value>>,
     weight: usize,
 }
 
-impl<'a> Scales<'a> {
+impl<'a> Weigher<'a> {
     fn add(&mut self, weight: usize) -> Result<(), String> {
         self.weight = self.weight.saturating_add(weight);
-        if MAX_WEIGHT < self.weight {
+        if self.weight > MAX_WEIGHT {
             return Err(format!(
-                "it is too large: names and values, references followed, and {PATTERN_WEIGHT} for each pattern, make more than {MAX_WEIGHT}"
+                "it is too large: names and values, references expanded, and {PATTERN_WEIGHT} for each pattern, make more than {MAX_WEIGHT}"
             ));
         }
         Ok(())
     }
 
-    fn put(&mut self, value: &'a Value, levels: usize) -> Result<(), String> {
+    fn add_value(&mut self, value: &'a Value, levels: usize) -> Result<(), String> {
         let Some(levels) = levels.checked_sub(1) else {
             return Err(format!(
-                "it is nested deeper than {MAX_LEVELS} levels, references followed"
+                "it is nested deeper than {MAX_LEVELS} levels, references expanded"
             ));
         };
         self.add(1)?;
         match value {
-            Value::Array(items) => items.iter().try_for_each(|item| self.put(item, levels)),
+            Value::Array(items) => items.iter().try_for_each(|item| self.add_value(item, levels)),
             Value::Object(members) => members.iter().try_for_each(|(name, member)| {
                 self.add(1)?;
-                self.put_member(name, member, levels)
+                self.add_member(name, member, levels)
             }),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 
-    fn put_member(&mut self, name: &str, member: &'a Value, levels: usize) -> Result<(), String> {
+    fn add_member(&mut self, name: &str, member: &'a Value, levels: usize) -> Result<(), String> {
         match (name, member) {
             ("$ref", Value::String(to)) => {
-                // The library decodes and splits what stands here: only a name that means itself is looked up as one.
-                let plain = |name: &&str| {
+                // The library decodes and splits references: only plain names are looked up as they are.
+                let is_plain = |name: &&str| {
                     let mut bytes = name.bytes();
                     bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
                 };
-                let target = to.strip_prefix("#/$defs/").filter(plain);
+                let target = to.strip_prefix("#/$defs/").filter(is_plain);
                 let target =
                     target.and_then(|name| self.definitions?.get(name)).ok_or_else(|| {
                         format!(
-                            "its reference `{to}` is not `#/$defs/NAME` with a name that is there, of letters, digits, `_`, `-` and `.`"
+                            "its reference `{to}` is not `#/$defs/NAME` with a defined name of letters, digits, `_`, `-` and `.`"
                         )
                     })?;
-                self.put(target, levels)
+                self.add_value(target, levels)
             }
-            // Counted where it is referred to.
+            // Counted at each reference.
             ("$defs", _) if levels + 1 == MAX_LEVELS => Ok(()),
             ("pattern", Value::String(_)) => self.add(PATTERN_WEIGHT),
             ("patternProperties", Value::Object(patterns)) => {
                 self.add(PATTERN_WEIGHT.saturating_mul(patterns.len()))?;
-                self.put(member, levels)
+                self.add_value(member, levels)
             }
-            // Values are compared with each other.
+            // Compares values with each other.
             ("uniqueItems", Value::Bool(true)) => self.add(PATTERN_WEIGHT),
-            _ => self.put(member, levels),
+            _ => self.add_value(member, levels),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `freefans:plugin@1`: generated bindings, the host's side of its imports, and conversions. Nothing else.
+//! `freefans:plugin@1`: generated bindings and conversions. Nothing else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use generated::freefans::plugin::types as wit;
 
 /// Longest name and version, in bytes.
 const MAX_NAME_BYTES: usize = 64;
-/// A host that works through a descriptor has other plugins to serve.
+/// Bounds the work of loading a plugin.
 const MAX_TASK_TYPES: usize = 64;
 const MAX_SUMMARY_BYTES: usize = 1_024;
 const MAX_EXTENSIONS_BYTES: usize = 64 << 10;
@@ -49,11 +49,11 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
             "its version must be a semantic version (such as 1.0.0) of at most {MAX_NAME_BYTES} characters"
         ));
     }
-    if task_types.is_empty() || MAX_TASK_TYPES < task_types.len() {
+    if task_types.is_empty() || task_types.len() > MAX_TASK_TYPES {
         let named = task_types.len();
         return Err(format!("it names {named} task types; it must be 1 to {MAX_TASK_TYPES}"));
     }
-    if MAX_EXTENSIONS_BYTES < extensions.len() {
+    if extensions.len() > MAX_EXTENSIONS_BYTES {
         return Err(format!("`extensions` has more than {MAX_EXTENSIONS_BYTES} bytes"));
     }
     let Ok(Value::Object(extensions)) = serde_json::from_str(&extensions) else {
@@ -68,7 +68,7 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     Ok(Descriptor { name, version, task_types, commands, rows, remarks })
 }
 
-/// What a plugin says of its data. What is not of that form is passed over: it was never promised to be.
+/// The rows that a plugin took of its data. Anything of another form is ignored: the contract does not promise it.
 fn rows(extensions: &Map<String, Value>) -> BTreeMap<String, u64> {
     let data = match extensions.get("version").and_then(Value::as_u64) {
         Some(1) => extensions.get("data").and_then(Value::as_object),
@@ -87,23 +87,23 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(rest)
 }
 
-/// `MAJOR.MINOR.PATCH`, then what may follow: `-` and what came before it, `+` and what tells builds apart.
+/// `MAJOR.MINOR.PATCH`, then optionally `-` and a pre-release, and `+` and build metadata.
 fn is_version(version: &str) -> bool {
     let (rest, build) = version.split_once('+').map_or((version, None), |(a, b)| (a, Some(b)));
-    let (core, before) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
+    let (core, pre_release) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let words = |part: &str| part.split('.').all(|part| !part.is_empty() && part.bytes().all(word));
     version.len() <= MAX_NAME_BYTES
         && core.split('.').count() == 3
         && core.split('.').all(digits)
-        && [before, build].into_iter().flatten().all(words)
+        && [pre_release, build].into_iter().flatten().all(words)
 }
 
 fn task_type(described: wit::TaskType) -> Result<DescribedType, String> {
     let wit::TaskType { name, summary, params_schema } = described;
     let name: TaskType = name.parse().map_err(|error| format!("{error}"))?;
-    if MAX_SUMMARY_BYTES < summary.len() || summary.chars().any(char::is_control) {
+    if summary.len() > MAX_SUMMARY_BYTES || summary.chars().any(char::is_control) {
         return Err(format!(
             "the summary of `{name}` must be one line of at most {MAX_SUMMARY_BYTES} bytes"
         ));
@@ -132,13 +132,13 @@ pub(crate) fn answer(handled: Result<Output, Failure>) -> Answer {
 fn read(json: &str, what: &str) -> Result<Value, String> {
     let value = serde_json::from_str(json)
         .map_err(|error| format!("the plugin's {what} is not JSON: {error}"))?;
-    if MAX_LEVELS < levels(&value) {
+    if levels(&value) > MAX_LEVELS {
         return Err(format!("the plugin's {what} is nested deeper than {MAX_LEVELS} levels"));
     }
     Ok(value)
 }
 
-/// An object without the names that the host owns.
+/// Reads an object, without the names that only the host writes.
 fn read_object(json: &str) -> Result<Map<String, Value>, String> {
     match read(json, "metadata")? {
         Value::Object(mut map) => {

@@ -1,13 +1,12 @@
-//! Which IP addresses a plugin's request may reach. Pure.
+//! Which IP addresses are public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address lies in the public internet.
+/// Whether an address is in the public internet.
 ///
-/// Of IPv4 everything does that IANA's registry of special addresses does not set aside: loopback, private (RFC 1918),
-/// link-local (cloud metadata lives there), carrier-grade NAT (RFC 6598), documentation, benchmarking, multicast,
-/// reserved. Of IPv6 only the global unicast range does, less what its registry sets aside, and the forms that carry a
-/// public IPv4 address (mapped, NAT64, 6to4).
+/// IPv4: all but IANA's special-purpose addresses: loopback, private (RFC 1918), link-local (used for cloud metadata),
+/// carrier-grade NAT (RFC 6598), documentation, benchmarking, multicast, reserved. IPv6: the global unicast range without
+/// its special-purpose addresses, and the forms that contain a public IPv4 address (mapped, NAT64, 6to4).
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -25,7 +24,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_multicast()
         || address.is_documentation()
         || a == 0
-        || 240 <= a
+        || a >= 240
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99) // 6to4's relays.

@@ -60,8 +60,10 @@ proptest! {
     #[test]
     fn an_ipv4_address_within_another_is_no_more_public_than_itself(address in any::<Ipv4Addr>()) {
         let [a, b, c, d] = address.octets();
-        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-        let (may, never) = (is_public(address.into()), false);
+        let high = u16::from_be_bytes([a, b]);
+        let low = u16::from_be_bytes([c, d]);
+        let may = is_public(address.into());
+        let never = false;
         for (carrier, public) in [
             (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low), may),
             (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low), may),

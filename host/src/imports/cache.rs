@@ -5,7 +5,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limit;
 
 const MAX_KEY_BYTES: usize = 256;
-/// A day: what should live longer is no cache.
+/// A day. Longer-lived data does not belong in a cache.
 const MAX_TTL_SECONDS: u32 = 86_400;
 
 /// STRING: an entry of a plugin's cache.
@@ -14,26 +14,28 @@ fn cache_key(keys: &queue::Keys, plugin: &str, key: &str) -> String {
 }
 
 impl Sandbox {
-    /// The entry's key in Redis and a connection, or why there is none.
+    /// The entry's key in Redis and a connection. Counts the call against the task's limits.
     fn cache_entry(
         &mut self,
         key: &str,
         bytes: usize,
     ) -> Result<(String, queue::Connection), CacheError> {
-        if !self.around.cache {
+        if !self.env.cache {
             return Err(CacheError::NotGranted);
         }
-        if MAX_KEY_BYTES < key.len() {
+        if key.len() > MAX_KEY_BYTES {
             return Err(CacheError::TooLarge(MAX_KEY_BYTES as u64));
         }
-        let (calls, room) = self.cache_left;
-        let (Some(calls), Some(room)) = (calls.checked_sub(1), room.checked_sub(bytes)) else {
+        let calls_left = self.cache_calls_left.checked_sub(1);
+        let bytes_left = self.cache_bytes_left.checked_sub(bytes);
+        let (Some(calls_left), Some(bytes_left)) = (calls_left, bytes_left) else {
             self.breaches.note(Limit::Cache);
             return Err(CacheError::Unavailable);
         };
-        self.cache_left = (calls, room);
-        let queue = self.around.queue.as_ref().ok_or(CacheError::Unavailable)?;
-        Ok((cache_key(queue.keys(), &self.around.name, key), queue.connection()))
+        self.cache_calls_left = calls_left;
+        self.cache_bytes_left = bytes_left;
+        let queue = self.env.queue.as_ref().ok_or(CacheError::Unavailable)?;
+        Ok((cache_key(queue.keys(), &self.env.name, key), queue.connection()))
     }
 }
 
@@ -51,8 +53,8 @@ impl cache::Host for Sandbox {
         value: Vec<u8>,
         ttl_seconds: u32,
     ) -> Result<(), CacheError> {
-        let limit = self.around.limits.cache_entry_bytes;
-        if limit < value.len() {
+        let limit = self.env.limits.cache_entry_bytes;
+        if value.len() > limit {
             self.breaches.note(Limit::Cache);
             return Err(CacheError::TooLarge(limit as u64));
         }

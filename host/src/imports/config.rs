@@ -5,6 +5,6 @@ use crate::sandbox::Sandbox;
 
 impl config::Host for Sandbox {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.around.settings.get(&key).cloned())
+        Ok(self.env.settings.get(&key).cloned())
     }
 }

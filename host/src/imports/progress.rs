@@ -1,4 +1,4 @@
-//! `freefans:plugin/progress`: the latest text of a running task, kept in Redis for whoever shows it.
+//! `freefans:plugin/progress`: the latest progress text of a running task, in Redis for the coordinators.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use tokio::time::Instant;
 use crate::bindings::v1::progress;
 use crate::sandbox::Sandbox;
 
-/// A text sooner than this after the last one is dropped.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// A text that comes sooner after the last one is dropped.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_TEXT_CHARS: usize = 200;
-const KEEP_SECONDS: u64 = 300;
+const TTL_SECONDS: u64 = 300;
 
 impl progress::Host for Sandbox {
     async fn report(&mut self, text: String, percent: Option<u8>) {
         let now = Instant::now();
-        if self.last_progress.is_some_and(|last| now < last + AT_MOST_EVERY) {
+        if self.last_progress.is_some_and(|last| now < last + MIN_INTERVAL) {
             return;
         }
-        let (Some(task_id), Some(queue)) = (&self.task_id, &self.around.queue) else { return };
+        let (Some(task_id), Some(queue)) = (&self.task_id, &self.env.queue) else { return };
         self.last_progress = Some(now);
         let text: String =
             text.chars().filter(|letter| !letter.is_control()).take(MAX_TEXT_CHARS).collect();
@@ -28,7 +28,7 @@ impl progress::Host for Sandbox {
             .arg(queue.keys().progress(task_id))
             .arg(value.to_string())
             .arg("EX")
-            .arg(KEEP_SECONDS)
+            .arg(TTL_SECONDS)
             .query_async(&mut queue.connection())
             .await;
         if let Err(error) = written {

@@ -1,3 +1,98 @@
-//! Checks a component before it runs.
+//! Checks a candidate: is it allowed by the settings and the rollbacks so far, is its file well formed, are its imports
+//! granted, are its schemas usable?
 
-pub(crate) mod structure;
+pub(super) mod structure;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use queue::TaskType;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use self::structure::StructureError;
+use crate::archive::VersionArchive;
+use crate::bindings::schema::ParamsSchema;
+use crate::bindings::{Descriptor, commands};
+use crate::error::LoadError;
+use crate::plugin::read::ComponentFile;
+use crate::plugin_config::PluginConfig;
+use crate::version::id::VersionId;
+
+/// Refuses a component that the settings do not pin, or that was rolled back with the same settings.
+pub(super) async fn check_allowed(
+    file: &ComponentFile,
+    config: &PluginConfig,
+    archive: Option<&VersionArchive>,
+) -> Result<(), LoadError> {
+    let plugin = file.plugin.clone();
+    let digest = &file.digest;
+    if let Some(pinned) = config.swap.digest.clone().filter(|_| !config.swap.accepts(digest)) {
+        return Err(LoadError::Pinned { plugin, digest: digest.clone(), pinned });
+    }
+    let Some(archive) = archive.cloned() else { return Ok(()) };
+    let id = VersionId::new(digest, &config.source);
+    let reading = tokio::task::spawn_blocking(move || archive.rejection(&plugin, &id));
+    match reading.await.ok().flatten() {
+        None => Ok(()),
+        Some(rejection) => Err(LoadError::RolledBack {
+            plugin: file.plugin.clone(),
+            failed: rejection.failed,
+            ended: rejection.ended,
+        }),
+    }
+}
+
+/// Refuses a file that is not well formed or too complex for the compiler.
+pub(super) async fn check_structure(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
+    let path = path.to_owned();
+    let checked = tokio::task::spawn_blocking(move || structure::check(&wasm)).await;
+    let source = match checked {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(StructureError::TooMany { what, limit })) => {
+            return Err(LoadError::Shape { path, what, limit });
+        }
+        Ok(Err(StructureError::Malformed(error))) => wasmtime::Error::new(error),
+        Err(error) => wasmtime::Error::msg(format!("checking it panicked: {error}")),
+    };
+    Err(LoadError::Compile { path, source })
+}
+
+/// Refuses a component that imports HTTP without a grant.
+pub(super) fn check_imports(
+    plugin: &str,
+    component: &Component,
+    engine: &Engine,
+    allows_requests: bool,
+) -> Result<(), LoadError> {
+    for (import, _) in component.component_type().imports(engine) {
+        if import.starts_with("wasi:http/") && !allows_requests {
+            return Err(LoadError::NotGranted {
+                plugin: plugin.to_owned(),
+                import: import.to_owned(),
+                grant: "`net = [\"https://host\"]`, or `net = []` to load it with every request refused",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Compiles the schemas of a plugin's task types, and tries its commands on them.
+pub(super) fn params_schemas(
+    plugin: &str,
+    descriptor: &Descriptor,
+) -> Result<HashMap<TaskType, ParamsSchema>, LoadError> {
+    let refusal = |problem: String| LoadError::Description { plugin: plugin.to_owned(), problem };
+    let mut schemas = HashMap::new();
+    for described in &descriptor.task_types {
+        let name = &described.name;
+        let schema = ParamsSchema::new(&described.params_schema)
+            .map_err(|problem| refusal(format!("the params schema of `{name}`: {problem}")))?;
+        if schemas.insert(name.clone(), schema).is_some() {
+            return Err(refusal(format!("it names `{name}` twice")));
+        }
+    }
+    commands::check_params(&descriptor.commands, &schemas).map_err(refusal)?;
+    Ok(schemas)
+}

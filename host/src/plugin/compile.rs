@@ -1,8 +1,8 @@
-//! Compiles behind running tasks: one component at a time, on threads that take what processor time others leave, and not
-//! for ever.
+//! Compiles one component at a time, at low priority and with a time limit. What is compiled can be cached on disk.
 
+pub(crate) mod background;
 pub mod cache;
-pub(crate) mod cache_writer;
+mod cache_writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,87 +12,113 @@ use bytes::Bytes;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::prepare::snapshot;
+use self::cache::{CacheKey, PreparedCache};
+use self::cache_writer::CacheWriter;
 use crate::error::LoadError;
 
-/// Longest compile, the wait for its turn included. A shipped plugin takes a second or two; a file made to keep the
-/// compiler busy must not keep the folder from being looked at again.
-const COMPILE_AT_MOST: Duration = Duration::from_secs(120);
+/// Longest compile, including the wait for the one before. A shipped plugin takes a second or two; a file made to keep
+/// the compiler busy must not keep the folder from being scanned.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// How nice a compile is to running tasks: of a core that both want it gets about a tenth, so it ends all the same.
-#[cfg(target_os = "linux")]
-const BEHIND: i32 = 10;
-
-/// It did not end in time, or the one before it did not.
 #[derive(Debug, thiserror::Error)]
 #[error("compiling it takes longer than {seconds} s")]
-struct TookTooLong {
+struct TimedOut {
     seconds: u64,
 }
 
-/// Why a component was not compiled, as a refusal of its file.
-pub(crate) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
+/// Turns a compiler error into the refusal of the file.
+pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
     let path = path.to_owned();
-    match source.downcast_ref::<TookTooLong>() {
-        Some(TookTooLong { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
+    match source.downcast_ref::<TimedOut>() {
+        Some(TimedOut { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
         None => LoadError::Compile { path, source },
     }
 }
 
-/// The one compiler of the process.
+/// The compiler of the process.
 #[derive(Debug)]
-pub(crate) struct Compiler {
+pub(super) struct Compiler {
     engine: Engine,
-    /// One compile at a time: more would take the processor from running tasks.
-    turn: Arc<tokio::sync::Semaphore>,
-    at_most: Duration,
+    /// One compile at a time: more would take processor time from running tasks.
+    permits: Arc<tokio::sync::Semaphore>,
+    time_limit: Duration,
+    cache: Option<PreparedCache>,
+    writer: CacheWriter,
 }
 
 impl Compiler {
-    pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, turn: Arc::new(tokio::sync::Semaphore::new(1)), at_most: COMPILE_AT_MOST }
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            permits: Arc::new(tokio::sync::Semaphore::new(1)),
+            time_limit: TIME_LIMIT,
+            cache: None,
+            writer: CacheWriter::new(),
+        }
     }
 
-    /// Compiles, and lays the memory out for instances to map. A compile that was given up keeps its turn until its
-    /// thread ends: nothing can stop that.
-    pub(crate) async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
-        let (engine, compiling) = (self.engine.clone(), Arc::clone(&self.turn));
+    pub(super) fn with_cache(self, cache: Option<PreparedCache>) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// Compiles a component, and builds the memory images that its instances map.
+    pub(super) async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
+        let engine = self.engine.clone();
+        let permits = Arc::clone(&self.permits);
         let compiled = async {
-            let turn = compiling.acquire_owned().await; // Never closed.
-            aside(move || {
-                // A compiler that is given up on has its turn until it ends: no thread can be stopped.
-                let _turn = turn;
-                snapshot::compile(&engine, &wasm)
+            let permit = permits.acquire_owned().await; // Never closed.
+            background::run(move || {
+                // Held until the thread ends, even after a timeout: a thread cannot be stopped.
+                let _permit = permit;
+                let component = Component::from_binary(&engine, &wasm)?;
+                component.initialize_copy_on_write_image()?;
+                Ok(component)
             })
             .await
         };
-        let limit = self.at_most;
-        tokio::time::timeout(limit, compiled).await.unwrap_or_else(|_elapsed| {
-            Err(wasmtime::Error::new(TookTooLong { seconds: limit.as_secs() }))
-        })
+        let limit = self.time_limit;
+        tokio::time::timeout(limit, compiled)
+            .await
+            .unwrap_or_else(|_elapsed| Err(TimedOut { seconds: limit.as_secs() }.into()))
     }
-}
 
-/// Does what takes long on a thread of its own, behind running tasks. A panic in it is an error like any other, and
-/// refuses the file.
-pub(crate) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
-) -> wasmtime::Result<T> {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
-        step_back();
-        let _ = tell.send(work()); // Whoever asked may have gone.
-    })?;
-    told.await.unwrap_or_else(|_gone| {
-        Err(wasmtime::Error::msg("the compiler panicked; standard error has its words"))
-    })
-}
+    /// Compiles an instrumented component. The same file with other data or settings is found in the cache.
+    pub(super) async fn compile_instrumented(
+        &self,
+        digest: &str,
+        wasm: Bytes,
+    ) -> wasmtime::Result<Component> {
+        let mut key = CacheKey::new(&self.engine);
+        key.add(b"before init");
+        key.add(digest.as_bytes());
+        let key = key.finish();
+        if let Some(cached) = self.cached(&key).await {
+            return Ok(cached);
+        }
+        let component = self.compile(wasm).await?;
+        self.store(&key, component.clone());
+        Ok(component)
+    }
 
-/// Gives the calling thread what processor time others leave: on a machine with few cores a compile is felt otherwise.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    // Linux counts it per thread. It may always be made worse; when it may not, a swap is felt more, and that is all.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), BEHIND);
+    pub(super) async fn cached(&self, key: &str) -> Option<Component> {
+        let cache = self.cache.clone()?;
+        let engine = self.engine.clone();
+        let key = key.to_owned();
+        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
+        reading.await.ok().flatten()
+    }
+
+    /// Stores a component for the next start, in the background: writing takes as long as a swap may.
+    pub(super) fn store(&self, key: &str, component: Component) {
+        if let Some(cache) = self.cache.clone() {
+            self.writer.store(cache, key.to_owned(), component);
+        }
+    }
+
+    /// Ends when everything stored so far is on disk.
+    pub(super) fn cache_written(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.writer.clone().all_written()
+    }
 }
 
 #[cfg(test)]
@@ -102,14 +128,14 @@ mod tests {
     #[tokio::test]
     async fn a_file_whose_compile_does_not_come_to_an_end_is_refused() {
         let compiler = Compiler::new(Engine::default());
-        let compiler = Compiler { at_most: Duration::from_millis(1), ..compiler };
+        let compiler = Compiler { time_limit: Duration::from_millis(1), ..compiler };
         // As long as another one has not ended, none begins.
-        let turn = Arc::clone(&compiler.turn).acquire_owned().await.unwrap();
+        let permit = Arc::clone(&compiler.permits).acquire_owned().await.unwrap();
         let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
         let error = compiler.compile(wasm.clone()).await.unwrap_err();
         assert!(error.to_string().contains("takes longer than"), "{error}");
-        drop(turn);
-        let compiler = Compiler { at_most: COMPILE_AT_MOST, ..compiler };
+        drop(permit);
+        let compiler = Compiler { time_limit: TIME_LIMIT, ..compiler };
         assert!(compiler.compile(wasm).await.is_ok());
     }
 }

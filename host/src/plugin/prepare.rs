@@ -1,143 +1,171 @@
-//! `init` once, its memory kept: in the component that instances start from, and on disk for the next start.
+//! Runs `init` once and compiles a component whose instances start from the memory that `init` left.
 
-mod guest;
-pub(crate) mod snapshot;
+pub(super) mod guest;
+mod snapshot;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ops::chain::chain;
 use sha2::{Digest, Sha256};
-use wasmtime::Store;
 use wasmtime::component::{Component, Instance};
+use wasmtime::{Engine, Store};
 
-use super::compile::cache::Key;
-use super::compile::{self, aside};
-use super::load::Loader;
 use crate::bindings::v1;
 use crate::error::LoadError;
+use crate::imports::Linkers;
+use crate::plugin::compile::cache::CacheKey;
+use crate::plugin::compile::{self, Compiler, background};
+use crate::plugin::read::ComponentFile;
 use crate::sandbox::Sandbox;
-use crate::version::Surroundings;
+use crate::sandbox::env::PluginEnv;
 
-impl Loader {
-    /// Runs `init`, and gives a component that begins with what it left, and what it told; where that cannot be, the
-    /// component as it came.
-    pub(crate) async fn initialise(
+/// What compiling and preparing a plugin needs.
+#[derive(Debug)]
+pub(super) struct Preparer {
+    pub(super) engine: Engine,
+    pub(super) linkers: Linkers,
+    pub(super) compiler: Compiler,
+    /// False to run `init` for each task.
+    pub(super) snapshots: bool,
+}
+
+/// A compiled component, and whether its `init` is still to be run.
+pub(super) enum Compiled {
+    /// From the cache; it starts from a snapshot.
+    Prepared(Component),
+    /// The second value is the instrumented component, or why there is none.
+    BeforeInit(Component, wasmtime::Result<Bytes>),
+}
+
+impl Compiled {
+    pub(super) fn component(&self) -> &Component {
+        match self {
+            Self::Prepared(component) | Self::BeforeInit(component, _) => component,
+        }
+    }
+}
+
+/// A component that can run tasks.
+pub(super) struct Prepared {
+    pub(super) component: v1::PluginPre<Sandbox>,
+    /// Whether its instances start from a snapshot. Otherwise `init` runs for each task.
+    pub(super) has_snapshot: bool,
+    /// What `init` logged.
+    pub(super) log: Vec<String>,
+}
+
+impl Preparer {
+    /// Takes the prepared component from the cache, or compiles the one to run `init` in.
+    pub(super) async fn compile(
         &self,
+        file: &ComponentFile,
+        env: &PluginEnv,
+    ) -> wasmtime::Result<Compiled> {
+        if let Some(prepared) = self.compiler.cached(&self.snapshot_key(&file.digest, env)).await {
+            return Ok(Compiled::Prepared(prepared));
+        }
+        let instrumented = self.instrument(&file.wasm).await;
+        let component = match &instrumented {
+            Ok(wasm) => self.compiler.compile_instrumented(&file.digest, wasm.clone()).await?,
+            Err(_) => self.compiler.compile(file.wasm.clone()).await?,
+        };
+        Ok(Compiled::BeforeInit(component, instrumented))
+    }
+
+    pub(super) fn link(
+        &self,
+        component: &Component,
+        env: &PluginEnv,
+    ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
+        let linker = self.linkers.for_grants(env.http.is_some());
+        v1::PluginPre::new(linker.instantiate_pre(component)?)
+    }
+
+    /// Runs `init` in an instance of `component` and takes a snapshot. When that is not possible, compiles the component
+    /// as it is.
+    pub(super) async fn initialize(
+        &self,
+        file: &ComponentFile,
+        env: &Arc<PluginEnv>,
         component: &v1::PluginPre<Sandbox>,
         instrumented: wasmtime::Result<Bytes>,
-        (path, wasm): (&Path, &Bytes),
-        around: &Arc<Surroundings>,
-        key: &str,
-    ) -> Result<(v1::PluginPre<Sandbox>, bool, Vec<String>), LoadError> {
-        let contract = |source| LoadError::Contract { plugin: around.name.clone(), source };
-        let (store, instance) = self.start(component, around).await?;
-        let told = store.data().output.told();
-        let prepared = match &instrumented {
-            Ok(_) => self.prepare(wasm, store, instance, around, key).await,
-            Err(reason) => Err(wasmtime::Error::msg(chain(reason.as_ref()).to_string())),
+    ) -> Result<Prepared, LoadError> {
+        let contract = |source| LoadError::Contract { plugin: env.name.clone(), source };
+        let (store, instance) = guest::init(&self.engine, component, env).await?;
+        let log = store.data().output.init_log();
+        let prepared = match instrumented {
+            Ok(_) => self.snapshot(file, env, store, instance).await,
+            Err(reason) => Err(reason),
         };
         match prepared {
-            Ok(prepared) => Ok((prepared, true, told)),
+            Ok(component) => Ok(Prepared { component, has_snapshot: true, log }),
             Err(reason) => {
                 tracing::warn!(
-                    plugin = around.name,
+                    plugin = env.name,
                     reason = %chain(reason.as_ref()),
                     "no snapshot of this plugin: `init` runs for each task"
                 );
-                let plain = self.compiler.compile(wasm.clone()).await;
-                let plain = plain.map_err(|source| compile::refusal(path, source))?;
-                Ok((self.link(&plain, around).map_err(contract)?, false, told))
+                let plain = self.compiler.compile(file.wasm.clone()).await;
+                let plain = plain.map_err(|source| compile::refusal(&file.path, source))?;
+                let component = self.link(&plain, env).map_err(contract)?;
+                Ok(Prepared { component, has_snapshot: false, log })
             }
         }
     }
 
-    /// The name of what `init` makes of these files and settings.
-    pub(crate) fn key(&self, digest: &str, around: &Surroundings) -> String {
-        let mut key = Key::new(&self.engine);
+    /// The cache key of what `init` makes of these files and settings.
+    fn snapshot_key(&self, digest: &str, env: &PluginEnv) -> String {
+        let mut key = CacheKey::new(&self.engine);
         key.add(digest.as_bytes());
-        key.add(
-            format!("{:?} {} {}", around.limits, around.cache, around.http.is_some()).as_bytes(),
-        );
-        for (name, value) in &around.settings {
+        key.add(format!("{:?} {} {}", env.limits, env.cache, env.http.is_some()).as_bytes());
+        for (name, value) in &env.settings {
             key.add(name.as_bytes());
             key.add(value.as_bytes());
         }
-        for (name, bytes) in &around.data {
+        for (name, bytes) in &env.data {
             key.add(name.as_bytes());
             key.add(&Sha256::digest(bytes));
         }
         key.finish()
     }
 
-    pub(crate) async fn kept(&self, key: &str) -> Option<Component> {
-        let (cache, engine, key) = (self.prepared.clone()?, self.engine.clone(), key.to_owned());
-        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
-        reading.await.ok().flatten()
-    }
-
-    /// Has a component kept for the next start. Nobody waits for it: it takes as long as a swap may.
-    fn keep(&self, key: &str, component: Component) {
-        if let Some(cache) = self.prepared.clone() {
-            self.keeper.keep(cache, key.to_owned(), component);
-        }
-    }
-
-    /// Compiles what `init` runs on; the same file with other data or settings needs no second time.
-    pub(crate) async fn compile_once(
-        &self,
-        digest: &str,
-        wasm: Bytes,
-    ) -> wasmtime::Result<Component> {
-        let mut key = Key::new(&self.engine);
-        key.add(b"before init");
-        key.add(digest.as_bytes());
-        let key = key.finish();
-        if let Some(kept) = self.kept(&key).await {
-            return Ok(kept);
-        }
-        let component = self.compiler.compile(wasm).await?;
-        self.keep(&key, component.clone());
-        Ok(component)
-    }
-
-    pub(crate) async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
+    async fn instrument(&self, wasm: &Bytes) -> wasmtime::Result<Bytes> {
         if !self.snapshots {
-            wasmtime::bail!("none is wanted");
+            wasmtime::bail!("snapshots are turned off");
         }
         let wasm = wasm.clone();
-        aside(move || snapshot::instrument(&wasm)).await
+        background::run(move || snapshot::instrument(&wasm)).await
     }
 
-    /// A component whose instances begin with what `init` left in this one.
-    async fn prepare(
+    /// Compiles a component whose instances start from the memory of `instance`.
+    async fn snapshot(
         &self,
-        wasm: &Bytes,
+        file: &ComponentFile,
+        env: &PluginEnv,
         mut store: Store<Sandbox>,
         instance: Instance,
-        around: &Surroundings,
-        key: &str,
     ) -> wasmtime::Result<v1::PluginPre<Sandbox>> {
-        let began = std::time::Instant::now();
-        let (wasm, executor) = (wasm.clone(), tokio::runtime::Handle::current());
-        let (snapshot, store) = aside(move || {
-            let snapshot = executor.block_on(snapshot::take(&wasm, &mut store, instance))?;
+        let started = std::time::Instant::now();
+        let wasm = file.wasm.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let (snapshot, store) = background::run(move || {
+            let snapshot = runtime.block_on(snapshot::take(&wasm, &mut store, instance))?;
             Ok((snapshot, store))
         })
         .await?;
         let snapshot_bytes = snapshot.len();
         let component = self.compiler.compile(snapshot.into()).await?;
-        let prepared = self.link(&component, around)?;
-        // What `init` fetched may be another thing at the next start.
-        if !store.data().asked_outside() {
-            self.keep(key, component);
+        let prepared = self.link(&component, env)?;
+        // What `init` fetched may have changed by the next start.
+        if !store.data().has_asked_outside() {
+            self.compiler.store(&self.snapshot_key(&file.digest, env), component);
         }
         tracing::debug!(
-            plugin = around.name,
+            plugin = env.name,
             peak_memory_bytes = store.data().memory.peak,
             snapshot_bytes,
-            took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "plugin initialised"
         );
         Ok(prepared)

@@ -1,22 +1,22 @@
-//! The trial of a candidate: one task of its settings, run as a worker runs any.
+//! The trial of a candidate: it must complete one task from its settings, run as a worker runs any task.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{Lease, Task};
 use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
 
-use super::load::Loader;
 use crate::error::LoadError;
 use crate::plugin_config::Trial;
 use crate::runner;
 use crate::version::PluginVersion;
 
-/// The plugin's own wall limit is shorter, or the server's ceiling of it.
+/// As long as a task from a chat may take. The plugin's own limit is shorter.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
 
-/// Runs the trial that the settings name; without one every candidate passes.
-pub(crate) async fn run(loader: &Loader, version: &Arc<PluginVersion>) -> Result<(), LoadError> {
+/// Runs the trial that the settings ask for. Without one every candidate passes.
+pub(super) async fn run(engine: &Engine, version: &Arc<PluginVersion>) -> Result<(), LoadError> {
     let Some(Trial { task_type, params }) = version.swap.trial.clone() else { return Ok(()) };
     let failed = |reason: String| LoadError::Trial {
         plugin: version.name().to_owned(),
@@ -27,14 +27,13 @@ pub(crate) async fn run(loader: &Loader, version: &Arc<PluginVersion>) -> Result
         return Err(failed("it does not handle this type".to_owned()));
     }
     let lease = Lease::offline(Task::new(task_type.clone(), 0, params), TIME_TO_LIVE);
-    let (retry, never) = (queue::config::RetryPolicy::default(), CancellationToken::new());
-    let result = runner::run(loader, version, &lease, "trial", &retry, &never).await.result;
-    match result.success {
-        true => Ok(()),
-        false => Err(failed(format!(
-            "{} ({})",
-            result.error.as_deref().unwrap_or_default(),
-            result.code().unwrap_or_default()
-        ))),
+    let retry = queue::config::RetryPolicy::default();
+    let never = CancellationToken::new();
+    let result = runner::run(engine, version, &lease, "trial", &retry, &never).await.result;
+    if result.success {
+        return Ok(());
     }
+    let error = result.error.as_deref().unwrap_or_default();
+    let code = result.code().unwrap_or_default();
+    Err(failed(format!("{error} ({code})")))
 }

@@ -1,4 +1,4 @@
-//! What one task may use: defaults, what an operator may set, and what no settings file can widen.
+//! The limits of one task: defaults, what an operator may set, and the most that a settings file can allow.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use serde::Deserialize;
 
 use crate::config::Ceilings;
 
-/// What one task may use.
+/// The limits of one task.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From start to answer.
     pub wall: Duration,
-    /// Time on a processor.
+    /// Processor time.
     pub cpu: Duration,
-    /// Linear memory, all memories together, in bytes.
+    /// Sum of all linear memories, in bytes.
     pub memory_bytes: usize,
     /// Entries of one table.
     pub table_elements: usize,
-    /// Streams, requests and the like that it may hold at once.
+    /// Handles (streams, requests and the like) open at once.
     pub handles: usize,
-    /// What it may hand to the host in one call, in bytes.
+    /// Data passed to the host in one call, in bytes.
     pub hostcall_bytes: usize,
-    /// The params, in bytes of JSON.
+    /// Size of the params, in bytes of JSON.
     pub input_bytes: usize,
-    /// The answer's data and metadata, in bytes.
+    /// Size of the answer's data and metadata, in bytes.
     pub output_bytes: usize,
-    /// Log lines; the rest is dropped.
+    /// Log lines. More are dropped.
     pub log_lines: u32,
-    /// Log lines together, in bytes; the rest is dropped.
+    /// Sum of the log lines, in bytes. More are dropped.
     pub log_bytes: usize,
-    /// Requests it may send.
+    /// HTTP requests.
     pub http_requests: u32,
     /// Body of one request, in bytes.
     pub http_request_bytes: usize,
@@ -39,12 +39,12 @@ pub struct Limits {
     pub cache_calls: u32,
     /// One cache entry, in bytes.
     pub cache_entry_bytes: usize,
-    /// All that it stores in the cache, in bytes: the queue lives in the same Redis.
+    /// Sum of what it stores in the cache, in bytes: the queue is in the same Redis.
     pub cache_bytes: usize,
 }
 
 impl Limits {
-    /// Whether none of them is above its like in `other`.
+    /// Whether no limit is higher than in `other`.
     pub(crate) fn within(&self, other: &Self) -> bool {
         let sizes = |limits: &Self| {
             [
@@ -92,14 +92,14 @@ pub(super) struct RawLimits {
 }
 
 impl Default for RawLimits {
-    /// A chat answer that takes longer than 30 s has lost its reader; 5 s of processor time is a hundred times what
-    /// a search takes; 256 MB holds an index over a large catalogue; 1 MB of answer is a few hundred chat messages.
+    /// After 30 s nobody waits for an answer in a chat; 5 s of processor time is a hundred times what a search takes;
+    /// 256 MB holds an index of a large catalogue; 1 MB of answer is a few hundred chat messages.
     fn default() -> Self {
         Self {
             wall_ms: 30_000,
             cpu_ms: 5_000,
             max_memory_mb: 256,
-            max_table_elements: MOST_TABLE_ELEMENTS,
+            max_table_elements: MAX_TABLE_ELEMENTS,
             max_handles: 256,
             max_hostcall_kb: 8_192,
             max_input_kb: 256,
@@ -116,16 +116,16 @@ impl Default for RawLimits {
     }
 }
 
-/// Entries of one table at most: the engine's pool has room for so many.
-pub(crate) const MOST_TABLE_ELEMENTS: u32 = 100_000;
+/// Entries of one table in the engine's pool.
+pub(crate) const MAX_TABLE_ELEMENTS: u32 = 100_000;
 
-/// No settings file can give more, whatever the plugin: two minutes are what a task may live, and the rest keeps what a
-/// thousand tasks at once can take within a server's bounds. The memory's ceiling is the server's own setting.
+/// The most that a settings file can allow. A task may live two minutes; the other limits keep a thousand tasks at once
+/// within a server's means. The ceiling for memory is a setting of the server.
 const HIGHEST: RawLimits = RawLimits {
     wall_ms: 120_000,
     cpu_ms: 60_000,
     max_memory_mb: u32::MAX,
-    max_table_elements: MOST_TABLE_ELEMENTS,
+    max_table_elements: MAX_TABLE_ELEMENTS,
     max_handles: 10_000,
     max_hostcall_kb: 65_536,
     max_input_kb: 1_024,
@@ -141,7 +141,7 @@ const HIGHEST: RawLimits = RawLimits {
 };
 
 impl RawLimits {
-    /// Each by its name; whether it may be 0.
+    /// Name, value, and whether the value may be 0.
     fn named(&self) -> [(&'static str, u32, bool); 16] {
         [
             ("wall_ms", self.wall_ms, false),
@@ -171,7 +171,7 @@ impl Limits {
         for ((name, value, may_be_zero), (_, highest, _)) in
             raw.named().into_iter().zip(highest.named())
         {
-            if highest < value {
+            if value > highest {
                 return Err(format!(
                     "limits: {name} = {value} is above this server's ceiling of {highest}"
                 ));

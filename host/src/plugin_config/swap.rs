@@ -1,4 +1,4 @@
-//! `[swap]`: what a candidate must be and do before it is in force, and how carefully it is let in.
+//! `[swap]`: the conditions under which a new version comes into force.
 
 use queue::TaskType;
 use serde::Deserialize;
@@ -7,31 +7,30 @@ use serde_json::{Map, Value};
 /// How a new version of a plugin comes into force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwapConfig {
-    /// The only component that is taken: its SHA-256 in hex.
+    /// The only accepted component: its SHA-256 in hex.
     pub digest: Option<String>,
-    /// A task that a candidate must answer well.
+    /// A task that a candidate must complete.
     pub trial: Option<Trial>,
-    /// While a new version is watched it gets this share of the tasks, in percent, and the one before the rest; all
-    /// without it.
+    /// The share of tasks, in percent, that a new version gets while it is watched; the previous version gets the rest.
+    /// Without it a new version gets all.
     pub canary_percent: Option<u8>,
-    /// The least share of the data in force that a new version must have, 0 to 1; 0 takes any.
+    /// The smallest share of the data in force that a new version must have, 0 to 1. 0 accepts any.
     pub keep_data_at_least: f64,
 }
 
 impl Default for SwapConfig {
-    /// Half of the data: a catalogue that is edited by hand loses less than that at once, and one that was cut off or
-    /// misread usually more.
+    /// Half of the data: an edit by hand removes less, and a truncated or misread file usually lacks more.
     fn default() -> Self {
         Self { digest: None, trial: None, canary_percent: None, keep_data_at_least: 0.5 }
     }
 }
 
-/// A task that a candidate must answer well before it is in force.
+/// A task that a candidate must complete before it comes into force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// Its type.
+    /// The task type.
     pub task_type: TaskType,
-    /// Its params.
+    /// The task's params.
     pub params: Map<String, Value>,
 }
 
@@ -82,8 +81,8 @@ impl SwapConfig {
         })
     }
 
-    /// Whether a component with this SHA-256 may be in force.
-    pub(crate) fn takes(&self, digest: &str) -> bool {
+    /// Whether a component with this SHA-256 may come into force.
+    pub(crate) fn accepts(&self, digest: &str) -> bool {
         self.digest.as_deref().is_none_or(|pinned| pinned == digest)
     }
 }

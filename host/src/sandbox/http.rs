@@ -1,8 +1,8 @@
-//! Outgoing HTTP: allow-list, address filter, limits, and the headers that only the host knows.
+//! Outgoing HTTP: allow-list, address filter, limits, and the secret headers that the host adds.
 //!
-//! A request passes two filters: its origin must be granted, and the addresses that its host resolves to must be
-//! public unless the operator granted a literal address. The connection goes to a checked address, never to the name
-//! again. Redirects are not followed: a plugin that follows one makes a new, checked request.
+//! A request passes two filters: its origin must be granted, and the addresses of its host must be public, unless the
+//! operator granted a literal address. The connection is made to a checked address; the name is not resolved again.
+//! Redirects are not followed: a plugin that follows one sends a new request, which is checked again.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::grants::{NetGrants, Origin};
 use crate::plugin_config::{Limits, SecretHeader};
 use crate::sandbox::limits::{Breaches, Limit};
 
-const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
-const IDLE_CONNECTIONS: usize = 16;
-/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
-const IDLE_AT_MOST: Duration = Duration::from_secs(30);
-/// What one write to a request's body may hand over.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_IDLE_CONNECTIONS: usize = 16;
+/// Idle connections are closed after this: a firewall may have dropped them.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of one write to a request's body.
 const BODY_CHUNK_BYTES: usize = 16 << 10;
 
 /// A plugin version's HTTP client, with its own pool of connections.
@@ -48,18 +48,18 @@ impl HttpClient {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .connect_timeout(CONNECT_AT_MOST)
+            .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(limits.wall)
             .timeout(limits.wall)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_AT_MOST)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .dns_resolver(Arc::new(PublicResolver { grants: Arc::clone(&grants) }))
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))?;
         Ok(Self { grants, secrets, client, limits, plugin: plugin.to_owned() })
     }
 
-    /// Checks a request against the grants before anything is resolved.
+    /// Checks the origin of a request, before its name is resolved.
     fn check(&self, url: &Url) -> Result<Origin, HttpError> {
         let origin = Origin::of(url).ok_or(HttpError::HttpRequestUriInvalid)?;
         if !self.grants.allows(&origin) {
@@ -84,13 +84,13 @@ impl HttpClient {
         options: Option<RequestOptions>,
         breaches: Breaches,
     ) -> Result<http::Response<WasiBody>, HttpError> {
-        // TRACE gives back the headers, the host's own among them; CONNECT is a way around the allow-list.
-        // Some servers take a method in any case of letters.
+        // TRACE returns the request's headers, including secrets; CONNECT bypasses the allow-list.
+        // Some servers ignore the case of a method.
         let method = request.method().as_str();
         if ["TRACE", "CONNECT"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
             return Err(HttpError::HttpRequestMethodInvalid);
         }
-        // What is checked is what is sent.
+        // The URL that is checked is the one that is sent.
         let url = Url::parse(&request.uri().to_string());
         let url = url.map_err(|_invalid| HttpError::HttpRequestUriInvalid)?;
         let origin = self.check(&url)?;
@@ -124,7 +124,8 @@ impl HttpClient {
         breaches: Breaches,
     ) -> http::Response<WasiBody> {
         let limit = self.limits.http_response_bytes;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
+        let headers = response.headers().clone();
         let mut seen = 0_usize;
         let frames = response.bytes_stream().map(move |chunk| {
             let chunk: Bytes = chunk.map_err(|error| {
@@ -135,7 +136,7 @@ impl HttpClient {
                 }
             })?;
             seen = seen.saturating_add(chunk.len());
-            if limit < seen {
+            if seen > limit {
                 breaches.note(Limit::ResponseBody);
                 return Err(HttpError::HttpResponseBodySize(Some(limit as u64)));
             }
@@ -147,12 +148,12 @@ impl HttpClient {
         answer
     }
 
-    /// The log gets the cause without the URL, which may hold what a person typed.
+    /// Maps the error for the guest. The URL is not logged: it may hold what a person typed.
     fn classify(&self, error: &reqwest::Error) -> HttpError {
-        let prohibited =
+        let is_prohibited =
             std::iter::successors(std::error::Error::source(error), |cause| cause.source())
                 .any(<dyn std::error::Error>::is::<NotPublic>);
-        if prohibited {
+        if is_prohibited {
             tracing::warn!(
                 plugin = self.plugin,
                 "request refused: the host's address is not public"
@@ -169,13 +170,13 @@ impl HttpClient {
     }
 }
 
-/// Resolves names and keeps only addresses that may be reached.
+/// Resolves names to the addresses that may be reached.
 #[derive(Debug)]
 struct PublicResolver {
     grants: Arc<NetGrants>,
 }
 
-/// A granted host resolves to nothing but addresses that plugins may not reach.
+/// All addresses of a granted host are addresses that plugins may not reach.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's address is not public")]
 struct NotPublic;
@@ -201,7 +202,7 @@ fn ip(address: &SocketAddr) -> IpAddr {
     address.ip()
 }
 
-/// One task's requests: counts them and hands them to the plugin's client.
+/// Counts one task's requests and passes them to the plugin's client.
 pub(crate) struct Outgoing {
     client: Option<Arc<HttpClient>>,
     sent: u32,
@@ -213,7 +214,7 @@ impl Outgoing {
         Self { client, sent: 0, breaches }
     }
 
-    /// Requests so far, those that were refused included.
+    /// Number of requests so far, including refused ones.
     pub(crate) fn sent(&self) -> u32 {
         self.sent
     }
@@ -225,7 +226,7 @@ type Sent = Result<
 >;
 
 impl WasiHttpHooks for Outgoing {
-    // What a body holds before it is sent is the host's memory, and a guest may open many.
+    // Buffered chunks are in the host's memory, and a guest may open many bodies.
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
         1
     }
@@ -244,7 +245,7 @@ impl WasiHttpHooks for Outgoing {
             return Box::new(async { Err(HttpError::HttpRequestDenied) });
         };
         self.sent += 1;
-        if client.limits.http_requests < self.sent {
+        if self.sent > client.limits.http_requests {
             self.breaches.note(Limit::Requests);
             return Box::new(async { Err(HttpError::ConnectionLimitReached) });
         }

@@ -1,7 +1,7 @@
-//! A guest's words: log lines, standard output and standard error, with limits.
+//! A guest's log, standard output and standard error, with limits.
 //!
-//! Every write is taken at once and copied here, so a panic's text is there when the trap arrives; a guest that
-//! writes too much loses the rest of its lines, never its life.
+//! Every write is copied at once, so the text of a panic is here when the trap arrives. A guest that writes too much
+//! loses the rest of its lines; it does not trap.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,17 +15,17 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::sandbox::env::PluginEnv;
 use crate::sandbox::limits::{Breaches, Limit};
-use crate::version::{PluginVersion, Surroundings};
 
-/// Longest line; the rest of it is cut.
+/// Longest line. The rest is cut off.
 const MAX_LINE_BYTES: usize = 1_024;
-/// Lines of standard output and error that are kept to explain a trap.
-const KEEP_LINES: usize = 20;
-/// What one write may hand over.
-const WRITE_AT_ONCE: usize = 64 << 10;
+/// Last lines of standard output and error, to explain a trap.
+const TAIL_LINES: usize = 20;
+/// Bytes that a guest may write in one call.
+const MAX_WRITE_BYTES: usize = 64 << 10;
 
-/// How much a line matters.
+/// Severity of a line, as in WIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Trace,
@@ -35,23 +35,23 @@ pub(crate) enum Level {
     Error,
 }
 
-/// Where one instance's lines go. Clones share the limits.
+/// The output of one instance. Clones share its limits.
 #[derive(Clone)]
 pub(crate) struct GuestOutput {
     shared: Arc<Shared>,
 }
 
-/// The task that an instance runs, as its lines name it.
+/// The log fields of the task that an instance runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Running {
+pub(crate) struct TaskLabels {
     pub(crate) task_id: TaskId,
-    pub(crate) version: Arc<PluginVersion>,
-    /// W3C trace context, as the task carries it.
+    pub(crate) plugin_version: String,
+    /// W3C trace context of the task.
     pub(crate) traceparent: Option<String>,
 }
 
-impl Running {
-    /// The trace's id: the second of four fields. A submitter may send anything; what is no id is left out.
+impl TaskLabels {
+    /// The trace id: the second of four fields. Submitters may send anything; none when it is not an id.
     fn trace_id(&self) -> Option<&str> {
         let id = self.traceparent.as_deref()?.split('-').nth(1)?;
         (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
@@ -59,9 +59,9 @@ impl Running {
 }
 
 struct Shared {
-    around: Arc<Surroundings>,
+    env: Arc<PluginEnv>,
     /// None while the plugin is being loaded.
-    running: Option<Running>,
+    task: Option<TaskLabels>,
     breaches: Breaches,
     state: Mutex<State>,
 }
@@ -72,16 +72,17 @@ struct State {
     dropped: u64,
     partial: Vec<u8>,
     tail: VecDeque<String>,
-    /// Lines of the `log` interface while the plugin is being loaded.
-    told: Vec<String>,
+    /// Log lines while the plugin is being loaded.
+    init_log: Vec<String>,
 }
 
 impl State {
-    /// Takes a line of so many bytes into account; false when there is no room for it.
-    fn allows(&mut self, bytes: usize) -> bool {
+    /// Counts a line of `bytes` bytes; false when it is above the limits.
+    fn admit(&mut self, bytes: usize) -> bool {
         match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(bytes)) {
-            (Some(lines), Some(bytes)) => {
-                (self.lines_left, self.bytes_left) = (lines, bytes);
+            (Some(lines_left), Some(bytes_left)) => {
+                self.lines_left = lines_left;
+                self.bytes_left = bytes_left;
                 true
             }
             _ => {
@@ -99,21 +100,16 @@ impl fmt::Debug for GuestOutput {
 }
 
 impl GuestOutput {
-    pub(crate) fn new(
-        around: &Arc<Surroundings>,
-        running: Option<Running>,
-        breaches: Breaches,
-    ) -> Self {
+    pub(crate) fn new(env: &Arc<PluginEnv>, task: Option<TaskLabels>, breaches: Breaches) -> Self {
         let state = State {
-            lines_left: around.limits.log_lines,
-            bytes_left: around.limits.log_bytes,
+            lines_left: env.limits.log_lines,
+            bytes_left: env.limits.log_bytes,
             dropped: 0,
             partial: Vec::new(),
             tail: VecDeque::new(),
-            told: Vec::new(),
+            init_log: Vec::new(),
         };
-        let shared =
-            Shared { around: Arc::clone(around), running, breaches, state: Mutex::new(state) };
+        let shared = Shared { env: Arc::clone(env), task, breaches, state: Mutex::new(state) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -123,56 +119,57 @@ impl GuestOutput {
 
     /// Writes one line of the `log` interface.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        // Asked first: a flood is not worth cleaning.
-        if self.with_state(|state| state.allows(message.len().min(MAX_LINE_BYTES))) {
+        // Checked first, so that a flood of lines costs little.
+        if self.with_state(|state| state.admit(message.len().min(MAX_LINE_BYTES))) {
             let line = clean(message.as_bytes());
             self.emit(level, &line);
-            if self.shared.running.is_none() {
-                self.with_state(|state| state.told.push(line));
+            if self.shared.task.is_none() {
+                self.with_state(|state| state.init_log.push(line));
             }
         } else {
             self.shared.breaches.note(Limit::Log);
         }
     }
 
-    /// What the plugin wrote to its log while it was being loaded, within its limits.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.with_state(|state| state.told.clone())
+    /// Lines that the plugin logged while it was being loaded.
+    pub(crate) fn init_log(&self) -> Vec<String> {
+        self.with_state(|state| state.init_log.clone())
     }
 
     fn emit(&self, level: Level, line: &str) {
-        let plugin = self.shared.around.name.as_str();
-        let running = self.shared.running.as_ref();
-        let plugin_version = running.map(|running| running.version.descriptor.version.as_str());
-        let task_id = running.map(|running| running.task_id.as_str());
-        let trace_id = running.and_then(Running::trace_id);
-        macro_rules! says {
+        let plugin = self.shared.env.name.as_str();
+        let task = self.shared.task.as_ref();
+        let plugin_version = task.map(|task| task.plugin_version.as_str());
+        let task_id = task.map(|task| task.task_id.as_str());
+        let trace_id = task.and_then(TaskLabels::trace_id);
+        macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(plugin, plugin_version, task_id, trace_id, line, "plugin says")
             };
         }
         match level {
-            Level::Trace => says!(trace),
-            Level::Debug => says!(debug),
-            Level::Info => says!(info),
-            Level::Warn => says!(warn),
-            Level::Error => says!(error),
+            Level::Trace => event!(trace),
+            Level::Debug => event!(debug),
+            Level::Info => event!(info),
+            Level::Warn => event!(warn),
+            Level::Error => event!(error),
         }
     }
 
-    fn take(&self, bytes: &[u8]) {
+    fn write_bytes(&self, bytes: &[u8]) {
         let lines = self.with_state(|state| {
             let mut lines = Vec::new();
             for byte in bytes {
                 if *byte == b'\n' {
                     let line = clean(&std::mem::take(&mut state.partial));
-                    if KEEP_LINES <= state.tail.len() {
+                    if state.tail.len() >= TAIL_LINES {
                         state.tail.pop_front();
                     }
                     state.tail.push_back(line.clone());
-                    match state.allows(line.len()) {
-                        true => lines.push(line),
-                        false => self.shared.breaches.note(Limit::Log),
+                    if state.admit(line.len()) {
+                        lines.push(line);
+                    } else {
+                        self.shared.breaches.note(Limit::Log);
                     }
                 } else if state.partial.len() < MAX_LINE_BYTES {
                     state.partial.push(*byte);
@@ -185,7 +182,7 @@ impl GuestOutput {
         }
     }
 
-    /// The last lines of standard output and error, the unfinished one included.
+    /// The last lines of standard output and error, including an unfinished one.
     pub(crate) fn tail(&self) -> String {
         self.with_state(|state| {
             let mut lines: Vec<String> = state.tail.iter().cloned().collect();
@@ -196,13 +193,13 @@ impl GuestOutput {
         })
     }
 
-    /// Lines that were dropped because there were too many.
+    /// Number of lines that were dropped because of the limits.
     pub(crate) fn dropped(&self) -> u64 {
         self.with_state(|state| state.dropped)
     }
 }
 
-/// Text without control characters, cut at the longest line.
+/// Replaces control characters and cuts the line at its limit.
 fn clean(bytes: &[u8]) -> String {
     let bytes = bytes.get(..MAX_LINE_BYTES).unwrap_or(bytes);
     String::from_utf8_lossy(bytes)
@@ -234,7 +231,7 @@ impl Pollable for GuestOutput {
 
 impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(&bytes);
+        self.write_bytes(&bytes);
         Ok(())
     }
 
@@ -243,7 +240,7 @@ impl OutputStream for GuestOutput {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_AT_ONCE)
+        Ok(MAX_WRITE_BYTES)
     }
 }
 
@@ -253,7 +250,7 @@ impl AsyncWrite for GuestOutput {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        self.take(bytes);
+        self.write_bytes(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -272,30 +269,31 @@ mod tests {
 
     #[test]
     fn a_panics_text_is_kept_even_when_the_line_never_ended() {
-        let output = GuestOutput::new(&Surroundings::for_tests(), None, Breaches::default());
-        output.take(b"first\nthread panicked: boom");
+        let output = GuestOutput::new(&PluginEnv::for_tests(), None, Breaches::default());
+        output.write_bytes(b"first\nthread panicked: boom");
         assert_eq!(output.tail(), "first\nthread panicked: boom");
     }
 
     #[test]
     fn a_flood_of_lines_is_dropped_and_counted_and_the_last_ones_kept() {
-        let (around, breaches) = (Surroundings::for_tests(), Breaches::default());
-        let output = GuestOutput::new(&around, None, breaches.clone());
-        let allowed = around.limits.log_lines;
+        let env = PluginEnv::for_tests();
+        let breaches = Breaches::default();
+        let output = GuestOutput::new(&env, None, breaches.clone());
+        let allowed = env.limits.log_lines;
         for line in 0..allowed + 97 {
-            assert_eq!(breaches.has(Limit::Log), allowed < line);
-            output.take(format!("{line}\n").as_bytes());
+            assert_eq!(breaches.has(Limit::Log), line > allowed);
+            output.write_bytes(format!("{line}\n").as_bytes());
         }
         assert_eq!(output.dropped(), 97);
         assert!(output.tail().ends_with(&format!("{}", allowed + 96)));
-        assert_eq!(output.tail().lines().count(), KEEP_LINES);
+        assert_eq!(output.tail().lines().count(), TAIL_LINES);
     }
 
     #[test]
     fn a_flood_of_bytes_is_dropped_too() {
-        let around = Surroundings::for_tests();
-        let output = GuestOutput::new(&around, None, Breaches::default());
-        let fit = around.limits.log_bytes / MAX_LINE_BYTES;
+        let env = PluginEnv::for_tests();
+        let output = GuestOutput::new(&env, None, Breaches::default());
+        let fit = env.limits.log_bytes / MAX_LINE_BYTES;
         for _ in 0..fit + 5 {
             output.log(Level::Trace, &"x".repeat(2 * MAX_LINE_BYTES));
         }

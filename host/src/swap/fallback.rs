@@ -1,91 +1,122 @@
-//! At a start: the last good version in place of a file that is refused.
+//! At a start: the last good version of a plugin in place of a file that is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ops::chain::chain;
 
-use super::folder::{Changes, PluginFolder};
+use crate::archive::{ArchivedVersion, VersionArchive};
+use crate::config::Ceilings;
 use crate::error::LoadError;
-use crate::plugin::load::stem;
+use crate::plugin::load::Loader;
+use crate::plugin::publish::Publisher;
+use crate::plugin::publish::catalog::Published;
 use crate::plugin_config::PluginConfig;
+use crate::version::PluginVersion;
+use crate::version::name::stem;
 
-impl PluginFolder {
-    /// At the start, when the file in place is refused: puts the last good version in force that had no more grants
-    /// than the settings in place give.
-    pub(super) async fn go_back(&mut self, path: &Path, changes: &mut Changes) -> bool {
-        let Some(versions) = self.loader.versions().cloned() else { return false };
-        let Ok(config) = PluginConfig::for_component(path, &self.ceilings) else { return false };
-        let name = &stem(path);
-        let granted = config.granted();
-        for kept in versions.of(name).into_iter().filter(|kept| kept.rejected.is_none()) {
-            let passed_over = |reason: &str| {
-                let (plugin, version) = (name.as_str(), kept.version.as_str());
-                tracing::warn!(plugin, version, reason, "a kept version is not taken instead");
-            };
-            if !config.swap.takes(&kept.digest) {
-                passed_over("the settings in place pin another component");
-                continue;
-            }
-            let component = versions.component(name, &kept.id);
-            let as_it_was =
-                PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
-            let as_it_was = match as_it_was {
-                Ok(as_it_was) => as_it_was,
-                Err(error) => {
-                    passed_over(&chain(&error).to_string());
-                    continue;
-                }
-            };
-            if !as_it_was.granted().is_subset(&granted) || !as_it_was.limits.within(&config.limits)
-            {
-                passed_over("the settings in place grant less than it had");
-                continue;
-            }
-            if let Err(source) = versions.read(name, &kept) {
-                passed_over(&chain(&LoadError::Read { path: component, source }).to_string());
-                continue;
-            }
-            let at = kept.data.iter().map(|(data, fact)| (data, versions.data(name, &fact.digest)));
-            let with_its_data =
-                at.map(|(data, copy)| (data.clone(), copy)).collect::<BTreeMap<_, _>>();
-            // The data in place is newer than what was kept, if it can be used.
-            let mut published = Err(String::new());
-            for data_at in [BTreeMap::new(), with_its_data] {
-                let started = Instant::now();
-                let as_it_was =
-                    PluginConfig::for_component_in(&component, &self.folder, &self.ceilings);
-                let loaded = match as_it_was {
-                    Ok(mut as_it_was) => {
-                        as_it_was.data_at = data_at;
-                        self.loader.load_with(&component, as_it_was).await
-                    }
-                    Err(error) => Err(error),
-                };
-                let outcome = match loaded {
-                    Ok(version) => {
-                        self.publish(&version, started, &mut BTreeSet::new(), changes).await
-                    }
-                    Err(error) => Err(error),
-                };
-                published = outcome.map_err(|error| chain(&error).to_string());
-                if published.is_ok() || kept.data.is_empty() {
-                    break;
-                }
-            }
-            match published {
-                Err(reason) => passed_over(&reason),
-                Ok(()) => {
-                    tracing::warn!(
-                        plugin = name,
-                        plugin_version = kept.version,
-                        "the last good version is in force, because the file in place is refused"
-                    );
-                    return true;
-                }
+/// An archived version that was put in force. It is still to be reported.
+pub(super) struct Fallback {
+    pub(super) version: Arc<PluginVersion>,
+    pub(super) published: Published,
+    pub(super) started: Instant,
+}
+
+/// Publishes the newest good version of the plugin at `path` that fits the settings in place: they must grant
+/// everything that it had, with no lower limits. `folder` is the plugin folder.
+pub(super) async fn publish(
+    loader: &Loader,
+    publisher: &Publisher,
+    path: &Path,
+    folder: &Path,
+    ceilings: &Ceilings,
+) -> Option<Fallback> {
+    let archive = publisher.archive.as_ref()?;
+    let settings = PluginConfig::for_component(path, ceilings).ok()?;
+    let plugin = stem(path);
+    let good = archive.versions(&plugin).into_iter().filter(|version| version.rejected.is_none());
+    for archived in good {
+        let source = Source { archive, plugin: &plugin, archived: &archived, folder, ceilings };
+        let published = match source.check(&settings) {
+            Ok(()) => source.publish(loader, publisher).await,
+            Err(reason) => Err(reason),
+        };
+        match published {
+            Ok(fallback) => return Some(fallback),
+            Err(reason) => {
+                let version = archived.version.as_str();
+                tracing::warn!(plugin, version, reason, "an archived version cannot replace it");
             }
         }
-        false
+    }
+    None
+}
+
+/// An archived version and where it comes from.
+struct Source<'a> {
+    archive: &'a VersionArchive,
+    plugin: &'a str,
+    archived: &'a ArchivedVersion,
+    folder: &'a Path,
+    ceilings: &'a Ceilings,
+}
+
+impl Source<'_> {
+    fn component(&self) -> PathBuf {
+        self.archive.component(self.plugin, &self.archived.id)
+    }
+
+    /// The settings that it ran with.
+    fn settings(&self) -> Result<PluginConfig, LoadError> {
+        PluginConfig::for_component_in(&self.component(), self.folder, self.ceilings)
+    }
+
+    /// Compares it with the settings in place. The error is the reason not to use it.
+    fn check(&self, in_place: &PluginConfig) -> Result<(), String> {
+        if !in_place.swap.accepts(&self.archived.digest) {
+            return Err("the settings in place pin another component".to_owned());
+        }
+        let settings = self.settings().map_err(|error| chain(&error).to_string())?;
+        let is_within = settings.granted().is_subset(&in_place.granted())
+            && settings.limits.within(&in_place.limits);
+        if !is_within {
+            return Err("the settings in place grant less than it had".to_owned());
+        }
+        self.archive.read(self.plugin, self.archived).map_err(|source| {
+            chain(&LoadError::Read { path: self.component(), source }).to_string()
+        })?;
+        Ok(())
+    }
+
+    /// Publishes it with the data in place, which is newer, or else with the copies of the data that it ran with.
+    async fn publish(&self, loader: &Loader, publisher: &Publisher) -> Result<Fallback, String> {
+        let in_place = self.publish_with(BTreeMap::new(), loader, publisher).await;
+        if in_place.is_ok() || self.archived.data.is_empty() {
+            return in_place;
+        }
+        let data = &self.archived.data;
+        let copies = data
+            .iter()
+            .map(|(name, file)| (name.clone(), self.archive.data_copy(self.plugin, &file.digest)));
+        self.publish_with(copies.collect(), loader, publisher).await
+    }
+
+    async fn publish_with(
+        &self,
+        data_copies: BTreeMap<String, PathBuf>,
+        loader: &Loader,
+        publisher: &Publisher,
+    ) -> Result<Fallback, String> {
+        let started = Instant::now();
+        let published = async {
+            let mut settings = self.settings()?;
+            settings.data_copies = data_copies;
+            let version = loader.load_with(&self.component(), settings).await?;
+            let published = publisher.publish(&version, &BTreeSet::new()).await?;
+            Ok(Fallback { version, published, started })
+        };
+        published.await.map_err(|error: LoadError| chain(&error).to_string())
     }
 }

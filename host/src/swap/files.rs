@@ -1,4 +1,4 @@
-//! What lies in a plugin folder: which files make a plugin, and whether they are what they were.
+//! The files of a plugin folder, and whether they have changed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,74 +9,74 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::archive::KeptVersions;
+use crate::archive::VersionArchive;
 use crate::config::Ceilings;
-use crate::plugin::load::{is_plugin_name, stem};
+use crate::plugin::read::open_regular;
 use crate::plugin_config::PluginConfig;
+use crate::version::name::{is_plugin_name, stem};
 
-/// How many links on one way are followed. Linux follows no more (`path_resolution(7)`).
-const MOST_LINKS: usize = 40;
+/// Links that are followed on one path, as many as Linux follows (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
 
-/// What the file system says of one file. A copy that keeps size and time is another file or has another time of
-/// change.
+/// The state of a file. A copy that keeps size and time has another id or another time of change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct FileState {
     bytes: u64,
     modified: Option<SystemTime>,
     changed: (i64, i64),
-    place: Place,
+    id: FileId,
 }
 
-/// Device and number: which file or folder this is, whatever it is called.
-pub(crate) type Place = (u64, u64);
+/// Device and inode: identifies a file or folder under any name.
+pub(crate) type FileId = (u64, u64);
 
-/// Every file that makes a plugin: the component, its settings, its data; none for one that is not there.
-pub(crate) type Fingerprint = Vec<(PathBuf, Option<State>)>;
+/// Every file of a plugin: component, settings, data. None for a missing file.
+pub(crate) type Fingerprint = Vec<(PathBuf, Option<FileState>)>;
 
-/// What one look at a folder found.
+/// The plugins of a folder.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FolderContents {
     /// The folder itself.
-    pub(crate) place: Option<Place>,
-    /// Its components by path, with their files.
+    pub(crate) id: Option<FileId>,
+    /// Its components, each with all files of the plugin.
     pub(crate) plugins: Vec<(PathBuf, Fingerprint)>,
-    /// The folders in which a change matters.
+    /// The folders to watch.
     pub(crate) folders: BTreeSet<PathBuf>,
 }
 
-/// Looks at a folder.
-pub(crate) fn find(
+/// Reads a folder.
+pub(crate) fn read_folder(
     folder: &Path,
     ceilings: &Ceilings,
-    versions: Option<&KeptVersions>,
-) -> io::Result<Found> {
+    archive: Option<&VersionArchive>,
+) -> io::Result<FolderContents> {
     let paths = components(folder)?;
     let plugins: Vec<(PathBuf, Fingerprint)> = paths
         .into_iter()
         .map(|path| {
             let name = stem(&path);
-            let accepted = versions.filter(|_| is_plugin_name(&name));
-            let accepted = accepted.map(|versions| versions.acceptance(&name));
-            let files = fingerprint(&path, ceilings, accepted);
+            let archive = archive.filter(|_| is_plugin_name(&name));
+            let acceptance = archive.map(|archive| archive.acceptance_file(&name));
+            let files = fingerprint(&path, ceilings, acceptance);
             (path, files)
         })
         .collect();
     let mut folders = BTreeSet::from([folder.to_owned()]);
     for (file, _) in plugins.iter().flat_map(|(_, files)| files) {
         folders.extend(file.parent().map(Path::to_owned));
-        // Where a link leads to may change too.
+        // The target of a link may change too.
         let target = fs::canonicalize(file).ok();
         folders.extend(target.as_deref().and_then(Path::parent).map(Path::to_owned));
         folders.extend(folders_of_links(file));
     }
-    Ok(Found { place: place(folder), plugins, folders })
+    Ok(FolderContents { id: file_id(folder), plugins, folders })
 }
 
-/// The folders that hold a link on the way to `path`: whoever turns one makes `path` lead elsewhere.
+/// The folders that hold a link on `path`. Replacing one of the links changes the target of `path`.
 fn folders_of_links(path: &Path) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     let mut whole = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Some((folder, target, rest)) = first_link(&whole) else { break };
         whole = folder.join(target).join(rest);
         folders.insert(folder);
@@ -84,7 +84,7 @@ fn folders_of_links(path: &Path) -> BTreeSet<PathBuf> {
     folders
 }
 
-/// The first link on the way to `path`: the folder it lies in, where it leads to, and what comes behind it.
+/// The first link on `path`: its folder, its target, and the rest of the path.
 fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
     let mut so_far = PathBuf::new();
     let mut parts = path.components();
@@ -99,8 +99,8 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
     None
 }
 
-/// The components of a folder by name. What begins with a dot is none: other systems and editors leave such files
-/// beside the real ones.
+/// The components in a folder, sorted by name. Names that begin with a dot are left out: other systems and editors
+/// create such files.
 pub(crate) fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -115,25 +115,25 @@ pub(crate) fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Which folder or file lies at `path`.
-pub(crate) fn place(path: &Path) -> Option<Place> {
+/// The id of the folder or file at `path`.
+pub(crate) fn file_id(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// The files that make the plugin at `path`, as they are now, and what was `accepted` of them.
-fn fingerprint(path: &Path, ceilings: &Ceilings, accepted: Option<PathBuf>) -> Fingerprint {
+/// The state of the files of the plugin at `path`, and of the file that says which data was accepted.
+fn fingerprint(path: &Path, ceilings: &Ceilings, acceptance: Option<PathBuf>) -> Fingerprint {
     let mut files = vec![path.to_owned(), path.with_extension("toml")];
     if let Ok(config) = PluginConfig::for_component(path, ceilings) {
         files.extend(config.data.into_values());
     }
-    files.extend(accepted);
+    files.extend(acceptance);
     let state = |file: &PathBuf| {
         let found = fs::metadata(file).ok()?;
-        Some(State {
+        Some(FileState {
             bytes: found.len(),
             modified: found.modified().ok(),
             changed: (found.ctime(), found.ctime_nsec()),
-            place: (found.dev(), found.ino()),
+            id: (found.dev(), found.ino()),
         })
     };
     files
@@ -145,7 +145,7 @@ fn fingerprint(path: &Path, ceilings: &Ceilings, accepted: Option<PathBuf>) -> F
         .collect()
 }
 
-/// The digest of all that stands in these files. Says something else when one of them cannot be read.
+/// The digest of the contents of all these files. It changes when one of them cannot be read.
 pub(crate) fn contents(files: &Fingerprint) -> [u8; 32] {
     let mut all = Sha256::new();
     for (file, state) in files {
@@ -157,20 +157,12 @@ pub(crate) fn contents(files: &Fingerprint) -> [u8; 32] {
     all.finalize().into()
 }
 
-/// The digest of one file, which is not held in memory as a whole.
+/// The digest of one file, read in parts.
 pub(crate) fn digest(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = open_regular(path)?;
     let mut digest = Sha256::new();
     io::copy(&mut file, &mut digest)?;
     Ok(digest.finalize().into())
-}
-
-/// Opens a file that has an end: reading a pipe or a device may wait for ever.
-pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    fs::File::open(path)
 }
 
 #[cfg(test)]
@@ -207,7 +199,7 @@ mod tests {
         let settings =
             format!("[grants]\nnet = []\ndata = {{ words = {:?} }}\n", at("catalogue/x"));
         fs::write(at("releases/1/a.toml"), settings).unwrap();
-        let found = find(&at("plugins"), &Ceilings::default(), None).unwrap();
+        let found = read_folder(&at("plugins"), &Ceilings::default(), None).unwrap();
         let expected = ["plugins", "builds", "releases", "releases/1", "catalogue"].map(at);
         assert_eq!(found.folders, BTreeSet::from(expected));
         let files: Vec<&PathBuf> = found.plugins[0].1.iter().map(|(file, _)| file).collect();
@@ -232,10 +224,10 @@ mod tests {
         written(&beside);
         fs::rename(&beside, &path).unwrap();
         let renamed = state();
-        assert_ne!(renamed.place, first.place);
+        assert_ne!(renamed.id, first.id);
         assert_eq!((renamed.bytes, renamed.modified), (first.bytes, first.modified));
-        assert_ne!(State { changed: first.changed, ..renamed.clone() }, first);
-        assert_ne!(State { place: first.place, changed: (0, 0), ..renamed }, first);
+        assert_ne!(FileState { changed: first.changed, ..renamed.clone() }, first);
+        assert_ne!(FileState { id: first.id, changed: (0, 0), ..renamed }, first);
     }
 
     #[test]

@@ -1,41 +1,44 @@
-//! A rollback by hand: a kept version's files are put in place again, and running workers take them like any other.
+//! A rollback by an operator: an archived version's files are put in place again. Workers notice them like any change.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::archive::{KeptVersion, KeptVersions, VersionId};
-use crate::plugin::load::{hex, is_plugin_name};
+use crate::archive::{ArchivedVersion, VersionArchive};
+use crate::digest::sha256_hex;
 use crate::plugin_config::PluginConfig;
+use crate::version::id::VersionId;
+use crate::version::name::is_plugin_name;
 
-/// Why nothing was put in place.
+/// Shortest prefix that names a version.
+const MIN_PREFIX_CHARS: usize = 4;
+
+/// Why a rollback was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollbackError {
-    /// No such plugin can be.
+    /// Not a valid plugin name.
     #[error("`{0}` is no plugin's name; it is the file's name without `.wasm`")]
     Name(String),
-    /// There is nothing to go back to.
+    /// The archive holds no other good version.
     #[error(
-        "no good version of `{plugin}` is kept but the one in place; `worker plugins list` shows what is kept"
+        "no good version of `{plugin}` is kept besides the one in place; `worker plugins list` shows all"
     )]
     Nothing {
         /// The plugin's name.
         plugin: String,
     },
-    /// No kept version is called so.
+    /// No archived version has this id or digest.
     #[error(
-        "no kept version of `{plugin}` is called `{to}`; `worker plugins list` shows what is kept"
+        "no kept version of `{plugin}` has the id or digest `{to}`; `worker plugins list` shows all"
     )]
     Unknown {
         /// The plugin's name.
         plugin: String,
-        /// What was asked for.
+        /// The id or digest that was asked for.
         to: String,
     },
-    /// Workers would refuse it.
+    /// Workers would refuse the version, because it was rolled back.
     #[error(
         "this version of `{plugin}` was rolled back; run `worker plugins accept {plugin}` first to try it once more"
     )]
@@ -43,7 +46,7 @@ pub enum RollbackError {
         /// The plugin's name.
         plugin: String,
     },
-    /// Workers would refuse it.
+    /// Workers would refuse the version, because the settings in place pin another one.
     #[error(
         "the settings in place pin another component; change `digest` under `[swap]` in {plugin}.toml, or add --with-settings"
     )]
@@ -56,73 +59,76 @@ pub enum RollbackError {
     Files(#[from] io::Error),
 }
 
-/// What is in place again.
+/// A completed rollback.
 #[derive(Debug)]
-pub struct PutBack {
-    /// The version.
-    pub version: KeptVersion,
-    /// Whether the settings in place are others than those it ran with.
+pub struct Rollback {
+    /// The version that is in place again.
+    pub version: ArchivedVersion,
+    /// Whether the settings in place differ from those it ran with.
     pub other_settings: bool,
 }
 
-/// Puts a kept version of `plugin` back into `folder`: the one whose id or digest begins with `to`, or the newest good
-/// one whose component is not the one in place. The settings in place stay unless `with_settings`.
+/// Puts an archived version of `plugin` back into `folder`: the one whose id or digest begins with `to`, or the newest
+/// good one with another component than the one in place. The settings in place stay unless `with_settings` is set.
 ///
 /// # Errors
 ///
-/// [`RollbackError`]; nothing is changed then.
+/// [`RollbackError`]. Nothing is changed then.
 pub fn roll_back(
-    versions: &KeptVersions,
+    archive: &VersionArchive,
     folder: &Path,
     plugin: &str,
     to: Option<&str>,
     with_settings: bool,
-) -> Result<PutBack, RollbackError> {
+) -> Result<Rollback, RollbackError> {
     if !is_plugin_name(plugin) {
         return Err(RollbackError::Name(plugin.to_owned()));
     }
     let in_place = folder.join(plugin).with_extension("wasm");
     let settings = in_place.with_extension("toml");
-    let digest = read(&in_place)?.map(|component| hex(&Sha256::digest(component)));
+    let digest = read(&in_place)?.map(|component| sha256_hex(&component));
     let digest = digest.unwrap_or_default();
     let text = read(&settings)?.unwrap_or_default();
-    let here = VersionId::new(&digest, &String::from_utf8_lossy(&text));
-    let kept = versions.of(plugin);
-    let wanted = |kept: &&KeptVersion| match to {
+    let id_in_place = VersionId::new(&digest, &String::from_utf8_lossy(&text));
+    let archived = archive.versions(plugin);
+    let is_wanted = |archived: &&ArchivedVersion| match to {
         Some(to) => {
-            4 <= to.len() && (kept.id.as_str().starts_with(to) || kept.digest.starts_with(to))
+            let matches = archived.id.as_str().starts_with(to) || archived.digest.starts_with(to);
+            to.len() >= MIN_PREFIX_CHARS && matches
         }
-        None if with_settings => kept.id != here,
-        None => kept.digest != digest,
+        None if with_settings => archived.id != id_in_place,
+        None => archived.digest != digest,
     };
-    let good = kept.iter().filter(wanted).find(|kept| kept.rejected.is_none());
+    let good = archived.iter().filter(is_wanted).find(|archived| archived.rejected.is_none());
     let Some(version) = good.cloned() else {
         let plugin = plugin.to_owned();
-        return Err(match (kept.iter().any(|kept| wanted(&kept)), to) {
+        return Err(match (archived.iter().any(|archived| is_wanted(&archived)), to) {
             (true, _) => RollbackError::Rejected { plugin },
             (false, Some(to)) => RollbackError::Unknown { plugin, to: to.to_owned() },
             (false, None) => RollbackError::Nothing { plugin },
         });
     };
-    let (component, its_settings) = versions.read(plugin, &version)?;
+    let (component, its_settings) = archive.read(plugin, &version)?;
     let other_settings = its_settings != text && !with_settings;
-    let then = if with_settings { &its_settings } else { &text };
-    let then = String::from_utf8_lossy(then);
-    if versions.rejection(plugin, &VersionId::new(&version.digest, &then)).is_some() {
+    let new_settings = if with_settings { &its_settings } else { &text };
+    let new_settings = String::from_utf8_lossy(new_settings);
+    let new_id = VersionId::new(&version.digest, &new_settings);
+    if archive.rejection(plugin, &new_id).is_some() {
         return Err(RollbackError::Rejected { plugin: plugin.to_owned() });
     }
-    let pins = PluginConfig::parse_swap(&then).unwrap_or_default();
-    if !pins.takes(&version.digest) {
+    let swap = PluginConfig::parse_swap(&new_settings).unwrap_or_default();
+    if !swap.accepts(&version.digest) {
         return Err(RollbackError::Pinned { plugin: plugin.to_owned() });
     }
-    // All that can fail for want of room comes before anything is put in place.
-    let put_component = beside(&in_place, &component)?;
-    let put_settings = with_settings.then(|| beside(&settings, &its_settings)).transpose()?;
-    if let Some(part) = put_settings {
+    // Both files are written before one is replaced: a full disk then changes nothing.
+    let component = write_temporary(&in_place, &component)?;
+    let its_settings =
+        with_settings.then(|| write_temporary(&settings, &its_settings)).transpose()?;
+    if let Some(part) = its_settings {
         fs::rename(part, &settings)?;
     }
-    fs::rename(put_component, &in_place)?;
-    Ok(PutBack { version, other_settings })
+    fs::rename(component, &in_place)?;
+    Ok(Rollback { version, other_settings })
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -133,8 +139,8 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Written beside its place, to be renamed: a worker never sees half of it.
-fn beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// Writes a temporary file in the same folder, to be renamed to `path`. A worker never sees a partly written file.
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let part =
         path.with_extension(format!("{}.part", path.extension().unwrap_or_default().display()));
     fs::write(&part, bytes)?;

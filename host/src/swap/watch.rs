@@ -1,8 +1,8 @@
-//! Notices that files in the plugin folder changed.
+//! Watches the plugin folder until shutdown.
 //!
-//! The operating system's notices make it quick; a look every few seconds makes it sure (network file systems send
-//! none, and a queue of notices may overflow). A notice only makes the next look come sooner: what has changed is seen
-//! in the files themselves, so noise in the same folders neither delays a change nor looks like one.
+//! Events of the operating system start a scan at once. A scan every few seconds finds what they miss: network file
+//! systems send none, and their queue may overflow. An event only starts a scan; the scan finds the changes in the files
+//! themselves, so events for other files in the same folders neither delay a change nor look like one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,102 +12,103 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::files::{Place, place};
-use super::folder::{LOOK_EVERY, PluginFolder};
+use super::files::{FileId, file_id};
+use super::folder::{PluginFolder, SCAN_INTERVAL};
 
-/// Looks are at least so far apart, however much is noticed.
-const AT_MOST_EVERY: Duration = Duration::from_millis(50);
+/// Shortest time between two scans, however many events there are.
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Keeps the catalogue in step with the folder until `shutdown`.
 pub async fn watch_until(mut folder: PluginFolder, shutdown: CancellationToken) {
-    let (noticed, mut notices) = mpsc::channel(1);
-    let mut watches = Watches::new(noticed.clone());
-    watches.keep(&BTreeSet::from([folder.folder.clone()]));
-    let (mut look_in, mut unreadable) = (Duration::ZERO, false);
+    let (sender, mut events) = mpsc::channel(1);
+    let mut watched = WatchedFolders::new(sender.clone());
+    watched.set(&BTreeSet::from([folder.path().to_owned()]));
+    let mut delay = Duration::ZERO;
+    let mut is_unreadable = false;
     loop {
-        // Losing a branch loses nothing: the folder itself is compared.
+        // Whichever branch is dropped, the scan compares the folder itself.
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = notices.recv() => {}
-            () = tokio::time::sleep(look_in) => {}
+            _ = events.recv() => {}
+            () = tokio::time::sleep(delay) => {}
         }
-        let stepped = tokio::select! {
-            // A compile may take long, and nobody needs it any more.
+        let scanned = tokio::select! {
+            // A compile may take long, and its result is no longer needed.
             () = shutdown.cancelled() => return,
-            stepped = folder.step() => stepped,
+            scanned = folder.scan_quiet() => scanned,
         };
-        match stepped {
+        match scanned {
             Ok(next) => {
-                if std::mem::take(&mut unreadable) {
+                if std::mem::take(&mut is_unreadable) {
                     tracing::info!("the plugin folder can be read again");
                 }
-                watches.keep(&next.folders);
-                look_in = next.look_in;
+                watched.set(&next.folders);
+                delay = next.delay;
             }
             Err(error) => {
-                if !std::mem::replace(&mut unreadable, true) {
-                    tracing::warn!(error = %error, "cannot read the plugin folder; what runs goes on");
+                if !std::mem::replace(&mut is_unreadable, true) {
+                    tracing::warn!(error = %error, "cannot read the plugin folder; running plugins stay");
                 }
-                look_in = LOOK_EVERY;
+                delay = SCAN_INTERVAL;
             }
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(AT_MOST_EVERY) => {}
+            () = tokio::time::sleep(MIN_INTERVAL) => {}
         }
     }
 }
 
-/// The folders that notices come from.
-struct Watches {
+/// The folders whose events are received.
+struct WatchedFolders {
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeMap<PathBuf, Option<Place>>,
+    folders: BTreeMap<PathBuf, Option<FileId>>,
 }
 
-impl Watches {
-    fn new(noticed: mpsc::Sender<()>) -> Self {
+impl WatchedFolders {
+    fn new(sender: mpsc::Sender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| matters(&event)) {
-                let _ = noticed.try_send(()); // Full means that a look is due anyway.
+                let _ = sender.try_send(()); // When it is full, a scan is due anyway.
             }
         });
-        let watcher = watcher.inspect_err(|error| no_notices(Path::new("."), error)).ok();
-        Self { watcher, watched: BTreeMap::new() }
+        let watcher = watcher.inspect_err(|error| warn_without_events(Path::new("."), error)).ok();
+        Self { watcher, folders: BTreeMap::new() }
     }
 
-    /// Watches these folders and no others. One that was made anew under its old name is watched anew.
-    fn keep(&mut self, folders: &BTreeSet<PathBuf>) {
+    /// Watches exactly these folders. A folder that was replaced under the same name is watched again.
+    fn set(&mut self, folders: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        self.watched.retain(|folder, was| {
-            let stays = folders.contains(folder) && place(folder) == *was;
+        self.folders.retain(|folder, id| {
+            let stays = folders.contains(folder) && file_id(folder) == *id;
             if !stays {
-                let _ = watcher.unwatch(folder); // It may be gone, and its watch with it.
+                let _ = watcher.unwatch(folder); // Fails when the folder is gone.
             }
             stays
         });
         for folder in folders {
-            let there = place(folder);
-            if there.is_none() || self.watched.contains_key(folder) {
+            let id = file_id(folder);
+            if id.is_none() || self.folders.contains_key(folder) {
                 continue;
             }
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                no_notices(folder, &error);
+                warn_without_events(folder, &error);
             }
-            self.watched.insert(folder.clone(), there);
+            self.folders.insert(folder.clone(), id);
         }
     }
 }
 
-/// Reading a file is an event too, and would notice itself for ever.
+/// Reading a file is an event too, and each scan would start the next.
 fn matters(event: &notify::Event) -> bool {
     !event.kind.is_access()
 }
 
-fn no_notices(folder: &Path, error: &notify::Error) {
+fn warn_without_events(folder: &Path, error: &notify::Error) {
     tracing::warn!(
         folder = %folder.display(),
         error = %error,
-        "no file notices; the plugins' files are looked at every 3 s"
+        "no file events for this folder; it is scanned every 3 s"
     );
 }
 
@@ -134,12 +135,12 @@ mod tests {
         let folders = BTreeSet::from([folder.clone()]);
         fs::create_dir(&folder).unwrap();
         let (noticed, mut notices) = mpsc::channel(1);
-        let mut watches = Watches::new(noticed);
-        watches.keep(&folders);
+        let mut watches = WatchedFolders::new(noticed);
+        watches.set(&folders);
         fs::rename(&folder, place.path().join("away")).unwrap();
-        watches.keep(&folders);
+        watches.set(&folders);
         fs::create_dir(&folder).unwrap();
-        watches.keep(&folders);
+        watches.set(&folders);
         // More than the old folder has to tell.
         for number in 0..20 {
             fs::write(folder.join(number.to_string()), "").unwrap();

@@ -1,45 +1,45 @@
-//! How a version's tasks ended, and whether a new version does worse than the one before it.
+//! How a version's tasks ended, and whether a new version fails more often than the one before.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue::FailureCode;
 
-/// A new version is watched over so many tasks.
-const WATCHED: u32 = 20;
-/// Failures before anything is concluded from them.
-const AT_LEAST: u32 = 5;
-/// How much larger the share of failures may be than that of the version before, in percent.
+/// A new version is watched for this many tasks.
+const WATCHED_TASKS: u32 = 20;
+/// Failures before a rollback is considered.
+const MIN_FAILURES: u32 = 5;
+/// How much higher than the previous version's the failure rate may be, in percentage points.
 const MARGIN_PERCENT: u32 = 30;
 
-/// Counts of one version. A task that ended in the same moment may be missed by a look; the next one sees it.
+/// Counters of one version. A verdict may miss a task that ends at the same moment; the next verdict counts it.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct TaskCounts {
     ended: AtomicU32,
     failed: AtomicU32,
 }
 
-/// What a look at a new version says.
+/// What the counters say about a new version.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is too soon.
-    Watch,
-    /// It does well enough.
-    Keep,
-    /// It does worse than the one before.
+    /// Too few tasks have ended.
+    Undecided,
+    /// It fails no more often than the previous version, or not by much.
+    Healthy,
+    /// It fails more often than the previous version.
     RollBack { failed: u32, ended: u32 },
 }
 
-impl Tally {
-    /// Counts a task by its result's code.
-    pub(crate) fn note(&self, code: Option<FailureCode>) {
+impl TaskCounts {
+    /// Counts one ended task by its failure code.
+    pub(crate) fn record(&self, code: Option<FailureCode>) {
         self.ended.fetch_add(1, Ordering::Relaxed);
-        if code.is_some_and(is_its_own) {
+        if code.is_some_and(is_blamed) {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn read(&self) -> (u32, u32) {
-        // Failed first: it is never more than ended then.
+        // Read `failed` first, so that it never exceeds `ended`.
         let failed = self.failed.load(Ordering::Relaxed);
         (failed, self.ended.load(Ordering::Relaxed))
     }
@@ -49,18 +49,18 @@ impl Tally {
         failed.saturating_mul(100).checked_div(ended).unwrap_or(0)
     }
 
-    /// Compares with the version before.
-    pub(crate) fn judge(&self, before: &Self) -> Verdict {
+    /// Compares with the previous version.
+    pub(crate) fn verdict(&self, previous: &Self) -> Verdict {
         let (failed, ended) = self.read();
-        if AT_LEAST <= failed && before.percent() + MARGIN_PERCENT < self.percent() {
+        if failed >= MIN_FAILURES && self.percent() > previous.percent() + MARGIN_PERCENT {
             return Verdict::RollBack { failed, ended };
         }
-        if WATCHED <= ended { Verdict::Keep } else { Verdict::Watch }
+        if ended >= WATCHED_TASKS { Verdict::Healthy } else { Verdict::Undecided }
     }
 }
 
 /// Whether a version answers for a failure. It does not for what the person, the web or the operator did.
-fn is_its_own(code: FailureCode) -> bool {
+fn is_blamed(code: FailureCode) -> bool {
     match code {
         FailureCode::PluginFailed
         | FailureCode::Trap
@@ -98,33 +98,36 @@ fn is_its_own(code: FailureCode) -> bool {
 mod tests {
     use super::*;
 
-    fn tally(well: u32, badly: u32) -> Tally {
-        let tally = Tally::default();
-        (0..well).for_each(|_| tally.note(None));
-        (0..badly).for_each(|_| tally.note(Some(FailureCode::Trap)));
-        tally
+    fn counts(well: u32, badly: u32) -> TaskCounts {
+        let counts = TaskCounts::default();
+        (0..well).for_each(|_| counts.record(None));
+        (0..badly).for_each(|_| counts.record(Some(FailureCode::Trap)));
+        counts
     }
 
     #[test]
     fn a_version_that_fails_half_its_tasks_goes_back() {
-        assert_eq!(tally(5, 5).judge(&tally(90, 10)), Verdict::RollBack { failed: 5, ended: 10 });
-        assert_eq!(tally(4, 4).judge(&tally(10, 0)), Verdict::Watch, "too few to tell");
+        assert_eq!(
+            counts(5, 5).verdict(&counts(90, 10)),
+            Verdict::RollBack { failed: 5, ended: 10 }
+        );
+        assert_eq!(counts(4, 4).verdict(&counts(10, 0)), Verdict::Undecided, "too few to tell");
     }
 
     #[test]
     fn one_that_is_no_worse_than_the_last_stays() {
-        assert_eq!(tally(10, 10).judge(&tally(10, 10)), Verdict::Keep);
-        assert_eq!(tally(20, 0).judge(&tally(0, 0)), Verdict::Keep);
-        assert_eq!(tally(3, 0).judge(&tally(0, 0)), Verdict::Watch);
+        assert_eq!(counts(10, 10).verdict(&counts(10, 10)), Verdict::Healthy);
+        assert_eq!(counts(20, 0).verdict(&counts(0, 0)), Verdict::Healthy);
+        assert_eq!(counts(3, 0).verdict(&counts(0, 0)), Verdict::Undecided);
     }
 
     #[test]
     fn what_the_person_or_the_web_did_is_not_held_against_it() {
-        let tally = Tally::default();
+        let counts = TaskCounts::default();
         use FailureCode::{Cancelled, InvalidParams, NotFound, RetriesExhausted};
         for code in [InvalidParams, NotFound, RetriesExhausted, Cancelled] {
-            (0..10).for_each(|_| tally.note(Some(code)));
+            (0..10).for_each(|_| counts.record(Some(code)));
         }
-        assert_eq!(tally.judge(&Tally::default()), Verdict::Keep);
+        assert_eq!(counts.verdict(&TaskCounts::default()), Verdict::Healthy);
     }
 }

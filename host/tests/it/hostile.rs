@@ -132,7 +132,8 @@ fn listed(folder: &Folder) -> String {
 
 #[test]
 fn a_component_that_ends_too_soon_is_refused_wherever_it_ends() {
-    let (folder, whole) = (Folder::with(&[]), harmless_guest());
+    let folder = Folder::with(&[]);
+    let whole = harmless_guest();
     for length in (0..whole.len()).step_by(7) {
         folder.put(&format!("cut-at-{length}"), &whole[..length]);
     }
@@ -147,7 +148,8 @@ fn a_component_that_ends_too_soon_is_refused_wherever_it_ends() {
 #[test]
 fn a_flipped_bit_is_refused_or_harmless_wherever_it_is() {
     const EVERY: usize = 23;
-    let (folder, whole) = (Folder::with(&[]), harmless_guest());
+    let folder = Folder::with(&[]);
+    let whole = harmless_guest();
     for place in (0..whole.len()).step_by(EVERY) {
         let name = format!("flipped-at-{place}");
         let mut flipped = whole.clone();

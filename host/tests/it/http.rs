@@ -127,7 +127,8 @@ async fn private_addresses_are_refused_by_name_and_the_log_says_what_would_allow
         ("http://localhost", "http://localhost", &port_of_ours),
         ("https://public.example", "https://public.example", ":8443"),
     ] {
-        let (url, peer) = (format!("{host}{port}/latest/meta-data/"), format!("{shown}{port}"));
+        let url = format!("{host}{port}/latest/meta-data/");
+        let peer = format!("{shown}{port}");
         let result = run(&queue, "probe_fetch", json!({"url": url})).await;
         assert_eq!(result.error.as_deref(), Some("Denied"), "{peer}");
         worker.says(&["request refused", &format!("peer={peer}"), "`net`", "probe"]).await;

@@ -27,7 +27,8 @@ async fn publishes(worker: &Process, folder: &Folder, settings: &str) {
 
 async fn rolls_back(worker: &Process, queue: &TaskQueue) {
     let rolled_back = || worker.log().matches("plugin rolled back: too many").count();
-    let (before, mut nth) = (rolled_back(), 0);
+    let before = rolled_back();
+    let mut nth = 0;
     eventually("the rollback", async || {
         nth += 1;
         run(queue, "probe_echo", json!({"nth": nth})).await;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use host::config::Ceilings;
 use host::engine;
+use host::handler::PluginHandler;
 use host::plugin::compile::cache::PreparedCache;
 use host::plugin::load::Loader;
 use host::plugin::publish::catalog::PluginCatalog;
 use host::swap::folder::PluginFolder;
-use host::worker::PluginHandler;
 use queue::{DistributedWorkerRegistry, TaskStatus};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -183,7 +183,8 @@ async fn many_swaps_under_load_lose_no_task_and_leave_no_old_version_behind() {
     let (_redis, queue) = redis().await;
     let place = Folder::with(&["probe"]);
     let files = ["probe", "marked/probe"].map(|name| std::fs::read(component(name)).unwrap());
-    let (ceilings, catalog) = (Ceilings::default(), Arc::new(PluginCatalog::default()));
+    let ceilings = Ceilings::default();
+    let catalog = Arc::new(PluginCatalog::default());
     let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, Some(queue.clone()))
         .unwrap()
         .with_cache(Some(PreparedCache::open(&place.path().join("cache")).unwrap()));
@@ -197,16 +198,18 @@ async fn many_swaps_under_load_lose_no_task_and_leave_no_old_version_behind() {
     folder.scan().await.unwrap();
     let retry = queue::config::RetryPolicy::default();
     let handler =
-        Arc::new(PluginHandler::new(loader, Arc::clone(&catalog), "test".to_owned(), retry));
+        Arc::new(PluginHandler::new(&loader, Arc::clone(&catalog), "test".to_owned(), retry));
     let stop = CancellationToken::new();
-    let (registry, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());
+    let registry = DistributedWorkerRegistry::new(queue.clone());
+    let stopping = stop.clone();
     let worker = tokio::spawn(async move {
         registry.process_tasks(handler, "test", 8, Duration::from_secs(5), stopping).await;
     });
     let enough = CancellationToken::new();
     let people: Vec<_> = (0..3)
         .map(|_| {
-            let (queue, enough) = (queue.clone(), enough.clone());
+            let queue = queue.clone();
+            let enough = enough.clone();
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 while !enough.is_cancelled() {

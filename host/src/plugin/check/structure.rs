@@ -1,9 +1,9 @@
-//! A bounded look at a component before anything else reads it.
+//! Checks that a component is well formed and not too complex, before anything else reads it.
 //!
-//! The compiler follows nested definitions by calling itself, and instantiates on paper whatever one component makes of
-//! another: some bytes can cost it the whole stack, which ends the process, or all memory. Here every section is read with
-//! a stack of our own, and each count has a bound far above what toolchains make. What is not well-formed is refused
-//! here as well, so that nothing which was not counted gets further.
+//! The compiler recurses into nested definitions, and expands every instance of a component within another. So a small
+//! file can overflow its stack, which ends the process, or use up all memory. Here every section is read without
+//! recursion, and counted against limits far above what toolchains produce. A malformed file is refused as well:
+//! otherwise it could hide definitions from the count.
 
 use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
@@ -15,43 +15,43 @@ use wasmparser::{
 const COMPONENT_LEVELS: usize = 16;
 /// Types within types. An interface within a world within a component type is 3.
 const TYPE_LEVELS: usize = 16;
-/// Components and modules, all levels together.
+/// Components and modules, over all levels.
 const PARTS: usize = 256;
-/// Type definitions, all levels together. The probe of the tests, with all that WASI brings, has some hundreds.
+/// Type definitions, over all levels. The test plugin `probe`, with all of WASI, has a few hundred.
 const TYPES: usize = 20_000;
-/// Imports, and as many exports, of all components and modules together.
+/// Imports over all components and modules; the same number of exports.
 const NAMES: usize = 20_000;
-/// Instances that come to be when the component is instantiated once.
+/// Instances that one instance of the component creates.
 const INSTANCES: usize = 1_000;
 
-/// Why a file is not looked at any further.
+/// Why a file is refused.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(in crate::plugin) enum StructureError {
     /// It is not well-formed.
     Malformed(BinaryReaderError),
     /// It has more than `limit` of something.
-    Excess { what: &'static str, limit: usize },
+    TooMany { what: &'static str, limit: usize },
 }
 
-impl From<BinaryReaderError> for Refused {
+impl From<BinaryReaderError> for StructureError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Malformed(error)
     }
 }
 
 /// Reads all sections of `wasm`.
-pub(crate) fn check(wasm: &[u8]) -> Result<(), Refused> {
-    let mut shape = Shape::default();
+pub(in crate::plugin) fn check(wasm: &[u8]) -> Result<(), StructureError> {
+    let mut counts = Counts::default();
     for payload in Parser::new(0).parse_all(wasm) {
-        shape.take(payload?, wasm)?;
+        counts.add_section(payload?, wasm)?;
     }
     Ok(())
 }
 
-/// What has been seen so far.
+/// What has been read so far.
 #[derive(Default)]
-struct Shape {
-    /// Components and modules that are being read, the innermost last.
+struct Counts {
+    /// Components and modules whose end is not reached, the innermost last.
     open: Vec<Part>,
     parts: usize,
     types: usize,
@@ -62,15 +62,15 @@ struct Shape {
 /// One component or module.
 #[derive(Default)]
 struct Part {
-    /// Instances that one instance of it brings along, itself included.
+    /// Instances that one instance of it creates, including itself.
     instances: usize,
-    /// The same of each component that it can name, by index.
+    /// The same number for each component in its index space.
     components: Vec<usize>,
     is_component: bool,
 }
 
-impl Shape {
-    fn take(&mut self, payload: Payload<'_>, wasm: &[u8]) -> Result<(), Refused> {
+impl Counts {
+    fn add_section(&mut self, payload: Payload<'_>, wasm: &[u8]) -> Result<(), StructureError> {
         match payload {
             Payload::Version { encoding, .. } => {
                 let is_component = encoding == wasmparser::Encoding::Component;
@@ -84,7 +84,7 @@ impl Shape {
             }
             Payload::End(_) => {
                 let ended = self.open.pop().unwrap_or_default();
-                if ended.is_component { self.names(ended.instances) } else { Ok(()) }
+                if ended.is_component { self.add_component(ended.instances) } else { Ok(()) }
             }
             Payload::TypeSection(types) => self.types(types.count()),
             Payload::ImportSection(imports) => self.imports(imports.count()),
@@ -98,7 +98,8 @@ impl Shape {
             }
             Payload::ComponentTypeSection(types) => {
                 let count = types.count();
-                let (at, range) = (types.original_position(), types.range());
+                let at = types.original_position();
+                let range = types.range();
                 let bytes = wasm.get(at..range.end).unwrap_or_default();
                 self.component_types(&mut BinaryReader::new(bytes, at), count)
             }
@@ -115,9 +116,9 @@ impl Shape {
                 self.exports(exports.count())?;
                 for export in exports {
                     let export = export?;
-                    // An export is a new name for it, and a new index.
+                    // An export adds the component to the index space again.
                     if export.kind == ComponentExternalKind::Component {
-                        self.names(self.cost(0, export.index))?;
+                        self.add_component(self.cost(0, export.index))?;
                     }
                 }
                 Ok(())
@@ -131,7 +132,7 @@ impl Shape {
             Payload::InstanceSection(instances) => {
                 for instance in instances {
                     if let Instance::Instantiate { .. } = instance? {
-                        self.instantiates(1)?;
+                        self.instantiate(1)?;
                     }
                 }
                 Ok(())
@@ -139,37 +140,37 @@ impl Shape {
             Payload::ComponentInstanceSection(instances) => {
                 for instance in instances {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                        let brought = self.cost(0, component_index);
-                        self.instantiates(brought)?;
+                        let created = self.cost(0, component_index);
+                        self.instantiate(created)?;
                     }
                 }
                 Ok(())
             }
-            // What is left is bounded by the file's size, or by the compiler's own limits.
+            // Everything else is limited by the file's size or by the compiler.
             _ => Ok(()),
         }
     }
 
-    /// The innermost part can name one more component.
-    fn names(&mut self, cost: usize) -> Result<(), Refused> {
+    /// Adds a component to the index space of the innermost part.
+    fn add_component(&mut self, cost: usize) -> Result<(), StructureError> {
         let Some(part) = self.open.last_mut() else { return Ok(()) };
         part.components.push(cost);
         within("components that one can name", part.components.len(), PARTS)
     }
 
-    /// What one instance of a component costs that is named `index` some levels further out. One that does not exist
-    /// costs nothing: the compiler refuses it.
-    fn cost(&self, outwards: u32, index: u32) -> usize {
-        let outwards = usize::try_from(outwards).unwrap_or(usize::MAX);
+    /// Instances that one instance of the component at `index` creates, in the index space that many levels further out.
+    /// 0 for an index that does not exist: the compiler refuses it.
+    fn cost(&self, levels_out: u32, index: u32) -> usize {
+        let levels_out = usize::try_from(levels_out).unwrap_or(usize::MAX);
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let part = self.open.iter().rev().nth(outwards);
+        let part = self.open.iter().rev().nth(levels_out);
         part.and_then(|part| part.components.get(index)).copied().unwrap_or(0)
     }
 
-    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), Refused> {
+    fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<(), StructureError> {
         match *alias {
             ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
-                self.names(self.cost(count, index))
+                self.add_component(self.cost(count, index))
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
                 handed_over()
@@ -180,17 +181,17 @@ impl Shape {
         }
     }
 
-    fn instantiates(&mut self, brought: usize) -> Result<(), Refused> {
+    fn instantiate(&mut self, created: usize) -> Result<(), StructureError> {
         let Some(part) = self.open.last_mut() else { return Ok(()) };
-        add(&mut part.instances, brought, "instances", INSTANCES)
+        add(&mut part.instances, created, "instances", INSTANCES)
     }
 
-    /// Reads component types without following one into another: each that is open has a place on `open`.
+    /// Reads component types without recursion: `open` holds the type that is being read and those around it.
     fn component_types(
         &mut self,
         reader: &mut BinaryReader<'_>,
         count: u32,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), StructureError> {
         let mut open = vec![(Within::Section, count)];
         while let Some((within_what, left)) = open.last_mut() {
             let Some(fewer) = left.checked_sub(1) else {
@@ -213,14 +214,18 @@ impl Shape {
             };
             reader.read_u8()?;
             open.push((nested, reader.read_var_u32()?));
-            // The section is none of them.
+            // The section itself is not a level.
             within("levels of types within types", open.len() - 1, TYPE_LEVELS)?;
         }
         Ok(())
     }
 
-    /// Reads a declaration that is no type.
-    fn declaration(&mut self, reader: &mut BinaryReader<'_>, of: Within) -> Result<(), Refused> {
+    /// Reads a declaration other than a type.
+    fn declaration(
+        &mut self,
+        reader: &mut BinaryReader<'_>,
+        of: Within,
+    ) -> Result<(), StructureError> {
         let core = match of {
             Within::Component => match reader.read::<ComponentTypeDeclaration<'_>>()? {
                 ComponentTypeDeclaration::CoreType(core) => core,
@@ -245,7 +250,7 @@ impl Shape {
     }
 
     /// Counts what a module type declares; a recursion group counts its types.
-    fn core_type(&mut self, core: &CoreType<'_>) -> Result<(), Refused> {
+    fn core_type(&mut self, core: &CoreType<'_>) -> Result<(), StructureError> {
         let declared = match core {
             CoreType::Rec(group) => group.types().len(),
             CoreType::Module(declarations) => declarations.len(),
@@ -253,30 +258,30 @@ impl Shape {
         add(&mut self.types, declared, "type definitions", TYPES)
     }
 
-    fn types(&mut self, more: u32) -> Result<(), Refused> {
+    fn types(&mut self, more: u32) -> Result<(), StructureError> {
         add(&mut self.types, size(more), "type definitions", TYPES)
     }
 
-    fn imports(&mut self, more: u32) -> Result<(), Refused> {
+    fn imports(&mut self, more: u32) -> Result<(), StructureError> {
         add(&mut self.imports, size(more), "imports", NAMES)
     }
 
-    fn exports(&mut self, more: u32) -> Result<(), Refused> {
+    fn exports(&mut self, more: u32) -> Result<(), StructureError> {
         add(&mut self.exports, size(more), "exports", NAMES)
     }
 }
 
-/// Where a component type's next item stands.
+/// What contains the next item.
 #[derive(Clone, Copy)]
 enum Within {
-    /// The section: types, one after another.
+    /// A type section.
     Section,
     Component,
     Instance,
 }
 
-/// Whether the next item is a type; takes the byte that says so.
-fn begins_type(reader: &mut BinaryReader<'_>, within: Within) -> Result<bool, Refused> {
+/// Whether the next item is a type. Reads the byte that says so.
+fn begins_type(reader: &mut BinaryReader<'_>, within: Within) -> Result<bool, StructureError> {
     match within {
         Within::Section => Ok(true),
         Within::Component | Within::Instance => {
@@ -289,7 +294,7 @@ fn begins_type(reader: &mut BinaryReader<'_>, within: Within) -> Result<bool, Re
     }
 }
 
-fn peek(reader: &BinaryReader<'_>) -> Result<u8, Refused> {
+fn peek(reader: &BinaryReader<'_>) -> Result<u8, StructureError> {
     Ok(reader.clone().read_u8()?)
 }
 
@@ -297,18 +302,23 @@ fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-fn add(count: &mut usize, more: usize, what: &'static str, limit: usize) -> Result<(), Refused> {
+fn add(
+    count: &mut usize,
+    more: usize,
+    what: &'static str,
+    limit: usize,
+) -> Result<(), StructureError> {
     *count = count.saturating_add(more);
     within(what, *count, limit)
 }
 
-fn within(what: &'static str, count: usize, limit: usize) -> Result<(), Refused> {
-    if limit < count { Err(Refused::Excess { what, limit }) } else { Ok(()) }
+fn within(what: &'static str, count: usize, limit: usize) -> Result<(), StructureError> {
+    if count > limit { Err(StructureError::TooMany { what, limit }) } else { Ok(()) }
 }
 
-/// What such a component would instantiate cannot be told from its bytes.
-fn handed_over() -> Result<(), Refused> {
-    Err(Refused::Excess { what: "components handed to components", limit: 0 })
+/// A component that is passed as an argument: how many instances it creates is unknown.
+fn handed_over() -> Result<(), StructureError> {
+    Err(StructureError::TooMany { what: "components handed to components", limit: 0 })
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Prepared components on disk, so that a worker that starts again neither compiles nor runs `init`.
+//! Prepared components on disk, so that a restarted worker neither compiles nor runs `init`.
 //!
-//! What is kept is machine code that will be run without another check. So the folder belongs to us alone (0700, and it
-//! is refused otherwise), each file carries the digest of what it holds, and the engine's own check for another version
-//! or other settings is in the name. A file that does not fit is removed, and the plugin compiled as if it were not
-//! there.
+//! The files hold machine code that runs without another check. So the folder must belong to this user alone (0700),
+//! each file begins with the digest of its contents, and its name covers the engine's version and settings. A file that
+//! does not match is removed, and the plugin is compiled again.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,11 +15,11 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::plugin::load::hex;
+use crate::digest::{hex, sha256_hex};
 
-/// Files kept, two for each plugin version; the one that was used longest ago goes first.
-const KEEP_FILES: usize = 64;
-/// Changes with what a file holds.
+/// Files in the folder, two for each plugin version. The least recently used one is removed first.
+const MAX_FILES: usize = 64;
+/// To be changed with the format of the files.
 const FORMAT: &str = "1";
 const DIGEST_BYTES: usize = 64;
 
@@ -30,10 +29,10 @@ pub struct PreparedCache {
     folder: PathBuf,
 }
 
-/// What makes a prepared component: everything that `init` can see.
-pub(crate) struct Key(Sha256);
+/// The name of a prepared component, made of everything that `init` can see.
+pub(crate) struct CacheKey(Sha256);
 
-impl Key {
+impl CacheKey {
     pub(crate) fn new(engine: &Engine) -> Self {
         let mut compatible = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut compatible);
@@ -44,7 +43,7 @@ impl Key {
         key
     }
 
-    /// Adds a part; its length too, so that two parts never read as one.
+    /// Adds a part and its length, so that `ab`, `c` and `a`, `bc` differ.
     pub(crate) fn add(&mut self, part: &[u8]) {
         self.0.update((part.len() as u64).to_le_bytes());
         self.0.update(part);
@@ -56,22 +55,22 @@ impl Key {
 }
 
 impl PreparedCache {
-    /// The cache in a folder, which is made when it is not there.
+    /// Opens the cache in `folder`, and creates the folder if needed.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or is not ours alone.
+    /// When the folder cannot be created, or others may read or write it.
     pub fn open(folder: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let found = fs::symlink_metadata(folder)?;
-        // Who we are is seen from a file that we make.
-        let mine = tempfile_in(folder)?;
-        let me = mine.1.metadata()?.uid();
-        fs::remove_file(mine.0)?;
+        // The owner of a new file is the user that we run as.
+        let (probe, file) = tempfile_in(folder)?;
+        let me = file.metadata()?.uid();
+        fs::remove_file(probe)?;
         if !found.is_dir() || found.uid() != me || found.mode() & 0o077 != 0 {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "others may write or read it; give it to this user alone (chmod 700), or name another with --plugin-cache",
+                "other users may read or write it; make it private (chmod 700), or name another with --plugin-cache",
             ));
         }
         Ok(Self { folder: folder.to_owned() })
@@ -81,35 +80,35 @@ impl PreparedCache {
         self.folder.join(key).with_extension("prepared")
     }
 
-    /// What was stored under a key; nothing when it is not there or does not fit.
+    /// Reads the component stored under a key; none when there is none or it does not match.
     pub(crate) fn get(&self, engine: &Engine, key: &str) -> Option<Component> {
         let path = self.file(key);
         let bytes = fs::read(&path).ok()?;
         match restore(engine, &bytes) {
             Ok(component) => {
-                // Used now; fails only when somebody took it away, which does no harm.
+                // Marks it as used. This fails when another worker has just removed it, which is harmless.
                 let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
                 Some(component)
             }
             Err(error) => {
                 tracing::warn!(file = %path.display(), error = %error, "a prepared plugin does not fit and is made anew");
-                let _ = fs::remove_file(&path); // It is replaced by the next store.
+                let _ = fs::remove_file(&path); // Otherwise the next `put` replaces it.
                 None
             }
         }
     }
 
-    /// Stores a component under a key; what is half written is never seen.
+    /// Stores a component under a key. Readers never see a partly written file.
     pub(crate) fn put(&self, key: &str, component: &Component) -> io::Result<()> {
         let code = component.serialize().map_err(io::Error::other)?;
         let (path, mut file) = tempfile_in(&self.folder)?;
         let written = file
-            .write_all(hex(&Sha256::digest(&code)).as_bytes())
+            .write_all(sha256_hex(&code).as_bytes())
             .and_then(|()| file.write_all(&code))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&path, self.file(key)));
         if written.is_err() {
-            let _ = fs::remove_file(&path); // What matters is the error before.
+            let _ = fs::remove_file(&path); // The write error is the one to report.
         }
         written?;
         self.prune()
@@ -120,21 +119,21 @@ impl PreparedCache {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let found = entry.metadata()?;
-            // Beside them lie the kept versions, in a folder of their own.
+            // The version archive is in a subfolder.
             if found.is_file() {
                 files.push((found.modified()?, entry.path()));
             }
         }
         files.sort();
-        let over = files.len().saturating_sub(KEEP_FILES);
-        for (_, path) in files.into_iter().take(over) {
+        let excess = files.len().saturating_sub(MAX_FILES);
+        for (_, path) in files.into_iter().take(excess) {
             fs::remove_file(path)?;
         }
         Ok(())
     }
 }
 
-/// A new file beside the others, readable for us alone.
+/// Creates a temporary file in `folder` that only this user can read.
 fn tempfile_in(folder: &Path) -> io::Result<(PathBuf, File)> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = folder.join(format!("{}.part", uuid::Uuid::now_v7().simple()));
@@ -142,20 +141,20 @@ fn tempfile_in(folder: &Path) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
-/// From a file's bytes to a component.
+/// Turns the bytes of a cache file into a component.
 #[expect(
     unsafe_code,
-    reason = "the engine cannot check machine code; it comes from a folder of ours alone, under its digest"
+    reason = "the engine cannot check machine code; the folder is private, and the digest is compared"
 )]
 fn restore(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     let (digest, code) = bytes
         .split_at_checked(DIGEST_BYTES)
         .ok_or_else(|| wasmtime::Error::msg("the file is too short"))?;
-    if hex(&Sha256::digest(code)).as_bytes() != digest {
-        wasmtime::bail!("its digest is another one");
+    if sha256_hex(code).as_bytes() != digest {
+        wasmtime::bail!("its digest does not match");
     }
-    // SAFETY: `code` is what `Component::serialize` gave `put`: the folder is writable for this user alone, which
-    // `open` has checked, and the digest says that nothing was lost on the way.
+    // SAFETY: `code` was written by `put`, from `Component::serialize`: `open` has checked that only this user can write
+    // to the folder, and the digest shows that the file is complete.
     let component = unsafe { Component::deserialize(engine, code)? };
     component.initialize_copy_on_write_image()?;
     Ok(component)
@@ -201,17 +200,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = PreparedCache::open(&folder.path().join("cache")).unwrap();
         let engine = Engine::default();
-        for number in 0..KEEP_FILES + 5 {
+        for number in 0..MAX_FILES + 5 {
             cache.put(&number.to_string(), &component(&engine)).unwrap();
         }
-        assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), KEEP_FILES);
+        assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), MAX_FILES);
     }
 
     #[test]
     fn two_parts_never_read_as_one() {
         let engine = Engine::default();
         let key = |parts: &[&str]| {
-            let mut key = Key::new(&engine);
+            let mut key = CacheKey::new(&engine);
             parts.iter().for_each(|part| key.add(part.as_bytes()));
             key.finish()
         };

@@ -1,22 +1,22 @@
-//! Runs `init` once and keeps the memory that it leaves, so that each task starts from a prepared instance.
+//! Takes a snapshot of an instance after `init`, so that each task starts from a prepared instance.
 //!
-//! `wasmtime-wizer` writes a new component whose memories and globals begin with what `init` left in them. An instance
-//! of it maps that memory copy-on-write: what a task writes is its own. What cannot be kept is refused, and `init` then
-//! runs for each task: a handle to something of the host's (a stream, a request) would lead nowhere in another
-//! instance.
+//! `wasmtime-wizer` writes a new component whose memories and globals start with the values that `init` left. Its
+//! instances map that memory copy-on-write, so a task changes only its own copy. A handle to a resource of the host (a
+//! stream, a request) is not valid in another instance; an instance that holds one is refused, and `init` then runs for
+//! each task.
 
 use bytes::Bytes;
-use wasmtime::component::{Component, Instance, Lift, WasmList};
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
+use wasmtime::component::{Instance, Lift, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use crate::sandbox::Sandbox;
 
-/// Adds to a component what [`take`] asks it with. Takes a moment: not for an executor's thread.
+/// Adds the exports to a component that [`take`] calls. Slow: not for an executor's thread.
 ///
 /// # Errors
 ///
-/// When it is built in a way that no snapshot can be taken of.
+/// When no snapshot can be taken of a component like this.
 pub(crate) fn instrument(wasm: &[u8]) -> wasmtime::Result<Bytes> {
     let (_, instrumented) = wizer().instrument_component(wasm)?;
     Ok(instrumented.into())
@@ -28,25 +28,25 @@ fn wizer() -> Wizer {
     wizer
 }
 
-/// The component `wasm` as it is now, after `init` has run in `instance` of its instrumented form. Takes a moment too.
+/// The component `wasm` with the state of `instance`, which is made of its instrumented form. Slow as well.
 ///
 /// # Errors
 ///
-/// When the instance holds handles, or does not tell what is in it.
+/// When the instance holds handles, or a call for its state fails.
 pub(crate) async fn take(
     wasm: &[u8],
     store: &mut Store<Sandbox>,
     instance: Instance,
 ) -> wasmtime::Result<Vec<u8>> {
-    if store.data().holds_handles() {
+    if store.data().has_handles() {
         wasmtime::bail!(
             "after `init` it holds a handle (standard output, a request, a timer), which no other instance could use"
         );
     }
-    // Its memory comes back through a call, and is larger than what a task may say.
+    // The memory is the result of a call, and larger than a task's limit for one call.
     store.set_hostcall_fuel(usize::MAX);
     let wizer = wizer();
-    // Made anew rather than kept since `instrument`: it borrows `wasm`, and loading goes from thread to thread.
+    // Computed again, because it borrows `wasm` and loading moves between threads.
     let (context, _) = wizer.instrument_component(wasm)?;
     let mut state = State { store, instance, failed: None };
     let wasm = wizer.snapshot_component(&context, &mut state).await?;
@@ -56,14 +56,7 @@ pub(crate) async fn take(
     }
 }
 
-/// Compiles on the calling thread, and lays the memory out for instances to map.
-pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
-    let component = Component::from_binary(engine, wasm)?;
-    component.initialize_copy_on_write_image()?;
-    Ok(component)
-}
-
-/// Answers the snapshot's questions from a living instance. Its trait knows no failure, so the first one is kept.
+/// Reads the state of an instance for the snapshot. The trait has no errors, so the first one is stored here.
 struct State<'a> {
     store: &'a mut Store<Sandbox>,
     instance: Instance,
@@ -71,25 +64,25 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    async fn ask<R: Lift + Send + Sync + 'static>(
+    async fn call<R: Lift + Send + Sync + 'static>(
         &mut self,
         instance: &str,
         function: &str,
     ) -> wasmtime::Result<R> {
         let missing = || wasmtime::Error::msg(format!("it has no `{instance}#{function}`"));
-        let (_, place) =
+        let (_, index) =
             self.instance.get_export(&mut *self.store, None, instance).ok_or_else(missing)?;
-        let (_, place) = self
+        let (_, index) = self
             .instance
-            .get_export(&mut *self.store, Some(&place), function)
+            .get_export(&mut *self.store, Some(&index), function)
             .ok_or_else(missing)?;
-        let function = self.instance.get_typed_func::<(), (R,)>(&mut *self.store, place)?;
+        let function = self.instance.get_typed_func::<(), (R,)>(&mut *self.store, index)?;
         let (answer,) = function.call_async(&mut *self.store, ()).await?;
         Ok(answer)
     }
 
-    fn keep<R: Default>(&mut self, answer: wasmtime::Result<R>) -> R {
-        answer.unwrap_or_else(|error| {
+    fn or_default<R: Default>(&mut self, result: wasmtime::Result<R>) -> R {
+        result.unwrap_or_else(|error| {
             self.failed.get_or_insert(error);
             R::default()
         })
@@ -103,7 +96,7 @@ impl ComponentInstanceState for State<'_> {
         func: &str,
         contents: impl FnOnce(&[u8]) + Send,
     ) {
-        match self.ask::<WasmList<u8>>(instance, func).await {
+        match self.call::<WasmList<u8>>(instance, func).await {
             Ok(list) => contents(list.as_le_slice(&self.store)),
             Err(error) => {
                 self.failed.get_or_insert(error);
@@ -112,22 +105,22 @@ impl ComponentInstanceState for State<'_> {
     }
 
     async fn call_func_ret_s32(&mut self, instance: &str, func: &str) -> i32 {
-        let answer = self.ask(instance, func).await;
-        self.keep(answer)
+        let answer = self.call(instance, func).await;
+        self.or_default(answer)
     }
 
     async fn call_func_ret_s64(&mut self, instance: &str, func: &str) -> i64 {
-        let answer = self.ask(instance, func).await;
-        self.keep(answer)
+        let answer = self.call(instance, func).await;
+        self.or_default(answer)
     }
 
     async fn call_func_ret_f32(&mut self, instance: &str, func: &str) -> u32 {
-        let answer = self.ask::<f32>(instance, func).await.map(f32::to_bits);
-        self.keep(answer)
+        let answer = self.call::<f32>(instance, func).await.map(f32::to_bits);
+        self.or_default(answer)
     }
 
     async fn call_func_ret_f64(&mut self, instance: &str, func: &str) -> u64 {
-        let answer = self.ask::<f64>(instance, func).await.map(f64::to_bits);
-        self.keep(answer)
+        let answer = self.call::<f64>(instance, func).await.map(f64::to_bits);
+        self.or_default(answer)
     }
 }

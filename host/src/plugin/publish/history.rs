@@ -1,6 +1,6 @@
-//! Tells what happens to plugins: to the log's readers at once, and to Redis for everybody else.
+//! The history of plugin changes in Redis, for `worker plugins history`.
 //!
-//! Nothing waits for it. A Redis that is away gets the entries when it is back, as many as there is room for.
+//! Entries are sent in the background. While Redis is away they are buffered, up to a limit.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use crate::error::LoadError;
 use crate::version::PluginVersion;
 
-/// Entries that wait for a Redis that is away.
-const WAITING_AT_MOST: usize = 256;
-/// Longest reason: a schema's may quote the schema.
+/// Entries buffered while Redis is away. More are dropped.
+const MAX_BUFFERED: usize = 256;
+/// Longest reason: that of a schema may quote the schema.
 const MAX_REASON_CHARS: usize = 500;
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Where the history is told.
+/// Adds entries to the history. Clones share the buffer.
 #[derive(Debug, Clone)]
 pub struct History {
     worker: String,
@@ -25,32 +25,32 @@ pub struct History {
 }
 
 impl History {
-    /// A history of one worker in `queue`, told by a task that ends with the last clone of what comes back.
+    /// The history of one worker in `queue`. A background task sends the entries; it ends with the last clone.
     pub fn new(queue: TaskQueue, worker: &str) -> Self {
-        let (events, told) = mpsc::channel(WAITING_AT_MOST);
-        tokio::spawn(tell(queue, told));
+        let (events, received) = mpsc::channel(MAX_BUFFERED);
+        tokio::spawn(send(queue, received));
         Self { worker: worker.to_owned(), events }
     }
 
     pub(crate) fn published(&self, version: &PluginVersion, replaces: Option<&PluginVersion>) {
-        self.note(version.name(), PluginChange::Published, Some(version), replaces, None);
+        self.add(version.name(), PluginChange::Published, Some(version), replaces, None);
     }
 
     pub(crate) fn removed(&self, version: &PluginVersion) {
-        self.note(version.name(), PluginChange::Removed, Some(version), None, None);
+        self.add(version.name(), PluginChange::Removed, Some(version), None, None);
     }
 
     pub(crate) fn refused(&self, plugin: &str, error: &LoadError) {
         let reason = ops::chain::chain(error).to_string();
         let reason = reason.chars().take(MAX_REASON_CHARS).collect();
-        self.note(plugin, PluginChange::Refused, None, None, Some(reason));
+        self.add(plugin, PluginChange::Refused, None, None, Some(reason));
     }
 
     pub(crate) fn rolled_back(&self, from: &PluginVersion, to: &PluginVersion, reason: String) {
-        self.note(from.name(), PluginChange::RolledBack, Some(from), Some(to), Some(reason));
+        self.add(from.name(), PluginChange::RolledBack, Some(from), Some(to), Some(reason));
     }
 
-    fn note(
+    fn add(
         &self,
         plugin: &str,
         change: PluginChange,
@@ -71,23 +71,23 @@ impl History {
         if self.events.try_send(event).is_err() {
             tracing::warn!(
                 plugin,
-                "the plugins' history has no room; this change is in the log alone"
+                "the buffer of the plugin history is full; this change is only in the log"
             );
         }
     }
 }
 
-async fn tell(queue: TaskQueue, mut told: mpsc::Receiver<PluginEvent>) {
-    while let Some(event) = told.recv().await {
-        let mut waits = false;
+async fn send(queue: TaskQueue, mut received: mpsc::Receiver<PluginEvent>) {
+    while let Some(event) = received.recv().await {
+        let mut is_reported = false;
         while let Err(error) = queue.note_plugin_event(&event).await {
-            if !std::mem::replace(&mut waits, true) {
-                tracing::warn!(error = %error.source, "the plugins' history waits for Redis");
+            if !std::mem::replace(&mut is_reported, true) {
+                tracing::warn!(error = %error.source, "the plugin history waits for Redis");
             }
-            if told.is_closed() {
+            if received.is_closed() {
                 return;
             }
-            tokio::time::sleep(AFTER_TROUBLE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 }

@@ -1,28 +1,25 @@
-//! Whose a plugin's name and a task type are, when several files in a folder offer them.
+//! Decides which of several plugin files has a plugin name or a task type that they all claim.
 //!
-//! The file that bears the name goes first: `search.wasm` with the plugin `search` before `search-old.wasm` with the
-//! same. Among files that bear it alike, the one that was in force stays. What was in force is remembered on disk
-//! ([`Owners`]), so a start decides as the running worker did.
+//! The file that is named like the plugin has priority: `search.wasm` with the plugin `search` before `search-old.wasm`
+//! with the same plugin. Among equals the plugin in force has priority. The owners are stored on disk ([`Owners`]), so
+//! that a restarted worker decides as the running one did.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::archive::Owners;
 use crate::error::LoadError;
 use crate::version::PluginVersion;
 
-/// Which plugin file had which name and task type when they were last noted.
-pub(crate) type Owners = BTreeMap<String, String>;
-
-/// What a version claims: its task types, and its name for itself.
+/// The keys of a version in [`Owners`]: its task types, and the plugin's own name.
 pub(crate) fn claims(version: &PluginVersion) -> impl Iterator<Item = String> {
     // A task type has no blank in it.
     let name = format!("plugin {}", version.descriptor.name);
     version.task_types().map(|task_type| task_type.as_str().to_owned()).chain([name])
 }
 
-/// Why `version` and `owner` cannot both be in force: the refusal of `version`.
-pub(crate) fn contested(version: &PluginVersion, owner: &PluginVersion) -> Option<LoadError> {
-    if let Some(taken) = contested_type(version, owner) {
+/// Why `version` and `owner` cannot both be in force, as the refusal of `version`.
+pub(crate) fn conflict(version: &PluginVersion, owner: &PluginVersion) -> Option<LoadError> {
+    if let Some(taken) = task_type_conflict(version, owner) {
         return Some(taken);
     }
     let same_file = version.name().eq_ignore_ascii_case(owner.name());
@@ -33,8 +30,11 @@ pub(crate) fn contested(version: &PluginVersion, owner: &PluginVersion) -> Optio
     })
 }
 
-/// As [`contested`], for task types alone.
-pub(crate) fn contested_type(version: &PluginVersion, owner: &PluginVersion) -> Option<LoadError> {
+/// As [`conflict`], for task types alone.
+pub(crate) fn task_type_conflict(
+    version: &PluginVersion,
+    owner: &PluginVersion,
+) -> Option<LoadError> {
     let taken = version.task_types().find(|mine| owner.task_types().any(|its| its == *mine))?;
     Some(LoadError::TypeTaken {
         plugin: version.name().to_owned(),
@@ -43,25 +43,38 @@ pub(crate) fn contested_type(version: &PluginVersion, owner: &PluginVersion) -> 
     })
 }
 
-/// Whether `version` takes over from an `owner` that is in force.
-pub(crate) fn goes_first(version: &PluginVersion, owner: &PluginVersion) -> bool {
-    bears_name(owner) < bears_name(version)
+/// Whether `version` replaces an `owner` that is in force.
+pub(crate) fn has_priority(version: &PluginVersion, owner: &PluginVersion) -> bool {
+    NameMatch::of(version) > NameMatch::of(owner)
 }
 
-fn bears_name(version: &PluginVersion) -> u8 {
-    likeness(version.name(), &version.descriptor.name)
+/// How closely a file's name matches the plugin's own name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NameMatch {
+    None,
+    /// But for the case of letters, or `_` in place of `-`, as compilers write it.
+    Similar,
+    Exact,
 }
 
-/// How well a file's name is the plugin's: 2 the very same, 1 but for its case, or `_` for `-` as compilers write it.
-fn likeness(file: &str, name: &str) -> u8 {
-    match file == name {
-        true => 2,
-        false => u8::from(file.replace('_', "-").eq_ignore_ascii_case(name)),
+impl NameMatch {
+    fn of(version: &PluginVersion) -> Self {
+        Self::between(version.name(), &version.descriptor.name)
+    }
+
+    fn between(file: &str, name: &str) -> Self {
+        if file == name {
+            Self::Exact
+        } else if file.replace('_', "-").eq_ignore_ascii_case(name) {
+            Self::Similar
+        } else {
+            Self::None
+        }
     }
 }
 
-/// What the plugin in `file` had of what it claims: whether one of its `rivals` had some of it, and whether it had none
-/// itself. Whoever comes out less goes first.
+/// Of what the plugin in `file` claims: whether one of its `rivals` owned some, and whether it owned none itself. The
+/// smaller pair has priority.
 fn former_claims(
     file: &str,
     claims: impl Iterator<Item = String>,
@@ -72,17 +85,17 @@ fn former_claims(
     (had_by.iter().any(|owner| rivals.contains(owner)), !had_by.contains(&file))
 }
 
-/// Puts versions of different files in the order in which they are put in force at a start.
-pub(crate) fn order(versions: &mut [Arc<PluginVersion>], owners: &Owners) {
+/// Sorts versions of different files into the order in which a start publishes them.
+pub(crate) fn sort_by_priority(versions: &mut [Arc<PluginVersion>], owners: &Owners) {
     let others: Vec<Arc<PluginVersion>> = versions.to_vec();
     versions.sort_by_cached_key(|version| {
         let rivals: Vec<&str> = others
             .iter()
-            .filter(|other| other.name() != version.name() && contested(version, other).is_some())
+            .filter(|other| other.name() != version.name() && conflict(version, other).is_some())
             .map(|rival| rival.name())
             .collect();
         let had = former_claims(version.name(), claims(version), &rivals, owners);
-        (std::cmp::Reverse(bears_name(version)), had, version.name().to_owned())
+        (std::cmp::Reverse(NameMatch::of(version)), had, version.name().to_owned())
     });
 }
 
@@ -92,10 +105,10 @@ mod tests {
 
     #[test]
     fn a_file_bears_a_name_as_it_is_written_or_nearly() {
-        assert_eq!(likeness("my-search", "my-search"), 2);
-        assert_eq!(likeness("my_search", "my-search"), 1);
-        assert_eq!(likeness("My-Search", "my-search"), 1);
-        assert_eq!(likeness("my-search2", "my-search"), 0);
+        assert!(NameMatch::between("my-search", "my-search") == NameMatch::Exact);
+        assert!(NameMatch::between("my_search", "my-search") == NameMatch::Similar);
+        assert!(NameMatch::between("My-Search", "my-search") == NameMatch::Similar);
+        assert!(NameMatch::between("my-search2", "my-search") == NameMatch::None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn doubling(times: u8) -> Vec<u8> {
 #[track_caller]
 fn check_refused(wasm: &[u8], expected: &str) {
     match check(wasm) {
-        Err(Refused::Excess { what, .. }) => assert_eq!(what, expected),
+        Err(StructureError::TooMany { what, .. }) => assert_eq!(what, expected),
         other => panic!("{other:?}"),
     }
 }

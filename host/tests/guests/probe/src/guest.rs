@@ -97,7 +97,8 @@ impl bindings::Guest for Probe {
                 json!({"slept_ms": number("ms"), "version": version()})
             }
             "probe_spin" => {
-                let (started, limit) = (Instant::now(), Duration::from_millis(number("ms")));
+                let started = Instant::now();
+                let limit = Duration::from_millis(number("ms"));
                 let forever = params.get("forever").and_then(Value::as_bool).unwrap_or(false);
                 let mut turns = 0_u64;
                 while forever || started.elapsed() < limit {

@@ -1,0 +1,49 @@
+//! Flags that several commands share.
+
+use std::path::PathBuf;
+
+use ops::secret::Secret;
+
+/// How to reach Redis.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RedisFlags {
+    /// Address of Redis.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    pub(super) redis_url: Secret<String>,
+    /// File with the certificate (PEM) that must have signed Redis' own, for `rediss://`. Default: the system's
+    /// certificates.
+    #[arg(long, env = "REDIS_CA")]
+    pub(super) redis_ca: Option<PathBuf>,
+}
+
+/// Where prepared plugins and good versions are stored between starts.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheFlag {
+    /// Folder for prepared plugins, for a quick start, and for the last good versions, for rollbacks. It is created for
+    /// this user alone. `none` for no such folder. Default: `freefans-workers` in the user's cache folder.
+    #[arg(long, env = "PLUGIN_CACHE")]
+    plugin_cache: Option<PathBuf>,
+}
+
+impl CacheFlag {
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        match &self.plugin_cache {
+            Some(none) if none.as_os_str() == "none" => None,
+            Some(folder) => Some(folder.clone()),
+            None => default_cache(),
+        }
+    }
+}
+
+/// A folder in the user's cache folder, after the XDG Base Directory Specification.
+fn default_cache() -> Option<PathBuf> {
+    let absolute =
+        |variable| std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("freefans-workers"))
+}

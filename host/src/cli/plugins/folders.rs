@@ -1,0 +1,44 @@
+//! The plugin folder, and the folder with the cache and the archive.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::archive::VersionArchive;
+use crate::cli::flags::CacheFlag;
+use crate::plugin::compile::cache::PreparedCache;
+use crate::swap::files;
+
+/// The components in a folder, sorted by name.
+pub(super) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    files::components(folder).with_context(|| {
+        format!("cannot read the plugin folder {}; name another", folder.display())
+    })
+}
+
+/// Opens the cache, and the archive for the plugins in `plugins`. Creates the folder if needed.
+pub(super) fn open(
+    flag: &CacheFlag,
+    plugins: &Path,
+) -> anyhow::Result<(PreparedCache, VersionArchive)> {
+    let folder = flag
+        .folder()
+        .context("nothing is stored without a folder; name one with --plugin-cache")?;
+    let cache = PreparedCache::open(&folder)
+        .with_context(|| format!("cannot use the folder {}", folder.display()))?;
+    let archive = VersionArchive::open(&folder, plugins).with_context(|| {
+        format!("cannot use {} for the plugins in {}", folder.display(), plugins.display())
+    })?;
+    Ok((cache, archive))
+}
+
+/// As [`open`], without creating the folder; none when it does not exist.
+pub(super) fn open_existing(
+    flag: &CacheFlag,
+    plugins: &Path,
+) -> anyhow::Result<Option<(PreparedCache, VersionArchive)>> {
+    match flag.folder() {
+        Some(folder) if folder.is_dir() => open(flag, plugins).map(Some),
+        _ => Ok(None),
+    }
+}

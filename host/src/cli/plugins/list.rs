@@ -1,0 +1,97 @@
+//! `worker plugins list`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::folders;
+use super::output::{Format, ago, inspect, summary, to_json};
+use crate::archive::{ArchivedVersion, VersionArchive};
+use crate::cli::flags::CacheFlag;
+use crate::offline::{Inspection, OfflineHost};
+use crate::plugin::publish::catalog::PluginCatalog;
+use crate::plugin::publish::ownership;
+use crate::version::name::stem;
+
+/// Shows every plugin in a folder: what a worker would make of it, and which versions are kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// The folder.
+    #[arg(default_value = "./plugins", env = "PLUGINS")]
+    folder: PathBuf,
+    #[command(flatten)]
+    cache: CacheFlag,
+}
+
+impl List {
+    pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
+        let files = folders::components(&self.folder)?;
+        let (cache, archive) = folders::open_existing(&self.cache, &self.folder)?.unzip();
+        let host = OfflineHost::new()?.with_cache(cache).with_archive(archive.clone());
+        let mut inspections = Vec::new();
+        for file in files {
+            inspections.push(inspect(&host, &file).await?);
+        }
+        refuse_conflicts(&mut inspections, archive.as_ref());
+        let mut rows = Vec::new();
+        for inspection in &inspections {
+            let name = stem(&inspection.path);
+            let archived = archive.as_ref().map(|archive| archive.versions(&name));
+            let archived = archived.unwrap_or_default();
+            match format {
+                Format::Json => rows.push(to_json(inspection, Some(&archived))),
+                Format::Text => {
+                    writeln!(out, "{}", summary(inspection))?;
+                    write_archived(out, &archived)?;
+                }
+            }
+        }
+        if format == Format::Json {
+            writeln!(out, "{:#}", Value::Array(rows))?;
+        }
+        Ok(inspections.iter().all(|inspection| inspection.loaded.is_ok()))
+    }
+}
+
+/// Of several files with the same name or task type a worker loads only one.
+fn refuse_conflicts(inspections: &mut [Inspection], archive: Option<&VersionArchive>) {
+    let loaded = inspections.iter().filter_map(|inspection| inspection.loaded.as_ref().ok());
+    let mut loaded: Vec<_> = loaded.cloned().collect();
+    let owners = archive.map(VersionArchive::owners).unwrap_or_default();
+    ownership::sort_by_priority(&mut loaded, &owners);
+    let catalog = PluginCatalog::default();
+    for version in loaded {
+        let path = version.path.clone();
+        if let Err(error) = catalog.publish(version)
+            && let Some(refused) = inspections.iter_mut().find(|found| found.path == path)
+        {
+            refused.loaded = Err(error);
+        }
+    }
+}
+
+/// The archived versions of a plugin, below its line.
+fn write_archived(out: &mut impl Write, archived: &[ArchivedVersion]) -> std::io::Result<()> {
+    for version in archived {
+        write!(
+            out,
+            "  kept {}: {} (sha256 {:.12}), in force since {}",
+            version.id.as_str(),
+            version.version,
+            version.digest,
+            ago(version.since)
+        )?;
+        match version.rejected {
+            None => writeln!(out)?,
+            Some(rejection) => writeln!(
+                out,
+                "; rolled back {}: {} of its first {} tasks failed",
+                ago(rejection.at),
+                rejection.failed,
+                rejection.ended
+            )?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Runs the queue's tasks with the plugins in force.
+
+use std::sync::Arc;
+
+use queue::config::RetryPolicy;
+use queue::{FailureCode, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
+
+use crate::plugin::load::Loader;
+use crate::plugin::publish::Publisher;
+use crate::plugin::publish::catalog::PluginCatalog;
+use crate::plugin::publish::history::History;
+use crate::runner;
+
+/// Runs tasks with the plugins of a catalogue.
+#[derive(Debug)]
+pub struct PluginHandler {
+    engine: Engine,
+    publisher: Publisher,
+    worker: String,
+    retry: RetryPolicy,
+}
+
+impl PluginHandler {
+    /// Runs tasks with the plugins of `catalog`, which `loader` loaded. Results carry the name `worker`.
+    pub fn new(
+        loader: &Loader,
+        catalog: Arc<PluginCatalog>,
+        worker: String,
+        retry: RetryPolicy,
+    ) -> Self {
+        let publisher = Publisher { catalog, archive: loader.archive().cloned(), history: None };
+        Self { engine: loader.engine().clone(), publisher, worker, retry }
+    }
+
+    /// Adds rollbacks to `history`.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.publisher.history = Some(history);
+        self
+    }
+}
+
+impl TaskHandler for PluginHandler {
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        let catalog = &self.publisher.catalog;
+        // The task stays on this version, whatever is published from now on.
+        let Some(version) = catalog.get(&lease.task.task_type) else {
+            // The plugin was removed since the claim; another worker may have it.
+            let result =
+                TaskResult::failure(FailureCode::UnknownTaskType, "no plugin for this task type");
+            return Handled { result, finish: Finish::Requeue };
+        };
+        let handled =
+            runner::run(&self.engine, &version, lease, &self.worker, &self.retry, &cancelled).await;
+        version.task_counts.record(handled.result.failure_code());
+        if let Some(rolled_back) = catalog.roll_back_if_failing(&version) {
+            self.publisher.report_rollback(&version, &rolled_back).await;
+        }
+        handled
+    }
+
+    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+        self.publisher.catalog.offered()
+    }
+}

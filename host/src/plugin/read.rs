@@ -1,0 +1,122 @@
+//! Reads a plugin's files, each up to its size limit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use queue::TaskQueue;
+
+use crate::config::Ceilings;
+use crate::digest::sha256_hex;
+use crate::error::LoadError;
+use crate::plugin_config::PluginConfig;
+use crate::sandbox::env::PluginEnv;
+use crate::sandbox::http::HttpClient;
+use crate::version::data_file::{DataFile, DataFiles};
+use crate::version::name::{is_plugin_name, stem};
+
+/// A component file and its contents.
+pub(super) struct ComponentFile {
+    pub(super) plugin: String,
+    pub(super) path: PathBuf,
+    pub(super) wasm: Bytes,
+    /// SHA-256 of `wasm`, in hex.
+    pub(super) digest: String,
+}
+
+impl ComponentFile {
+    pub(super) async fn read(path: &Path, ceilings: &Ceilings) -> Result<Self, LoadError> {
+        let plugin = plugin_name(path)?;
+        let wasm = read_bounded(path, ceilings.component_bytes).await?;
+        let digest = sha256_hex(&wasm);
+        Ok(Self { plugin, path: path.to_owned(), wasm, digest })
+    }
+}
+
+/// Reads the data files, and builds everything else that the settings grant.
+pub(super) async fn read_env(
+    file: &ComponentFile,
+    config: PluginConfig,
+    ceilings: &Ceilings,
+    queue: Option<TaskQueue>,
+) -> Result<Arc<PluginEnv>, LoadError> {
+    let mut data = BTreeMap::new();
+    for (name, granted) in &config.data {
+        let path = config.data_copies.get(name).unwrap_or(granted);
+        data.insert(name.clone(), read_bounded(path, ceilings.data_bytes).await?);
+    }
+    let http = match config.net {
+        Some(net) => {
+            let client = HttpClient::new(&file.plugin, net, config.secrets, config.limits);
+            Some(Arc::new(client.map_err(|problem| LoadError::Settings {
+                path: file.path.with_extension("toml"),
+                problem,
+            })?))
+        }
+        None => None,
+    };
+    Ok(Arc::new(PluginEnv {
+        name: file.plugin.clone(),
+        settings: config.settings,
+        data,
+        cache: config.cache,
+        http,
+        limits: config.limits,
+        queue,
+    }))
+}
+
+/// The data files of `env`, with the rows that the plugin says it took of them.
+pub(super) fn data_files(env: &PluginEnv, rows: &BTreeMap<String, u64>) -> DataFiles {
+    let data_file = |(name, bytes): (&String, &Bytes)| {
+        let file = DataFile {
+            bytes: bytes.len() as u64,
+            rows: rows.get(name).copied(),
+            digest: sha256_hex(bytes),
+        };
+        (name.clone(), file)
+    };
+    env.data.iter().map(data_file).collect()
+}
+
+fn plugin_name(path: &Path) -> Result<String, LoadError> {
+    let name = stem(path);
+    if is_plugin_name(&name) {
+        return Ok(name);
+    }
+    Err(LoadError::Description {
+        plugin: name.chars().take(64).collect(),
+        problem: "a plugin's file name takes 1 to 64 letters, digits, `-` and `_`".to_owned(),
+    })
+}
+
+/// Reads a whole file of at most `limit` bytes.
+pub(super) async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
+    let file = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let file = open_regular(&file)?;
+        let length = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        // The file may grow while it is read.
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok((length.max(bytes.len() as u64), bytes))
+    });
+    let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let (length, bytes) =
+        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if length > limit {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
+    }
+    Ok(bytes.into())
+}
+
+/// Opens a regular file. Reading a pipe or a device may block for ever.
+pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    fs::File::open(path)
+}

@@ -1,0 +1,37 @@
+//! Everything outside itself that a plugin's instances can reach.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use queue::TaskQueue;
+
+use crate::plugin_config::Limits;
+use crate::sandbox::http::HttpClient;
+
+/// What the operator granted a plugin version. Files are read once, when the version is loaded.
+pub(crate) struct PluginEnv {
+    pub(crate) name: String,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) data: BTreeMap<String, Bytes>,
+    pub(crate) cache: bool,
+    pub(crate) http: Option<Arc<HttpClient>>,
+    pub(crate) limits: Limits,
+    /// For the cache and progress; none when the plugin runs without Redis.
+    pub(crate) queue: Option<TaskQueue>,
+}
+
+impl PluginEnv {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Arc<Self> {
+        Arc::new(Self {
+            name: "test".to_owned(),
+            settings: BTreeMap::new(),
+            data: BTreeMap::new(),
+            cache: false,
+            http: None,
+            limits: crate::plugin_config::PluginConfig::nothing_granted().limits,
+            queue: None,
+        })
+    }
+}
