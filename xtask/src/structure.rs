@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::violation::Violation;
 use crate::workspace::Workspace;
 use graph::Graph;
 use modules::Modules;
@@ -72,6 +73,21 @@ fn print_details(graph: &Graph, rooms: &Graph, circles: &[Vec<&str>]) {
     for (from, to) in rooms.all_arrows() {
         println!("{from} -> {to}");
     }
+}
+
+/// Finds circles of files, for `cargo xtask tidy`.
+pub(crate) fn circles(root: &Path) -> anyhow::Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    for (name, graph) in read(root)? {
+        for circle in graph.circles() {
+            let what = format!("files import each other in a circle: {}", circle.join(", "));
+            let to_do = format!(
+                "move what they share into a module of its own (`cargo xtask structure {name}`)"
+            );
+            violations.push(Violation::new(format!("`{name}`"), what, to_do));
+        }
+    }
+    Ok(violations)
 }
 
 /// The graph of each member of the workspace that has code of its own.

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::chat_doc;
 use crate::workspace::Workspace;
+use crate::{chat_doc, structure};
 
-/// Checks crate arrows, the frozen contract, lints, key names and docs/chat.md.
+/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md and circles of
+/// files.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
 
@@ -25,13 +26,14 @@ impl Tidy {
         violations.extend(sources::workspace_lints(&workspace)?);
         violations.extend(sources::key_names(root)?);
         violations.extend(chat_doc::check(root)?);
+        violations.extend(structure::circles(root)?);
         for violation in &violations {
             println!("{violation}");
         }
         if !violations.is_empty() {
             bail!("{} rules are broken", violations.len());
         }
-        println!("tidy: crate arrows, contract, lints, keys and docs/chat.md are right");
+        println!("tidy: crate arrows, contract, lints, keys, docs/chat.md and imports are right");
         Ok(())
     }
 }
