@@ -3,6 +3,8 @@
 //! Each check answers with its violations; none stops at the first, and none changes anything.
 
 mod arrows;
+mod files;
+mod idioms;
 mod sources;
 
 use std::path::Path;
@@ -12,8 +14,8 @@ use anyhow::bail;
 use crate::workspace::Workspace;
 use crate::{chat_doc, structure};
 
-/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md and circles of
-/// files.
+/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md, circles of
+/// files and idioms.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
 
@@ -27,13 +29,16 @@ impl Tidy {
         violations.extend(sources::key_names(root)?);
         violations.extend(chat_doc::check(root)?);
         violations.extend(structure::circles(root)?);
+        violations.extend(idioms::check(root, &workspace)?);
         for violation in &violations {
             println!("{violation}");
         }
         if !violations.is_empty() {
             bail!("{} rules are broken", violations.len());
         }
-        println!("tidy: crate arrows, contract, lints, keys, docs/chat.md and imports are right");
+        println!(
+            "tidy: crate arrows, contract, lints, keys, docs/chat.md, imports and idioms are right"
+        );
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Rules about the text of files: the frozen contract, lints, key names.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 
+use super::files::{files_below, read};
 use crate::violation::Violation;
 use crate::workspace::Workspace;
 
@@ -99,32 +100,6 @@ fn spelled_keys(source: &str) -> impl Iterator<Item = usize> + '_ {
     let others = |line: &str| line.replace("freefans:plugin", "").replace("freefans::", "");
     code.filter(move |(_, line)| others(line).contains("freefans:") || line.contains(".scoped("))
         .map(|(index, _)| index + 1)
-}
-
-/// Files with this ending in a folder and all below it, in a fixed order; none when it is absent.
-fn files_below(folder: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        if !folder.is_dir() {
-            continue;
-        }
-        let entries = folder.read_dir().with_context(|| format!("listing {}", folder.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == ending) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }
 
 #[cfg(test)]
