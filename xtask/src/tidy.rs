@@ -3,6 +3,7 @@
 //! Each check answers with its violations; none stops at the first, and none changes anything.
 
 mod arrows;
+mod documents;
 mod files;
 mod idioms;
 mod sources;
@@ -14,7 +15,7 @@ use anyhow::bail;
 use crate::workspace::Workspace;
 use crate::{chat_doc, structure};
 
-/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md, circles of
+/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md, files that documents name, circles of
 /// files and idioms.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
@@ -28,6 +29,7 @@ impl Tidy {
         violations.extend(sources::workspace_lints(&workspace)?);
         violations.extend(sources::key_names(root)?);
         violations.extend(chat_doc::check(root)?);
+        violations.extend(documents::named_files(root)?);
         violations.extend(structure::circles(root)?);
         violations.extend(idioms::check(root, &workspace)?);
         for violation in &violations {
@@ -37,7 +39,7 @@ impl Tidy {
             bail!("{} rules are broken", violations.len());
         }
         println!(
-            "tidy: crate arrows, contract, lints, keys, docs/chat.md, imports and idioms are right"
+            "tidy: crate arrows, contract, lints, keys, documents, imports and idioms are right"
         );
         Ok(())
     }
