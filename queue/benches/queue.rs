@@ -81,7 +81,7 @@ async fn redis_us(connection: &mut Connection) -> f64 {
     };
     let scripts: f64 =
         info.lines().filter(|line| line.starts_with("cmdstat_eval")).filter_map(usec).sum();
-    if 0.0 < scripts {
+    if scripts > 0.0 {
         return scripts;
     }
     let own = ["cmdstat_info", "cmdstat_config", "cmdstat_client", "cmdstat_hello", "cmdstat_ping"];
@@ -146,7 +146,9 @@ async fn scripts(floor: f64) -> (TestRedis, TaskQueue) {
     }
     let submit_rate = TASKS as f64 / started.elapsed().as_secs_f64();
     let submit = redis_us(&mut connection).await / TASKS as f64;
-    let (mut claim, mut finish, mut heartbeat) = (0.0, 0.0, 0.0);
+    let mut claim = 0.0;
+    let mut finish = 0.0;
+    let mut heartbeat = 0.0;
     let started = Instant::now();
     for _ in 0..TASKS / BATCH {
         let leases = queue.claim(&[kind()], "bench", BATCH).await.unwrap();
@@ -208,7 +210,8 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     };
     let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
     let stop = CancellationToken::new();
-    let (working, stopping) = (DistributedWorkerRegistry::new(queue.clone()), stop.clone());
+    let working = DistributedWorkerRegistry::new(queue.clone());
+    let stopping = stop.clone();
     let worker = tokio::spawn(async move {
         working.process_tasks(handler, "bench", 16, Duration::ZERO, stopping).await;
     });
@@ -223,7 +226,8 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     }
     stop.cancel();
     worker.await.unwrap();
-    let (floor, ours) = (Percentiles::of(floor), Percentiles::of(ours));
+    let floor = Percentiles::of(floor);
+    let ours = Percentiles::of(ours);
     println!("one task at a time, submit to result:");
     println!(
         "  bare lists    p50 {:.0} µs, p99 {:.0} µs (two pushes, two pops)",

@@ -112,7 +112,7 @@ impl OfferedCommand {
         if self.is_reserved() {
             return wrong("the name is one of the bot's own".to_owned());
         }
-        if MAX_LANGUAGES < self.descriptions.len() {
+        if self.descriptions.len() > MAX_LANGUAGES {
             return wrong(format!("it is described in more than {MAX_LANGUAGES} languages"));
         }
         for code in self.descriptions.keys() {
@@ -136,7 +136,7 @@ impl OfferedCommand {
         if !task_types.contains(&self.task_type) {
             return wrong(format!("the plugin does not handle `{}`", self.task_type));
         }
-        if MAX_PARAMS_BYTES < serde_json::to_vec(&self.params).map_or(usize::MAX, |json| json.len())
+        if serde_json::to_vec(&self.params).map_or(usize::MAX, |json| json.len()) > MAX_PARAMS_BYTES
         {
             return wrong(format!("its params have more than {MAX_PARAMS_BYTES} bytes"));
         }
@@ -144,9 +144,10 @@ impl OfferedCommand {
         if let Some(param) = &self.language_param
             && let Err(problem) =
                 check_param("`language_param`", param, &self.params).and_then(|()| {
-                    match argument == Some(param) {
-                        true => Err("its `language_param` is its argument's".to_owned()),
-                        false => Ok(()),
+                    if argument == Some(param) {
+                        Err("its `language_param` is its argument's".to_owned())
+                    } else {
+                        Ok(())
                     }
                 })
         {
@@ -164,9 +165,10 @@ fn check_param(what: &str, param: &str, fixed: &Map<String, Value>) -> Result<()
     if !(1..=MAX_PARAM_BYTES).contains(&param.len()) || !is_one_line(param) {
         return Err(format!("its {what} must have 1 to {MAX_PARAM_BYTES} bytes"));
     }
-    match fixed.contains_key(param) {
-        true => Err(format!("its {what} is one of its fixed params")),
-        false => Ok(()),
+    if fixed.contains_key(param) {
+        Err(format!("its {what} is one of its fixed params"))
+    } else {
+        Ok(())
     }
 }
 
@@ -174,7 +176,7 @@ impl CommandArgument {
     fn check(&self, fixed: &Map<String, Value>) -> Result<(), String> {
         check_param("argument's `param`", &self.param, fixed)?;
         if let Some(example) = &self.example
-            && (MAX_EXAMPLE_CHARS < example.chars().count() || !is_one_line(example))
+            && (example.chars().count() > MAX_EXAMPLE_CHARS || !is_one_line(example))
         {
             return Err(format!(
                 "its argument's `example` must be one line of 1 to {MAX_EXAMPLE_CHARS} characters"

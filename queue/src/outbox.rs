@@ -122,7 +122,8 @@ impl Outbox {
                 }
             }
         }
-        let (queue, consumer) = (&self.queue, &self.consumer);
+        let queue = &self.queue;
+        let consumer = &self.consumer;
         self.waits.ask(&self.lanes, |together| {
             let mut command = redis::cmd("XREADGROUP");
             command
@@ -142,7 +143,8 @@ impl Outbox {
             }
             command
         });
-        let (mut replies, mut trouble) = (Vec::new(), None);
+        let mut replies = Vec::new();
+        let mut trouble = None;
         let mut answer = Some(self.waits.answer().await);
         // In a Cluster several lanes may have answered.
         while let Some(read) = answer {
@@ -258,7 +260,8 @@ impl Outbox {
         let from = |lane| self.looked_at.get(lane).map_or(FROM_THE_START, String::as_str);
         let looks = self.lanes.iter().map(|lane| self.claim_idle(lane, from(lane), max, min_idle));
         let each = join_all(looks).await;
-        let (mut replies, mut trouble) = (Vec::new(), None);
+        let mut replies = Vec::new();
+        let mut trouble = None;
         for (lane, claimed) in self.lanes.clone().iter().zip(each) {
             match claimed {
                 Ok((entries, next)) => {

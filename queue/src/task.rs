@@ -90,7 +90,8 @@ impl Task {
     /// them; it must not be run.
     pub(crate) fn salvage(json: &[u8]) -> Option<Self> {
         let members = Members::of(json).ok()?;
-        let (task_id, task_type) = (members.need("task_id").ok()?, members.need("task_type").ok()?);
+        let task_id = members.need("task_id").ok()?;
+        let task_type = members.need("task_type").ok()?;
         let user_id = members.may("user_id").unwrap_or(0);
         let reply_to = members.may("reply_to");
         Some(Self { task_id, reply_to, ..Self::new(task_type, user_id, Map::new()) })

@@ -74,7 +74,8 @@ async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
 
 #[tokio::test]
 async fn whoever_pressed_a_button_is_told_there_that_it_is_kept() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
@@ -141,7 +142,8 @@ async fn readiness_names_what_redis_refuses_and_what_helps() {
 /// The other way round an answer that comes in between is remembered, and offers to try again what is forgotten.
 #[tokio::test]
 async fn a_person_is_forgotten_before_their_questions_are_stopped() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let mut command = coordinator_command(&redis, &telegram);
     command.envs([("LIMIT_CHAT", "0"), ("LIMIT_OVERALL", "0")]);
     let running = test_kit::Process::start_until(&mut command, "coordinator ready").await;

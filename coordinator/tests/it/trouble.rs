@@ -39,7 +39,8 @@ async fn updates_are_fetched_again_after_errors() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_long_poll_on_which_nothing_moves_is_asked_for_signs_of_life() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let running = coordinator(&redis, &telegram).await;
     let port = telegram.address().rsplit(':').next().unwrap().parse().unwrap();
     eventually("a long poll", async || {
@@ -52,7 +53,8 @@ async fn a_long_poll_on_which_nothing_moves_is_asked_for_signs_of_life() {
 
 #[tokio::test]
 async fn a_conflict_that_lasts_is_told_once() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     telegram.fault(json!({"method": "getUpdates", "fault": "409", "count": 2})).await;
     let running = coordinator(&redis, &telegram).await;
@@ -64,7 +66,8 @@ async fn a_conflict_that_lasts_is_told_once() {
 
 #[tokio::test]
 async fn a_server_that_says_only_what_is_needed_will_do() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     for method in ["getMe", "sendMessage", "editMessageText", "getWebhookInfo", "deleteWebhook"] {
         telegram.fault(json!({"method": method, "fault": "bare", "count": 1_000})).await;
@@ -76,7 +79,8 @@ async fn a_server_that_says_only_what_is_needed_will_do() {
 
 #[tokio::test]
 async fn a_coordinator_waits_for_a_server_that_is_not_well_yet() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     for fault in ["500", "429", "drop"] {
         telegram.fault(json!({"method": "getMe", "fault": fault})).await;

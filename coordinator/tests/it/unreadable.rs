@@ -75,7 +75,8 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_is_said_to_is_counted_by_its_rule() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let address = free_address();
     let mut command = coordinator_command(&redis, &telegram);
     command.env("LISTEN", &address);
@@ -149,7 +150,8 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_belongs_to_its_creator_too() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
     let group = -1_000_000_000_007_i64;
@@ -165,7 +167,8 @@ async fn a_group_belongs_to_its_creator_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn about_a_persons_button_no_chat_is_asked_who_is_its_administrator() {
-    let (redis, telegram) = (TestRedis::start(), Telegram::start().await);
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
     let group = -1_000_000_000_007_i64;

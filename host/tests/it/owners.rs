@@ -17,7 +17,8 @@ use crate::support::{
 
 /// A folder that is looked at when the test says so.
 fn looked_at(folder: &Folder) -> (PluginFolder, Arc<PluginCatalog>) {
-    let (ceilings, catalog) = (Ceilings::default(), Arc::new(PluginCatalog::default()));
+    let ceilings = Ceilings::default();
+    let catalog = Arc::new(PluginCatalog::default());
     let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, None).unwrap();
     let path = folder.path().to_owned();
     (PluginFolder::new(path, ceilings, Arc::new(loader), Arc::clone(&catalog)), catalog)
@@ -117,7 +118,8 @@ async fn at_a_first_start_the_file_that_bears_the_name_goes_first() {
 async fn a_plugins_name_has_one_owner_whatever_it_handles() {
     let place = Folder::with(&["probe", "dice"]);
     copy(&place, "dice", "Probe");
-    let (ceilings, catalog) = (Ceilings::default(), PluginCatalog::default());
+    let ceilings = Ceilings::default();
+    let catalog = PluginCatalog::default();
     let loader = Loader::new(engine::build(8, &ceilings).unwrap(), ceilings, None).unwrap();
     let load =
         async |name: &str| loader.load(&place.path().join(format!("{name}.wasm"))).await.unwrap();

@@ -40,7 +40,7 @@ async fn a_random_creator_has_enough_items_and_is_not_the_one_just_seen() {
         let params = json!({"min_items": 60, "exclude": [seen]});
         let next = run(&queue, "get_random_creator", params).await;
         assert_ne!(next.data["creator_url"], *seen);
-        assert!(60 <= next.data["item_count"].as_u64().unwrap());
+        assert!(next.data["item_count"].as_u64().unwrap() >= 60);
     }
     let none = run(&queue, "get_random_creator", json!({"min_items": 1_000_000})).await;
     assert_eq!(none.code(), Some("not-found"));

@@ -237,6 +237,6 @@ async fn many_swaps_under_load_lose_no_task_and_leave_no_old_version_behind() {
     assert_eq!(seen.len(), 2, "tasks ran on both: {seen:?}");
     stop.cancel();
     worker.await.unwrap();
-    let alive = versions.iter().filter(|version| 0 < version.strong_count()).count();
+    let alive = versions.iter().filter(|version| version.strong_count() > 0).count();
     assert!(alive <= 2, "the version in force and the one before it, not {alive}");
 }

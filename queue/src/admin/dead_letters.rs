@@ -96,7 +96,8 @@ impl TaskQueue {
     /// [`ReplayError`]; the letter stays where it is.
     pub async fn replay(&self, task_type: &TaskType, entry: &str) -> Result<TaskId, ReplayError> {
         let not_found = || {
-            let (task_type, entry) = (task_type.clone(), entry.to_owned());
+            let task_type = task_type.clone();
+            let entry = entry.to_owned();
             ReplayError::NotFound { task_type, entry }
         };
         let (id, part) = entry.split_once('.').unwrap_or((entry, ""));

@@ -131,7 +131,7 @@ impl TaskQueue {
                 let stored = Stored::read(&value)?;
                 let status = match stored.claimed_at {
                     Some(_) => TaskStatus::Processing,
-                    None if delayed.is_some() && 0 < stored.failures => TaskStatus::Retrying,
+                    None if delayed.is_some() && stored.failures > 0 => TaskStatus::Retrying,
                     None => TaskStatus::Pending,
                 };
                 Some(LiveTask {

@@ -54,13 +54,13 @@ impl TaskQueue {
                 refused.entry(why).or_default().extend(lane.as_ref().map(ToString::to_string));
             }
         }
-        let said: Vec<_> = refused
-            .into_iter()
-            .map(|(why, lanes)| match lanes.is_empty() {
-                true => why,
-                false => format!("for {}: {why}", lanes.join(", ")),
-            })
-            .collect();
+        let said: Vec<_> =
+            refused
+                .into_iter()
+                .map(|(why, lanes)| {
+                    if lanes.is_empty() { why } else { format!("for {}: {why}", lanes.join(", ")) }
+                })
+                .collect();
         if said.is_empty() { Ok(()) } else { Err(said.join("; ")) }
     }
 

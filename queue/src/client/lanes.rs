@@ -36,7 +36,8 @@ impl TaskQueue {
         // It is there unless Redis was emptied. In a Cluster the set may be on a node that is away while the lane's own is
         // there, so nobody waits.
         note(now);
-        let (queue, lane) = (self.clone(), lane.clone());
+        let queue = self.clone();
+        let lane = lane.clone();
         tokio::spawn(async move {
             if let Err(error) = queue.add_lane(&lane).await {
                 tracing::debug!(error = %error, "a known lane was not noted again");

@@ -44,7 +44,7 @@ impl Recent {
         self.order.push_back((Instant::now(), task.task_id.clone()));
         let remembered = Remembered { task: task.clone(), options, bytes, placeholder: None };
         self.tasks.insert(task.task_id.clone(), remembered);
-        while AT_MOST < self.order.len() || BYTES_AT_MOST < self.bytes {
+        while self.order.len() > AT_MOST || self.bytes > BYTES_AT_MOST {
             let Some((_, oldest)) = self.order.pop_front() else { break };
             self.forget(&oldest);
         }

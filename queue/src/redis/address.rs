@@ -60,7 +60,9 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Sentinels, RedisError> {
     let (login, rest) = split_login(rest);
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, database) = place.split_once('/').unwrap_or((place, ""));
-    let (mut master, mut user, mut password) = ("", "", "");
+    let mut master = "";
+    let mut user = "";
+    let mut password = "";
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("master", name)) => master = name,

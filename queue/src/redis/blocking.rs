@@ -52,10 +52,12 @@ impl<T: FromRedisValue + Send + 'static> Waits<T> {
     /// Waits for what concerns `lanes` from now on, with the command that `command` makes for those that can be named
     /// together. What is waited for already goes on being waited for.
     pub(crate) fn ask(&mut self, lanes: &[Lane], command: impl Fn(&Together) -> Cmd) {
-        let groups: Vec<(String, Together)> = match self.server.has_slots() {
-            true => lanes.iter().map(|one| (one.to_string(), vec![one.clone()])).collect(),
-            false if lanes.is_empty() => Vec::new(),
-            false => vec![(String::new(), lanes.to_vec())],
+        let groups: Vec<(String, Together)> = if self.server.has_slots() {
+            lanes.iter().map(|one| (one.to_string(), vec![one.clone()])).collect()
+        } else if lanes.is_empty() {
+            Vec::new()
+        } else {
+            vec![(String::new(), lanes.to_vec())]
         };
         self.waiting.retain(|name, _| groups.iter().any(|(group, _)| group == name));
         for (name, together) in groups {
@@ -105,7 +107,8 @@ fn start<T: FromRedisValue + Send + 'static>(
     answer: &mpsc::UnboundedSender<(String, RedisResult<T>)>,
 ) -> Waiting {
     let (asks, mut asked) = mpsc::channel::<Cmd>(1);
-    let (server, answer) = (server.clone(), answer.clone());
+    let server = server.clone();
+    let answer = answer.clone();
     let task = tokio::spawn(async move {
         let mut opened = None;
         while let Some(command) = asked.recv().await {

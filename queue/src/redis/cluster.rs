@@ -139,7 +139,7 @@ impl Cluster {
             let Some(error) = error else { return answer };
             match Then::after(&error) {
                 Then::GiveBack => return answer,
-                _ if ATTEMPTS <= attempt => return answer,
+                _ if attempt >= ATTEMPTS => return answer,
                 // Whether it was done is not known, so it is not done again.
                 Then::Look => {
                     self.look_soon();

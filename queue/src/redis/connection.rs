@@ -105,7 +105,7 @@ impl Connection {
             Kind::Sentinel(_) => wait.query_async(&mut self.clone()).await?,
             Kind::Cluster(cluster) => u64::from_redis_value(cluster.ask_owner(key, &wait).await?)?,
         };
-        Ok(0 < replicas)
+        Ok(replicas > 0)
     }
 }
 

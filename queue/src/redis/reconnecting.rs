@@ -113,7 +113,8 @@ impl fmt::Debug for Reconnecting {
 impl Reconnecting {
     /// One that connects with its first command. `waits` is how long its commands wait in the server, if they do.
     pub(super) fn lazy(server: &RedisServer, to: Target, waits: Option<Duration>) -> Self {
-        let (moved, opened) = (server.moves(&to), Arc::default());
+        let moved = server.moves(&to);
+        let opened = Arc::default();
         let way = Way { server: server.clone(), to, waits, moved, opened };
         Self { shared: Arc::new(Shared { way, lines: Mutex::default() }) }
     }
@@ -141,7 +142,7 @@ impl Reconnecting {
             match opening.clone().await {
                 Ok(line) => return Ok(line),
                 // It failed before we asked.
-                Err(failed) if AFTER_FAILURE <= failed.at.elapsed() => {
+                Err(failed) if failed.at.elapsed() >= AFTER_FAILURE => {
                     let mut lines = self.shared.lines();
                     lines.line.take_if(|current| current.ptr_eq(&opening));
                 }
@@ -154,7 +155,8 @@ impl Reconnecting {
     fn opening(&self) -> Opening {
         let mut lines = self.shared.lines();
         let opening = lines.line.get_or_insert_with(|| {
-            let (way, shared) = (self.shared.way.clone(), Arc::downgrade(&self.shared));
+            let way = self.shared.way.clone();
+            let shared = Arc::downgrade(&self.shared);
             let opening = tokio::spawn(async move {
                 // Counted from before: what is replaced while we connect may have been this one.
                 let moves = *way.moved.borrow();
@@ -315,7 +317,8 @@ impl Line {
         moves: u64,
     ) -> Arc<Self> {
         let generation = way.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let (life, silent) = (Arc::<Life>::default(), CancellationToken::new());
+        let life = Arc::<Life>::default();
+        let silent = CancellationToken::new();
         let watch = tokio::spawn(watch(
             way.clone(),
             shared,

@@ -30,9 +30,15 @@ impl<'a> Stored<'a> {
     pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
         let mut fields = value.splitn(10, |byte| *byte == b'|');
         let mut text = || fields.next().and_then(|field| str::from_utf8(field).ok());
-        let (token, claimed_at, worker, cancel) = (text()?, text()?, text()?, text()?);
-        let (deadline, failures, crashes) = (text()?, text()?, text()?);
-        let (_wants_reply, _user) = (text()?, text()?);
+        let token = text()?;
+        let claimed_at = text()?;
+        let worker = text()?;
+        let cancel = text()?;
+        let deadline = text()?;
+        let failures = text()?;
+        let crashes = text()?;
+        let _wants_reply = text()?;
+        let _user = text()?;
         Some(Self {
             token,
             claimed_at: claimed_at.parse().ok(),

@@ -112,6 +112,6 @@ impl<'a> Keeping<'a> {
 
 impl Silence {
     fn is_old(&self) -> bool {
-        self.since.is_some_and(|since| DANGER < since.elapsed())
+        self.since.is_some_and(|since| since.elapsed() > DANGER)
     }
 }

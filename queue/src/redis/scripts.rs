@@ -139,7 +139,8 @@ fn commands(text: &str) -> BTreeSet<(&str, Option<&str>)> {
 /// some calls have fewer keys than others.
 fn with_rights_checked(text: &str) -> String {
     let Some((shebang, body)) = text.split_once('\n') else { return text.to_owned() };
-    let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    let mut names = BTreeSet::new();
+    let mut keys = BTreeSet::new();
     let mut checks = String::new();
     for (name, key) in commands(text) {
         // Its rights are asked for with its subcommand; it is the only command of its script.

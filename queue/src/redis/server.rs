@@ -52,7 +52,8 @@ impl RedisServer {
         // The first call decides for the process; a later one finds the same there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = address::read(url).map_err(|source| ConnectError::Address { source })?;
-        let (ca, topology) = (ca.map(<[u8]>::to_vec), Arc::new(Topology::new()));
+        let ca = ca.map(<[u8]>::to_vec);
+        let topology = Arc::new(Topology::new());
         let server = Self { address, ca, topology, moves: Arc::default() };
         let usable = match &server.address {
             Address::One(node) => server.client(node.clone()).map(drop),

@@ -21,7 +21,8 @@ pub(super) struct Topology {
 
 impl Topology {
     pub(super) fn new() -> Self {
-        let (map, learned) = (watch::Sender::default(), Mutex::default());
+        let map = watch::Sender::default();
+        let learned = Mutex::default();
         Self { map, learned, looking: tokio::sync::Mutex::default() }
     }
 
@@ -36,7 +37,7 @@ impl Topology {
     pub(super) fn put(&self, map: SlotMap) {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         learned.extend(map.nodes().iter().cloned());
-        while LEARNED_AT_MOST < learned.len() {
+        while learned.len() > LEARNED_AT_MOST {
             learned.pop_first();
         }
         self.map.send_if_modified(|known| {

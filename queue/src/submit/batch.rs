@@ -39,14 +39,16 @@ impl TaskQueue {
     /// The task as it is stored.
     pub(crate) fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
         if self.server.has_slots() && task.task_id.lane().as_ref() != Some(&task.lane()) {
-            let (task_id, task_type) = (task.task_id.clone(), task.task_type.clone());
+            let task_id = task.task_id.clone();
+            let task_type = task.task_type.clone();
             return Err(SubmitError::ForeignId { task_id, task_type });
         }
         let mut task = task.clone();
         task.submitted_at = now_ms();
         task.deadline_at = task.submitted_at.saturating_add(millis(self.config.time_to_live));
         let envelope = serde_json::to_string(&task).map_err(SubmitError::Json)?;
-        let (bytes, limit) = (envelope.len(), self.config.max_task_bytes);
+        let bytes = envelope.len();
+        let limit = self.config.max_task_bytes;
         if limit < bytes {
             return Err(SubmitError::TooLarge { bytes, limit });
         }
@@ -75,9 +77,10 @@ impl TaskQueue {
             .arg(millis(self.config.time_to_live));
         for (task, envelope, options) in batch {
             let wants_reply = task.reply_to.is_some();
-            let guard = match wants_reply {
-                true => self.keys.reply(&task.task_id),
-                false => self.keys.status(&task.task_id),
+            let guard = if wants_reply {
+                self.keys.reply(&task.task_id)
+            } else {
+                self.keys.status(&task.task_id)
             };
             script
                 .key(guard)
@@ -88,7 +91,8 @@ impl TaskQueue {
             if *options == SubmitOptions::default() {
                 script.arg("");
             } else {
-                let (band, delay) = (options.band.offset(), millis(options.delay));
+                let band = options.band.offset();
+                let delay = millis(options.delay);
                 script
                     .key(self.keys.double(lane, &fingerprint(task, options.same_place)))
                     .arg(format!("{band}|{delay}|{}", millis(options.same_within)));

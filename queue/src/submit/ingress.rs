@@ -47,7 +47,7 @@ pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
                 .await
                 .map_err(RedisError::during("send a pushed task to the end"))?;
             waiting += 1;
-            if WAITING_AT_MOST <= waiting {
+            if waiting >= WAITING_AT_MOST {
                 return Ok(moved);
             }
             continue;
@@ -83,7 +83,8 @@ async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
                 SubmitError::TooLarge { .. } => FailureCode::TaskTooLarge,
                 _ => FailureCode::InvalidTask,
             };
-            let (id, reason) = (Some(task.task_id.clone()), error.to_string());
+            let id = Some(task.task_id.clone());
+            let reason = error.to_string();
             let refusal = Refusal { id, code, reason };
             refuse(queue, entry, refusal).await?;
             Ok(true)

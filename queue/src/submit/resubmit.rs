@@ -65,7 +65,8 @@ impl TaskQueue {
         let tasks = self.recent(|recent| recent.of_lane(lane));
         let during = || RedisError::during("submit a task again");
         self.add_lane(lane).await.map_err(during())?;
-        let (mut lost, mut refusals) = (0, 0);
+        let mut lost = 0;
+        let mut refusals = 0;
         for chunk in tasks.chunks(AT_ONCE) {
             let mut batch = Vec::with_capacity(chunk.len());
             for known in chunk {

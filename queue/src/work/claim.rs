@@ -142,7 +142,8 @@ impl TaskQueue {
 
 /// The error's own words may quote what a person wrote.
 fn unreadable_json(error: &serde_json::Error) -> String {
-    let (line, column) = (error.line(), error.column());
+    let line = error.line();
+    let column = error.column();
     format!("the task's JSON cannot be read at line {line}, column {column}")
 }
 

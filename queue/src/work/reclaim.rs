@@ -56,7 +56,8 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
     };
     // Side by side: a lane whose node in a Cluster is silent must not hold up the others.
     let sweeping = lanes.iter().map(|lane| in_time(queue, SWEPT_WITHIN, sweep_lane(queue, lane)));
-    let (mut all, mut trouble) = (Swept::default(), None);
+    let mut all = Swept::default();
+    let mut trouble = None;
     for (lane, swept) in lanes.iter().zip(join_all(sweeping).await) {
         match swept {
             Ok(swept) => {
@@ -108,7 +109,8 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
-    let (lost, expired) = (readable(queue, lost), readable(queue, expired));
+    let lost = readable(queue, lost);
+    let expired = readable(queue, expired);
     if outage > 0 {
         tracing::warn!(
             lane = %lane,

@@ -114,7 +114,7 @@ async fn store_lane(
     unstored: Unstored,
 ) {
     let mut batch = Vec::with_capacity(STORE_AT_ONCE);
-    while 0 < store.recv_many(&mut batch, STORE_AT_ONCE).await {
+    while store.recv_many(&mut batch, STORE_AT_ONCE).await > 0 {
         let items: Vec<(Lease, Finish, TaskResult)> = batch
             .drain(..)
             .map(|(lease, handled)| (lease, handled.finish, handled.result))

@@ -180,7 +180,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
 
     fn start(&mut self, lease: Lease) {
         let id = lease.task.task_id.as_str().to_owned();
-        let (cancelled, abandoned) = (CancellationToken::new(), CancellationToken::new());
+        let cancelled = CancellationToken::new();
+        let abandoned = CancellationToken::new();
         let entry = Running {
             lease: lease.clone(),
             cancelled: cancelled.clone(),
@@ -192,7 +193,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
             older.abandoned.cancel();
         }
         let token = lease.token.clone();
-        let (handler, finished) = (Arc::clone(&self.handler), self.finished.clone());
+        let handler = Arc::clone(&self.handler);
+        let finished = self.finished.clone();
         let unstored = self.unstored.clone();
         let spawned = self.tasks.spawn(async move {
             // An abandoned task's future is dropped here, and with it whatever it ran.

@@ -106,7 +106,8 @@ async fn a_task_without_any_worker_is_answered_when_its_time_is_over() {
 #[tokio::test]
 async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worker() {
     let (_redis, queue) = queue().await;
-    let (waiting, running) = (task(1, "waiting"), task(2, "running"));
+    let waiting = task(1, "waiting");
+    let running = task(2, "running");
     queue.submit_task(&running).await.unwrap();
     let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
     queue.submit_task(&waiting).await.unwrap();

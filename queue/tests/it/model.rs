@@ -95,10 +95,10 @@ impl Model {
             return Ok(Submitted::Already);
         }
         let pending = self.ready.len() as u64;
-        if MAX_PENDING <= pending {
+        if pending >= MAX_PENDING {
             return Err("full");
         }
-        if USER_CAP <= self.live(user) {
+        if self.live(user) >= USER_CAP {
             return Err("user");
         }
         if self.live(user) == 0 {
@@ -172,7 +172,8 @@ impl Model {
     fn die(&mut self) -> (usize, usize) {
         let leased: Vec<u32> =
             self.tasks.iter().filter(|(_, task)| task.leased).map(|(cause, _)| *cause).collect();
-        let (mut reclaimed, mut crashed) = (0, 0);
+        let mut reclaimed = 0;
+        let mut crashed = 0;
         for cause in leased {
             let task = self.tasks.get_mut(&cause).unwrap();
             if task.cancel_asked {
@@ -181,7 +182,7 @@ impl Model {
                 continue;
             }
             task.crashes += 1;
-            if MAX_CRASHES < task.crashes {
+            if task.crashes > MAX_CRASHES {
                 task.leased = false;
                 task.ended = Some(TaskStatus::Failed);
                 crashed += 1;
@@ -231,7 +232,8 @@ fn cause_of(lease: &Lease) -> u32 {
 type Given = (Lease, u32, u64);
 
 async fn play(queue: &TaskQueue, steps: &[Step]) {
-    let (mut model, mut given): (Model, Vec<Given>) = (Model::default(), Vec::new());
+    let mut model: Model = Model::default();
+    let mut given: Vec<Given> = Vec::new();
     for step in steps {
         one_step(queue, &mut model, &mut given, step).await;
         for cause in 0..CAUSES {

@@ -66,8 +66,8 @@ async fn whoever_asked_is_told_also_when_their_task_cannot_be_read_any_more() {
     queue.submit_task(&task(1, "a")).await.unwrap();
     queue.submit_task(&task(2, "b")).await.unwrap();
     // One byte of its params goes bad.
-    let (key, id) =
-        (queue.keys().data(&queue::Lane::whole(&task_type("echo"))), task(1, "a").task_id);
+    let key = queue.keys().data(&queue::Lane::whole(&task_type("echo")));
+    let id = task(1, "a").task_id;
     let mut connection = queue.connection();
     let stored: Vec<u8> =
         redis::cmd("HGET").arg(&key).arg(id.as_str()).query_async(&mut connection).await.unwrap();

@@ -141,28 +141,32 @@ async fn a_connection_on_which_nothing_moves_is_asked_for_signs_of_life() {
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_connections_to_one_server_are_made_anew() {
     let redis = TestRedis::start();
-    let (port, url) = (redis.port(), redis.url());
+    let port = redis.port();
+    let url = redis.url();
     Behind::begin(redis, &[port], &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_connections_behind_sentinel_are_made_anew() {
     let sentinel = TestSentinel::start().await;
-    let (ports, url) = (sentinel.ports(), sentinel.url());
+    let ports = sentinel.ports();
+    let url = sentinel.url();
     Behind::begin(sentinel, &ports, &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_connections_in_a_cluster_are_made_anew() {
     let cluster = TestCluster::start().await;
-    let (ports, url) = (cluster.ports(), cluster.url());
+    let ports = cluster.ports();
+    let url = cluster.url();
     Behind::begin(cluster, &ports, &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
     let cluster = TestCluster::start().await;
-    let (ports, url) = (cluster.ports(), cluster.url());
+    let ports = cluster.ports();
+    let url = cluster.url();
     let all = Behind::begin(cluster, &ports, &url).await;
     let key = all.direct.keys().data(&queue::Lane::whole(&task_type("echo")));
     let node = all.redis.port(all.redis.owner(&key));
@@ -190,11 +194,13 @@ async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_is_forgotten_is_made_anew() {
     let redis = TestRedis::start();
-    let (port, url) = (redis.port(), redis.url());
+    let port = redis.port();
+    let url = redis.url();
     let all = Behind::begin(redis, &[port], &url).await;
     let id = task(1, "never").task_id;
     let waiting = tokio::spawn({
-        let (queue, id) = (all.behind.clone(), id.clone());
+        let queue = all.behind.clone();
+        let id = id.clone();
         async move { queue.get_result(&id, Duration::from_secs(60)).await }
     });
     let channel = format!("{}{id}", all.direct.keys().done_channel_prefix());

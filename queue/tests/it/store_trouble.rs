@@ -133,7 +133,8 @@ async fn a_full_server_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_a_read_only_replica_for_a_time_costs_nothing() {
-    let (redis, master) = (TestRedis::start(), TestRedis::start());
+    let redis = TestRedis::start();
+    let master = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     // It keeps its data as long as the master that it is told of does not answer.
     master.freeze();

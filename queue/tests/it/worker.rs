@@ -77,8 +77,9 @@ pub(crate) fn start<H: TaskHandler>(
     name: &str,
     drain: Duration,
 ) -> Running {
-    let (registry, handler, name) =
-        (DistributedWorkerRegistry::new(queue.clone()), Arc::clone(handler), name.to_owned());
+    let registry = DistributedWorkerRegistry::new(queue.clone());
+    let handler = Arc::clone(handler);
+    let name = name.to_owned();
     let shutdown = CancellationToken::new();
     let stopping = shutdown.clone();
     let joined = tokio::spawn(async move {
@@ -204,7 +205,7 @@ struct Panics(Arc<Echo>);
 
 impl TaskHandler for Panics {
     async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
-        assert!(0 < lease.crashes, "the first attempt panics");
+        assert!(lease.crashes > 0, "the first attempt panics");
         self.0.handle(lease, cancelled).await
     }
 
@@ -251,7 +252,8 @@ async fn a_record_that_cannot_be_read_hides_no_other_worker() {
         "plugins": [plugin, {"name": 7}, "of a later release"],
     });
     let keys = queue.keys();
-    let (workers, broken) = (keys.workers(), b"{\xff".as_slice());
+    let workers = keys.workers();
+    let broken = b"{\xff".as_slice();
     // One by one: in a Cluster they lie on several nodes.
     for command in [
         redis::cmd("SET").arg(keys.worker("w")).arg(record.to_string()),

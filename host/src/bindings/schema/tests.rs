@@ -88,7 +88,7 @@ fn what_reaches_outside_or_costs_more_than_it_shows_is_refused() {
 #[test]
 fn the_heavier_a_schema_the_smaller_its_params() {
     let most = |schema: Value| ParamsSchema::new(&schema).unwrap().max_bytes();
-    assert!(1 << 20 <= most(json!({"type": "object"})));
+    assert!(most(json!({"type": "object"})) >= 1 << 20);
     let heavy = most(json!({"enum": (0..4_000).collect::<Vec<_>>()}));
     assert!((16 << 10..18 << 10).contains(&heavy), "{heavy}");
 }
