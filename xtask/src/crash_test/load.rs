@@ -31,8 +31,8 @@ const PUSH_AGAIN: Duration = Duration::from_secs(10);
 const LEASE_MS: u64 = 6_000;
 /// A task that lost its worker starts again within a lease and one sweep.
 const RESTART_BOUND: Duration = Duration::from_secs(7);
-/// The beginning of a placeholder.
-const PLACEHOLDER: &str = "🔎 Looking for ";
+/// How a placeholder begins, and what replaces it while a task waits, is tried again or runs.
+const PROGRESS: &[&str] = &["🔎 Looking for ", "⏳ ", "🔁 ", "⚙️ "];
 
 /// The chat of one of the people.
 pub(super) fn chat(number: u64) -> i64 {
@@ -228,7 +228,9 @@ impl Load {
             self.messages.insert(key, message);
         }
         let Some(message) = self.messages.get_mut(&key) else { return };
-        if text.starts_with(PLACEHOLDER) {
+        if PROGRESS.iter().any(|beginning| text.starts_with(beginning)) {
+            // It must not cover an answer.
+            message.changed += u32::from(message.answer.is_some());
             return;
         }
         match &message.answer {
