@@ -55,7 +55,7 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// [`Ask`]: whether to try again, and what to tell the operator.
+/// [`ForumError`]: whether to try again, and what to tell the operator.
 pub fn search(
     settings: &Settings,
     request: &ExtendedRequest,

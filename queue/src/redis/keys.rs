@@ -41,7 +41,7 @@ impl Keys {
         format!("{}:tasks:{name}:{id}", self.namespace)
     }
 
-    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::submit::ingress`].
+    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::submit::drain_ingress`].
     pub fn ingress(&self) -> String {
         format!("{}:tasks:queue", self.namespace)
     }
