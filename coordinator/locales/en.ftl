@@ -109,7 +109,7 @@ wait-minutes = { $minutes ->
    *[other] about { $minutes } minutes
 }
 taking-up-again = 🔁 Something failed. I am trying again…
-nobody-there = ⏳ No worker is available yet. Your question is waiting.
+nobody-there = ⏳ I cannot answer yet. Your question is waiting.
 
 ### What is under way.
 status-none = You have no open requests. Send me a name.
@@ -199,7 +199,7 @@ button-back = ↩ Back
 failure = Something went wrong. Please try again.
 failure-not-understood = I could not understand that.
 failure-too-long = That was too much text for me.
-failure-nobody = No worker can answer this right now. Please try again later.
+failure-nobody = I cannot answer this right now. Please try again later.
 failure-not-found = I found nothing.
 failure-cannot = I cannot answer this.
 extended-cannot = Extended search is not available here.

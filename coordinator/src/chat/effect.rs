@@ -57,7 +57,7 @@ pub enum Effect {
     },
     /// Store the chosen language for longer than a session lives; none deletes the choice.
     SetLanguage(Option<Lang>),
-    /// Cancel all tasks and delete the session.
+    /// Delete the session, then cancel all tasks.
     DeleteData {
         /// The tasks.
         tasks: Vec<TaskId>,

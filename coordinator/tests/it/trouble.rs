@@ -139,8 +139,9 @@ async fn a_word_about_the_wait_that_is_late_does_not_cover_the_answer() {
     telegram.bot_says(7, "The luna").await;
     eventually("the word after the answer", async || {
         let events = telegram.transcript(7).await;
-        let word =
-            |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("No worker"));
+        let word = |event: &Value| {
+            event["text"].as_str().is_some_and(|text| text.contains("I cannot answer yet"))
+        };
         events.iter().any(word).then_some(())
     })
     .await;
