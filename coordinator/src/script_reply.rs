@@ -1,25 +1,19 @@
 //! Replies of the coordinator's own scripts.
 
-use redis::{ErrorKind, RedisError, RedisResult};
+use queue::unknown_reply;
+use redis::RedisResult;
 
 /// Reads a script's 0 or 1.
 ///
 /// # Errors
 ///
-/// [`unknown`].
+/// [`unknown_reply`].
 pub(crate) fn flag(script: &str, reply: i64) -> RedisResult<bool> {
     match reply {
         0 => Ok(false),
         1 => Ok(true),
-        other => Err(unknown(script, &other.to_string())),
+        other => Err(unknown_reply(script, &other.to_string())),
     }
-}
-
-/// The error for a reply that this version does not know, from a script of another version for instance.
-pub(crate) fn unknown(script: &str, reply: &str) -> RedisError {
-    let shown: String = reply.chars().take(100).collect();
-    let detail = format!("`{script}` replied `{shown}`");
-    RedisError::from((ErrorKind::UnexpectedReturnType, "unknown reply of a script", detail))
 }
 
 #[cfg(test)]

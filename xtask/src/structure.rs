@@ -30,7 +30,7 @@ pub(crate) struct Structure {
 
 impl Structure {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
-        let crates = read(root)?;
+        let crates = read(&Workspace::load(root)?)?;
         println!(
             "{:<12} {:>5} {:>6}  {:<16} {:>5} {:>12} {:>13}",
             "crate", "files", "arrows", "circles of files", "rooms", "back up", "longest chain"
@@ -76,9 +76,9 @@ fn print_details(graph: &Graph, rooms: &Graph, circles: &[Vec<&str>]) {
 }
 
 /// Finds circles of files, for `cargo xtask tidy`.
-pub(crate) fn circles(root: &Path) -> anyhow::Result<Vec<Violation>> {
+pub(crate) fn circles(workspace: &Workspace) -> anyhow::Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    for (name, graph) in read(root)? {
+    for (name, graph) in read(workspace)? {
         for circle in graph.circles() {
             let what = format!("files import each other in a circle: {}", circle.join(", "));
             let to_do = format!(
@@ -91,8 +91,7 @@ pub(crate) fn circles(root: &Path) -> anyhow::Result<Vec<Violation>> {
 }
 
 /// The graph of each member of the workspace that has code of its own.
-fn read(root: &Path) -> anyhow::Result<Vec<(String, Graph)>> {
-    let workspace = Workspace::load(root)?;
+fn read(workspace: &Workspace) -> anyhow::Result<Vec<(String, Graph)>> {
     let mut crates = Vec::new();
     for member in workspace.members() {
         let sources = member.manifest.with_file_name("src");

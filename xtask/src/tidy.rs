@@ -30,7 +30,7 @@ impl Tidy {
         violations.extend(sources::key_names(root)?);
         violations.extend(chat_doc::check(root)?);
         violations.extend(documents::named_files(root)?);
-        violations.extend(structure::circles(root)?);
+        violations.extend(structure::circles(&workspace)?);
         violations.extend(idioms::check(root, &workspace)?);
         for violation in &violations {
             println!("{violation}");

@@ -102,7 +102,7 @@ impl Call<'_> {
 
 /// The error for a reply that this version does not know, from a script of another version for instance. What the script
 /// did is not known either.
-pub(crate) fn unknown_reply(script: &str, reply: &str) -> RedisError {
+pub fn unknown_reply(script: &str, reply: &str) -> RedisError {
     let shown: String = reply.chars().take(100).collect();
     let detail = format!("`{script}` replied `{shown}`");
     RedisError::from((ErrorKind::UnexpectedReturnType, "unknown reply of a script", detail))

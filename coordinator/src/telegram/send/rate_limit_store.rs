@@ -129,7 +129,7 @@ impl RateLimitStore {
             }),
             _ => None,
         };
-        decision.ok_or_else(|| script_reply::unknown("admit.lua", &answer.join(" ")))
+        decision.ok_or_else(|| queue::unknown_reply("admit.lua", &answer.join(" ")))
     }
 
     fn shown(&self, change: &EditRequest) -> String {
