@@ -108,8 +108,17 @@ async fn a_press_whose_data_cannot_be_read_is_answered() {
     .await;
 }
 
+const GROUP: i64 = -1_000_000_000_007;
+
+/// Asks in the name of the group; gives the answer.
+async fn somebody_asks_as_the_group(telegram: &Telegram) -> Value {
+    let sender = json!({"id": GROUP, "type": "supergroup", "title": "G"});
+    telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
+    telegram.bot_says(GROUP, "The luna").await
+}
+
 fn in_group(sender: Value, text: &str) -> Vec<u8> {
-    let group = json!({"id": -1_000_000_000_007_i64, "type": "supergroup", "title": "G"});
+    let group = json!({"id": GROUP, "type": "supergroup", "title": "G"});
     let mut update = json!({"update_id": 0, "message": {
         "message_id": 5, "date": 1, "chat": group, "text": text,
         "from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"},
@@ -124,12 +133,10 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = -1_000_000_000_007_i64;
+    let group = GROUP;
     telegram.post("/sim/chats", &json!({"chat_id": group})).await;
     telegram.post("/sim/administrators", &json!({"chat_id": group, "user_id": 8})).await;
-    let sender = json!({"id": group, "type": "supergroup", "title": "G"});
-    telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
-    let results = telegram.bot_says(group, "The luna").await;
+    let results = somebody_asks_as_the_group(&telegram).await;
     telegram.press(group, 9, &results, "The luna").await;
     let turned_away = async |user| {
         eventually("whoever is no administrator is told so", async || {
@@ -154,13 +161,11 @@ async fn a_group_belongs_to_its_creator_too() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = -1_000_000_000_007_i64;
+    let group = GROUP;
     telegram.post("/sim/chats", &json!({"chat_id": group})).await;
     let creator = json!({"chat_id": group, "user_id": 8, "status": "creator"});
     telegram.post("/sim/administrators", &creator).await;
-    let sender = json!({"id": group, "type": "supergroup", "title": "G"});
-    telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
-    let results = telegram.bot_says(group, "The luna").await;
+    let results = somebody_asks_as_the_group(&telegram).await;
     telegram.press(group, 8, &results, "The luna").await;
     telegram.bot_says(group, "An item").await;
 }
@@ -171,7 +176,7 @@ async fn about_a_persons_button_no_chat_is_asked_who_is_its_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = -1_000_000_000_007_i64;
+    let group = GROUP;
     telegram.post("/sim/chats", &json!({"chat_id": group})).await;
     let asked = json!({"chat_id": group, "user_id": 7, "text": "/search@freefans_bot luna"});
     telegram.post("/sim/messages", &asked).await;

@@ -83,18 +83,34 @@ async fn an_update_that_two_coordinators_get_is_answered_once() {
     telegram.bot_said_only(1, &["An item", "The noor"]).await;
 }
 
+/// A coordinator that has an update in hand while Redis is away.
+struct WithoutRedis {
+    redis: TestRedis,
+    telegram: Telegram,
+    address: String,
+    proxy: Proxy,
+    running: Process,
+}
+
+impl WithoutRedis {
+    async fn start() -> Self {
+        let mut redis = TestRedis::start_durable();
+        let telegram = Telegram::start().await;
+        let address = free_address();
+        let proxy = Proxy::start(vec![address.clone()]).await;
+        let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+        telegram.write(7, "/start").await;
+        telegram.bot_says(7, "Welcome").await;
+        redis.kill();
+        telegram.write(7, "luna").await;
+        running.says(&["trying again"]).await;
+        Self { redis, telegram, address, proxy, running }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_is_taken_only_when_its_task_is_in_redis() {
-    let mut redis = TestRedis::start_durable();
-    let telegram = Telegram::start().await;
-    let address = free_address();
-    let proxy = Proxy::start(vec![address.clone()]).await;
-    let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
-    telegram.write(7, "/start").await;
-    telegram.bot_says(7, "Welcome").await;
-    redis.kill();
-    telegram.write(7, "luna").await;
-    running.says(&["trying again"]).await;
+    let WithoutRedis { mut redis, telegram, address, proxy, running } = WithoutRedis::start().await;
     assert_eq!(telegram.stats().await["pending_updates"], 1);
     // Whoever dies with it in hand has not taken it.
     running.kill();
@@ -110,16 +126,7 @@ async fn an_update_is_taken_only_when_its_task_is_in_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_stops_with_an_update_in_hand_has_not_taken_it() {
-    let mut redis = TestRedis::start_durable();
-    let telegram = Telegram::start().await;
-    let address = free_address();
-    let proxy = Proxy::start(vec![address.clone()]).await;
-    let running = brought_to(&redis, &telegram, &proxy.address, &address).await;
-    telegram.write(7, "/start").await;
-    telegram.bot_says(7, "Welcome").await;
-    redis.kill();
-    telegram.write(7, "luna").await;
-    running.says(&["trying again"]).await;
+    let WithoutRedis { mut redis, telegram, address, proxy, running } = WithoutRedis::start().await;
     assert_eq!(running.terminate(), Some(0));
     redis.revive();
     assert_eq!(telegram.stats().await["pending_updates"], 1);
