@@ -9,7 +9,8 @@ pub(crate) mod v1;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::{OfferedCommand, TaskType};
+use chat_commands::OfferedCommand;
+use queue::TaskType;
 use serde_json::{Map, Value};
 
 /// Nesting levels of JSON in params and answers. Parsers commonly allow 128, and a stored result adds a few.

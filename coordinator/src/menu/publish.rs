@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(offered, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
             for (name, description) in first {
                 assert!((3..=256).contains(&description.chars().count()), "{name}");
-                assert!(queue::command::RESERVED.contains(&name.as_str()), "{name} could be taken");
+                assert!(chat_commands::RESERVED.contains(&name.as_str()), "{name} could be taken");
             }
         }
     }

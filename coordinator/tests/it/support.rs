@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, FailureCode, Finish, Handled, Lease, OfferedCommand, OfferedPlugin,
-    QueueConfig, TaskHandler, TaskQueue, TaskResult,
+    DistributedWorkerRegistry, FailureCode, Finish, Handled, Lease, OfferedPlugin, QueueConfig,
+    TaskHandler, TaskQueue, TaskResult,
 };
 use serde_json::{Value, json};
 use simulator::Simulator;
@@ -267,11 +267,7 @@ pub(crate) async fn scripted_worker_with(redis: &TestRedis, commands: &Value) ->
     start_scripted(redis, Duration::ZERO, commands).await
 }
 
-async fn start_scripted(
-    redis: &TestRedis,
-    takes: Duration,
-    commands: Vec<OfferedCommand>,
-) -> Scripted {
+async fn start_scripted(redis: &TestRedis, takes: Duration, commands: Vec<Value>) -> Scripted {
     let queue = queue_on(redis).await;
     let types = ["search_creator", "load_content", "get_random_creator"];
     let plugin = OfferedPlugin {

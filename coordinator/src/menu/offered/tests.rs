@@ -20,7 +20,8 @@ fn owned(workers: &[WorkerRecord]) -> CommandOwners {
     let mut owners = CommandOwners::new();
     let plugins = workers.iter().flat_map(|worker| &worker.plugins);
     for (command, plugin) in plugins.flat_map(|plugin| {
-        plugin.commands.iter().map(move |command| (command.name.clone(), plugin.name.clone()))
+        let commands = chat_commands::of_plugin(plugin);
+        commands.into_iter().map(move |command| (command.name, plugin.name.clone()))
     }) {
         let owner = owners.entry(command).or_insert_with(|| plugin.clone());
         *owner = owner.clone().min(plugin);
