@@ -25,6 +25,10 @@ struct Written {
     chat: i64,
     tag: Option<String>,
     lines: Vec<String>,
+    /// How often it was edited when the last step was over.
+    edits: u32,
+    /// Whether this step edits it: the old text may fit what is written as well.
+    edited: bool,
 }
 
 /// A conversation under way.
@@ -189,11 +193,20 @@ impl Player {
                 self.counted += 1;
                 let number = self.counted;
                 self.newest.insert(chat, number);
-                self.written.push(Written { number, id: None, chat, tag, lines });
+                self.written.push(Written {
+                    number,
+                    id: None,
+                    chat,
+                    tag,
+                    lines,
+                    edits: 0,
+                    edited: false,
+                });
             }
             Kind::Edited => {
                 let place = self.which(chat, tag.as_deref());
                 self.written[place].lines = lines;
+                self.written[place].edited = true;
             }
             Kind::Gone => {
                 let place = self.which(chat, tag.as_deref());
@@ -237,6 +250,23 @@ impl Player {
             }
         }
         self.menu = None;
+        self.note_edits();
+    }
+
+    /// Remembers how often each message was edited: an edit in the next step is one more.
+    fn note_edits(&mut self) {
+        for written in &mut self.written {
+            written.edited = false;
+        }
+        let mut chats: Vec<i64> = self.written.iter().map(|written| written.chat).collect();
+        chats.dedup();
+        for chat in chats {
+            let seen = self.talk.messages.iter().filter(|message| message.chat == chat);
+            let written = self.written.iter_mut().filter(|written| written.chat == chat);
+            for (written, seen) in written.zip(seen) {
+                written.edits = seen.edits;
+            }
+        }
     }
 
     fn fail(&self, place: &str, difference: &str) -> ! {
@@ -305,6 +335,13 @@ impl Player {
             for place in 0..seen.len().max(written.len()) {
                 let written = written.get(place);
                 let seen = seen.get(place);
+                if let Some((written, seen)) = written.zip(seen)
+                    && written.edited
+                    && seen.edits <= written.edits
+                {
+                    let _ = writeln!(text, "not edited yet:");
+                    same = false;
+                }
                 let written = written.map(|written| written.lines.as_slice());
                 let seen = seen.map(|message| message.lines.as_slice());
                 same &= compare(&mut text, written, seen);

@@ -13,6 +13,8 @@ pub(super) struct Message {
     pub(super) chat: i64,
     pub(super) id: i64,
     pub(super) lines: Vec<String>,
+    /// How often it was edited.
+    pub(super) edits: u32,
     /// Texts and what they carry.
     pub(super) buttons: Vec<(String, Value)>,
     /// What stays when the message is edited: what it answers and the keyboard that came with it.
@@ -45,7 +47,7 @@ impl Talk {
                 self.quotes.insert((chat, id), format!("{name}: {text}"));
             }
             ("bot_message", Some(id)) => {
-                let message = self.read(chat, id, event, head(event, &self.quotes), foot(event));
+                let message = self.read(chat, id, event, 0, head(event, &self.quotes), foot(event));
                 let place =
                     self.messages.partition_point(|known| (known.chat, known.id) < (chat, id));
                 self.messages.insert(place, message);
@@ -54,8 +56,8 @@ impl Talk {
                 let known =
                     self.messages.iter().position(|known| (known.chat, known.id) == (chat, id));
                 let known = known.unwrap();
-                let Message { head, foot, .. } = self.messages[known].clone();
-                self.messages[known] = self.read(chat, id, event, head, foot);
+                let Message { edits, head, foot, .. } = self.messages[known].clone();
+                self.messages[known] = self.read(chat, id, event, edits + 1, head, foot);
             }
             ("delete", Some(id)) => {
                 self.messages.retain(|message| (message.chat, message.id) != (chat, id));
@@ -77,6 +79,7 @@ impl Talk {
         chat: i64,
         id: i64,
         event: &Value,
+        edits: u32,
         head: Vec<String>,
         foot: Vec<String>,
     ) -> Message {
@@ -99,7 +102,7 @@ impl Talk {
             lines.push(labels.join(" "));
         }
         lines.extend(foot.iter().cloned());
-        Message { chat, id, lines, buttons, head, foot }
+        Message { chat, id, lines, edits, buttons, head, foot }
     }
 
     /// What presses brought up, in the order of the presses.
