@@ -71,6 +71,25 @@ impl Keys {
         self.of_type("deadline", lane)
     }
 
+    /// ZSET id → end of the lease in ms: tasks that a worker holds and has not started.
+    pub fn ahead(&self, lane: &Lane) -> String {
+        self.of_type("ahead", lane)
+    }
+
+    /// The keys of a lane that every script about its tasks begins with, in this order.
+    pub(crate) fn lane(&self, lane: &Lane) -> [String; 8] {
+        [
+            self.queue(lane),
+            self.active(lane),
+            self.delayed(lane),
+            self.deadline(lane),
+            self.data(lane),
+            self.meta(lane),
+            self.wake(lane),
+            self.ahead(lane),
+        ]
+    }
+
     /// HASH id → `token|claimed at|worker|cancel asked|deadline|failures|crashes|wants a reply|user|task JSON`; see
     /// [`crate::redis::record`].
     pub fn data(&self, lane: &Lane) -> String {

@@ -1,6 +1,7 @@
 //! Ending and renewing leases, several in one call.
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
@@ -10,6 +11,7 @@ use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{FailureCode, TaskId, TaskResult};
+use crate::work::claim::{Claimed, Demand};
 use crate::work::ending::{Arguments, Ending};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
 use crate::work::reply::{FinishReply, read_renewal};
@@ -75,23 +77,53 @@ impl TaskQueue {
         lane: &Lane,
         items: &[FinishItem<'_>],
     ) -> Result<Vec<FinishReply>, RedisError> {
+        let (replies, _) = self.call_finish(lane, items, "", Demand::default()).await?;
+        Ok(replies)
+    }
+
+    /// Ends or sends back tasks of a lane, and claims more for `worker` in the same call.
+    pub(crate) async fn finish_and_claim(
+        &self,
+        lane: &Lane,
+        items: &[FinishItem<'_>],
+        worker: &str,
+        demand: Demand,
+    ) -> Result<(Vec<FinishReply>, Claimed), RedisError> {
+        let sent_at = Instant::now();
+        let (replies, claim) = self.call_finish(lane, items, worker, demand).await?;
+        let claimed = if demand == Demand::default() {
+            Claimed::default()
+        } else {
+            self.read_claim(lane, "finish.lua", &claim, sent_at).await?
+        };
+        Ok((replies, claimed))
+    }
+
+    /// Calls the script. Returns what it replied for each item, and after that what it replied to the claim.
+    async fn call_finish(
+        &self,
+        lane: &Lane,
+        items: &[FinishItem<'_>],
+        worker: &str,
+        demand: Demand,
+    ) -> Result<(Vec<FinishReply>, Vec<Vec<u8>>), RedisError> {
         let mut script = self.scripts.finish.prepare();
+        self.keys.lane(lane).iter().for_each(|key| {
+            script.key(key);
+        });
         script
-            .key(self.keys.queue(lane))
-            .key(self.keys.active(lane))
-            .key(self.keys.delayed(lane))
-            .key(self.keys.deadline(lane))
-            .key(self.keys.data(lane))
             .key(self.keys.users(lane))
-            .key(self.keys.meta(lane))
-            .key(self.keys.wake(lane))
             .key(self.keys.replies(lane))
             .key(self.keys.dead(lane))
             .arg(items.len())
             .arg(self.config.keep_results.as_secs())
             .arg(self.config.max_crashes)
             .arg(self.config.keep_dead)
-            .arg(self.keys.done_channel_prefix());
+            .arg(self.keys.done_channel_prefix())
+            .arg(demand.room)
+            .arg(demand.ahead)
+            .arg(millis(self.config.lease))
+            .arg(worker);
         for item in items {
             // The id came from Redis or from a checked task; a text that is no id at all has no keys of its own.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
@@ -106,13 +138,16 @@ impl TaskQueue {
                 .arg(result)
                 .arg(retry_ms);
         }
-        let replies: redis::RedisResult<Vec<String>> =
+        let reply: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;
-        let replies = replies.and_then(|words| {
-            check_count("finish.lua", words.len(), items.len())?;
-            words.iter().map(|word| FinishReply::read(word)).collect()
-        });
-        replies.map_err(RedisError::during("finish tasks"))
+        let mut words = reply.map_err(RedisError::during("finish tasks"))?;
+        let claim = words.split_off(items.len().min(words.len()));
+        let replies = check_count("finish.lua", words.len(), items.len())
+            .and_then(|()| {
+                words.iter().map(|word| FinishReply::read(&String::from_utf8_lossy(word))).collect()
+            })
+            .map_err(RedisError::during("finish tasks"))?;
+        Ok((replies, claim))
     }
 
     /// Renews leases; one answer per lease in the same order, none for one whose lane's Redis did not answer within
@@ -122,8 +157,17 @@ impl TaskQueue {
     ///
     /// When Redis does not answer for any; the leases may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
+        let leases: Vec<(&Lease, bool)> = leases.iter().map(|lease| (lease, true)).collect();
+        self.renew_started(&leases).await
+    }
+
+    /// As [`TaskQueue::renew`], for leases of which some have not started.
+    pub(crate) async fn renew_started(
+        &self,
+        leases: &[(&Lease, bool)],
+    ) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
-        let lanes = indexes_by_lane(leases.iter().map(|lease| lease.task.lane()));
+        let lanes = indexes_by_lane(leases.iter().map(|(lease, _)| lease.task.lane()));
         // Side by side: a lane whose node in a Cluster is silent must not cost the others their leases.
         let each =
             join_all(lanes.iter().map(|(lane, places)| self.renew_lane(lane, places, leases)));
@@ -140,7 +184,7 @@ impl TaskQueue {
                 Err(error) => {
                     let lane = places.first().and_then(|place| leases.get(*place));
                     self.note_trouble(
-                        lane.map(|lease| lease.task.lane()).as_ref(),
+                        lane.map(|(lease, _)| lease.task.lane()).as_ref(),
                         "renew leases",
                         &error.source,
                     );
@@ -165,16 +209,17 @@ impl TaskQueue {
         &self,
         lane: &Lane,
         places: &[usize],
-        leases: &[Lease],
+        leases: &[(&Lease, bool)],
     ) -> Result<Vec<Renewal>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
         script
             .key(self.keys.active(lane))
             .key(self.keys.data(lane))
             .key(self.keys.meta(lane))
+            .key(self.keys.ahead(lane))
             .arg(millis(self.config.lease));
-        for lease in places.iter().filter_map(|place| leases.get(*place)) {
-            script.arg(lease.task.task_id.as_str()).arg(&lease.token);
+        for (lease, started) in places.iter().filter_map(|place| leases.get(*place)) {
+            script.arg(lease.task.task_id.as_str()).arg(&lease.token).arg(i32::from(*started));
         }
         let mut connection = self.connection.clone();
         let answered = script.run(&mut connection);

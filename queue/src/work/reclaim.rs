@@ -92,15 +92,11 @@ async fn in_time<T>(
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
     let keys = &queue.keys;
-    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = queue
-        .scripts
-        .sweep
-        .key(keys.queue(lane))
-        .key(keys.active(lane))
-        .key(keys.delayed(lane))
-        .key(keys.deadline(lane))
-        .key(keys.meta(lane))
-        .key(keys.wake(lane))
+    let mut script = queue.scripts.sweep.prepare();
+    keys.lane(lane).iter().for_each(|key| {
+        script.key(key);
+    });
+    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = script
         .arg(AT_MOST)
         .arg(millis(queue.config.outage()))
         .arg(millis(queue.config.lease))

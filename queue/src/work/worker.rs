@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +12,6 @@ use crate::submit::{confirm_until, ingress_until};
 use crate::task::{Task, TaskResult};
 use crate::work::handler::TaskHandler;
 use crate::work::reclaim::sweep_until;
-use crate::work::result_store::{STORE_AT_ONCE, Unstored, store_until_closed};
 use crate::work::worker_loop::WorkerLoop;
 
 /// Submits tasks and waits, or runs the loop of a worker.
@@ -53,27 +51,15 @@ impl DistributedWorkerRegistry {
         drain: Duration,
         shutdown: CancellationToken,
     ) {
-        let concurrency = concurrency.max(1);
-        let (finished, store) = mpsc::channel(concurrency + STORE_AT_ONCE);
         // The helpers outlive the loop: leases are renewed and results stored while it drains.
         let helpers = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep_until(self.queue.clone(), helpers.clone()));
         background.spawn(ingress_until(self.queue.clone(), helpers.clone()));
         background.spawn(confirm_until(self.queue.clone(), helpers.clone()));
-        let unstored = Unstored::default();
-        let storing = tokio::spawn(store_until_closed(self.queue.clone(), store, unstored.clone()));
-        let mut worker_loop =
-            WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished, unstored);
+        let mut worker_loop = WorkerLoop::new(self.queue.clone(), handler, worker, concurrency);
         worker_loop.run(drain, &shutdown).await;
-        drop(worker_loop);
         helpers.cancel();
-        // The channel is closed now; this ends when the last result is stored or Redis stays away.
-        if tokio::time::timeout(Duration::from_secs(10), storing).await.is_err() {
-            tracing::error!(
-                "results could not be stored before the end; their tasks will run again"
-            );
-        }
         background.join_all().await;
         self.queue.forget_worker(worker).await.ok(); // The record expires by itself.
     }
