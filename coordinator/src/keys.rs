@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use queue::Keys;
+use queue::{Keys, TaskId};
 
 /// The coordinator's keys, below the namespace of the queue's.
 pub trait CoordinatorKeys {
@@ -14,6 +14,12 @@ pub trait CoordinatorKeys {
 
     /// STRING: a counter of what somebody sent.
     fn gate(&self, counter: &str) -> String;
+
+    /// STRING: the message that a task's answer will replace.
+    fn placeholder(&self, id: &TaskId) -> String;
+
+    /// STRING: a coordinator is about to send a task's placeholder.
+    fn placing(&self, id: &TaskId) -> String;
 
     /// STRING: who polls Telegram at the moment.
     fn poller_lease(&self, bot: &str) -> String;
@@ -75,6 +81,14 @@ impl CoordinatorKeys for Keys {
 
     fn gate(&self, counter: &str) -> String {
         self.scoped(format_args!("gate:{counter}"))
+    }
+
+    fn placeholder(&self, id: &TaskId) -> String {
+        self.scoped(format_args!("tasks:placeholder:{id}"))
+    }
+
+    fn placing(&self, id: &TaskId) -> String {
+        self.scoped(format_args!("tasks:placing:{id}"))
     }
 
     fn poller_lease(&self, bot: &str) -> String {
@@ -155,10 +169,13 @@ mod tests {
     #[test]
     fn names_are_those_that_other_versions_use() {
         let keys = Keys::default();
+        let id: TaskId = "{search}1".parse().unwrap();
         for (key, name) in [
             (keys.session("7"), "freefans:session:7"),
             (keys.choice("7"), "freefans:choice:7"),
             (keys.gate("7:1"), "freefans:gate:7:1"),
+            (keys.placeholder(&id), "freefans:tasks:placeholder:{search}1"),
+            (keys.placing(&id), "freefans:tasks:placing:{search}1"),
             (keys.poller_lease("1"), "freefans:poller:1"),
             (keys.webhook("1"), "freefans:webhook:1"),
             (keys.poller_offset("1"), "freefans:offset:1"),

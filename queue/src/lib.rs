@@ -30,7 +30,7 @@ pub use client::task_queue::TaskQueue;
 pub use command::{CommandArgument, OfferedCommand};
 pub use config::{QueueConfig, Side};
 pub use error::{ConnectError, RedisError, SubmitError, WaitError};
-pub use outbox::{Delivered, LedgerEntry, Outbox, Reply};
+pub use outbox::{Delivered, DeliveryState, Outbox, Reply};
 pub use submit::{Progress, Submitted};
 pub use task::{
     Band, FailureCode, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType,

@@ -1,9 +1,9 @@
-//! The outbox: finished tasks whose answers have to be sent, and the ledger of what was sent.
+//! The outbox: finished tasks whose answers have to be sent, and whether they were sent.
 //!
 //! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
 //! group; what a dead one had read and not acknowledged is taken over by another.
 
-mod ledger;
+mod delivery_state;
 mod reply;
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::redis::blocking::Waits;
 use crate::redis::time::{RETRY_PAUSE, millis};
 use crate::task::Lane;
 
-pub use ledger::{Delivered, LedgerEntry};
+pub use delivery_state::{Delivered, DeliveryState};
 pub use reply::Reply;
 
 /// The beginning of a stream.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ledger;
 use super::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use super::placeholder::Placeholders;
 use crate::chat::address::ChatAddress;
@@ -296,7 +297,11 @@ impl Delivery {
         let editor = &self.parts.editor;
         match editor.attempt(&to.address, edit, screen, Priority::Answer).await {
             Err(BotError::MessageGone) if !edit.instead => {
-                if self.parts.queue.ledger(id).await.map_err(DeliveryError::queue)?.delivered() {
+                if ledger::read(&self.parts.queue, id)
+                    .await
+                    .map_err(DeliveryError::queue)?
+                    .delivered()
+                {
                     return Ok(Attempt::Done);
                 }
                 // The person deleted the message, and still wants the answer.
@@ -327,14 +332,14 @@ impl Delivery {
         let queue = &self.parts.queue;
         let until = Instant::now() + PLACEHOLDER_WAIT;
         while sent.is_none() {
-            let ledger = queue.ledger(id).await.map_err(DeliveryError::queue)?;
-            if ledger.delivered() {
+            let entry = ledger::read(queue, id).await.map_err(DeliveryError::queue)?;
+            if entry.delivered() {
                 return Ok(None);
             }
-            if let Some(message_id) = ledger.message_id {
+            if let Some(message_id) = entry.message_id {
                 return Ok(Some(message_id));
             }
-            if ledger.being_placed {
+            if entry.announced {
                 return Err(DeliveryError::PlaceholderComes);
             }
             if until <= Instant::now() {
@@ -346,13 +351,14 @@ impl Delivery {
             tokio::time::sleep(PLACEHOLDER_LOOK).await;
         }
         let Some(placed) = *sent else { return Ok(None) };
-        let ledger = queue.note_placeholder(id, placed).await.map_err(DeliveryError::queue)?;
-        if ledger.message_id != Some(placed) {
+        let recorded = ledger::record_placeholder(queue, id, placed).await;
+        let entry = recorded.map_err(DeliveryError::queue)?;
+        if entry.message_id != Some(placed) {
             // Another placeholder was noted first.
             self.parts.placeholders.remove(to.address.chat_id, placed).await;
             *sent = None;
         }
-        Ok(ledger.message_id.filter(|_| !ledger.delivered()))
+        Ok(entry.message_id.filter(|_| !entry.delivered()))
     }
 }
 

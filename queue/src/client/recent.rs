@@ -13,11 +13,11 @@ const REMEMBER: Duration = Duration::from_secs(60);
 const AT_MOST: usize = 20_000;
 const BYTES_AT_MOST: usize = 32 * 1024 * 1024;
 
-/// The tasks. Nothing is remembered before somebody looks after them.
-#[derive(Debug, Default)]
-pub(crate) struct Recent {
+/// The tasks. Nothing is remembered before somebody looks after them. `A` is what is done before a task is submitted again.
+#[derive(Debug)]
+pub(crate) struct Recent<A> {
     looked_after: bool,
-    tasks: HashMap<TaskId, Remembered>,
+    tasks: HashMap<TaskId, Remembered<A>>,
     /// Oldest first; an id that was forgotten meanwhile stays until its time.
     order: VecDeque<(Instant, TaskId)>,
     bytes: usize,
@@ -26,14 +26,26 @@ pub(crate) struct Recent {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Remembered {
+pub(crate) struct Remembered<A> {
     pub(crate) task: Task,
     pub(crate) options: SubmitOptions,
     bytes: usize,
-    pub(crate) placeholder: Option<i64>,
+    pub(crate) before_resubmit: Option<A>,
 }
 
-impl Recent {
+impl<A> Default for Recent<A> {
+    fn default() -> Self {
+        Self {
+            looked_after: false,
+            tasks: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            servers: HashMap::new(),
+        }
+    }
+}
+
+impl<A: Clone> Recent<A> {
     /// Remembers a task that takes `bytes` as JSON.
     pub(crate) fn remember(&mut self, task: &Task, options: SubmitOptions, bytes: usize) {
         if !self.looked_after {
@@ -42,7 +54,7 @@ impl Recent {
         self.forget(&task.task_id);
         self.bytes += bytes;
         self.order.push_back((Instant::now(), task.task_id.clone()));
-        let remembered = Remembered { task: task.clone(), options, bytes, placeholder: None };
+        let remembered = Remembered { task: task.clone(), options, bytes, before_resubmit: None };
         self.tasks.insert(task.task_id.clone(), remembered);
         while self.order.len() > AT_MOST || self.bytes > BYTES_AT_MOST {
             let Some((_, oldest)) = self.order.pop_front() else { break };
@@ -50,10 +62,10 @@ impl Recent {
         }
     }
 
-    /// Remembers the placeholder too: with it a task that is submitted again is answered in its own place.
-    pub(crate) fn note_placeholder(&mut self, id: &TaskId, message: Option<i64>) {
+    /// Sets the action that runs before a task is submitted again, if the task is remembered.
+    pub(crate) fn before_resubmit(&mut self, id: &TaskId, action: A) {
         if let Some(found) = self.tasks.get_mut(id) {
-            found.placeholder = message;
+            found.before_resubmit = Some(action);
         }
     }
 
@@ -86,7 +98,7 @@ impl Recent {
     }
 
     /// The tasks of a lane in the order of their submits.
-    pub(crate) fn of_lane(&self, lane: &Lane) -> Vec<Remembered> {
+    pub(crate) fn of_lane(&self, lane: &Lane) -> Vec<Remembered<A>> {
         let known = self.order.iter().filter_map(|(_, id)| self.tasks.get(id));
         known.filter(|known| known.task.lane() == *lane).cloned().collect()
     }

@@ -1,9 +1,11 @@
 //! The queue itself: connect, and what all parts share.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use redis::ErrorKind;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ use crate::redis::refusal::{Refusal, Troubles};
 use crate::redis::replica::{Keeping, Replicas};
 use crate::redis::scripts::Scripts;
 use crate::redis::server::RedisServer;
-use crate::task::Lane;
+use crate::task::{Lane, TaskId};
 
 /// Things that cannot be read and are named in the log; more are only passed over.
 const UNREADABLE_SAID: usize = 1_000;
@@ -35,11 +37,29 @@ pub struct TaskQueue {
     pub(crate) config: Arc<QueueConfig>,
     pub(crate) known_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
     pub(crate) last_lanes: Arc<Mutex<Vec<Lane>>>,
-    recent: Arc<Mutex<Recent>>,
+    recent: Arc<Mutex<Recent<BeforeResubmit>>>,
     /// What could not be read and was said so.
     unreadable: Arc<Mutex<BTreeSet<String>>>,
     replicas: Replicas,
     pub(crate) troubles: Troubles,
+}
+
+type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
+
+/// What a caller does before a task is submitted again. Clones share it.
+#[derive(Clone)]
+pub(crate) struct BeforeResubmit(Arc<Action>);
+
+impl BeforeResubmit {
+    pub(crate) async fn run(&self, queue: TaskQueue) -> Result<(), RedisError> {
+        (self.0)(queue).await
+    }
+}
+
+impl fmt::Debug for BeforeResubmit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("BeforeResubmit").finish_non_exhaustive()
+    }
 }
 
 impl TaskQueue {
@@ -140,12 +160,51 @@ impl TaskQueue {
         }
     }
 
+    /// Runs `write`, which changes keys of `lane`, and runs it again until a replica has the change. Returns what the last run
+    /// returned.
+    ///
+    /// Without replicas it runs once. While replicas are silent, the wait is bounded as for a submit.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`; or the server does not answer any more, or was replaced. What was written may be lost.
+    pub async fn write_replicated<T, W>(
+        &self,
+        lane: &Lane,
+        write: impl Fn() -> W,
+    ) -> redis::RedisResult<T>
+    where
+        W: Future<Output = redis::RedisResult<T>>,
+    {
+        let mut keeping = self.keep(lane);
+        loop {
+            let written = write().await?;
+            if keeping.kept().await? {
+                return Ok(written);
+            }
+        }
+    }
+
+    /// Runs `action` each time before this process submits the task `id` again, because its server lost it. For writes of the
+    /// caller that belong to the task: a server that lost the task lost them as well.
+    ///
+    /// Replaces an earlier action. Does nothing for a task that this process does not remember: one that it did not submit, or
+    /// that was answered.
+    pub fn before_resubmit(
+        &self,
+        id: &TaskId,
+        action: impl Fn(Self) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync + 'static,
+    ) {
+        let action = BeforeResubmit(Arc::new(action));
+        self.recent(|recent| recent.before_resubmit(id, action));
+    }
+
     /// Begins a write to `lane` that is to be kept.
     pub(crate) fn keep<'a>(&'a self, lane: &'a Lane) -> Keeping<'a> {
         Keeping::begin(&self.connection, &self.replicas, lane, self.keys.data(lane))
     }
 
-    pub(crate) fn recent<R>(&self, change: impl FnOnce(&mut Recent) -> R) -> R {
+    pub(crate) fn recent<R>(&self, change: impl FnOnce(&mut Recent<BeforeResubmit>) -> R) -> R {
         change(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

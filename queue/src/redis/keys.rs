@@ -117,16 +117,6 @@ impl Keys {
         self.of_task("reply", id)
     }
 
-    /// STRING: the message that the answer will replace.
-    pub fn placeholder(&self, id: &TaskId) -> String {
-        self.of_task("placeholder", id)
-    }
-
-    /// STRING: somebody is about to send the placeholder.
-    pub fn placing(&self, id: &TaskId) -> String {
-        self.of_task("placing", id)
-    }
-
     /// STRING: the first task of those that ask just the same within a moment.
     pub fn double(&self, lane: &Lane, fingerprint: &str) -> String {
         format!("{}:tasks:double:{{{lane}}}{fingerprint}", self.namespace)

@@ -170,7 +170,6 @@ pub(crate) struct Scripts {
     pub(crate) finish: Script,
     pub(crate) sweep: Script,
     pub(crate) acknowledge: Script,
-    pub(crate) place: Script,
     /// One small write that a full server takes.
     pub(crate) write: Script,
     /// Makes the outbox's consumer group.
@@ -192,7 +191,6 @@ impl Scripts {
             finish: Script::new(include_str!("../../lua/finish.lua")),
             sweep: Script::new(include_str!("../../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../../lua/acknowledge.lua")),
-            place: Script::new(include_str!("../../lua/place.lua")),
             write: Script::new(include_str!("../../lua/write.lua")),
             group: Script::new(include_str!("../../lua/group.lua")),
             probe: Script::new(include_str!("../../lua/probe.lua")),
@@ -231,8 +229,7 @@ impl Scripts {
             None => return BTreeSet::new(),
             Some(Side::Worker) => (vec![submit, claim, heartbeat, finish, sweep], WORKER_SENDS),
             Some(Side::Coordinator) => {
-                let Self { acknowledge, place, .. } = self;
-                (vec![submit, finish, sweep, acknowledge, place], COORDINATOR_SENDS)
+                (vec![submit, finish, sweep, &self.acknowledge], COORDINATOR_SENDS)
             }
         };
         let called = scripts.into_iter().flat_map(|script| &script.commands);
@@ -265,7 +262,6 @@ mod tests {
             finish,
             sweep,
             acknowledge,
-            place,
             write,
             group,
             probe,
@@ -279,7 +275,6 @@ mod tests {
             finish,
             sweep,
             acknowledge,
-            place,
             write,
             group,
             probe,

@@ -13,7 +13,6 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::recent::Recent;
 use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
 use crate::submit::batch::{AT_ONCE, Submitted};
@@ -27,7 +26,7 @@ impl TaskQueue {
     ///
     /// When a server does not answer; the next call looks again.
     pub async fn confirm_recent(&self) -> Result<usize, RedisError> {
-        let lanes = self.recent(Recent::lanes);
+        let lanes = self.recent(|recent| recent.lanes());
         // Side by side: in a Cluster one lane's node may be away while the others' are there.
         let each = join_all(lanes.iter().map(|lane| self.confirm_lane(lane))).await;
         each.into_iter().try_fold(0, |lost, again| Ok(lost + again?))
@@ -70,9 +69,8 @@ impl TaskQueue {
         for chunk in tasks.chunks(AT_ONCE) {
             let mut batch = Vec::with_capacity(chunk.len());
             for known in chunk {
-                if let Some(message) = known.placeholder {
-                    // Before the task: its answer may come at once.
-                    self.note_placeholder(&known.task.task_id, message).await?;
+                if let Some(action) = &known.before_resubmit {
+                    action.run(self.clone()).await?;
                 }
                 // It was accepted before with just this envelope's limits.
                 if let Ok(envelope) = self.envelope(&known.task) {

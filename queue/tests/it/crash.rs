@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use queue::{QueueConfig, TaskQueue};
+use futures::{FutureExt, TryFutureExt};
+use queue::{QueueConfig, RedisError, TaskQueue};
 use test_kit::TestRedis;
 
 use crate::support::{quick, task};
@@ -54,7 +55,15 @@ async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
     for n in 0..5 {
         queue.submit_task(&asked(n)).await.unwrap();
     }
-    queue.note_placeholder(&asked(0).task_id, 41).await.unwrap();
+    // What a caller stores beside the task.
+    let beside = queue.keys().scoped("beside");
+    let key = beside.clone();
+    queue.before_resubmit(&asked(0).task_id, move |queue| {
+        let key = key.clone();
+        let stored = async move { queue.write_even_when_full("SET", key, 41).await };
+        let failed = |source| RedisError { action: "store what belongs to the task", source };
+        stored.map_err(failed).boxed()
+    });
     assert_eq!(queue.confirm_recent().await.unwrap(), 0, "nothing is lost yet");
     let redis = tokio::task::spawn_blocking(move || {
         redis.kill();
@@ -68,8 +77,9 @@ async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
     });
     assert_eq!(lost.await, 5);
     assert_eq!(queue.confirm_recent().await.unwrap(), 0, "once is enough");
-    let ledger = queue.ledger(&asked(0).task_id).await.unwrap();
-    assert_eq!(ledger.message_id, Some(41), "its answer finds its place");
+    let stored: Option<i64> =
+        redis::cmd("GET").arg(&beside).query_async(&mut queue.connection()).await.unwrap();
+    assert_eq!(stored, Some(41), "what belongs to the task is stored again");
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
     for n in 0..5 {
         let result = queue.get_result(&asked(n).task_id, Duration::from_secs(15)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{Delivered, Finish, Outbox, TaskQueue, TaskResult};
+use queue::{Delivered, DeliveryState, Finish, Outbox, TaskQueue, TaskResult};
 use serde_json::json;
 
 use crate::support::{queue, task, task_type};
@@ -30,23 +30,21 @@ async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
     assert_eq!(taken.len(), 1);
     queue.acknowledge(&taken[0], Delivered::Shown).await.unwrap();
     assert!(second.take_over(10, Duration::ZERO).await.unwrap().is_empty());
-    assert!(queue.ledger(&taken[0].task.task_id).await.unwrap().delivered());
+    let state = queue.delivery_state(&taken[0].task.task_id).await.unwrap();
+    assert_eq!(state, Some(DeliveryState::Delivered));
 }
 
 #[tokio::test]
-async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
+async fn an_answer_is_marked_as_delivered_when_it_is_acknowledged() {
     let (_redis, queue) = queue().await;
     answer(&queue, "a").await;
     let id = task(1, "a").task_id;
-    let entry = queue.ledger(&id).await.unwrap();
-    assert!(!entry.delivered());
+    assert_eq!(queue.delivery_state(&id).await.unwrap(), Some(DeliveryState::Pending));
     let mut outbox = Outbox::new(&queue, "c");
     outbox.refresh_lanes().await.unwrap();
     let read = outbox.read(10, Duration::from_millis(100)).await.unwrap();
     queue.acknowledge(&read[0], Delivered::Shown).await.unwrap();
-    let entry = queue.note_placeholder(&id, 77).await.unwrap();
-    assert!(entry.delivered());
-    assert_eq!(entry.message_id, Some(77));
+    assert_eq!(queue.delivery_state(&id).await.unwrap(), Some(DeliveryState::Delivered));
 }
 
 #[tokio::test]
