@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
--- Ends or sends back tasks of one type: for the holder of a token, or for the sweeper ('*' as token). The only script
--- that ends a task.
+-- Ends tasks of one lane or returns them to the queue: for the holder of a token, or for the sweep ('*' as token). The only
+-- script that ends a task.
 -- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 replies  10 dead, then per
 --         task: status:<id>  result:<id>
--- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 notice channel
---         prefix, then per task: id  token  op  result JSON  retry in ms (-1: not at all)
+-- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 prefix of notice
+--         channels, then per task: id  token  op  result JSON  retry in ms (-1: not at all)
 --         op: done | fail | requeue (with a token), lost | expired (with '*'), cancel (with either)
--- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED, and for what was not
---         done: STALE (the lease is another's), GONE (already ended), NOTDUE
--- ATOMIC  Result, status, removal from every index and the outbox entry happen together, after the token was
---         compared. A task that goes back gets a new token, so the old one ends nothing any more.
--- One removal per index and call, not per task: that is what makes a batch cheap.
+-- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED (cancellation requested), and
+--         when nothing changed: STALE (another token has the lease), GONE (already ended), NOTDUE
+-- ATOMIC  After the token was compared, result, status, removal from every index and the outbox entry are one step. A task
+--         that returns to the queue gets a new token, so the old one is void.
+-- One removal per index and call, not per task, which makes a batch cheap.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local count = tonumber(ARGV[1])
@@ -18,7 +18,7 @@ if count == 0 then return {} end
 local ids = {}
 for n = 1, count do ids[n] = ARGV[1 + n * 5] end
 local stored = redis.call('HMGET', KEYS[5], unpack(ids))
--- After an outage no lease is lost before `grace`, and no task's time is over before `not_before` (sweep.lua).
+-- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
 local cfg = redis.call('HMGET', KEYS[7], 'grace', 'not_before')
 local grace, not_before = tonumber(cfg[1] or '0'), tonumber(cfg[2] or '0')
 local touched, gone, users, counters = {}, {}, {}, {}
@@ -34,7 +34,7 @@ local function finish(n)
   local held, started, worker, cancel, deadline, fails, crashes, wants, user, envelope =
     string.match(stored[n], '^(%d+)|([^|]*)|([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|([01])|([^|]*)|(.*)$')
   if not held then
-    -- Not written by our scripts: out of every index with it.
+    -- Not written by our scripts: remove it from every index.
     for index = 1, 4 do redis.call('ZREM', KEYS[index], id) end
     redis.call('HDEL', KEYS[5], id)
     return 'GONE'
@@ -46,7 +46,7 @@ local function finish(n)
       return 'STALE'
     end
   elseif op == 'lost' then
-    -- The lease also ends at the deadline; the sweeper then calls again with 'expired'.
+    -- At the deadline the lease ends too; then the sweep calls with 'expired'.
     local lease = redis.call('ZSCORE', KEYS[2], id)
     if not lease or now < math.max(tonumber(lease), grace) or tonumber(deadline) <= now then return 'NOTDUE' end
   elseif op == 'expired' then
@@ -70,7 +70,7 @@ local function finish(n)
     if redis.call('LLEN', KEYS[8]) < 64 then redis.call('RPUSH', KEYS[8], '1') end
   end
 
-  -- Asked to be cancelled while it ran: it does not run again.
+  -- Its cancellation was requested while it ran: it does not run again.
   if cancel ~= '' and (op == 'requeue' or op == 'lost' or (op == 'fail' and ARGV[a + 4] ~= '-1')) then
     op = 'cancel'
   end
@@ -119,7 +119,7 @@ local function finish(n)
   if wants == '1' then
     redis.call('XADD', KEYS[9], '*', 'state', state, 'task', envelope, 'result', result)
   end
-  -- Nobody depends on the notice: who waits looks again each second.
+  -- A lost notice does no harm: a waiting process polls every second.
   redis.pcall('PUBLISH', ARGV[5] .. id, state)
   add(state)
   return state

@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
--- Finds what is due in one type, and moves due retries back to the queue.
+-- Finds expired leases and deadlines of one lane, and moves due retries back to the queue.
 -- KEYS    1 queue  2 active  3 delayed  4 deadline  5 meta  6 wake
--- ARGV    1 at most  2 ms without a sweep that mean an outage  3 lease ms  4 time to live in ms  5 ms after which the
---         sign of life is renewed
--- RETURNS {ids whose lease ended, ids whose deadline passed, ms that an outage lasted which ended now}; `finish` decides
---         again for each of them.
+-- ARGV    1 most tasks of each kind  2 ms without a sweep that mean an outage  3 lease ms  4 time to live in ms
+--         5 ms after which the heartbeat is renewed
+-- RETURNS {ids whose lease ended, ids whose deadline passed, length in ms of an outage that ended now}; `finish.lua`
+--         checks each id again.
 -- ATOMIC  A delayed task is in `delayed` or in the queue, never in neither.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
--- `alive` moves only while this server takes writes and somebody reaches it. When it stood still nobody could renew or
--- store, and nothing that ended meanwhile is anybody's fault: holders get one lease's time, tasks their time anew.
+-- `alive` is the time of the last sweep. It stands still while this server refuses writes or no process reaches it. Then no
+-- worker could renew a lease or store a result, so leases are extended by one lease time, and deadlines by the full time
+-- to live.
 local cfg = redis.call('HMGET', KEYS[5], 'alive', 'grace', 'not_before')
 local alive, grace, not_before = tonumber(cfg[1] or now), tonumber(cfg[2] or '0'), tonumber(cfg[3] or '0')
 local outage = 0
@@ -28,7 +29,7 @@ if #due > 0 then
     redis.call('ZADD', KEYS[1], string.format('%d', vtime * 1048576), id)
   end
 end
--- A worker that died between its wake-up and its claim took the token with it.
+-- If a worker died between its wake-up and its claim, its token is lost.
 if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[6]) == 0 then
   redis.call('RPUSH', KEYS[6], '1')
 end

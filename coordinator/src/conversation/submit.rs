@@ -59,8 +59,8 @@ impl Submitter {
         // A button that is pressed twice is one question; a message that is sent twice is two.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
-                same_within: DOUBLE_PRESS,
-                same_place: pressed.message_id,
+                duplicate_within: DOUBLE_PRESS,
+                duplicate_scope: pressed.message_id,
                 ..SubmitOptions::default()
             },
             None => SubmitOptions::default(),

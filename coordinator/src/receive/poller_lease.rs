@@ -110,7 +110,7 @@ impl PollerLease {
                 Ok(false) => break,
                 Err(error) => {
                     self.queue.note_trouble(None, "renew the right to fetch updates", &error);
-                    if Refusal::of(&error).is_some_and(Refusal::is_for_all) {
+                    if Refusal::of(&error).is_some_and(Refusal::affects_everyone) {
                         // Redis refuses all coordinators: go on, so that people still hear that their questions wait.
                         held_until = asked_at + LEASE;
                     } else if held_until <= tokio::time::Instant::now() {

@@ -133,14 +133,13 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    telegram.post("/sim/administrators", &json!({"chat_id": group, "user_id": 8})).await;
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    telegram.post("/sim/administrators", &json!({"chat_id": GROUP, "user_id": 8})).await;
     let results = somebody_asks_as_the_group(&telegram).await;
-    telegram.press(group, 9, &results, "The luna").await;
+    telegram.press(GROUP, 9, &results, "The luna").await;
     let turned_away = async |user| {
         eventually("whoever is no administrator is told so", async || {
-            let toasts = telegram.chat(group, user).await["toasts"].to_string();
+            let toasts = telegram.chat(GROUP, user).await["toasts"].to_string();
             toasts.contains("Only its administrators").then_some(())
         })
         .await;
@@ -148,11 +147,11 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     turned_away(9).await;
     // While it cannot be asked who that is, nobody has the role.
     telegram.fault(json!({"method": "getChatMember", "fault": "500"})).await;
-    telegram.press(group, 8, &results, "The luna").await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
     turned_away(8).await;
     telegram.fault(json!({"method": "getChatMember", "fault": "bare"})).await;
-    telegram.press(group, 8, &results, "The luna").await;
-    telegram.bot_says(group, "An item").await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
+    telegram.bot_says(GROUP, "An item").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,13 +160,12 @@ async fn a_group_belongs_to_its_creator_too() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    let creator = json!({"chat_id": group, "user_id": 8, "status": "creator"});
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    let creator = json!({"chat_id": GROUP, "user_id": 8, "status": "creator"});
     telegram.post("/sim/administrators", &creator).await;
     let results = somebody_asks_as_the_group(&telegram).await;
-    telegram.press(group, 8, &results, "The luna").await;
-    telegram.bot_says(group, "An item").await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
+    telegram.bot_says(GROUP, "An item").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,14 +174,13 @@ async fn about_a_persons_button_no_chat_is_asked_who_is_its_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    let asked = json!({"chat_id": group, "user_id": 7, "text": "/search@freefans_bot luna"});
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    let asked = json!({"chat_id": GROUP, "user_id": 7, "text": "/search@freefans_bot luna"});
     telegram.post("/sim/messages", &asked).await;
-    let results = telegram.bot_says(group, "The luna").await;
-    telegram.press(group, 9, &results, "The luna").await;
+    let results = telegram.bot_says(GROUP, "The luna").await;
+    telegram.press(GROUP, 9, &results, "The luna").await;
     eventually("it is said whose button it is", async || {
-        let toasts = telegram.chat(group, 9).await["toasts"].to_string();
+        let toasts = telegram.chat(GROUP, 9).await["toasts"].to_string();
         toasts.contains("belong to somebody else").then_some(())
     })
     .await;

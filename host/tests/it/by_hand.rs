@@ -51,7 +51,7 @@ async fn each_malformed_task_gets_a_clear_failure_and_the_rest_goes_on() {
         assert!(result.error.as_deref().is_some_and(|error| error.contains(part)), "{result:?}");
     }
     assert!(result_of(&queue, "good").await.success);
-    worker.says(&["pushed task refused", "invalid-task", "bytes=9"]).await;
+    worker.says(&["pushed task rejected", "invalid-task", "bytes=9"]).await;
     // Nobody offers it: it waits for a worker that does, until its time is over.
     let unknown: TaskId = "unknown".parse().unwrap();
     assert_eq!(queue.task_status(&unknown).await.unwrap(), Some(TaskStatus::Pending));

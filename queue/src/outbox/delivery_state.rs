@@ -39,7 +39,7 @@ impl TaskQueue {
     ///
     /// # Errors
     ///
-    /// When Redis does not answer. Calling again is safe.
+    /// Redis does not answer. Calling again is safe.
     pub async fn acknowledge(&self, reply: &Reply, how: Delivered) -> Result<(), RedisError> {
         let counter = match how {
             Delivered::Shown => "delivered",
@@ -58,7 +58,7 @@ impl TaskQueue {
             .run(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("acknowledge an answer"))?;
-        self.recent(|recent| recent.forget(&reply.task.task_id));
+        self.resubmit_buffer(|buffer| buffer.remove(&reply.task.task_id));
         Ok(())
     }
 
@@ -66,7 +66,7 @@ impl TaskQueue {
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn delivery_state(&self, id: &TaskId) -> Result<Option<DeliveryState>, RedisError> {
         let stored: Option<Vec<u8>> = redis::cmd("GET")
             .arg(self.keys.reply(id))

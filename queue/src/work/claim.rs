@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::record::Stored;
 use crate::redis::scripts::check_count;
+use crate::redis::task_record::TaskRecord;
 use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
@@ -21,19 +21,19 @@ impl TaskQueue {
     ///
     /// # Errors
     ///
-    /// When Redis does not answer; nothing was claimed then, unless the answer was lost: such a lease ends by itself.
+    /// Redis does not answer. Nothing was claimed, unless the reply was lost: such a lease ends by itself.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a future dropped after the script ran leaves a task leased until its lease ends, and one that
-    /// is dropped while it waits may take a wake-up with it, which the sweep makes up for.
+    /// Not cancel safe. If the future is dropped after the script ran, the task stays leased until its lease ends. If it is
+    /// dropped while it waits, a wake-up may be lost, which the sweep replaces.
     pub async fn get_task(
         &self,
         types: &[TaskType],
         worker: &str,
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
-        let mut wakes = WakeUps::new(&self.server, &self.keys);
+        let mut wake_ups = WakeUps::new(&self.server, &self.keys);
         let until = Instant::now() + timeout;
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {
@@ -43,14 +43,14 @@ impl TaskQueue {
             if left.is_zero() {
                 return Ok(None);
             }
-            wakes.ask(&self.lanes_of(types), left);
-            wakes.woken().await?;
+            wake_ups.listen(&self.lanes_of(types), left);
+            wake_ups.next().await?;
         }
     }
 
     /// Claims up to `max` ready tasks of `types` without waiting.
     ///
-    /// A task whose JSON cannot be read is finished as failed on the spot and left out.
+    /// A task whose JSON cannot be read is ended as failed, and left out.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl TaskQueue {
             }
             match self.claim_lane(&lane, worker, room).await {
                 Ok(claimed) => leases.extend(claimed),
-                // What is held already must run: dropped, it would count as a crash.
+                // Tasks that were claimed already must run: dropping them would count as a crash.
                 Err(error) if !leases.is_empty() => {
                     tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks of a lane");
                     break;
@@ -87,7 +87,7 @@ impl TaskQueue {
         worker: &str,
         max: usize,
     ) -> Result<Vec<Lease>, RedisError> {
-        // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
+        // Taken before the script runs, so that our lease ends before that in Redis.
         let sent_at = Instant::now();
         let mut script = self.scripts.claim.prepare();
         script
@@ -114,8 +114,8 @@ impl TaskQueue {
                 Ok(lease) => leases.push(lease),
                 Err(unreadable) => {
                     if let Err(error) = self.refuse_unreadable(lane, &unreadable).await {
-                        // Its lease ends, and it comes again.
-                        tracing::warn!(lane = %lane, error = %error.source, "cannot refuse a task");
+                        // Its lease ends, and it is claimed again.
+                        tracing::warn!(lane = %lane, error = %error.source, "cannot end an unreadable task");
                     }
                 }
             }
@@ -130,7 +130,7 @@ impl TaskQueue {
     ) -> Result<(), RedisError> {
         tracing::warn!(
             task_id = %unreadable.id, lane = %lane, error = %unreadable.reason,
-            "task refused: its JSON cannot be read"
+            "task ended as failed: its JSON cannot be read"
         );
         let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
         let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
@@ -140,7 +140,7 @@ impl TaskQueue {
     }
 }
 
-/// The error's own words may quote what a person wrote.
+/// The position only, because the error's own text may quote what a person wrote.
 fn unreadable_json(error: &serde_json::Error) -> String {
     let line = error.line();
     let column = error.column();
@@ -158,16 +158,16 @@ fn read_claimed(
     value: &[u8],
     lane: &Lane,
     sent_at: Instant,
-    longest: Duration,
+    lease_time: Duration,
 ) -> Result<Lease, Unreadable> {
     let id = String::from_utf8_lossy(id).into_owned();
-    let Some(stored) = Stored::read(value) else {
+    let Some(record) = TaskRecord::read(value) else {
         let reason = "the task's counters cannot be read".to_owned();
         return Err(Unreadable { id, token: String::new(), reason });
     };
     let unreadable =
-        |reason: String| Unreadable { id: id.clone(), token: stored.token.to_owned(), reason };
-    let mut task: Task = serde_json::from_slice(stored.envelope)
+        |reason: String| Unreadable { id: id.clone(), token: record.token.to_owned(), reason };
+    let mut task: Task = serde_json::from_slice(record.envelope)
         .map_err(|error| unreadable(unreadable_json(&error)))?;
     if task.task_id.as_str() != id {
         return Err(unreadable("the task's JSON carries another task's id".to_owned()));
@@ -176,16 +176,16 @@ fn read_claimed(
         let reason = "the task's JSON carries another task type than its queue";
         return Err(unreadable(reason.to_owned()));
     }
-    // Crashes and failures, not claims: a task that was drained and handed back is not on its next attempt.
-    task.attempt = stored.failures + stored.crashes + 1;
-    let left = stored.deadline.saturating_sub(stored.claimed_at.unwrap_or(stored.deadline));
+    // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
+    task.attempt = record.failures + record.crashes + 1;
+    let left = record.deadline.saturating_sub(record.claimed_at.unwrap_or(record.deadline));
     let left = Duration::from_millis(left);
     Ok(Lease {
         task,
-        token: stored.token.to_owned(),
-        failures: stored.failures,
-        crashes: stored.crashes,
+        token: record.token.to_owned(),
+        failures: record.failures,
+        crashes: record.crashes,
         deadline: sent_at + left,
-        ends_at: sent_at + left.min(longest),
+        ends_at: sent_at + left.min(lease_time),
     })
 }

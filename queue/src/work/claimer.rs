@@ -1,7 +1,7 @@
-//! Claims beside the worker's loop: a Redis that is silent must not keep the loop from renewing leases.
+//! Claims tasks in the background, so that a silent Redis does not keep the worker's loop from renewing leases.
 //!
-//! One pass goes through the lanes with the room there is. In a Cluster the node of one lane may be away while the
-//! others' are there: its claim is given up soon, and the lane rests, each time for longer, and comes last after that.
+//! One pass goes through the lanes until the free slots are used. In a Cluster the node of one lane may be down while others
+//! are up. Its claim times out soon, the lane backs off exponentially, and it comes last in the next passes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,62 +15,64 @@ use crate::redis::time::timed_out;
 use crate::task::Lane;
 use crate::work::lease::Lease;
 
-/// In a Cluster a claim without an answer is given up after this long.
-const CLAIM_AT_MOST: Duration = Duration::from_secs(1);
-/// How long a lane rests after its first trouble, and at most: work goes on within 2 s of its Redis being back.
-const REST: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1_500));
+/// Longest wait for a claim in a Cluster.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+/// Backoff of a lane after its first error.
+const FIRST_BACKOFF: Duration = Duration::from_millis(300);
+/// Longest backoff of a lane: it is claimed from within 2 s of its Redis being back.
+const MAX_BACKOFF: Duration = Duration::from_millis(1_500);
 
-/// What a pass brings.
+/// What happens during a pass.
 #[derive(Debug)]
-pub(crate) enum Claimed {
+pub(crate) enum ClaimEvent {
     Leases(Vec<Lease>),
-    /// The pass is over; with trouble it is worth another soon.
+    /// The pass is over. After an error another pass should follow soon.
     Done {
-        trouble: bool,
+        failed: bool,
     },
 }
 
 #[derive(Debug)]
 pub(crate) struct Claimer {
-    asks: mpsc::Sender<(Vec<Lane>, usize)>,
-    claimed: mpsc::Receiver<Claimed>,
+    requests: mpsc::Sender<(Vec<Lane>, usize)>,
+    claimed: mpsc::Receiver<ClaimEvent>,
     busy: bool,
     task: JoinHandle<()>,
 }
 
 impl Claimer {
     pub(crate) fn start(queue: TaskQueue, worker: String) -> Self {
-        let (asks, asked) = mpsc::channel(1);
+        let (requests, received) = mpsc::channel(1);
         let (claim, claimed) = mpsc::channel(16);
-        let task = tokio::spawn(claim_until_closed(queue, worker, asked, claim));
-        Self { asks, claimed, busy: false, task }
+        let task = tokio::spawn(claim_until_closed(queue, worker, received, claim));
+        Self { requests, claimed, busy: false, task }
     }
 
-    /// Begins a pass, unless one is under way; says whether it did.
-    pub(crate) fn ask(&mut self, lanes: &[Lane], room: usize) -> bool {
+    /// Begins a pass with `room` free slots, unless one is in progress. Returns whether it did.
+    pub(crate) fn begin(&mut self, lanes: &[Lane], room: usize) -> bool {
         if self.busy {
             return false;
         }
-        self.busy = self.asks.try_send((lanes.to_vec(), room)).is_ok();
+        self.busy = self.requests.try_send((lanes.to_vec(), room)).is_ok();
         self.busy
     }
 
-    /// Whether a pass is under way.
+    /// Whether a pass is in progress.
     pub(crate) fn busy(&self) -> bool {
         self.busy
     }
 
-    /// What the pass under way brings next. Never returns when none is.
+    /// The next event of the pass in progress. Never returns without one.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub(crate) async fn next(&mut self) -> Claimed {
+    pub(crate) async fn next(&mut self) -> ClaimEvent {
         if !self.busy {
             return std::future::pending().await;
         }
-        let claimed = self.claimed.recv().await.unwrap_or(Claimed::Done { trouble: true });
-        self.busy = !matches!(claimed, Claimed::Done { .. });
+        let claimed = self.claimed.recv().await.unwrap_or(ClaimEvent::Done { failed: true });
+        self.busy = !matches!(claimed, ClaimEvent::Done { .. });
         claimed
     }
 }
@@ -84,39 +86,40 @@ impl Drop for Claimer {
 async fn claim_until_closed(
     queue: TaskQueue,
     worker: String,
-    mut asked: mpsc::Receiver<(Vec<Lane>, usize)>,
-    claim: mpsc::Sender<Claimed>,
+    mut received: mpsc::Receiver<(Vec<Lane>, usize)>,
+    claim: mpsc::Sender<ClaimEvent>,
 ) {
-    let mut resting: HashMap<Lane, (Instant, Duration)> = HashMap::new();
-    while let Some((mut lanes, mut room)) = asked.recv().await {
-        let mut trouble = false;
-        lanes.sort_by_key(|lane| resting.contains_key(lane));
+    let mut backing_off: HashMap<Lane, (Instant, Duration)> = HashMap::new();
+    while let Some((mut lanes, mut room)) = received.recv().await {
+        let mut failed = false;
+        lanes.sort_by_key(|lane| backing_off.contains_key(lane));
         for lane in &lanes {
             if room == 0 {
                 break;
             }
-            if resting.get(lane).is_some_and(|(until, _)| Instant::now() < *until) {
-                trouble = true;
+            if backing_off.get(lane).is_some_and(|(until, _)| Instant::now() < *until) {
+                failed = true;
                 continue;
             }
             match claim_lane(&queue, lane, &worker, room).await {
                 Ok(leases) => {
-                    resting.remove(lane);
+                    backing_off.remove(lane);
                     room = room.saturating_sub(leases.len());
-                    if !leases.is_empty() && claim.send(Claimed::Leases(leases)).await.is_err() {
+                    if !leases.is_empty() && claim.send(ClaimEvent::Leases(leases)).await.is_err() {
                         return;
                     }
                 }
                 Err(error) => {
                     queue.note_trouble(Some(lane), "claim tasks", &error);
-                    let longer = resting.get(lane).map_or(REST.0, |(_, rest)| *rest * 2);
-                    let rest = longer.min(REST.1);
-                    resting.insert(lane.clone(), (Instant::now() + rest, rest));
-                    trouble = true;
+                    let doubled =
+                        backing_off.get(lane).map_or(FIRST_BACKOFF, |(_, backoff)| *backoff * 2);
+                    let backoff = doubled.min(MAX_BACKOFF);
+                    backing_off.insert(lane.clone(), (Instant::now() + backoff, backoff));
+                    failed = true;
                 }
             }
         }
-        if claim.send(Claimed::Done { trouble }).await.is_err() {
+        if claim.send(ClaimEvent::Done { failed }).await.is_err() {
             return;
         }
     }
@@ -129,11 +132,11 @@ async fn claim_lane(
     room: usize,
 ) -> Result<Vec<Lease>, redis::RedisError> {
     let claiming = queue.claim_lane(lane, worker, room);
-    if !queue.server.has_slots() {
+    if !queue.server.is_cluster() {
         return claiming.await.map_err(|error| error.source);
     }
-    // A claim that was given up and happened all the same is a lease that ends by itself.
-    match tokio::time::timeout(CLAIM_AT_MOST, claiming).await {
+    // If a claim that timed out happened all the same, its leases end by themselves.
+    match tokio::time::timeout(CLAIM_TIMEOUT, claiming).await {
         Ok(claimed) => claimed.map_err(|error| error.source),
         Err(_) => Err(timed_out()),
     }

@@ -1,4 +1,4 @@
-//! A worker's loop: claim what there is room for, keep the leases, let go in time.
+//! The worker's loop: claims tasks for free slots, renews leases, and drops a task before its lease ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::time::RETRY_PAUSE;
+use crate::redis::time::REDIS_RETRY_DELAY;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
 use crate::task::{FailureCode, TaskResult, TaskType, now_ms};
-use crate::work::claimer::{Claimed, Claimer};
+use crate::work::claimer::{ClaimEvent, Claimer};
 use crate::work::handler::{Handled, TaskHandler};
 use crate::work::lease::{Finish, Lease, Renewal};
 use crate::work::registry::{OfferedPlugin, WorkerRecord};
-use crate::work::result_store::Unstored;
+use crate::work::result_store::PendingResults;
 
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
-/// One wait for a wake-up; a plugin that came in between is waited for after it.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How long a stopping worker waits for a claim that is under way.
-const LAST_CLAIM: Duration = Duration::from_millis(500);
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest wait for a wake-up in one command. A plugin that appears meanwhile is included in the next wait.
+const MAX_BLOCK: Duration = Duration::from_secs(1);
+/// How long a stopping worker waits for a claim in progress.
+const FINAL_CLAIM_TIMEOUT: Duration = Duration::from_millis(500);
 
 struct Running {
     lease: Lease,
     cancelled: CancellationToken,
-    /// Drops the handler's future: the lease is no longer ours.
+    /// Drops the handler's future, because the lease is lost.
     abandoned: CancellationToken,
-    /// None until it is spawned.
+    /// None until the task is spawned.
     run: Option<tokio::task::AbortHandle>,
 }
 
 pub(crate) struct WorkerLoop<H> {
     queue: TaskQueue,
-    wakes: WakeUps,
+    wake_ups: WakeUps,
     claimer: Claimer,
     handler: Arc<H>,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
@@ -47,25 +47,25 @@ pub(crate) struct WorkerLoop<H> {
     started_at: u64,
     running: HashMap<String, Running>,
     tasks: JoinSet<()>,
-    /// Which task each spawned future runs, and under which token.
+    /// The task id and the token of each spawned future.
     ids: HashMap<tokio::task::Id, (String, String)>,
     finished: mpsc::Sender<(Lease, Handled)>,
-    unstored: Unstored,
-    turn: usize,
+    pending_results: PendingResults,
+    rotation: usize,
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
-    /// A loop that hands results to `finished`, and looks after the leases of those that are `unstored`.
+    /// A loop that sends results to `finished`, and renews the leases of `pending_results`.
     pub(crate) fn new(
         queue: TaskQueue,
         handler: Arc<H>,
         worker: &str,
         concurrency: usize,
         finished: mpsc::Sender<(Lease, Handled)>,
-        unstored: Unstored,
+        pending_results: PendingResults,
     ) -> Self {
         Self {
-            wakes: WakeUps::new(&queue.server, &queue.keys),
+            wake_ups: WakeUps::new(&queue.server, &queue.keys),
             claimer: Claimer::start(queue.clone(), worker.to_owned()),
             queue,
             plugins: handler.plugins(),
@@ -77,80 +77,80 @@ impl<H: TaskHandler> WorkerLoop<H> {
             tasks: JoinSet::new(),
             ids: HashMap::new(),
             finished,
-            unstored,
-            turn: 0,
+            pending_results,
+            rotation: 0,
         }
     }
 
-    /// Claims and runs until `shutdown`, then drains for at most `drain`.
+    /// Claims and runs tasks until `shutdown`, then drains for at most `drain`.
     pub(crate) async fn run(&mut self, drain: Duration, shutdown: &CancellationToken) {
         let mut renew = tokio::time::interval(self.queue.config.renew_every);
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut announce = tokio::time::interval(ANNOUNCE_EVERY);
-        // Whether there may be work that no wake-up was for: at the start, and when room has become free.
-        let mut look = true;
-        let mut look_again_at = None;
+        let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
+        // Whether to claim without a wake-up: at the start, and after a slot became free.
+        let mut claim_due = true;
+        let mut retry_claim_at = None;
         while !shutdown.is_cancelled() {
             let lanes = self.offered_lanes();
-            if look && self.has_room() && !lanes.is_empty() {
-                let room = self.concurrency.saturating_sub(self.busy());
-                look = !self.claimer.ask(&lanes, room);
+            if claim_due && self.has_free_slot() && !lanes.is_empty() {
+                let free_slots = self.concurrency.saturating_sub(self.used_slots());
+                claim_due = !self.claimer.begin(&lanes, free_slots);
             }
-            if self.has_room() && !lanes.is_empty() {
-                self.wakes.ask(&lanes, LONGEST_WAIT);
+            if self.has_free_slot() && !lanes.is_empty() {
+                self.wake_ups.listen(&lanes, MAX_BLOCK);
             }
-            // Every branch is safe to lose: the streams, timers and the join set keep their state.
+            // Every branch may be dropped: the channels, timers and the join set keep their state.
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(joined) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
-                    self.forget(joined);
-                    look = true;
+                    self.remove_finished(joined);
+                    claim_due = true;
                 }
                 _ = renew.tick() => self.renew(&mut renew).await,
-                () = self.unstored.less() => look = true,
+                () = self.pending_results.lane_recovered() => claim_due = true,
                 _ = announce.tick() => self.announce(),
                 changed = self.plugins.changed() => {
-                    look = true;
+                    claim_due = true;
                     if changed.is_ok() {
                         self.announce();
                     }
                 }
-                woken = self.wakes.woken() => look |= self.wake(woken),
+                woken = self.wake_ups.next() => claim_due |= self.on_wake_up(woken),
                 claimed = self.claimer.next() => match claimed {
-                    Claimed::Leases(leases) => {
+                    ClaimEvent::Leases(leases) => {
                         leases.into_iter().for_each(|lease| self.start(lease));
                     }
-                    Claimed::Done { trouble } => {
-                        look_again_at = trouble.then(|| Instant::now() + RETRY_PAUSE);
+                    ClaimEvent::Done { failed } => {
+                        retry_claim_at = failed.then(|| Instant::now() + REDIS_RETRY_DELAY);
                     }
                 },
-                () = sleep_until(look_again_at) => {
-                    look_again_at = None;
-                    look = true;
+                () = sleep_until(retry_claim_at) => {
+                    retry_claim_at = None;
+                    claim_due = true;
                 }
             }
         }
         self.drain(drain, &mut renew).await;
     }
 
-    fn has_room(&self) -> bool {
-        self.busy() < self.concurrency
+    fn has_free_slot(&self) -> bool {
+        self.used_slots() < self.concurrency
     }
 
-    /// Tasks that run, and results that Redis does not take.
-    fn busy(&self) -> usize {
-        self.tasks.len() + self.unstored.in_the_way()
+    /// Slots of running tasks, and of results that Redis does not accept.
+    fn used_slots(&self) -> usize {
+        self.tasks.len() + self.pending_results.occupied_slots()
     }
 
-    /// Whether a wake-up means that there may be work for us.
-    fn wake(&self, woken: Result<Option<Lane>, RedisError>) -> bool {
+    /// Handles the end of a wait for wake-ups. Returns whether to claim.
+    fn on_wake_up(&self, woken: Result<Option<Lane>, RedisError>) -> bool {
         match woken {
             Ok(None) => false,
             Ok(Some(lane)) => {
-                if !self.has_room() {
-                    // The token was meant for somebody with room.
+                if !self.has_free_slot() {
+                    // Return the token for a worker with a free slot.
                     let queue = self.queue.clone();
-                    // The sweep makes up for one that fails.
+                    // If this fails, the sweep adds a token.
                     tokio::spawn(async move { queue.wake(&lane).await.ok() });
                 }
                 true
@@ -162,7 +162,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
     }
 
-    /// The lanes of the offered types, beginning with another one each time so that a busy one does not starve the rest.
+    /// The lanes of the offered types. Each call starts with another lane, so that a busy one does not starve the others.
     fn offered_lanes(&mut self) -> Vec<Lane> {
         let types: BTreeSet<TaskType> = self
             .plugins
@@ -172,8 +172,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
             .collect();
         let mut lanes = self.queue.lanes_of(&types.into_iter().collect::<Vec<_>>());
         if !lanes.is_empty() {
-            self.turn = self.turn.wrapping_add(1) % lanes.len();
-            lanes.rotate_left(self.turn);
+            self.rotation = self.rotation.wrapping_add(1) % lanes.len();
+            lanes.rotate_left(self.rotation);
         }
         lanes
     }
@@ -189,20 +189,20 @@ impl<H: TaskHandler> WorkerLoop<H> {
             run: None,
         };
         if let Some(older) = self.running.insert(id.clone(), entry) {
-            // Our own, taken from us while we were frozen, and claimed again: the older run is nobody's any more.
+            // We lost this lease while frozen, and claimed the task again: the older run is void.
             older.abandoned.cancel();
         }
         let token = lease.token.clone();
         let handler = Arc::clone(&self.handler);
         let finished = self.finished.clone();
-        let unstored = self.unstored.clone();
+        let pending_results = self.pending_results.clone();
         let spawned = self.tasks.spawn(async move {
-            // An abandoned task's future is dropped here, and with it whatever it ran.
+            // An abandoned task's future is dropped here, with the plugin instance that it ran.
             tokio::select! {
                 () = abandoned.cancelled() => {}
                 handled = handler.handle(&lease, cancelled) => {
-                    unstored.add(&lease);
-                    let _ = finished.send((lease, handled)).await; // Closed only when the worker is gone.
+                    pending_results.add(&lease);
+                    let _ = finished.send((lease, handled)).await; // Closed only after the worker ended.
                 }
             }
         });
@@ -212,11 +212,11 @@ impl<H: TaskHandler> WorkerLoop<H> {
         self.ids.insert(spawned.id(), (id, token));
     }
 
-    fn forget(&mut self, joined: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+    fn remove_finished(&mut self, joined: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
         let spawned = match joined {
             Ok((spawned, ())) => spawned,
             Err(error) => {
-                // A panic in our own code. The lease is renewed no more: it ends, and the task runs elsewhere.
+                // A panic in our own code. The lease is not renewed any more, and the task runs on another worker.
                 tracing::error!(error = %error, "a task's handler panicked");
                 error.id()
             }
@@ -229,26 +229,26 @@ impl<H: TaskHandler> WorkerLoop<H> {
 
     async fn renew(&mut self, next: &mut Interval) {
         while let Some(joined) = self.tasks.try_join_next_with_id() {
-            self.forget(joined);
+            self.remove_finished(joined);
         }
         let mut leases: Vec<Lease> =
             self.running.values().map(|running| running.lease.clone()).collect();
-        leases.extend(self.unstored.leases());
+        leases.extend(self.pending_results.leases());
         if leases.is_empty() {
             return;
         }
         let sent_at = Instant::now();
         let renewals = self.queue.renew(&leases).await.unwrap_or_default();
-        let all = renewals.len() == leases.len()
+        let all_renewed = renewals.len() == leases.len()
             && renewals.iter().all(|renewal| !matches!(renewal, None | Some(Renewal::Refused)));
         for (lease, renewal) in leases.iter().zip(renewals) {
             if let Some(renewal) = renewal {
                 self.apply(lease, renewal, sent_at);
             }
         }
-        if !all {
-            // Soon: what is left of the leases may be short.
-            next.reset_after(RETRY_PAUSE.min(self.queue.config.renew_every));
+        if !all_renewed {
+            // Soon, because the leases may end soon.
+            next.reset_after(REDIS_RETRY_DELAY.min(self.queue.config.renew_every));
         }
         self.fence().await;
     }
@@ -259,10 +259,10 @@ impl<H: TaskHandler> WorkerLoop<H> {
             return;
         }
         match renewal {
-            // Nobody gets what the server gives to nobody: the work goes on, and is renewed or stored later.
+            // If the server refuses all writes, no other worker can claim the task: the work goes on.
             Renewal::Renewed | Renewal::Refused => {}
             Renewal::CancelRequested => running.cancelled.cancel(),
-            // Its result was stored while it was asked about.
+            // Its result was stored while the renewal was in progress.
             Renewal::Lost
                 if running.run.as_ref().is_some_and(tokio::task::AbortHandle::is_finished) =>
             {
@@ -277,8 +277,8 @@ impl<H: TaskHandler> WorkerLoop<H> {
         running.lease.ends_at = sent_at + self.queue.config.lease;
     }
 
-    /// Drops what may run elsewhere by now: the lease ended before it could be renewed, for Redis is silent. Nobody may
-    /// have it all the same, so it is handed back as soon as Redis answers.
+    /// Drops tasks whose lease is about to end because Redis is silent: another worker may claim them. They are handed back as
+    /// soon as Redis answers, in case no worker has claimed them.
     async fn fence(&mut self) {
         let soon = Instant::now() + self.queue.config.renew_every / 2;
         let mut dropped = Vec::new();
@@ -294,7 +294,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
     }
 
-    /// Beside the loop: a slow Redis must not keep leases from being renewed.
+    /// In the background: a slow Redis must not keep the loop from renewing leases.
     fn announce(&self) {
         let record = WorkerRecord {
             worker: self.worker.clone(),
@@ -311,17 +311,17 @@ impl<H: TaskHandler> WorkerLoop<H> {
         });
     }
 
-    /// Sends back what a claim brings that was under way when the worker was stopped.
-    async fn hand_back_the_last_claim(&mut self) {
-        let until = Instant::now() + LAST_CLAIM;
+    /// Hands back the tasks of a claim that was in progress at the shutdown.
+    async fn hand_back_final_claim(&mut self) {
+        let until = Instant::now() + FINAL_CLAIM_TIMEOUT;
         while self.claimer.busy() {
             match tokio::time::timeout_at(until, self.claimer.next()).await {
-                Ok(Claimed::Leases(leases)) => {
+                Ok(ClaimEvent::Leases(leases)) => {
                     for lease in leases {
                         self.hand_back(lease).await;
                     }
                 }
-                Ok(Claimed::Done { .. }) => {}
+                Ok(ClaimEvent::Done { .. }) => {}
                 Err(_) => return,
             }
         }
@@ -330,20 +330,20 @@ impl<H: TaskHandler> WorkerLoop<H> {
     async fn hand_back(&self, lease: Lease) {
         let result = TaskResult::failure(FailureCode::HostError, "the worker was stopped");
         let handled = Handled { result, finish: Finish::Requeue };
-        self.unstored.add(&lease);
+        self.pending_results.add(&lease);
         let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
     }
 
-    async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {
-        let until = Instant::now() + at_most;
-        self.hand_back_the_last_claim().await;
+    async fn drain(&mut self, timeout: Duration, renew: &mut Interval) {
+        let until = Instant::now() + timeout;
+        self.hand_back_final_claim().await;
         if !self.tasks.is_empty() {
             tracing::info!(running = self.tasks.len(), "draining");
         }
         while !self.tasks.is_empty() && Instant::now() < until {
-            // Both branches keep their state when lost.
+            // All branches keep their state when dropped.
             tokio::select! {
-                Some(joined) = self.tasks.join_next_with_id() => self.forget(joined),
+                Some(joined) = self.tasks.join_next_with_id() => self.remove_finished(joined),
                 _ = renew.tick() => self.renew(renew).await,
                 () = tokio::time::sleep_until(until) => {}
             }
@@ -351,11 +351,12 @@ impl<H: TaskHandler> WorkerLoop<H> {
         for running in self.running.values() {
             running.abandoned.cancel();
         }
-        let left: Vec<Lease> = self.running.values().map(|running| running.lease.clone()).collect();
+        let unfinished: Vec<Lease> =
+            self.running.values().map(|running| running.lease.clone()).collect();
         while let Some(joined) = self.tasks.join_next_with_id().await {
-            self.forget(joined);
+            self.remove_finished(joined);
         }
-        for lease in left {
+        for lease in unfinished {
             self.hand_back(lease).await;
         }
     }

@@ -127,8 +127,8 @@ async fn just_the_same_question_a_moment_later_is_a_duplicate_of_the_first() {
     let ask = async |user: i64, cause: &str, query: &str| {
         let mut task = task(user, cause);
         task.params.insert("cause".to_owned(), query.into());
-        let same_within = Duration::from_secs(60);
-        let options = SubmitOptions { same_within, ..SubmitOptions::default() };
+        let duplicate_within = Duration::from_secs(60);
+        let options = SubmitOptions { duplicate_within, ..SubmitOptions::default() };
         queue.submit_with(&task, options).await.unwrap()
     };
     let new = |submitted: &Submitted| matches!(submitted, Submitted::New { .. });
