@@ -53,7 +53,7 @@ impl TaskQueue {
         Ok(seconds * 1_000 + micros / 1_000)
     }
 
-    /// Tasks of a type that are not answered: running ones first, then the next in turn, then delayed ones.
+    /// Live tasks of a type: running ones first, then ready ones in their order, then delayed ones.
     ///
     /// # Errors
     ///

@@ -135,7 +135,7 @@ async fn claim_lane(
     if !queue.server.is_cluster() {
         return claiming.await.map_err(|error| error.source);
     }
-    // If a claim that timed out happened all the same, its leases end by themselves.
+    // If a claim that timed out still runs later, its leases end by themselves.
     match tokio::time::timeout(CLAIM_TIMEOUT, claiming).await {
         Ok(claimed) => claimed.map_err(|error| error.source),
         Err(_) => Err(timed_out()),

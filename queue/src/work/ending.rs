@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_is_told_as_its_header_says() {
+    fn the_arguments_are_those_in_the_header_of_the_script() {
         let by_holder = |finish| Ending::ByHolder { token: "7", finish };
         for (ending, token, op, retry_ms) in [
             (by_holder(Finish::Done), "7", "done", -1),

@@ -1,16 +1,16 @@
-//! What the operating system knows of a process' connections.
+//! The connections of a process, from the operating system.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-/// The timer of a connection on which nothing moves and that is asked for signs of life (Linux, `proc_net_tcp`).
+/// The timer of an idle connection with keep-alive (Linux, `proc_net_tcp`).
 const KEEP_ALIVE: &str = "02";
 
-/// Of each connection of a process to `port` on this machine, whether it is asked for signs of life while nothing moves.
+/// For each connection of a process to `port` on this machine, whether it is idle and has keep-alive.
 ///
 /// # Panics
 ///
-/// When the system does not say.
+/// On an error of the operating system.
 pub fn kept_alive(process: u32, port: u16) -> Vec<bool> {
     let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     let sockets: BTreeSet<String> = open

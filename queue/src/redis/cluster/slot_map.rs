@@ -1,4 +1,4 @@
-//! Refreshes the slot map, beside the commands that found a reason to.
+//! Reads the slot map of a Cluster again, after a redirect, an error or a silence.
 //!
 //! All known nodes are asked at once, so a silent one delays nothing. The first map that is not out of date counts.
 
