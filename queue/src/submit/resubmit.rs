@@ -12,6 +12,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::resubmit_buffer::ResubmitBuffer;
 use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
 use crate::submit::batch::{MAX_BATCH, Submitted};
@@ -25,7 +26,7 @@ impl TaskQueue {
     ///
     /// A server does not answer; the next call checks again.
     pub async fn confirm_recent(&self) -> Result<usize, RedisError> {
-        let lanes = self.resubmit_buffer(|buffer| buffer.lanes());
+        let lanes = self.resubmit_buffer(ResubmitBuffer::lanes);
         // In parallel: in a Cluster one lane's node may be down while others are up.
         let each = join_all(lanes.iter().map(|lane| self.confirm_lane(lane))).await;
         each.into_iter().try_fold(0, |lost, again| Ok(lost + again?))
