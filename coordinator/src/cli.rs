@@ -5,8 +5,8 @@
 mod commands;
 mod outcome;
 mod print;
+mod queue_args;
 mod queue_command;
-mod redis_args;
 mod submit;
 
 use std::io::Write;

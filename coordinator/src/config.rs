@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
 use queue::TaskType;
@@ -28,17 +29,8 @@ pub struct Serve {
     /// The bot's token, from Telegram's `@BotFather`. Set it in the environment: other users can see a command line.
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     telegram_bot_token: Option<Secret<String>>,
-    /// Where Redis is.
-    #[arg(
-        long,
-        env = "REDIS_URL",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    redis_url: Secret<String>,
-    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
-    #[arg(long, env = "REDIS_CA")]
-    redis_ca: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisFlags,
     /// Number of queues of busy task types, for instance `search_creator=4`; separate several with commas. In a Redis
     /// Cluster the queues are spread over the nodes. Must be the same for all coordinators; to change it, stop them all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
@@ -78,12 +70,8 @@ pub struct Serve {
     /// Most messages per minute to one group; 0 for no limit.
     #[arg(long, env = "LIMIT_GROUP", default_value_t = 20)]
     limit_group: u32,
-    /// Address for `/healthz`, `/readyz` and `/metrics`, for instance `127.0.0.1:9465`. They are not served without it.
-    #[arg(long, env = "LISTEN")]
-    listen: Option<SocketAddr>,
-    /// Log format: `text` for people, `json` for log collectors.
-    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    monitoring: MonitoringFlags,
 }
 
 /// What to do about a webhook that another program sets during long polling.
@@ -110,10 +98,8 @@ pub struct WebhookConfig {
 pub struct Config {
     /// The bot's token.
     pub token: Secret<String>,
-    /// Where Redis is. May hold a password.
-    pub redis_url: Secret<String>,
-    /// The certificate that Redis' own must be signed by.
-    pub redis_ca: Option<PathBuf>,
+    /// How to reach Redis.
+    pub redis: RedisFlags,
     /// How many queues hot task types have.
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
@@ -135,7 +121,7 @@ pub struct Config {
 impl Serve {
     /// How to log.
     pub fn log_format(&self) -> LogFormat {
-        self.log_format
+        self.monitoring.log_format
     }
 
     /// The configuration it stands for.
@@ -190,7 +176,7 @@ impl Serve {
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
-                let Self { redis_url, redis_ca, listen, privacy_file, .. } = self;
+                let Self { redis, monitoring, privacy_file, .. } = self;
                 // Compose files set what is not wanted to nothing.
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
@@ -201,13 +187,12 @@ impl Serve {
                 };
                 let config = Config {
                     token,
-                    redis_url,
-                    redis_ca,
+                    redis,
                     queue_partitions,
                     access,
                     privacy_file,
                     api_url,
-                    listen,
+                    listen: monitoring.listen,
                     webhook,
                     foreign_webhook: self.foreign_webhook,
                     limits,

@@ -64,15 +64,13 @@ use crate::wait_estimator::WaitEstimator;
 ///
 /// When Redis or the Bot API refuses us at the start. While they do not answer, it waits.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let redis_ca = config.redis.read_ca()?;
     let partitions = config.queue_partitions.clone();
     let side = Some(Side::Coordinator);
     let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
     let problem = UpdateProblem::default();
     if let Some(address) = config.listen {
-        let handle = ops::server::collect()?;
-        metrics::describe();
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
         let problem = problem.subscribe();
         let ready = move || {
@@ -84,11 +82,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             }
         };
         // Start health checks first, so waiting for Redis is not mistaken for a crash.
-        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
-        tracing::info!(%address, "serving health and metrics");
+        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
     }
     let connecting =
-        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+        TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
     let _ = reached.set(queue.clone()); // Set once, here.
     if config.listen.is_some() {

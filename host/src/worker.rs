@@ -29,21 +29,18 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce(&str, &[OfferedPlugin]),
 ) -> anyhow::Result<()> {
-    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let redis_ca = config.redis.read_ca()?;
     let queue_config = QueueConfig { redis_ca, side: Some(Side::Worker), ..QueueConfig::default() };
     let retry = queue_config.retry;
     let connected = Arc::new(OnceLock::new());
     let catalog = Arc::new(PluginCatalog::default());
     if let Some(address) = config.listen {
-        let handle = ops::server::collect()?;
-        metrics::describe();
         let ready = readiness(Arc::clone(&connected), Arc::clone(&catalog));
         // Start health checks first, so that waiting for Redis is not mistaken for a crash.
-        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
-        tracing::info!(%address, "serving health and metrics");
+        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
     }
     let connecting =
-        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+        TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
     let _ = connected.set(queue.clone()); // Set once, here.
     let engine = engine::build(config.concurrency, &config.ceilings)

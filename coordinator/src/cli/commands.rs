@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 use crate::menu::owners::{self, now_seconds};
 
 /// Looks at which plugins the chat commands belong to.
 #[derive(Debug, clap::Args)]
 pub struct CommandsCommand {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     #[command(subcommand)]
     action: CommandsAction,
 }

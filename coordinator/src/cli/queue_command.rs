@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 
 /// Tasks and dead letters that are listed by default.
 const LIST_AT_MOST: usize = 50;
@@ -18,7 +18,7 @@ const LIST_AT_MOST: usize = 50;
 #[derive(Debug, clap::Args)]
 pub struct QueueCommand {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     #[command(subcommand)]
     action: Action,
 }

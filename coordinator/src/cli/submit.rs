@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 
 /// Submits a task by hand.
 #[derive(Debug, clap::Args)]
 pub struct Submit {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     /// The task type.
     task_type: TaskType,
     /// The params: a JSON object.

@@ -48,7 +48,16 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("the worker stops") && !said.contains("invalid value"), "{said}");
+    assert!(said.contains("stopped by an error") && !said.contains("invalid value"), "{said}");
+}
+
+#[test]
+fn a_log_filter_that_does_not_parse_is_told_and_wrong_usage() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    let output = command.env("RUST_LOG", "host=loud").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.starts_with("error: RUST_LOG: "), "{said}");
 }
 
 #[test]
