@@ -21,13 +21,14 @@ mod receive;
 mod redis_retry;
 mod script_reply;
 pub mod session_store;
-mod shutdown;
+
 pub mod telegram;
 mod wait_estimator;
 
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use ops::shutdown::{self, Shutdown};
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -53,7 +54,6 @@ use crate::receive::UpdateProblem;
 use crate::receive::dispatch::Dispatcher;
 use crate::receive::poller_lease::PollerLease;
 use crate::session_store::SessionStore;
-use crate::shutdown::Shutdown;
 use crate::telegram::bot_api::BotApi;
 use crate::telegram::send::Sender;
 use crate::wait_estimator::WaitEstimator;

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Delivered, FailureCode, Lane, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -23,7 +25,6 @@ use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{Priority, Sender};
 use crate::wait_estimator::WaitEstimator;
@@ -161,11 +162,14 @@ impl Delivery {
     /// Shows one answer and takes it out of the outbox.
     async fn deliver(&self, reply: &Reply) -> Result<(), ShuttingDown> {
         let Shown::Ended(how) = self.show(reply).await? else { return Ok(()) };
-        while let Err(error) = self.parts.queue.acknowledge(reply, how).await {
-            let lane = Some(&reply.lane);
-            self.parts.queue.note_trouble(lane, "acknowledge an answer", &error.source);
-            self.parts.shutdown.sleep(RETRY_PAUSE).await?;
-        }
+        let queue = &self.parts.queue;
+        let attempt = || async {
+            let acknowledged = queue.acknowledge(reply, how).await;
+            acknowledged.inspect_err(|error| {
+                queue.note_trouble(Some(&reply.lane), "acknowledge an answer", &error.source);
+            })
+        };
+        retry::until_ok(RetryPolicy::fixed(RETRY_PAUSE), &self.parts.shutdown, attempt).await?;
         Ok(())
     }
 
@@ -178,7 +182,7 @@ impl Delivery {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
-        let mut pause = RETRY_PAUSE;
+        let mut pauses = RetryPolicy::exponential(RETRY_PAUSE, LONGEST_PAUSE).pauses();
         let mut sent = None;
         let mut edit = None;
         loop {
@@ -209,19 +213,20 @@ impl Delivery {
                     tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
                     return Ok(Shown::Ended(Delivered::Undeliverable));
                 }
-                Err(DeliveryError::Bot(error)) => match error.try_again_after(pause) {
-                    Some(wait) => {
-                        tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
-                        wait
+                Err(DeliveryError::Bot(error)) => {
+                    match error.try_again_after(pauses.next_pause()) {
+                        Some(wait) => {
+                            tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
+                            wait
+                        }
+                        None => {
+                            tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
+                            return Ok(Shown::Ended(Delivered::Undeliverable));
+                        }
                     }
-                    None => {
-                        tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
-                        return Ok(Shown::Ended(Delivered::Undeliverable));
-                    }
-                },
+                }
             };
             self.parts.shutdown.sleep(wait).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

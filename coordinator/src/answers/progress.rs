@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Task, TaskQueue, TaskStatus};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use super::status::TaskStatusReader;
 use crate::chat::callback::view_name;
 use crate::chat::question::{Question, ReplyTo};
 use crate::chat::sanitize::safe_html;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
 /// Most answers arrive before this.

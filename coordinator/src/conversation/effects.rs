@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{TaskId, TaskQueue};
 
 use super::reactions::Reaction;
@@ -20,7 +21,6 @@ use crate::chat::screen::{Media, Screen};
 use crate::chat::text::Lang;
 use crate::redis_retry;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// The same album is not sent again within this time.
 const ALBUM_AGAIN: Duration = Duration::from_secs(10);

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use ops::shutdown::ShuttingDown;
+
 use super::chat_role::press_for_chat;
 use super::effects::EffectRunner;
 use super::reactions::Reactions;
 use super::replies::Replies;
 use crate::chat::event::{Event, Incoming};
 use crate::chat::screen::Screen;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::BotApi;
 
 /// Handles updates.

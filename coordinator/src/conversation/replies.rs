@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,6 @@ use crate::chat::session::Session;
 use crate::chat::text::Lang;
 use crate::chat_order::ChatOrder;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::{CALL_AGAIN, call_until};
 use crate::telegram::send::{Priority, Sender};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use ops::shutdown::ShuttingDown;
+
 use crate::access::admission::{AccessControl, Admission};
 use crate::chat::event::Incoming;
 use crate::conversation::handler::Handler;
 use crate::metrics;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::send::Sender;
 use crate::telegram::updates::incoming::{self, BotIdentity, IgnoreReason};
 use crate::telegram::updates::update::{Message, ParsedUpdate, Update};

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +25,6 @@ use super::problem::UpdateProblem;
 use super::watermark::Watermark;
 use crate::chat_order::ChatOrder;
 use crate::config::ForeignWebhook;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::batch::{self, Numbered};
 use crate::telegram::updates::incoming::BotIdentity;
@@ -130,7 +131,7 @@ impl<'a> Poller<'a> {
     }
 
     async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
-        self.leave_webhook(lease).await;
+        self.remove_webhook(lease).await;
         while !lost.is_cancelled() {
             match self.fetch().await {
                 Ok(batch) => {
@@ -276,21 +277,24 @@ impl<'a> Poller<'a> {
     }
 
     /// Removes a webhook, because polling does not work beside one.
-    async fn leave_webhook(&mut self, lease: &PollerLease) {
-        loop {
-            let left = match self.foreign_webhook {
+    async fn remove_webhook(&self, lease: &PollerLease) {
+        let remove = || async {
+            match self.foreign_webhook {
                 ForeignWebhook::Remove => self.bot.delete_webhook().await,
-                ForeignWebhook::Leave => self.leave_own_webhook(lease).await,
-            };
-            let Err(error) = left else { return };
-            tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
-            let Some(wait) = error.try_again_after(RETRY_PAUSE) else { return };
-            tokio::time::sleep(wait).await;
-        }
+                ForeignWebhook::Leave => self.remove_own_webhook(lease).await,
+            }
+        };
+        let pause_after = |error: &BotError, pause| {
+            tracing::warn!(error = %error, "cannot remove the webhook");
+            error.try_again_after(pause)
+        };
+        // A shutdown drops this future. When it gives up, the fetch says why updates do not come.
+        let policy = RetryPolicy::fixed(RETRY_PAUSE);
+        let _ = retry::until_given_up(policy, &Shutdown::never(), remove, pause_after).await;
     }
 
     /// Removes the webhook if coordinators of this bot set it.
-    async fn leave_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
+    async fn remove_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
         let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
         match lease.is_own_webhook(&url).await {
             Ok(true) => self.bot.delete_webhook().await,

@@ -7,7 +7,9 @@ mod webhook;
 
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
 use ops::secret::Secret;
+use ops::shutdown::{Shutdown, ShuttingDown};
 use reqwest::Url;
 use teloxide::Bot;
 use teloxide::payloads::{
@@ -82,24 +84,27 @@ impl BotApi {
         shutdown: &CancellationToken,
     ) -> Result<Self, BotError> {
         let bot = bot(token, api_url)?;
-        loop {
+        let get_me = || async {
             let me = call::call(&bot, bot.get_me().payload_ref()).await;
-            let error = match me.and_then(|me| self_of(&me)) {
-                Ok((id, username)) => return Ok(Self { id, bot, username }),
-                Err(error) => error,
-            };
-            let wait = match error {
-                BotError::RetryAfter(wait) => wait,
-                BotError::Transient(_) => START_AGAIN,
-                other => return Err(other),
+            me.and_then(|me| self_of(&me))
+        };
+        let pause_after = |error: &BotError, pause| {
+            let pause = match error {
+                BotError::RetryAfter(wait) => *wait,
+                BotError::Transient(_) => pause,
+                _ => return None,
             };
             tracing::warn!(error = %error, "waiting for the Bot API");
-            // Nothing is lost when the sleep is dropped.
-            tokio::select! {
-                () = shutdown.cancelled() => return Err(error),
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
+            Some(pause)
+        };
+        let policy = RetryPolicy::fixed(START_AGAIN);
+        let shutdown = Shutdown::new(shutdown.clone());
+        let got = retry::until_given_up(policy, &shutdown, get_me, pause_after).await;
+        let (id, username) = match got {
+            Ok(got) => got?,
+            Err(ShuttingDown) => return Err(BotError::Transient(ShuttingDown.to_string())),
+        };
+        Ok(Self { bot, id, username })
     }
 
     /// Calls a method and returns its result as raw JSON.

@@ -18,6 +18,8 @@ mod scheduler;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::TaskQueue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -169,20 +171,19 @@ impl Sender {
         }
         let mut attempts = 0;
         let until = Instant::now() + PARTS_WITHIN;
-        loop {
-            let error = match self.send_part(address, part, options).await {
-                Ok(sent) => return Ok(sent),
-                Err(error) => error,
-            };
+        let pause_after = |error: &BotError, pause| {
             attempts += 1;
-            match error.try_again_after(PART_AGAIN) {
-                Some(wait) if attempts < PART_ATTEMPTS && Instant::now() + wait < until => {
-                    tokio::time::sleep(wait).await;
-                }
-                Some(_) => {
-                    return Err(BotError::Refused("the rest of a text stayed out".to_owned()));
-                }
-                None => return Err(error),
+            let pause = error.try_again_after(pause)?;
+            (attempts < PART_ATTEMPTS && Instant::now() + pause < until).then_some(pause)
+        };
+        let policy = RetryPolicy::fixed(PART_AGAIN);
+        let send = || self.send_part(address, part, options);
+        // A shutdown waits for the rest of a text: half of it is in the chat.
+        match retry::until_given_up(policy, &Shutdown::never(), send, pause_after).await {
+            Ok(Err(error)) if error.try_again_after(PART_AGAIN).is_none() => Err(error),
+            Ok(Ok(sent)) => Ok(sent),
+            Ok(Err(_)) | Err(ShuttingDown) => {
+                Err(BotError::Refused("the rest of a text was not sent".to_owned()))
             }
         }
     }
