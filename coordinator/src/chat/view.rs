@@ -8,6 +8,7 @@ use queue::TaskType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::media::{Media, MediaKind};
 use super::sanitize::{clean, clean_lines, is_web_url, text_field};
 
 /// The version that is read here.
@@ -55,7 +56,7 @@ pub struct View {
     pub items: Vec<Entry>,
     /// Pictures and videos.
     #[serde(default)]
-    pub media: Vec<Medium>,
+    pub media: Vec<Media>,
     /// Rows of buttons.
     #[serde(default)]
     pub buttons: Vec<Vec<ViewButton>>,
@@ -75,18 +76,6 @@ pub struct Entry {
     /// A text on a line of its own.
     #[serde(default)]
     pub text: Option<String>,
-}
-
-/// A picture or a video.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Medium {
-    /// Video or picture.
-    pub video: bool,
-    /// Where it is.
-    pub url: String,
-    /// What it shows.
-    #[serde(default)]
-    pub caption: Option<String>,
 }
 
 /// A button of a view.
@@ -137,8 +126,8 @@ impl View {
         room.0 = room.0.saturating_sub(text.len());
         let next = view.get("next").and_then(|next| TaskRequest::read(next, &mut room));
         let buttons = rows(list("buttons"), &mut room);
-        let media = list("media").filter_map(|medium| Medium::read(medium, &mut room));
-        let media: Vec<Medium> = media.take(MAX_MEDIA).collect();
+        let media = list("media").filter_map(|media| read_media(media, &mut room));
+        let media: Vec<Media> = media.take(MAX_MEDIA).collect();
         let items = list("items").filter_map(|item| Entry::read(item, &mut room));
         let items: Vec<Entry> = items.take(MAX_ITEMS).collect();
         let nothing = text.is_empty() && items.is_empty() && media.is_empty();
@@ -189,18 +178,16 @@ impl Entry {
     }
 }
 
-impl Medium {
-    fn read(value: &Value, room: &mut Room) -> Option<Self> {
-        let video = match text_field(value, "type")? {
-            "photo" => false,
-            "video" => true,
-            _ => return None,
-        };
-        let url = address(value)?;
-        let caption = shown(value, "caption", MAX_CAPTION_CHARS);
-        let bytes = url.len() + length(caption.as_ref());
-        room.takes(bytes).then_some(Self { video, url, caption })
-    }
+fn read_media(value: &Value, room: &mut Room) -> Option<Media> {
+    let kind = match text_field(value, "type")? {
+        "photo" => MediaKind::Photo,
+        "video" => MediaKind::Video,
+        _ => return None,
+    };
+    let url = address(value)?;
+    let caption = shown(value, "caption", MAX_CAPTION_CHARS);
+    let bytes = url.len() + length(caption.as_ref());
+    room.takes(bytes).then_some(Media { kind, url, caption })
 }
 
 impl TaskRequest {

@@ -10,8 +10,9 @@ use tokio_util::task::TaskTracker;
 use super::slow_chats::SlowChats;
 use crate::answers::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use crate::chat::address::ChatAddress;
+use crate::chat::media::Media;
 use crate::chat::sanitize::link;
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
 use crate::chat_order::ChatOrder;
@@ -270,5 +271,5 @@ struct Page {
 
 /// The text of a link to a picture: its caption, or else its URL.
 fn title(media: &Media) -> &str {
-    if media.caption.is_empty() { &media.url } else { &media.caption }
+    media.caption.as_deref().unwrap_or(&media.url)
 }

@@ -25,8 +25,9 @@ use teloxide::types::{
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::address::ChatAddress;
+use crate::chat::media::{Media, MediaKind};
 use crate::chat::render::links;
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use call::CALL_AT_MOST;
 pub use error::BotError;
@@ -193,14 +194,17 @@ impl BotApi {
         let chat = ChatId(address.chat_id);
         if let [one] = media {
             let file = file(&one.url)?;
-            if one.video {
-                let mut call = self.bot.send_video(chat, file).caption(&one.caption);
-                call.message_thread_id = thread(address);
-                self.run(call).await?;
-            } else {
-                let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
-                call.message_thread_id = thread(address);
-                self.run(call).await?;
+            match one.kind {
+                MediaKind::Photo => {
+                    let mut call = self.bot.send_photo(chat, file).caption(caption(one));
+                    call.message_thread_id = thread(address);
+                    self.run(call).await?;
+                }
+                MediaKind::Video => {
+                    let mut call = self.bot.send_video(chat, file).caption(caption(one));
+                    call.message_thread_id = thread(address);
+                    self.run(call).await?;
+                }
             }
             return Ok(());
         }
@@ -349,11 +353,14 @@ fn file(url: &str) -> Result<InputFile, BotError> {
 
 fn input(media: &Media) -> Result<InputMedia, BotError> {
     let file = file(&media.url)?;
-    Ok(if media.video {
-        InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption))
-    } else {
-        InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption))
+    Ok(match media.kind {
+        MediaKind::Photo => InputMedia::Photo(InputMediaPhoto::new(file).caption(caption(media))),
+        MediaKind::Video => InputMedia::Video(InputMediaVideo::new(file).caption(caption(media))),
     })
+}
+
+fn caption(media: &Media) -> &str {
+    media.caption.as_deref().unwrap_or_default()
 }
 
 #[cfg(test)]

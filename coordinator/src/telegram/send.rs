@@ -28,8 +28,9 @@ use tokio_util::task::TaskTracker;
 
 use super::bot_api::{BotApi, BotError};
 use crate::chat::address::ChatAddress;
+use crate::chat::media::Media;
 use crate::chat::render::split;
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::metrics;
 pub use limits::{Limits, Priority, RateLimit};
 use local_limiter::LocalRateLimiter;

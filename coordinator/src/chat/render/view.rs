@@ -3,10 +3,11 @@
 use super::links::MAX_TEXT_BYTES;
 use super::markup::{Line, Run, Style, lines};
 use crate::chat::callback::ButtonAction;
+use crate::chat::media::Media;
 use crate::chat::sanitize::without_mentions;
-use crate::chat::screen::{Button, Media, Screen};
+use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
-use crate::chat::view::{Entry, Medium, NEXT_INDEX, StoredView, View, ViewAction};
+use crate::chat::view::{Entry, NEXT_INDEX, StoredView, View, ViewAction};
 
 /// Telegram allows 4,096 UTF-16 units; the rest is for the page number and an error that may stand above the text.
 const PAGE_UNITS: usize = 3_600;
@@ -61,13 +62,7 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
 /// A view's pictures and videos, to be sent.
 pub fn album(lang: Lang, stored: &StoredView) -> Vec<Media> {
     let media = stored.content.media.iter();
-    media
-        .map(|medium| Media {
-            video: medium.video,
-            url: medium.url.clone(),
-            caption: medium.caption.clone().unwrap_or_else(|| lang.text("untitled")),
-        })
-        .collect()
+    media.map(|media| Media { caption: Some(caption(lang, media)), ..media.clone() }).collect()
 }
 
 /// The text of all pages, in HTML.
@@ -81,8 +76,8 @@ fn pages(lang: Lang, view: &View) -> Vec<String> {
         pages.add(entry_lines(number + 1, entry));
     }
     pages.gap();
-    for medium in &view.media {
-        pages.add(vec![medium_line(lang, medium)]);
+    for media in &view.media {
+        pages.add(vec![media_line(lang, media)]);
     }
     pages.finish()
 }
@@ -102,11 +97,13 @@ fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
     lines
 }
 
-fn medium_line(lang: Lang, medium: &Medium) -> Line {
-    let mark = if medium.video { "🎬 " } else { "🖼 " };
-    let text = medium.caption.clone().unwrap_or_else(|| lang.text("untitled"));
-    let style = Style { link: Some(medium.url.clone()), ..Style::default() };
-    vec![Run::plain(mark), Run { text, style }]
+fn media_line(lang: Lang, media: &Media) -> Line {
+    let style = Style { link: Some(media.url.clone()), ..Style::default() };
+    vec![Run::plain(&format!("{} ", media.kind.sign())), Run { text: caption(lang, media), style }]
+}
+
+fn caption(lang: Lang, media: &Media) -> String {
+    media.caption.clone().unwrap_or_else(|| lang.text("untitled"))
 }
 
 /// Fills one page after the other.
