@@ -8,17 +8,19 @@
 //! An update that cannot be read ([`crate::telegram::updates`]) is skipped alone: the offset passes it, it is counted and
 //! logged, and its sender is told.
 
+mod conflict;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops::retry::{self, RetryPolicy};
-use ops::shutdown::{Shutdown, ShuttingDown};
+use ops::shutdown::ShuttingDown;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::conflict::Conflicts;
 use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
 use super::problem::UpdateProblem;
@@ -38,15 +40,8 @@ const STILL_IN_HAND: Duration = Duration::from_millis(500);
 /// How long the end of polling waits for updates that are being handled.
 const FINISH_AT_MOST: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-const AFTER_CONFLICT: Duration = Duration::from_secs(3);
 /// Wait of the first long poll after trouble, so that its end is noticed soon.
 const TRY_WAIT: Duration = Duration::from_secs(1);
-/// Another program that sets its webhook again within this time sets it all the time.
-const TAKEN_BACK_LATELY: Duration = Duration::from_secs(60);
-/// Pause before such a webhook is removed again.
-const BEFORE_TAKING_BACK: Duration = Duration::from_secs(20);
-/// Pause between two checks of a webhook that is left in place.
-const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
 /// Capacity of the channel of handled updates.
 const REPORTS: usize = 256;
 /// Updates without an id that are remembered, so that each is answered and counted once.
@@ -90,8 +85,7 @@ pub(crate) async fn poll_until(
 struct Poller<'a> {
     dispatcher: &'a Arc<Dispatcher>,
     bot: &'a BotApi,
-    foreign_webhook: ForeignWebhook,
-    taken_back: Option<Instant>,
+    conflicts: Conflicts<'a>,
     problem: &'a UpdateProblem,
     watermark: Watermark,
     /// The offset in Redis.
@@ -116,8 +110,7 @@ impl<'a> Poller<'a> {
         Self {
             dispatcher,
             bot,
-            foreign_webhook,
-            taken_back: None,
+            conflicts: Conflicts::new(bot, foreign_webhook, problem),
             problem,
             watermark: Watermark::new(offset),
             noted: offset,
@@ -131,7 +124,7 @@ impl<'a> Poller<'a> {
     }
 
     async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
-        self.remove_webhook(lease).await;
+        self.conflicts.remove_webhook(lease).await;
         while !lost.is_cancelled() {
             match self.fetch().await {
                 Ok(batch) => {
@@ -145,7 +138,10 @@ impl<'a> Poller<'a> {
                         tokio::time::sleep(RETRY_PAUSE).await;
                     }
                 }
-                Err(error) => self.cannot_fetch(&error, lease).await,
+                Err(error) => {
+                    let wait = self.conflicts.cannot_fetch(&error, lease).await;
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
     }
@@ -204,103 +200,6 @@ impl<'a> Poller<'a> {
             self.nameless.pop_front();
         }
         true
-    }
-
-    /// Reports why updates do not come, once for each cause, and waits or does something about it.
-    async fn cannot_fetch(&mut self, error: &BotError, lease: &PollerLease) {
-        let wait = match error {
-            BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
-            other => {
-                self.say(&format!("updates cannot be fetched: {other}"));
-                other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
-            }
-        };
-        tokio::time::sleep(wait).await;
-    }
-
-    /// Another program gets the updates, by polling or a webhook. Returns how long to wait.
-    async fn conflict(&mut self, error: &BotError, lease: &PollerLease) -> Duration {
-        let url = match self.bot.webhook().await {
-            Ok((url, _)) => url,
-            Err(error) => {
-                tracing::debug!(error = %error, "cannot ask where updates are brought to");
-                None
-            }
-        };
-        if url.is_none() && *error == BotError::Conflict {
-            self.say(
-                "another program fetches this bot's updates with the same token; only one of them gets each update",
-            );
-            return AFTER_CONFLICT;
-        }
-        let address = url.as_deref().map_or("an address that Telegram does not say", host);
-        if let Some(url) = &url
-            && matches!(lease.is_own_webhook(url).await, Ok(true))
-        {
-            self.say(&format!(
-                "another coordinator of this bot has updates brought to {address}; stop one kind or the other"
-            ));
-            return WEBHOOK_LEFT;
-        }
-        match self.foreign_webhook {
-            ForeignWebhook::Leave => {
-                self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
-                ));
-                WEBHOOK_LEFT
-            }
-            ForeignWebhook::Remove => {
-                self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is removed"
-                ));
-                if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
-                    tokio::time::sleep(BEFORE_TAKING_BACK).await;
-                }
-                self.taken_back = Some(Instant::now());
-                match self.bot.delete_webhook().await {
-                    Ok(()) => Duration::ZERO,
-                    Err(error) => {
-                        tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
-                        error.try_again_after(RETRY_PAUSE).unwrap_or(WEBHOOK_LEFT)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reports a problem to `/readyz`, and to the log when it is a new one.
-    fn say(&self, problem: &str) {
-        let before = self.problem.send_replace(Some(problem.to_owned()));
-        if before.as_deref() != Some(problem) {
-            tracing::warn!("{problem}");
-        }
-    }
-
-    /// Removes a webhook, because polling does not work beside one.
-    async fn remove_webhook(&self, lease: &PollerLease) {
-        let remove = || async {
-            match self.foreign_webhook {
-                ForeignWebhook::Remove => self.bot.delete_webhook().await,
-                ForeignWebhook::Leave => self.remove_own_webhook(lease).await,
-            }
-        };
-        let pause_after = |error: &BotError, pause| {
-            tracing::warn!(error = %error, "cannot remove the webhook");
-            error.try_again_after(pause)
-        };
-        // A shutdown drops this future. When it gives up, the fetch says why updates do not come.
-        let policy = RetryPolicy::fixed(RETRY_PAUSE);
-        let _ = retry::until_given_up(policy, &Shutdown::never(), remove, pause_after).await;
-    }
-
-    /// Removes the webhook if coordinators of this bot set it.
-    async fn remove_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
-        let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
-        match lease.is_own_webhook(&url).await {
-            Ok(true) => self.bot.delete_webhook().await,
-            Ok(false) => Ok(()),
-            Err(error) => Err(BotError::Transient(error.to_string())),
-        }
     }
 
     /// Stores the offset in Redis when it has moved.
@@ -365,23 +264,5 @@ impl<'a> Poller<'a> {
         if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
             lease.note_offset(watermark.offset()).await;
         }
-    }
-}
-
-/// Only the host of a URL: the rest of it may be a secret.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    rest.rsplit('@').next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_webhook_only_the_host_is_named() {
-        assert_eq!(host("https://bot.example:8443/secret?x#y"), "bot.example:8443");
-        assert_eq!(host("https://me:secret@bot.example/"), "bot.example");
     }
 }
