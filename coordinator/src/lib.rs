@@ -110,7 +110,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sending = tokio::spawn(scheduler.run(shutdown.clone()));
     let parts = Parts::new(queue.clone(), sender.clone(), estimator, shutdown.clone());
     if let Err(error) = queue.announce_partitions().await {
-        tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
+        tracing::warn!(error = %error.source, "partitions not announced; workers learn them from the first tasks");
     }
     let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
     let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
@@ -141,10 +141,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         }
     }
     parts.settle().await;
-    sweeping.await.context("the sweep ended badly")?;
-    confirming.await.context("looking after recent tasks ended badly")?;
-    delivering.await.context("the delivery ended badly")?;
-    watching.await.context("watching the plugins' commands ended badly")?;
+    sweeping.await.context("the sweep panicked")?;
+    confirming.await.context("the confirmation of recent tasks panicked")?;
+    delivering.await.context("the delivery panicked")?;
+    watching.await.context("the command menu's task panicked")?;
     sending.abort(); // Nobody sends any more.
     sender.settle().await;
     tracing::info!("coordinator stopped");

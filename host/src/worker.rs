@@ -79,7 +79,7 @@ pub async fn run(
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
-    watching.await.context("the folder watcher ended badly")?;
+    watching.await.context("the folder watcher panicked")?;
     cache_written.await;
     Ok(())
 }
@@ -92,7 +92,7 @@ fn open_cache(folder: &Path, plugins: &Path) -> Option<(PreparedCache, VersionAr
             tracing::warn!(
                 folder = %folder.display(),
                 error = %error,
-                "prepared plugins and good versions are not kept for the next start"
+                "no plugin cache: prepared plugins and good versions are not stored"
             );
         })
         .ok()

@@ -27,7 +27,7 @@ const SECONDS: &[f64] = &[
 fn collect() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-        .context("the histogram's buckets")?
+        .context("cannot set the histogram's buckets")?
         .install_recorder()
         .context("metrics are collected already")
 }
@@ -55,7 +55,7 @@ where
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; name another address with --listen")
     })?;
-    let local = listener.local_addr().context("asking for the address")?;
+    let local = listener.local_addr().context("cannot read the address")?;
     let ready = Arc::new(ready);
     let rendered = metrics.clone();
     let app = Router::new()
@@ -78,7 +78,7 @@ where
         // A running scrape is not worth waiting for.
         tokio::select! {
             served = async { axum::serve(listener, app).await } => if let Err(error) = served {
-                tracing::error!(error = %error, "health and metrics are not served any more");
+                tracing::error!(error = %error, "health and metrics server failed");
             },
             () = stop.cancelled() => {}
         }

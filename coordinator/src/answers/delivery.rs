@@ -120,7 +120,7 @@ impl Delivery {
         self.running.close();
         if tokio::time::timeout(DRAIN, self.running.wait()).await.is_err() {
             tracing::warn!(
-                "some answers were not shown in time; another coordinator takes them over"
+                "shutdown before all answers were delivered; another coordinator takes over the rest"
             );
         }
     }
@@ -128,7 +128,7 @@ impl Delivery {
     /// Refreshes the task types, and takes over answers of dead coordinators.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
-            self.parts.queue.note_trouble(None, "look for the outbox's types", &error.source);
+            self.parts.queue.note_trouble(None, "read the task types", &error.source);
         }
         // Keeps other coordinators from taking over answers that wait here.
         let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
@@ -210,17 +210,17 @@ impl Delivery {
                     continue;
                 }
                 Err(DeliveryError::Bot(BotError::Unreachable)) => {
-                    tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
+                    tracing::info!(task_id = %id, "answer dropped: the bot cannot write to the chat");
                     return Ok(Shown::Ended(Delivered::Undeliverable));
                 }
                 Err(DeliveryError::Bot(error)) => {
                     match error.try_again_after(pauses.next_pause()) {
                         Some(wait) => {
-                            tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
+                            tracing::debug!(task_id = %id, error = %error, "answer delayed by the Bot API");
                             wait
                         }
                         None => {
-                            tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
+                            tracing::error!(task_id = %id, error = %error, "answer dropped: the Bot API refuses it");
                             return Ok(Shown::Ended(Delivered::Undeliverable));
                         }
                     }
@@ -236,16 +236,16 @@ impl Delivery {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();
         let Some(Ok(address)) = to.map(serde_json::from_value::<ChatAddress>) else {
-            tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
+            tracing::warn!(task_id = %id, "answer dropped: its address is not readable");
             return Shown::Ended(Delivered::Undeliverable);
         };
         if reply.age() < LEFT_TO_OTHERS {
-            tracing::warn!(task_id = %id, "an answer cannot be read here; left to another release for a minute");
+            tracing::warn!(task_id = %id, "answer not readable; left to other releases for 60 s");
             return Shown::LeftToOthers;
         }
         let screen = Screen::plain(Lang::En.text("cannot-show"));
         let sent = self.parts.sender.send(&address, &screen, Priority::Answer).await;
-        tracing::error!(task_id = %id, sent = sent.is_ok(), "an answer cannot be read");
+        tracing::error!(task_id = %id, sent = sent.is_ok(), "answer not readable");
         Shown::Ended(Delivered::Undeliverable)
     }
 
@@ -310,7 +310,7 @@ impl Delivery {
                 sent.map_err(DeliveryError::Bot)
             }
             Err(BotError::Refused(reason)) => {
-                tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
+                tracing::error!(task_id = %id, error = reason, "Telegram refused an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
                 let said = editor.attempt(&to.address, edit, &instead, Priority::Answer).await;
                 said.map_err(DeliveryError::Bot)

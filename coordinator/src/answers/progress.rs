@@ -70,7 +70,7 @@ impl ProgressReporter {
                 Ok(Some(live)) => live,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    tracing::debug!(error = %error.source, "a task's progress cannot be read at the moment");
+                    tracing::debug!(error = %error.source, "task progress not read");
                     continue;
                 }
             };

@@ -184,7 +184,7 @@ impl EffectRunner {
     where
         F: Future<Output = Result<T, redis::RedisError>>,
     {
-        let doing = "do what somebody asked for";
+        let doing = "carry out a command";
         redis_retry::until_answered(&self.queue, &self.shutdown, doing, request).await
     }
 }

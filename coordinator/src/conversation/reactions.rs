@@ -92,7 +92,7 @@ impl Reactions {
                 Ok(reaction) => return Ok(reaction),
                 Err(error) => error,
             };
-            self.queue.note_trouble(None, "keep a session", &error);
+            self.queue.note_trouble(None, "store a session", &error);
             // Computed without storing, so that the person can be told; with a new session if it cannot be read.
             let session = self.sessions.load(incoming.address.session_key()).await;
             let known = session.is_ok();

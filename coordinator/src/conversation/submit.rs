@@ -105,7 +105,7 @@ impl Submitter {
         let forgotten =
             self.sessions.update(key, |session| session.forget_pending(&task.task_id)).await;
         if let Err(error) = forgotten {
-            tracing::debug!(error = %error, "a refused question stays in the list; its task is nowhere");
+            tracing::debug!(error = %error, "refused question not removed from the session");
         }
         let refusal = lang.text(refusal);
         match pressed {

@@ -47,7 +47,7 @@ pub(crate) fn read(
         Ok(update) => update,
         Err(error) => {
             metrics::update_unreadable(error.reason());
-            tracing::warn!(update_id, reason = %error, "an update cannot be read; passed over");
+            tracing::warn!(update_id, reason = %error, "update skipped: not readable");
             let incoming = incoming::unreadable(update_id, parsed.sender?)?;
             return Some(ChatUpdate::of(incoming));
         }
@@ -68,7 +68,7 @@ pub(crate) fn read(
 
 fn passed_over(update_id: u32, reason: IgnoreReason) {
     metrics::update_passed_over(reason.label());
-    tracing::debug!(update_id, rule = reason.label(), "nothing is said to an update");
+    tracing::debug!(update_id, rule = reason.label(), "update ignored");
 }
 
 fn chat_status(update: &Update) -> Option<(i64, ChatStatus)> {

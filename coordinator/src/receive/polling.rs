@@ -59,7 +59,7 @@ pub(crate) async fn poll_until(
     while !shutdown.is_cancelled() {
         match lease.acquire().await {
             Ok(Some(offset)) => {
-                tracing::info!("this coordinator fetches the updates");
+                tracing::info!("polling for updates");
                 let lost = CancellationToken::new();
                 let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, problem);
                 // A dropped branch loses nothing: updates that are not confirmed are fetched again.
@@ -74,7 +74,7 @@ pub(crate) async fn poll_until(
             }
             Ok(None) => {}
             Err(error) => {
-                lease.note_trouble("ask who fetches the updates", &error);
+                lease.note_trouble("acquire the polling lease", &error);
             }
         }
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(RETRY_PAUSE)).await;
@@ -227,7 +227,7 @@ impl<'a> Poller<'a> {
                     Ok(Ok(())) => {}
                     Ok(Err(ShuttingDown)) => return,
                     Err(error) => {
-                        tracing::error!(update_id, error = %error, "an update is passed over");
+                        tracing::error!(update_id, error = %error, "update skipped: its handler panicked");
                     }
                 }
                 let _ = handled.send(update_id).await; // Gone when we stopped polling.
@@ -259,7 +259,9 @@ impl<'a> Poller<'a> {
             chats.wait().await;
         };
         if tokio::time::timeout(FINISH_AT_MOST, ending).await.is_err() {
-            tracing::warn!("some updates are in hand still; whoever fetches next gets them again");
+            tracing::warn!(
+                "polling ended before all updates were handled; the coordinator that polls next gets them again"
+            );
         }
         if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
             lease.note_offset(watermark.offset()).await;

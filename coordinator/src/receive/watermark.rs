@@ -38,7 +38,7 @@ impl Watermark {
             return false;
         }
         if update_id < self.offset {
-            tracing::warn!("the server counts its updates anew");
+            tracing::warn!("update ids restarted at the server");
             self.offset = update_id;
             self.in_hand.clear();
             self.waiting.clear();

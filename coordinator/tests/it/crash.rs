@@ -82,7 +82,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
-    first.says(&["this coordinator fetches the updates"]).await;
+    first.says(&["polling for updates"]).await;
     let second = coordinator(&redis, &telegram).await;
     for chat in 1..=10 {
         telegram.write(chat, "luna").await;
@@ -93,7 +93,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     first.kill();
     telegram.write(11, "luna").await;
     let taken_over = async {
-        second.says(&["this coordinator fetches the updates"]).await;
+        second.says(&["polling for updates"]).await;
         telegram.bot_said_only(11, &["The luna"]).await;
     };
     let promised = Duration::from_secs(10);

@@ -59,7 +59,7 @@ impl Proxy {
 async fn brought_to(redis: &TestRedis, telegram: &Telegram, public: &str, listen: &str) -> Process {
     let mut command = coordinator_command(redis, telegram);
     command.env("WEBHOOK_URL", format!("http://{public}/hook")).env("WEBHOOK_LISTEN", listen);
-    Process::start_until(&mut command, "Telegram brings the updates").await
+    Process::start_until(&mut command, "webhook set").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +187,7 @@ async fn readiness_says_that_telegram_does_not_know_where_updates_go() {
     command.env("WEBHOOK_URL", format!("http://{address}/hook")).env("WEBHOOK_LISTEN", &address);
     command.env("LISTEN", &health);
     let running = Process::start_until(&mut command, "coordinator ready").await;
-    running.says(&["cannot tell Telegram where updates go"]).await;
+    running.says(&["webhook not set; retrying"]).await;
     let ready = async || {
         let answer = reqwest::get(format!("http://{health}/readyz")).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
@@ -241,7 +241,7 @@ async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetch
     let _running = brought_to(&redis, &telegram, &address, &address).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
-    fetching.says(&["another coordinator of this bot has updates brought"]).await;
+    fetching.says(&["another coordinator of this bot set a webhook"]).await;
     let info = telegram.call("getWebhookInfo", &json!({})).await;
     assert_eq!(info["result"]["url"], format!("http://{address}/hook"), "it is not a stranger's");
 }
@@ -252,13 +252,13 @@ async fn a_stranger_who_fetches_the_updates_is_outlasted() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
-    running.says(&["this coordinator fetches the updates"]).await;
+    running.says(&["polling for updates"]).await;
     eventually("a call that waits for updates", async || {
         (telegram.stats().await["polling"] == true).then_some(())
     })
     .await;
     telegram.fetch_as_a_stranger().await;
-    running.says(&["another program fetches this bot's updates"]).await;
+    running.says(&["another program polls"]).await;
     telegram.write(7, "luna").await;
     telegram.bot_said_only(7, &["The luna"]).await;
 }
@@ -278,11 +278,11 @@ async fn a_webhook_that_somebody_else_set_is_named_and_removed() {
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "The luna").await;
     take_the_updates_away(&telegram).await;
-    running.says(&["a webhook is set to 127.0.0.1:9", "it is removed"]).await;
+    running.says(&["a foreign webhook is set to 127.0.0.1:9", "removing it"]).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
     assert!(!running.log().contains("somebody-elses-secret"), "an address may hold a secret");
-    assert!(!running.log().contains("another program fetches"), "the cause is the webhook");
+    assert!(!running.log().contains("another program polls"), "the cause is the webhook");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,14 +294,14 @@ async fn a_webhook_that_is_to_be_left_is_left_and_readiness_says_why_nothing_com
     let mut command = coordinator_command(&redis, &telegram);
     command.env("FOREIGN_WEBHOOK", "leave").env("LISTEN", &health);
     let running = Process::start_until(&mut command, "coordinator ready").await;
-    running.says(&["a webhook is set to 127.0.0.1:9", "it is left"]).await;
+    running.says(&["a foreign webhook is set to 127.0.0.1:9", "left in place"]).await;
     let ready = async || {
         let answer = reqwest::get(format!("http://{health}/readyz")).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let (status, why) = ready().await;
     assert_eq!(status, 503);
-    assert!(why.contains("a webhook is set to 127.0.0.1:9"), "{why}");
+    assert!(why.contains("a foreign webhook is set to 127.0.0.1:9"), "{why}");
     let info = telegram.call("getWebhookInfo", &json!({})).await;
     assert_eq!(info["result"]["url"], "http://127.0.0.1:9/somebody-elses-secret");
     telegram.call("deleteWebhook", &json!({})).await;

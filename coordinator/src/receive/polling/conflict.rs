@@ -47,7 +47,7 @@ impl<'a> Conflicts<'a> {
         match error {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
             other => {
-                self.say(&format!("updates cannot be fetched: {other}"));
+                self.say(&format!("polling failed: {other}"));
                 other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
             }
         }
@@ -58,35 +58,35 @@ impl<'a> Conflicts<'a> {
         let url = match self.bot.webhook().await {
             Ok((url, _)) => url,
             Err(error) => {
-                tracing::debug!(error = %error, "cannot ask where updates are brought to");
+                tracing::debug!(error = %error, "webhook not read");
                 None
             }
         };
         if url.is_none() && *error == BotError::Conflict {
             self.say(
-                "another program fetches this bot's updates with the same token; only one of them gets each update",
+                "another program polls with this bot's token; each update reaches only one of the two",
             );
             return AFTER_CONFLICT;
         }
-        let address = url.as_deref().map_or("an address that Telegram does not say", host);
+        let address = url.as_deref().map_or("an unknown address", host);
         if let Some(url) = &url
             && matches!(lease.is_own_webhook(url).await, Ok(true))
         {
             self.say(&format!(
-                "another coordinator of this bot has updates brought to {address}; stop one kind or the other"
+                "another coordinator of this bot set a webhook to {address}; all must use either polling or a webhook"
             ));
             return WEBHOOK_LEFT;
         }
         match self.foreign_webhook {
             ForeignWebhook::Leave => {
                 self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
+                    "a foreign webhook is set to {address}, so polling fails; left in place, as FOREIGN_WEBHOOK says"
                 ));
                 WEBHOOK_LEFT
             }
             ForeignWebhook::Remove => {
                 self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is removed"
+                    "a foreign webhook is set to {address}, so polling fails; removing it"
                 ));
                 if self.removed_at.is_some_and(|when| when.elapsed() < REMOVED_LATELY) {
                     tokio::time::sleep(BEFORE_REMOVING_AGAIN).await;
@@ -95,7 +95,7 @@ impl<'a> Conflicts<'a> {
                 match self.bot.delete_webhook().await {
                     Ok(()) => Duration::ZERO,
                     Err(error) => {
-                        tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
+                        tracing::warn!(error = %error, "webhook not removed; retrying");
                         error.try_again_after(RETRY_PAUSE).unwrap_or(WEBHOOK_LEFT)
                     }
                 }
@@ -120,7 +120,7 @@ impl<'a> Conflicts<'a> {
             }
         };
         let pause_after = |error: &BotError, pause| {
-            tracing::warn!(error = %error, "cannot remove the webhook");
+            tracing::warn!(error = %error, "webhook not removed; retrying");
             error.try_again_after(pause)
         };
         // A shutdown drops this future. When it gives up, the fetch says why updates do not come.

@@ -32,6 +32,6 @@ pub(super) fn build(token: &Secret<String>, api_url: &Url) -> Result<Bot, BotErr
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .map_err(|_error| BotError::Refused("no HTTP client can be made here".to_owned()))?;
+        .map_err(|_error| BotError::Refused("cannot build the HTTP client".to_owned()))?;
     Ok(Bot::with_client(token.expose().clone(), client).set_api_url(api_url.clone()))
 }

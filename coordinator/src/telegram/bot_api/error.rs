@@ -76,7 +76,7 @@ impl BotError {
 
 pub(super) fn network_cause(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
-        "time-out"
+        "timed out"
     } else if error.is_connect() {
         "no connection"
     } else {

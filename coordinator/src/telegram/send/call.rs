@@ -54,22 +54,22 @@ impl LimitedCalls {
     /// Notes that a chat can be written to, because something came from it.
     pub(super) async fn mark_reachable(&self, chat_id: i64) {
         if let Err(error) = self.store.note_reachable(chat_id).await {
-            tracing::debug!(error = %error, "it was not noted that a chat is there");
+            tracing::debug!(error = %error, "chat not marked as reachable");
         }
     }
 
     /// Notes that the bot was blocked, or removed from a group.
     pub(super) async fn mark_unreachable(&self, chat_id: i64) {
         if let Err(error) = self.store.note_unreachable(chat_id).await {
-            tracing::debug!(error = %error, "it was not noted that a chat is gone");
+            tracing::debug!(error = %error, "chat not marked as unreachable");
         }
     }
 
     /// Notes that a group migrated to another id.
     pub(super) async fn mark_migrated(&self, from: i64, to: i64) {
-        tracing::info!("a group has another id");
+        tracing::info!("group migrated to another id");
         if let Err(error) = self.store.note_migrated(from, to).await {
-            tracing::warn!(error = %error, "it was not noted that a group has another id");
+            tracing::warn!(error = %error, "group not marked as migrated");
         }
     }
 
@@ -117,7 +117,7 @@ impl LimitedCalls {
                 error => return Err(error),
             }
         }
-        Err(BotError::Refused("the group has another id each time".to_owned()))
+        Err(BotError::Refused("the group migrated too often".to_owned()))
     }
 
     /// Makes an edit before its deadline, and notes when it is no longer in flight.
@@ -129,7 +129,7 @@ impl LimitedCalls {
     ) -> Result<T, BotError> {
         let made = if Instant::now() < in_flight.until {
             let made = tokio::time::timeout_at(in_flight.until, make).await;
-            made.unwrap_or_else(|_elapsed| Err(BotError::Transient("time-out".to_owned())))
+            made.unwrap_or_else(|_elapsed| Err(BotError::Transient("timed out".to_owned())))
         } else {
             // This process was paused. Others may have begun newer edits since.
             Err(BotError::RetryAfter(Duration::ZERO))
@@ -139,7 +139,7 @@ impl LimitedCalls {
             let noting = self.store.note_arrived(change, in_flight.token);
             self.noting.spawn(async move {
                 if let Err(error) = noting.await {
-                    tracing::debug!(error = %error, "a change counts as on its way until its time is up");
+                    tracing::debug!(error = %error, "end of an edit not stored; it counts as in flight until its deadline");
                 }
             });
         }
@@ -174,11 +174,11 @@ impl LimitedCalls {
             Ok(answer) => scheduler::decision(answer)
                 .unwrap_or_else(|(wait, _all)| Decision::RetryAfter(wait)),
             Err(error) if request.change.is_some() => {
-                tracing::debug!(error = %error, "a change waits for Redis, which keeps their order");
+                tracing::debug!(error = %error, "edit delayed until Redis answers");
                 Decision::RetryAfter(WITHOUT_REDIS)
             }
             Err(error) => {
-                tracing::debug!(error = %error, "cannot ask about a chat; sending all the same");
+                tracing::debug!(error = %error, "rate limit not read; sending at the local rate");
                 let now = Instant::now();
                 match self.local_limiter().take(now, request, &self.store.limits) {
                     None => Decision::Go,
@@ -203,7 +203,7 @@ impl LimitedCalls {
                         );
                     }
                     Err(error) => {
-                        tracing::warn!(error = %error, "Telegram asks to wait, and only this coordinator knows");
+                        tracing::warn!(error = %error, "Telegram asks to wait; other coordinators not informed");
                     }
                 }
             }

@@ -215,7 +215,7 @@ impl SendScheduler {
             match self.store.take(queued.request).await {
                 Ok(answer) => return answer,
                 Err(error) => {
-                    tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
+                    tracing::warn!(error = %error, "rate limit not read; sending at the local rate");
                     self.ask_redis_from = Instant::now() + REDIS_PAUSE;
                 }
             }

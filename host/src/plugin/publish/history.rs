@@ -71,10 +71,7 @@ impl History {
             reason,
         };
         if self.events.try_send(event).is_err() {
-            tracing::warn!(
-                plugin,
-                "the buffer of the plugin history is full; this change is only in the log"
-            );
+            tracing::warn!(plugin, "plugin history not stored: its buffer is full");
         }
     }
 }
