@@ -20,7 +20,7 @@ const PARTITIONS_AT_MOST: u16 = 64;
 
 /// Largest rate limit: Telegram's are far below, and Redis stores as many timestamps.
 const LIMIT_AT_MOST: u32 = 1_000;
-const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address that Telegram could bring updates to: it looks like \
+const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address for a webhook: it looks like \
     `https://host/path`, without `?` and `#`";
 
 /// How the bot runs, as given on the command line.
@@ -93,14 +93,14 @@ pub struct WebhookConfig {
     pub listen: SocketAddr,
 }
 
-/// How a coordinator runs.
+/// The configuration of a coordinator.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The bot's token.
     pub token: Secret<String>,
     /// How to reach Redis.
     pub redis: RedisFlags,
-    /// How many queues hot task types have.
+    /// Number of queues of busy task types.
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
     pub access: AccessLists,
@@ -108,30 +108,30 @@ pub struct Config {
     pub privacy_file: Option<PathBuf>,
     /// The Bot API server.
     pub api_url: Url,
-    /// Where health and metrics are served.
+    /// The address of health and metrics.
     pub listen: Option<SocketAddr>,
-    /// Where updates are brought to; they are fetched without it.
+    /// The webhook; without it the coordinator polls.
     pub webhook: Option<WebhookConfig>,
-    /// What becomes of a webhook that another program has set.
+    /// What to do about a webhook that another program has set.
     pub foreign_webhook: ForeignWebhook,
-    /// How much is sent at most.
+    /// Rate limits of sending.
     pub limits: Limits,
 }
 
 impl Serve {
-    /// How to log.
+    /// The format of log lines.
     pub fn log_format(&self) -> LogFormat {
         self.monitoring.log_format
     }
 
-    /// The configuration it stands for.
+    /// The configuration that these flags stand for.
     ///
     /// # Errors
     ///
-    /// All problems, one sentence each.
+    /// All problems, one text each.
     pub fn into_config(self) -> Result<Config, Vec<String>> {
         let mut problems = Vec::new();
-        // A line end at the end comes from a file that the token was kept in.
+        // A token from a file may end with a line break.
         let token =
             self.telegram_bot_token.map(|token| Secret::new(token.expose().trim().to_owned()));
         let token = token.filter(|token| !token.expose().is_empty());
@@ -162,8 +162,10 @@ impl Serve {
                 }
             },
             (Some(_), None) => {
-                problems
-                    .push("WEBHOOK_URL needs WEBHOOK_LISTEN: where the proxy finds us".to_owned());
+                problems.push(
+                    "WEBHOOK_URL needs WEBHOOK_LISTEN: the address that the proxy forwards to"
+                        .to_owned(),
+                );
                 None
             }
             (None, _) => None,
@@ -177,7 +179,7 @@ impl Serve {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
                 let Self { redis, monitoring, privacy_file, .. } = self;
-                // Compose files set what is not wanted to nothing.
+                // Compose files set unused variables to nothing.
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
                 let access = AccessLists {

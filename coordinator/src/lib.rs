@@ -2,7 +2,7 @@
 //!
 //! An update becomes an [`chat::event::Event`]; a flow, which is a pure function, turns it into effects ([`chat::flow`]),
 //! which are carried out in order (`conversation`). A question becomes a task, and only when Redis has it does the update
-//! count as handled (`receive`). Answers come back through the outbox, to whichever coordinator is there (`answers`).
+//! count as handled (`receive`). Answers come back through the outbox, to any coordinator (`answers`).
 //!
 //! Not here: searching, loading or computing anything.
 

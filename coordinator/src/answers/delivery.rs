@@ -1,8 +1,8 @@
 //! From the outbox to the chat: some coordinator shows the answer of every finished task.
 //!
 //! An answer always *edits* a message: the one whose button was pressed, or the placeholder. So showing it twice shows it
-//! once. It leaves the outbox when Telegram has accepted it; what a dead coordinator had read is taken over by another. When
-//! the chat cannot be written to any more, the answer is dropped.
+//! once. It leaves the outbox when Telegram has accepted it. Another coordinator takes over what a dead one had read. If the
+//! bot can no longer write to the chat, the answer is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,8 +230,8 @@ impl Delivery {
         }
     }
 
-    /// An unreadable answer, of another release, is left to others for a while. Then the person is told that it cannot be
-    /// shown.
+    /// Leaves an unreadable answer, of another release, to other coordinators for a while. Then tells the person that it
+    /// cannot be shown.
     async fn show_unreadable(&self, reply: &Reply) -> Shown {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();

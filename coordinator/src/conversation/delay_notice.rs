@@ -1,4 +1,4 @@
-//! A question that Redis does not take at the moment is tried again, and the person is told so once.
+//! While Redis refuses a question, it is tried again, and the person is told once.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -80,7 +80,7 @@ impl Replies {
         });
     }
 
-    /// Makes a reply. A slow one goes on in the background: a chat that Telegram slows down must not hold up the updates of
+    /// Sends a reply. A slow one continues in the background: a chat that Telegram slows down must not delay the updates of
     /// others.
     async fn reply(
         &self,

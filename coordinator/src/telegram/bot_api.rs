@@ -178,7 +178,7 @@ impl BotApi {
     ///
     /// # Errors
     ///
-    /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
+    /// [`BotError`]; [`BotError::NotModified`] means that it has this text already.
     pub async fn edit(
         &self,
         address: &ChatAddress,

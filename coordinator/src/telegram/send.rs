@@ -2,7 +2,7 @@
 //!
 //! The limits belong to the bot, not to a process: all coordinators share them in Redis ([`rate_limit_store`]). A message
 //! that exceeds them waits ([`scheduler`]). When Telegram asks to wait, all coordinators wait: with that chat, or with all
-//! chats once two were told to wait within a second. A chat that cannot be written to is left alone until something comes
+//! chats once two were told to wait within a second. Nothing is sent to an unreachable chat until something comes
 //! from it. A group that migrated is followed to its new id. While Redis is away, each coordinator sends new messages at a
 //! low rate of its own ([`local_limiter`]); edits wait for Redis, which keeps their order ([`revision`]).
 //!

@@ -1,4 +1,4 @@
-//! Coordinators and Redis that die: every accepted update is answered, and answered once.
+//! Coordinators and Redis are killed: every accepted update is answered once.
 
 use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn whenever_a_coordinator_is_killed_its_question_is_answered_once() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_millis(10)).await;
     let mut running = coordinator(&redis, &telegram).await;
-    // From before the update is read to after the answer is out.
+    // From before the update is read to after the answer is sent.
     for (chat, after_ms) in [0, 1, 2, 4, 7, 11, 16, 25].into_iter().enumerate() {
         let chat = i64::try_from(chat).unwrap() + 1;
         telegram.write(chat, "luna").await;

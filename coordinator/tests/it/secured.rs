@@ -1,4 +1,4 @@
-//! Redis behind TLS, with the users of the shipped ACL file and no right more.
+//! Redis with TLS and the users of the shipped ACL file, which have only the rights that it lists.
 
 use test_kit::{Process, TestRedis};
 

@@ -1,4 +1,4 @@
-//! Telegram on a bad day.
+//! Telegram fails, refuses or asks to wait.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `worker plugins …`: what a worker would make of a plugin, without a queue.
+//! `worker plugins …`: checks and runs plugins without a queue.
 
 use std::process::Output;
 
@@ -43,7 +43,7 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     {
         command.env(name, "");
     }
-    // Far enough to look for Redis and say that there is none, which it is waited for.
+    // The worker starts, and ends because of the unusable address of Redis.
     command.env("REDIS_URL", "nonsense").env_remove("RUST_LOG");
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

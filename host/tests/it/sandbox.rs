@@ -1,4 +1,4 @@
-//! A plugin that misbehaves hurts its own task and nothing else.
+//! A plugin that misbehaves fails its own task only.
 
 use std::time::{Duration, Instant};
 

@@ -42,7 +42,7 @@ pub(super) enum Decision {
     RetryAfter(Duration),
     /// Do not send it at all.
     Drop,
-    /// The chat cannot be written to.
+    /// The bot cannot write to the chat.
     Unreachable,
     /// The group has another id.
     Migrated(i64),
@@ -100,7 +100,7 @@ impl SendScheduler {
         }
     }
 
-    /// Decides about messages. After `closing` none waits any more: their senders are told to try again.
+    /// Decides about messages. After `closing` none waits: their senders get [`Decision::RetryAfter`].
     pub async fn run(mut self, closing: CancellationToken) {
         loop {
             while let Ok(queued) = self.requests.try_recv() {

@@ -19,7 +19,7 @@ pub(super) struct Fence {
     pub(super) on_their_way: BTreeMap<u64, u64>,
 }
 
-/// What is said to a change that asks.
+/// The decision about a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     Begun { beside: bool },
@@ -53,11 +53,11 @@ enum Rule {
     Fenced,
     /// It is decided whether a change may be shown, and then it is shown.
     TwoSteps,
-    /// As in force, but nobody repeats what went beside others.
+    /// As in production, but edits that went beside others are not repeated.
     NoRepeat,
     /// As in force, but a call that got no answer counts as over.
     ForgetsTheLost,
-    /// As in force, but what is noted as on its way is one for each rank: another attempt ends the first one's note.
+    /// As in production, but there is one in-flight entry for each turn: another attempt replaces the first one's.
     OneForEachRank,
 }
 
@@ -85,7 +85,7 @@ struct Editor {
     word: bool,
 }
 
-/// A call on its way to Telegram. Nobody may wait for it any more.
+/// A call in flight to Telegram. Its sender may have given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Call {
     number: u64,
@@ -198,7 +198,7 @@ impl World {
         all
     }
 
-    /// A change is begun anew, by the same coordinator or another. Words about a wait are not.
+    /// The same or another coordinator starts a change again. Progress notes are not repeated.
     fn taken_over(mut self, address: usize) -> Self {
         let editor = &mut self.editors[address];
         editor.stage = if editor.word { Stage::Over } else { Stage::Asks };
@@ -334,7 +334,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 const ROOM: &str = include_str!("../admit.lua");
 const ARRIVED: &str = include_str!("../edit_arrived.lua");
 
-/// Longer than a brief change is on its way.
+/// Longer than a short change is in flight.
 const AFTER_A_BRIEF_ONE: Duration = Duration::from_millis(4);
 
 async fn ask(queue: &TaskQueue, key: &str, rank: u64, token: u64, of: (bool, bool)) -> Said {
