@@ -17,10 +17,10 @@ use crate::config::{Ceilings, HostConfig};
 #[derive(Debug, Parser)]
 #[command(name = "worker", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Without a command it runs tasks.
+    /// The subcommand; without one the worker runs tasks.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to run them.
+    /// The worker's settings.
     #[command(flatten)]
     pub serve: Serve,
 }

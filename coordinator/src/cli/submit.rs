@@ -18,10 +18,10 @@ pub struct Submit {
     redis: QueueArgs,
     /// The task type.
     task_type: TaskType,
-    /// The params: a JSON object.
+    /// The params, a JSON object.
     #[arg(default_value = "{}")]
     params: String,
-    /// Who asks.
+    /// The sender's user id.
     #[arg(long, default_value_t = 0)]
     user_id: i64,
     /// Wait for the result and print it.
