@@ -1,6 +1,6 @@
 //! Edits messages to answers and turned pages.
 //!
-//! What was asked later is what stays. Redis keeps the order for all coordinators ([`Revision`]). Here an edit waits a moment
+//! The latest request wins. Redis keeps the order for all coordinators ([`Revision`]). Here an edit waits a moment
 //! for older edits in flight to the same message. Then it is sent beside them, and repeated when they have arrived or cannot
 //! arrive any more.
 

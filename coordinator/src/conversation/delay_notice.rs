@@ -55,7 +55,7 @@ pub(crate) struct DelayNotices {
 }
 
 impl DelayNotices {
-    /// Tells through `replies`; `dedup` keeps several coordinators from telling the same.
+    /// Notices are sent through `replies`; with `dedup` only one coordinator sends each.
     pub(crate) fn new(dedup: Dedup, replies: Arc<Replies>) -> Self {
         Self { told: ToldQuestions::default(), dedup, replies }
     }

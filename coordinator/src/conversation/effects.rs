@@ -33,7 +33,7 @@ pub(crate) struct EffectRunner {
     pub(crate) queue: TaskQueue,
     /// Names the tasks.
     pub(crate) task_ids: TaskIds,
-    /// Where choices are kept, and forgotten.
+    /// Stores people's choices, and deletes their data.
     pub(crate) sessions: SessionStore,
     /// Answers `/status`.
     pub(crate) status: TaskStatusReader,

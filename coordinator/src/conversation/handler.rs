@@ -1,7 +1,7 @@
 //! Handles an update: asks the flow what to do about it, and does it.
 //!
 //! [`Handler::handle`] returns when the update may count as handled: its task is in Redis, or its reply is in the chat.
-//! What only makes the wait nicer (the placeholder, the note on a button) goes on in the background.
+//! What only makes the wait nicer (the placeholder, the note on a button) continues in the background.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Hands an update on: what a person did to the handler, what it says about its chat to the sender.
+//! Dispatches updates: a person's action to the handler, news about a chat to the sender.
 
 use std::sync::Arc;
 

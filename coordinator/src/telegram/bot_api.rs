@@ -152,7 +152,7 @@ impl BotApi {
         Ok(matches!(status.as_str(), "creator" | "administrator"))
     }
 
-    /// Sends a new message and gives its id.
+    /// Sends a new message and returns its id.
     ///
     /// # Errors
     ///

@@ -82,8 +82,8 @@ impl Sender {
         &self.bot
     }
 
-    /// Sends a new message and returns its id. A text that is too long is split; the buttons are under the last part, and the
-    /// id is its.
+    /// Sends a new message and returns its id. A text that is too long is split; the last part has the buttons, and
+    /// its id is returned.
     ///
     /// # Errors
     ///

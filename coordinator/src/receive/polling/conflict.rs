@@ -14,7 +14,7 @@ use crate::telegram::bot_api::{BotApi, BotError};
 /// Pause before a failed call is repeated.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const AFTER_CONFLICT: Duration = Duration::from_secs(3);
-/// Another program that sets its webhook again within this time sets it all the time.
+/// If a webhook is set again within this time after its removal, another program keeps setting it.
 const REMOVED_LATELY: Duration = Duration::from_secs(60);
 /// Pause before such a webhook is removed again.
 const BEFORE_REMOVING_AGAIN: Duration = Duration::from_secs(20);

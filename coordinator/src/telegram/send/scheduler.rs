@@ -259,7 +259,7 @@ impl SendScheduler {
     }
 }
 
-/// The decision; or else how long to wait, and whether that holds for all chats.
+/// The decision, or how long to wait and whether all chats have to.
 pub(super) fn decision(answer: StoreAnswer) -> Result<Decision, (Duration, bool)> {
     Ok(match answer {
         StoreAnswer::Go => Decision::Go,

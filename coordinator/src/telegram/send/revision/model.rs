@@ -104,7 +104,7 @@ struct World {
     shows: u64,
     /// How often a call may still get lost, time out or lose its coordinator.
     troubles: u32,
-    /// How often somebody may still be impatient.
+    /// How often a change may still start without waiting for others.
     impatience: u32,
     calls: u64,
 }
@@ -229,7 +229,7 @@ impl World {
         };
         let editor = &mut world.editors[address];
         match said {
-            // A word is left out, everybody else asks again.
+            // A progress note is dropped; every other change asks again.
             Said::Busy if !editor.word => return None,
             Said::Busy | Said::Superseded { .. } => editor.stage = Stage::Over,
             Said::Begun { beside } => {
@@ -253,7 +253,7 @@ impl World {
         world
     }
 
-    /// The rank that has to stand when nothing happens any more.
+    /// The rank that the message must show in the end.
     fn last(&self) -> u64 {
         let asked = self.editors.iter().filter(|editor| !editor.word);
         asked.map(|editor| editor.rank).max().unwrap_or(0)
@@ -283,7 +283,7 @@ fn play(world: World) -> Result<usize, Box<World>> {
     Ok(ends)
 }
 
-/// Answers and pages of turns 1 to 3, and a word about the wait for turn 2.
+/// Answers and pages of turns 1 to 3, and a progress note for turn 2.
 const TWO: &[u64] = &[3, 5];
 const WITH_A_WORD: &[u64] = &[3, 4, 5];
 const THREE: &[u64] = &[3, 5, 7];
