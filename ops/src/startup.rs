@@ -68,7 +68,13 @@ impl Startup {
         match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "stopped by an error");
+                let error = format!("{error:#}");
+                if tracing::enabled!(tracing::Level::ERROR) {
+                    tracing::error!(error = %error, "stopped by an error");
+                } else {
+                    // `RUST_LOG` hides it, and a program must not end without a word.
+                    print_errors(&[error]);
+                }
                 ExitCode::from(EXIT_FAILURE)
             }
         }

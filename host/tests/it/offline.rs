@@ -61,6 +61,16 @@ fn a_log_filter_that_does_not_parse_is_told_and_wrong_usage() {
 }
 
 #[test]
+fn an_error_that_the_log_filter_hides_is_printed() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    let output =
+        command.env("RUST_LOG", "queue=info").env("REDIS_URL", "nonsense").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: the Redis address is not usable"), "{said}");
+}
+
+#[test]
 fn a_check_says_yes_or_why_not() {
     let folder = Folder::with(&["search", "probe"]);
     let good = plugins(&["check", &file(&folder, "search.wasm")]);
