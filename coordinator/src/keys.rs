@@ -24,7 +24,7 @@ pub trait CoordinatorKeys {
     /// STRING: who polls Telegram at the moment.
     fn poller_lease(&self, bot: &str) -> String;
 
-    /// STRING: where this bot has its updates brought, while a coordinator looks after it.
+    /// STRING: the URL of this bot's webhook, while a coordinator renews it.
     fn webhook(&self, bot: &str) -> String;
 
     /// STRING: the last update that was taken over safely, so that a new poller can go on behind it.
@@ -48,7 +48,7 @@ pub trait CoordinatorKeys {
     /// STRING: until when a bot sends nothing, in ms.
     fn send_pause(&self, bot: &str) -> String;
 
-    /// STRING: the chat with which a bot was last told to wait, for a moment.
+    /// STRING: the last chat for which Telegram asked the bot to wait, for a moment.
     fn send_flooded(&self, bot: &str) -> String;
 
     /// STRING: when a bot's last messages to a chat were sent, newest first.

@@ -9,7 +9,8 @@ pub(crate) mod v1;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::{OfferedCommand, TaskType};
+use chat_commands::OfferedCommand;
+use queue::TaskType;
 use serde_json::{Map, Value};
 
 /// Nesting levels of JSON in params and answers. Parsers commonly allow 128, and a stored result adds a few.
@@ -42,7 +43,7 @@ pub struct Descriptor {
     pub task_types: Vec<DescribedType>,
     /// Its chat commands.
     pub commands: Vec<OfferedCommand>,
-    /// The number of rows that it took of each data file, when it says so. Known only after `init`.
+    /// The number of rows that it read from each data file, if it reports that. Known only after `init`.
     pub rows: BTreeMap<String, u64>,
     /// Parts of it that are ignored, for its author and the operator.
     pub remarks: Vec<String>,

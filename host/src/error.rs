@@ -92,7 +92,7 @@ pub enum LoadError {
         reason: String,
     },
     /// Its descriptor breaks the contract.
-    #[error("plugin `{plugin}` has a wrong description: {problem}")]
+    #[error("plugin `{plugin}` has an invalid description: {problem}")]
     Description {
         /// The plugin's name.
         plugin: String,
@@ -112,7 +112,7 @@ pub enum LoadError {
         pinned: String,
     },
     /// It failed the trial task of its settings.
-    #[error("plugin `{plugin}` failed its trial, a `{task_type}`: {reason}")]
+    #[error("plugin `{plugin}` failed its trial task `{task_type}`: {reason}")]
     Trial {
         /// The plugin's name.
         plugin: String,

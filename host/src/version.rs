@@ -91,7 +91,7 @@ impl PluginVersion {
             version: self.descriptor.version.clone(),
             digest: self.digest.clone(),
             task_types: self.task_types().cloned().collect(),
-            commands: self.descriptor.commands.clone(),
+            commands: chat_commands::for_record(&self.descriptor.commands),
         }
     }
 }

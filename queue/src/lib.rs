@@ -9,7 +9,6 @@
 
 pub mod admin;
 mod client;
-pub mod command;
 pub mod config;
 pub mod error;
 pub mod json;
@@ -26,7 +25,6 @@ pub use self::redis::scripts::{Script, unknown_reply};
 pub use self::redis::time::millis;
 pub use admin::{DeadLetter, LiveTask, PluginChange, PluginEvent, TypeStats};
 pub use client::task_queue::TaskQueue;
-pub use command::{CommandArgument, OfferedCommand};
 pub use config::{QueueConfig, Side};
 pub use error::{ConnectError, RedisError, SubmitError, WaitError};
 pub use outbox::{Delivered, DeliveryState, Outbox, Reply};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use queue::{OfferedCommand, TaskType};
+use chat_commands::OfferedCommand;
+use queue::TaskType;
 
 /// Most commands of all plugins together. Telegram allows 100 in a menu, and nobody reads that many.
 pub(crate) const MAX_COMMANDS: usize = 50;

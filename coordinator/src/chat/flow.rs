@@ -10,8 +10,9 @@ mod properties;
 mod settings;
 pub mod turn;
 
+use chat_commands::OfferedCommand;
 pub use help::commands;
-use queue::{OfferedCommand, TaskId};
+use queue::TaskId;
 
 use super::callback::{ButtonAction, view_name};
 use super::effect::{Effect, Pressed};

@@ -24,7 +24,7 @@ pub(super) fn offered(
     let mut complaints = BTreeSet::new();
     for plugin in plugins {
         menu.offered.extend(plugin.task_types.iter().cloned());
-        for command in &plugin.commands {
+        for command in &chat_commands::of_plugin(plugin) {
             let name = command.name.as_str();
             let problem = match (owners.get(name), command.check(&plugin.task_types)) {
                 (_, Err(problem)) => problem,

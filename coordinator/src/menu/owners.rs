@@ -75,7 +75,7 @@ pub(super) async fn of(
                 owners.insert(of.command, owner);
             }
         }
-        Err(error) => tracing::debug!(error = %error, "the owners of commands were not noted"),
+        Err(error) => tracing::debug!(error = %error, "owners of commands not stored"),
     }
     Ok(owners)
 }
@@ -136,22 +136,18 @@ fn decide(
     let mut room = MAX_COMMANDS
         .saturating_sub(owners.keys().filter(|name| asking.contains_key(name.as_str())).count());
     for (command, by) in asking {
-        let known = noted.contains_key(command);
-        if owners.contains_key(command) || room == 0 || !known && noted.len() >= MAX_NOTED {
+        let known = noted.contains_key(&command);
+        if owners.contains_key(&command) || room == 0 || !known && noted.len() >= MAX_NOTED {
             continue;
         }
         // If several appear at once, the first by name gets it.
         let Some(first) = by.first() else { continue };
         room -= 1;
-        owners.insert(command.to_owned(), (*first).to_owned());
-        let gone = noted.get(command).map(|of| of.plugin.clone());
+        owners.insert(command.clone(), (*first).to_owned());
+        let gone = noted.get(&command).map(|of| of.plugin.clone());
         let gone = gone.filter(|plugin| living.contains(plugin.as_str()));
         news.retain(|of| of.command != command);
-        news.push(OwnerChange {
-            command: command.to_owned(),
-            plugin: Some((*first).to_owned()),
-            gone,
-        });
+        news.push(OwnerChange { command, plugin: Some((*first).to_owned()), gone });
     }
     (owners, news)
 }
@@ -159,13 +155,12 @@ fn decide(
 /// Each valid command with the plugins that offer it.
 fn asking<'a>(
     plugins: impl Iterator<Item = &'a OfferedPlugin>,
-) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
-    let mut asking: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+) -> BTreeMap<String, BTreeSet<&'a str>> {
+    let mut asking: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for plugin in plugins {
-        let good =
-            plugin.commands.iter().filter(|command| command.check(&plugin.task_types).is_ok());
-        for command in good {
-            asking.entry(&command.name).or_default().insert(&plugin.name);
+        let commands = chat_commands::of_plugin(plugin).into_iter();
+        for command in commands.filter(|command| command.check(&plugin.task_types).is_ok()) {
+            asking.entry(command.name).or_default().insert(&plugin.name);
         }
     }
     asking

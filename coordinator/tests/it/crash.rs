@@ -1,4 +1,4 @@
-//! Coordinators and Redis that die: every accepted update is answered, and answered once.
+//! Coordinators and Redis are killed: every accepted update is answered once.
 
 use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn whenever_a_coordinator_is_killed_its_question_is_answered_once() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_millis(10)).await;
     let mut running = coordinator(&redis, &telegram).await;
-    // From before the update is read to after the answer is out.
+    // From before the update is read to after the answer is sent.
     for (chat, after_ms) in [0, 1, 2, 4, 7, 11, 16, 25].into_iter().enumerate() {
         let chat = i64::try_from(chat).unwrap() + 1;
         telegram.write(chat, "luna").await;
@@ -82,7 +82,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
-    first.says(&["this coordinator fetches the updates"]).await;
+    first.says(&["polling for updates"]).await;
     let second = coordinator(&redis, &telegram).await;
     for chat in 1..=10 {
         telegram.write(chat, "luna").await;
@@ -93,7 +93,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     first.kill();
     telegram.write(11, "luna").await;
     let taken_over = async {
-        second.says(&["this coordinator fetches the updates"]).await;
+        second.says(&["polling for updates"]).await;
         telegram.bot_said_only(11, &["The luna"]).await;
     };
     let promised = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! What cannot be read costs itself: updates that are broken or of unknown kinds, and who wrote them.
+//! An unreadable update costs only itself: broken updates, unknown kinds, unknown senders.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use test_kit::{Process, TestRedis, eventually};
 
 use crate::support::{Telegram, coordinator, coordinator_command, free_address, scripted_worker};
 
-/// A message of `person` in their private chat, with a text as it is written in JSON.
+/// A message of `person` in their private chat. `text` is raw JSON.
 fn message(person: i64, text: &[u8]) -> Vec<u8> {
     let head = format!(
         "{{\"update_id\":%ID%,\"message\":{{\"message_id\":900,\"date\":1,\"from\":{{\"id\":{person},\
@@ -43,7 +43,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         telegram.raw_update(&message(number, text)).await;
         telegram.write(number + 100, "luna").await;
     }
-    // Numbers that cannot be read, and what is no object at all.
+    // Numbers that cannot be read, and values that are not objects.
     for junk in ["{\"update_id\":1e99}", "{\"update_id\":%ID%,\"update_id\":7}", "null", "{", "]"] {
         telegram.raw_update(junk.as_bytes()).await;
     }
@@ -52,7 +52,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         telegram.bot_said_only(chat, &["The luna"]).await;
     }
     telegram.bot_said_only(300, &["The noor"]).await;
-    // Who sent what cannot be read is told, where it can be made out who that was.
+    // The sender of an unreadable update is told, if the sender can be read.
     for chat in 60..64 {
         telegram.bot_said_only(chat, &["Welcome", "could not read this message"]).await;
     }
@@ -68,7 +68,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
         .sum();
     assert!(counted >= 12, "{metrics}");
-    let told = running.log().matches("an update cannot be read; passed over").count();
+    let told = running.log().matches("update skipped: not readable").count();
     assert_eq!(u64::try_from(told).unwrap(), counted, "{}", running.log());
     assert!(!running.log().contains("no end"), "the log quotes nobody");
 }
@@ -110,7 +110,7 @@ async fn a_press_whose_data_cannot_be_read_is_answered() {
 
 const GROUP: i64 = -1_000_000_000_007;
 
-/// Asks in the name of the group; gives the answer.
+/// Asks in the name of the group and returns the answer.
 async fn somebody_asks_as_the_group(telegram: &Telegram) -> Value {
     let sender = json!({"id": GROUP, "type": "supergroup", "title": "G"});
     telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
@@ -145,7 +145,7 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
         .await;
     };
     turned_away(9).await;
-    // While it cannot be asked who that is, nobody has the role.
+    // While Telegram does not say who has the role, nobody has it.
     telegram.fault(json!({"method": "getChatMember", "fault": "500"})).await;
     telegram.press(GROUP, 8, &results, "The luna").await;
     turned_away(8).await;

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use queue::command::MAX_COMMANDS;
-use queue::{OfferedCommand, TaskType};
+use chat_commands::{MAX_COMMANDS, OfferedCommand};
+use queue::TaskType;
 use serde_json::{Map, Value};
 
 use super::schema::ParamsSchema;
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_command_called_like_one_of_the_bots_own_is_left_out_and_told() {
-        for name in queue::command::RESERVED {
+        for name in chat_commands::RESERVED {
             let mut own = roll();
             own["name"] = json!(name);
             let extensions = json!({"version": 1, "commands": [own, roll()]});

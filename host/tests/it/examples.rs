@@ -1,6 +1,6 @@
-//! The example plugin through the whole worker, and what becomes of the chat command that it brings along.
+//! The example plugin in a real worker, and its chat command.
 
-use queue::OfferedCommand;
+use chat_commands::OfferedCommand;
 use serde_json::{Value, json};
 use test_kit::eventually;
 
@@ -46,7 +46,7 @@ async fn a_command_is_in_the_workers_record_as_long_as_its_plugin_is_there() {
         workers
             .into_iter()
             .flat_map(|worker| worker.plugins)
-            .flat_map(|plugin| plugin.commands)
+            .flat_map(|plugin| chat_commands::of_plugin(&plugin))
             .collect()
     };
     assert_eq!(offered().await, []);

@@ -1,4 +1,4 @@
-//! `init` runs once for a version; its tasks begin where it ended.
+//! `init` runs once for a version; its tasks start from the memory that it left.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn init_runs_once_for_each_version_of_a_plugin() {
     for _ in 0..3 {
         assert_eq!(drawn().await, first, "and did not run again");
     }
-    // What one task changes is its own.
+    // No task sees another's changes.
     for _ in 0..3 {
         assert_eq!(run(&queue, "probe_count", json!({})).await.data["calls"], 1);
     }
@@ -45,12 +45,12 @@ async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
     let drawn = async || run(&queue, "probe_init", json!({})).await.data["drawn"].clone();
     let worker = start_worker(&redis, &folder).await;
     let first = drawn().await;
-    // It ends when what it prepared is on disk.
+    // The worker ends when the prepared plugin is on disk.
     assert_eq!(worker.terminate(), Some(0));
     let worker = start_worker(&redis, &folder).await;
     assert_eq!(drawn().await, first, "what the first one prepared");
     worker.kill();
-    // Somebody else's bytes are not run.
+    // Foreign bytes are not run.
     for file in std::fs::read_dir(folder.path().join("cache")).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::client::task_queue::TaskQueue;
-use crate::command::{OfferedCommand, readable};
 use crate::error::RedisError;
 use crate::json;
 use crate::redis::time::millis;
@@ -27,9 +27,9 @@ pub struct OfferedPlugin {
     /// The task types that it handles.
     #[serde(default, deserialize_with = "json::readable")]
     pub task_types: Vec<TaskType>,
-    /// The chat commands that it brings along.
-    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<OfferedCommand>,
+    /// Its chat commands, as JSON that the queue does not read.
+    #[serde(default, deserialize_with = "json::readable", skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Value>,
 }
 
 /// A worker's record.

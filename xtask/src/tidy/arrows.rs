@@ -5,7 +5,11 @@ use crate::workspace::{Package, Workspace};
 
 /// What a crate must never reach, directly or through others; `*` stands for any ending.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("queue", &["wasmtime*", "teloxide*", "reqwest", "ops", "host", "coordinator"]),
+    (
+        "queue",
+        &["wasmtime*", "teloxide*", "reqwest", "ops", "host", "coordinator", "chat-commands"],
+    ),
+    ("chat-commands", &["wasmtime*", "teloxide*", "ops", "host", "coordinator"]),
     ("host", &["teloxide*", "coordinator"]),
     ("coordinator", &["wasmtime*", "host"]),
     ("ops", &["queue", "redis", "wasmtime*", "teloxide*"]),

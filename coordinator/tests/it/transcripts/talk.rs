@@ -1,10 +1,10 @@
-//! What was really said, from the simulator's events, and whether it is what was written.
+//! What the bot really said, from the simulator's events, and whether it matches the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Stands for anything within a line, or, alone on one, for any lines.
+/// Matches any text within a line or, alone on a line, any lines.
 const ANYTHING: char = '…';
 
 /// One of the bot's messages as it is now.
@@ -13,19 +13,21 @@ pub(super) struct Message {
     pub(super) chat: i64,
     pub(super) id: i64,
     pub(super) lines: Vec<String>,
-    /// Texts and what they carry.
+    /// How often it was edited.
+    pub(super) edits: u32,
+    /// Texts and their buttons.
     pub(super) buttons: Vec<(String, Value)>,
-    /// What stays when the message is edited: what it answers and the keyboard that came with it.
+    /// What an edit does not change: the message that it replies to, and the reply keyboard.
     head: Vec<String>,
     foot: Vec<String>,
 }
 
-/// All chats, from their beginning.
+/// All chats, from their first message.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// The bot's messages, by chat in their order.
     pub(super) messages: Vec<Message>,
-    /// What presses brought up, by press.
+    /// Notes and alerts, by press.
     notes: BTreeMap<u64, (bool, String)>,
     /// Presses that the bot has answered.
     answered: BTreeSet<u64>,
@@ -34,7 +36,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    /// Takes in what happened.
+    /// Adds an event.
     pub(super) fn hear(&mut self, event: &Value) {
         let chat = event["chat_id"].as_i64().unwrap();
         let id = event["message_id"].as_i64();
@@ -45,7 +47,7 @@ impl Talk {
                 self.quotes.insert((chat, id), format!("{name}: {text}"));
             }
             ("bot_message", Some(id)) => {
-                let message = self.read(chat, id, event, head(event, &self.quotes), foot(event));
+                let message = self.read(chat, id, event, 0, head(event, &self.quotes), foot(event));
                 let place =
                     self.messages.partition_point(|known| (known.chat, known.id) < (chat, id));
                 self.messages.insert(place, message);
@@ -54,8 +56,8 @@ impl Talk {
                 let known =
                     self.messages.iter().position(|known| (known.chat, known.id) == (chat, id));
                 let known = known.unwrap();
-                let Message { head, foot, .. } = self.messages[known].clone();
-                self.messages[known] = self.read(chat, id, event, head, foot);
+                let Message { edits, head, foot, .. } = self.messages[known].clone();
+                self.messages[known] = self.read(chat, id, event, edits + 1, head, foot);
             }
             ("delete", Some(id)) => {
                 self.messages.retain(|message| (message.chat, message.id) != (chat, id));
@@ -77,6 +79,7 @@ impl Talk {
         chat: i64,
         id: i64,
         event: &Value,
+        edits: u32,
         head: Vec<String>,
         foot: Vec<String>,
     ) -> Message {
@@ -99,15 +102,15 @@ impl Talk {
             lines.push(labels.join(" "));
         }
         lines.extend(foot.iter().cloned());
-        Message { chat, id, lines, buttons, head, foot }
+        Message { chat, id, lines, edits, buttons, head, foot }
     }
 
-    /// What presses brought up, in the order of the presses.
+    /// Notes and alerts, in the order of the presses.
     pub(super) fn notes(&self) -> Vec<(bool, String)> {
         self.notes.values().cloned().collect()
     }
 
-    /// Those of `presses` that the bot has left without an answer.
+    /// Those of `presses` that the bot has not answered.
     pub(super) fn unanswered(&self, presses: &[u64]) -> usize {
         presses.iter().filter(|press| !self.answered.contains(press)).count()
     }
@@ -122,7 +125,7 @@ fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What it answers and in which topic.
+/// The message that it replies to, and its topic.
 fn head(event: &Value, quotes: &BTreeMap<(i64, i64), String>) -> Vec<String> {
     let chat = event["chat_id"].as_i64().unwrap();
     let answers = event["reply_to"].as_i64().map(|id| {
@@ -133,7 +136,7 @@ fn head(event: &Value, quotes: &BTreeMap<(i64, i64), String>) -> Vec<String> {
     topic.into_iter().chain(answers).collect()
 }
 
-/// The keyboard that came with it.
+/// Its reply keyboard.
 fn foot(event: &Value) -> Vec<String> {
     let Some(rows) = event.get("reply_keyboard") else { return Vec::new() };
     let Some(rows) = rows.as_array() else { return vec!["(no keys)".to_owned()] };
@@ -144,7 +147,7 @@ fn foot(event: &Value) -> Vec<String> {
     rows.iter().map(row).collect()
 }
 
-/// Whether lines are as they were written.
+/// Whether lines match a pattern.
 pub(super) fn fit(written: &[String], seen: &[String]) -> bool {
     match written.split_first() {
         None => seen.is_empty(),
@@ -157,7 +160,7 @@ pub(super) fn fit(written: &[String], seen: &[String]) -> bool {
     }
 }
 
-/// Whether one line is as it was written.
+/// Whether one line matches a pattern.
 pub(super) fn line_fits(written: &str, seen: &str) -> bool {
     let Some((start, rest)) = written.split_once(ANYTHING) else { return written == seen };
     let Some(mut seen) = seen.strip_prefix(start) else { return false };

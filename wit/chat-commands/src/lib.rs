@@ -1,21 +1,18 @@
-//! Chat commands that plugins bring along, as a worker's record holds them.
+//! The chat commands that plugins bring: their JSON form and their rules.
 //!
-//! The rules stand here because two sides keep them: the host when it loads a plugin, and the coordinator when it reads a
-//! record, for anybody who may write to Redis may write one.
-//!
-//! Not here: what a chat makes of a command. That is the coordinator's.
+//! Two programs check the rules: the worker when it loads a plugin, and the coordinator when it reads a worker's record,
+//! because anyone who may write to Redis may write a record. The queue carries commands without reading them. The menu, and
+//! what a chat does with a command, are in the coordinator.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use queue::{OfferedPlugin, TaskType};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::json;
-use crate::task::TaskType;
-
-/// Most commands of one plugin: a menu is for people.
+/// Most commands of one plugin. A longer menu is hard to read.
 pub const MAX_COMMANDS: usize = 16;
-/// The bot's own commands; no plugin takes one over.
+/// The bot's own commands. No plugin may use these names.
 pub const RESERVED: &[&str] = &[
     "cancel", "help", "plugins", "privacy", "random", "search", "settings", "start", "stats",
     "status",
@@ -31,48 +28,47 @@ const MAX_LANGUAGES: usize = 32;
 /// Longest name of a param that takes a command's text, and longest example of one.
 const MAX_PARAM_BYTES: usize = 64;
 const MAX_EXAMPLE_CHARS: usize = 64;
-/// JSON of the params that a command always sends. With [`MAX_COMMANDS`] it bounds a worker's record.
+/// Largest JSON of the fixed params, in bytes. With [`MAX_COMMANDS`] it limits the size of a worker's record.
 const MAX_PARAMS_BYTES: usize = 4 << 10;
 
-/// A command and the task that it asks for.
+/// A command and the task that it submits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedCommand {
     /// Its name, without `/`.
     pub name: String,
     /// What it does, for the menu.
     pub description: String,
-    /// The same in other languages, by their codes of two letters.
+    /// Descriptions in other languages, by two-letter language code (ISO 639-1).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub descriptions: BTreeMap<String, String>,
-    /// The task that it asks for.
+    /// The type of its task.
     pub task_type: TaskType,
-    /// Which param takes the text behind the command; without it that text is passed over.
+    /// The param that takes the text behind the command. If absent, that text is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<CommandArgument>,
-    /// Which param takes the language that the person is spoken to in, a code of two letters; without it the plugin does
-    /// not learn it.
+    /// The param that takes the person's language, as a two-letter code. If absent, the plugin is not told the language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language_param: Option<String>,
-    /// Params that it always sends.
+    /// Fixed params, sent with every task.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
 }
 
-/// What becomes of the text behind a command.
+/// The param for the text behind a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandArgument {
-    /// The param that takes it, as a text.
+    /// The name of the param. Its value is a string.
     pub param: String,
-    /// Whether the command makes no sense without it.
+    /// Whether the command needs it.
     #[serde(default)]
     pub required: bool,
-    /// What it may look like, for who left it out.
+    /// An example, shown to a person who left it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
 }
 
 impl OfferedCommand {
-    /// What it does, in a language when it is told in that.
+    /// The description in a language, or the default one.
     pub fn description_in(&self, language_code: &str) -> &str {
         self.descriptions.get(language_code).unwrap_or(&self.description)
     }
@@ -91,16 +87,16 @@ impl OfferedCommand {
         params
     }
 
-    /// Whether its name is one of the bot's own: then it is left out, and the rest of its plugin is not.
+    /// Whether its name is one of the bot's own. Such a command is left out; the rest of its plugin is loaded.
     pub fn is_reserved(&self) -> bool {
         RESERVED.contains(&self.name.as_str())
     }
 
-    /// Checks it against the rules; `task_types` are those of its plugin.
+    /// Checks the rules. `task_types` are those of its plugin.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words for the plugin's author.
+    /// A sentence for the plugin's author that says what is wrong.
     pub fn check(&self, task_types: &[TaskType]) -> Result<(), String> {
         let name = &self.name;
         if !is_name(name) {
@@ -160,7 +156,7 @@ impl OfferedCommand {
     }
 }
 
-/// Whether a param may be filled in: it has a name, and is none of the fixed ones.
+/// Checks the name of a param that is filled in: valid, and not one of the fixed params.
 fn check_param(what: &str, param: &str, fixed: &Map<String, Value>) -> Result<(), String> {
     if !(1..=MAX_PARAM_BYTES).contains(&param.len()) || !is_one_line(param) {
         return Err(format!("its {what} must have 1 to {MAX_PARAM_BYTES} bytes"));
@@ -191,8 +187,8 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits)
 }
 
-/// Whether a text can be shown as it is: something to read, no line break or other control character, no mark that
-/// changes the direction of writing or shows nothing.
+/// Whether a text can be shown unchanged: not blank, no control characters such as line breaks, no invisible characters, and
+/// none that change the direction of writing.
 fn is_one_line(text: &str) -> bool {
     let hidden = |letter: char| {
         letter.is_control()
@@ -202,15 +198,16 @@ fn is_one_line(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(hidden)
 }
 
-/// Reads the commands of a record one by one. One that this version cannot read is left out: the worker that offers it
-/// is alive all the same.
-pub(crate) fn readable<'de, D>(deserializer: D) -> Result<Vec<OfferedCommand>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let mut commands = json::readable(deserializer)?;
-    commands.truncate(MAX_COMMANDS);
-    Ok(commands)
+/// The commands in a worker's record, at most [`MAX_COMMANDS`]. Commands that this version cannot read are left out; the rest
+/// of the record still counts.
+pub fn of_plugin(plugin: &OfferedPlugin) -> Vec<OfferedCommand> {
+    let readable = plugin.commands.iter().filter_map(|json| OfferedCommand::deserialize(json).ok());
+    readable.take(MAX_COMMANDS).collect()
+}
+
+/// Commands as JSON for a worker's record.
+pub fn for_record(commands: &[OfferedCommand]) -> Vec<Value> {
+    commands.iter().filter_map(|command| serde_json::to_value(command).ok()).collect()
 }
 
 #[cfg(test)]
@@ -218,7 +215,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::work::OfferedPlugin;
 
     fn roll() -> Value {
         json!({
@@ -293,11 +289,11 @@ mod tests {
             serde_json::from_value(record).unwrap()
         };
         let old = read(None);
-        assert_eq!(old.commands, []);
+        assert_eq!(of_plugin(&old), []);
         assert!(!serde_json::to_string(&old).unwrap().contains("commands"));
-        assert_eq!(read(Some(json!("none"))).commands, []);
+        assert_eq!(of_plugin(&read(Some(json!("none")))), []);
         let odd = json!([{"name": 7}, "roll", null, roll(), {"name": "x", "shape": "new"}]);
-        assert_eq!(read(Some(odd)).commands.len(), 1);
-        assert_eq!(read(Some(Value::from(vec![roll(); 40]))).commands.len(), MAX_COMMANDS);
+        assert_eq!(of_plugin(&read(Some(odd))).len(), 1);
+        assert_eq!(of_plugin(&read(Some(Value::from(vec![roll(); 40])))).len(), MAX_COMMANDS);
     }
 }
