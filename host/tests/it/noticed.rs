@@ -152,7 +152,7 @@ async fn a_folder_that_is_made_anew_is_the_same_folder() {
     let worker = start_worker(&redis, &folder).await;
     let away = folder.path().with_extension("away");
     std::fs::rename(folder.path(), &away).unwrap();
-    worker.says(&["cannot read the plugin folder"]).await;
+    worker.says(&["plugin folder not readable"]).await;
     // Like an empty mount point, for a moment.
     std::fs::create_dir(folder.path()).unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;

@@ -165,7 +165,11 @@ async fn a_rollback_by_hand_puts_the_version_before_in_place() {
     let worker = start_worker(&redis, &folder).await;
     let nothing = plugins(&folder, &["rollback", "search"]);
     assert_eq!(nothing.status.code(), Some(64));
-    assert!(said(&nothing).contains("no good version of `search` is kept"), "{}", said(&nothing));
+    assert!(
+        said(&nothing).contains("no other good version of `search` is archived"),
+        "{}",
+        said(&nothing)
+    );
     folder.put("search", &std::fs::read(component("marked/search")).unwrap());
     worker.says(&["plugin published", "1.0.0+marked"]).await;
     eventually("the marked version is kept", async || {

@@ -30,7 +30,7 @@ async fn a_plugin_whose_init_cannot_be_kept_works_all_the_same_and_the_log_says_
     let folder = Folder::with(&["probe"]);
     folder.settings("probe", "[grants]\nnet = []\n[config]\nsay_at_init = \"hello\"\n");
     let worker = start_worker(&redis, &folder).await;
-    worker.says(&["no snapshot of this plugin", "plugin=\"probe\"", "standard output"]).await;
+    worker.says(&["no snapshot", "plugin=\"probe\"", "standard output"]).await;
     let drawn = async || run(&queue, "probe_init", json!({})).await.data["drawn"].clone();
     assert_ne!(drawn().await, drawn().await, "init runs for each task");
     let broken = run(&queue, "probe_panic", json!({"message": "boom"})).await;
@@ -58,6 +58,6 @@ async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
         }
     }
     let worker = start_worker(&redis, &folder).await;
-    worker.says(&["does not fit and is made anew"]).await;
+    worker.says(&["not usable; compiling it again"]).await;
     assert_ne!(drawn().await, first);
 }
