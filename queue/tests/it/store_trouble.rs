@@ -123,6 +123,17 @@ async fn a_full_server_takes_what_ends_a_task_and_refuses_what_begins_one() {
     assert!(matches!(refused(&queue).await.unwrap(), Submitted::New { .. }));
 }
 
+#[tokio::test]
+async fn a_server_that_would_throw_tasks_away_is_refused_at_the_start() {
+    let redis = TestRedis::start();
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let error = TaskQueue::connect(&redis.url(), config()).await.unwrap_err().to_string();
+    assert!(error.contains("allkeys-lru") && error.contains("noeviction"), "{error}");
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    TaskQueue::connect(&redis.url(), config()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_server_costs_nothing() {
     let redis = TestRedis::start();
