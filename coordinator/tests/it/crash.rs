@@ -1,8 +1,10 @@
 //! Coordinators and Redis are killed: every accepted update is answered once.
 
-use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
 
+use coordinator::chat::address::SessionKey;
+use coordinator::keys::CoordinatorKeys;
+use coordinator::session_store::SessionStore;
 use serde_json::json;
 use test_kit::{TestRedis, eventually};
 
@@ -123,4 +125,25 @@ async fn a_terminated_coordinator_hands_over_at_once() {
     let _second = coordinator(&redis, &telegram).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_coordinator_had_forgotten_and_not_stopped_is_stopped_by_the_next() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let _running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "Looking for luna").await;
+    telegram.write(7, "/settings").await;
+    let settings = telegram.bot_says(7, "Settings").await;
+    telegram.press(7, 7, &settings, "Forget me").await;
+    let sure = telegram.bot_says(7, "This deletes").await;
+    // So far had come who died with the press in hand; Telegram brings it again.
+    let sessions = SessionStore::new(queue_on(&redis).await);
+    sessions.forget(SessionKey { chat_id: 7, user_id: 7 }).await.unwrap();
+    telegram.press(7, 7, &sure, "Yes, delete").await;
+    // No worker runs: it is stopped, or it waits on.
+    telegram.bot_said_only(7, &["Stopped", "Deleted"]).await;
+    let session = sessions.load(SessionKey { chat_id: 7, user_id: 7 }).await.unwrap();
+    assert_eq!((session.to_stop(), session.pending), (Vec::new(), Vec::new()));
 }

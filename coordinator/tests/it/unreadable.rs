@@ -92,6 +92,28 @@ async fn what_nothing_is_said_to_is_counted_by_its_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_call_that_cannot_be_used_is_counted_by_its_method() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let address = free_address();
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("LISTEN", &address);
+    let _running = Process::start_until(&mut command, "coordinator ready").await;
+    telegram.fault(json!({"method": "sendMessage", "fault": "void"})).await;
+    telegram.write(7, "/start").await;
+    let counted = "freefans_telegram_answers_unreadable_total{method=\"sendMessage\"} 1";
+    eventually("it is counted", async || {
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().any(|line| line == counted).then_some(())
+    })
+    .await;
+    // It was sent, and is not sent again.
+    telegram.write(7, "/status").await;
+    telegram.bot_said_only(7, &["Welcome", "no open requests"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_press_whose_data_cannot_be_read_is_answered() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
@@ -137,18 +159,25 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     telegram.post("/sim/administrators", &json!({"chat_id": GROUP, "user_id": 8})).await;
     let results = somebody_asks_as_the_group(&telegram).await;
     telegram.press(GROUP, 9, &results, "The luna").await;
-    let turned_away = async |user| {
+    let turned_away = async |times| {
         eventually("whoever is no administrator is told so", async || {
-            let toasts = telegram.chat(GROUP, user).await["toasts"].to_string();
-            toasts.contains("Only its administrators").then_some(())
+            let toasts = telegram.chat(GROUP, 8).await["toasts"].to_string();
+            (toasts.matches("Only its administrators").count() == times).then_some(())
         })
         .await;
     };
-    turned_away(9).await;
+    turned_away(1).await;
     // While Telegram does not say who has the role, nobody has it.
-    telegram.fault(json!({"method": "getChatMember", "fault": "500"})).await;
+    for (times, fault) in (2..).zip(["500", "429", "403"]) {
+        telegram.fault(json!({"method": "getChatMember", "fault": fault})).await;
+        telegram.press(GROUP, 8, &results, "The luna").await;
+        turned_away(times).await;
+    }
+    // A late answer counts as none.
+    let late = json!({"method": "getChatMember", "fault": "delay", "delay_ms": 7_000});
+    telegram.fault(late).await;
     telegram.press(GROUP, 8, &results, "The luna").await;
-    turned_away(8).await;
+    turned_away(5).await;
     telegram.fault(json!({"method": "getChatMember", "fault": "bare"})).await;
     telegram.press(GROUP, 8, &results, "The luna").await;
     telegram.bot_says(GROUP, "An item").await;

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{Telegram, coordinator, coordinator_command, free_address, scripted_worker};
@@ -174,6 +175,49 @@ async fn what_is_not_from_telegram_is_refused() {
     assert_eq!(post("/hook", &secret, news).await, 200);
     assert_eq!(telegram.bot_messages(8).await, Vec::<Value>::new(), "nobody was greeted");
     assert!(!running.log().contains(&secret), "the secret is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_counted_and_what_never_ends_is_given_up() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let address = free_address();
+    let health = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("WEBHOOK_URL", format!("http://{}/hook", proxy.address));
+    command.env("WEBHOOK_LISTEN", &address).env("LISTEN", &health);
+    let running = Process::start_until(&mut command, "Telegram brings the updates").await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    let secret = proxy.secret.lock().unwrap().clone();
+    let head = |length: usize| {
+        format!(
+            "POST /hook HTTP/1.1\r\nhost: x\r\n{SECRET}: {secret}\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    // Half a body, and then nothing more.
+    let mut endless = tokio::net::TcpStream::connect(&address).await.unwrap();
+    endless.write_all(head(1_000).as_bytes()).await.unwrap();
+    endless.write_all(b"{\"update_id\":").await.unwrap();
+    let http = reqwest::Client::new();
+    let post = async |body: String| {
+        let request = http.post(format!("http://{address}/hook")).header(SECRET, &secret);
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post(" ".repeat((1 << 20) + 1)).await, 200);
+    assert_eq!(post("{\"update_id\":8,".to_owned()).await, 200);
+    let metrics = reqwest::get(format!("http://{health}/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for reason in ["too_large", "syntax"] {
+        let counted = format!("freefans_updates_unreadable_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.lines().any(|line| line == counted), "{counted}: {metrics}");
+    }
+    running.says(&["an update is longer than is read"]).await;
+    let mut answer = [0; 12];
+    let answered = tokio::time::timeout(test_kit::PATIENCE, endless.read_exact(&mut answer)).await;
+    answered.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
 
 #[tokio::test(flavor = "multi_thread")]

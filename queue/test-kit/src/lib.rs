@@ -28,6 +28,8 @@ pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
 pub use server::program as redis_server;
 pub use sockets::kept_alive;
+#[cfg(target_os = "linux")]
+pub use sockets::{SocketPatience, patience_of};
 
 /// Longest wait of a test for a condition. Long, because a busy machine is not a failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);

@@ -146,6 +146,23 @@ async fn an_idle_connection_has_tcp_keep_alive() {
     .await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_to_a_machine_that_is_gone_breaks_after_seconds() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    queue.ping().await.unwrap();
+    let Some(found) = test_kit::patience_of(std::process::id(), redis.port()) else {
+        return eprintln!("skipped: no process may look at another's sockets here");
+    };
+    assert!(!found.is_empty());
+    for connection in found {
+        assert!((1..=5_000).contains(&connection.unacknowledged_ms), "{connection:?}");
+        let asks_after = connection.asks_after;
+        assert!(asks_after.is_some_and(|asks| asks <= Duration::from_secs(5)), "{connection:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_connections_to_one_server_are_replaced() {
     let redis = TestRedis::start();

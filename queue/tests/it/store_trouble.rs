@@ -123,6 +123,17 @@ async fn a_full_server_accepts_ends_of_tasks_and_refuses_submits() {
     assert!(matches!(refused(&queue).await.unwrap(), Submitted::New { .. }));
 }
 
+#[tokio::test]
+async fn a_server_that_would_throw_tasks_away_is_refused_at_the_start() {
+    let redis = TestRedis::start();
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let error = TaskQueue::connect(&redis.url(), config()).await.unwrap_err().to_string();
+    assert!(error.contains("allkeys-lru") && error.contains("noeviction"), "{error}");
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    TaskQueue::connect(&redis.url(), config()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_server_does_no_harm() {
     let redis = TestRedis::start();
