@@ -40,7 +40,7 @@ pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
 }
 
 fn away(error: &redis::RedisError) -> Screen {
-    tracing::warn!(error = %error, "cannot tell an administrator how the bot does");
+    tracing::warn!(error = %error, "bot statistics not read");
     Screen::plain("⚠️ Redis does not answer.")
 }
 

@@ -1,12 +1,12 @@
-//! The coordinator's command line: run the bot, or look at the queue and act on it.
+//! The coordinator's command line: run the bot, or show and control the queue.
 //!
 //! Exit codes: 0 done, 1 failed, 2 not found, 64 wrong usage (sysexits.h).
 
 mod commands;
 mod outcome;
 mod print;
+mod queue_args;
 mod queue_command;
-mod redis_args;
 mod submit;
 
 use std::io::Write;
@@ -23,10 +23,10 @@ pub use submit::Submit;
 #[derive(Debug, Parser)]
 #[command(name = "coordinator", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Without a subcommand the bot runs.
+    /// The subcommand; without one the bot runs.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How the bot runs.
+    /// The bot's settings.
     #[command(flatten)]
     pub serve: Serve,
 }
@@ -34,20 +34,20 @@ pub struct Cli {
 /// What to do instead of running the bot.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Looks at the queue and acts on it.
+    /// Shows and controls the queue.
     Queue(QueueCommand),
     /// Submits a task by hand.
     Submit(Submit),
-    /// Looks at which plugins the chat commands belong to.
+    /// Shows and changes which plugins own chat commands.
     Commands(CommandsCommand),
 }
 
 impl Command {
-    /// Carries out the subcommand and prints to `out`.
+    /// Runs the subcommand and prints to `out`.
     ///
     /// # Errors
     ///
-    /// When Redis cannot be reached, or refuses something.
+    /// When Redis cannot be reached, or refuses a command.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<Outcome> {
         match self {
             Self::Queue(command) => command.run(out).await,

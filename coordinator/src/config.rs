@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
 use ops::telemetry::LogFormat;
 use queue::TaskType;
@@ -19,7 +20,7 @@ const PARTITIONS_AT_MOST: u16 = 64;
 
 /// Largest rate limit: Telegram's are far below, and Redis stores as many timestamps.
 const LIMIT_AT_MOST: u32 = 1_000;
-const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address that Telegram could bring updates to: it looks like \
+const WEBHOOK_PROBLEM: &str = "WEBHOOK_URL is not an address for a webhook: it looks like \
     `https://host/path`, without `?` and `#`";
 
 /// How the bot runs, as given on the command line.
@@ -28,17 +29,8 @@ pub struct Serve {
     /// The bot's token, from Telegram's `@BotFather`. Set it in the environment: other users can see a command line.
     #[arg(long, env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     telegram_bot_token: Option<Secret<String>>,
-    /// Where Redis is.
-    #[arg(
-        long,
-        env = "REDIS_URL",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    redis_url: Secret<String>,
-    /// File with the certificate (PEM) that Redis' own must be signed by, for `rediss://`; the system's without it.
-    #[arg(long, env = "REDIS_CA")]
-    redis_ca: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisFlags,
     /// Number of queues of busy task types, for instance `search_creator=4`; separate several with commas. In a Redis
     /// Cluster the queues are spread over the nodes. Must be the same for all coordinators; to change it, stop them all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
@@ -78,12 +70,8 @@ pub struct Serve {
     /// Most messages per minute to one group; 0 for no limit.
     #[arg(long, env = "LIMIT_GROUP", default_value_t = 20)]
     limit_group: u32,
-    /// Address for `/healthz`, `/readyz` and `/metrics`, for instance `127.0.0.1:9465`. They are not served without it.
-    #[arg(long, env = "LISTEN")]
-    listen: Option<SocketAddr>,
-    /// Log format: `text` for people, `json` for log collectors.
-    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    monitoring: MonitoringFlags,
 }
 
 /// What to do about a webhook that another program sets during long polling.
@@ -105,16 +93,14 @@ pub struct WebhookConfig {
     pub listen: SocketAddr,
 }
 
-/// How a coordinator runs.
+/// The configuration of a coordinator.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The bot's token.
     pub token: Secret<String>,
-    /// Where Redis is. May hold a password.
-    pub redis_url: Secret<String>,
-    /// The certificate that Redis' own must be signed by.
-    pub redis_ca: Option<PathBuf>,
-    /// How many queues hot task types have.
+    /// How to reach Redis.
+    pub redis: RedisFlags,
+    /// Number of queues of busy task types.
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
     pub access: AccessLists,
@@ -122,30 +108,30 @@ pub struct Config {
     pub privacy_file: Option<PathBuf>,
     /// The Bot API server.
     pub api_url: Url,
-    /// Where health and metrics are served.
+    /// The address of health and metrics.
     pub listen: Option<SocketAddr>,
-    /// Where updates are brought to; they are fetched without it.
+    /// The webhook; without it the coordinator polls.
     pub webhook: Option<WebhookConfig>,
-    /// What becomes of a webhook that another program has set.
+    /// What to do about a webhook that another program has set.
     pub foreign_webhook: ForeignWebhook,
-    /// How much is sent at most.
+    /// Rate limits of sending.
     pub limits: Limits,
 }
 
 impl Serve {
-    /// How to log.
+    /// The format of log lines.
     pub fn log_format(&self) -> LogFormat {
-        self.log_format
+        self.monitoring.log_format
     }
 
-    /// The configuration it stands for.
+    /// The configuration that these flags stand for.
     ///
     /// # Errors
     ///
-    /// All problems, one sentence each.
+    /// All problems, one text each.
     pub fn into_config(self) -> Result<Config, Vec<String>> {
         let mut problems = Vec::new();
-        // A line end at the end comes from a file that the token was kept in.
+        // A token from a file may end with a line break.
         let token =
             self.telegram_bot_token.map(|token| Secret::new(token.expose().trim().to_owned()));
         let token = token.filter(|token| !token.expose().is_empty());
@@ -176,8 +162,10 @@ impl Serve {
                 }
             },
             (Some(_), None) => {
-                problems
-                    .push("WEBHOOK_URL needs WEBHOOK_LISTEN: where the proxy finds us".to_owned());
+                problems.push(
+                    "WEBHOOK_URL needs WEBHOOK_LISTEN: the address that the proxy forwards to"
+                        .to_owned(),
+                );
                 None
             }
             (None, _) => None,
@@ -190,8 +178,8 @@ impl Serve {
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
-                let Self { redis_url, redis_ca, listen, privacy_file, .. } = self;
-                // Compose files set what is not wanted to nothing.
+                let Self { redis, monitoring, privacy_file, .. } = self;
+                // Compose files set unused variables to nothing.
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
                 let access = AccessLists {
@@ -201,13 +189,12 @@ impl Serve {
                 };
                 let config = Config {
                     token,
-                    redis_url,
-                    redis_ca,
+                    redis,
                     queue_partitions,
                     access,
                     privacy_file,
                     api_url,
-                    listen,
+                    listen: monitoring.listen,
                     webhook,
                     foreign_webhook: self.foreign_webhook,
                     limits,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use queue::Keys;
+use queue::{Keys, TaskId};
 
 /// The coordinator's keys, below the namespace of the queue's.
 pub trait CoordinatorKeys {
@@ -15,10 +15,16 @@ pub trait CoordinatorKeys {
     /// STRING: a counter of what somebody sent.
     fn gate(&self, counter: &str) -> String;
 
+    /// STRING: the message that a task's answer will replace.
+    fn placeholder(&self, id: &TaskId) -> String;
+
+    /// STRING: a coordinator is about to send a task's placeholder.
+    fn placing(&self, id: &TaskId) -> String;
+
     /// STRING: who polls Telegram at the moment.
     fn poller_lease(&self, bot: &str) -> String;
 
-    /// STRING: where this bot has its updates brought, while a coordinator looks after it.
+    /// STRING: the URL of this bot's webhook, while a coordinator renews it.
     fn webhook(&self, bot: &str) -> String;
 
     /// STRING: the last update that was taken over safely, so that a new poller can go on behind it.
@@ -42,7 +48,7 @@ pub trait CoordinatorKeys {
     /// STRING: until when a bot sends nothing, in ms.
     fn send_pause(&self, bot: &str) -> String;
 
-    /// STRING: the chat with which a bot was last told to wait, for a moment.
+    /// STRING: the last chat for which Telegram asked the bot to wait, for a moment.
     fn send_flooded(&self, bot: &str) -> String;
 
     /// STRING: when a bot's last messages to a chat were sent, newest first.
@@ -75,6 +81,14 @@ impl CoordinatorKeys for Keys {
 
     fn gate(&self, counter: &str) -> String {
         self.scoped(format_args!("gate:{counter}"))
+    }
+
+    fn placeholder(&self, id: &TaskId) -> String {
+        self.scoped(format_args!("tasks:placeholder:{id}"))
+    }
+
+    fn placing(&self, id: &TaskId) -> String {
+        self.scoped(format_args!("tasks:placing:{id}"))
     }
 
     fn poller_lease(&self, bot: &str) -> String {
@@ -155,10 +169,13 @@ mod tests {
     #[test]
     fn names_are_those_that_other_versions_use() {
         let keys = Keys::default();
+        let id: TaskId = "{search}1".parse().unwrap();
         for (key, name) in [
             (keys.session("7"), "freefans:session:7"),
             (keys.choice("7"), "freefans:choice:7"),
             (keys.gate("7:1"), "freefans:gate:7:1"),
+            (keys.placeholder(&id), "freefans:tasks:placeholder:{search}1"),
+            (keys.placing(&id), "freefans:tasks:placing:{search}1"),
             (keys.poller_lease("1"), "freefans:poller:1"),
             (keys.webhook("1"), "freefans:webhook:1"),
             (keys.poller_offset("1"), "freefans:offset:1"),

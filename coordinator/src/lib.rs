@@ -2,7 +2,7 @@
 //!
 //! An update becomes an [`chat::event::Event`]; a flow, which is a pure function, turns it into effects ([`chat::flow`]),
 //! which are carried out in order (`conversation`). A question becomes a task, and only when Redis has it does the update
-//! count as handled (`receive`). Answers come back through the outbox, to whichever coordinator is there (`answers`).
+//! count as handled (`receive`). Answers come back through the outbox, to any coordinator (`answers`).
 //!
 //! Not here: searching, loading or computing anything.
 
@@ -21,13 +21,14 @@ mod receive;
 mod redis_retry;
 mod script_reply;
 pub mod session_store;
-mod shutdown;
+
 pub mod telegram;
 mod wait_estimator;
 
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use ops::shutdown::{self, Shutdown};
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -53,7 +54,6 @@ use crate::receive::UpdateProblem;
 use crate::receive::dispatch::Dispatcher;
 use crate::receive::poller_lease::PollerLease;
 use crate::session_store::SessionStore;
-use crate::shutdown::Shutdown;
 use crate::telegram::bot_api::BotApi;
 use crate::telegram::send::Sender;
 use crate::wait_estimator::WaitEstimator;
@@ -64,15 +64,13 @@ use crate::wait_estimator::WaitEstimator;
 ///
 /// When Redis or the Bot API refuses us at the start. While they do not answer, it waits.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let redis_ca = config.redis.read_ca()?;
     let partitions = config.queue_partitions.clone();
     let side = Some(Side::Coordinator);
     let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
     let problem = UpdateProblem::default();
     if let Some(address) = config.listen {
-        let handle = ops::server::collect()?;
-        metrics::describe();
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
         let problem = problem.subscribe();
         let ready = move || {
@@ -84,11 +82,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             }
         };
         // Start health checks first, so waiting for Redis is not mistaken for a crash.
-        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
-        tracing::info!(%address, "serving health and metrics");
+        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
     }
     let connecting =
-        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+        TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
     let _ = reached.set(queue.clone()); // Set once, here.
     if config.listen.is_some() {
@@ -113,7 +110,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sending = tokio::spawn(scheduler.run(shutdown.clone()));
     let parts = Parts::new(queue.clone(), sender.clone(), estimator, shutdown.clone());
     if let Err(error) = queue.announce_partitions().await {
-        tracing::warn!(error = %error.source, "the partitions become known with their first tasks");
+        tracing::warn!(error = %error.source, "partitions not announced; workers learn them from the first tasks");
     }
     let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
     let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
@@ -144,10 +141,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         }
     }
     parts.settle().await;
-    sweeping.await.context("the sweep ended badly")?;
-    confirming.await.context("looking after recent tasks ended badly")?;
-    delivering.await.context("the delivery ended badly")?;
-    watching.await.context("watching the plugins' commands ended badly")?;
+    sweeping.await.context("the sweep panicked")?;
+    confirming.await.context("the confirmation of recent tasks panicked")?;
+    delivering.await.context("the delivery panicked")?;
+    watching.await.context("the command menu's task panicked")?;
     sending.abort(); // Nobody sends any more.
     sender.settle().await;
     tracing::info!("coordinator stopped");

@@ -1,4 +1,4 @@
-//! The command menu: the bot's own commands and those that plugins bring along.
+//! The command menu: the bot's own commands and those of plugins.
 
 mod offered;
 pub(crate) mod owners;

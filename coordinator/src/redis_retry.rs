@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::TaskQueue;
-
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// Pause before a request is repeated: short, because a person waits.
 pub(crate) const PAUSE: Duration = Duration::from_millis(300);
+/// No back-off: a request is answered as soon as Redis works again.
+pub(crate) const POLICY: RetryPolicy = RetryPolicy::fixed(PAUSE);
 
 /// Repeats a request until Redis answers it. `doing` says in the log what cannot be done meanwhile.
 pub(crate) async fn until_answered<T, F>(
@@ -19,13 +21,7 @@ pub(crate) async fn until_answered<T, F>(
 where
     F: Future<Output = Result<T, redis::RedisError>>,
 {
-    loop {
-        match request().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => {
-                queue.note_trouble(None, doing, &error);
-                shutdown.sleep(PAUSE).await?;
-            }
-        }
-    }
+    let attempt =
+        || async { request().await.inspect_err(|error| queue.note_trouble(None, doing, error)) };
+    retry::until_ok(POLICY, shutdown, attempt).await
 }

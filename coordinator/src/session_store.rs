@@ -129,7 +129,7 @@ impl SessionStore {
         match serde_json::from_slice::<Session>(&stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
-                tracing::debug!(version = session.version, "session of another version forgotten");
+                tracing::debug!(version = session.version, "session discarded: other version");
                 self.begun(who, session.rev).await
             }
             Err(error) => {
@@ -141,7 +141,7 @@ impl SessionStore {
                 tracing::warn!(
                     line = error.line(),
                     column = error.column(),
-                    "session cannot be read and is begun anew"
+                    "session discarded: not readable"
                 );
                 self.begun(who, rev).await
             }

@@ -8,7 +8,7 @@
 //! | `FOLDER/NAME/accepted.json` | the data files that an operator accepted, however small |
 //! | `FOLDER/owners.json` | which plugin had which task type |
 //!
-//! Each plugin folder has a `FOLDER` of its own, below the cache of prepared plugins, which belongs to this user alone.
+//! Each plugin folder has its own `FOLDER`, below the cache of prepared plugins, which belongs to this user alone.
 //! Several workers may share it: a version is written under a temporary name and then renamed.
 //!
 //! Not here: when a version is rolled back ([`crate::plugin::publish::catalog`]) and what a start makes of the archive

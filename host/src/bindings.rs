@@ -43,7 +43,7 @@ pub struct Descriptor {
     pub task_types: Vec<DescribedType>,
     /// Its chat commands.
     pub commands: Vec<OfferedCommand>,
-    /// The number of rows that it took of each data file, when it says so. Known only after `init`.
+    /// The number of rows that it read from each data file, if it reports that. Known only after `init`.
     pub rows: BTreeMap<String, u64>,
     /// Parts of it that are ignored, for its author and the operator.
     pub remarks: Vec<String>,

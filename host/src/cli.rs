@@ -3,24 +3,24 @@
 mod flags;
 pub mod plugins;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::telemetry::LogFormat;
 
-use self::flags::{CacheFlag, RedisFlags};
+use self::flags::CacheFlag;
 use crate::config::{Ceilings, HostConfig};
 
 /// Runs tasks in WebAssembly plugins that are replaced while it runs.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Without a command it runs tasks.
+    /// The subcommand; without one the worker runs tasks.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to run them.
+    /// The worker's settings.
     #[command(flatten)]
     pub serve: Serve,
 }
@@ -52,31 +52,26 @@ pub struct Serve {
     /// How long a shutdown waits for running tasks, in seconds. Then they are returned to the queue.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 25)]
     drain_seconds: u64,
-    /// Serve `/healthz`, `/readyz` and `/metrics` at this address, for instance `127.0.0.1:9464`. Off by default.
-    #[arg(long, env = "LISTEN")]
-    listen: Option<SocketAddr>,
-    /// Log lines for people (`text`) or for collectors (`json`).
-    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    monitoring: MonitoringFlags,
 }
 
 impl Serve {
     /// The format of log lines.
     pub fn log_format(&self) -> LogFormat {
-        self.log_format
+        self.monitoring.log_format
     }
 
     /// The configuration that these flags stand for.
     pub fn into_config(self) -> HostConfig {
         HostConfig {
-            redis_url: self.redis.redis_url,
-            redis_ca: self.redis.redis_ca,
+            redis: self.redis,
             plugins: self.plugins,
             plugin_cache: self.cache.folder(),
             plugin_wait: Duration::from_secs(self.plugin_wait_seconds),
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
-            listen: self.listen,
+            listen: self.monitoring.listen,
             ceilings: Ceilings::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ops::secret::Secret;
+use ops::flags::RedisFlags;
 
 /// Limits that a plugin's settings cannot raise.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +28,8 @@ impl Default for Ceilings {
 /// The configuration of a worker.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
-    /// Address of Redis. It may contain a password.
-    pub redis_url: Secret<String>,
-    /// File with the certificate that must have signed Redis' own.
-    pub redis_ca: Option<PathBuf>,
+    /// How to reach Redis.
+    pub redis: RedisFlags,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
     /// The folder for prepared plugins and good versions; none to prepare the plugins at each start.

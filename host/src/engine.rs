@@ -27,7 +27,7 @@ pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine
     config.allocation_strategy(pool(concurrency, ceilings));
     start(&config).or_else(|error| {
         // Some small or emulated machines have too little address space for the pool.
-        tracing::warn!(error = %error, "no instance pool on this machine; tasks start slower");
+        tracing::warn!(error = %error, "no pool of instances; tasks start slower");
         start(&base(ceilings))
     })
 }

@@ -92,7 +92,7 @@ pub enum LoadError {
         reason: String,
     },
     /// Its descriptor breaks the contract.
-    #[error("plugin `{plugin}` has a wrong description: {problem}")]
+    #[error("plugin `{plugin}` has an invalid description: {problem}")]
     Description {
         /// The plugin's name.
         plugin: String,
@@ -112,7 +112,7 @@ pub enum LoadError {
         pinned: String,
     },
     /// It failed the trial task of its settings.
-    #[error("plugin `{plugin}` failed its trial, a `{task_type}`: {reason}")]
+    #[error("plugin `{plugin}` failed its trial task `{task_type}`: {reason}")]
     Trial {
         /// The plugin's name.
         plugin: String,
@@ -230,6 +230,57 @@ impl LoadError {
             Self::DataShrank { .. } => "data-shrank",
             Self::TypeTaken { .. } => "task-type-taken",
             Self::NameTaken { .. } => "plugin-name-taken",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> String {
+        "a".to_owned()
+    }
+
+    #[test]
+    fn a_reason_outside_of_the_files_may_pass_and_one_inside_stays() {
+        let path = || PathBuf::from("a.wasm");
+        let read = LoadError::Read { path: path(), source: io::ErrorKind::NotFound.into() };
+        let task_type: TaskType = "t".parse().unwrap();
+        let outside = [
+            read,
+            LoadError::CompileTime { path: path(), seconds: 1 },
+            LoadError::Start { plugin: name(), function: "init", reason: name() },
+            LoadError::Trial { plugin: name(), task_type: task_type.clone(), reason: name() },
+            LoadError::RolledBack { plugin: name(), failed: 1, ended: 1 },
+            LoadError::TypeTaken { plugin: name(), task_type, owner: name() },
+            LoadError::NameTaken { plugin: name(), declared: name(), owner: name() },
+        ];
+        let waits = ["task-type-taken", "plugin-name-taken"];
+        for error in outside {
+            assert!(error.may_pass(), "{error}");
+            assert_eq!(error.waits_for_another(), waits.contains(&error.code()), "{error}");
+        }
+        let inside = [
+            LoadError::TooLarge { path: path(), bytes: 2, limit: 1 },
+            LoadError::Shape { path: path(), what: "functions", limit: 1 },
+            LoadError::Settings { path: path(), problem: name() },
+            LoadError::Compile { path: path(), source: wasmtime::Error::msg("no component") },
+            LoadError::NotGranted { plugin: name(), import: name(), grant: "net = []" },
+            LoadError::Contract { plugin: name(), source: wasmtime::Error::msg("no export") },
+            LoadError::Description { plugin: name(), problem: name() },
+            LoadError::Pinned { plugin: name(), digest: name(), pinned: name() },
+            LoadError::DataShrank {
+                plugin: name(),
+                data: name(),
+                unit: "rows",
+                had: 2,
+                now: 0,
+                share: 0.5,
+            },
+        ];
+        for error in inside {
+            assert!(!error.may_pass() && !error.waits_for_another(), "{error}");
         }
     }
 }

@@ -138,13 +138,13 @@ async fn call(
     *peak_memory_bytes = store.data().memory.peak;
     let dropped = store.data().output.dropped();
     if dropped > 0 {
-        tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin wrote too much");
+        tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin output truncated");
     }
     match handled {
         Err(_elapsed) => Outcome::limit_reached(breaches, Limit::Wall),
         Ok(Err(error)) => trap::outcome(version, &store, lease, &error),
         Ok(Ok(Reply::InitFailed(reason))) => {
-            tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin's init failed");
+            tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin `init` failed");
             Outcome::failed(FailureCode::PluginFailed, "the plugin could not be prepared")
         }
         Ok(Ok(Reply::Handled(handled))) => answered(version, handled, breaches),

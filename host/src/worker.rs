@@ -29,21 +29,18 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce(&str, &[OfferedPlugin]),
 ) -> anyhow::Result<()> {
-    let redis_ca = ops::file::read_optional(config.redis_ca.as_deref())?;
+    let redis_ca = config.redis.read_ca()?;
     let queue_config = QueueConfig { redis_ca, side: Some(Side::Worker), ..QueueConfig::default() };
     let retry = queue_config.retry;
     let connected = Arc::new(OnceLock::new());
     let catalog = Arc::new(PluginCatalog::default());
     if let Some(address) = config.listen {
-        let handle = ops::server::collect()?;
-        metrics::describe();
         let ready = readiness(Arc::clone(&connected), Arc::clone(&catalog));
         // Start health checks first, so that waiting for Redis is not mistaken for a crash.
-        let address = ops::server::serve(address, handle, ready, shutdown.clone()).await?;
-        tracing::info!(%address, "serving health and metrics");
+        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
     }
     let connecting =
-        TaskQueue::connect_when_there(config.redis_url.expose(), queue_config, &shutdown);
+        TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
     let _ = connected.set(queue.clone()); // Set once, here.
     let engine = engine::build(config.concurrency, &config.ceilings)
@@ -82,7 +79,7 @@ pub async fn run(
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
-    watching.await.context("the folder watcher ended badly")?;
+    watching.await.context("the folder watcher panicked")?;
     cache_written.await;
     Ok(())
 }
@@ -95,7 +92,7 @@ fn open_cache(folder: &Path, plugins: &Path) -> Option<(PreparedCache, VersionAr
             tracing::warn!(
                 folder = %folder.display(),
                 error = %error,
-                "prepared plugins and good versions are not kept for the next start"
+                "no plugin cache: prepared plugins and good versions are not stored"
             );
         })
         .ok()

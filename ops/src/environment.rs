@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 const NOT_EMPTY: [&str; 2] = ["ALLOWED_IDS", "DENIED_IDS"];
 
 /// The command line without the empty variables.
-pub fn without_empty(command: clap::Command) -> clap::Command {
+pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command
         .mut_args(|arg| match arg.get_env() {

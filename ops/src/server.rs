@@ -24,27 +24,25 @@ const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 ];
 
-/// Starts to collect metrics. Call once per process, before anything is recorded.
-///
-/// # Errors
-///
-/// When metrics are collected already.
-pub fn collect() -> anyhow::Result<PrometheusHandle> {
+fn collect() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-        .context("the histogram's buckets")?
+        .context("cannot set the histogram's buckets")?
         .install_recorder()
         .context("metrics are collected already")
 }
 
-/// Serves on `address` until `shutdown`. The error of `ready` is what is missing.
+/// Collects metrics and serves on `address` until `shutdown`. `describe` describes the metrics. The error of `ready` is
+/// what is missing. Returns the address, with the port in place of 0.
+///
+/// Call once per process, before anything is recorded.
 ///
 /// # Errors
 ///
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or metrics are collected already.
 pub async fn serve<C, F>(
     address: SocketAddr,
-    metrics: PrometheusHandle,
+    describe: impl FnOnce(),
     ready: C,
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr>
@@ -52,10 +50,12 @@ where
     C: Fn() -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), String>> + Send,
 {
+    let metrics = collect()?;
+    describe();
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; name another address with --listen")
     })?;
-    let local = listener.local_addr().context("asking for the address")?;
+    let local = listener.local_addr().context("cannot read the address")?;
     let ready = Arc::new(ready);
     let rendered = metrics.clone();
     let app = Router::new()
@@ -78,7 +78,7 @@ where
         // A running scrape is not worth waiting for.
         tokio::select! {
             served = async { axum::serve(listener, app).await } => if let Err(error) = served {
-                tracing::error!(error = %error, "health and metrics are not served any more");
+                tracing::error!(error = %error, "health and metrics server failed");
             },
             () = stop.cancelled() => {}
         }
@@ -88,6 +88,7 @@ where
             metrics.run_upkeep();
         }
     });
+    tracing::info!(address = %local, "serving health and metrics");
     Ok(local)
 }
 

@@ -1,4 +1,7 @@
-//! Turns signals into a token: the first starts the shutdown, the second ends the process at once.
+//! Turns signals into a token: the first starts the shutdown, the second ends the process at once. Waits that the shutdown
+//! ends.
+
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -36,4 +39,51 @@ pub fn signal_token() -> std::io::Result<CancellationToken> {
 #[expect(clippy::exit, reason = "after the second signal nothing is waited for")]
 fn stop_now() -> ! {
     std::process::exit(130)
+}
+
+/// The process is shutting down. What was not done is done by another coordinator, or after the next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the process is shutting down")]
+pub struct ShuttingDown;
+
+/// Waits that end when the process shuts down. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    token: CancellationToken,
+}
+
+impl Shutdown {
+    /// Waits that end when `token` is cancelled.
+    pub fn new(token: CancellationToken) -> Self {
+        Self { token }
+    }
+
+    /// A shutdown that never begins, for waits that end in another way.
+    pub fn never() -> Self {
+        Self::new(CancellationToken::new())
+    }
+
+    /// Sleeps for `pause`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShuttingDown`], when the shutdown begins before the pause is over.
+    pub async fn sleep(&self, pause: Duration) -> Result<(), ShuttingDown> {
+        let slept = self.token.run_until_cancelled(tokio::time::sleep(pause)).await;
+        slept.ok_or(ShuttingDown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleep_ends_with_the_shutdown() {
+        let token = CancellationToken::new();
+        let shutdown = Shutdown::new(token.clone());
+        assert_eq!(shutdown.sleep(Duration::from_millis(1)).await, Ok(()));
+        token.cancel();
+        assert_eq!(shutdown.sleep(Duration::from_secs(3_600)).await, Err(ShuttingDown));
+    }
 }

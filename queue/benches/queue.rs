@@ -1,5 +1,5 @@
-//! What the queue costs: Redis' own processor time per task, beside raw stream commands in the same run; throughput,
-//! latency, fairness and memory. Run it with `cargo xtask bench queue`.
+//! Costs of the queue: Redis' CPU time per task, compared with raw stream commands in the same run; throughput, latency,
+//! fairness and memory. Run it with `cargo xtask bench queue`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -57,7 +57,7 @@ fn kind() -> TaskType {
     "bench".parse().unwrap()
 }
 
-/// A task as the coordinator makes it.
+/// A task like those of the coordinator.
 fn task(user: i64) -> Task {
     let params = json!({"query": "luna marlow"});
     let mut task = Task::new(kind(), user, params.as_object().unwrap().clone());
@@ -73,7 +73,7 @@ fn answer() -> TaskResult {
     )
 }
 
-/// Microseconds that Redis spent in commands since the last call, scripts and their own commands counted once.
+/// Microseconds that Redis spent in commands since the last call. A script's commands are counted with the script.
 async fn redis_us(connection: &mut Connection) -> f64 {
     let info: String =
         redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
@@ -94,7 +94,7 @@ async fn redis_us(connection: &mut Connection) -> f64 {
         .sum()
 }
 
-/// The floor: a stream with the same bytes, no leases, fairness, deadlines or outbox.
+/// The baseline: a stream with the same bytes, without leases, fairness, deadlines or outbox.
 async fn streams() -> f64 {
     let (_redis, queue) = fresh().await;
     let mut connection = queue.connection();
@@ -190,7 +190,7 @@ impl TaskHandler for NoOp {
     }
 }
 
-/// Submit → run → result of one task at a time, beside a list that is pushed to and popped from.
+/// Submit to result of one task at a time, compared with a push and a pop of a list.
 async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     let mut connection = queue.connection();
     let mut floor = Vec::with_capacity(ROUND_TRIPS);
@@ -316,7 +316,7 @@ async fn worker(concurrency: usize) {
     );
 }
 
-/// Half of the backlog by one person: how long the others wait, against the same without that person.
+/// One user has half of the backlog: how long the others wait, compared with a backlog without that user.
 async fn fairness() {
     let mut medians = Vec::new();
     for flooded in [false, true] {
@@ -351,7 +351,7 @@ async fn fairness() {
     );
 }
 
-/// What a waiting task takes in memory.
+/// Memory of a waiting task.
 async fn backlog() {
     let (_redis, queue) = fresh().await;
     let used = async || {

@@ -1,24 +1,25 @@
--- Ends or sends back tasks of one type: for the holder of a token, or for the sweeper ('*' as token). The only script
--- that ends a task. Then it leases the next tasks to the same worker, if that has room.
--- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 meta  7 wake  8 ahead  9 users  10 replies  11 dead, then
+-- Ends tasks of one lane or returns them to the queue: for the holder of a token, or for the sweep ('*' as token). The only
+-- script that ends a task. After that it claims tasks for the same worker (claim.lua).
+-- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 ahead  10 replies  11 dead, then
 --         per task: status:<id>  result:<id>
--- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 notice channel
---         prefix  6 tasks to lease for now  7 tasks to read ahead  8 lease ms  9 worker, then per task: id  token  op
---         result JSON  retry in ms (-1: not at all)
+-- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 prefix of notice
+--         channels  6 tasks to claim and start now  7 tasks to read ahead  8 lease ms  9 worker, then per task: id  token
+--         op  result JSON  retry in ms (-1: not at all)
 --         op: done | fail | requeue (with a token), lost | expired (with '*'), cancel (with either)
--- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED, and for what was not
---         done: STALE (the lease is another's), GONE (already ended), NOTDUE; then what `claim` returns
--- ATOMIC  Result, status, removal from every index and the outbox entry happen together, after the token was
---         compared. A task that goes back gets a new token, so the old one ends nothing any more.
--- One removal per index and call, not per task: that is what makes a batch cheap.
+-- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED (cancellation requested), and
+--         when nothing changed: STALE (another token has the lease), GONE (already ended), NOTDUE; then what `claim`
+--         returns, when tasks are claimed
+-- ATOMIC  After the token was compared, result, status, removal from every index and the outbox entry are one step. A task
+--         that returns to the queue gets a new token, so the old one is void.
+-- One removal per index and call, not per task, which makes a batch cheap.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local count = tonumber(ARGV[1])
 local ids = {}
 for n = 1, count do ids[n] = ARGV[5 + n * 5] end
 local stored = count > 0 and redis.call('HMGET', KEYS[5], unpack(ids)) or {}
--- After an outage no lease is lost before `grace`, and no task's time is over before `not_before` (sweep.lua).
-local cfg = redis.call('HMGET', KEYS[6], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
+-- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
+local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
 local grace, not_before = tonumber(cfg[6] or '0'), tonumber(cfg[4] or '0')
 local touched, gone, users, counters = {}, {}, {}, {}
 
@@ -26,20 +27,24 @@ local function add(counter)
   counters[counter] = (counters[counter] or 0) + 1
 end
 
+local function remove_from_indexes(id)
+  for _, index in ipairs({1, 2, 3, 4, 9}) do redis.call('ZREM', KEYS[index], id) end
+end
+
 local function finish(n)
   local a, k = 5 + n * 5, 10 + n * 2
   local id, token, op, result = ids[n], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   if touched[id] then return 'GONE' end
   if not stored[n] then
-    -- The sweeper found it in an index.
-    if token == '*' then for _, index in ipairs({1, 2, 3, 4, 8}) do redis.call('ZREM', KEYS[index], id) end end
+    -- The sweep found the id in an index.
+    if token == '*' then remove_from_indexes(id) end
     return 'GONE'
   end
   local held, started, worker, cancel, deadline, fails, crashes, wants, user, envelope =
     string.match(stored[n], '^(%d+)|([^|]*)|([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|([01])|([^|]*)|(.*)$')
   if not held then
-    -- Not written by our scripts: out of every index with it.
-    for _, index in ipairs({1, 2, 3, 4, 8}) do redis.call('ZREM', KEYS[index], id) end
+    -- Not written by our scripts: remove it from every index.
+    remove_from_indexes(id)
     redis.call('HDEL', KEYS[5], id)
     return 'GONE'
   end
@@ -50,8 +55,8 @@ local function finish(n)
       return 'STALE'
     end
   elseif op == 'lost' then
-    -- The lease also ends at the deadline; the sweeper then calls again with 'expired'.
-    local lease = redis.call('ZSCORE', KEYS[started == '' and 8 or 2], id)
+    -- At the deadline the lease ends too; then the sweep calls with 'expired'.
+    local lease = redis.call('ZSCORE', KEYS[started == '' and 9 or 2], id)
     if not lease or now < math.max(tonumber(lease), grace) or tonumber(deadline) <= now then return 'NOTDUE' end
   elseif op == 'expired' then
     if now < tonumber(deadline) then return 'NOTDUE' end
@@ -62,21 +67,21 @@ local function finish(n)
   end
   touched[id] = true
 
-  -- `suspect` is the worker that died with the task unstarted, if one did.
-  local function without_worker(suspect)
+  -- `died` is the worker that died while it held the task unstarted, if one did.
+  local function without_worker(died)
     redis.call('ZREM', KEYS[2], id)
-    redis.call('ZREM', KEYS[8], id)
-    redis.call('HSET', KEYS[5], id, string.format('%d', held + 1) .. '||' .. (suspect or '') .. '||' .. deadline .. '|' .. fails .. '|'
-      .. crashes .. '|' .. wants .. '|' .. user .. '|' .. envelope)
+    redis.call('ZREM', KEYS[9], id)
+    redis.call('HSET', KEYS[5], id, string.format('%d', held + 1) .. '||' .. (died or '') .. '||' .. deadline .. '|'
+      .. fails .. '|' .. crashes .. '|' .. wants .. '|' .. user .. '|' .. envelope)
   end
 
-  local function back_to_queue(suspect)
-    without_worker(suspect)
+  local function back_to_queue(died)
+    without_worker(died)
     redis.call('ZADD', KEYS[1], string.format('%d', (cfg[3] or 0) * 1048576), id)
-    if redis.call('LLEN', KEYS[7]) < 64 then redis.call('RPUSH', KEYS[7], '1') end
+    if redis.call('LLEN', KEYS[8]) < 64 then redis.call('RPUSH', KEYS[8], '1') end
   end
 
-  -- Asked to be cancelled while it ran: it does not run again.
+  -- Its cancellation was requested while it ran: it does not run again.
   if cancel ~= '' and (op == 'requeue' or op == 'lost' or (op == 'fail' and ARGV[a + 4] ~= '-1')) then
     op = 'cancel'
   end
@@ -96,7 +101,7 @@ local function finish(n)
     end
     state = 'failed'
   elseif op == 'lost' and started == '' then
-    -- It did not run, so nothing is charged.
+    -- It did not run, so it is not a crash.
     back_to_queue(worker)
     return 'REQUEUED'
   elseif op == 'lost' then
@@ -129,7 +134,7 @@ local function finish(n)
   if wants == '1' then
     redis.call('XADD', KEYS[10], '*', 'state', state, 'task', envelope, 'result', result)
   end
-  -- Nobody depends on the notice: who waits looks again each second.
+  -- A lost notice does no harm: a waiting process polls every second.
   redis.pcall('PUBLISH', ARGV[5] .. id, state)
   add(state)
   return state
@@ -139,22 +144,22 @@ local out = {}
 for n = 1, count do out[n] = finish(n) end
 if #gone > 0 then
   redis.call('ZREM', KEYS[2], unpack(gone))
-  redis.call('ZREM', KEYS[8], unpack(gone))
+  redis.call('ZREM', KEYS[9], unpack(gone))
   redis.call('ZREM', KEYS[4], unpack(gone))
   redis.call('HDEL', KEYS[5], unpack(gone))
   for user, n in pairs(users) do
-    local finish, live = string.match(redis.call('HGET', KEYS[9], user) or '', '^(%d+)|(%d+)$')
+    local finish, live = string.match(redis.call('HGET', KEYS[6], user) or '', '^(%d+)|(%d+)$')
     if finish and tonumber(live) > n then
-      redis.call('HSET', KEYS[9], user, finish .. '|' .. string.format('%d', live - n))
+      redis.call('HSET', KEYS[6], user, finish .. '|' .. string.format('%d', live - n))
     elseif finish then
-      redis.call('HDEL', KEYS[9], user)
+      redis.call('HDEL', KEYS[6], user)
     end
   end
 end
-for counter, n in pairs(counters) do redis.call('HINCRBY', KEYS[6], counter, n) end
--- Room under a limit is there for every worker, not only for the one that made it.
-if cfg[2] and count > 0 and redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[7]) == 0 then
-  redis.call('RPUSH', KEYS[7], '1')
+for counter, n in pairs(counters) do redis.call('HINCRBY', KEYS[7], counter, n) end
+-- With a limit, every worker may use the slot that is free now.
+if cfg[2] and count > 0 and redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[8]) == 0 then
+  redis.call('RPUSH', KEYS[8], '1')
 end
 local room, ahead = tonumber(ARGV[6]), tonumber(ARGV[7])
 if room + ahead > 0 then

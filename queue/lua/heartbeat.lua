@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Renews leases of one type, and records which of the tasks that were read ahead have started.
+-- Renews leases of one lane, and records which of the tasks that were read ahead have started.
 -- KEYS    1 active  2 data  3 meta  4 ahead
--- ARGV    1 lease ms, then per task: id  token  whether it has started (0|1)
--- RETURNS per task: 0 the lease is no longer yours | 1 renewed | 2 renewed, and somebody asked to cancel it
--- ATOMIC  A lease is renewed only under its own token, and never past the deadline.
+-- ARGV    1 lease ms, then per task: id  token  whether it has started (0 | 1)
+-- RETURNS per task: 0 the lease is lost | 1 renewed | 2 renewed, and cancellation was requested
+-- ATOMIC  A lease is renewed only under its own token, and never beyond the deadline.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local ids = {}

@@ -1,13 +1,13 @@
 #!lua
--- Accepts tasks of one type.
+-- Accepts tasks of one lane.
 -- KEYS    1 queue  2 delayed  3 deadline  4 data  5 users  6 meta  7 wake, then per task: its guard (reply:<id> for a task that
---         wants a reply, else status:<id>) and, with options, its double's guard
--- ARGV    1 number of tasks  2 default max_pending  3 default user_cap  4 ms the reply ledger is kept  5 time to live
+--         wants a reply, else status:<id>) and, with options, the guard against duplicates
+-- ARGV    1 number of tasks  2 default max_pending  3 default user_cap  4 ms the reply guard is kept  5 time to live
 --         in ms, then per task: id  envelope  user  wants a reply (0|1)  options ('' for none, else `band|delay in ms|ms
---         in which a double counts as the same`)
+--         in which an identical task is a duplicate`)
 -- RETURNS per task: {'OK', tasks ahead} | {'EXISTS'} | {'DUPLICATE', id} | {'QUEUE_FULL', pending} | {'USER_LIMIT', live}
 -- ATOMIC  A task is in every index or in none; the same id is accepted once.
--- One write per index and call, not per task: that is what makes a batch cheap.
+-- One write per index and call, not per task, which makes a batch cheap.
 local cfg = redis.call('HMGET', KEYS[6], 'max_pending', 'user_cap', 'vtime', 'submitted')
 local max_pending = tonumber(cfg[1] or ARGV[2])
 local user_cap = tonumber(cfg[2] or ARGV[3])
@@ -19,19 +19,19 @@ local ready_before = redis.call('ZCARD', KEYS[1])
 local pending = ready_before + redis.call('ZCARD', KEYS[2])
 local data, queue, delayed, deadline, users, out = {}, {}, {}, {}, {}, {}
 
--- A user's virtual finish and live tasks, read once.
+-- A user's virtual finish time and number of live tasks, read once.
 local function load(user)
-  local known = users[user]
-  if known then return known end
+  local entry = users[user]
+  if entry then return entry end
   local stored = redis.call('HGET', KEYS[5], user)
   local finish, live = 0, 0
   if stored then finish, live = string.match(stored, '^(%d+)|(%d+)$') end
-  known = {tonumber(finish or '0'), tonumber(live or '0'), false}
-  users[user] = known
-  return known
+  entry = {tonumber(finish or '0'), tonumber(live or '0'), false}
+  users[user] = entry
+  return entry
 end
 
--- Numbers become texts by '%d' throughout: Redis' own way costs many times as much.
+-- Numbers are formatted by '%d', because Redis' own conversion takes many times as long.
 local ttl = tonumber(ARGV[5])
 local deadline_at = string.format('%d', now + ttl)
 local next_key = 8
@@ -39,23 +39,23 @@ local next_key = 8
 local ids, accepted = {}, {}
 for n = 1, tonumber(ARGV[1]) do ids[n] = ARGV[1 + n * 5] end
 if #ids == 0 then return {} end
--- Every live task has a deadline.
+-- Every live task is in the deadline index.
 local live = redis.call('ZMSCORE', KEYS[3], unpack(ids))
 
 local function accept(n)
   local a = 1 + n * 5
   local id, user, wants = ARGV[a], ARGV[a + 2], ARGV[a + 3]
-  local guard, band, delay, double_ms = KEYS[next_key], 0, 0, 0
+  local guard, band, delay, duplicate_ms = KEYS[next_key], 0, 0, 0
   next_key = next_key + 1
   if ARGV[a + 4] ~= '' then
-    band, delay, double_ms = string.match(ARGV[a + 4], '^(%d+)|(%d+)|(%d+)$')
+    band, delay, duplicate_ms = string.match(ARGV[a + 4], '^(%d+)|(%d+)|(%d+)$')
     delay = tonumber(delay)
     next_key = next_key + 1
   end
   local keep_ms = ARGV[4]
   if wants == '0' then keep_ms = string.format('%d', math.max(ttl + delay + 60000, 300000)) end
   if not redis.call('SET', guard, 'pending', 'NX', 'PX', keep_ms) then return {'EXISTS'} end
-  -- The guard of a task without a reply goes with its status, and one with a reply has another; the task itself lives.
+  -- The guard may have expired or be the other kind, while the task is live.
   if live[n] or accepted[id] then return {'EXISTS'} end
   if pending >= max_pending then
     redis.call('DEL', guard)
@@ -68,18 +68,18 @@ local function accept(n)
     redis.call('HINCRBY', KEYS[6], 'rejected_user', 1)
     return {'USER_LIMIT', tostring(u[2])}
   end
-  if double_ms ~= 0 and double_ms ~= '0' and not redis.call('SET', KEYS[next_key - 1], id, 'NX', 'PX', double_ms) then
+  if duplicate_ms ~= 0 and duplicate_ms ~= '0' and not redis.call('SET', KEYS[next_key - 1], id, 'NX', 'PX', duplicate_ms) then
     local first = redis.call('GET', KEYS[next_key - 1])
-    -- Once the first is answered, asking again means that the answer is wanted again.
+    -- If the first task has ended, the person wants the answer again.
     if redis.call('HEXISTS', KEYS[4], first) == 1 then
       redis.call('DEL', guard)
       redis.call('HINCRBY', KEYS[6], 'duplicates', 1)
       return {'DUPLICATE', first}
     end
-    redis.call('SET', KEYS[next_key - 1], id, 'PX', double_ms)
+    redis.call('SET', KEYS[next_key - 1], id, 'PX', duplicate_ms)
   end
-  -- Start-time fair queuing: a user's next task starts one unit after their last. A unit is 2^20; the rest of the
-  -- score keeps the order of arrival among equals.
+  -- Start-time fair queuing: a user's next task starts one unit after their last. A unit is 2^20; the lower bits of the score
+  -- keep the order of arrival among tasks with the same start.
   local start = math.max(vtime, u[1])
   u[1], u[2], u[3] = start + 1, u[2] + 1, true
   data[#data + 1] = id
@@ -115,7 +115,7 @@ if #data > 0 then
   redis.call('HSET', KEYS[5], unpack(changed))
   redis.call('HINCRBY', KEYS[6], 'submitted', #data / 2)
 end
--- A claim that leaves work behind passes the wake-up on, so one token is enough while the queue is not empty.
+-- A claim that leaves tasks in the queue adds a new token, so one token is enough while the queue is not empty.
 if #queue > 0 and (ready_before == 0 or redis.call('LLEN', KEYS[7]) == 0) then
   redis.call('RPUSH', KEYS[7], '1')
   redis.call('LTRIM', KEYS[7], 0, 63)

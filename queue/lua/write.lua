@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Makes one small write that a full server takes too: a sign of life, a lease, a note.
--- KEYS    1 its key
--- ARGV    1 command  then what follows the key
--- RETURNS what the command does
+-- Makes one small write, on a full server too: a heartbeat, a lease, a record.
+-- KEYS    1 the command's key
+-- ARGV    1 command, then its arguments after the key
+-- RETURNS the command's reply
 -- ATOMIC  One command.
 return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))

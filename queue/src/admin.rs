@@ -1,4 +1,4 @@
-//! What an operator sees and does: counts, ages, single tasks, pause, dead letters, the history of swaps.
+//! For operators: statistics, single tasks, pause, dead letters, and the history of plugin swaps.
 //!
 //! Not here: [`crate::TaskQueue::cancel`], which ends a task as a worker does.
 

@@ -1,6 +1,6 @@
-//! The handle on the queue that all parts share: the connection, the lanes, what is wrong, what was submitted lately.
+//! The handle on the queue that all parts share: connection, lanes, current problems, and recent submits.
 
 mod health;
 mod lanes;
-pub(crate) mod recent;
+pub(crate) mod resubmit_buffer;
 pub(crate) mod task_queue;

@@ -8,52 +8,52 @@ use crate::task::TaskType;
 /// The namespace of keys when none is configured.
 pub const DEFAULT_NAMESPACE: &str = "freefans";
 
-/// One of the two programs that share a queue.
+/// One of the two programs that use a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Runs tasks.
     Worker,
-    /// Submits tasks and shows their answers.
+    /// Submits tasks and delivers their answers.
     Coordinator,
 }
 
-/// How the queue behaves. The defaults are what the product promises; tests shorten them.
+/// Limits and times of the queue. The defaults are those of the product; tests use shorter times.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
-    /// The certificate (PEM) that the server's must be signed by, for `rediss://`; the system's without it.
+    /// The certificate (PEM) that must have signed the server's, for `rediss://`; without it, those of the system.
     pub redis_ca: Option<Vec<u8>>,
-    /// Types whose people are spread over so many lanes, because one Redis of a Cluster cannot carry them. Every process
-    /// that submits must have the same: the lane is part of a task's id.
+    /// Numbers of partitions of task types that are too much for one node of a Cluster. The same in every process that
+    /// submits, because the lane is part of a task's id.
     pub partitions: BTreeMap<TaskType, u16>,
     /// First part of every key.
     pub namespace: String,
-    /// Which program this is: [`TaskQueue::readiness`](crate::TaskQueue::readiness) looks for the rights that it needs.
+    /// Which program this is: [`TaskQueue::readiness`](crate::TaskQueue::readiness) checks the permissions that it needs.
     pub side: Option<Side>,
-    /// How long a worker may hold a task without a sign of life. 6 s and a sweep each second: a killed worker's task
-    /// runs again within 7 s.
+    /// How long a worker may hold a task without a renewal. With 6 s and a sweep every second, a killed worker's task runs
+    /// again within 7 s.
     pub lease: Duration,
-    /// How often leases are renewed. At most a third of `lease`, so that two lost renewals cost nothing.
+    /// How often leases are renewed. At most a third of `lease`, so that two lost renewals do no harm.
     pub renew_every: Duration,
-    /// How often expired leases and deadlines are looked for.
+    /// How often the sweep looks for expired leases and deadlines.
     pub sweep_every: Duration,
-    /// How long a task may take from submit to answer, all attempts together.
+    /// Longest time from the submit to the result, all attempts together.
     pub time_to_live: Duration,
     /// How long results and final statuses are kept.
     pub keep_results: Duration,
-    /// How long the guard against a second submit and the delivery ledger are kept: longer than Telegram keeps an
-    /// update (24 h).
+    /// How long a task's id is rejected when it is submitted again, and its delivery state is kept: longer than Telegram keeps
+    /// an update (24 h).
     pub keep_ledger: Duration,
-    /// Crashes of a worker under one task before the task is given up.
+    /// How many workers may die while running a task before it fails.
     pub max_crashes: u32,
-    /// Tasks of one type that may wait.
+    /// Most waiting tasks of one lane.
     pub max_pending: u64,
-    /// Tasks of one type that one user may have under way.
+    /// Most live tasks of one user in one lane.
     pub user_cap: u64,
     /// Largest task as JSON, in bytes.
     pub max_task_bytes: usize,
-    /// Dead letters kept per type.
+    /// About how many dead letters are kept per lane.
     pub keep_dead: u64,
-    /// When and how often a failed task is tried again.
+    /// When and how often a failed task is retried.
     pub retry: RetryPolicy,
 }
 
@@ -81,26 +81,26 @@ impl Default for QueueConfig {
 }
 
 impl QueueConfig {
-    /// So long without any sweep means that nobody reached Redis, or that it took no writes. 3 s: with less the sweep of
-    /// one process on a busy machine would look like an outage, with more an outage could cost a lease unseen.
+    /// So long without a sweep means that no process reached Redis, or that it refused writes. 3 s: a shorter time would take a
+    /// late sweep on a busy machine for an outage, and a longer one would miss an outage that ends a lease.
     pub(crate) fn outage(&self) -> Duration {
         (self.lease / 2).max(self.sweep_every * 3)
     }
 }
 
-/// Exponential backoff.
+/// Retries with exponential backoff.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Wait after the first failure.
+    /// Delay after the first failure.
     pub first: Duration,
-    /// Longest wait.
+    /// Longest delay.
     pub longest: Duration,
-    /// Failures after which a task is given up, the first included.
+    /// Number of failures after which the task fails for good.
     pub max_failures: u32,
 }
 
 impl Default for RetryPolicy {
-    /// 0.5 s doubling up to 30 s, four tries: within the deadline of 120 s, and short enough for a person who waits.
+    /// 0.5 s, doubled up to 30 s, and four attempts: within the deadline of 120 s, and short enough for a person who waits.
     fn default() -> Self {
         Self {
             first: Duration::from_millis(500),

@@ -1,42 +1,42 @@
-//! What can go wrong with the queue. What can go wrong with a task is [`crate::FailureCode`].
+//! Errors of the queue. Failures of tasks are [`crate::FailureCode`].
 
 use crate::task::{TaskId, TaskType};
 
-/// Why a connection to Redis could not be made or used.
+/// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address does not parse.
+    /// The address is invalid.
     #[error(
         "the Redis address is not usable; it looks like `redis://[user:password@]host[:port][/db]`, \
          `redis-cluster://[user:password@]host[:port],host…` or \
          `redis-sentinel://[user:password@]host[:port],host…[/db]?master=NAME`, with TLS `rediss…://`"
     )]
     Address {
-        /// What the parser said. Never contains the address, which may hold a password.
+        /// The parser's error. Never contains the address, which may hold a password.
         source: redis::RedisError,
     },
-    /// Nothing answers, or it refuses us.
+    /// The server does not answer, or refuses the connection.
     #[error("cannot reach Redis")]
     Unreachable {
-        /// What the connection said.
+        /// The connection's error.
         source: redis::RedisError,
     },
     /// The server is too old for the scripts.
     #[error("{name} {found} is too old: Redis 7.0 or newer is needed, or Valkey 7.2 or newer")]
     TooOld {
-        /// What kind of server it is.
+        /// The server's product.
         name: &'static str,
-        /// The version that answered.
+        /// The server's version.
         found: String,
     },
-    /// The server may drop tasks when memory is short.
+    /// The server may evict tasks when memory is short.
     #[error(
         "Redis may drop tasks when memory is short (maxmemory-policy is `{policy}`); to keep them, run \
          `redis-cli CONFIG SET maxmemory-policy noeviction` and set it in redis.conf"
     )]
     Evicts {
-        /// The policy in force.
+        /// The current policy.
         policy: String,
     },
 }
@@ -45,23 +45,23 @@ pub enum ConnectError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
-    /// Too much is waiting already.
+    /// Too many tasks are waiting.
     #[error("the queue of `{task_type}` is full: {pending} tasks are waiting")]
     QueueFull {
-        /// The queue.
+        /// The task type.
         task_type: TaskType,
-        /// How many wait.
+        /// Number of waiting tasks.
         pending: u64,
     },
-    /// This person has too many tasks under way.
+    /// This user has too many live tasks.
     #[error("this user has {live} `{task_type}` tasks under way already")]
     UserLimit {
-        /// The queue.
+        /// The task type.
         task_type: TaskType,
-        /// How many are under way.
+        /// Number of live tasks.
         live: u64,
     },
-    /// In a Cluster the id must lie where its type lies.
+    /// In a Cluster the id must begin with its lane.
     #[error(
         "in a Cluster the id of a `{task_type}` task begins with `{{{task_type}}}`; `{task_id}` does not"
     )]
@@ -71,7 +71,7 @@ pub enum SubmitError {
         /// The type.
         task_type: TaskType,
     },
-    /// The task is larger than the queue takes.
+    /// The task is larger than the queue accepts.
     #[error("the task has {bytes} bytes; at most {limit} are taken")]
     TooLarge {
         /// Its size.
@@ -79,16 +79,16 @@ pub enum SubmitError {
         /// The limit.
         limit: usize,
     },
-    /// The task is not JSON. Cannot happen with a [`crate::Task`] that was read from JSON.
+    /// The task cannot be written as JSON. Impossible for a [`crate::Task`] that was read from JSON.
     #[error("the task cannot be written as JSON")]
     Json(#[source] serde_json::Error),
-    /// Redis did not take it, or its answer was lost. Submitting the same task again is safe.
+    /// Redis did not accept the task, or its reply was lost. Submitting the same task again is safe.
     #[error("cannot submit the task")]
     Redis(#[source] redis::RedisError),
 }
 
 impl SubmitError {
-    /// Whether the same submit may work later without anyone changing the task.
+    /// Whether the same task may be accepted later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::QueueFull { .. } | Self::UserLimit { .. } | Self::Redis(_) => true,
@@ -97,43 +97,43 @@ impl SubmitError {
     }
 }
 
-/// Why no answer to a wait.
+/// Why waiting for a result failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// Redis cannot be asked.
+    /// Redis does not answer.
     #[error("cannot wait for task `{task_id}`")]
     Redis {
         /// The task.
         task_id: TaskId,
-        /// What the connection said.
+        /// The connection's error.
         source: redis::RedisError,
     },
-    /// What is stored is not a result.
+    /// The stored result cannot be read.
     #[error("the stored result of task `{task_id}` is not valid JSON")]
     Json {
         /// The task.
         task_id: TaskId,
-        /// Where it breaks.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// Submitting failed; only [`crate::DistributedWorkerRegistry::execute_task`] says this.
+    /// The submit failed; only from [`crate::DistributedWorkerRegistry::execute_task`].
     #[error("cannot execute task `{task_id}`")]
     Submit {
         /// The task.
         task_id: TaskId,
-        /// Why.
+        /// The reason.
         source: SubmitError,
     },
 }
 
-/// Redis did not do what was asked; nothing is known to have changed.
+/// A Redis operation failed. If the connection broke, it may have run.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action}")]
 pub struct RedisError {
-    /// What was attempted.
+    /// The operation.
     pub action: &'static str,
-    /// What the connection said.
+    /// The error of the server or the connection.
     #[source]
     pub source: redis::RedisError,
 }

@@ -1,12 +1,11 @@
-//! JSON read piece by piece: what cannot be read costs that piece, never its neighbours. Pure.
+//! JSON that is read piece by piece, so that an unreadable piece does not affect its neighbours. Pure.
 //!
-//! [`elements`] and [`Members`] cut JSON by brackets and quotes alone, without reading what is in it; [`readable`] is for
-//! types that serde reads.
+//! [`elements`] and [`Members`] split JSON by brackets and quotes alone, without reading the pieces. [`readable`] is for types
+//! that serde reads.
 //!
-//! One answer of the Bot API holds what a hundred people did. A JSON library reads all of it or nothing: four bytes that
-//! are no UTF-8, half an emoji or a number out of range in one person's message cost everybody theirs. Here a list is cut
-//! into its elements and an object into its members first, and each piece is read by itself. What cannot be read costs
-//! that piece, never its neighbours.
+//! One response of the Bot API holds the messages of a hundred people. A JSON library reads all of it or nothing: a few bytes
+//! that are not UTF-8, half an emoji or a number out of range in one message would lose all of them. So a list is split into
+//! its elements and an object into its members first, and each piece is read by itself.
 
 use std::borrow::Cow;
 
@@ -14,12 +13,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads a list element by element, for serde's `deserialize_with`. One that this version cannot read is left out; what is
-/// no list has none.
+/// Reads a list element by element, for serde's `deserialize_with`. An element that this version cannot read is left out. A
+/// value that is not a list gives an empty one.
 ///
 /// # Errors
 ///
-/// When it is no JSON.
+/// The input is not JSON.
 pub fn readable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -29,11 +28,11 @@ where
     Ok(list.into_iter().filter_map(|element| serde_json::from_value(element).ok()).collect())
 }
 
-/// Reads a value, or takes the default when this version cannot read it, for serde's `deserialize_with`.
+/// Reads a value, or returns the default when this version cannot read it, for serde's `deserialize_with`.
 ///
 /// # Errors
 ///
-/// When it is no JSON.
+/// The input is not JSON.
 pub fn readable_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -42,23 +41,23 @@ where
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-/// Why a piece cannot be read: a label of metrics, and a word in the log.
+/// Why a piece cannot be read. A label of metrics, and a field in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unreadable {
-    /// Bytes that are no UTF-8.
+    /// It is not UTF-8.
     Bytes,
-    /// No JSON, or not the kind of JSON that it has to be.
+    /// It is not JSON, or another kind of JSON than expected.
     Syntax,
-    /// A needed member is missing.
+    /// A required member is missing.
     Missing(&'static str),
-    /// A needed member has a value that cannot be used.
+    /// A required member has an invalid value.
     Value(&'static str),
-    /// A needed member is there twice.
+    /// A required member occurs twice.
     Doubled(&'static str),
 }
 
 impl Unreadable {
-    /// One word of a closed set.
+    /// The variant as one word.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Bytes => "bytes",
@@ -73,25 +72,25 @@ impl Unreadable {
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Bytes => f.write_str("it holds bytes that are no UTF-8"),
+            Self::Bytes => f.write_str("it contains bytes that are not UTF-8"),
             Self::Syntax => f.write_str("it is not the JSON that was expected"),
             Self::Missing(name) => write!(f, "`{name}` is missing"),
             Self::Value(name) => write!(f, "`{name}` cannot be read"),
-            Self::Doubled(name) => write!(f, "`{name}` is there twice"),
+            Self::Doubled(name) => write!(f, "`{name}` occurs twice"),
         }
     }
 }
 
-/// The members of an object. Keys are compared as they are written, values are not read before they are asked for.
+/// The members of an object. A value is read only when it is requested.
 #[derive(Debug, Clone)]
 pub struct Members<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
 
 impl<'a> Members<'a> {
-    /// Cuts an object.
+    /// Splits an object.
     ///
     /// # Errors
     ///
-    /// [`Unreadable::Syntax`] when it is none.
+    /// [`Unreadable::Syntax`]: it is not an object.
     pub fn of(json: &'a [u8]) -> Result<Self, Unreadable> {
         let mut scanner = Scanner { rest: json };
         let members = scanner.members().ok_or(Unreadable::Syntax)?;
@@ -99,7 +98,7 @@ impl<'a> Members<'a> {
         if scanner.rest.is_empty() { Ok(Self(members)) } else { Err(Unreadable::Syntax) }
     }
 
-    /// Cuts the object that `json` begins with, whatever comes behind it.
+    /// Splits the object at the beginning of `json`, and ignores the data after it.
     ///
     /// # Errors
     ///
@@ -108,16 +107,16 @@ impl<'a> Members<'a> {
         Scanner { rest: json }.members().map(Self).ok_or(Unreadable::Syntax)
     }
 
-    /// Whether there is a member of that name that is not `null`.
+    /// Whether there is a member `name` that is not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, value)| key == name && *value != b"null")
     }
 
-    /// A member as it is written; none when it is not there, or `null`.
+    /// The text of a member; none when it is missing or `null`.
     ///
     /// # Errors
     ///
-    /// [`Unreadable::Doubled`]: which one counts is not said.
+    /// [`Unreadable::Doubled`], because it is unknown which one counts.
     pub fn get(&self, name: &'static str) -> Result<Option<&'a [u8]>, Unreadable> {
         let mut found = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
         let first = found.next();
@@ -127,20 +126,20 @@ impl<'a> Members<'a> {
         Ok(first.filter(|value| *value != b"null"))
     }
 
-    /// A member that has to be there.
+    /// Reads a required member.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// [`Unreadable`]: the fault of the member.
     pub fn need<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Unreadable> {
         self.read(name)?.ok_or(Unreadable::Missing(name))
     }
 
-    /// A member that may be missing, and is readable when it is there.
+    /// Reads an optional member.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// [`Unreadable`]: the member is present and has a fault.
     pub fn read<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Unreadable> {
         let Some(value) = self.get(name)? else { return Ok(None) };
         match serde_json::from_slice(value) {
@@ -150,22 +149,22 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// A member that can be done without: one that cannot be read is as good as none.
+    /// Reads an optional member; none also when it cannot be read.
     pub fn may<T: DeserializeOwned>(&self, name: &'static str) -> Option<T> {
         self.read(name).ok().flatten()
     }
 
-    /// The members of a member that has to be an object.
+    /// Splits a required member that is an object.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// [`Unreadable`]: the fault of the member.
     pub fn object(&self, name: &'static str) -> Result<Members<'a>, Unreadable> {
         let value = self.get(name)?.ok_or(Unreadable::Missing(name))?;
         Members::of(value).map_err(|_syntax| Unreadable::Value(name))
     }
 
-    /// The members of a member that can be done without.
+    /// Splits an optional member that is an object; none also when it cannot be read.
     pub fn may_object(&self, name: &'static str) -> Option<Members<'a>> {
         self.object(name).ok()
     }
@@ -174,14 +173,16 @@ impl<'a> Members<'a> {
 /// The elements of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Elements<'a> {
-    /// Those that have a beginning and an end; nothing is said about what is in them.
+    /// Elements that have an end. Their content is unchecked.
     pub whole: Vec<&'a [u8]>,
-    /// What comes last and has no end: the answer was cut off, or a bracket or quote is missing.
+    /// The last element if it has no end: the list was cut off, or a bracket or quote is missing.
     pub cut: Option<&'a [u8]>,
 }
 
-/// Cuts a list into its elements. Where its brackets do not match, an element begins wherever `begins` finds one, so that
-/// a broken element costs none of those behind it; no element may hold such a place. None when it is no list.
+/// Splits a list into its elements; none when it is not a list.
+///
+/// `begins` finds the beginning of the next element in bytes. It is used where brackets do not match, so that a broken element
+/// does not affect those after it. An element must not contain such a beginning inside.
 pub fn elements<'a>(
     list: &'a [u8],
     begins: impl Fn(&[u8]) -> Option<usize>,
@@ -193,7 +194,7 @@ pub fn elements<'a>(
     loop {
         scanner.skip_space();
         match scanner.rest.first() {
-            // Behind a broken element the list may seem to end.
+            // After a broken element the list may seem to end.
             Some(b']') => match begins(scanner.rest) {
                 Some(next) => scanner.advance(next),
                 None => return Some(elements),
@@ -208,14 +209,14 @@ pub fn elements<'a>(
             }
         }
         let from_here = scanner.rest;
-        // With two quotes too few, an element seems to reach over its neighbours.
+        // If two quotes are missing, an element seems to contain its neighbours.
         let alone = |element: &[u8]| element.get(1..).is_none_or(|rest| begins(rest).is_none());
         let element = scanner.value().filter(|element| alone(element));
-        if let Some(element) = element.filter(|_| scanner.at_a_border()) {
+        if let Some(element) = element.filter(|_| scanner.at_element_end()) {
             elements.whole.push(element);
             continue;
         }
-        // Not the end of an element: it goes up to where the next begins.
+        // The element has no end: it reaches to the beginning of the next.
         let Some(next) = begins(from_here.get(1..)?).map(|at| at + 1) else {
             elements.cut = Some(from_here);
             return Some(elements);
@@ -226,8 +227,8 @@ pub fn elements<'a>(
     }
 }
 
-/// Deepest nesting; the Bot API has a dozen levels. Deeper is not worth a stack or a minute.
-const DEEPEST: usize = 1_000;
+/// Deepest nesting. The Bot API has a dozen levels.
+const MAX_DEPTH: usize = 1_000;
 
 struct Scanner<'a> {
     rest: &'a [u8],
@@ -249,8 +250,8 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Whether a value can end here, inside a list.
-    fn at_a_border(&self) -> bool {
+    /// Whether an element can end here.
+    fn at_element_end(&self) -> bool {
         let next = self.rest.iter().find(|byte| !byte.is_ascii_whitespace());
         matches!(next, None | Some(b',' | b']'))
     }
@@ -273,14 +274,14 @@ impl<'a> Scanner<'a> {
             self.skip_space();
             self.take(b':')?;
             let value = self.value()?;
-            // A key that is no text is nobody's.
+            // A key that is not valid text is skipped.
             if let Some(key) = key_text(key) {
                 members.push((key, value));
             }
         }
     }
 
-    /// One value, up to its last byte.
+    /// One value, without the data after it.
     fn value(&mut self) -> Option<&'a [u8]> {
         self.skip_space();
         let whole = self.rest;
@@ -291,7 +292,7 @@ impl<'a> Scanner<'a> {
                     self.string()?;
                 }
                 bracket @ (b'{' | b'[') => {
-                    if open.len() == DEEPEST {
+                    if open.len() == MAX_DEPTH {
                         return None;
                     }
                     open.push(if bracket == b'{' { b'}' } else { b']' });
@@ -304,7 +305,7 @@ impl<'a> Scanner<'a> {
                     self.advance(1);
                 }
                 _ if open.is_empty() => {
-                    // A number or a word.
+                    // A number, `true`, `false` or `null`.
                     let plain =
                         |byte: &&u8| !b",:]}[{\"".contains(byte) && !byte.is_ascii_whitespace();
                     let length = self.rest.iter().take_while(plain).count();
@@ -348,103 +349,4 @@ fn key_text(quoted: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn begins(bytes: &[u8]) -> Option<usize> {
-        bytes.windows(4).position(|four| four == b"{\"a\"")
-    }
-
-    #[track_caller]
-    fn check(list: &str, whole: &[&str], cut: Option<&str>) {
-        let found = elements(list.as_bytes(), begins).unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let found_whole: Vec<String> = found.whole.iter().map(|bytes| text(bytes)).collect();
-        assert_eq!(
-            (found_whole, found.cut.map(text)),
-            (whole.iter().map(|&one| one.to_owned()).collect(), cut.map(str::to_owned),),
-            "{list}"
-        );
-    }
-
-    #[test]
-    fn a_list_is_cut_into_its_elements() {
-        check("[]", &[], None);
-        check(r#" [ {"a":1} , {"a":[2,"]}"]} ]"#, &[r#"{"a":1}"#, r#"{"a":[2,"]}"]}"#], None);
-        check(r#"[{"a":"\"}"},7,"x"]"#, &[r#"{"a":"\"}"}"#, "7", r#""x""#], None);
-    }
-
-    #[test]
-    fn a_broken_element_costs_none_of_its_neighbours() {
-        check(r#"[{"a":1},{"a":[2},{"a":3}]"#, &[r#"{"a":1}"#, r#"{"a":[2},"#, r#"{"a":3}"#], None);
-        check(
-            r#"[{"a":1},{"a":"no end},{"a":3}]"#,
-            &[r#"{"a":1}"#, r#"{"a":"no end},"#, r#"{"a":3}"#],
-            None,
-        );
-        check(
-            r#"[{"a":"no end},{"a":2},{"a":"no end},{"a":4}]"#,
-            &[r#"{"a":"no end},"#, r#"{"a":2}"#, r#"{"a":"no end},"#, r#"{"a":4}"#],
-            None,
-        );
-        check(r#"[{"a":1}},{"a":3}]"#, &[r#"{"a":1}},"#, r#"{"a":3}"#], None);
-    }
-
-    #[test]
-    fn what_was_cut_off_is_told_from_what_is_whole() {
-        check(r#"[{"a":1},{"a":"#, &[r#"{"a":1}"#], Some(r#"{"a":"#));
-        check(r#"[{"a":1},"#, &[r#"{"a":1}"#], None);
-        assert_eq!(elements(b"{}", begins), None);
-    }
-
-    #[test]
-    fn members_are_read_one_by_one() {
-        let json = b"{\"a\":1,\"b\":\"\xff\",\"c\":\"\\ud83d\",\"d\":1,\"d\":2,\"e\":1e999,\"f\":null,\"\\u0067\":7}";
-        let members = Members::of(json).unwrap();
-        assert_eq!(members.need::<i64>("a"), Ok(1));
-        assert_eq!(members.need::<String>("b"), Err(Unreadable::Bytes));
-        assert_eq!(members.need::<String>("c"), Err(Unreadable::Value("c")));
-        assert_eq!(members.need::<i64>("d"), Err(Unreadable::Doubled("d")));
-        assert_eq!(members.need::<i64>("e"), Err(Unreadable::Value("e")));
-        assert_eq!(members.read::<i64>("f"), Ok(None));
-        assert_eq!(members.need::<i64>("h"), Err(Unreadable::Missing("h")));
-        assert_eq!(members.need::<i64>("g"), Ok(7), "an escaped key is the same key");
-        assert_eq!(members.may::<String>("b"), None);
-        assert!(members.has("a") && !members.has("f"), "`null` is as good as missing");
-        // A key that is no text is nobody's, and what comes behind an object is not part of it.
-        let odd = Members::of(b"{\"\xff\":1,\"\\ud83d\":1,\"a\":7}").unwrap();
-        assert_eq!(odd.need::<i64>("a"), Ok(7));
-        assert_eq!(Members::of(br#"{"a":1}}"#).unwrap_err(), Unreadable::Syntax);
-        assert!(Members::first_of(br#"{"a":1}}"#).unwrap().has("a"));
-    }
-
-    #[test]
-    fn nesting_costs_no_stack() {
-        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-        assert!(Members::of(format!("{{\"a\":{deep}}}").as_bytes()).is_err());
-        let deep = format!("{}{}", "[".repeat(900), "]".repeat(900));
-        assert!(Members::of(format!("{{\"a\":{deep}}}").as_bytes()).unwrap().has("a"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_cut_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Members::of(&bytes);
-            let _ = elements(&bytes, begins);
-        }
-
-        /// Whatever one element holds, those around it are found.
-        #[test]
-        fn neighbours_are_found(inside in proptest::collection::vec(
-            prop_oneof![Just(b'{'), Just(b'}'), Just(b'"'), Just(b'['), Just(b']'), Just(b','), Just(b'\\'), any::<u8>()],
-            0..40,
-        )) {
-            let list = [b"[{\"a\":1},{\"a\":".as_slice(), &inside, b"},{\"a\":3}]"].concat();
-            let found = elements(&list, begins).unwrap();
-            prop_assert_eq!(found.whole.first().copied(), Some(b"{\"a\":1}".as_slice()));
-            prop_assert!(found.whole.contains(&b"{\"a\":3}".as_slice()), "{:?}", found);
-        }
-    }
-}
+mod tests;

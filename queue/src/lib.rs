@@ -1,12 +1,11 @@
 //! Tasks on Redis: nothing accepted is lost, nothing is answered twice.
 //!
-//! A task is accepted once per id ([`TaskQueue::submit_task`]), leased to one worker at a time under a token
-//! ([`TaskQueue::claim`]), and ended by one script that stores its result, takes it out of every index and puts its
-//! answer into the outbox in one step ([`TaskQueue::store_results`]). A worker that dies loses its lease, and the
-//! task runs elsewhere ([`work::sweep`]). A coordinator that dies loses nothing: its answers are taken over
-//! ([`Outbox`]).
+//! Each task id is accepted once ([`TaskQueue::submit_task`]). A task is leased to one worker at a time, under a token
+//! ([`TaskQueue::claim`]). One script ends it: in one step it stores the result, removes the task from every index, and
+//! appends the answer to the outbox ([`TaskQueue::store_results`]). If a worker dies, its lease ends and the task runs
+//! elsewhere ([`work::sweep`]). If a coordinator dies, another takes over its answers ([`Outbox`]).
 //!
-//! Not here: what a task means (the host's plugins) and where its answer goes (the coordinator); `reply_to` is opaque.
+//! Not here: the meaning of a task (the host's plugins), and where its answer goes (the coordinator; `reply_to` is opaque).
 
 pub mod admin;
 mod client;
@@ -28,7 +27,7 @@ pub use admin::{DeadLetter, LiveTask, PluginChange, PluginEvent, TypeStats};
 pub use client::task_queue::TaskQueue;
 pub use config::{QueueConfig, Side};
 pub use error::{ConnectError, RedisError, SubmitError, WaitError};
-pub use outbox::{Delivered, LedgerEntry, Outbox, Reply};
+pub use outbox::{Delivered, DeliveryState, Outbox, Reply};
 pub use submit::{Progress, Submitted};
 pub use task::{
     Band, FailureCode, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType,
@@ -38,7 +37,7 @@ pub use work::{
     WorkerRecord,
 };
 
-/// The example in README.md compiles.
+/// Compiles the example in README.md.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,9 +1,9 @@
-//! The outbox: finished tasks whose answers have to be sent, and the ledger of what was sent.
+//! The outbox: finished tasks whose answers have to be sent, and whether they were sent.
 //!
 //! `finish.lua` appends to the outbox in the same step that stores the result. Coordinators read it as one consumer
-//! group; what a dead one had read and not acknowledged is taken over by another.
+//! group. If one dies, another takes over the answers that it had read and not acknowledged.
 
-mod ledger;
+mod delivery_state;
 mod reply;
 
 use std::collections::HashMap;
@@ -15,65 +15,65 @@ use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::outbox::reply::{GROUP, read_entry};
-use crate::redis::blocking::Waits;
-use crate::redis::time::{RETRY_PAUSE, millis};
+use crate::redis::blocking::BlockingConnections;
+use crate::redis::time::{REDIS_RETRY_DELAY, millis};
 use crate::task::Lane;
 
-pub use ledger::{Delivered, LedgerEntry};
+pub use delivery_state::{Delivered, DeliveryState};
 pub use reply::Reply;
 
-/// The beginning of a stream.
-const FROM_THE_START: &str = "0-0";
-/// Longest wait in one read. Short, because a connection cannot be told to be silent before its command's wait is over.
-const LONGEST_READ: Duration = Duration::from_secs(1);
-/// Answers looked through at once for those that were read and never came here.
-const LOOKED_THROUGH: usize = 256;
+/// The id before the first entry of a stream.
+const STREAM_START: &str = "0-0";
+/// Longest wait in one read. Short, because a connection counts as silent only after the command's own wait.
+const MAX_BLOCK: Duration = Duration::from_secs(1);
+/// Entries in one read of pending entries.
+const PAGE_SIZE: usize = 256;
 
-/// One coordinator's view of the outbox.
+/// The outbox, as one consumer of the group reads it.
 #[derive(Debug)]
 pub struct Outbox {
     queue: TaskQueue,
-    waits: Waits<Option<StreamReadReply>>,
+    connections: BlockingConnections<Option<StreamReadReply>>,
     consumer: String,
     lanes: Vec<Lane>,
-    /// Up to where each lane was looked through for what others left behind.
-    looked_at: HashMap<Lane, String>,
-    /// Whether a read may have been answered on a connection that did not bring the answer.
-    lost_a_read: bool,
+    /// For each lane, where the next takeover continues.
+    takeover_cursors: HashMap<Lane, String>,
+    /// Whether Redis may have replied to a read whose reply was lost with its connection.
+    reply_lost: bool,
 }
 
 impl Outbox {
-    /// The outbox, read under a name that no other living coordinator uses.
+    /// Reads as `consumer`, a name that no other running coordinator uses.
     pub fn new(queue: &TaskQueue, consumer: &str) -> Self {
         Self {
             queue: queue.clone(),
-            waits: Waits::new(&queue.server, LONGEST_READ),
+            connections: BlockingConnections::new(&queue.server, MAX_BLOCK),
             consumer: consumer.to_owned(),
             lanes: Vec::new(),
-            looked_at: HashMap::new(),
-            lost_a_read: false,
+            takeover_cursors: HashMap::new(),
+            reply_lost: false,
         }
     }
 
-    /// Looks which lanes there are and makes sure that each has its consumer group.
+    /// Reads the list of lanes, and creates the consumer group of new ones.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn refresh_lanes(&mut self) -> Result<(), RedisError> {
         let lanes = self.queue.lanes().await?;
-        self.lanes.retain(|known| lanes.contains(known));
+        self.lanes.retain(|lane| lanes.contains(lane));
         let new: Vec<Lane> = lanes.into_iter().filter(|lane| !self.lanes.contains(lane)).collect();
-        // Side by side: in a Cluster one lane's node may be away while the others' are there.
-        let made = join_all(new.iter().map(|lane| self.create_group(lane))).await;
-        let mut trouble = None;
-        for (lane, made) in new.into_iter().zip(made) {
-            match made {
+        // In parallel: in a Cluster one lane's node may be down while others are up.
+        let created = join_all(new.iter().map(|lane| self.create_group(lane))).await;
+        let mut failure = None;
+        for (lane, created) in new.into_iter().zip(created) {
+            match created {
                 Ok(()) => self.lanes.push(lane),
-                Err(error) => trouble = Some(error),
+                Err(error) => failure = Some(error),
             }
         }
-        trouble.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), Err)
     }
 
     async fn create_group(&self, lane: &Lane) -> Result<(), RedisError> {
@@ -93,38 +93,38 @@ impl Outbox {
         }
     }
 
-    /// Reads up to `max` new answers, waiting up to `wait` for the first. After trouble with a connection it gives all
-    /// that were ever read under this name and are not acknowledged, also those that are in hand.
+    /// Reads up to `max` new answers, waiting up to `wait` for the first. After a connection error it returns all answers that
+    /// this consumer has read and not acknowledged, also those that the caller has already.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: answers that were read and dropped are sent when [`Outbox::take_over`] finds them.
+    /// Not cancel safe: answers that were read and dropped are delivered after [`Outbox::take_over`] returns them.
     pub async fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Reply>, RedisError> {
         if self.lanes.is_empty() {
             tokio::time::sleep(wait.min(Duration::from_millis(200))).await;
             return Ok(Vec::new());
         }
-        if self.lost_a_read {
-            match self.read_again().await {
+        if self.reply_lost {
+            match self.read_pending().await {
                 Ok(replies) => {
-                    self.lost_a_read = false;
+                    self.reply_lost = false;
                     if !replies.is_empty() {
                         return Ok(replies);
                     }
                 }
                 Err(error) => {
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                    tokio::time::sleep(REDIS_RETRY_DELAY).await;
                     return Err(error);
                 }
             }
         }
         let queue = &self.queue;
         let consumer = &self.consumer;
-        self.waits.ask(&self.lanes, |together| {
+        self.connections.send(&self.lanes, |group| {
             let mut command = redis::cmd("XREADGROUP");
             command
                 .arg("GROUP")
@@ -133,72 +133,72 @@ impl Outbox {
                 .arg("COUNT")
                 .arg(max)
                 .arg("BLOCK")
-                .arg(millis(wait.clamp(Duration::from_millis(1), LONGEST_READ)))
+                .arg(millis(wait.clamp(Duration::from_millis(1), MAX_BLOCK)))
                 .arg("STREAMS");
-            for lane in together {
+            for lane in group {
                 command.arg(queue.keys.replies(lane));
             }
-            for _ in together {
+            for _ in group {
                 command.arg(">");
             }
             command
         });
         let mut replies = Vec::new();
-        let mut trouble = None;
-        let mut answer = Some(self.waits.answer().await);
-        // In a Cluster several lanes may have answered.
-        while let Some(read) = answer {
+        let mut failure = None;
+        let mut reply = Some(self.connections.next_reply().await);
+        // In a Cluster several lanes may have replied.
+        while let Some(read) = reply {
             match read {
                 Ok(read) => self.take(read, &mut replies).await,
                 Err(error) if error.code() == Some("NOGROUP") => {
-                    // Redis lost its data, or the stream was deleted by hand: the next look makes the groups again.
+                    // Redis lost its data, or somebody deleted the stream: create the groups again.
                     self.lanes.clear();
-                    trouble = self.refresh_lanes().await.err();
+                    failure = self.refresh_lanes().await.err();
                 }
                 Err(source) => {
-                    self.lost_a_read |= source.is_io_error();
-                    trouble = Some(RedisError { action: "read the outbox", source });
+                    self.reply_lost |= source.is_io_error();
+                    failure = Some(RedisError { action: "read the outbox", source });
                 }
             }
-            answer = self.waits.ready();
+            reply = self.connections.try_next_reply();
         }
-        match trouble {
-            // What was read already must be shown; the trouble comes again with the next read.
+        match failure {
+            // Answers that were read must be delivered. The next read fails again.
             Some(error) if replies.is_empty() => Err(error),
             _ => Ok(replies),
         }
     }
 
-    /// What Redis gave to this name and has no acknowledgement of.
-    async fn read_again(&self) -> Result<Vec<Reply>, RedisError> {
-        // Side by side: in a Cluster one lane's node may be away while the others' are there.
-        let looks = join_all(self.lanes.iter().map(|lane| self.unacknowledged(lane))).await;
+    /// All entries that this consumer has read and not acknowledged.
+    async fn read_pending(&self) -> Result<Vec<Reply>, RedisError> {
+        // In parallel: in a Cluster one lane's node may be down while others are up.
+        let pages = join_all(self.lanes.iter().map(|lane| self.pending_entries(lane))).await;
         let mut replies = Vec::new();
-        for (lane, entries) in self.lanes.iter().zip(looks) {
+        for (lane, entries) in self.lanes.iter().zip(pages) {
             self.collect(lane, entries?, &mut replies).await;
         }
         Ok(replies)
     }
 
-    async fn unacknowledged(&self, lane: &Lane) -> Result<Vec<StreamId>, RedisError> {
+    async fn pending_entries(&self, lane: &Lane) -> Result<Vec<StreamId>, RedisError> {
         let mut found: Vec<StreamId> = Vec::new();
         loop {
-            let after = found.last().map_or(FROM_THE_START, |last| &last.id);
+            let after = found.last().map_or(STREAM_START, |last| &last.id);
             let read: redis::RedisResult<Option<StreamReadReply>> = redis::cmd("XREADGROUP")
                 .arg("GROUP")
                 .arg(GROUP)
                 .arg(&self.consumer)
                 .arg("COUNT")
-                .arg(LOOKED_THROUGH)
+                .arg(PAGE_SIZE)
                 .arg("STREAMS")
                 .arg(self.queue.keys.replies(lane))
                 .arg(after)
                 .query_async(&mut self.queue.connection.clone())
                 .await;
             let read = match read {
-                // The next read makes the group again.
+                // The next read creates the group again.
                 Err(error) if error.code() == Some("NOGROUP") => return Ok(found),
-                read => read.map_err(RedisError::during("read the outbox again"))?,
+                read => read.map_err(RedisError::during("read pending answers"))?,
             };
             let page: Vec<StreamId> = read
                 .map(|read| read.keys.into_iter().flat_map(|stream| stream.ids).collect())
@@ -213,18 +213,18 @@ impl Outbox {
     async fn take(&self, read: Option<StreamReadReply>, replies: &mut Vec<Reply>) {
         for stream in read.map(|read| read.keys).unwrap_or_default() {
             let keys = &self.queue.keys;
-            let known = self.lanes.iter().find(|known| keys.replies(known) == stream.key);
-            if let Some(lane) = known {
+            let lane = self.lanes.iter().find(|lane| keys.replies(lane) == stream.key);
+            if let Some(lane) = lane {
                 self.collect(lane, stream.ids, replies).await;
             }
         }
     }
 
-    /// Says that answers which were read here are still in hand, so that no other coordinator takes them over.
+    /// Renews this consumer's claim on answers that it is still working on, so that no other coordinator takes them over.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn hold(&self, held: &[(Lane, String)]) -> Result<(), RedisError> {
         let mut by_lane: HashMap<&Lane, Vec<&str>> = HashMap::new();
         for (lane, entry) in held {
@@ -246,38 +246,38 @@ impl Outbox {
         join_all(holding).await.into_iter().collect()
     }
 
-    /// Takes over answers that another coordinator read at least `min_idle` ago and never acknowledged.
+    /// Takes over answers that another coordinator read at least `min_idle` ago and has not acknowledged.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn take_over(
         &mut self,
         max: usize,
         min_idle: Duration,
     ) -> Result<Vec<Reply>, RedisError> {
-        // Side by side: in a Cluster one lane's node may be away while the others' are there.
-        let from = |lane| self.looked_at.get(lane).map_or(FROM_THE_START, String::as_str);
-        let looks = self.lanes.iter().map(|lane| self.claim_idle(lane, from(lane), max, min_idle));
-        let each = join_all(looks).await;
+        // In parallel: in a Cluster one lane's node may be down while others are up.
+        let from = |lane| self.takeover_cursors.get(lane).map_or(STREAM_START, String::as_str);
+        let pages = self.lanes.iter().map(|lane| self.claim_idle(lane, from(lane), max, min_idle));
+        let claims = join_all(pages).await;
         let mut replies = Vec::new();
-        let mut trouble = None;
-        for (lane, claimed) in self.lanes.clone().iter().zip(each) {
+        let mut failure = None;
+        for (lane, claimed) in self.lanes.clone().iter().zip(claims) {
             match claimed {
                 Ok((entries, next)) => {
-                    self.looked_at.insert(lane.clone(), next);
+                    self.takeover_cursors.insert(lane.clone(), next);
                     self.collect(lane, entries, &mut replies).await;
                 }
-                Err(error) => trouble = Some(error),
+                Err(error) => failure = Some(error),
             }
         }
-        match trouble {
+        match failure {
             Some(error) if replies.is_empty() => Err(error),
             _ => Ok(replies),
         }
     }
 
-    /// The entries, and where the next look goes on.
+    /// Returns the entries, and where the next takeover continues.
     async fn claim_idle(
         &self,
         lane: &Lane,
@@ -298,22 +298,22 @@ impl Outbox {
         match claimed {
             Ok(claimed) => Ok((claimed.claimed, claimed.next_stream_id)),
             Err(error) if error.code() == Some("NOGROUP") => {
-                self.create_group(lane).await.map(|()| (Vec::new(), FROM_THE_START.to_owned()))
+                self.create_group(lane).await.map(|()| (Vec::new(), STREAM_START.to_owned()))
             }
             Err(source) => Err(RedisError { action: "take over answers", source }),
         }
     }
 
-    /// Reads stream entries; one that cannot be understood is dropped, for it could never be sent.
+    /// Reads stream entries. One that cannot be read is dropped, because it could never be sent.
     async fn collect(&self, lane: &Lane, entries: Vec<StreamId>, replies: &mut Vec<Reply>) {
         for entry in entries {
             match read_entry(lane, &entry) {
                 Some(reply) => replies.push(reply),
                 None => {
-                    tracing::warn!(lane = %lane, entry = entry.id, "outbox entry cannot be read; dropped");
+                    tracing::warn!(lane = %lane, entry = entry.id, "unreadable outbox entry dropped");
                     if let Err(error) = self.remove(lane, &entry.id).await {
-                        // It is taken over again, and dropped then.
-                        tracing::debug!(error = %error.source, "the entry stays for now");
+                        // It will be taken over and dropped later.
+                        tracing::debug!(error = %error.source, "an unreadable outbox entry was not removed");
                     }
                 }
             }

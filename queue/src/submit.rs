@@ -1,4 +1,4 @@
-//! Submitting: a task is accepted once per id, several in one call.
+//! Submitting: each task id is accepted once; one call may submit many tasks.
 
 mod batch;
 mod ingress;
@@ -10,7 +10,7 @@ mod status;
 use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;
 use crate::redis::scripts::unknown_reply;
-use crate::submit::batch::AT_ONCE;
+use crate::submit::batch::MAX_BATCH;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{SubmitOptions, Task};
 
@@ -27,12 +27,36 @@ impl TaskQueue {
     ///
     /// - [`SubmitError::QueueFull`], [`SubmitError::UserLimit`][]: try later.
     /// - [`SubmitError::TooLarge`][], [`SubmitError::ForeignId`][]: do not try again.
-    /// - [`SubmitError::Redis`][]: unknown whether it was accepted; submit it again.
+    /// - [`SubmitError::Redis`][]: the task may have been accepted; submit it again.
+    ///
+    /// # Examples
+    ///
+    /// The id is derived from the cause, so submitting twice is safe.
+    ///
+    /// ```no_run
+    /// use queue::{Lane, QueueConfig, SubmitError, Submitted, Task, TaskId, TaskQueue, TaskType};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queue = TaskQueue::connect("redis://127.0.0.1:6379", QueueConfig::default()).await?;
+    /// let echo: TaskType = "echo".parse()?;
+    /// let params = serde_json::Map::from_iter([("text".to_owned(), "hello".into())]);
+    /// let mut task = Task::new(echo.clone(), 7, params);
+    /// task.task_id = TaskId::from_cause(&Lane::whole(&echo), "order 12");
+    /// match queue.submit_task(&task).await {
+    ///     Ok(Submitted::New { ahead }) => println!("accepted; {ahead} tasks are waiting before it"),
+    ///     Ok(Submitted::Already) => println!("accepted before"),
+    ///     Ok(Submitted::Duplicate { of }) => println!("the same as {of}"),
+    ///     Err(SubmitError::QueueFull { pending, .. }) => println!("{pending} tasks are waiting; try later"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn submit_task(&self, task: &Task) -> Result<Submitted, SubmitError> {
         self.submit_with(task, SubmitOptions::default()).await
     }
 
-    /// Accepts a task in a band, later, or only when it is no duplicate.
+    /// Accepts a task with a priority band, after a delay, or only if it is no duplicate.
     ///
     /// # Errors
     ///
@@ -45,33 +69,32 @@ impl TaskQueue {
         let envelope = self.envelope(task)?;
         let bytes = envelope.len();
         let lane = task.lane();
-        self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
+        self.register_lane(&lane).await.map_err(SubmitError::Redis)?;
         let batch = [(task, envelope, options)];
-        let mut keeping = self.keep(&lane);
-        let mut before = None;
+        let mut replica = self.replica_wait(&lane);
+        let mut first_reply = None;
         loop {
-            let mut answers = self.submit_batch(&lane, &batch).await?.into_iter();
-            let submitted = match (before, answers.next().unwrap_or_else(no_answer)?) {
-                // Written again, and there.
-                (Some(before), Submitted::Already) => before,
+            let mut replies = self.submit_batch(&lane, &batch).await?.into_iter();
+            let submitted = match (first_reply, replies.next().unwrap_or_else(missing_reply)?) {
+                // This write repeats an earlier one, which was still there.
+                (Some(first_reply), Submitted::Already) => first_reply,
                 (_, submitted) => submitted,
             };
             if submitted.is_accepted() {
-                self.recent(|recent| recent.remember(task, options, bytes));
+                self.resubmit_buffer(|buffer| buffer.add(task, options, bytes));
             }
-            if keeping.kept().await.map_err(SubmitError::Redis)? {
+            if replica.is_safe().await.map_err(SubmitError::Redis)? {
                 return Ok(submitted);
             }
-            before = Some(submitted);
+            first_reply = Some(submitted);
         }
     }
 
-    /// Accepts many tasks, hundreds in one call. One answer per task in the same order; one that is refused does not
-    /// keep the others out.
+    /// Accepts many tasks. Returns one answer per task in the same order; a refused task does not affect the others.
     ///
     /// # Errors
     ///
-    /// [`SubmitError::Redis`] when Redis does not answer; some may have been accepted. Submitting all again is safe.
+    /// [`SubmitError::Redis`]: some tasks may have been accepted. Submitting all of them again is safe.
     pub async fn submit_tasks(
         &self,
         tasks: &[(Task, SubmitOptions)],
@@ -79,44 +102,44 @@ impl TaskQueue {
         let mut results: Vec<Option<Result<Submitted, SubmitError>>> = Vec::new();
         results.resize_with(tasks.len(), || None);
         for (lane, members) in indexes_by_lane(tasks.iter().map(|(task, _)| task.lane())) {
-            self.remember_lane(&lane).await.map_err(SubmitError::Redis)?;
-            let mut places = Vec::new();
+            self.register_lane(&lane).await.map_err(SubmitError::Redis)?;
+            let mut indexes = Vec::new();
             let mut batch = Vec::new();
-            for place in members {
-                let Some((task, options)) = tasks.get(place) else { continue };
+            for index in members {
+                let Some((task, options)) = tasks.get(index) else { continue };
                 match self.envelope(task) {
                     Ok(envelope) => {
-                        places.push(place);
+                        indexes.push(index);
                         batch.push((task, envelope, *options));
                     }
-                    Err(error) => set(&mut results, place, Err(error)),
+                    Err(error) => set(&mut results, index, Err(error)),
                 }
             }
-            for (places, batch) in places.chunks(AT_ONCE).zip(batch.chunks(AT_ONCE)) {
-                let keeping = self.keep(&lane);
-                let answers = self.submit_batch(&lane, batch).await?;
-                for ((place, submitted), (task, envelope, options)) in
-                    places.iter().zip(answers).zip(batch)
+            for (indexes, batch) in indexes.chunks(MAX_BATCH).zip(batch.chunks(MAX_BATCH)) {
+                let replica = self.replica_wait(&lane);
+                let replies = self.submit_batch(&lane, batch).await?;
+                for ((index, submitted), (task, envelope, options)) in
+                    indexes.iter().zip(replies).zip(batch)
                 {
                     if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
-                        self.recent(|recent| recent.remember(task, *options, envelope.len()));
+                        self.resubmit_buffer(|buffer| buffer.add(task, *options, envelope.len()));
                     }
-                    set(&mut results, *place, submitted);
+                    set(&mut results, *index, submitted);
                 }
-                keeping.replica_has_it().await.map_err(SubmitError::Redis)?;
+                replica.wait_once().await.map_err(SubmitError::Redis)?;
             }
         }
-        Ok(results.into_iter().map(|result| result.unwrap_or_else(no_answer)).collect())
+        Ok(results.into_iter().map(|result| result.unwrap_or_else(missing_reply)).collect())
     }
 }
 
-/// For a task that the script said nothing about.
-fn no_answer() -> Result<Submitted, SubmitError> {
+/// For a task without a reply of the script.
+fn missing_reply() -> Result<Submitted, SubmitError> {
     Err(SubmitError::Redis(unknown_reply("submit.lua", "")))
 }
 
-fn set<T>(slots: &mut [Option<T>], place: usize, value: T) {
-    if let Some(slot) = slots.get_mut(place) {
+fn set<T>(slots: &mut [Option<T>], index: usize, value: T) {
+    if let Some(slot) = slots.get_mut(index) {
         *slot = Some(value);
     }
 }

@@ -1,4 +1,4 @@
-//! Tasks, results and statuses, and their JSON form, which is the contract between all processes.
+//! Tasks, results and statuses. Their JSON form is the contract between all processes.
 
 mod clock;
 mod failure;
@@ -30,26 +30,26 @@ fn first_attempt() -> u32 {
 /// One unit of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// The task's name.
+    /// The task's id.
     pub task_id: TaskId,
-    /// Who asked: the messenger's numeric user id.
+    /// The sender: the messenger's numeric user id.
     pub user_id: i64,
-    /// What to do.
+    /// The kind of work.
     pub task_type: TaskType,
-    /// With what: a JSON object that the plugin's schema describes.
+    /// The input: a JSON object that the plugin's schema describes.
     #[serde(default)]
     pub params: Map<String, Value>,
-    /// When it was asked, in milliseconds since 1970 by the submitter's clock. For people; nothing is decided by it.
+    /// When it was submitted, in milliseconds since 1970 by the submitter's clock. For people only; nothing depends on it.
     #[serde(default)]
     pub submitted_at: u64,
-    /// When the person is told at the latest, in milliseconds since 1970 by the submitter's clock. The binding
-    /// deadline is kept by Redis' clock.
+    /// The deadline in milliseconds since 1970 by the submitter's clock. For people only; the binding deadline is stored by
+    /// Redis' clock.
     #[serde(default)]
     pub deadline_at: u64,
     /// 1 for the first attempt.
     #[serde(default = "first_attempt")]
     pub attempt: u32,
-    /// Where the answer goes: whatever the submitter wants back with it. Absent when somebody waits for the result.
+    /// Where the answer goes: opaque data that the submitter gets back with it. Absent when the submitter waits for the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Value>,
     /// W3C trace context.
@@ -58,7 +58,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task with a new id and the default deadline, to be answered to whoever waits for it.
+    /// A task with a new id, the default deadline and no `reply_to`.
     pub fn new(task_type: TaskType, user_id: i64, params: Map<String, Value>) -> Self {
         Self {
             task_id: TaskId::new(&Lane::whole(&task_type)),
@@ -73,21 +73,21 @@ impl Task {
         }
     }
 
-    /// A new task in a lane.
+    /// As [`Task::new`], in a given lane.
     pub fn in_lane(lane: &Lane, user_id: i64, params: Map<String, Value>) -> Self {
         let mut task = Self::new(lane.task_type().clone(), user_id, params);
         task.task_id = TaskId::new(lane);
         task
     }
 
-    /// Where it waits: where its id says, unless another producer made the id up.
+    /// The task's lane: that in its id, unless another producer chose the id.
     pub fn lane(&self) -> Lane {
         let lane = self.task_id.lane().filter(|lane| *lane.task_type() == self.task_type);
         lane.unwrap_or_else(|| Lane::whole(&self.task_type))
     }
 
-    /// What can still be made out of a task's JSON that cannot be read: who asked, and where the answer goes. For telling
-    /// them; it must not be run.
+    /// Reads the sender and `reply_to` from a task's JSON that cannot be read as a whole. For an answer that says so; such a task
+    /// must not be run.
     pub(crate) fn salvage(json: &[u8]) -> Option<Self> {
         let members = Members::of(json).ok()?;
         let task_id = members.need("task_id").ok()?;

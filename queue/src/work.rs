@@ -1,4 +1,4 @@
-//! A worker's half: claim a task, keep its lease, finish it, try it again, take it back from a dead worker.
+//! The worker's side: claim a task, renew its lease, finish it, retry it, and reclaim tasks of dead workers.
 
 mod cancel;
 mod claim;

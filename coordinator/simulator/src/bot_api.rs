@@ -51,7 +51,7 @@ async fn call(
             });
             return late.await.unwrap_or_else(|_ended| broken());
         }
-        Some((FaultKind::ApplyThenDrop | FaultKind::Bare, _)) | None => {}
+        Some((FaultKind::ApplyThenDrop | FaultKind::Bare | FaultKind::Void, _)) | None => {}
         Some((_, fault)) => {
             if let Some(refusal) = fault.refusal(&method) {
                 return answer(&simulator, Err(refusal));
@@ -64,8 +64,11 @@ async fn call(
     }
     match result {
         Ok(Value::Array(updates)) if method == "getupdates" => updates_answer(&updates),
-        Ok(result) if fault.is_some_and(|fault| fault.fault == FaultKind::Bare) => {
+        Ok(result) if fault.as_ref().is_some_and(|fault| fault.fault == FaultKind::Bare) => {
             answer(&simulator, Ok(faults::bare(result)))
+        }
+        Ok(_) if fault.is_some_and(|fault| fault.fault == FaultKind::Void) => {
+            answer(&simulator, Ok(json!({})))
         }
         result => answer(&simulator, result),
     }

@@ -21,6 +21,9 @@ pub(crate) enum FaultKind {
     /// The call is done, but the answer has only the fields of the oldest Bot API servers.
     #[serde(rename = "bare")]
     Bare,
+    /// The call is done, but the answer has none of the fields that are needed.
+    #[serde(rename = "void")]
+    Void,
     /// `403 Forbidden: bot was blocked by the user`.
     #[serde(rename = "403")]
     Blocked,
@@ -99,9 +102,11 @@ impl Fault {
             }
             FaultKind::WrongContent => Refusal::bad("wrong type of the web page content"),
             FaultKind::NoContent => Refusal::bad("failed to get HTTP URL content"),
-            FaultKind::Drop | FaultKind::ApplyThenDrop | FaultKind::Delay | FaultKind::Bare => {
-                return None;
-            }
+            FaultKind::Drop
+            | FaultKind::ApplyThenDrop
+            | FaultKind::Delay
+            | FaultKind::Bare
+            | FaultKind::Void => return None,
         })
     }
 }

@@ -16,7 +16,7 @@ const AT_MOST: i64 = 30;
 const WINDOW: Duration = Duration::from_secs(10);
 /// The parts of an album come within this time.
 const ALBUM_WITHIN: Duration = Duration::from_secs(60);
-/// People who are not listed are told so once in this time.
+/// People who are not on the allow list are told at most once in this time.
 const TOLD_ONCE_IN: Duration = Duration::from_secs(3_600);
 
 /// KEYS 1 counter; ARGV 1 ms. Counts in windows of that length. RETURNS the count.

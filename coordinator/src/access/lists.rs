@@ -20,7 +20,7 @@ pub struct AccessLists {
 pub enum Verdict {
     /// They may.
     Allowed,
-    /// They are not on the allow list, and are told so.
+    /// They are not on the allow list; the bot tells them.
     NotListed,
     /// They are on the deny list, and are ignored silently.
     Denied,

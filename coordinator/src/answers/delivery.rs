@@ -1,19 +1,22 @@
 //! From the outbox to the chat: some coordinator shows the answer of every finished task.
 //!
 //! An answer always *edits* a message: the one whose button was pressed, or the placeholder. So showing it twice shows it
-//! once. It leaves the outbox when Telegram has accepted it; what a dead coordinator had read is taken over by another. When
-//! the chat cannot be written to any more, the answer is dropped.
+//! once. It leaves the outbox when Telegram has accepted it. Another coordinator takes over what a dead one had read. If the
+//! bot can no longer write to the chat, the answer is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Delivered, FailureCode, Lane, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ledger;
 use super::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use super::placeholder::Placeholders;
 use crate::chat::address::ChatAddress;
@@ -23,7 +26,6 @@ use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{Priority, Sender};
 use crate::wait_estimator::WaitEstimator;
@@ -119,7 +121,7 @@ impl Delivery {
         self.running.close();
         if tokio::time::timeout(DRAIN, self.running.wait()).await.is_err() {
             tracing::warn!(
-                "some answers were not shown in time; another coordinator takes them over"
+                "shutdown before all answers were delivered; another coordinator takes over the rest"
             );
         }
     }
@@ -127,7 +129,7 @@ impl Delivery {
     /// Refreshes the task types, and takes over answers of dead coordinators.
     async fn look(self: &Arc<Self>, outbox: &mut Outbox) {
         if let Err(error) = outbox.refresh_lanes().await {
-            self.parts.queue.note_trouble(None, "look for the outbox's types", &error.source);
+            self.parts.queue.note_trouble(None, "read the task types", &error.source);
         }
         // Keeps other coordinators from taking over answers that wait here.
         let held = self.in_hand(|in_hand| in_hand.values().cloned().collect::<Vec<_>>());
@@ -161,11 +163,14 @@ impl Delivery {
     /// Shows one answer and takes it out of the outbox.
     async fn deliver(&self, reply: &Reply) -> Result<(), ShuttingDown> {
         let Shown::Ended(how) = self.show(reply).await? else { return Ok(()) };
-        while let Err(error) = self.parts.queue.acknowledge(reply, how).await {
-            let lane = Some(&reply.lane);
-            self.parts.queue.note_trouble(lane, "acknowledge an answer", &error.source);
-            self.parts.shutdown.sleep(RETRY_PAUSE).await?;
-        }
+        let queue = &self.parts.queue;
+        let attempt = || async {
+            let acknowledged = queue.acknowledge(reply, how).await;
+            acknowledged.inspect_err(|error| {
+                queue.note_trouble(Some(&reply.lane), "acknowledge an answer", &error.source);
+            })
+        };
+        retry::until_ok(RetryPolicy::fixed(RETRY_PAUSE), &self.parts.shutdown, attempt).await?;
         Ok(())
     }
 
@@ -178,7 +183,7 @@ impl Delivery {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
-        let mut pause = RETRY_PAUSE;
+        let mut pauses = RetryPolicy::exponential(RETRY_PAUSE, LONGEST_PAUSE).pauses();
         let mut sent = None;
         let mut edit = None;
         loop {
@@ -206,41 +211,42 @@ impl Delivery {
                     continue;
                 }
                 Err(DeliveryError::Bot(BotError::Unreachable)) => {
-                    tracing::info!(task_id = %id, "the chat cannot be written to any more; its answer ends here");
+                    tracing::info!(task_id = %id, "answer dropped: the bot cannot write to the chat");
                     return Ok(Shown::Ended(Delivered::Undeliverable));
                 }
-                Err(DeliveryError::Bot(error)) => match error.try_again_after(pause) {
-                    Some(wait) => {
-                        tracing::debug!(task_id = %id, error = %error, "an answer waits for the Bot API");
-                        wait
+                Err(DeliveryError::Bot(error)) => {
+                    match error.try_again_after(pauses.next_pause()) {
+                        Some(wait) => {
+                            tracing::debug!(task_id = %id, error = %error, "answer delayed by the Bot API");
+                            wait
+                        }
+                        None => {
+                            tracing::error!(task_id = %id, error = %error, "answer dropped: the Bot API refuses it");
+                            return Ok(Shown::Ended(Delivered::Undeliverable));
+                        }
                     }
-                    None => {
-                        tracing::error!(task_id = %id, error = %error, "an answer could not be shown");
-                        return Ok(Shown::Ended(Delivered::Undeliverable));
-                    }
-                },
+                }
             };
             self.parts.shutdown.sleep(wait).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// An unreadable answer, of another release, is left to others for a while. Then the person is told that it cannot be
-    /// shown.
+    /// Leaves an unreadable answer, of another release, to other coordinators for a while. Then tells the person that it
+    /// cannot be shown.
     async fn show_unreadable(&self, reply: &Reply) -> Shown {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone();
         let Some(Ok(address)) = to.map(serde_json::from_value::<ChatAddress>) else {
-            tracing::warn!(task_id = %id, "an answer does not say where it goes; dropped");
+            tracing::warn!(task_id = %id, "answer dropped: its address is not readable");
             return Shown::Ended(Delivered::Undeliverable);
         };
         if reply.age() < LEFT_TO_OTHERS {
-            tracing::warn!(task_id = %id, "an answer cannot be read here; left to another release for a minute");
+            tracing::warn!(task_id = %id, "answer not readable; left to other releases for 60 s");
             return Shown::LeftToOthers;
         }
         let screen = Screen::plain(Lang::En.text("cannot-show"));
         let sent = self.parts.sender.send(&address, &screen, Priority::Answer).await;
-        tracing::error!(task_id = %id, sent = sent.is_ok(), "an answer cannot be read");
+        tracing::error!(task_id = %id, sent = sent.is_ok(), "answer not readable");
         Shown::Ended(Delivered::Undeliverable)
     }
 
@@ -296,7 +302,11 @@ impl Delivery {
         let editor = &self.parts.editor;
         match editor.attempt(&to.address, edit, screen, Priority::Answer).await {
             Err(BotError::MessageGone) if !edit.instead => {
-                if self.parts.queue.ledger(id).await.map_err(DeliveryError::queue)?.delivered() {
+                if ledger::read(&self.parts.queue, id)
+                    .await
+                    .map_err(DeliveryError::queue)?
+                    .delivered()
+                {
                     return Ok(Attempt::Done);
                 }
                 // The person deleted the message, and still wants the answer.
@@ -305,7 +315,7 @@ impl Delivery {
                 sent.map_err(DeliveryError::Bot)
             }
             Err(BotError::Refused(reason)) => {
-                tracing::error!(task_id = %id, error = reason, "Telegram does not take an answer");
+                tracing::error!(task_id = %id, error = reason, "Telegram refused an answer");
                 let instead = Screen::plain(to.lang.text("cannot-show"));
                 let said = editor.attempt(&to.address, edit, &instead, Priority::Answer).await;
                 said.map_err(DeliveryError::Bot)
@@ -327,14 +337,14 @@ impl Delivery {
         let queue = &self.parts.queue;
         let until = Instant::now() + PLACEHOLDER_WAIT;
         while sent.is_none() {
-            let ledger = queue.ledger(id).await.map_err(DeliveryError::queue)?;
-            if ledger.delivered() {
+            let entry = ledger::read(queue, id).await.map_err(DeliveryError::queue)?;
+            if entry.delivered() {
                 return Ok(None);
             }
-            if let Some(message_id) = ledger.message_id {
+            if let Some(message_id) = entry.message_id {
                 return Ok(Some(message_id));
             }
-            if ledger.being_placed {
+            if entry.announced {
                 return Err(DeliveryError::PlaceholderComes);
             }
             if until <= Instant::now() {
@@ -346,13 +356,14 @@ impl Delivery {
             tokio::time::sleep(PLACEHOLDER_LOOK).await;
         }
         let Some(placed) = *sent else { return Ok(None) };
-        let ledger = queue.note_placeholder(id, placed).await.map_err(DeliveryError::queue)?;
-        if ledger.message_id != Some(placed) {
+        let recorded = ledger::record_placeholder(queue, id, placed).await;
+        let entry = recorded.map_err(DeliveryError::queue)?;
+        if entry.message_id != Some(placed) {
             // Another placeholder was noted first.
             self.parts.placeholders.remove(to.address.chat_id, placed).await;
             *sent = None;
         }
-        Ok(ledger.message_id.filter(|_| !ledger.delivered()))
+        Ok(entry.message_id.filter(|_| !entry.delivered()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Edits messages to answers and turned pages.
 //!
-//! What was asked later is what stays. Redis keeps the order for all coordinators ([`Revision`]). Here an edit waits a moment
+//! The latest request wins. Redis keeps the order for all coordinators ([`Revision`]). Here an edit waits a moment
 //! for older edits in flight to the same message. Then it is sent beside them, and repeated when they have arrived or cannot
 //! arrive any more.
 
@@ -14,7 +14,7 @@ use crate::session_store::SessionStore;
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
-/// How long to wait for older edits in flight: longer than a usual call, and short enough that nobody presses again.
+/// How long to wait for older edits in flight: longer than a usual call, and short enough that people do not press again.
 const WAITS_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// How often to check whether they have arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(crate) struct MessageEdit {
     waits_since: Option<Instant>,
     /// The message shows it, and an older edit may still replace it.
     beside: bool,
-    /// The message is gone, or nobody knows what it shows: the text is sent as a new message.
+    /// The message is gone, or what it shows is unknown: the text is sent as a new message.
     pub(crate) instead: bool,
 }
 

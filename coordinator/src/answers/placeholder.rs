@@ -13,6 +13,7 @@ use queue::{TaskId, TaskQueue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ledger;
 use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
 use crate::chat_order::ChatTicket;
@@ -101,11 +102,11 @@ impl Placeholders {
             loop {
                 tokio::time::sleep(PLACING_SAID_AGAIN).await;
                 // Redis may be away: try again.
-                let ledger = self.queue.ledger(id).await.unwrap_or_default();
-                if ledger.delivered() || ledger.message_id.is_some() {
+                let entry = ledger::read(&self.queue, id).await.unwrap_or_default();
+                if entry.delivered() || entry.message_id.is_some() {
                     return;
                 }
-                let _ = self.queue.note_placing(id).await; // The same.
+                let _ = ledger::announce_placeholder(&self.queue, id).await; // The same.
             }
         });
         match futures::future::select(placing, looking).await {
@@ -123,8 +124,8 @@ impl Placeholders {
     async fn note(&self, chat_id: i64, id: &TaskId, message_id: i64) -> Result<bool, ShuttingDown> {
         let until = Instant::now() + PLACEHOLDER_AT_MOST;
         loop {
-            match self.queue.note_placeholder(id, message_id).await {
-                Ok(ledger) if ledger.message_id == Some(message_id) => return Ok(true),
+            match ledger::record_placeholder(&self.queue, id, message_id).await {
+                Ok(entry) if entry.message_id == Some(message_id) => return Ok(true),
                 Ok(_) => {
                     self.remove(chat_id, message_id).await;
                     return Ok(false);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Task, TaskQueue, TaskStatus};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use super::status::TaskStatusReader;
 use crate::chat::callback::view_name;
 use crate::chat::question::{Question, ReplyTo};
 use crate::chat::sanitize::safe_html;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::send::{EditOutcome, Priority, Revision, Sender};
 
 /// Most answers arrive before this.
@@ -70,7 +70,7 @@ impl ProgressReporter {
                 Ok(Some(live)) => live,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    tracing::debug!(error = %error.source, "a task's progress cannot be read at the moment");
+                    tracing::debug!(error = %error.source, "task progress not read");
                     continue;
                 }
             };

@@ -1,5 +1,6 @@
 //! What a person sees between question and answer: a placeholder, then progress.
 
+use ops::shutdown::ShuttingDown;
 use queue::{Task, TaskId};
 use tokio_util::task::TaskTracker;
 
@@ -8,7 +9,6 @@ use super::progress::ProgressReporter;
 use crate::chat::callback::view_name;
 use crate::chat::question::ReplyTo;
 use crate::chat_order::{ChatOrder, ChatTicket};
-use crate::shutdown::ShuttingDown;
 
 /// Shows placeholders and progress in the background.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ pub enum ButtonAction {
         /// The content view.
         view: String,
     },
-    /// Load a content view's items anew, only some of them.
+    /// Load a content view's items again, with a filter.
     Filter {
         /// The content view.
         view: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::filter::Filter;
+use super::media::MediaKind;
 use super::results::{Creator, KEEP_BYTES};
 use super::sanitize::{clean, is_web_url, text_field};
 
@@ -23,8 +24,9 @@ pub struct Item {
     pub url: String,
     /// When it was posted.
     pub date: String,
-    /// Video or picture.
-    pub video: bool,
+    /// Picture or video.
+    #[serde(rename = "video")]
+    pub kind: MediaKind,
 }
 
 impl Item {
@@ -38,7 +40,7 @@ impl Item {
             id: clean(text_field(value, "id").unwrap_or(&url), 300),
             title: clean(text_field(value, "title").unwrap_or(""), 120),
             date: clean(text_field(value, "date").unwrap_or(""), 10),
-            video: text_field(value, "type") == Some("video"),
+            kind: MediaKind::from(text_field(value, "type") == Some("video")),
             url,
         })
     }

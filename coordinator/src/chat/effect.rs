@@ -2,8 +2,9 @@
 
 use queue::TaskId;
 
+use super::media::Media;
 use super::question::Question;
-use super::screen::{Media, Screen};
+use super::screen::Screen;
 use super::session::Pending;
 use super::text::Lang;
 

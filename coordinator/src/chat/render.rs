@@ -4,5 +4,6 @@ pub mod content;
 pub mod creators;
 pub mod links;
 pub mod markup;
+mod pages;
 pub mod split;
 pub mod view;

@@ -131,7 +131,7 @@ impl ResultSet {
         self.creators.len().div_ceil(PAGE_CREATORS).saturating_sub(1)
     }
 
-    /// Reads a random pick's data; none when it names nobody.
+    /// Reads a random pick's data; none when it has no creator.
     pub fn read_random(view: String, data: &Value) -> Option<Self> {
         let url = text_field(data, "creator_url").filter(|url| is_web_url(url))?.to_owned();
         let creator = Creator {

@@ -1,4 +1,4 @@
-//! A message as the bot shows it: text, buttons, pictures.
+//! A message as the bot shows it: text and buttons.
 
 use super::callback::ButtonAction;
 use super::sanitize::{clean, is_web_url};
@@ -16,17 +16,6 @@ pub struct Screen {
     pub buttons: Vec<Vec<Button>>,
     /// Rows of the reply keyboard, below the input field. A message has this or buttons.
     pub keys: Vec<Vec<String>>,
-}
-
-/// A picture or video.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Media {
-    /// Video or picture.
-    pub video: bool,
-    /// Where it is.
-    pub url: String,
-    /// Its caption, as plain text.
-    pub caption: String,
 }
 
 impl Screen {

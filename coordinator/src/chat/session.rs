@@ -63,6 +63,10 @@ pub struct Session {
     /// Pending questions, oldest first.
     #[serde(default, deserialize_with = "readable")]
     pub pending: Vec<Pending>,
+    /// Tasks that were pending when the person's data was deleted and that may run still. The process that deletes the data
+    /// may end before it has stopped them; whoever handles the update again stops them by this list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
+    pub stopping: Vec<TaskId>,
     /// Questions that failed and may be asked again, by the view that their answer would have had.
     #[serde(default, deserialize_with = "readable")]
     pub failed: Vec<(String, Question)>,
@@ -96,6 +100,7 @@ impl Default for Session {
             chosen: None,
             heard: Lang::default(),
             pending: Vec::new(),
+            stopping: Vec::new(),
             failed: Vec::new(),
         }
     }
@@ -151,11 +156,21 @@ impl Session {
         turn > 0 && turn <= self.forgotten_at
     }
 
-    /// Deletes everything but the turn counter, so that earlier questions can be told from later ones.
+    /// Deletes everything but the turn counter, so that earlier questions can be told from later ones, and the ids of
+    /// pending tasks, which have to be stopped.
     pub fn forget(&mut self) {
         let rev = self.rev;
         let turns = self.turns;
-        *self = Self { rev, turns, forgotten_at: turns, ..Self::default() };
+        let mut stopping = self.to_stop();
+        let over = stopping.len().saturating_sub(KEEP_PENDING);
+        stopping.drain(..over);
+        *self = Self { rev, turns, forgotten_at: turns, stopping, ..Self::default() };
+    }
+
+    /// The tasks that deleting the person's data stops: pending ones, and those that an earlier attempt may have left.
+    pub fn to_stop(&self) -> Vec<TaskId> {
+        let pending = self.pending.iter().map(|pending| &pending.id);
+        self.stopping.iter().chain(pending).cloned().collect()
     }
 
     /// Remembers a pending question.
@@ -170,6 +185,7 @@ impl Session {
     /// Forgets a question that has ended.
     pub fn forget_pending(&mut self, id: &TaskId) {
         self.pending.retain(|known| known.id != *id);
+        self.stopping.retain(|known| known != id);
     }
 
     /// Remembers a question that failed.

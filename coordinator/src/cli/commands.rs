@@ -7,23 +7,23 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 use crate::menu::owners::{self, now_seconds};
 
-/// Looks at which plugins the chat commands belong to.
+/// Shows and changes which plugins own chat commands.
 #[derive(Debug, clap::Args)]
 pub struct CommandsCommand {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     #[command(subcommand)]
     action: CommandsAction,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum CommandsAction {
-    /// Every command of a plugin that is remembered, its plugin, and when that was last seen with it.
+    /// Lists the commands of plugins, their owners, and when each owner last offered its command.
     List,
-    /// Takes a command away from its plugin: the next plugin that offers it gets it.
+    /// Releases a command: the next plugin that offers it becomes its owner.
     Release(Release),
 }
 
@@ -34,7 +34,7 @@ struct Release {
 }
 
 impl CommandsCommand {
-    /// Carries out the subcommand.
+    /// Runs the subcommand.
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<Outcome> {
         let queue = self.redis.connect().await?;
         match self.action {

@@ -1,21 +1,21 @@
-//! How a subcommand ended, for the shell.
+//! The outcome of a subcommand, and its exit code.
 
 /// Exit code for a task, dead letter or answer that does not exist.
 const EXIT_NOT_FOUND: u8 = 2;
 
-/// How a command ended.
+/// The outcome of a subcommand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It did what was asked.
+    /// It succeeded.
     Done,
     /// A task was run and failed.
     TaskFailed,
-    /// There was nothing to do it to.
+    /// Its object does not exist.
     NotFound,
 }
 
 impl Outcome {
-    /// For the shell.
+    /// The exit code.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,

@@ -1,4 +1,4 @@
-//! What the commands print for people: one table each. Never a task's params, which people typed.
+//! Tables that the subcommands print for people. Never a task's params: people typed them.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ pub(super) fn stats(
     workers: &[WorkerRecord],
 ) -> io::Result<()> {
     if types.is_empty() {
-        writeln!(out, "no task was ever submitted, and no worker offers anything")?;
+        writeln!(out, "no task types: nothing was submitted, and no worker offers any")?;
     } else {
         writeln!(
             out,

@@ -1,4 +1,4 @@
-//! `coordinator queue`: looks at the queue and acts on it.
+//! `coordinator queue`: shows and controls the queue.
 
 use std::io::Write;
 use std::time::Duration;
@@ -9,29 +9,29 @@ use serde_json::json;
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 
 /// Tasks and dead letters that are listed by default.
 const LIST_AT_MOST: usize = 50;
 
-/// Looks at the queue and acts on it.
+/// Shows and controls the queue.
 #[derive(Debug, clap::Args)]
 pub struct QueueCommand {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     #[command(subcommand)]
     action: Action,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Every task type: how many wait, run, are stuck or dead, the age of the oldest, and whether a worker offers it.
+    /// Shows every task type: its waiting, running, stuck and dead tasks, the age of the oldest, and whether a worker offers it.
     Stats(Stats),
-    /// Unanswered tasks of a type, or its dead letters.
+    /// Lists the unanswered tasks of a type, or its dead letters.
     List(List),
-    /// One task: where it is, and its result when it has one.
+    /// Shows one task, and its result if it has one.
     Show(Show),
-    /// Cancels a task: at once when it waits, within 2 s when it runs. Its sender is told.
+    /// Cancels a task: at once if it waits, within 2 s if it runs. Its sender is told.
     Cancel(Cancel),
     /// Submits a dead letter's task again.
     Replay(Replay),
@@ -52,7 +52,7 @@ struct Stats {
 struct List {
     /// The task type.
     task_type: TaskType,
-    /// The dead letters instead, newest first.
+    /// List the dead letters instead, newest first.
     #[arg(long)]
     dead: bool,
     /// Most entries to list.
@@ -76,7 +76,7 @@ struct Cancel {
 struct Replay {
     /// The task type.
     task_type: TaskType,
-    /// The dead letter's entry, as `list --dead` shows it; all dead letters without it.
+    /// The dead letter's entry, as `list --dead` shows it. Default: all dead letters.
     entry: Option<String>,
 }
 
@@ -93,7 +93,7 @@ struct Resume {
 }
 
 impl QueueCommand {
-    /// Carries out the subcommand.
+    /// Runs the subcommand.
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<Outcome> {
         let queue = self.redis.connect().await?;
         let json = self.redis.json;

@@ -9,19 +9,19 @@ use serde_json::{Map, Value};
 
 use super::outcome::Outcome;
 use super::print;
-use super::redis_args::RedisArgs;
+use super::queue_args::QueueArgs;
 
 /// Submits a task by hand.
 #[derive(Debug, clap::Args)]
 pub struct Submit {
     #[command(flatten)]
-    redis: RedisArgs,
+    redis: QueueArgs,
     /// The task type.
     task_type: TaskType,
-    /// The params: a JSON object.
+    /// The params, a JSON object.
     #[arg(default_value = "{}")]
     params: String,
-    /// Who asks.
+    /// The sender's user id.
     #[arg(long, default_value_t = 0)]
     user_id: i64,
     /// Wait for the result and print it.

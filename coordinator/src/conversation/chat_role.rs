@@ -28,7 +28,7 @@ pub(crate) async fn press_for_chat(bot: &BotApi, incoming: &Incoming) -> Option<
         Ok(Ok(false)) => None,
         // Telegram does not answer about channels that the bot is not in.
         Ok(Err(error)) => {
-            tracing::debug!(error = %error, "it is not known who may act for a chat");
+            tracing::debug!(error = %error, "chat administrators not read");
             None
         }
         Err(_) => None,

@@ -1,6 +1,7 @@
-//! A question that Redis does not take at the moment is tried again, and the person is told so once.
+//! While Redis refuses a question, it is tried again, and the person is told once.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub(crate) struct DelayNotices {
 }
 
 impl DelayNotices {
-    /// Tells through `replies`; `dedup` keeps several coordinators from telling the same.
+    /// Notices are sent through `replies`; with `dedup` only one coordinator sends each.
     pub(crate) fn new(dedup: Dedup, replies: Arc<Replies>) -> Self {
         Self { told: ToldQuestions::default(), dedup, replies }
     }
@@ -82,13 +83,13 @@ impl DelayNotices {
 #[derive(Debug)]
 pub(crate) struct Attempts {
     began: Instant,
-    told: bool,
+    told: AtomicBool,
 }
 
 impl Attempts {
     /// The first attempt is now.
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), told: false }
+        Self { began: Instant::now(), told: AtomicBool::new(false) }
     }
 
     /// Whether an error is a refusal that has lasted for a while.
@@ -98,15 +99,14 @@ impl Attempts {
 
     /// Handles a failed attempt: tells the person when Redis keeps refusing.
     pub(crate) async fn failed(
-        &mut self,
+        &self,
         notices: &DelayNotices,
         error: &redis::RedisError,
         question: &WaitingQuestion,
     ) {
-        if self.told || !self.refusal_lasts(error) {
+        if !self.refusal_lasts(error) || self.told.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.told = true;
         notices.tell(question).await;
     }
 }
@@ -146,8 +146,9 @@ mod tests {
         let refused = redis::make_extension_error("OOM".to_owned(), None);
         let broken = redis::RedisError::from(std::io::Error::other("broken"));
         let now = Instant::now();
-        let lasting = Attempts { began: now.checked_sub(TOLD_AFTER).unwrap(), told: false };
-        let begun = Attempts { began: now + TOLD_AFTER, told: false };
+        let at = |began| Attempts { began, told: AtomicBool::new(false) };
+        let lasting = at(now.checked_sub(TOLD_AFTER).unwrap());
+        let begun = at(now + TOLD_AFTER);
         assert!(lasting.refusal_lasts(&refused));
         assert!(!begun.refusal_lasts(&refused), "it may be over in a moment");
         assert!(!lasting.refusal_lasts(&broken), "a server that is away has refused nothing");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{TaskId, TaskQueue};
 
 use super::reactions::Reaction;
@@ -15,12 +16,12 @@ use crate::answers::status::TaskStatusReader;
 use crate::chat::address::ChatAddress;
 use crate::chat::effect::{Effect, Pressed};
 use crate::chat::event::Incoming;
+use crate::chat::media::Media;
 use crate::chat::question::{Question, ReplyTo};
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use crate::redis_retry;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// The same album is not sent again within this time.
 const ALBUM_AGAIN: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(crate) struct EffectRunner {
     pub(crate) queue: TaskQueue,
     /// Names the tasks.
     pub(crate) task_ids: TaskIds,
-    /// Where choices are kept, and forgotten.
+    /// Stores people's choices, and deletes their data.
     pub(crate) sessions: SessionStore,
     /// Answers `/status`.
     pub(crate) status: TaskStatusReader,
@@ -183,7 +184,7 @@ impl EffectRunner {
     where
         F: Future<Output = Result<T, redis::RedisError>>,
     {
-        let doing = "do what somebody asked for";
+        let doing = "carry out a command";
         redis_retry::until_answered(&self.queue, &self.shutdown, doing, request).await
     }
 }

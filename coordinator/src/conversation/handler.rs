@@ -1,9 +1,11 @@
 //! Handles an update: asks the flow what to do about it, and does it.
 //!
 //! [`Handler::handle`] returns when the update may count as handled: its task is in Redis, or its reply is in the chat.
-//! What only makes the wait nicer (the placeholder, the note on a button) goes on in the background.
+//! What only makes the wait nicer (the placeholder, the note on a button) continues in the background.
 
 use std::sync::Arc;
+
+use ops::shutdown::ShuttingDown;
 
 use super::chat_role::press_for_chat;
 use super::effects::EffectRunner;
@@ -11,7 +13,6 @@ use super::reactions::Reactions;
 use super::replies::Replies;
 use crate::chat::event::{Event, Incoming};
 use crate::chat::screen::Screen;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::BotApi;
 
 /// Handles updates.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ops::retry;
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::TaskQueue;
 use tokio::sync::watch;
 
@@ -18,7 +20,6 @@ use crate::chat::session::{Pending, Session};
 use crate::chat::text::Lang;
 use crate::redis_retry;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// What the flow knows besides the session.
 #[derive(Debug)]
@@ -85,13 +86,13 @@ impl Reactions {
             *asked.lock().unwrap_or_else(PoisonError::into_inner) = question;
             Reaction { lang, effects }
         };
-        let mut attempts = Attempts::begin();
-        loop {
+        let attempts = Attempts::begin();
+        let attempt = || async {
             let error = match self.sessions.update(incoming.address.session_key(), &change).await {
                 Ok(reaction) => return Ok(reaction),
                 Err(error) => error,
             };
-            self.queue.note_trouble(None, "keep a session", &error);
+            self.queue.note_trouble(None, "store a session", &error);
             // Computed without storing, so that the person can be told; with a new session if it cannot be read.
             let session = self.sessions.load(incoming.address.session_key()).await;
             let known = session.is_ok();
@@ -109,8 +110,9 @@ impl Reactions {
                 }
                 None => {}
             }
-            self.shutdown.sleep(redis_retry::PAUSE).await?;
-        }
+            Err(error)
+        };
+        retry::until_ok(redis_retry::POLICY, &self.shutdown, attempt).await
     }
 
     /// Adds the tasks that will be submitted to the session. Returns the last of their questions.

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::shutdown::{Shutdown, ShuttingDown};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::slow_chats::SlowChats;
 use crate::answers::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use crate::chat::address::ChatAddress;
+use crate::chat::media::Media;
 use crate::chat::sanitize::link;
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
 use crate::chat_order::ChatOrder;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::{CALL_AGAIN, call_until};
 use crate::telegram::send::{Priority, Sender};
@@ -74,12 +75,12 @@ impl Replies {
         let replies = Arc::clone(self);
         self.background.spawn(async move {
             if let Err(error) = replies.sender.send(&address, &screen, Priority::Reply).await {
-                tracing::debug!(error = %error, "a message in between was not sent");
+                tracing::debug!(error = %error, "notice not sent");
             }
         });
     }
 
-    /// Makes a reply. A slow one goes on in the background: a chat that Telegram slows down must not hold up the updates of
+    /// Sends a reply. A slow one continues in the background: a chat that Telegram slows down must not delay the updates of
     /// others.
     async fn reply(
         &self,
@@ -174,7 +175,7 @@ impl Replies {
                 // The person pressed a button on it a moment ago, so a new message is sent.
                 BotError::MessageGone if !edit.instead => edit.instead = true,
                 BotError::Refused(reason) if !page.refused => {
-                    tracing::error!(reason, "Telegram does not take a page");
+                    tracing::error!(reason, "Telegram refused a page");
                     let session = self.sessions.load(page.address.session_key()).await;
                     let lang = session.map_or(Lang::En, |session| session.lang());
                     page.screen = Screen::plain(lang.text("cannot-show"));
@@ -183,11 +184,11 @@ impl Replies {
                 }
                 error => match error.try_again_after(CALL_AGAIN) {
                     Some(wait) if Instant::now() + wait <= page.until => {
-                        tracing::debug!(error = %error, "a page is shown again");
+                        tracing::debug!(error = %error, "page edit failed; retrying");
                         self.shutdown.sleep(wait).await?;
                     }
                     _ => {
-                        tracing::warn!(error = %error, "a page could not be shown");
+                        tracing::warn!(error = %error, "page not shown");
                         return Ok(Attempt::Done);
                     }
                 },
@@ -199,7 +200,7 @@ impl Replies {
         let until = Instant::now() + REPLY_AT_MOST;
         let send = || self.sender.send(&address, &screen, Priority::Reply);
         if let Err(error) = call_until(&self.shutdown, until, send).await? {
-            tracing::warn!(error = %error, "a reply could not be sent");
+            tracing::warn!(error = %error, "reply not sent");
         }
         Ok(())
     }
@@ -237,7 +238,7 @@ impl Replies {
         let Err(BotError::Refused(reason)) = call_until(&self.shutdown, until, send).await? else {
             return Ok(());
         };
-        tracing::info!(reason, "an album could not be sent; its addresses are");
+        tracing::info!(reason, "album not sent; sending links instead");
         let lines: Vec<String> =
             media.iter().map(|media| link(title(media), &media.url, 70)).collect();
         let html = format!("{}\n\n{}", lang.text("album-failed"), lines.join("\n"));
@@ -251,7 +252,7 @@ impl Replies {
             let until = Instant::now() + BUTTON_AT_MOST;
             let answer = || replies.sender.answer_button(&query_id, note.as_deref());
             if let Ok(Err(error)) = call_until(&replies.shutdown, until, answer).await {
-                tracing::debug!(error = %error, "a button press was not answered");
+                tracing::debug!(error = %error, "button press not answered");
             }
         });
     }
@@ -270,5 +271,5 @@ struct Page {
 
 /// The text of a link to a picture: its caption, or else its URL.
 fn title(media: &Media) -> &str {
-    if media.caption.is_empty() { &media.url } else { &media.caption }
+    media.caption.as_deref().unwrap_or(&media.url)
 }

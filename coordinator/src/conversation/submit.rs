@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::retry;
+use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::error::SubmitError;
 use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 
@@ -14,7 +16,6 @@ use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::redis_retry;
 use crate::session_store::SessionStore;
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// Presses of the same button within this time count as one.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
@@ -59,8 +60,8 @@ impl Submitter {
         // A button that is pressed twice is one question; a message that is sent twice is two.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
-                same_within: DOUBLE_PRESS,
-                same_place: pressed.message_id,
+                duplicate_within: DOUBLE_PRESS,
+                duplicate_scope: pressed.message_id,
                 ..SubmitOptions::default()
             },
             None => SubmitOptions::default(),
@@ -68,39 +69,43 @@ impl Submitter {
         let announced = pressed.is_none().then(|| self.feedback.announce(&task.task_id));
         let waiting =
             WaitingQuestion { id: task.task_id.clone(), address, lang, pressed: pressed.clone() };
-        let mut attempts = Attempts::begin();
-        let refusal = loop {
+        let attempts = Attempts::begin();
+        let attempt = || async {
             match self.queue.submit_with(&task, options).await {
-                Ok(submitted) => {
-                    tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
-                    if let Some(pressed) = pressed {
-                        let note = reply_to.question.note(lang);
-                        self.replies.answer_button(pressed.query_id, Some(note));
-                    }
-                    // A known task has its placeholder already, or its delivery sends one.
-                    if matches!(submitted, Submitted::New { .. }) {
-                        self.feedback.start(task, reply_to, announced);
-                    }
-                    return Ok(());
-                }
                 Err(SubmitError::Redis(error)) => {
                     self.queue.note_trouble(Some(lane), "submit a task", &error);
                     attempts.failed(&self.notices, &error, &waiting).await;
-                    self.shutdown.sleep(redis_retry::PAUSE).await?;
+                    Err(error)
                 }
-                Err(SubmitError::UserLimit { .. }) => break "one-at-a-time",
-                Err(SubmitError::TooLarge { .. }) => break "failure-too-long",
-                Err(error) => {
-                    tracing::warn!(error = %error, "task refused");
-                    break "busy";
+                decided => Ok(decided),
+            }
+        };
+        let decided = retry::until_ok(redis_retry::POLICY, &self.shutdown, attempt).await?;
+        let refusal = match decided {
+            Ok(submitted) => {
+                tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
+                if let Some(pressed) = pressed {
+                    let note = reply_to.question.note(lang);
+                    self.replies.answer_button(pressed.query_id, Some(note));
                 }
+                // A known task has its placeholder already, or its delivery sends one.
+                if matches!(submitted, Submitted::New { .. }) {
+                    self.feedback.start(task, reply_to, announced);
+                }
+                return Ok(());
+            }
+            Err(SubmitError::UserLimit { .. }) => "one-at-a-time",
+            Err(SubmitError::TooLarge { .. }) => "failure-too-long",
+            Err(error) => {
+                tracing::warn!(error = %error, "task refused");
+                "busy"
             }
         };
         let key = address.session_key();
         let forgotten =
             self.sessions.update(key, |session| session.forget_pending(&task.task_id)).await;
         if let Err(error) = forgotten {
-            tracing::debug!(error = %error, "a refused question stays in the list; its task is nowhere");
+            tracing::debug!(error = %error, "refused question not removed from the session");
         }
         let refusal = lang.text(refusal);
         match pressed {

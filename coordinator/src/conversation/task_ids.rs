@@ -26,7 +26,7 @@ impl TaskIds {
         question: &Question,
     ) -> Option<(Lane, TaskId)> {
         let lane = self.queue.lane_of(&question.task_type()?, incoming.address.owner);
-        // Update ids can repeat when the server starts to count anew; the message's id does not.
+        // Update ids can repeat when the server restarts them; the message's id does not.
         let number = incoming.update_id;
         let origin = &incoming.origin;
         let cause = format!("{}:{number}:{origin}:{ordinal}", self.bot_id);

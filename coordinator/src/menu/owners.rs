@@ -75,7 +75,7 @@ pub(super) async fn of(
                 owners.insert(of.command, owner);
             }
         }
-        Err(error) => tracing::debug!(error = %error, "the owners of commands were not noted"),
+        Err(error) => tracing::debug!(error = %error, "owners of commands not stored"),
     }
     Ok(owners)
 }

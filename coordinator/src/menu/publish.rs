@@ -112,7 +112,7 @@ pub(super) async fn publish_until(
             }
             Ok(false) => TRY_AGAIN,
             Err(error) => {
-                tracing::warn!(error = %error, "the command menu was not set");
+                tracing::warn!(error = %error, "command menu not set");
                 let Some(pause) = error.try_again_after(TRY_AGAIN) else {
                     // The same menu would be refused again; a changed one is tried at once.
                     published = wanted;
@@ -167,7 +167,7 @@ impl Publisher {
         };
         let set = tokio::time::timeout(SET_AT_MOST, set).await;
         self.release().await;
-        set.unwrap_or_else(|_| Err(BotError::Transient("it takes too long".to_owned())))
+        set.unwrap_or_else(|_| Err(BotError::Transient("timed out".to_owned())))
     }
 
     async fn shows(&self, wanted: &str) -> redis::RedisResult<bool> {
@@ -203,7 +203,7 @@ impl Publisher {
         let released: redis::RedisResult<i64> =
             self.release.key(&self.lease).arg(&self.me).run(&mut self.queue.connection()).await;
         if let Err(error) = released {
-            tracing::debug!(error = %error, "the right to set the command menu ends by itself");
+            tracing::debug!(error = %error, "lease for the command menu not released; it expires");
         }
     }
 }

@@ -59,7 +59,7 @@ async fn read_until(
         match read(queue, estimator).await {
             Ok((read, complaints)) => {
                 for complaint in complaints.difference(&complained) {
-                    tracing::warn!(problem = complaint, "a plugin's command is not taken");
+                    tracing::warn!(problem = complaint, "plugin command refused");
                 }
                 metrics::commands_not_taken(complaints.len());
                 complained = complaints;
@@ -72,7 +72,7 @@ async fn read_until(
                     changed
                 });
             }
-            Err(error) => tracing::debug!(error = %error, "the command menu was not read"),
+            Err(error) => tracing::debug!(error = %error, "command menu not read"),
         }
         // Nothing is lost when the sleep is dropped.
         if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
@@ -102,7 +102,7 @@ async fn read(
             queue.write_even_when_full("SET", &key, (json, "EX", KNOWN_SECONDS)).await;
         if let Err(error) = noted {
             // This process knows the names; the next read tries to store them again.
-            queue.note_trouble(None, "note the plugins' commands", &error);
+            queue.note_trouble(None, "store the plugins' commands", &error);
         }
     }
     menu.known = known.into_keys().collect();

@@ -1,12 +1,13 @@
-//! Hands an update on: what a person did to the handler, what it says about its chat to the sender.
+//! Dispatches updates: a person's action to the handler, news about a chat to the sender.
 
 use std::sync::Arc;
+
+use ops::shutdown::ShuttingDown;
 
 use crate::access::admission::{AccessControl, Admission};
 use crate::chat::event::Incoming;
 use crate::conversation::handler::Handler;
 use crate::metrics;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::send::Sender;
 use crate::telegram::updates::incoming::{self, BotIdentity, IgnoreReason};
 use crate::telegram::updates::update::{Message, ParsedUpdate, Update};
@@ -46,7 +47,7 @@ pub(crate) fn read(
         Ok(update) => update,
         Err(error) => {
             metrics::update_unreadable(error.reason());
-            tracing::warn!(update_id, reason = %error, "an update cannot be read; passed over");
+            tracing::warn!(update_id, reason = %error, "update skipped: not readable");
             let incoming = incoming::unreadable(update_id, parsed.sender?)?;
             return Some(ChatUpdate::of(incoming));
         }
@@ -67,7 +68,7 @@ pub(crate) fn read(
 
 fn passed_over(update_id: u32, reason: IgnoreReason) {
     metrics::update_passed_over(reason.label());
-    tracing::debug!(update_id, rule = reason.label(), "nothing is said to an update");
+    tracing::debug!(update_id, rule = reason.label(), "update ignored");
 }
 
 fn chat_status(update: &Update) -> Option<(i64, ChatStatus)> {

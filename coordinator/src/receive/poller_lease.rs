@@ -82,7 +82,7 @@ impl PollerLease {
         note.arg(millis(KEEP_WEBHOOK));
         let noted: redis::RedisResult<()> = note.query_async(&mut self.queue.connection()).await;
         if let Err(error) = noted {
-            tracing::debug!(error = %error, "the webhook was not noted");
+            tracing::debug!(error = %error, "webhook not stored");
         }
     }
 
@@ -109,8 +109,8 @@ impl PollerLease {
                 Ok(true) => held_until = asked_at + LEASE,
                 Ok(false) => break,
                 Err(error) => {
-                    self.queue.note_trouble(None, "renew the right to fetch updates", &error);
-                    if Refusal::of(&error).is_some_and(Refusal::is_for_all) {
+                    self.queue.note_trouble(None, "renew the polling lease", &error);
+                    if Refusal::of(&error).is_some_and(Refusal::affects_everyone) {
                         // Redis refuses all coordinators: go on, so that people still hear that their questions wait.
                         held_until = asked_at + LEASE;
                     } else if held_until <= tokio::time::Instant::now() {
@@ -119,7 +119,7 @@ impl PollerLease {
                 }
             }
         }
-        tracing::warn!("another coordinator may fetch the updates now");
+        tracing::warn!("polling lease lost");
         lost.cancel();
     }
 
@@ -132,7 +132,7 @@ impl PollerLease {
             .run(&mut self.queue.connection())
             .await;
         if let Err(error) = released {
-            tracing::debug!(error = %error, "the right to fetch updates ends by itself");
+            tracing::debug!(error = %error, "polling lease not released; it expires");
         }
     }
 
@@ -143,7 +143,7 @@ impl PollerLease {
         let noted: redis::RedisResult<()> =
             self.queue.write_even_when_full("SET", key, value).await;
         if let Err(error) = noted {
-            tracing::debug!(error = %error, "the offset was not noted");
+            tracing::debug!(error = %error, "offset not stored");
         }
     }
 
@@ -169,9 +169,7 @@ fn noted_offset(noted: redis::RedisResult<Option<Vec<u8>>>) -> redis::RedisResul
     let Some(text) = text else { return Ok(None) };
     let offset = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
     if offset.is_none() {
-        tracing::warn!(
-            "the noted offset cannot be read; updates are fetched from the first that Telegram has"
-        );
+        tracing::warn!("stored offset not readable; fetching all updates that Telegram has");
     }
     Ok(offset)
 }

@@ -8,22 +8,25 @@
 //! An update that cannot be read ([`crate::telegram::updates`]) is skipped alone: the offset passes it, it is counted and
 //! logged, and its sender is told.
 
+mod conflict;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::shutdown::ShuttingDown;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::conflict::Conflicts;
 use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
 use super::problem::UpdateProblem;
 use super::watermark::Watermark;
 use crate::chat_order::ChatOrder;
 use crate::config::ForeignWebhook;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::batch::{self, Numbered};
 use crate::telegram::updates::incoming::BotIdentity;
@@ -37,15 +40,8 @@ const STILL_IN_HAND: Duration = Duration::from_millis(500);
 /// How long the end of polling waits for updates that are being handled.
 const FINISH_AT_MOST: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-const AFTER_CONFLICT: Duration = Duration::from_secs(3);
 /// Wait of the first long poll after trouble, so that its end is noticed soon.
 const TRY_WAIT: Duration = Duration::from_secs(1);
-/// Another program that sets its webhook again within this time sets it all the time.
-const TAKEN_BACK_LATELY: Duration = Duration::from_secs(60);
-/// Pause before such a webhook is removed again.
-const BEFORE_TAKING_BACK: Duration = Duration::from_secs(20);
-/// Pause between two checks of a webhook that is left in place.
-const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
 /// Capacity of the channel of handled updates.
 const REPORTS: usize = 256;
 /// Updates without an id that are remembered, so that each is answered and counted once.
@@ -63,7 +59,7 @@ pub(crate) async fn poll_until(
     while !shutdown.is_cancelled() {
         match lease.acquire().await {
             Ok(Some(offset)) => {
-                tracing::info!("this coordinator fetches the updates");
+                tracing::info!("polling for updates");
                 let lost = CancellationToken::new();
                 let mut poller = Poller::new(dispatcher, bot, offset, foreign_webhook, problem);
                 // A dropped branch loses nothing: updates that are not confirmed are fetched again.
@@ -78,7 +74,7 @@ pub(crate) async fn poll_until(
             }
             Ok(None) => {}
             Err(error) => {
-                lease.note_trouble("ask who fetches the updates", &error);
+                lease.note_trouble("acquire the polling lease", &error);
             }
         }
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(RETRY_PAUSE)).await;
@@ -89,8 +85,7 @@ pub(crate) async fn poll_until(
 struct Poller<'a> {
     dispatcher: &'a Arc<Dispatcher>,
     bot: &'a BotApi,
-    foreign_webhook: ForeignWebhook,
-    taken_back: Option<Instant>,
+    conflicts: Conflicts<'a>,
     problem: &'a UpdateProblem,
     watermark: Watermark,
     /// The offset in Redis.
@@ -115,8 +110,7 @@ impl<'a> Poller<'a> {
         Self {
             dispatcher,
             bot,
-            foreign_webhook,
-            taken_back: None,
+            conflicts: Conflicts::new(bot, foreign_webhook, problem),
             problem,
             watermark: Watermark::new(offset),
             noted: offset,
@@ -130,7 +124,7 @@ impl<'a> Poller<'a> {
     }
 
     async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
-        self.leave_webhook(lease).await;
+        self.conflicts.remove_webhook(lease).await;
         while !lost.is_cancelled() {
             match self.fetch().await {
                 Ok(batch) => {
@@ -144,7 +138,10 @@ impl<'a> Poller<'a> {
                         tokio::time::sleep(RETRY_PAUSE).await;
                     }
                 }
-                Err(error) => self.cannot_fetch(&error, lease).await,
+                Err(error) => {
+                    let wait = self.conflicts.cannot_fetch(&error, lease).await;
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
     }
@@ -205,100 +202,6 @@ impl<'a> Poller<'a> {
         true
     }
 
-    /// Reports why updates do not come, once for each cause, and waits or does something about it.
-    async fn cannot_fetch(&mut self, error: &BotError, lease: &PollerLease) {
-        let wait = match error {
-            BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
-            other => {
-                self.say(&format!("updates cannot be fetched: {other}"));
-                other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
-            }
-        };
-        tokio::time::sleep(wait).await;
-    }
-
-    /// Another program gets the updates, by polling or a webhook. Returns how long to wait.
-    async fn conflict(&mut self, error: &BotError, lease: &PollerLease) -> Duration {
-        let url = match self.bot.webhook().await {
-            Ok((url, _)) => url,
-            Err(error) => {
-                tracing::debug!(error = %error, "cannot ask where updates are brought to");
-                None
-            }
-        };
-        if url.is_none() && *error == BotError::Conflict {
-            self.say(
-                "another program fetches this bot's updates with the same token; only one of them gets each update",
-            );
-            return AFTER_CONFLICT;
-        }
-        let address = url.as_deref().map_or("an address that Telegram does not say", host);
-        if let Some(url) = &url
-            && matches!(lease.is_own_webhook(url).await, Ok(true))
-        {
-            self.say(&format!(
-                "another coordinator of this bot has updates brought to {address}; stop one kind or the other"
-            ));
-            return WEBHOOK_LEFT;
-        }
-        match self.foreign_webhook {
-            ForeignWebhook::Leave => {
-                self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is left, as FOREIGN_WEBHOOK says"
-                ));
-                WEBHOOK_LEFT
-            }
-            ForeignWebhook::Remove => {
-                self.say(&format!(
-                    "a webhook is set to {address}, so updates cannot be fetched; it is removed"
-                ));
-                if self.taken_back.is_some_and(|when| when.elapsed() < TAKEN_BACK_LATELY) {
-                    tokio::time::sleep(BEFORE_TAKING_BACK).await;
-                }
-                self.taken_back = Some(Instant::now());
-                match self.bot.delete_webhook().await {
-                    Ok(()) => Duration::ZERO,
-                    Err(error) => {
-                        tracing::warn!(error = %error, "the webhook cannot be removed; trying again");
-                        error.try_again_after(RETRY_PAUSE).unwrap_or(WEBHOOK_LEFT)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reports a problem to `/readyz`, and to the log when it is a new one.
-    fn say(&self, problem: &str) {
-        let before = self.problem.send_replace(Some(problem.to_owned()));
-        if before.as_deref() != Some(problem) {
-            tracing::warn!("{problem}");
-        }
-    }
-
-    /// Removes a webhook, because polling does not work beside one.
-    async fn leave_webhook(&mut self, lease: &PollerLease) {
-        loop {
-            let left = match self.foreign_webhook {
-                ForeignWebhook::Remove => self.bot.delete_webhook().await,
-                ForeignWebhook::Leave => self.leave_own_webhook(lease).await,
-            };
-            let Err(error) = left else { return };
-            tracing::warn!(error = %error, "cannot tell Telegram that updates are fetched; trying again");
-            let Some(wait) = error.try_again_after(RETRY_PAUSE) else { return };
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Removes the webhook if coordinators of this bot set it.
-    async fn leave_own_webhook(&self, lease: &PollerLease) -> Result<(), BotError> {
-        let (Some(url), _) = self.bot.webhook().await? else { return Ok(()) };
-        match lease.is_own_webhook(&url).await {
-            Ok(true) => self.bot.delete_webhook().await,
-            Ok(false) => Ok(()),
-            Err(error) => Err(BotError::Transient(error.to_string())),
-        }
-    }
-
     /// Stores the offset in Redis when it has moved.
     async fn note(&mut self, lease: &PollerLease) {
         let offset = self.watermark.offset();
@@ -324,7 +227,7 @@ impl<'a> Poller<'a> {
                     Ok(Ok(())) => {}
                     Ok(Err(ShuttingDown)) => return,
                     Err(error) => {
-                        tracing::error!(update_id, error = %error, "an update is passed over");
+                        tracing::error!(update_id, error = %error, "update skipped: its handler panicked");
                     }
                 }
                 let _ = handled.send(update_id).await; // Gone when we stopped polling.
@@ -356,28 +259,12 @@ impl<'a> Poller<'a> {
             chats.wait().await;
         };
         if tokio::time::timeout(FINISH_AT_MOST, ending).await.is_err() {
-            tracing::warn!("some updates are in hand still; whoever fetches next gets them again");
+            tracing::warn!(
+                "polling ended before all updates were handled; the coordinator that polls next gets them again"
+            );
         }
         if noted != watermark.offset() && matches!(lease.acquire().await, Ok(Some(_))) {
             lease.note_offset(watermark.offset()).await;
         }
-    }
-}
-
-/// Only the host of a URL: the rest of it may be a secret.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    rest.rsplit('@').next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_webhook_only_the_host_is_named() {
-        assert_eq!(host("https://bot.example:8443/secret?x#y"), "bot.example:8443");
-        assert_eq!(host("https://me:secret@bot.example/"), "bot.example");
     }
 }

@@ -1,6 +1,6 @@
-//! What keeps updates from coming.
+//! Why no updates arrive.
 
 use tokio::sync::watch;
 
-/// What keeps updates from coming at the moment, for people.
+/// Why no updates arrive at the moment, as a text for people; none while they arrive.
 pub(crate) type UpdateProblem = watch::Sender<Option<String>>;

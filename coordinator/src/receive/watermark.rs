@@ -30,7 +30,7 @@ impl Watermark {
 
     /// Starts to handle an update; false when that was done already.
     ///
-    /// An id below the offset means that the server has started to count anew (Bot API: after a week without updates the
+    /// An id below the offset means that the server restarted its ids (Bot API: after a week without updates the
     /// next id is random), and so do we. Updates of the old count are confirmed no more.
     pub(crate) fn begin(&mut self, update_id: u32) -> bool {
         let known = self.waiting.contains(&update_id) || self.in_hand.contains(&update_id);
@@ -38,7 +38,7 @@ impl Watermark {
             return false;
         }
         if update_id < self.offset {
-            tracing::warn!("the server counts its updates anew");
+            tracing::warn!("update ids restarted at the server");
             self.offset = update_id;
             self.in_hand.clear();
             self.waiting.clear();

@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use http_body_util::LengthLimitError;
+use ops::shutdown::ShuttingDown;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -28,7 +29,6 @@ use super::problem::UpdateProblem;
 use crate::chat_order::ChatOrder;
 use crate::config::WebhookConfig;
 use crate::metrics;
-use crate::shutdown::ShuttingDown;
 use crate::telegram::bot_api::{BotApi, BotError};
 use crate::telegram::updates::incoming::BotIdentity;
 use crate::telegram::updates::update;
@@ -93,10 +93,10 @@ pub(crate) async fn serve_until(
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    tracing::info!(address = %config.listen, "updates are brought here");
+    tracing::info!(address = %config.listen, "listening for webhook calls");
     // Updates that are dropped when the drain is over are sent again by Telegram.
     tokio::select! {
-        served = serving => served.context("taking updates")?,
+        served = serving => served.context("cannot serve the webhook")?,
         () = async { tokio::join!(registering, overdue); } => {}
     }
     Ok(())
@@ -122,10 +122,8 @@ async fn register_until(
                 LOOK_EVERY
             }
             Err(error) => {
-                problem.send_replace(Some(format!(
-                    "Telegram cannot be told where updates go: {error}"
-                )));
-                tracing::warn!(error = %error, "cannot tell Telegram where updates go; trying again");
+                problem.send_replace(Some(format!("the webhook is not set: {error}")));
+                tracing::warn!(error = %error, "webhook not set; retrying");
                 error.try_again_after(RETRY_PAUSE).unwrap_or(LOOK_EVERY)
             }
         };
@@ -139,15 +137,15 @@ async fn register(bot: &BotApi, url: &Url, secret: &str, told: bool) -> Result<(
     if told {
         let (current, trouble) = bot.webhook().await?;
         if let Some(trouble) = trouble {
-            tracing::debug!(trouble, "Telegram could not bring an update at some time");
+            tracing::debug!(trouble, "Telegram reports a failed webhook call");
         }
         if current.as_deref() == Some(url.as_str()) {
             return Ok(());
         }
-        tracing::warn!("somebody had updates go elsewhere; they are asked for again");
+        tracing::warn!("another program changed the webhook; setting it again");
     }
     bot.set_webhook(url, secret).await?;
-    tracing::info!("Telegram brings the updates");
+    tracing::info!("webhook set");
     Ok(())
 }
 
@@ -197,7 +195,7 @@ async fn body(body: Body) -> Result<Option<Vec<u8>>, StatusCode> {
                 return Err(StatusCode::BAD_REQUEST);
             }
             metrics::update_unreadable("too_large");
-            tracing::warn!(bytes = BODY_BYTES, "an update is longer than is read; passed over");
+            tracing::warn!(bytes = BODY_BYTES, "update skipped: too long");
             Ok(None)
         }
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),

@@ -1,44 +1,36 @@
 //! The Bot API: the calls that the bot makes, with errors that say what to do next and never carry the token.
 
 mod call;
+mod client;
 mod error;
 mod keyboard;
+mod media;
 mod webhook;
 
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
 use ops::secret::Secret;
+use ops::shutdown::{Shutdown, ShuttingDown};
 use reqwest::Url;
 use teloxide::Bot;
-use teloxide::payloads::{
-    AnswerCallbackQuerySetters, EditMessageTextSetters, SendMessageSetters, SendPhotoSetters,
-    SendVideoSetters,
-};
+use teloxide::payloads::{AnswerCallbackQuerySetters, EditMessageTextSetters, SendMessageSetters};
 use teloxide::requests::{HasPayload, Requester};
 use teloxide::types::{
-    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, InputFile, InputMedia,
-    InputMediaPhoto, InputMediaVideo, LinkPreviewOptions, MessageId, ParseMode, ReplyParameters,
-    ThreadId, UserId,
+    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, ChatId, LinkPreviewOptions, MessageId,
+    ParseMode, ReplyParameters, ThreadId, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::address::ChatAddress;
 use crate::chat::render::links;
-use crate::chat::screen::{Media, Screen};
+use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use call::CALL_AT_MOST;
 pub use error::BotError;
 use keyboard::{keyboard, markup};
 use queue::json::Members;
 
-const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
-/// A connection whose peer has not acknowledged what was sent for this long is broken.
-#[cfg(target_os = "linux")]
-const PEER_IS_GONE: Duration = Duration::from_secs(5);
-/// TCP keep-alive: first probe after this long without traffic (a long poll, say), then one this often.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
-/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
-const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 /// Longest wait of one long poll.
 const POLL_AT_MOST: Duration = Duration::from_secs(50);
 /// Pause between attempts to reach the Bot API at the start.
@@ -81,25 +73,28 @@ impl BotApi {
         api_url: &Url,
         shutdown: &CancellationToken,
     ) -> Result<Self, BotError> {
-        let bot = bot(token, api_url)?;
-        loop {
+        let bot = client::build(token, api_url)?;
+        let get_me = || async {
             let me = call::call(&bot, bot.get_me().payload_ref()).await;
-            let error = match me.and_then(|me| self_of(&me)) {
-                Ok((id, username)) => return Ok(Self { id, bot, username }),
-                Err(error) => error,
-            };
-            let wait = match error {
-                BotError::RetryAfter(wait) => wait,
-                BotError::Transient(_) => START_AGAIN,
-                other => return Err(other),
+            me.and_then(|me| self_of(&me))
+        };
+        let pause_after = |error: &BotError, pause| {
+            let pause = match error {
+                BotError::RetryAfter(wait) => *wait,
+                BotError::Transient(_) => pause,
+                _ => return None,
             };
             tracing::warn!(error = %error, "waiting for the Bot API");
-            // Nothing is lost when the sleep is dropped.
-            tokio::select! {
-                () = shutdown.cancelled() => return Err(error),
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
+            Some(pause)
+        };
+        let policy = RetryPolicy::fixed(START_AGAIN);
+        let shutdown = Shutdown::new(shutdown.clone());
+        let got = retry::until_given_up(policy, &shutdown, get_me, pause_after).await;
+        let (id, username) = match got {
+            Ok(got) => got?,
+            Err(ShuttingDown) => return Err(BotError::Transient(ShuttingDown.to_string())),
+        };
+        Ok(Self { bot, id, username })
     }
 
     /// Calls a method and returns its result as raw JSON.
@@ -157,7 +152,7 @@ impl BotApi {
         Ok(matches!(status.as_str(), "creator" | "administrator"))
     }
 
-    /// Sends a new message and gives its id.
+    /// Sends a new message and returns its id.
     ///
     /// # Errors
     ///
@@ -179,38 +174,11 @@ impl BotApi {
             .map_err(call::unusable("sendMessage"))
     }
 
-    /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).
-    ///
-    /// # Errors
-    ///
-    /// [`BotError`]; [`BotError::Refused`] when Telegram cannot load one of them.
-    pub async fn album(&self, address: &ChatAddress, media: &[Media]) -> Result<(), BotError> {
-        let chat = ChatId(address.chat_id);
-        if let [one] = media {
-            let file = file(&one.url)?;
-            if one.video {
-                let mut call = self.bot.send_video(chat, file).caption(&one.caption);
-                call.message_thread_id = thread(address);
-                self.run(call).await?;
-            } else {
-                let mut call = self.bot.send_photo(chat, file).caption(&one.caption);
-                call.message_thread_id = thread(address);
-                self.run(call).await?;
-            }
-            return Ok(());
-        }
-        let media: Vec<InputMedia> = media.iter().map(input).collect::<Result<_, _>>()?;
-        let mut call = self.bot.send_media_group(chat, media);
-        call.message_thread_id = thread(address);
-        self.run(call).await?;
-        Ok(())
-    }
-
     /// Replaces a message's text and buttons.
     ///
     /// # Errors
     ///
-    /// [`BotError`]; [`BotError::NotModified`] means that it says so already.
+    /// [`BotError`]; [`BotError::NotModified`] means that it has this text already.
     pub async fn edit(
         &self,
         address: &ChatAddress,
@@ -289,24 +257,6 @@ impl BotApi {
     }
 }
 
-fn bot(token: &Secret<String>, api_url: &Url) -> Result<Bot, BotError> {
-    let (first, then) = KEEP_ALIVE;
-    let client = reqwest::Client::builder()
-        .connect_timeout(CONNECT_AT_MOST)
-        .tcp_keepalive(first)
-        .tcp_keepalive_interval(then)
-        .pool_idle_timeout(IDLE_AT_MOST);
-    #[cfg(target_os = "linux")]
-    let client = client.tcp_user_timeout(PEER_IS_GONE);
-    // Redirects are not followed: they would take the token elsewhere.
-    let client = client
-        .tcp_nodelay(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|_error| BotError::Refused("no HTTP client can be made here".to_owned()))?;
-    Ok(Bot::with_client(token.expose().clone(), client).set_api_url(api_url.clone()))
-}
-
 /// The bot's id and username from the result of `getMe`.
 fn self_of(me: &[u8]) -> Result<(u64, String), BotError> {
     let read = |me: Members<'_>| Ok((me.need("id")?, me.need("username")?));
@@ -335,20 +285,6 @@ fn thread(address: &ChatAddress) -> Option<ThreadId> {
 fn answered(address: &ChatAddress) -> Option<ReplyParameters> {
     let answered = address.reply_to.map(MessageId)?;
     Some(ReplyParameters::new(answered).allow_sending_without_reply())
-}
-
-fn file(url: &str) -> Result<InputFile, BotError> {
-    let url = Url::parse(url).map_err(|error| BotError::Refused(error.to_string()))?;
-    Ok(InputFile::url(url))
-}
-
-fn input(media: &Media) -> Result<InputMedia, BotError> {
-    let file = file(&media.url)?;
-    Ok(if media.video {
-        InputMedia::Video(InputMediaVideo::new(file).caption(&media.caption))
-    } else {
-        InputMedia::Photo(InputMediaPhoto::new(file).caption(&media.caption))
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::{Shutdown, ShuttingDown};
 use tokio::time::Instant;
 
 use super::bot_api::BotError;
-use crate::shutdown::{Shutdown, ShuttingDown};
 
 /// Pause before a failed call is repeated.
 pub(crate) const CALL_AGAIN: Duration = Duration::from_millis(500);
@@ -14,21 +15,16 @@ pub(crate) const CALL_AGAIN: Duration = Duration::from_millis(500);
 pub(crate) async fn call_until<T, F>(
     shutdown: &Shutdown,
     until: Instant,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Result<Result<T, BotError>, ShuttingDown>
 where
     F: Future<Output = Result<T, BotError>>,
 {
-    loop {
-        let error = match call().await {
-            Ok(value) => return Ok(Ok(value)),
-            Err(error) => error,
-        };
-        let Some(wait) = error.try_again_after(CALL_AGAIN) else { return Ok(Err(error)) };
-        if until < Instant::now() + wait {
-            return Ok(Err(error));
-        }
-        tracing::debug!(error = %error, "the Bot API is called again");
-        shutdown.sleep(wait).await?;
-    }
+    let pause_after = |error: &BotError, pause| {
+        let pause =
+            error.try_again_after(pause).filter(|pause| Instant::now() + *pause <= until)?;
+        tracing::debug!(error = %error, "Bot API call failed; retrying");
+        Some(pause)
+    };
+    retry::until_given_up(RetryPolicy::fixed(CALL_AGAIN), shutdown, call, pause_after).await
 }

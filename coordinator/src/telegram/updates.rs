@@ -4,6 +4,7 @@ pub mod batch;
 pub mod incoming;
 #[cfg(test)]
 mod properties;
+mod service;
 #[cfg(test)]
 mod table;
 pub mod update;

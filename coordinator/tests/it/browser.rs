@@ -1,4 +1,4 @@
-//! The chat page in a real browser: what a person types and presses there goes all the way to a plugin and back.
+//! The chat page in a real browser: typed texts and presses reach a plugin, and its answers come back.
 
 use std::process::Command;
 
@@ -10,8 +10,8 @@ use crate::support::{COORDINATOR, Telegram, coordinator, real_worker};
 /// W3C WebDriver: the name under which an element's reference stands in an answer.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser without a window, driven by the W3C WebDriver protocol. The six calls that are made here do not earn a
-/// client library with forty crates behind it.
+/// A browser without a window, driven by the W3C WebDriver protocol. Six calls do not justify a client library with forty
+/// crates.
 struct Browser {
     session: String,
     http: reqwest::Client,
@@ -140,7 +140,7 @@ async fn a_person_types_a_name_presses_buttons_and_finds_a_new_command_in_the_me
     browser.shows("Closest to luna marlow").await;
     let messages = browser.find(BOT_MESSAGES).await.len();
     assert_eq!(messages, 1, "one message that changed, not many");
-    // The menu is open while the plugin comes.
+    // The menu is open while the plugin is added.
     browser.writes("/").await;
     let part = folder.path().join("part");
     std::fs::copy(component(COORDINATOR, "dice"), &part).unwrap();

@@ -10,7 +10,7 @@ use test_kit::{TestRedis, eventually};
 
 use crate::support::{COORDINATOR, Telegram, coordinator, queue_on, scripted_worker};
 
-/// Runs `coordinator ARGUMENTS`; gives its exit code and what it printed.
+/// Runs `coordinator ARGUMENTS` and returns its exit code and output.
 async fn run(redis: &TestRedis, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(COORDINATOR);
     command.args(arguments).env("REDIS_URL", redis.url()).env_remove("TELEGRAM_BOT_TOKEN");
@@ -163,7 +163,7 @@ async fn a_variable_that_is_set_to_nothing_is_not_set_but_for_who_is_answered() 
     let (code, said) = with(&nothing, &[]);
     assert_eq!(code, Some(64));
     assert!(said.lines().count() == 1 && said.contains("TELEGRAM_BOT_TOKEN is not set"), "{said}");
-    // Somebody who meant to name people would else be open to everybody.
+    // An operator who meant to list people would otherwise open the bot to everybody.
     for name in ["ALLOWED_IDS", "DENIED_IDS"] {
         let (code, said) = with(&[name], &[]);
         assert!(code == Some(64) && said.contains("invalid value"), "{said}");

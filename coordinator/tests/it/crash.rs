@@ -1,8 +1,10 @@
-//! Coordinators and Redis that die: every accepted update is answered, and answered once.
+//! Coordinators and Redis are killed: every accepted update is answered once.
 
-use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
 
+use coordinator::chat::address::SessionKey;
+use coordinator::keys::CoordinatorKeys;
+use coordinator::session_store::SessionStore;
 use serde_json::json;
 use test_kit::{TestRedis, eventually};
 
@@ -36,7 +38,7 @@ async fn whenever_a_coordinator_is_killed_its_question_is_answered_once() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::from_millis(10)).await;
     let mut running = coordinator(&redis, &telegram).await;
-    // From before the update is read to after the answer is out.
+    // From before the update is read to after the answer is sent.
     for (chat, after_ms) in [0, 1, 2, 4, 7, 11, 16, 25].into_iter().enumerate() {
         let chat = i64::try_from(chat).unwrap() + 1;
         telegram.write(chat, "luna").await;
@@ -82,7 +84,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let first = coordinator(&redis, &telegram).await;
-    first.says(&["this coordinator fetches the updates"]).await;
+    first.says(&["polling for updates"]).await;
     let second = coordinator(&redis, &telegram).await;
     for chat in 1..=10 {
         telegram.write(chat, "luna").await;
@@ -93,7 +95,7 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
     first.kill();
     telegram.write(11, "luna").await;
     let taken_over = async {
-        second.says(&["this coordinator fetches the updates"]).await;
+        second.says(&["polling for updates"]).await;
         telegram.bot_said_only(11, &["The luna"]).await;
     };
     let promised = Duration::from_secs(10);
@@ -123,4 +125,25 @@ async fn a_terminated_coordinator_hands_over_at_once() {
     let _second = coordinator(&redis, &telegram).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_coordinator_had_forgotten_and_not_stopped_is_stopped_by_the_next() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let _running = coordinator(&redis, &telegram).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "Looking for luna").await;
+    telegram.write(7, "/settings").await;
+    let settings = telegram.bot_says(7, "Settings").await;
+    telegram.press(7, 7, &settings, "Forget me").await;
+    let sure = telegram.bot_says(7, "This deletes").await;
+    // So far had come who died with the press in hand; Telegram brings it again.
+    let sessions = SessionStore::new(queue_on(&redis).await);
+    sessions.forget(SessionKey { chat_id: 7, user_id: 7 }).await.unwrap();
+    telegram.press(7, 7, &sure, "Yes, delete").await;
+    // No worker runs: it is stopped, or it waits on.
+    telegram.bot_said_only(7, &["Stopped", "Deleted"]).await;
+    let session = sessions.load(SessionKey { chat_id: 7, user_id: 7 }).await.unwrap();
+    assert_eq!((session.to_stop(), session.pending), (Vec::new(), Vec::new()));
 }

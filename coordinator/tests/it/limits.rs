@@ -1,4 +1,4 @@
-//! Telegram's limits: kept by all coordinators together, and what Telegram says about a chat is obeyed by all.
+//! Telegram's limits: all coordinators keep them together, and all obey what Telegram says about a chat.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use clap::Parser;
 use coordinator::chat::address::ChatAddress;
 use coordinator::chat::screen::Screen;
 use coordinator::cli::Cli;
+use coordinator::keys::CoordinatorKeys;
 use coordinator::telegram::bot_api::{BotApi, BotError};
 use coordinator::telegram::send::{Limits, Priority, Revision, Sender};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ pub(crate) fn address(chat_id: i64) -> ChatAddress {
     ChatAddress { chat_id, owner: chat_id, ..ChatAddress::default() }
 }
 
-/// A sender as a coordinator has it, in this process.
+/// A coordinator's sender, in this process.
 pub(crate) async fn sender(
     redis: &TestRedis,
     telegram: &Telegram,
@@ -39,7 +40,7 @@ pub(crate) async fn sender(
     (sender, closing.drop_guard())
 }
 
-/// Where in the order of all events a chat first saw an event of this kind with these words.
+/// The position among all events of a chat's first event of this kind with these words.
 async fn when(telegram: &Telegram, chat: i64, kind: &str, part: &str) -> Option<u64> {
     let events = telegram.transcript(chat).await;
     let found = events.iter().find(|event| {
@@ -134,7 +135,7 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
     let calls = telegram.stats().await["calls"]["sendmessage"].as_u64().unwrap();
     assert_eq!(calls, 3, "the one that was refused, and two to the other chat");
 
-    // Another chat is told so too: it is the bot as a whole.
+    // Another chat is told to wait too: the limit is the bot's.
     telegram
         .fault(json!({"method": "sendMessage", "fault": "429", "retry_after": 600, "count": 2}))
         .await;
@@ -292,14 +293,20 @@ async fn a_group_that_becomes_a_supergroup_takes_its_questions_and_sessions_alon
     let migration = json!({"chat_id": old, "user_id": person, "to": new});
     telegram.post("/sim/migrations", &migration).await;
     write(new, "/status@freefans_bot").await;
-    // What is under way is in the session of the old group.
+    // The pending task is in the session of the old group.
     telegram.bot_says(new, "luna").await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
-    // Its placeholder stayed behind, so it comes anew.
+    // Its placeholder stayed in the old group, so the answer is a new message.
     let results = telegram.bot_says(new, "The luna").await;
-    // What was found went into the session of the new one, although it was asked in the old.
+    // The results went into the session of the new group, although the question came from the old one.
     telegram.press(new, person, &results, "The luna").await;
     telegram.bot_says(new, "An item").await;
+}
+
+/// Says for 5 s, as a coordinator does, that a placeholder is about to be sent.
+async fn announce_placeholder(queue: &queue::TaskQueue, id: &queue::TaskId) {
+    let key = queue.keys().placing(id);
+    let () = queue.write_even_when_full("SET", key, (1, "EX", 5)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,7 +316,7 @@ async fn an_answer_waits_for_the_placeholder_for_which_another_coordinator_waits
     let _coordinator = coordinator(&redis, &telegram).await;
     telegram.write(7, "/start").await;
     telegram.bot_says(7, "Welcome").await;
-    // We are the other coordinator, with a question of this chat, until we die.
+    // This test is the other coordinator, with a question of this chat, until it dies.
     let queue = queue_on(&redis).await;
     let lane = queue.lane_of(&"search_creator".parse().unwrap(), 7);
     let params = serde_json::Map::from_iter([("query".to_owned(), json!("luna"))]);
@@ -317,12 +324,12 @@ async fn an_answer_waits_for_the_placeholder_for_which_another_coordinator_waits
     task.reply_to = Some(json!({
         "chat_id": 7, "user_id": 7, "question": {"kind": "search", "query": "luna"},
     }));
-    queue.note_placing(&task.task_id).await.unwrap();
+    announce_placeholder(&queue, &task.task_id).await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     queue.submit_task(&task).await.unwrap();
-    // Longer than a placeholder is waited for of which nobody says that it comes.
+    // Longer than the delivery waits for a placeholder that no coordinator has announced.
     for _ in 0..8 {
-        queue.note_placing(&task.task_id).await.unwrap();
+        announce_placeholder(&queue, &task.task_id).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(telegram.bot_messages(7).await.len(), 1, "the greeting");
     }

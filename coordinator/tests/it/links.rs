@@ -1,4 +1,4 @@
-//! Long addresses: what is found is shown, whatever its address weighs.
+//! Long addresses: results are shown, however long their addresses are.
 
 use test_kit::{Process, TestRedis};
 

@@ -1,4 +1,4 @@
-//! The command menu in the chats: the bot's own commands, and those of plugins while somebody offers them.
+//! The command menu: the bot's own commands, and those of plugins while a worker offers them.
 
 use coordinator::keys::CoordinatorKeys;
 use serde_json::{Value, json};
@@ -17,11 +17,11 @@ async fn menu(telegram: &Telegram, language: Option<&str>) -> Vec<(String, Strin
     commands.map(|command| (text(command, "command"), text(command, "description"))).collect()
 }
 
-/// Waits until the menu in a language says this of a command, or does not have it.
+/// Waits until the menu in a language has a command with this description, or does not have it.
 async fn shows(telegram: &Telegram, language: Option<&str>, name: &str, expected: Option<&str>) {
     eventually(&format!("{expected:?} for /{name} in {language:?}"), async || {
         let menu = menu(telegram, language).await;
-        // Before the first menu there is none at all.
+        // At first there is no menu.
         let set = menu.iter().any(|(name, _)| name == "help");
         let found = menu.iter().find(|(found, _)| found == name);
         (set && found.map(|(_, text)| text.as_str()) == expected).then_some(())
@@ -83,7 +83,7 @@ async fn many_coordinators_set_the_menu_once() {
     let calls = async || telegram.stats().await["calls"]["setmycommands"].as_u64().unwrap();
     let first = calls().await;
     assert_eq!(first, 3, "for all others, English and German");
-    // So slow that all of them see the change before the first is done with it.
+    // So slow that all of them see the change before the first has set the menu.
     let slow = json!({"method": "setMyCommands", "fault": "delay", "delay_ms": 1_500, "count": 3});
     telegram.fault(slow).await;
     let worker = scripted_worker_with(&redis, &commands).await;
@@ -92,7 +92,7 @@ async fn many_coordinators_set_the_menu_once() {
     drop(worker);
     shows(&telegram, Some("de"), "roll", None).await;
     assert_eq!(calls().await, 3 * first);
-    // A start finds the menu as it should be.
+    // A coordinator that starts finds the right menu.
     let last = coordinator(&redis, &telegram).await;
     last.says(&["coordinator ready"]).await;
     let queue = queue_on(&redis).await;

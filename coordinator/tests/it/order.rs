@@ -1,4 +1,4 @@
-//! What was asked later is what stands, however late what was asked earlier arrives, and whoever sends it.
+//! The latest request wins, however late an earlier edit arrives and whichever coordinator sends it.
 
 use coordinator::keys::CoordinatorKeys;
 use std::time::Duration;
@@ -16,27 +16,26 @@ use crate::limits::{address, sender};
 use crate::support::{Telegram, coordinator_command, queue_on, scripted_worker};
 
 const PERSON: i64 = 7;
-/// Longer than a change waits for others that are on their way.
+/// Longer than an edit waits for older ones in flight.
 const SLOW_MS: u64 = 2_500;
-/// What the person sees of a creator, and of the second page of those that were found.
+/// What the person sees of a creator, and of the second page of the results.
 const CONTENT: &str = "An item";
 const SECOND_PAGE: &str = "Page 2 of 2";
 
-/// One that holds nothing back: waiting for room would put in order what is to be put in order here.
+/// A coordinator without rate limits: waiting for a limit would already put the edits in order.
 async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Process {
     let mut command = coordinator_command(redis, telegram);
     command.envs([("LIMIT_OVERALL", "0"), ("LIMIT_CHAT", "0"), ("LIMIT_GROUP", "0")]);
     Process::start_until(&mut command, "coordinator ready").await
 }
 
-/// The first page of what was found, on which two things can be pressed: a creator, whose content is an answer, and the
-/// next page.
+/// The first page of results. It has two kinds of buttons: a creator, whose content comes as an answer, and the next page.
 async fn found_many(telegram: &Telegram) -> Value {
     telegram.write(PERSON, "many").await;
     telegram.bot_says(PERSON, "Page 1 of 2").await
 }
 
-/// The next edit to something with these words reaches Telegram at once and is done late.
+/// The next edit to a text with these words reaches Telegram at once and takes effect late.
 async fn slow_down(telegram: &Telegram, words: &str, delay_ms: u64) {
     let fault = json!({
         "method": "editMessageText", "fault": "delay", "delay_ms": delay_ms, "containing": words,
@@ -48,7 +47,7 @@ async fn edits_called(telegram: &Telegram) -> u64 {
     telegram.stats().await["calls"]["editmessagetext"].as_u64().unwrap_or(0)
 }
 
-/// How often the message was changed to something with these words.
+/// How often the message was edited to a text with these words.
 async fn changed_to(telegram: &Telegram, words: &str) -> usize {
     let events = telegram.transcript(PERSON).await;
     let changes = events.iter().filter(|event| {
@@ -71,7 +70,7 @@ async fn until_called(telegram: &Telegram, before: u64) {
     .await;
 }
 
-/// Presses `first`, whose edit is done late, then `second`. What `second` leads to has to stand.
+/// Presses `first`, whose edit takes effect late, then `second`. The message must show what `second` asked for.
 async fn second_stands(delay_ms: u64, first: (&str, &str), second: (&str, &str)) {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
@@ -101,7 +100,7 @@ async fn an_answer_that_arrives_late_does_not_cover_the_page_that_was_asked_for_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_arrives_late_does_not_cover_the_answer_that_was_asked_for_since() {
     second_stands(300, TURN_THE_PAGE, OPEN).await;
-    // A page holds up its chat's updates for 10 s at most.
+    // A page delays its chat's updates for at most 10 s.
     second_stands(11_500, TURN_THE_PAGE, OPEN).await;
 }
 
@@ -113,7 +112,7 @@ async fn what_a_dead_coordinator_left_on_its_way_does_not_cover_what_was_asked_f
     let first = coordinator(&redis, &telegram).await;
     let found = found_many(&telegram).await;
     let before = edits_called(&telegram).await;
-    // Another coordinator fetches the updates some seconds after the first one has died.
+    // Another coordinator polls some seconds after the first one died.
     slow_down(&telegram, CONTENT, 12_000).await;
     telegram.press(PERSON, PERSON, &found, OPEN.0).await;
     until_called(&telegram, before).await;
@@ -189,7 +188,7 @@ async fn without_redis_no_message_is_changed() {
         let told = edit().await;
         assert!(matches!(told, Err(BotError::RetryAfter(_))), "{told:?}");
         telegram.bot_said_only(PERSON, &["Hello"]).await;
-        // What is no change goes on.
+        // New messages are still sent.
         sender.send(&address, &say("More"), Priority::Answer).await.unwrap();
         redis.revive();
         eventually("the change", async || (edit().await == Ok(EditOutcome::Shown)).then_some(()))

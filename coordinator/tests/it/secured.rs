@@ -1,4 +1,4 @@
-//! Redis behind TLS, with the users of the shipped ACL file and no right more.
+//! Redis with TLS and the users of the shipped ACL file, which have only the rights that it lists.
 
 use test_kit::{Process, TestRedis};
 
@@ -73,7 +73,7 @@ async fn a_password_that_is_refused_ends_the_start_for_waiting_does_not_mend_it(
         .env("REDIS_URL", redis.secured_url(COORDINATOR.0, "hush"))
         .env("REDIS_CA", redis.ca());
     let mut coordinator = Process::start(&mut coordinator);
-    coordinator.says(&["the coordinator stops", "cannot reach Redis"]).await;
+    coordinator.says(&["stopped by an error", "cannot reach Redis"]).await;
     test_kit::eventually("its end", async || (!coordinator.alive()).then_some(())).await;
     assert!(!coordinator.log().contains("hush"), "{}", coordinator.log());
 }

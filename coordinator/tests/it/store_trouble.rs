@@ -1,4 +1,4 @@
-//! A Redis that refuses while people write: their questions are kept, they hear of it once, and all are answered.
+//! Redis refuses commands while people write: their questions are kept, they are told once, and all are answered.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn what_a_full_redis_accepted_is_answered_and_what_it_refuses_is_kept() {
     telegram.write(9, "/help").await;
     telegram.bot_says(9, "What I can do").await;
     running.says(&["Redis refuses commands", "OOM"]).await;
-    // Several attempts later it was said once, to the log and to the person.
+    // After several attempts, log and person were told once.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(running.log().matches("Redis refuses commands").count(), 1, "{}", running.log());
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -57,10 +57,10 @@ async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
     let german = json!({"chat_id": 11, "text": "noor", "language_code": "de"});
     telegram.post("/sim/messages", &german).await;
     telegram.bot_says(11, "Deine Frage ist gemerkt").await;
-    // It only says something, which needs no memory.
+    // This answer needs no session.
     telegram.write(9, "/help").await;
     telegram.bot_says(9, "What I can do").await;
-    // Longer than the lease of who fetches the updates: nobody else can have it meanwhile.
+    // Longer than the polling lease: no other coordinator can take it meanwhile.
     tokio::time::sleep(Duration::from_secs(7)).await;
     telegram.write(10, "ines").await;
     telegram.bot_says(10, KEPT).await;
@@ -68,7 +68,7 @@ async fn a_redis_that_takes_no_writes_keeps_questions_in_the_askers_language() {
     telegram.bot_said_only(8, &[KEPT, "The noor"]).await;
     telegram.bot_said_only(10, &[KEPT, "The ines"]).await;
     telegram.bot_said_only(11, &["Deine Frage ist gemerkt", "The noor"]).await;
-    assert!(!running.log().contains("another coordinator may fetch"), "{}", running.log());
+    assert!(!running.log().contains("polling lease lost"), "{}", running.log());
     nothing_was_counted(&redis).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_question_that_is_kept_outlives_its_coordinator() {
     telegram.write(7, "luna").await;
     telegram.bot_says(7, KEPT).await;
     first.kill();
-    // Started while Redis is full; the note that somebody was told is one that a full Redis takes.
+    // Started while Redis is full. The note that somebody was told is a write that a full Redis accepts.
     let _second = coordinator(&redis, &telegram).await;
     tokio::time::sleep(Duration::from_secs(9)).await;
     telegram.bot_said_only(7, &[KEPT]).await;
@@ -139,7 +139,7 @@ async fn readiness_names_what_redis_refuses_and_what_helps() {
     assert!(said.contains("NOPERM") && said.contains("'XAUTOCLAIM'"), "{said}");
 }
 
-/// The other way round an answer that comes in between is remembered, and offers to try again what is forgotten.
+/// In the other order, an answer that comes in between would be stored, with a button for data that is deleted.
 #[tokio::test]
 async fn a_person_is_forgotten_before_their_questions_are_stopped() {
     let redis = TestRedis::start();

@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
 const TOKEN: &str = "123456:SIMULATOR";
 
-/// The simulated Telegram; the test is the person.
+/// The simulated Telegram. The test plays the people.
 pub(crate) struct Telegram {
     base: String,
     http: reqwest::Client,
@@ -30,7 +30,7 @@ impl Telegram {
         Self::serve(Simulator::new(TOKEN).with_http_webhooks()).await
     }
 
-    /// One that keeps Telegram's limits.
+    /// One that enforces Telegram's limits.
     pub(crate) async fn start_with_limits() -> Self {
         Self::serve(Simulator::new(TOKEN).with_limits()).await
     }
@@ -58,13 +58,13 @@ impl Telegram {
         response.json().await.unwrap()
     }
 
-    /// Writes a message; gives its update's number, 0 when it is talk that the bot does not get.
+    /// Writes a message and returns its update id; 0 when the bot does not get it.
     pub(crate) async fn write(&self, chat: i64, text: &str) -> i64 {
         let body = json!({"chat_id": chat, "text": text});
         self.post("/sim/messages", &body).await["update_id"].as_i64().unwrap_or(0)
     }
 
-    /// Brings an update as it is written; `%ID%` in it stands for its number.
+    /// Delivers a raw update; `%ID%` in it stands for its update id.
     pub(crate) async fn raw_update(&self, json: &[u8]) {
         let request = self.http.post(format!("{}/sim/updates", self.base)).body(json.to_vec());
         request.send().await.unwrap().error_for_status().unwrap();
@@ -87,12 +87,12 @@ impl Telegram {
         self.post(&format!("/bot{TOKEN}/{method}"), params).await
     }
 
-    /// Makes the next calls of a method go wrong.
+    /// Makes the next calls of a method fail.
     pub(crate) async fn fault(&self, fault: Value) {
         self.post("/sim/faults", &fault).await;
     }
 
-    /// Fetches updates with the bot's token, as another program that has it would; takes none.
+    /// Polls with the bot's token, as another program would; confirms no updates.
     pub(crate) async fn fetch_as_a_stranger(&self) {
         self.get(&format!("/bot{TOKEN}/getUpdates")).await;
     }
@@ -122,7 +122,7 @@ impl Telegram {
         messages.filter(|message| message["from"] == "bot").cloned().collect()
     }
 
-    /// Waits for a message of the bot that contains `part` and gives it.
+    /// Waits for a message of the bot that contains `part` and returns it.
     pub(crate) async fn bot_says(&self, chat: i64, part: &str) -> Value {
         eventually(&format!("`{part}` from the bot"), async || {
             let messages = self.bot_messages(chat).await;
@@ -131,7 +131,7 @@ impl Telegram {
         .await
     }
 
-    /// Waits until the bot's words are just these, one message each, and no more come.
+    /// Waits until the bot has sent just these messages and sends no more.
     pub(crate) async fn bot_said_only(&self, chat: i64, parts: &[&str]) {
         let fits = |messages: &[Value]| {
             messages.len() == parts.len()
@@ -226,7 +226,7 @@ impl TaskHandler for Script {
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
         let result = match lease.task.task_type.as_str() {
             "search_creator" => {
-                // More than one page takes, when many are asked for.
+                // More than one page holds, if many are asked for.
                 let creators: Vec<Value> = match query {
                     "many" => (1..=11).map(|number| creator(&format!("Number {number}"))).collect(),
                     _ => vec![creator(&format!("The {query}"))],
@@ -261,7 +261,7 @@ pub(crate) async fn scripted_worker(redis: &TestRedis, takes: Duration) -> Scrip
     start_scripted(redis, takes, Vec::new()).await
 }
 
-/// Starts a scripted worker that brings chat commands along.
+/// Starts a scripted worker that offers chat commands.
 pub(crate) async fn scripted_worker_with(redis: &TestRedis, commands: &Value) -> Scripted {
     let commands = serde_json::from_value(commands.clone()).unwrap();
     start_scripted(redis, Duration::ZERO, commands).await

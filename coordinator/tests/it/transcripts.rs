@@ -1,9 +1,9 @@
-//! Conversations as people have them, in `tests/transcripts/*.chat`: each is played with the real coordinator, worker,
-//! plugins and Redis against the simulated Telegram. How they are written: [`script`].
+//! Conversations in `tests/transcripts/*.chat`. Each is played with the real coordinator, worker, plugins and Redis against
+//! the simulated Telegram. [`script`] describes their format.
 //!
-//! `BLESS=1` rewrites the files with what was seen, to be read before it is committed. It takes a step for over when all
-//! is quiet, so what comes after a wait (a stopped task's message, say) may land a step too late: such lines are put in
-//! their place by hand.
+//! `BLESS=1` rewrites the files with what the bot said. Read the changes before you commit them. A step counts as over when
+//! nothing happens any more, so a message that comes after a wait (of a stopped task, for example) may end up a step too
+//! late. Move such lines by hand.
 
 mod blessing;
 mod player;

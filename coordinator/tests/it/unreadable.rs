@@ -1,4 +1,4 @@
-//! What cannot be read costs itself: updates that are broken or of unknown kinds, and who wrote them.
+//! An unreadable update costs only itself: broken updates, unknown kinds, unknown senders.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use test_kit::{Process, TestRedis, eventually};
 
 use crate::support::{Telegram, coordinator, coordinator_command, free_address, scripted_worker};
 
-/// A message of `person` in their private chat, with a text as it is written in JSON.
+/// A message of `person` in their private chat. `text` is raw JSON.
 fn message(person: i64, text: &[u8]) -> Vec<u8> {
     let head = format!(
         "{{\"update_id\":%ID%,\"message\":{{\"message_id\":900,\"date\":1,\"from\":{{\"id\":{person},\
@@ -43,7 +43,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         telegram.raw_update(&message(number, text)).await;
         telegram.write(number + 100, "luna").await;
     }
-    // Numbers that cannot be read, and what is no object at all.
+    // Numbers that cannot be read, and values that are not objects.
     for junk in ["{\"update_id\":1e99}", "{\"update_id\":%ID%,\"update_id\":7}", "null", "{", "]"] {
         telegram.raw_update(junk.as_bytes()).await;
     }
@@ -52,7 +52,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         telegram.bot_said_only(chat, &["The luna"]).await;
     }
     telegram.bot_said_only(300, &["The noor"]).await;
-    // Who sent what cannot be read is told, where it can be made out who that was.
+    // The sender of an unreadable update is told, if the sender can be read.
     for chat in 60..64 {
         telegram.bot_said_only(chat, &["Welcome", "could not read this message"]).await;
     }
@@ -68,7 +68,7 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
         .sum();
     assert!(counted >= 12, "{metrics}");
-    let told = running.log().matches("an update cannot be read; passed over").count();
+    let told = running.log().matches("update skipped: not readable").count();
     assert_eq!(u64::try_from(told).unwrap(), counted, "{}", running.log());
     assert!(!running.log().contains("no end"), "the log quotes nobody");
 }
@@ -92,6 +92,28 @@ async fn what_nothing_is_said_to_is_counted_by_its_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_call_that_cannot_be_used_is_counted_by_its_method() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let address = free_address();
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("LISTEN", &address);
+    let _running = Process::start_until(&mut command, "coordinator ready").await;
+    telegram.fault(json!({"method": "sendMessage", "fault": "void"})).await;
+    telegram.write(7, "/start").await;
+    let counted = "freefans_telegram_answers_unreadable_total{method=\"sendMessage\"} 1";
+    eventually("it is counted", async || {
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().any(|line| line == counted).then_some(())
+    })
+    .await;
+    // It was sent, and is not sent again.
+    telegram.write(7, "/status").await;
+    telegram.bot_said_only(7, &["Welcome", "no open requests"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_press_whose_data_cannot_be_read_is_answered() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
@@ -110,7 +132,7 @@ async fn a_press_whose_data_cannot_be_read_is_answered() {
 
 const GROUP: i64 = -1_000_000_000_007;
 
-/// Asks in the name of the group; gives the answer.
+/// Asks in the name of the group and returns the answer.
 async fn somebody_asks_as_the_group(telegram: &Telegram) -> Value {
     let sender = json!({"id": GROUP, "type": "supergroup", "title": "G"});
     telegram.raw_update(&in_group(sender, "/search@freefans_bot luna")).await;
@@ -133,26 +155,32 @@ async fn an_anonymous_administrators_buttons_work_for_every_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    telegram.post("/sim/administrators", &json!({"chat_id": group, "user_id": 8})).await;
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    telegram.post("/sim/administrators", &json!({"chat_id": GROUP, "user_id": 8})).await;
     let results = somebody_asks_as_the_group(&telegram).await;
-    telegram.press(group, 9, &results, "The luna").await;
-    let turned_away = async |user| {
+    telegram.press(GROUP, 9, &results, "The luna").await;
+    let turned_away = async |times| {
         eventually("whoever is no administrator is told so", async || {
-            let toasts = telegram.chat(group, user).await["toasts"].to_string();
-            toasts.contains("Only its administrators").then_some(())
+            let toasts = telegram.chat(GROUP, 8).await["toasts"].to_string();
+            (toasts.matches("Only its administrators").count() == times).then_some(())
         })
         .await;
     };
-    turned_away(9).await;
-    // While it cannot be asked who that is, nobody has the role.
-    telegram.fault(json!({"method": "getChatMember", "fault": "500"})).await;
-    telegram.press(group, 8, &results, "The luna").await;
-    turned_away(8).await;
+    turned_away(1).await;
+    // While Telegram does not say who has the role, nobody has it.
+    for (times, fault) in (2..).zip(["500", "429", "403"]) {
+        telegram.fault(json!({"method": "getChatMember", "fault": fault})).await;
+        telegram.press(GROUP, 8, &results, "The luna").await;
+        turned_away(times).await;
+    }
+    // A late answer counts as none.
+    let late = json!({"method": "getChatMember", "fault": "delay", "delay_ms": 7_000});
+    telegram.fault(late).await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
+    turned_away(5).await;
     telegram.fault(json!({"method": "getChatMember", "fault": "bare"})).await;
-    telegram.press(group, 8, &results, "The luna").await;
-    telegram.bot_says(group, "An item").await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
+    telegram.bot_says(GROUP, "An item").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,13 +189,12 @@ async fn a_group_belongs_to_its_creator_too() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    let creator = json!({"chat_id": group, "user_id": 8, "status": "creator"});
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    let creator = json!({"chat_id": GROUP, "user_id": 8, "status": "creator"});
     telegram.post("/sim/administrators", &creator).await;
     let results = somebody_asks_as_the_group(&telegram).await;
-    telegram.press(group, 8, &results, "The luna").await;
-    telegram.bot_says(group, "An item").await;
+    telegram.press(GROUP, 8, &results, "The luna").await;
+    telegram.bot_says(GROUP, "An item").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,14 +203,13 @@ async fn about_a_persons_button_no_chat_is_asked_who_is_its_administrator() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let _running = coordinator(&redis, &telegram).await;
-    let group = GROUP;
-    telegram.post("/sim/chats", &json!({"chat_id": group})).await;
-    let asked = json!({"chat_id": group, "user_id": 7, "text": "/search@freefans_bot luna"});
+    telegram.post("/sim/chats", &json!({"chat_id": GROUP})).await;
+    let asked = json!({"chat_id": GROUP, "user_id": 7, "text": "/search@freefans_bot luna"});
     telegram.post("/sim/messages", &asked).await;
-    let results = telegram.bot_says(group, "The luna").await;
-    telegram.press(group, 9, &results, "The luna").await;
+    let results = telegram.bot_says(GROUP, "The luna").await;
+    telegram.press(GROUP, 9, &results, "The luna").await;
     eventually("it is said whose button it is", async || {
-        let toasts = telegram.chat(group, 9).await["toasts"].to_string();
+        let toasts = telegram.chat(GROUP, 9).await["toasts"].to_string();
         toasts.contains("belong to somebody else").then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! Updates that Telegram brings, and the way from one way of getting them to the other.
+//! Updates by webhook, and the change from a webhook to long polling and back.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,14 +7,15 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use test_kit::{Process, TestRedis, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{Telegram, coordinator, coordinator_command, free_address, scripted_worker};
 
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 
-/// What stands between Telegram and the coordinators: it gives every update to all of them, and says that it was taken
-/// when all have taken it.
+/// A proxy between Telegram and the coordinators. It gives every update to all of them, and accepts it when all have
+/// accepted it.
 struct Proxy {
     address: String,
     secret: Arc<Mutex<String>>,
@@ -59,7 +60,7 @@ impl Proxy {
 async fn brought_to(redis: &TestRedis, telegram: &Telegram, public: &str, listen: &str) -> Process {
     let mut command = coordinator_command(redis, telegram);
     command.env("WEBHOOK_URL", format!("http://{public}/hook")).env("WEBHOOK_LISTEN", listen);
-    Process::start_until(&mut command, "Telegram brings the updates").await
+    Process::start_until(&mut command, "webhook set").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +84,7 @@ async fn an_update_that_two_coordinators_get_is_answered_once() {
     telegram.bot_said_only(1, &["An item", "The noor"]).await;
 }
 
-/// A coordinator that has an update in hand while Redis is away.
+/// A coordinator that handles an update while Redis is away.
 struct WithoutRedis {
     redis: TestRedis,
     telegram: Telegram,
@@ -112,7 +113,7 @@ impl WithoutRedis {
 async fn an_update_is_taken_only_when_its_task_is_in_redis() {
     let WithoutRedis { mut redis, telegram, address, proxy, running } = WithoutRedis::start().await;
     assert_eq!(telegram.stats().await["pending_updates"], 1);
-    // Whoever dies with it in hand has not taken it.
+    // A coordinator that dies while it handles an update has not accepted it.
     running.kill();
     redis.revive();
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
@@ -161,7 +162,7 @@ async fn what_is_not_from_telegram_is_refused() {
     assert_eq!(post("/hook", "", update.to_string()).await, 401);
     assert_eq!(post("/", &secret, update.to_string()).await, 404);
     assert_eq!(post("/hook/more", &secret, update.to_string()).await, 404);
-    // What cannot be read would be the same when it is brought again.
+    // An unreadable update would be just as unreadable the next time.
     assert_eq!(post("/hook", &secret, "{\"update_id\":".to_owned()).await, 200);
     assert_eq!(post("/hook", &secret, " ".repeat((1 << 20) + 1)).await, 200);
     let half = update.to_string().replace("/start", "\\ud83d").replace("\"id\":8", "\"id\":7");
@@ -169,11 +170,54 @@ async fn what_is_not_from_telegram_is_refused() {
     telegram.bot_says(7, "could not read this message").await;
     let got = http.get(format!("http://{address}/hook")).header(SECRET, &secret).send().await;
     assert_eq!(got.unwrap().status().as_u16(), 405);
-    // News that it does not know of are passed over, or Telegram would bring them for ever.
+    // Unknown kinds of updates are accepted and skipped, or Telegram would send them for ever.
     let news = json!({"update_id": 2, "something_new": {}}).to_string();
     assert_eq!(post("/hook", &secret, news).await, 200);
     assert_eq!(telegram.bot_messages(8).await, Vec::<Value>::new(), "nobody was greeted");
     assert!(!running.log().contains(&secret), "the secret is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_counted_and_what_never_ends_is_given_up() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let address = free_address();
+    let health = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("WEBHOOK_URL", format!("http://{}/hook", proxy.address));
+    command.env("WEBHOOK_LISTEN", &address).env("LISTEN", &health);
+    let running = Process::start_until(&mut command, "Telegram brings the updates").await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    let secret = proxy.secret.lock().unwrap().clone();
+    let head = |length: usize| {
+        format!(
+            "POST /hook HTTP/1.1\r\nhost: x\r\n{SECRET}: {secret}\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    // Half a body, and then nothing more.
+    let mut endless = tokio::net::TcpStream::connect(&address).await.unwrap();
+    endless.write_all(head(1_000).as_bytes()).await.unwrap();
+    endless.write_all(b"{\"update_id\":").await.unwrap();
+    let http = reqwest::Client::new();
+    let post = async |body: String| {
+        let request = http.post(format!("http://{address}/hook")).header(SECRET, &secret);
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post(" ".repeat((1 << 20) + 1)).await, 200);
+    assert_eq!(post("{\"update_id\":8,".to_owned()).await, 200);
+    let metrics = reqwest::get(format!("http://{health}/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for reason in ["too_large", "syntax"] {
+        let counted = format!("freefans_updates_unreadable_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.lines().any(|line| line == counted), "{counted}: {metrics}");
+    }
+    running.says(&["an update is longer than is read"]).await;
+    let mut answer = [0; 12];
+    let answered = tokio::time::timeout(test_kit::PATIENCE, endless.read_exact(&mut answer)).await;
+    answered.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,14 +231,14 @@ async fn readiness_says_that_telegram_does_not_know_where_updates_go() {
     command.env("WEBHOOK_URL", format!("http://{address}/hook")).env("WEBHOOK_LISTEN", &address);
     command.env("LISTEN", &health);
     let running = Process::start_until(&mut command, "coordinator ready").await;
-    running.says(&["cannot tell Telegram where updates go"]).await;
+    running.says(&["webhook not set; retrying"]).await;
     let ready = async || {
         let answer = reqwest::get(format!("http://{health}/readyz")).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let (status, why) = ready().await;
     assert_eq!(status, 503);
-    assert!(why.contains("Telegram cannot be told where updates go"), "{why}");
+    assert!(why.contains("the webhook is not set"), "{why}");
     telegram.clear_faults().await;
     eventually("ready again", async || (ready().await.0 == 200).then_some(())).await;
 }
@@ -241,7 +285,7 @@ async fn a_bot_goes_over_to_having_its_updates_brought_while_another_still_fetch
     let _running = brought_to(&redis, &telegram, &address, &address).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
-    fetching.says(&["another coordinator of this bot has updates brought"]).await;
+    fetching.says(&["another coordinator of this bot set a webhook"]).await;
     let info = telegram.call("getWebhookInfo", &json!({})).await;
     assert_eq!(info["result"]["url"], format!("http://{address}/hook"), "it is not a stranger's");
 }
@@ -252,18 +296,18 @@ async fn a_stranger_who_fetches_the_updates_is_outlasted() {
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
     let running = coordinator(&redis, &telegram).await;
-    running.says(&["this coordinator fetches the updates"]).await;
+    running.says(&["polling for updates"]).await;
     eventually("a call that waits for updates", async || {
         (telegram.stats().await["polling"] == true).then_some(())
     })
     .await;
     telegram.fetch_as_a_stranger().await;
-    running.says(&["another program fetches this bot's updates"]).await;
+    running.says(&["another program polls"]).await;
     telegram.write(7, "luna").await;
     telegram.bot_said_only(7, &["The luna"]).await;
 }
 
-/// Somebody else's program has this bot's updates brought to it.
+/// Another program sets its webhook for this bot.
 async fn take_the_updates_away(telegram: &Telegram) {
     let stranger = json!({"url": "http://127.0.0.1:9/somebody-elses-secret"});
     assert_eq!(telegram.call("setWebhook", &stranger).await["ok"], true);
@@ -278,11 +322,11 @@ async fn a_webhook_that_somebody_else_set_is_named_and_removed() {
     telegram.write(7, "luna").await;
     telegram.bot_says(7, "The luna").await;
     take_the_updates_away(&telegram).await;
-    running.says(&["a webhook is set to 127.0.0.1:9", "it is removed"]).await;
+    running.says(&["a foreign webhook is set to 127.0.0.1:9", "removing it"]).await;
     telegram.write(7, "noor").await;
     telegram.bot_said_only(7, &["The luna", "The noor"]).await;
     assert!(!running.log().contains("somebody-elses-secret"), "an address may hold a secret");
-    assert!(!running.log().contains("another program fetches"), "the cause is the webhook");
+    assert!(!running.log().contains("another program polls"), "the cause is the webhook");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,14 +338,14 @@ async fn a_webhook_that_is_to_be_left_is_left_and_readiness_says_why_nothing_com
     let mut command = coordinator_command(&redis, &telegram);
     command.env("FOREIGN_WEBHOOK", "leave").env("LISTEN", &health);
     let running = Process::start_until(&mut command, "coordinator ready").await;
-    running.says(&["a webhook is set to 127.0.0.1:9", "it is left"]).await;
+    running.says(&["a foreign webhook is set to 127.0.0.1:9", "left in place"]).await;
     let ready = async || {
         let answer = reqwest::get(format!("http://{health}/readyz")).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let (status, why) = ready().await;
     assert_eq!(status, 503);
-    assert!(why.contains("a webhook is set to 127.0.0.1:9"), "{why}");
+    assert!(why.contains("a foreign webhook is set to 127.0.0.1:9"), "{why}");
     let info = telegram.call("getWebhookInfo", &json!({})).await;
     assert_eq!(info["result"]["url"], "http://127.0.0.1:9/somebody-elses-secret");
     telegram.call("deleteWebhook", &json!({})).await;

@@ -1,4 +1,4 @@
-//! What the checks for the epoch cost a guest that only computes.
+//! The cost of epoch checks for a guest that only computes.
 
 use crate::rig::{self, Times};
 

@@ -1,4 +1,4 @@
-//! A task that does nothing: store, grants, limits, instance, call, drop; and what each setting of the engine is worth.
+//! A task that does nothing: store, grants, limits, instance, call, drop; and the effect of each engine setting.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const TASKS: usize = 50_000;
 const WARM_UP: usize = 2_000;
 const NOTHING: &str = "gauge_nothing";
 
-/// One thread's times, and how much two do in the time of one.
+/// The times of one thread, and the throughput of two compared with one.
 struct Figures {
     times: Times,
     two_threads: f64,
@@ -106,7 +106,7 @@ where
 
 type Change = fn(&mut Config, &mut PoolingAllocationConfig);
 
-/// The engine's settings, each turned the other way by itself.
+/// The engine's settings, each one changed alone.
 pub(crate) fn settings() {
     let variants: &[(&str, Change)] = &[
         ("linear_memory_keep_resident(0)", |_, pool| {

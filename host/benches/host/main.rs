@@ -1,4 +1,4 @@
-//! What the host costs: a task in a fresh instance, a search, the epoch checks, loading, memory, and swaps under load;
+//! The cost of the host: a task in a fresh instance, a search, the epoch checks, loading, memory, and swaps under load;
 //! each beside raw wasmtime or another setting in the same run. Run it with `cargo xtask bench host`.
 #![expect(
     clippy::unwrap_used,
@@ -31,7 +31,7 @@ const PARTS: &[(&str, fn())] = &[
 ];
 
 fn main() {
-    // Cargo adds flags of its own.
+    // Cargo adds its own flags.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     for (name, measure) in PARTS {

@@ -1,4 +1,4 @@
-//! What a thousand instances at once take.
+//! The memory of a thousand instances at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn ours() -> u64 {
     each
 }
 
-/// Waits until every instance exists, and a moment longer: the last ones have to come to their wait.
+/// Waits until every instance exists, and a moment longer, until the last ones wait too.
 async fn all_there(engine: &Engine) {
     let metrics = engine.pooling_allocator_metrics().unwrap();
     while metrics.component_instances() < INSTANCES as u64 {

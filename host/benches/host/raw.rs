@@ -1,4 +1,4 @@
-//! The floor: wasmtime with WASI linked and the same engine, without anything that makes it a host.
+//! The floor: wasmtime with WASI linked and the same engine, without the host.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};

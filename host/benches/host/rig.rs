@@ -1,4 +1,4 @@
-//! What every part needs: a host as a worker has one, tasks, and figures.
+//! Shared by all parts: a worker's host, tasks, and figures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use wasmtime::{Config, Engine, PoolingAllocationConfig};
 
 const TIME_TO_LIVE: Duration = Duration::from_secs(600);
 
-/// The worker's own kind of executor, with so many threads.
+/// The worker's kind of executor, with this many threads.
 pub(crate) fn runtime(threads: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -75,7 +75,7 @@ pub(crate) fn bare(task_type: &str) -> Task {
     task(task_type, &json!({}))
 }
 
-/// Runs a task and says how long it took; what it failed with ends the bench.
+/// Runs a task and returns how long it took; a failure ends the bench.
 pub(crate) async fn time(handler: &PluginHandler, task: &Task) -> Duration {
     let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
     let began = Instant::now();
@@ -116,7 +116,7 @@ impl Times {
     }
 }
 
-/// What this process has in memory, in KiB.
+/// The resident memory of this process, in KiB.
 pub(crate) fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -1,4 +1,4 @@
-//! A search over a large catalogue: instances that begin with the index, against reading the catalogue for each task.
+//! A search over a large catalogue: instances that start with the index, compared with reading the catalogue for each task.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rig::{self, Times};
 
 const CONCURRENCY: usize = 16;
-/// People who send a task as soon as their last one is answered.
+/// People who send the next task when the last one is answered.
 const PEOPLE: usize = 4;
 const WITHOUT_SWAPS: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ async fn swap(folder: &mut PluginFolder, place: &Path, number: u32) -> Duration 
     began.elapsed()
 }
 
-/// How many tasks took how long; as large after a million as at the start, for the memory is looked at.
+/// A histogram of times. Its size is constant, because the bench measures memory.
 struct Load {
     buckets: Vec<usize>,
     answered: usize,

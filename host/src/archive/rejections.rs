@@ -1,4 +1,4 @@
-//! Which versions of a plugin were rolled back. Each is a file of its own, so that several workers can share the folder
+//! Which versions of a plugin were rolled back. Each is its own file, so that several workers can share the folder
 //! and a rejection outlives the archived version.
 
 use std::fs;

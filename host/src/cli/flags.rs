@@ -1,25 +1,6 @@
-//! Flags that several commands share.
+//! The flag for the cache folder, which several commands share.
 
 use std::path::PathBuf;
-
-use ops::secret::Secret;
-
-/// How to reach Redis.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RedisFlags {
-    /// Address of Redis.
-    #[arg(
-        long,
-        env = "REDIS_URL",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    pub(super) redis_url: Secret<String>,
-    /// File with the certificate (PEM) that must have signed Redis' own, for `rediss://`. Default: the system's
-    /// certificates.
-    #[arg(long, env = "REDIS_CA")]
-    pub(super) redis_ca: Option<PathBuf>,
-}
 
 /// Where prepared plugins and good versions are stored between starts.
 #[derive(Debug, clap::Args)]

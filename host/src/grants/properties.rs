@@ -78,7 +78,7 @@ proptest! {
     }
 }
 
-/// A grant in another spelling than the usual one is refused, so that nobody grants an address unawares.
+/// A grant in an unusual spelling is refused, so that no address is granted by mistake.
 fn is_granted_without_being_named(text: &str, address: Ipv4Addr) -> bool {
     !text.contains(&address.to_string())
         && Origin::parse_grant(text).is_ok_and(|origin| origin.literal().is_some())

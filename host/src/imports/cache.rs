@@ -76,6 +76,6 @@ impl cache::Host for Sandbox {
 }
 
 fn unavailable(error: &redis::RedisError) -> CacheError {
-    tracing::debug!(error = %error, "plugin cache not reached");
+    tracing::debug!(error = %error, "plugin cache not available");
     CacheError::Unavailable
 }

@@ -21,7 +21,7 @@ use crate::error::LoadError;
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Debug, thiserror::Error)]
-#[error("compiling it takes longer than {seconds} s")]
+#[error("compilation takes longer than {seconds} s")]
 struct TimedOut {
     seconds: u64,
 }

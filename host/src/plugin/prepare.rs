@@ -104,7 +104,7 @@ impl Preparer {
                 tracing::warn!(
                     plugin = env.name,
                     reason = %chain(reason.as_ref()),
-                    "no snapshot of this plugin: `init` runs for each task"
+                    "no snapshot; `init` runs for each task"
                 );
                 let plain = self.compiler.compile(file.wasm.clone()).await;
                 let plain = plain.map_err(|source| compile::refusal(&file.path, source))?;

@@ -68,7 +68,7 @@ impl Publisher {
             tracing::warn!(
                 plugin = version.name(),
                 declared = version.descriptor.name,
-                "the plugin's own name differs from its file name; the file name is used"
+                "plugin name differs from the file name; using the file name"
             );
         }
         let old = published.old.as_ref();
@@ -106,7 +106,7 @@ impl Publisher {
         let storing = tokio::task::spawn_blocking(move || archive.store(&stored));
         if let Ok(Err(error)) = storing.await {
             let plugin = version.name();
-            tracing::warn!(plugin, error = %error, "this version was not archived; no rollback to it after a restart");
+            tracing::warn!(plugin, error = %error, "plugin version not archived; no rollback to it after a restart");
         }
     }
 
@@ -164,9 +164,9 @@ impl Publisher {
         match storing.await {
             Ok(Ok(())) => self.catalog.note_rolled_back(version.name()),
             Ok(Err(error)) => {
-                tracing::warn!(error = %error, "the next start will try the version that was rolled back");
+                tracing::warn!(error = %error, "rejected version not stored; the next start tries it again");
             }
-            Err(error) => tracing::warn!(error = %error, "a rollback was not stored"),
+            Err(error) => tracing::warn!(error = %error, "rollback not stored"),
         }
     }
 
@@ -184,7 +184,7 @@ impl Publisher {
         let Some(archive) = self.archive.clone() else { return };
         let storing = tokio::task::spawn_blocking(move || archive.store_owners(&owners));
         if let Ok(Err(error)) = storing.await {
-            tracing::warn!(error = %error, "the owners of task types were not stored for the next start");
+            tracing::warn!(error = %error, "owners of task types not stored");
         }
     }
 }

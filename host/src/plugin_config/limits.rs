@@ -92,7 +92,7 @@ pub(super) struct RawLimits {
 }
 
 impl Default for RawLimits {
-    /// After 30 s nobody waits for an answer in a chat; 5 s of processor time is a hundred times what a search takes;
+    /// After 30 s people no longer wait for an answer in a chat; 5 s of processor time is a hundred times what a search takes;
     /// 256 MB holds an index of a large catalogue; 1 MB of answer is a few hundred chat messages.
     fn default() -> Self {
         Self {

@@ -65,7 +65,7 @@ impl HttpClient {
         if !self.grants.allows(&origin) {
             tracing::warn!(
                 plugin = self.plugin, peer = %origin,
-                "request refused: to allow it, add this address to `net` in the plugin's settings file"
+                "plugin request refused: not granted; to allow it, add the peer to `net` in the plugin's settings file"
             );
             return Err(HttpError::HttpRequestDenied);
         }
@@ -156,7 +156,7 @@ impl HttpClient {
         if is_prohibited {
             tracing::warn!(
                 plugin = self.plugin,
-                "request refused: the host's address is not public"
+                "plugin request refused: the peer's address is not public"
             );
             return HttpError::DestinationIpProhibited;
         }

@@ -47,7 +47,7 @@ pub(super) async fn publish(
             Ok(fallback) => return Some(fallback),
             Err(reason) => {
                 let version = archived.version.as_str();
-                tracing::warn!(plugin, version, reason, "an archived version cannot replace it");
+                tracing::warn!(plugin, version, reason, "archived version not usable");
             }
         }
     }

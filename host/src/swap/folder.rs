@@ -216,7 +216,7 @@ impl PluginFolder {
         tracing::warn!(
             plugin = version.name(),
             plugin_version = version.descriptor.version,
-            "the last good version is in force, because the file in place is refused"
+            "plugin file refused; the last good version is in force"
         );
         true
     }

@@ -18,19 +18,17 @@ const MIN_PREFIX_CHARS: usize = 4;
 #[non_exhaustive]
 pub enum RollbackError {
     /// Not a valid plugin name.
-    #[error("`{0}` is no plugin's name; it is the file's name without `.wasm`")]
+    #[error("`{0}` is not a plugin's name, which is the file's name without `.wasm`")]
     Name(String),
     /// The archive holds no other good version.
-    #[error(
-        "no good version of `{plugin}` is kept besides the one in place; `worker plugins list` shows all"
-    )]
+    #[error("no other good version of `{plugin}` is archived; `worker plugins list` shows all")]
     Nothing {
         /// The plugin's name.
         plugin: String,
     },
     /// No archived version has this id or digest.
     #[error(
-        "no kept version of `{plugin}` has the id or digest `{to}`; `worker plugins list` shows all"
+        "no archived version of `{plugin}` has the id or digest `{to}`; `worker plugins list` shows all"
     )]
     Unknown {
         /// The plugin's name.
@@ -55,7 +53,7 @@ pub enum RollbackError {
         plugin: String,
     },
     /// The files cannot be read or written.
-    #[error("cannot put the files in place")]
+    #[error("cannot replace the files")]
     Files(#[from] io::Error),
 }
 

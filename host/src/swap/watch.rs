@@ -40,14 +40,14 @@ pub async fn watch_until(mut folder: PluginFolder, shutdown: CancellationToken) 
         match scanned {
             Ok(next) => {
                 if std::mem::take(&mut is_unreadable) {
-                    tracing::info!("the plugin folder can be read again");
+                    tracing::info!("plugin folder readable again");
                 }
                 watched.set(&next.folders);
                 delay = next.delay;
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_unreadable, true) {
-                    tracing::warn!(error = %error, "cannot read the plugin folder; running plugins stay");
+                    tracing::warn!(error = %error, "plugin folder not readable; running plugins stay");
                 }
                 delay = SCAN_INTERVAL;
             }
@@ -108,7 +108,7 @@ fn warn_without_events(folder: &Path, error: &notify::Error) {
     tracing::warn!(
         folder = %folder.display(),
         error = %error,
-        "no file events for this folder; it is scanned every 3 s"
+        "no file events for the plugin folder; scanning it every 3 s"
     );
 }
 

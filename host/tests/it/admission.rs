@@ -1,4 +1,4 @@
-//! What a worker takes, and what it refuses with which word.
+//! Which plugins a worker accepts, and with which code it refuses others.
 
 use crate::support::{Folder, component, redis, start_worker};
 

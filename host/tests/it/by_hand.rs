@@ -1,4 +1,4 @@
-//! Tasks that somebody pushes by hand: good ones are answered, bad ones refused, and nothing is harmed.
+//! Tasks that are pushed by hand: valid ones are answered, invalid ones refused, and nothing else is affected.
 
 use queue::{TaskId, TaskQueue, TaskResult, TaskStatus};
 use serde_json::json;
@@ -51,8 +51,8 @@ async fn each_malformed_task_gets_a_clear_failure_and_the_rest_goes_on() {
         assert!(result.error.as_deref().is_some_and(|error| error.contains(part)), "{result:?}");
     }
     assert!(result_of(&queue, "good").await.success);
-    worker.says(&["pushed task refused", "invalid-task", "bytes=9"]).await;
-    // Nobody offers it: it waits for a worker that does, until its time is over.
+    worker.says(&["pushed task rejected", "invalid-task", "bytes=9"]).await;
+    // No worker offers it: it waits for one until its deadline.
     let unknown: TaskId = "unknown".parse().unwrap();
     assert_eq!(queue.task_status(&unknown).await.unwrap(), Some(TaskStatus::Pending));
     assert!(worker.alive());

@@ -1,11 +1,11 @@
-//! What the contract promises plugins, and what it asks of them: a component of an old release runs, a file that is made
-//! to hurt is refused by name, and the worker goes on.
+//! The plugin contract: a component of an old release runs, and a malicious file is refused with its code while the worker
+//! continues.
 
 use serde_json::json;
 
 use crate::support::{Folder, fixture, redis, run, start_worker};
 
-/// A component of 9 KB with 3,000 types, one in another.
+/// A component of 9 KB with 3,000 nested types.
 fn deep_types() -> Vec<u8> {
     let mut types = vec![1];
     for _ in 1..3_000 {

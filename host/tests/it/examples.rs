@@ -1,4 +1,4 @@
-//! The example plugin through the whole worker, and what becomes of the chat command that it brings along.
+//! The example plugin in a real worker, and its chat command.
 
 use chat_commands::OfferedCommand;
 use serde_json::{Value, json};

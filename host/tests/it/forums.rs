@@ -87,7 +87,7 @@ async fn a_forum_with_a_search_is_asked_for_it_with_a_key_that_nobody_sees() {
 
 #[tokio::test]
 async fn a_forum_without_a_search_is_looked_through_by_title_several_pages_at_once() {
-    // Answers when all five are there: asked one after the other, they would never be.
+    // Answers when all five requests have arrived: sequential requests would never get there.
     let all_there = Arc::new(Barrier::new(5));
     let forum = Server::start(move |asked| {
         if asked.method == "POST" {

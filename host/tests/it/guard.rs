@@ -1,4 +1,4 @@
-//! A swap that loses most of the data is not a swap.
+//! A swap that loses most of the data is refused.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ async fn a_catalogue_that_lost_most_of_its_rows_is_taken_only_on_purpose() {
     assert!(told.iter().all(|part| said(&listed).contains(part)), "{}", said(&listed));
     drop(worker);
 
-    // A restart knows what was in force, and has it still.
+    // After a restart the same version is in force.
     let worker = start_worker(&redis, &folder).await;
     worker.says(&["plugin refused", "data-shrank", told[0]]).await;
     worker.says(&["the last good version is in force", "plugin=\"search\""]).await;
@@ -54,7 +54,7 @@ async fn a_catalogue_that_lost_most_of_its_rows_is_taken_only_on_purpose() {
     assert_eq!(finds(&queue, "Person 250").await, false);
     assert_eq!(finds(&queue, "Person 149").await, true);
     assert!(plugins(&folder, &["list"]).status.success());
-    // What was accepted were those files, not whatever comes next.
+    // Only those files were accepted, not later ones.
     std::fs::write(catalogue(&folder), of_people(10)).unwrap();
     worker.says(&["plugin refused", "10 rows of its data `creators` where 149"]).await;
     drop(worker);
@@ -70,7 +70,7 @@ async fn what_is_empty_gone_or_unreadable_row_by_row_is_no_catalogue() {
     std::fs::write(catalogue(&folder), of_people(300)).unwrap();
     let worker = start_worker(&redis, &folder).await;
     let refused = || worker.log().matches("plugin refused").count();
-    // As many bytes, but hardly a row of them is one.
+    // As many bytes, but almost no valid rows.
     let unreadable = of_people(300).replace("https:", "ttps:/");
     for lost in [Some(String::new()), Some(of_people(0)), Some(unreadable), None] {
         let before = refused();
@@ -82,11 +82,11 @@ async fn what_is_empty_gone_or_unreadable_row_by_row_is_no_catalogue() {
             .await;
         assert_eq!(finds(&queue, "Person 250").await, true);
     }
-    // Some may go.
+    // Some rows may be lost.
     std::fs::write(catalogue(&folder), of_people(200)).unwrap();
     worker.says(&["plugin published", "replaces=\"1.0.0\""]).await;
     assert_eq!(finds(&queue, "Person 250").await, false);
-    // And all that the settings let go.
+    // And as many as the settings allow.
     let settings = std::fs::read_to_string(folder.path().join("search.toml")).unwrap();
     std::fs::write(catalogue(&folder), of_people(2)).unwrap();
     worker.says(&["plugin refused", "2 rows of its data `creators` where 200"]).await;
@@ -113,7 +113,7 @@ async fn of_a_plugin_that_tells_nothing_the_bytes_count() {
     assert_eq!(read.data["bytes"], 1_000);
     std::fs::write(&words, "x".repeat(500)).unwrap();
     worker.says(&["plugin published", "replaces=\"1.0.0\""]).await;
-    // What the settings grant no more is not missed.
+    // Data that is no longer granted is not counted as lost.
     folder.settings("probe", "[grants]\nnet = []\n");
     crate::support::eventually("the probe without data", async || {
         let read = run(&queue, "probe_data", json!({"name": "words"})).await;

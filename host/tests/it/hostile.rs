@@ -1,5 +1,5 @@
-//! Guests that mean harm (`host/tests/guests/hostile`): each is stopped under its own name, and nobody else notices.
-//! What they cost in memory and heartbeats is measured by `cargo xtask hostile-guests`.
+//! Malicious guests (`host/tests/guests/hostile`): each fails with its own code, and others do not notice.
+//! `cargo xtask hostile-guests` measures what they cost in memory and heartbeats.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ const TIGHT: &str = "[limits]\nwall_ms = 6000\ncpu_ms = 300\nmax_memory_mb = 32\
 /// Longer than a lease, which is 6 s.
 const LONGER_THAN_A_LEASE_MS: u64 = 9_000;
 
-/// Under which code a worker refused a plugin.
+/// The code with which a worker refused a plugin.
 fn refusal(worker: &Process, name: &str) -> Option<String> {
     let named = [format!("`{name}`"), format!("/{name}.wasm")];
     let log = worker.log();
@@ -120,7 +120,7 @@ async fn a_data_file_is_not_copied_for_ever() {
     assert_eq!(result.error.as_deref(), Some("DataError::TooLarge(16777216) after 5"));
 }
 
-/// What a worker says about many files at once; it must not end while it looks at them.
+/// The log of a worker that checks many files at once; it must not end meanwhile.
 fn listed(folder: &Folder) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command.args(["plugins", "list"]).arg(folder.path()).env_remove("RUST_LOG");
@@ -157,7 +157,7 @@ fn a_flipped_bit_is_refused_or_harmless_wherever_it_is() {
         folder.put(&name, &flipped);
         folder.settings(&name, TIGHT);
     }
-    // A real component too, which is far larger than what its parser sees first.
+    // A real component too, which is far larger than what the parser reads first.
     let whole = std::fs::read(component("probe")).unwrap();
     for nth in 0..2 {
         let name = format!("probe-flipped-{nth}");

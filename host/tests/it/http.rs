@@ -1,4 +1,4 @@
-//! Plugins that ask a service of the operator's: granted, with the operator's key, and nothing else.
+//! Plugins that send requests: only to granted addresses, with the operator's key.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ impl Service {
     }
 }
 
-/// Answers each request on a connection until the other side is gone.
+/// Answers each request on a connection until the client closes it.
 async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>, answer: String) {
     let mut request = Vec::new();
     while let Ok(byte) = connection.read_u8().await {

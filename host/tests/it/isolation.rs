@@ -1,4 +1,4 @@
-//! Instances lie in slots that are used again: nothing that one task writes is there for another.
+//! Instances share slots of memory one after the other: no task sees what an earlier one wrote.
 
 use serde_json::json;
 

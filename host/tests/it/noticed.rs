@@ -1,4 +1,4 @@
-//! A change is noticed by what is there, within a bounded time.
+//! Changes of files are noticed within a bounded time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -71,7 +71,7 @@ async fn noise_beside_the_files_neither_delays_a_change_nor_is_one() {
         Noise::new(folder.path().join("data/sync.log"), "x\n"),
         Noise::new(folder.path().join("build.log"), "x\n"),
     ];
-    // The very same once more is no change.
+    // The same content again is not a change.
     let whole = std::fs::read(catalogue(&folder)).unwrap();
     std::fs::write(catalogue(&folder), whole).unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -136,7 +136,7 @@ async fn a_change_that_sends_no_notice_is_seen_all_the_same() {
     let folder = Folder::with(&["search"]);
     let worker = start_worker(&redis, &folder).await;
     finds(&queue, "Luna Marlowe").await;
-    // Under its other name the file lies in a folder that nobody watches.
+    // The file's other name is in a folder that is not watched.
     let elsewhere = tempfile::tempdir_in(folder.path().parent().unwrap()).unwrap();
     let other_name = elsewhere.path().join("creators.csv");
     std::fs::hard_link(catalogue(&folder), &other_name).unwrap();
@@ -152,8 +152,8 @@ async fn a_folder_that_is_made_anew_is_the_same_folder() {
     let worker = start_worker(&redis, &folder).await;
     let away = folder.path().with_extension("away");
     std::fs::rename(folder.path(), &away).unwrap();
-    worker.says(&["cannot read the plugin folder"]).await;
-    // As an empty mount point looks, for a moment.
+    worker.says(&["plugin folder not readable"]).await;
+    // Like an empty mount point, for a moment.
     std::fs::create_dir(folder.path()).unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(run(&queue, "search_creator", json!({"query": "luna"})).await.success);
@@ -162,7 +162,7 @@ async fn a_folder_that_is_made_anew_is_the_same_folder() {
     add(&away.join("data/creators.csv"), "Brand New");
     std::fs::rename(&away, folder.path()).unwrap();
     finds(&queue, "Brand New").await;
-    // Its data alone: away for a while, then there again.
+    // Only its data: removed for a while, then back.
     let data = folder.path().join("data");
     std::fs::rename(&data, &away).unwrap();
     worker.says(&["plugin refused", "plugin-unreadable"]).await;

@@ -1,4 +1,4 @@
-//! `worker plugins …`: what a worker would make of a plugin, without a queue.
+//! `worker plugins …`: checks and runs plugins without a queue.
 
 use std::process::Output;
 
@@ -43,12 +43,31 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     {
         command.env(name, "");
     }
-    // Far enough to look for Redis and say that there is none, which it is waited for.
+    // The worker starts, and ends because of the unusable address of Redis.
     command.env("REDIS_URL", "nonsense").env_remove("RUST_LOG");
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("the worker stops") && !said.contains("invalid value"), "{said}");
+    assert!(said.contains("stopped by an error") && !said.contains("invalid value"), "{said}");
+}
+
+#[test]
+fn a_log_filter_that_does_not_parse_is_told_and_wrong_usage() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    let output = command.env("RUST_LOG", "host=loud").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.starts_with("error: RUST_LOG: "), "{said}");
+}
+
+#[test]
+fn an_error_that_the_log_filter_hides_is_printed() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
+    let output =
+        command.env("RUST_LOG", "queue=info").env("REDIS_URL", "nonsense").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: the Redis address is not usable"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Several files that offer the same: who answers, now and after a start.
+//! Several files offer the same plugin or task type: which one answers, now and after a restart.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::support::{
     start_worker_with,
 };
 
-/// A folder that is looked at when the test says so.
+/// A folder that is scanned when the test says so.
 fn looked_at(folder: &Folder) -> (PluginFolder, Arc<PluginCatalog>) {
     let ceilings = Ceilings::default();
     let catalog = Arc::new(PluginCatalog::default());
@@ -29,7 +29,7 @@ async fn answers(queue: &TaskQueue, task_type: &str) -> String {
     result.metadata["plugin"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Copies a plugin under another name, settings and all.
+/// Copies a plugin and its settings under another name.
 fn copy(folder: &Folder, from: &str, to: &str) {
     for ending in ["toml", "wasm"] {
         let [from, to] = [from, to].map(|name| folder.path().join(format!("{name}.{ending}")));
@@ -46,11 +46,11 @@ async fn a_copy_beside_a_plugin_never_answers_for_it_and_everybody_can_see_it() 
     let (redis, queue) = redis().await;
     let folder = Folder::with(&["search"]);
     let worker = start_worker_with(&redis, &folder, &[("LISTEN", "127.0.0.1:0")]).await;
-    // By its name it comes first, and another version of it is no better.
+    // It comes first by its name, and a copy with another version does not change that.
     copy(&folder, "search", "a-search");
     folder.put("b-search", &std::fs::read(component("marked/search")).unwrap());
     std::fs::copy(folder.path().join("search.toml"), folder.path().join("b-search.toml")).unwrap();
-    // What other systems and editors leave is nobody's plugin.
+    // Files that other systems and editors leave behind are not plugins.
     std::fs::write(folder.path().join("._search.wasm"), [0; 4_096]).unwrap();
     for copied in ["a-search", "b-search"] {
         worker.says(&["plugin refused", "task-type-taken", &format!("`{copied}`")]).await;
@@ -89,11 +89,11 @@ async fn of_files_that_bear_no_name_the_one_that_ran_stays_over_a_restart() {
 
     let worker = start_worker(&redis, &folder).await;
     assert_eq!(answers(&queue, "probe_echo").await, "z-probe");
-    // Its file goes, and the other one takes over.
+    // Its file is removed, and the other one takes over.
     remove(&folder, "z-probe");
     worker.says(&["plugin published", "plugin=\"a-probe\""]).await;
     assert_eq!(answers(&queue, "probe_echo").await, "a-probe");
-    // The one that bears the name is the plugin, whenever it comes.
+    // The file with the plugin's name has priority, even if it comes later.
     let refused = || worker.log().matches("plugin `a-probe` handles").count();
     let before = refused();
     copy(&folder, "a-probe", "probe");

@@ -1,4 +1,4 @@
-//! The shipped plugins through the whole worker.
+//! The shipped plugins in a real worker.
 
 use serde_json::json;
 

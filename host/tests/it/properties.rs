@@ -1,4 +1,4 @@
-//! A damaged component: refused, or a component that still describes itself well. Never a panic.
+//! A damaged component is refused, or still has a valid description. It never causes a panic.
 
 use host::config::Ceilings;
 use host::plugin::load::Loader;

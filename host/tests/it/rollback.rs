@@ -1,4 +1,4 @@
-//! The way back: by itself, by hand, over a restart; and what must be true before a version is in force.
+//! Rollbacks: automatic, by hand, after a restart; and the checks before a version is in force.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::support::{
 
 const FAILS_HALF: &str = "[grants]\nnet = []\n[config]\nfail_half = true\n";
 
-/// Settings under which half of all tasks fail, and which are like no others with another number.
+/// Settings with which half of all tasks fail. Each number makes other settings.
 fn fails_half(number: usize) -> String {
     format!("{FAILS_HALF}number = {number}\n")
 }
@@ -99,7 +99,7 @@ async fn many_bad_versions_leave_the_good_one_to_go_back_to() {
     worker.says(&["the last good version is in force"]).await;
     all_well(&queue).await;
     drop(worker);
-    // The first of them is no longer kept, but nobody has forgotten what it did.
+    // The first of them is no longer archived, but still rejected.
     folder.settings("probe", &fails_half(0));
     let worker = start_worker(&redis, &folder).await;
     worker.says(&["plugin refused", "plugin-rolled-back"]).await;
@@ -148,7 +148,7 @@ async fn what_the_operator_took_away_does_not_come_back_with_an_older_version() 
         }
         assert!(!worker.log().contains("plugin rolled back"), "the older one had more: {had}");
         drop(worker);
-        // Nor at a start with a broken file: of the two that are kept, only the one that had less may run.
+        // Nor at a start with a broken file: of the two archived versions, only the one with fewer grants may run.
         folder.put("probe", b"\0asm not quite");
         let _worker = start_worker(&redis, &folder).await;
         eventually("a failure of the version that had less", async || {
@@ -165,7 +165,11 @@ async fn a_rollback_by_hand_puts_the_version_before_in_place() {
     let worker = start_worker(&redis, &folder).await;
     let nothing = plugins(&folder, &["rollback", "search"]);
     assert_eq!(nothing.status.code(), Some(64));
-    assert!(said(&nothing).contains("no good version of `search` is kept"), "{}", said(&nothing));
+    assert!(
+        said(&nothing).contains("no other good version of `search` is archived"),
+        "{}",
+        said(&nothing)
+    );
     folder.put("search", &std::fs::read(component("marked/search")).unwrap());
     worker.says(&["plugin published", "1.0.0+marked"]).await;
     eventually("the marked version is kept", async || {
@@ -188,7 +192,7 @@ async fn a_rollback_by_hand_puts_the_version_before_in_place() {
         .await;
     }
     let escape = plugins(&folder, &["rollback", "../search"]);
-    assert!(said(&escape).contains("is no plugin's name"), "{}", said(&escape));
+    assert!(said(&escape).contains("is not a plugin's name"), "{}", said(&escape));
 }
 
 fn digest(folder: &Folder, file: &Path) -> String {
@@ -252,7 +256,9 @@ async fn a_candidate_that_fails_its_trial_is_not_taken() {
     };
     folder.settings("search", &trial("{ query = 7 }"));
     folder.put("search", &std::fs::read(component("marked/search")).unwrap());
-    worker.says(&["plugin refused", "plugin-trial", "failed its trial", "invalid-params"]).await;
+    worker
+        .says(&["plugin refused", "plugin-trial", "failed its trial task", "invalid-params"])
+        .await;
     let result = run(&queue, "search_creator", json!({"query": "luna"})).await;
     assert_eq!(result.metadata["plugin_version"], "1.0.0");
     folder.settings("search", &trial("{ query = \"luna\" }"));
@@ -268,7 +274,7 @@ async fn a_canary_takes_its_share_and_the_version_before_the_rest() {
     folder.put("probe", &std::fs::read(component("marked/probe")).unwrap());
     worker.says(&["plugin published", "1.0.0+marked", "canary_percent=25"]).await;
     let mut answered = std::collections::BTreeMap::<String, usize>::new();
-    // The new one is watched over 20 tasks of its own: with a quarter of them it takes about 80.
+    // The new version is watched for 20 of its tasks. It gets a quarter of all, so that takes about 80.
     while answered.get("1.0.0+marked").is_none_or(|count| *count < 20) {
         let result = run(&queue, "probe_echo", json!({})).await;
         *answered.entry(result.data["version"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -296,7 +302,7 @@ async fn what_was_precompiled_is_what_a_worker_takes() {
     let before = prepared();
     assert_eq!(before.len(), 4, "each before `init`, and with what it left");
     let worker = start_worker(&redis, &folder).await;
-    // It ends when all it made is on disk.
+    // The worker ends when everything is on disk.
     assert_eq!(worker.terminate(), Some(0));
     assert_eq!(prepared(), before, "the worker made nothing of its own");
 }

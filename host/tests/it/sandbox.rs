@@ -1,4 +1,4 @@
-//! A plugin that misbehaves hurts its own task and nothing else.
+//! A plugin that misbehaves fails its own task only.
 
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ async fn a_chatty_plugin_lives_and_its_log_is_cut() {
     let result = run(&queue, "probe_log", json!({"lines": 1_000})).await;
     assert!(result.success);
     assert_eq!(result.metadata["limits"], json!(["log-limit"]));
-    worker.says(&["plugin wrote too much", "dropped=995"]).await;
+    worker.says(&["plugin output truncated", "dropped=995"]).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `init` runs once for a version; its tasks begin where it ended.
+//! `init` runs once for a version; its tasks start from the memory that it left.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn init_runs_once_for_each_version_of_a_plugin() {
     for _ in 0..3 {
         assert_eq!(drawn().await, first, "and did not run again");
     }
-    // What one task changes is its own.
+    // No task sees another's changes.
     for _ in 0..3 {
         assert_eq!(run(&queue, "probe_count", json!({})).await.data["calls"], 1);
     }
@@ -30,7 +30,7 @@ async fn a_plugin_whose_init_cannot_be_kept_works_all_the_same_and_the_log_says_
     let folder = Folder::with(&["probe"]);
     folder.settings("probe", "[grants]\nnet = []\n[config]\nsay_at_init = \"hello\"\n");
     let worker = start_worker(&redis, &folder).await;
-    worker.says(&["no snapshot of this plugin", "plugin=\"probe\"", "standard output"]).await;
+    worker.says(&["no snapshot", "plugin=\"probe\"", "standard output"]).await;
     let drawn = async || run(&queue, "probe_init", json!({})).await.data["drawn"].clone();
     assert_ne!(drawn().await, drawn().await, "init runs for each task");
     let broken = run(&queue, "probe_panic", json!({"message": "boom"})).await;
@@ -45,12 +45,12 @@ async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
     let drawn = async || run(&queue, "probe_init", json!({})).await.data["drawn"].clone();
     let worker = start_worker(&redis, &folder).await;
     let first = drawn().await;
-    // It ends when what it prepared is on disk.
+    // The worker ends when the prepared plugin is on disk.
     assert_eq!(worker.terminate(), Some(0));
     let worker = start_worker(&redis, &folder).await;
     assert_eq!(drawn().await, first, "what the first one prepared");
     worker.kill();
-    // Somebody else's bytes are not run.
+    // Foreign bytes are not run.
     for file in std::fs::read_dir(folder.path().join("cache")).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
@@ -58,6 +58,6 @@ async fn a_worker_that_starts_again_neither_compiles_nor_runs_init() {
         }
     }
     let worker = start_worker(&redis, &folder).await;
-    worker.says(&["does not fit and is made anew"]).await;
+    worker.says(&["not usable; compiling it again"]).await;
     assert_ne!(drawn().await, first);
 }

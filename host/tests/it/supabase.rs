@@ -60,7 +60,7 @@ impl Place {
         Self::new(server, |shipped| shipped).await
     }
 
-    /// A server that answers the first request so, and the others with one item.
+    /// A server that gives this answer to the first request, and one item to the others.
     async fn first(answer: Answer) -> Self {
         let good = Answer::new(200, &json!([shown()]).to_string()).with("content-range", "0-0/1");
         let first = Mutex::new(Some(answer));
@@ -114,11 +114,11 @@ async fn a_project_replaces_the_table_and_its_pages_are_kept_for_a_while() {
     assert_eq!((total, &directory(&first)["has_more"]), (&json!(25_000), &json!(true)));
     assert_eq!(ids(&place.load(json!({})).await), ids(&first));
     assert_eq!(ids(&place.load(json!({"cache_only": true})).await), ids(&first));
-    // A page further on has a long request, and is kept as well.
+    // A later page has a long request, and is cached as well.
     let cursor = &directory(&first)["cursor"];
     let second = place.load(json!({"cursor": cursor})).await;
     assert_eq!(ids(&place.load(json!({"cursor": cursor})).await), ids(&second));
-    // Another chat that comes to the same place after more items has page numbers of its own.
+    // Another chat that reaches the same position after more items has its own page numbers.
     let cursor = cursor.as_str().unwrap().replacen("3220313020", "3220333020", 1);
     let other = place.load(json!({"cursor": cursor, "pages_to_fetch": 3})).await;
     assert_eq!((ids(&other), &directory(&other)["page"]), (ids(&second), &json!(6)));

@@ -1,4 +1,4 @@
-//! A worker process on a folder of its own.
+//! A worker process with its own folder.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -42,7 +42,7 @@ impl Folder {
                 Some(settings) => {
                     std::fs::copy(settings, folder.path().join(format!("{name}.toml"))).unwrap();
                 }
-                // The probe can send requests, so it takes the grant, empty as it is.
+                // The probe imports HTTP, so it needs the grant, even an empty one.
                 None => folder.settings(name, "[grants]\nnet = []\n"),
             }
         }
@@ -118,7 +118,7 @@ pub(crate) async fn run(queue: &TaskQueue, task_type: &str, params: Value) -> Ta
     result.unwrap_or_else(|| panic!("no result for {task_type} {params}"))
 }
 
-/// `worker plugins …` with the folder of kept versions that the worker uses.
+/// `worker plugins …` with the worker's folder of archived versions.
 pub(crate) fn plugins(folder: &Folder, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command.arg("plugins").args(arguments).env_remove("RUST_LOG").env("PLUGINS", folder.path());
@@ -126,13 +126,13 @@ pub(crate) fn plugins(folder: &Folder, arguments: &[&str]) -> Output {
     command.env("PLUGIN_CACHE", folder.path().join("cache")).output().unwrap()
 }
 
-/// What a program wrote, both ways.
+/// What a program wrote to standard output and standard error.
 pub(crate) fn said(output: &Output) -> String {
     let text = [&*output.stdout, &*output.stderr].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// What a worker that was started with `LISTEN=127.0.0.1:0` tells about itself.
+/// The metrics of a worker that was started with `LISTEN=127.0.0.1:0`.
 pub(crate) async fn metrics(worker: &Process) -> String {
     let log = worker.log();
     let (_, address) = log.split_once("serving health and metrics address=").unwrap();

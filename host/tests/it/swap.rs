@@ -74,7 +74,7 @@ async fn a_broken_file_changes_nothing_and_the_log_says_why() {
     worker
         .says(&["plugin refused", "code=\"plugin-invalid\"", "not a usable WebAssembly component"])
         .await;
-    // The good file again: whatever came in between, it is taken.
+    // The good file again is accepted.
     let marked = std::fs::read(component("marked/search")).unwrap();
     folder.put("search", &marked);
     worker.says(&["plugin published", "1.0.0+marked"]).await;
@@ -167,7 +167,7 @@ async fn a_version_that_fails_half_its_tasks_gives_way_to_the_one_before() {
     for _ in 0..20 {
         assert!(run(&queue, "probe_echo", json!({})).await.success, "the one before is in force");
     }
-    // A mended file is a new version like any other.
+    // A fixed file is a new version like any other.
     folder.settings("probe", "[grants]\nnet = []\n[config]\nother = 1\n");
     eventually("the mended version", async || {
         let log = worker.log();

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_table_is_read_as_spreadsheets_save_it() {
-        let csv = "sep=;\r\n Creator URL ;creator_name;Title;url;Type;Posted At;\r\nhttps://c.example/a;A;\"Tom &amp; Ann\";https://m.example/1;Video;2026-01-01;\r\n";
+        let csv = "sep=;\r\n Creator URL ;creator_name;Title;url;Type;Posted At;\r\nhttps://c.example/a;A &amp; Co;\"Tom &amp; Ann\";https://m.example/1;Video;2026-01-01;\r\n";
         for csv in [
             csv.to_owned(),
             csv.replace(';', "\t").replace("amp\t", "amp;"),
@@ -206,6 +206,7 @@ mod tests {
             let (table, noticed) = Table::read(csv.as_bytes()).unwrap();
             assert_eq!(noticed, Noticed { accepted: 1, ..Noticed::default() });
             assert_eq!(table.rows[0].item.title, "Tom & Ann");
+            assert_eq!(table.of(None, "A & Co").count(), 1);
         }
     }
 

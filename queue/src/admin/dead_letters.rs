@@ -1,4 +1,4 @@
-//! Tasks that failed for good.
+//! Dead letters: tasks that failed for good.
 
 use std::cmp::Reverse;
 
@@ -13,17 +13,17 @@ use crate::task::{Lane, Task, TaskId, TaskResult, TaskType};
 /// A task that failed for good.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeadLetter {
-    /// Its place in the stream, and of which part when its type is divided.
+    /// Its stream id, followed by `.PARTITION` when its type is partitioned.
     pub entry: String,
-    /// What it was; none when its JSON cannot be read.
+    /// The task; none when its JSON cannot be read.
     pub task: Option<Task>,
-    /// How it ended.
+    /// Its result; none when the JSON cannot be read.
     pub result: Option<TaskResult>,
-    /// How often it failed.
+    /// Failed attempts.
     pub failures: u32,
-    /// How often a worker died with it.
+    /// Workers that died while running it.
     pub crashes: u32,
-    /// Who held it last.
+    /// The last worker that ran it.
     pub worker: String,
 }
 
@@ -31,26 +31,26 @@ pub struct DeadLetter {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// There is none at that place.
+    /// There is no such entry.
     #[error("there is no dead letter `{entry}` of type `{task_type}`")]
     NotFound {
-        /// The type.
+        /// The task type.
         task_type: TaskType,
-        /// The place.
+        /// The entry.
         entry: String,
     },
     /// Its JSON cannot be read, so there is nothing to submit.
     #[error("the task of dead letter `{entry}` cannot be read")]
     Unreadable {
-        /// The place.
+        /// The entry.
         entry: String,
     },
-    /// It was refused.
+    /// The queue refused the task.
     #[error("dead letter `{entry}` was not accepted again")]
     Submit {
-        /// The place.
+        /// The entry.
         entry: String,
-        /// Why.
+        /// The reason.
         source: SubmitError,
     },
     /// Redis did not answer.
@@ -63,14 +63,14 @@ impl TaskQueue {
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn dead_letters(
         &self,
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<DeadLetter>, RedisError> {
         let mut letters = Vec::new();
-        for lane in self.known_lanes_of(task_type).await? {
+        for lane in self.listed_lanes_of(task_type).await? {
             let read: StreamRangeReply = redis::cmd("XREVRANGE")
                 .arg(self.keys.dead(&lane))
                 .arg("+")
@@ -88,22 +88,22 @@ impl TaskQueue {
         Ok(letters)
     }
 
-    /// Submits a dead letter's task again, as a new task with the same params and addressee, and removes the letter.
-    /// Gives the new task's id.
+    /// Submits a dead letter's task again, as a new task with the same params and `reply_to`, and removes the letter.
+    /// Returns the new task's id.
     ///
     /// # Errors
     ///
-    /// [`ReplayError`]; the letter stays where it is.
+    /// [`ReplayError`]; the letter is kept.
     pub async fn replay(&self, task_type: &TaskType, entry: &str) -> Result<TaskId, ReplayError> {
         let not_found = || {
             let task_type = task_type.clone();
             let entry = entry.to_owned();
             ReplayError::NotFound { task_type, entry }
         };
-        let (id, part) = entry.split_once('.').unwrap_or((entry, ""));
-        let lane = match part {
+        let (id, partition) = entry.split_once('.').unwrap_or((entry, ""));
+        let lane = match partition {
             "" => Lane::whole(task_type),
-            part => match format!("{task_type}.{part}").parse() {
+            partition => match format!("{task_type}.{partition}").parse() {
                 Ok(lane) => lane,
                 Err(_) => return Err(not_found()),
             },
@@ -120,7 +120,7 @@ impl TaskQueue {
         let Some(mut task) = letter.task else {
             return Err(ReplayError::Unreadable { entry: letter.entry });
         };
-        // Made from the letter's place, so that replaying it twice at once is one task.
+        // Derived from the entry, so that two replays at the same time give one task.
         task.task_id = TaskId::from_cause(&lane, &format!("replay:{entry}"));
         match self.submit_task(&task).await {
             Ok(Submitted::New { .. } | Submitted::Already | Submitted::Duplicate { .. }) => {}
@@ -141,7 +141,7 @@ fn dead_letter(lane: &Lane, entry: &redis::streams::StreamId) -> DeadLetter {
     DeadLetter {
         entry: match lane.partition() {
             None => entry.id.clone(),
-            Some(part) => format!("{}.{part}", entry.id),
+            Some(partition) => format!("{}.{partition}", entry.id),
         },
         task: serde_json::from_str(&text("task")).ok(),
         result: serde_json::from_str(&text("result")).ok(),

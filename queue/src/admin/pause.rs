@@ -5,15 +5,15 @@ use crate::error::RedisError;
 use crate::task::{Lane, TaskType};
 
 impl TaskQueue {
-    /// Stops handing out tasks of a type, or goes on. What runs runs on; what waits waits, until its deadline.
+    /// Pauses or resumes a task type. While it is paused, running tasks go on, and waiting tasks wait until their deadline.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn set_paused(&self, task_type: &TaskType, paused: bool) -> Result<(), RedisError> {
         let whole = Lane::whole(task_type);
-        self.remember_lane(&whole).await.map_err(RedisError::during("pause a type"))?;
-        for lane in self.known_lanes_of(task_type).await? {
+        self.register_lane(&whole).await.map_err(RedisError::during("pause a type"))?;
+        for lane in self.listed_lanes_of(task_type).await? {
             let () = redis::cmd("HSET")
                 .arg(self.keys.meta(&lane))
                 .arg("paused")

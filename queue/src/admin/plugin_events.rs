@@ -1,7 +1,6 @@
-//! The history of plugin swaps: what came into force on which worker, what was refused, what was rolled back, and why.
+//! The history of plugin swaps: which version was published, refused or rolled back on which worker, and why.
 //!
-//! A capped stream that every worker writes and everybody may read. It is told, never consulted: no swap waits for it,
-//! and none is decided by it.
+//! A capped stream that workers append to. It is for people only: no swap waits for it or depends on it.
 
 use redis::streams::StreamRangeReply;
 use serde::{Deserialize, Serialize};
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 
-/// Entries kept, about: those of ten workers with twenty swaps each.
-const KEEP_EVENTS: usize = 200;
+/// About how many entries are kept: those of ten workers with twenty swaps each.
+const MAX_EVENTS: usize = 200;
 const FIELD: &str = "event";
 
 /// What happened to a plugin on one worker.
@@ -19,59 +18,59 @@ const FIELD: &str = "event";
 pub enum PluginChange {
     /// A version came into force.
     Published,
-    /// A candidate was not taken; what ran before goes on.
+    /// A candidate was refused; the earlier version stays in force.
     Refused,
-    /// A version gave way to the one before.
+    /// A version was replaced by an earlier one.
     RolledBack,
-    /// Its file is gone.
+    /// Its file was removed.
     Removed,
 }
 
 /// One entry of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginEvent {
-    /// When, in milliseconds since 1970, by the worker's clock.
+    /// Time of the event, in milliseconds since 1970 by the worker's clock.
     pub at: u64,
-    /// Which worker.
+    /// The worker's id.
     pub worker: String,
-    /// Which plugin.
+    /// The plugin's name.
     pub plugin: String,
-    /// What happened.
+    /// The kind of event.
     pub change: PluginChange,
-    /// The version that it happened to; none when it could not be told.
+    /// The version concerned; none when it is unknown.
     pub version: Option<String>,
     /// SHA-256 of that version's file, in hex.
     pub digest: Option<String>,
-    /// The version that was in force before or is again.
+    /// The version that was in force before, or is in force again.
     pub other_version: Option<String>,
-    /// Why, for a person.
+    /// The reason, for a person.
     pub reason: Option<String>,
 }
 
 impl TaskQueue {
-    /// Adds to the history; the oldest entries go.
+    /// Appends to the history; the oldest entries are dropped.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn note_plugin_event(&self, event: &PluginEvent) -> Result<(), RedisError> {
         let json = serde_json::to_string(event).unwrap_or_default();
         redis::cmd("XADD")
             .arg(self.keys.plugin_events())
             .arg(&["MAXLEN", "~"])
-            .arg(KEEP_EVENTS)
+            .arg(MAX_EVENTS)
             .arg(&["*", FIELD])
             .arg(json)
             .query_async(&mut self.connection.clone())
             .await
-            .map_err(RedisError::during("note a plugin's change"))
+            .map_err(RedisError::during("record a plugin event"))
     }
 
-    /// The last `count` entries, newest first. One that a newer worker wrote in another way is left out.
+    /// The last `count` entries, newest first. An entry that this version cannot read is left out.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn plugin_events(&self, count: usize) -> Result<Vec<PluginEvent>, RedisError> {
         let entries: StreamRangeReply = redis::cmd("XREVRANGE")
             .arg(self.keys.plugin_events())
@@ -79,7 +78,7 @@ impl TaskQueue {
             .arg(count)
             .query_async(&mut self.connection.clone())
             .await
-            .map_err(RedisError::during("read the plugins' history"))?;
+            .map_err(RedisError::during("read the plugin events"))?;
         let event = |json: String| serde_json::from_str(&json).ok();
         Ok(entries.ids.iter().filter_map(|entry| entry.get(FIELD).and_then(event)).collect())
     }

@@ -1,6 +1,6 @@
 //! Counts and ages by task type.
 //!
-//! Looking is made of plain reads, so two numbers may be from two moments.
+//! They come from several reads, so two numbers may be from different moments.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,43 +13,43 @@ use crate::error::RedisError;
 use crate::redis::time::millis;
 use crate::task::{Lane, TaskType};
 
-/// Running tasks that one look goes through.
-const LOOK_AT_MOST: isize = 1_000;
+/// Most running tasks that are checked for being stuck.
+const MAX_RUNNING_CHECKED: isize = 1_000;
 
-/// One task type at a glance.
+/// Statistics of one task type.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TypeStats {
     /// The type.
     pub task_type: TaskType,
-    /// Waits for a worker.
+    /// Tasks that wait for a worker.
     pub ready: u64,
-    /// Waits for its time: retries and scheduled tasks.
+    /// Tasks with a delay: retries and scheduled tasks.
     pub delayed: u64,
-    /// Runs.
+    /// Running tasks.
     pub active: u64,
-    /// Has run for longer than whoever asks holds right.
+    /// Tasks that have run for longer than the caller's limit.
     pub stuck: u64,
-    /// Answers that wait for a coordinator.
+    /// Answers in the outbox.
     pub replies: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Age of the oldest task that is not answered, in ms; 0 without one.
+    /// Age of the oldest live task in ms; 0 without one.
     pub oldest_ms: u64,
     /// Whether an operator paused it.
     pub paused: bool,
-    /// Whether a living worker offers it.
+    /// Whether a running worker offers it.
     pub offered: bool,
-    /// What happened since the keys were made: `submitted completed failed timeout cancelled retried lost stale dead
+    /// Counters since the keys were created: `submitted completed failed timeout cancelled retried lost stale dead
     /// duplicates rejected_full rejected_user delivered undeliverable`.
     pub counters: BTreeMap<String, u64>,
 }
 
 impl TaskQueue {
-    /// All task types at a glance. A task that has run for longer than `stuck_after` counts as stuck.
+    /// Statistics of all task types. A task that has run for longer than `stuck_after` counts as stuck.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn stats(&self, stuck_after: Duration) -> Result<Vec<TypeStats>, RedisError> {
         let offered = self.offered_types().await?;
         let mut types: BTreeMap<TaskType, TypeStats> = BTreeMap::new();
@@ -64,11 +64,11 @@ impl TaskQueue {
         Ok(types.into_values().collect())
     }
 
-    /// Tasks of `task_type` that wait: ready ones and those with a delay.
+    /// Waiting tasks of `task_type`: ready ones and those with a delay.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn queue_size(&self, task_type: &TaskType) -> Result<u64, RedisError> {
         let mut size = 0;
         for lane in self.lanes_of(std::slice::from_ref(task_type)) {
@@ -103,7 +103,7 @@ impl TaskQueue {
             .await
             .map_err(RedisError::during("count a type's tasks"))?;
         let now = self.now_ms(lane).await?;
-        let running = self.live(lane, &keys.active(lane), now, LOOK_AT_MOST).await?;
+        let running = self.live(lane, &keys.active(lane), now, MAX_RUNNING_CHECKED).await?;
         let long = millis(stuck_after);
         let stuck = running.iter().filter(|task| task.running_ms.is_some_and(|ms| long < ms));
         let submitted_at =
@@ -131,7 +131,7 @@ impl TaskQueue {
 }
 
 impl TypeStats {
-    /// Adds another lane of the same type.
+    /// Adds the statistics of another lane of the same type.
     fn add(&mut self, other: Self) {
         self.ready += other.ready;
         self.delayed += other.delayed;
@@ -147,6 +147,6 @@ impl TypeStats {
     }
 }
 
-/// Fields of `meta` that are no counters.
+/// Fields of `meta` that are not counters.
 const SWITCHES: &[&str] =
     &["paused", "max_active", "max_pending", "user_cap", "vtime", "alive", "grace", "not_before"];

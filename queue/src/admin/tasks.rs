@@ -1,39 +1,39 @@
-//! Tasks that are not answered yet, one by one.
+//! Live tasks: those that have not ended.
 
 use serde::Serialize;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::keys::Keys;
-use crate::redis::record::Stored;
+use crate::redis::task_record::TaskRecord;
 use crate::task::{Lane, Task, TaskId, TaskStatus, TaskType};
 
-/// One task that is not answered yet.
+/// A task that has not ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiveTask {
     /// Its id.
     pub task_id: TaskId,
-    /// Where it is.
+    /// Its status.
     pub status: TaskStatus,
-    /// What it is; none when its JSON cannot be read.
+    /// The task; none when its JSON cannot be read.
     pub task: Option<Task>,
-    /// How often it failed.
+    /// Failed attempts.
     pub failures: u32,
-    /// How often a worker died with it.
+    /// Workers that died while running it.
     pub crashes: u32,
-    /// Whether somebody asked to cancel it while it runs.
+    /// Whether its cancellation was requested while it runs.
     pub cancel_asked: bool,
-    /// Who runs it.
+    /// The worker that runs it.
     pub worker: Option<String>,
     /// How long it has run, in ms.
     pub running_ms: Option<u64>,
-    /// What is left until its sender is told that it took too long, in ms.
+    /// Time left until its deadline, in ms.
     pub left_ms: u64,
 }
 
 impl TaskQueue {
-    /// The lanes of a type that Redis knows.
-    pub(super) async fn known_lanes_of(
+    /// The lanes of a type, after the list was read again.
+    pub(super) async fn listed_lanes_of(
         &self,
         task_type: &TaskType,
     ) -> Result<Vec<Lane>, RedisError> {
@@ -41,7 +41,7 @@ impl TaskQueue {
         Ok(self.lanes_of(std::slice::from_ref(task_type)))
     }
 
-    /// The clock in ms since 1970 of the Redis that holds a lane.
+    /// The clock of the lane's Redis server, in ms since 1970.
     pub(super) async fn now_ms(&self, lane: &Lane) -> Result<u64, RedisError> {
         let (seconds, micros): (u64, u64) = self
             .scripts
@@ -53,18 +53,18 @@ impl TaskQueue {
         Ok(seconds * 1_000 + micros / 1_000)
     }
 
-    /// Tasks of a type that are not answered: running ones first, then the next in turn, then delayed ones.
+    /// Live tasks of a type: running ones first, then ready ones in their order, then delayed ones.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn list(
         &self,
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<LiveTask>, RedisError> {
         let mut tasks = Vec::new();
-        let lanes = self.known_lanes_of(task_type).await?;
+        let lanes = self.listed_lanes_of(task_type).await?;
         let indexes: [fn(&Keys, &Lane) -> String; 3] = [Keys::active, Keys::queue, Keys::delayed];
         for (index, lane) in
             indexes.iter().flat_map(|index| lanes.iter().map(move |lane| (index, lane)))
@@ -79,11 +79,11 @@ impl TaskQueue {
         Ok(tasks)
     }
 
-    /// One task that is not answered; none when it has ended or never was.
+    /// A live task; none when it has ended or never existed.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn show(&self, id: &TaskId) -> Result<Option<LiveTask>, RedisError> {
         let Some(lane) = id.lane() else { return Ok(None) };
         let now = self.now_ms(&lane).await?;
@@ -128,22 +128,22 @@ impl TaskQueue {
         Ok(rows
             .filter_map(|((id, value), delayed)| {
                 let value = value?;
-                let stored = Stored::read(&value)?;
-                let status = match stored.claimed_at {
+                let record = TaskRecord::read(&value)?;
+                let status = match record.claimed_at {
                     Some(_) => TaskStatus::Processing,
-                    None if delayed.is_some() && stored.failures > 0 => TaskStatus::Retrying,
+                    None if delayed.is_some() && record.failures > 0 => TaskStatus::Retrying,
                     None => TaskStatus::Pending,
                 };
                 Some(LiveTask {
                     task_id: id.parse().ok()?,
                     status,
-                    task: serde_json::from_slice(stored.envelope).ok(),
-                    failures: stored.failures,
-                    crashes: stored.crashes,
-                    cancel_asked: stored.cancel_asked,
-                    worker: stored.claimed_at.map(|_| stored.worker.to_owned()),
-                    running_ms: stored.claimed_at.map(|at| now.saturating_sub(at)),
-                    left_ms: stored.deadline.saturating_sub(now),
+                    task: serde_json::from_slice(record.envelope).ok(),
+                    failures: record.failures,
+                    crashes: record.crashes,
+                    cancel_asked: record.cancel_requested,
+                    worker: record.claimed_at.map(|_| record.worker.to_owned()),
+                    running_ms: record.claimed_at.map(|at| now.saturating_sub(at)),
+                    left_ms: record.deadline.saturating_sub(now),
                 })
             })
             .collect())

@@ -1,4 +1,4 @@
-//! Whether Redis answers and takes writes, and what the log is told of it.
+//! Whether Redis answers and accepts writes, and how problems with it are logged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,41 +7,41 @@ use futures::future::join_all;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::refusal::{Refusal, is_silence};
+use crate::redis::refusal::{Refusal, is_unreachable};
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 
-/// In a Cluster, how long nodes are asked whether a trouble is over: the sweep waits for it.
-const PROBED_WITHIN: Duration = Duration::from_secs(1);
+/// In a Cluster, the longest wait for probes of all nodes. The sweep waits for them.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl TaskQueue {
-    /// Whether Redis answers; in a Cluster, whether one of its nodes does.
+    /// Checks that Redis answers; in a Cluster, that one of its nodes does.
     ///
     /// # Errors
     ///
-    /// When it does not.
+    /// It does not answer.
     pub async fn ping(&self) -> Result<(), RedisError> {
         self.connection.ping().await.map_err(RedisError::during("reach Redis"))
     }
 
-    /// What a readiness probe is told: nothing when Redis was reached, answers, and takes all that is needed; otherwise
-    /// why not.
+    /// For a readiness probe: succeeds when Redis answers and permits all that this program needs. `queue` is none before
+    /// the first connection.
     ///
     /// # Errors
     ///
-    /// The reason, in words.
+    /// The reason, for an operator.
     pub async fn readiness(queue: Option<&Self>) -> Result<(), String> {
         let Some(queue) = queue else { return Err("Redis was not reached yet".to_owned()) };
-        queue.ping().await.map_err(|error| in_words(&error.source))?;
-        let lanes = queue.last_lanes().clone();
+        queue.ping().await.map_err(|error| explain(&error.source))?;
+        let lanes = queue.listed_lanes().clone();
         let lanes = std::iter::once(None).chain(lanes.into_iter().map(Some));
-        // One server is asked once; in a Cluster each lane's node.
+        // One probe for a single server; in a Cluster, one for each lane's node.
         let lanes: Vec<_> =
-            lanes.take(if queue.server.has_slots() { usize::MAX } else { 1 }).collect();
+            lanes.take(if queue.server.is_cluster() { usize::MAX } else { 1 }).collect();
         let probed = join_all(lanes.iter().map(|lane| queue.probe(lane.as_ref()))).await;
         let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (lane, probed) in lanes.iter().zip(probed) {
-            // A node that is away is replaced: one lane's trouble is not the others'.
+            // Silence does not count: a node that is down is replaced, and other lanes go on.
             if let Err(error) = probed
                 && let Some(refusal) = Refusal::of(&error)
             {
@@ -54,28 +54,29 @@ impl TaskQueue {
                 refused.entry(why).or_default().extend(lane.as_ref().map(ToString::to_string));
             }
         }
-        let said: Vec<_> =
+        let reasons: Vec<_> =
             refused
                 .into_iter()
                 .map(|(why, lanes)| {
                     if lanes.is_empty() { why } else { format!("for {}: {why}", lanes.join(", ")) }
                 })
                 .collect();
-        if said.is_empty() { Ok(()) } else { Err(said.join("; ")) }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
     }
 
-    /// Whether the server of a lane, or of what belongs to none, takes writes, and allows what is needed.
+    /// Checks that a lane's server accepts writes and permits the commands that this program needs. Without a lane: the
+    /// server of the keys that belong to no lane.
     async fn probe(&self, lane: Option<&Lane>) -> redis::RedisResult<()> {
         let key = lane.map_or_else(|| self.keys.types(), |lane| self.keys.meta(lane));
         let mut call = self.scripts.probe.key(key);
-        for command in self.scripts.needs(self.config.side) {
+        for command in self.scripts.required_commands(self.config.side) {
             call.arg(command);
         }
         call.run(&mut self.connection.clone()).await
     }
 
-    /// Tells the log of a command that failed: of a server that refuses or does not answer once, when that begins; of
-    /// anything else each time. `lane` is the lane that it was about.
+    /// Logs a command that failed. A server that refuses or does not answer is logged once, when that begins; any other
+    /// error is logged each time. `lane` is the command's lane.
     pub fn note_trouble(
         &self,
         lane: Option<&Lane>,
@@ -83,16 +84,16 @@ impl TaskQueue {
         error: &redis::RedisError,
     ) {
         let refusal = Refusal::of(error);
-        let lane = lane.filter(|_| self.server.has_slots());
+        let lane = lane.filter(|_| self.server.is_cluster());
         let shown = lane.map(tracing::field::display);
-        if refusal.is_none() && !is_silence(error) {
-            tracing::warn!(lane = shown, action, error = %error, "Redis answers with an error; trying again");
-        } else if !self.troubles.begin(lane, refusal) {
-            tracing::debug!(lane = shown, action, error = %error, "Redis still refuses or is silent");
+        if refusal.is_none() && !is_unreachable(error) {
+            tracing::warn!(lane = shown, action, error = %error, "Redis replied with an error; trying again");
+        } else if !self.problems.begin(lane, refusal) {
+            tracing::debug!(lane = shown, action, error = %error, "Redis still refuses commands or does not answer");
         } else if let Some(refusal) = refusal {
             tracing::warn!(
                 lane = shown, action, code = refusal.code(), why = %refusal, error = %error,
-                "Redis refuses commands; nothing is lost, trying again until it takes them"
+                "Redis refuses commands; nothing is lost, trying again until it accepts them"
             );
         } else {
             tracing::warn!(
@@ -102,16 +103,16 @@ impl TaskQueue {
         }
     }
 
-    /// Looks whether what [`TaskQueue::note_trouble`] told of is over, and tells that too.
-    pub(crate) async fn look_whether_trouble_is_over(&self) {
-        for lane in self.troubles.all() {
+    /// Checks whether the problems that [`TaskQueue::note_trouble`] logged are over, and logs that.
+    pub(crate) async fn check_recovery(&self) {
+        for lane in self.problems.lanes() {
             match self.probe_all(lane.as_ref()).await {
                 Ok(()) => {
-                    if let Some(trouble) = self.troubles.end(lane.as_ref()) {
+                    if let Some(problem) = self.problems.end(lane.as_ref()) {
                         tracing::info!(
                             lane = lane.as_ref().map(tracing::field::display),
-                            code = trouble.refusal.map(Refusal::code),
-                            after_ms = millis(trouble.since.elapsed()),
+                            code = problem.refusal.map(Refusal::code),
+                            after_ms = millis(problem.since.elapsed()),
                             "Redis takes commands again"
                         );
                     }
@@ -121,29 +122,29 @@ impl TaskQueue {
         }
     }
 
-    /// As [`TaskQueue::probe`]; without a lane in a Cluster, whose trouble may be with any node, all lanes'. In good time
-    /// there, for the sweep waits for it.
+    /// As [`TaskQueue::probe`]. In a Cluster it has a time limit, and without a lane it probes all lanes, because the problem
+    /// may be with any node.
     async fn probe_all(&self, lane: Option<&Lane>) -> redis::RedisResult<()> {
-        if !self.server.has_slots() {
+        if !self.server.is_cluster() {
             return self.probe(lane).await;
         }
         let lanes = match lane {
             Some(lane) => vec![Some(lane.clone())],
             None => {
-                let known = self.last_lanes().clone();
-                std::iter::once(None).chain(known.into_iter().map(Some)).collect()
+                let listed = self.listed_lanes().clone();
+                std::iter::once(None).chain(listed.into_iter().map(Some)).collect()
             }
         };
         let probing = join_all(lanes.iter().map(|lane| self.probe(lane.as_ref())));
-        match tokio::time::timeout(PROBED_WITHIN, probing).await {
+        match tokio::time::timeout(PROBE_TIMEOUT, probing).await {
             Ok(probed) => probed.into_iter().collect(),
             Err(_) => Err(timed_out()),
         }
     }
 }
 
-/// A refusal with what helps, anything else as it is.
-fn in_words(error: &redis::RedisError) -> String {
+/// A refusal with its advice, another error as it is.
+fn explain(error: &redis::RedisError) -> String {
     match Refusal::of(error) {
         Some(refusal) => refusal.to_string(),
         None => format!("cannot reach Redis: {error}"),

@@ -1,4 +1,4 @@
-//! The lanes that there are, and where a new task belongs.
+//! The list of lanes, and the lane of a new task.
 
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
@@ -10,37 +10,37 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::task::{Lane, TaskType};
 
-/// How long it is believed that Redis knows a lane: a Redis that lost its data hears of it again after that.
-const LANE_IS_KNOWN: Duration = Duration::from_secs(5);
+/// A lane is registered again after this time, in case Redis has lost its data.
+const REGISTER_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl TaskQueue {
-    /// Adds a lane to the set that sweepers and coordinators look through, unless that was done a moment ago.
-    pub(crate) async fn remember_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
+    /// Adds a lane to the set that sweepers and coordinators read, unless it was added a moment ago.
+    pub(crate) async fn register_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
         let now = Instant::now();
-        let noted = {
-            let lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let registered_at = {
+            let lanes = self.registered_lanes.lock().unwrap_or_else(PoisonError::into_inner);
             lanes.get(lane).copied()
         };
-        if noted.is_some_and(|at| now < at + LANE_IS_KNOWN) {
+        if registered_at.is_some_and(|at| now < at + REGISTER_AGAIN_AFTER) {
             return Ok(());
         }
-        let note = |at| {
-            let mut lanes = self.known_lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let set_time = |at| {
+            let mut lanes = self.registered_lanes.lock().unwrap_or_else(PoisonError::into_inner);
             lanes.insert(lane.clone(), at);
         };
-        if noted.is_none() {
+        if registered_at.is_none() {
             self.add_lane(lane).await?;
-            note(now);
+            set_time(now);
             return Ok(());
         }
-        // It is there unless Redis was emptied. In a Cluster the set may be on a node that is away while the lane's own is
-        // there, so nobody waits.
-        note(now);
+        // It is in the set unless Redis was emptied. In a Cluster the set's node may be down while the lane's own node is up,
+        // so the caller does not wait.
+        set_time(now);
         let queue = self.clone();
         let lane = lane.clone();
         tokio::spawn(async move {
             if let Err(error) = queue.add_lane(&lane).await {
-                tracing::debug!(error = %error, "a known lane was not noted again");
+                tracing::debug!(error = %error, "a lane was not registered again");
             }
         });
         Ok(())
@@ -50,11 +50,11 @@ impl TaskQueue {
         self.write_even_when_full("SADD", self.keys.types(), lane.to_string()).await
     }
 
-    /// Makes the lanes of divided types known, so that an operator's pause reaches them before their first task.
+    /// Registers the lanes of partitioned types, so that an operator's pause reaches them before their first task.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer; each lane is made known with its first task as well.
+    /// Redis does not answer. Each lane is also registered with its first task.
     pub async fn announce_partitions(&self) -> Result<(), RedisError> {
         for (task_type, partitions) in &self.config.partitions {
             for lane in Lane::all_of(task_type, *partitions) {
@@ -86,25 +86,26 @@ impl TaskQueue {
         let lane = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
         let mut lanes: Vec<Lane> = names.into_iter().filter_map(lane).collect();
         lanes.sort();
-        self.last_lanes().clone_from(&lanes);
+        self.listed_lanes().clone_from(&lanes);
         Ok(lanes)
     }
 
-    /// As [`TaskQueue::lanes`], and what was known last when Redis does not say.
+    /// As [`TaskQueue::lanes`], or the last list when Redis does not answer.
     pub(crate) async fn lanes_to_sweep(&self) -> Result<Vec<Lane>, RedisError> {
         let listed = self.lanes().await;
-        let last = self.last_lanes();
+        let listed_before = self.listed_lanes();
         match listed {
-            Err(_) if !last.is_empty() => Ok(last.clone()),
+            Err(_) if !listed_before.is_empty() => Ok(listed_before.clone()),
             listed => listed,
         }
     }
 
-    /// The lanes of some types, each type's own and the parts that are known: whoever sweeps keeps them up to date.
+    /// The lanes of some types: each whole type, and the partitions in the last list, which the sweep keeps up to date.
     pub(crate) fn lanes_of(&self, types: &[TaskType]) -> Vec<Lane> {
-        let last = self.last_lanes();
+        let listed_before = self.listed_lanes();
         let parts = |task_type| {
-            last.iter()
+            listed_before
+                .iter()
                 .filter(move |lane| lane.task_type() == task_type && lane.partition().is_some())
         };
         types
@@ -115,13 +116,13 @@ impl TaskQueue {
             .collect()
     }
 
-    /// Where a person's new task of a type belongs.
+    /// The lane for a person's new task of a type.
     pub fn lane_of(&self, task_type: &TaskType, user_id: i64) -> Lane {
         let parts = self.config.partitions.get(task_type).copied().unwrap_or(1);
         Lane::of_person(task_type, parts, user_id)
     }
 
-    pub(crate) fn last_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.last_lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn listed_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.listed_lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,9 +14,9 @@ pub(super) const GROUP: &str = "coordinator";
 pub struct Reply {
     /// The lane it came from.
     pub lane: Lane,
-    /// Its place in the outbox.
+    /// Its stream id in the outbox.
     pub entry: String,
-    /// What was asked, with `reply_to`.
+    /// The task, with `reply_to`.
     pub task: Task,
     /// How it ended.
     pub status: TaskStatus,
@@ -36,7 +36,7 @@ pub(super) fn read_entry(lane: &Lane, entry: &StreamId) -> Option<Reply> {
     let status: String = entry.get("state")?;
     let task: Vec<u8> = entry.get("task")?;
     let result: Vec<u8> = entry.get("result").unwrap_or_default();
-    // Whoever asked is told, also when it cannot be read any more what.
+    // The sender gets an answer even when the rest of the task cannot be read.
     let task = serde_json::from_slice(&task).ok().or_else(|| Task::salvage(&task))?;
     let result = serde_json::from_slice(&result).unwrap_or_else(|_| {
         TaskResult::failure(FailureCode::InvalidOutput, "the stored result cannot be read")

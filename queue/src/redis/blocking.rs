@@ -1,7 +1,7 @@
-//! Commands that wait in the server, answered without losing an answer.
+//! Commands that block in the server. A dropped caller loses no reply.
 //!
-//! A command that waits has a connection of its own. On one server a single command waits for all lanes; in a
-//! Cluster no command can name keys of two slots, so there is one connection per lane, and they wait side by side.
+//! Each blocking command has a connection of its own. On one server, one command waits for all lanes. In a Cluster a
+//! command cannot name keys of two slots, so each lane has its own connection, and they wait in parallel.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,126 +12,127 @@ use tokio::task::JoinHandle;
 
 use crate::redis::connection::Connection;
 use crate::redis::server::RedisServer;
-use crate::redis::time::RETRY_PAUSE;
+use crate::redis::time::REDIS_RETRY_DELAY;
 use crate::task::Lane;
 
-/// The lanes that one command waits for.
-pub(crate) type Together = Vec<Lane>;
+/// The lanes that one command names.
+pub(crate) type LaneGroup = Vec<Lane>;
 
-/// Waits for several things at once. Dropping it drops the connections.
+/// Connections for blocking commands. Dropping this closes them.
 #[derive(Debug)]
-pub(crate) struct Waits<T> {
+pub(crate) struct BlockingConnections<T> {
     server: RedisServer,
-    longest: Duration,
-    /// By what is waited for: a lane's name, or nothing for all of them.
-    waiting: HashMap<String, Waiting>,
-    answer: mpsc::UnboundedSender<(String, RedisResult<T>)>,
-    answers: mpsc::UnboundedReceiver<(String, RedisResult<T>)>,
+    max_block: Duration,
+    /// By group name: a lane, or the empty text for all lanes.
+    connections: HashMap<String, BlockingConnection>,
+    reply_sender: mpsc::UnboundedSender<(String, RedisResult<T>)>,
+    replies: mpsc::UnboundedReceiver<(String, RedisResult<T>)>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    asks: mpsc::Sender<Cmd>,
-    asked: bool,
+struct BlockingConnection {
+    commands: mpsc::Sender<Cmd>,
+    busy: bool,
     task: JoinHandle<()>,
 }
 
-impl Drop for Waiting {
+impl Drop for BlockingConnection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<T: FromRedisValue + Send + 'static> Waits<T> {
-    /// Nothing is connected until something is asked. `longest` bounds how long one command waits in the server.
-    pub(crate) fn new(server: &RedisServer, longest: Duration) -> Self {
-        let (answer, answers) = mpsc::unbounded_channel();
-        Self { server: server.clone(), longest, waiting: HashMap::new(), answer, answers }
+impl<T: FromRedisValue + Send + 'static> BlockingConnections<T> {
+    /// Connects with the first command. `max_block` is the longest time that a command blocks in the server.
+    pub(crate) fn new(server: &RedisServer, max_block: Duration) -> Self {
+        let (reply_sender, replies) = mpsc::unbounded_channel();
+        let server = server.clone();
+        Self { server, max_block, connections: HashMap::new(), reply_sender, replies }
     }
 
-    /// Waits for what concerns `lanes` from now on, with the command that `command` makes for those that can be named
-    /// together. What is waited for already goes on being waited for.
-    pub(crate) fn ask(&mut self, lanes: &[Lane], command: impl Fn(&Together) -> Cmd) {
-        let groups: Vec<(String, Together)> = if self.server.has_slots() {
+    /// Sends a command for each group of `lanes`, built by `command`. A group whose last command has not returned keeps
+    /// that one. Connections for other lanes are closed.
+    pub(crate) fn send(&mut self, lanes: &[Lane], command: impl Fn(&LaneGroup) -> Cmd) {
+        let groups: Vec<(String, LaneGroup)> = if self.server.is_cluster() {
             lanes.iter().map(|one| (one.to_string(), vec![one.clone()])).collect()
         } else if lanes.is_empty() {
             Vec::new()
         } else {
             vec![(String::new(), lanes.to_vec())]
         };
-        self.waiting.retain(|name, _| groups.iter().any(|(group, _)| group == name));
-        for (name, together) in groups {
-            let waiting = self
-                .waiting
+        self.connections.retain(|name, _| groups.iter().any(|(group, _)| group == name));
+        for (name, group) in groups {
+            let connection = self
+                .connections
                 .entry(name.clone())
-                .or_insert_with(|| start(&self.server, self.longest, name, &self.answer));
-            // Room for one: an ask is taken from the channel before its answer is given.
-            if !waiting.asked && waiting.asks.try_send(command(&together)).is_ok() {
-                waiting.asked = true;
+                .or_insert_with(|| start(&self.server, self.max_block, name, &self.reply_sender));
+            // The channel holds one command, which is taken out before its reply is sent.
+            if !connection.busy && connection.commands.try_send(command(&group)).is_ok() {
+                connection.busy = true;
             }
         }
     }
 
-    /// The next answer to an ask. Never returns when nothing was asked.
+    /// The next reply. Never returns when no command was sent.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: an answer that is not taken stays.
-    pub(crate) async fn answer(&mut self) -> RedisResult<T> {
-        let Some((name, answer)) = self.answers.recv().await else {
+    /// Cancel safe: a reply that was not taken stays in the channel.
+    pub(crate) async fn next_reply(&mut self) -> RedisResult<T> {
+        let Some((name, reply)) = self.replies.recv().await else {
             return std::future::pending().await; // Never closed: we hold a sender.
         };
-        self.answered(&name);
-        answer
+        self.mark_idle(&name);
+        reply
     }
 
-    /// An answer that is there already.
-    pub(crate) fn ready(&mut self) -> Option<RedisResult<T>> {
-        let (name, answer) = self.answers.try_recv().ok()?;
-        self.answered(&name);
-        Some(answer)
+    /// A reply that has arrived already.
+    pub(crate) fn try_next_reply(&mut self) -> Option<RedisResult<T>> {
+        let (name, reply) = self.replies.try_recv().ok()?;
+        self.mark_idle(&name);
+        Some(reply)
     }
 
-    fn answered(&mut self, name: &str) {
-        if let Some(waiting) = self.waiting.get_mut(name) {
-            waiting.asked = false;
+    fn mark_idle(&mut self, name: &str) {
+        if let Some(connection) = self.connections.get_mut(name) {
+            connection.busy = false;
         }
     }
 }
 
-/// Runs one command after the other, on a connection that is opened with the first.
+/// Runs commands one after the other, on a connection that is opened with the first.
 fn start<T: FromRedisValue + Send + 'static>(
     server: &RedisServer,
-    longest: Duration,
+    max_block: Duration,
     name: String,
-    answer: &mpsc::UnboundedSender<(String, RedisResult<T>)>,
-) -> Waiting {
-    let (asks, mut asked) = mpsc::channel::<Cmd>(1);
+    reply_sender: &mpsc::UnboundedSender<(String, RedisResult<T>)>,
+) -> BlockingConnection {
+    let (commands, mut received) = mpsc::channel::<Cmd>(1);
     let server = server.clone();
-    let answer = answer.clone();
+    let reply_sender = reply_sender.clone();
     let task = tokio::spawn(async move {
         let mut opened = None;
-        while let Some(command) = asked.recv().await {
+        while let Some(command) = received.recv().await {
             let connected = match opened.take() {
                 Some(connection) => Ok(connection),
-                None => Connection::blocking(&server, longest).await,
+                None => Connection::blocking(&server, max_block).await,
             };
-            let answered = match connected {
+            let reply = match connected {
                 Ok(mut connection) => {
-                    let answered = command.query_async(&mut connection).await;
+                    let reply = command.query_async(&mut connection).await;
                     opened = Some(connection);
-                    answered
+                    reply
                 }
                 Err(error) => Err(error),
             };
-            let trouble = answered.is_err();
-            if answer.send((name.clone(), answered)).is_err() {
+            let failed = reply.is_err();
+            if reply_sender.send((name.clone(), reply)).is_err() {
                 return;
             }
-            if trouble {
-                tokio::time::sleep(RETRY_PAUSE).await;
+            if failed {
+                tokio::time::sleep(REDIS_RETRY_DELAY).await;
             }
         }
     });
-    Waiting { asks, asked: false, task }
+    BlockingConnection { commands, busy: false, task }
 }

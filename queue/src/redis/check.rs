@@ -1,9 +1,9 @@
-//! Whether a server can keep the promises.
+//! Checks that a server can keep the queue's promises.
 
 use crate::error::ConnectError;
 use crate::redis::connection::Connection;
 
-/// Refuses a server on which the promises cannot be kept; in a Cluster, each master.
+/// Checks the server's version and settings; in a Cluster, those of each master.
 ///
 /// # Errors
 ///
@@ -20,16 +20,16 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
-    let name = name(field);
-    // Valkey says under `redis_version` which Redis it is compatible with.
-    let version = field(name.version_field()).unwrap_or("unknown");
+    let product = product(field);
+    // In Valkey, `redis_version` is the Redis that it is compatible with.
+    let version = field(product.version_field()).unwrap_or("unknown");
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
     let found =
         numbers.next().flatten().map(|major| (major, numbers.next().flatten().unwrap_or(0)));
-    if found.is_none_or(|found| found < name.oldest()) {
-        return Err(ConnectError::TooOld { name: name.word(), found: version.to_owned() });
+    if found.is_none_or(|found| found < product.oldest()) {
+        return Err(ConnectError::TooOld { name: product.word(), found: version.to_owned() });
     }
-    tracing::debug!(server = name.word(), version, "the server is new enough");
+    tracing::debug!(server = product.word(), version, "the server is new enough");
     if let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy"))
         && limit != "0"
         && policy != "noeviction"
@@ -38,30 +38,30 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     }
     if field("aof_enabled") == Some("0") {
         tracing::warn!(
-            "Redis keeps no append-only file: tasks that wait are lost when it crashes. To keep them, run \
+            "Redis keeps no append-only file: waiting tasks are lost when it crashes. To keep them, run \
              `redis-cli CONFIG SET appendonly yes` and set it in redis.conf"
         );
     }
     Ok(())
 }
 
-/// Whose server it is. One that does not say is taken for Redis, as which it introduces itself.
+/// The server's product. A server without a name is taken for Redis, because it claims that compatibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
+enum Product {
     Redis,
     Valkey,
 }
 
-fn name<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Name {
+fn product<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Product {
     match field("server_name") {
-        Some("valkey") => Name::Valkey,
-        // Its first releases had the version alone.
-        _ if field("valkey_version").is_some() => Name::Valkey,
-        _ => Name::Redis,
+        Some("valkey") => Product::Valkey,
+        // Valkey's first releases had no `server_name`.
+        _ if field("valkey_version").is_some() => Product::Valkey,
+        _ => Product::Redis,
     }
 }
 
-impl Name {
+impl Product {
     fn word(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
@@ -76,7 +76,7 @@ impl Name {
         }
     }
 
-    /// The first version with all that is used. Valkey's first is Redis 7.2 under another name.
+    /// The first version with all needed features. Valkey's first release, 7.2, has those of Redis 7.2.
     fn oldest(self) -> (u32, u32) {
         match self {
             Self::Redis => (7, 0),

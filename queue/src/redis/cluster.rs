@@ -1,38 +1,32 @@
-//! Commands in a Cluster: each goes to the node that has its keys, over a connection to that node alone.
+//! Commands in a Cluster: each goes to the node that owns its keys, over a connection to that node alone.
 //!
-//! No node is waited for by whoever has nothing to do with it: a node that is silent, dead or moving holds up the
-//! commands that are for it, and those only until its slots have another owner. Which node has what is looked up
-//! beside the commands, by asking all nodes that are known at once; what the first says holds until a node says
-//! otherwise.
+//! A node that is silent, dead or losing a slot delays only commands for its own keys, and those only until their slots
+//! have another owner. The slot map is refreshed in the background ([`slot_map`]).
+
+mod redirect;
+mod slot_map;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use redis::aio::ConnectionLike;
-use redis::{
-    Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerErrorKind, Value,
-};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
-use crate::redis::reconnecting::{Reconnecting, server_error};
-use crate::redis::server::{RedisServer, Target, connect_to};
-use crate::redis::slots::{Node, SlotMap, slot_of, slot_of_command};
+use crate::redis::cluster::redirect::NextStep;
+use crate::redis::cluster::slot_map::{no_owner, refresh, refresh_in_background};
+use crate::redis::reconnecting::{ReconnectingConnection, server_error};
+use crate::redis::server::{RedisServer, Target};
+use crate::redis::slots::{Node, slot_of, slot_of_command};
 use crate::redis::topology::Topology;
 
-/// A node of a Cluster is asked for its map; there are others to ask.
-const ASK_ONE_OF_SEVERAL: Duration = Duration::from_secs(1);
-/// Nodes that are asked at the same time who has what.
-const ASKED_AT_ONCE: usize = 16;
-/// Between two looks for who has what.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-/// A node that is silent for this long may have been replaced: from then on we look.
-const SILENT: Duration = Duration::from_millis(500);
-/// How often a command is tried when nodes send it on, or say that they cannot answer it yet.
-const ATTEMPTS: u32 = 5;
-/// Pauses while a slot moves or a replica takes over, doubled each time.
+/// A node that is silent for this long may have been replaced: the slot map is refreshed, and again after each such time.
+const SILENCE_BEFORE_REFRESH: Duration = Duration::from_millis(500);
+/// How often a command is sent when nodes redirect it, or cannot answer it yet.
+const MAX_ATTEMPTS: u32 = 5;
+/// Pause while a slot moves or a replica takes over; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Connections to the nodes of a Cluster, opened when they are needed. Clones share them.
@@ -43,10 +37,9 @@ pub(super) struct Cluster {
 
 struct Shared {
     server: RedisServer,
-    nodes: Mutex<HashMap<Node, Reconnecting>>,
-    /// How long its commands wait in the server, if they do: then a short silence says nothing, and it needs one node at
-    /// a time.
-    waits: Option<Duration>,
+    nodes: Mutex<HashMap<Node, ReconnectingConnection>>,
+    /// How long commands block in the server, if they do. Then a short silence means nothing, and one node is enough.
+    block_time: Option<Duration>,
 }
 
 impl fmt::Debug for Cluster {
@@ -55,50 +48,53 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// What a node is asked.
+/// What is sent to a node.
 #[derive(Clone, Copy)]
-enum Asked<'a> {
-    One(&'a Cmd),
-    Several(&'a Pipeline, usize, usize),
+enum Request<'a> {
+    Command(&'a Cmd),
+    /// A pipeline with the offset and the count of the replies to return.
+    Pipeline(&'a Pipeline, usize, usize),
 }
 
 impl Cluster {
-    /// Finds out who has what, unless that is known.
+    /// Reads the slot map, unless the process has one.
     ///
     /// # Errors
     ///
     /// When no node answers.
-    pub(super) async fn connect(server: RedisServer, waits: Option<Duration>) -> RedisResult<Self> {
-        let known = !server.topology.map.borrow().nodes().is_empty();
-        let shared = Shared { server, nodes: Mutex::default(), waits };
-        let cluster = Self { shared: Arc::new(shared) };
-        if !known {
-            cluster.look().await?;
+    pub(super) async fn connect(
+        server: RedisServer,
+        block_time: Option<Duration>,
+    ) -> RedisResult<Self> {
+        if server.topology.map.borrow().nodes().is_empty() {
+            refresh(&server).await?;
         }
-        Ok(cluster)
+        let shared = Shared { server, nodes: Mutex::default(), block_time };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Whether one of the masters answers.
     pub(super) async fn ping(&self) -> RedisResult<()> {
         let ping = redis::cmd("PING");
-        let asking = self.masters().into_iter().map(|node| {
+        let pings = self.masters().into_iter().map(|node| {
             let ping = &ping;
-            async move { self.ask(&node, None, Asked::One(ping), false).await.map(drop) }.boxed()
+            async move { self.send(&node, None, Request::Command(ping), false).await.map(drop) }
+                .boxed()
         });
-        let asking: Vec<_> = asking.collect();
-        if asking.is_empty() {
-            return Err(nobody());
+        let pings: Vec<_> = pings.collect();
+        if pings.is_empty() {
+            return Err(no_owner());
         }
-        futures::future::select_ok(asking).await.map(drop)
+        futures::future::select_ok(pings).await.map(drop)
     }
 
-    /// What every master answers.
+    /// The reply of every master.
     pub(super) async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
-        let asking = self.masters().into_iter().map(|node| async move {
-            let answer = self.ask(&node, None, Asked::One(command), false).await?;
-            first(answer).extract_error()
+        let replies = self.masters().into_iter().map(|node| async move {
+            let reply = self.send(&node, None, Request::Command(command), false).await?;
+            first(reply).extract_error()
         });
-        futures::future::try_join_all(asking).await
+        futures::future::try_join_all(replies).await
     }
 
     fn topology(&self) -> &Topology {
@@ -109,51 +105,52 @@ impl Cluster {
         self.topology().map.borrow().masters().into_iter().cloned().collect()
     }
 
-    /// The node that has `key`, as far as is known.
+    /// The node that owns `key`, by the current slot map.
     pub(super) fn owner_of(&self, key: &str) -> String {
         let owner = self.topology().owner(slot_of(key.as_bytes()));
         owner.map(|(host, port)| format!("{host}:{port}")).unwrap_or_default()
     }
 
-    /// Asks the node that has `key`.
+    /// The reply of the node that owns `key`.
     pub(super) async fn ask_owner(&self, key: &str, command: &Cmd) -> RedisResult<Value> {
-        let answer = self.run(slot_of(key.as_bytes()), Asked::One(command)).await?;
-        first(answer).extract_error()
+        let reply = self.run(slot_of(key.as_bytes()), Request::Command(command)).await?;
+        first(reply).extract_error()
     }
 
-    /// Runs what is for one slot, wherever that is. What a server answered in place of a value is a value here.
-    async fn run(&self, slot: u16, asked: Asked<'_>) -> RedisResult<Vec<Value>> {
-        let mut sent_on = None;
+    /// Runs a request for one slot on the slot's owner. An error that the server sent in place of a value is returned as a
+    /// value.
+    async fn run(&self, slot: u16, request: Request<'_>) -> RedisResult<Vec<Value>> {
+        let mut redirect = None;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let (node, once) = match sent_on.take() {
-                Some(there) => there,
+            let (node, once) = match redirect.take() {
+                Some(redirect) => redirect,
                 None => (self.owner(slot).await?, false),
             };
-            let answer = self.ask(&node, Some(slot), asked, once).await;
-            let error = match &answer {
+            let reply = self.send(&node, Some(slot), request, once).await;
+            let error = match &reply {
                 Ok(values) => values.iter().find_map(server_error),
                 Err(error) => Some(error.clone()),
             };
-            let Some(error) = error else { return answer };
-            match Then::after(&error) {
-                Then::GiveBack => return answer,
-                _ if attempt >= ATTEMPTS => return answer,
-                // Whether it was done is not known, so it is not done again.
-                Then::Look => {
-                    self.look_soon();
-                    return answer;
+            let Some(error) = error else { return reply };
+            match NextStep::after(&error) {
+                NextStep::Return => return reply,
+                _ if attempt >= MAX_ATTEMPTS => return reply,
+                // Nobody knows whether the command ran, so it is not sent again.
+                NextStep::RefreshAndReturn => {
+                    self.refresh_in_background();
+                    return reply;
                 }
-                Then::Wait => {
-                    self.look_soon();
+                NextStep::Wait => {
+                    self.refresh_in_background();
                     tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempt - 1)).await;
                 }
-                Then::Follow(to) => {
+                NextStep::Follow(to) => {
                     self.topology().map.send_modify(|map| map.moved(slot, to));
-                    self.look_soon();
+                    self.refresh_in_background();
                 }
-                Then::FollowOnce(to) => sent_on = Some((to, true)),
+                NextStep::FollowOnce(to) => redirect = Some((to, true)),
             }
         }
     }
@@ -162,195 +159,109 @@ impl Cluster {
         if let Some(owner) = self.topology().owner(slot) {
             return Ok(owner);
         }
-        self.look().await?;
-        self.topology().owner(slot).ok_or_else(nobody)
+        refresh(&self.shared.server).await?;
+        self.topology().owner(slot).ok_or_else(no_owner)
     }
 
-    /// Asks a node. When the slot gets another owner meanwhile, nothing is expected from this one any more.
-    async fn ask(
+    /// Sends a request to a node. Gives up when the slot gets another owner meanwhile. `once` is set after an `ASK`
+    /// redirect.
+    async fn send(
         &self,
         node: &Node,
         slot: Option<u16>,
-        asked: Asked<'_>,
+        request: Request<'_>,
         once: bool,
     ) -> RedisResult<Vec<Value>> {
         let mut connection = self.node(node)?;
-        let answer = async move {
-            match asked {
-                Asked::One(command) if once => ask_once(&mut connection, &[command]).await,
-                Asked::One(command) => Ok(vec![connection.req_packed_command(command).await?]),
-                Asked::Several(pipeline, _, _) if once => {
-                    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
-                    ask_once(&mut connection, &commands).await
+        let reply = async move {
+            match request {
+                Request::Command(command) if once => send_once(&mut connection, &[command]).await,
+                Request::Command(command) => {
+                    Ok(vec![connection.req_packed_command(command).await?])
                 }
-                Asked::Several(pipeline, offset, count) => {
+                Request::Pipeline(pipeline, _, _) if once => {
+                    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
+                    send_once(&mut connection, &commands).await
+                }
+                Request::Pipeline(pipeline, offset, count) => {
                     connection.req_packed_commands(pipeline, offset, count).await
                 }
             }
         };
-        let leaves = async {
+        let slot_moved = async {
             match slot {
-                Some(slot) if !once => self.topology().leaves(slot, node).await,
+                Some(slot) if !once => self.topology().slot_moved(slot, node).await,
                 _ => std::future::pending().await,
             }
         };
-        let silent = async {
-            if self.shared.waits.is_some() {
+        let refresh_while_silent = async {
+            if self.shared.block_time.is_some() {
                 std::future::pending::<()>().await;
             }
             loop {
-                tokio::time::sleep(SILENT).await;
-                self.look_soon();
+                tokio::time::sleep(SILENCE_BEFORE_REFRESH).await;
+                self.refresh_in_background();
             }
         };
         tokio::select! {
             biased;
-            answer = answer => answer,
-            () = leaves => {
+            reply = reply => reply,
+            () = slot_moved => {
                 Err(RedisError::from(std::io::Error::other("the keys are on another node now")))
             }
-            never = silent => never,
+            never = refresh_while_silent => never,
         }
     }
 
     /// The connection to a node.
-    fn node(&self, node: &Node) -> RedisResult<Reconnecting> {
+    fn node(&self, node: &Node) -> RedisResult<ReconnectingConnection> {
         let mut nodes = self.shared.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = nodes.get(node) {
             return Ok(connection.clone());
         }
-        let Shared { server, waits, .. } = &*self.shared;
-        let to = Target::Server(Box::new(server.at(node.clone())?));
-        let connection = Reconnecting::lazy(server, to, *waits);
-        if waits.is_some() {
+        let Shared { server, block_time, .. } = &*self.shared;
+        let target = Target::Server(Box::new(server.node_at(node.clone())?));
+        let connection = ReconnectingConnection::lazy(server, target, *block_time);
+        if block_time.is_some() {
             nodes.clear();
         } else {
-            let known = self.topology().map.borrow();
-            nodes.retain(|node, _| known.nodes().contains(node));
+            let map = self.topology().map.borrow();
+            nodes.retain(|node, _| map.nodes().contains(node));
         }
         nodes.insert(node.clone(), connection.clone());
         Ok(connection)
     }
 
-    /// Looks who has what, beside the command that found a reason to. One look serves all who ask for it.
-    fn look_soon(&self) {
-        let cluster = self.clone();
-        tokio::spawn(async move {
-            let Ok(looking) = cluster.topology().looking.try_lock() else { return };
-            if let Err(error) = cluster.look_at_nodes().await {
-                tracing::debug!(error = %error, "no node of the Cluster says who has what");
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-            drop(looking);
-        });
-    }
-
-    async fn look(&self) -> RedisResult<()> {
-        let _looking = self.topology().looking.lock().await;
-        self.look_at_nodes().await
-    }
-
-    /// Asks every node that is known who has what, until one says that is not behind what is known. When all are (the
-    /// Cluster was made anew), the newest holds.
-    async fn look_at_nodes(&self) -> RedisResult<()> {
-        let known = self.topology().map.borrow().epoch();
-        let asking =
-            self.shared.server.nodes().into_iter().map(|node| self.ask_for_map(node).boxed());
-        let mut answers = futures::stream::iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let mut newest: RedisResult<SlotMap> = Err(nobody());
-        while let Some(answer) = answers.next().await {
-            let epoch = newest.as_ref().ok().map(SlotMap::epoch);
-            match answer {
-                Ok(map) if epoch < Some(map.epoch()) => newest = Ok(map),
-                Err(error) if newest.is_err() => newest = Err(error),
-                _ => {}
-            }
-            if newest.as_ref().is_ok_and(|map| known <= map.epoch()) {
-                break;
-            }
-        }
-        self.topology().put(newest?);
-        Ok(())
-    }
-
-    async fn ask_for_map(&self, node: ConnectionInfo) -> RedisResult<SlotMap> {
-        let asked = match node.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                (host.clone(), *port)
-            }
-            _ => return Err(nobody()),
-        };
-        let client = self.shared.server.client(node)?;
-        let mut connection =
-            connect_to(client, ASK_ONE_OF_SEVERAL, Some(ASK_ONE_OF_SEVERAL)).await?;
-        let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
-        let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
-        SlotMap::read(&slots, &info, &asked).ok_or_else(nobody)
+    fn refresh_in_background(&self) {
+        refresh_in_background(self.shared.server.clone());
     }
 }
 
-/// Asks a node for a slot that is on its way to it.
-async fn ask_once(connection: &mut Reconnecting, commands: &[&Cmd]) -> RedisResult<Vec<Value>> {
+/// Sends commands for a slot that is moving to this node (after an `ASK` redirect).
+async fn send_once(
+    connection: &mut ReconnectingConnection,
+    commands: &[&Cmd],
+) -> RedisResult<Vec<Value>> {
     let mut pipeline = redis::pipe();
     for command in commands {
         pipeline.cmd("ASKING");
         pipeline.add_command((*command).clone());
     }
-    let answers = connection.req_packed_commands(&pipeline, 0, 2 * commands.len()).await?;
-    Ok(answers.into_iter().skip(1).step_by(2).collect())
+    let replies = connection.req_packed_commands(&pipeline, 0, 2 * commands.len()).await?;
+    Ok(replies.into_iter().skip(1).step_by(2).collect())
 }
 
-/// The answer to [`Asked::One`].
-fn first(answer: Vec<Value>) -> Value {
-    answer.into_iter().next().unwrap_or(Value::Nil)
-}
-
-fn nobody() -> RedisError {
-    RedisError::from((
-        ErrorKind::ClusterConnectionNotFound,
-        "no node of the Cluster has these keys",
-    ))
-}
-
-/// What follows from an error.
-enum Then {
-    GiveBack,
-    Look,
-    Wait,
-    Follow(Node),
-    FollowOnce(Node),
-}
-
-impl Then {
-    fn after(error: &RedisError) -> Self {
-        use ServerErrorKind::{
-            Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain,
-        };
-        let to = || error.redirect_node().and_then(|(node, _slot)| read_address(node));
-        match error.kind() {
-            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => Self::Look,
-            ErrorKind::Server(Moved) => to().map_or(Self::Wait, Self::Follow),
-            ErrorKind::Server(Ask) => to().map_or(Self::Wait, Self::FollowOnce),
-            ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain) => {
-                Self::Wait
-            }
-            _ => Self::GiveBack,
-        }
-    }
-}
-
-/// `host:port`.
-fn read_address(node: &str) -> Option<Node> {
-    let (host, port) = node.rsplit_once(':')?;
-    Some((host.to_owned(), port.parse().ok()?)).filter(|(host, _)| !host.is_empty())
+/// The reply to [`Request::Command`].
+fn first(reply: Vec<Value>) -> Value {
+    reply.into_iter().next().unwrap_or(Value::Nil)
 }
 
 impl ConnectionLike for Cluster {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let slot = slot_of_command(cmd).ok_or_else(nobody)?;
-            let answer = self.run(slot, Asked::One(cmd)).await?;
-            Ok(first(answer))
+            let slot = slot_of_command(cmd).ok_or_else(no_owner)?;
+            let reply = self.run(slot, Request::Command(cmd)).await?;
+            Ok(first(reply))
         })
     }
 
@@ -361,8 +272,8 @@ impl ConnectionLike for Cluster {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let slot = pipeline.cmd_iter().next().and_then(slot_of_command).ok_or_else(nobody)?;
-            self.run(slot, Asked::Several(pipeline, offset, count)).await
+            let slot = pipeline.cmd_iter().next().and_then(slot_of_command).ok_or_else(no_owner)?;
+            self.run(slot, Request::Pipeline(pipeline, offset, count)).await
         })
     }
 

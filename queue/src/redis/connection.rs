@@ -1,7 +1,7 @@
-//! Connections to Redis: one shared for short commands, own ones for commands that block.
+//! Connections to Redis: one shared for short commands, and separate ones for commands that block.
 //!
-//! Where Redis is, and what each kind of place takes, is decided here alone: [`Connection`] runs commands on one
-//! server, on the master that Sentinel names, or in a Cluster, and the rest of the crate does not ask which.
+//! [`Connection`] runs commands on one server, on the master that Sentinel names, or in a Cluster. No other module needs to
+//! know which.
 
 use std::time::Duration;
 
@@ -10,23 +10,22 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::redis::address::Address;
 use crate::redis::cluster::Cluster;
-use crate::redis::reconnecting::Reconnecting;
+use crate::redis::reconnecting::ReconnectingConnection;
 use crate::redis::server::{RedisServer, Target};
 
-/// Runs commands on whatever the address leads to. Cloning is cheap; clones share what is connected, and it is
-/// connected again by itself.
+/// Runs commands on the configured Redis, and reconnects when needed. Cloning is cheap; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Connection(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    One(Reconnecting),
-    Sentinel(Reconnecting),
+    Single(ReconnectingConnection),
+    Sentinel(ReconnectingConnection),
     Cluster(Cluster),
 }
 
 impl Connection {
-    /// A connection for commands that answer at once; cloned freely, reconnects by itself.
+    /// A connection for commands that return at once.
     ///
     /// # Errors
     ///
@@ -35,30 +34,29 @@ impl Connection {
         Self::open(server, None).await
     }
 
-    /// A connection of its own for a command that waits up to `longest_wait` in the server. In a Cluster it leads to one
-    /// node, and follows the keys that it is asked about.
+    /// A separate connection for commands that block in the server for up to `max_block`. In a Cluster it leads to the
+    /// node that owns the command's keys.
     ///
     /// # Errors
     ///
     /// When the first connection fails.
-    pub(crate) async fn blocking(
-        server: &RedisServer,
-        longest_wait: Duration,
-    ) -> RedisResult<Self> {
-        Self::open(server, Some(longest_wait)).await
+    pub(crate) async fn blocking(server: &RedisServer, max_block: Duration) -> RedisResult<Self> {
+        Self::open(server, Some(max_block)).await
     }
 
-    /// `waits` is how long its commands wait in the server, if they do.
-    async fn open(server: &RedisServer, waits: Option<Duration>) -> RedisResult<Self> {
+    /// `block_time` is how long its commands block in the server, if they do.
+    async fn open(server: &RedisServer, block_time: Option<Duration>) -> RedisResult<Self> {
         let kind = match server.address() {
-            Address::One(node) => {
+            Address::Single(node) => {
                 let target = Target::Server(Box::new(node.clone()));
-                Kind::One(Reconnecting::connect(server, target, waits).await?)
+                Kind::Single(ReconnectingConnection::connect(server, target, block_time).await?)
             }
-            Address::Sentinel(_) => {
-                Kind::Sentinel(Reconnecting::connect(server, Target::Master, waits).await?)
+            Address::Sentinel(_) => Kind::Sentinel(
+                ReconnectingConnection::connect(server, Target::Master, block_time).await?,
+            ),
+            Address::Cluster(_) => {
+                Kind::Cluster(Cluster::connect(server.clone(), block_time).await?)
             }
-            Address::Cluster(_) => Kind::Cluster(Cluster::connect(server.clone(), waits).await?),
         };
         Ok(Self(kind))
     }
@@ -71,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// What each master says about itself.
+    /// The `INFO` of each master.
     pub(crate) async fn info(&self, sections: &[&str]) -> RedisResult<Vec<String>> {
         let mut info = redis::cmd("INFO");
         info.arg(sections);
@@ -84,24 +82,25 @@ impl Connection {
         }
     }
 
-    /// Who has a key, by a name that changes when somebody else has; nothing on one server, of which no replica is known.
+    /// The server that owns a key, by a name that changes when another server takes over. None for a single server, which has
+    /// no replica that could.
     pub(crate) fn server_of(&self, key: &str) -> Option<String> {
         match &self.0 {
-            Kind::One(_) => None,
+            Kind::Single(_) => None,
             Kind::Sentinel(connection) => Some(connection.generation().to_string()),
             Kind::Cluster(cluster) => Some(cluster.owner_of(key)),
         }
     }
 
-    /// Waits until a replica has what this connection wrote to `key`'s server, at most `at_most`, and says whether one
-    /// has. Nothing is waited for on one server, which is known to have none.
+    /// Waits, for at most `max_wait`, until a replica has what this connection wrote to `key`'s server. Returns whether one has.
+    /// Returns true at once for a single server, which has no replica.
     ///
-    /// Other commands of the connection wait as well.
-    pub(crate) async fn replicated(&self, key: &str, at_most: Duration) -> RedisResult<bool> {
+    /// Other commands on the connection wait as well.
+    pub(crate) async fn replicated(&self, key: &str, max_wait: Duration) -> RedisResult<bool> {
         let mut wait = redis::cmd("WAIT");
-        wait.arg(1).arg(u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX));
+        wait.arg(1).arg(u64::try_from(max_wait.as_millis()).unwrap_or(u64::MAX));
         let replicas: u64 = match &self.0 {
-            Kind::One(_) => return Ok(true),
+            Kind::Single(_) => return Ok(true),
             Kind::Sentinel(_) => wait.query_async(&mut self.clone()).await?,
             Kind::Cluster(cluster) => u64::from_redis_value(cluster.ask_owner(key, &wait).await?)?,
         };
@@ -112,7 +111,7 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
-            Kind::One(connection) | Kind::Sentinel(connection) => {
+            Kind::Single(connection) | Kind::Sentinel(connection) => {
                 connection.req_packed_command(cmd)
             }
             Kind::Cluster(connection) => connection.req_packed_command(cmd),
@@ -126,7 +125,7 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.0 {
-            Kind::One(connection) | Kind::Sentinel(connection) => {
+            Kind::Single(connection) | Kind::Sentinel(connection) => {
                 connection.req_packed_commands(pipeline, offset, count)
             }
             Kind::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
@@ -135,7 +134,7 @@ impl ConnectionLike for Connection {
 
     fn get_db(&self) -> i64 {
         match &self.0 {
-            Kind::One(connection) | Kind::Sentinel(connection) => connection.get_db(),
+            Kind::Single(connection) | Kind::Sentinel(connection) => connection.get_db(),
             Kind::Cluster(connection) => connection.get_db(),
         }
     }

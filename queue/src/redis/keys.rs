@@ -1,7 +1,7 @@
-//! The names of the queue's keys in Redis. What belongs to other crates hangs below the same namespace ([`Keys::scoped`]).
+//! The names of the queue's keys in Redis. Other crates keep their keys below the same namespace ([`Keys::scoped`]).
 //!
-//! `{T}`, the lane in braces (a task type, or `TYPE.PARTITION` of a divided one), is a Cluster hash tag: all keys of one lane
-//! live on one slot, so that every step of a task is one atomic script. A task's id begins with the same tag.
+//! `{T}`, the lane in braces (a task type, or `TYPE.PARTITION` of a partitioned one), is a Cluster hash tag: all keys of one
+//! lane are in one slot, so each step of a task is one atomic script. A task's id begins with the same tag.
 
 use std::fmt;
 
@@ -27,8 +27,7 @@ impl Keys {
         Self { namespace: namespace.into() }
     }
 
-    /// A key below the namespace for data that belongs to the caller: `scoped("menu")` is `freefans:menu`. Whoever uses
-    /// it has a prefix of their own that no key here begins with.
+    /// A key for the caller's own data: `scoped("menu")` is `freefans:menu`. The name must not begin like a key of this file.
     pub fn scoped(&self, name: impl fmt::Display) -> String {
         format!("{}:{name}", self.namespace)
     }
@@ -41,57 +40,43 @@ impl Keys {
         format!("{}:tasks:{name}:{id}", self.namespace)
     }
 
-    /// List that older producers push task JSON onto; moved into the typed queues by [`crate::submit::drain_ingress`].
+    /// LIST onto which other producers push task JSON; [`crate::submit::drain_ingress`] moves it into the typed queues.
     pub fn ingress(&self) -> String {
         format!("{}:tasks:queue", self.namespace)
     }
 
-    /// Stream of what was pushed onto the ingress list and could not be understood.
+    /// STREAM of ingress entries that cannot be read.
     pub fn ingress_rejected(&self) -> String {
         format!("{}:tasks:rejected", self.namespace)
     }
 
-    /// ZSET id → virtual start time: ready tasks in fair order.
+    /// ZSET id → virtual start time, for ready tasks in fair order.
     pub fn queue(&self, lane: &Lane) -> String {
         self.of_type("queue", lane)
     }
 
-    /// ZSET id → end of the lease in ms of Redis' clock: running tasks.
+    /// ZSET id → end of the lease in ms of Redis' clock, for running tasks.
     pub fn active(&self, lane: &Lane) -> String {
         self.of_type("active", lane)
     }
 
-    /// ZSET id → due time in ms: retries and scheduled tasks.
+    /// ZSET id → due time in ms, for retries and scheduled tasks.
     pub fn delayed(&self, lane: &Lane) -> String {
         self.of_type("delayed", lane)
     }
 
-    /// ZSET id → the time in ms by which the task must be answered.
+    /// ZSET id → deadline in ms.
     pub fn deadline(&self, lane: &Lane) -> String {
         self.of_type("deadline", lane)
     }
 
-    /// ZSET id → end of the lease in ms: tasks that a worker holds and has not started.
+    /// ZSET id → end of the lease in ms, for tasks that a worker holds and has not started.
     pub fn ahead(&self, lane: &Lane) -> String {
         self.of_type("ahead", lane)
     }
 
-    /// The keys of a lane that every script about its tasks begins with, in this order.
-    pub(crate) fn lane(&self, lane: &Lane) -> [String; 8] {
-        [
-            self.queue(lane),
-            self.active(lane),
-            self.delayed(lane),
-            self.deadline(lane),
-            self.data(lane),
-            self.meta(lane),
-            self.wake(lane),
-            self.ahead(lane),
-        ]
-    }
-
-    /// HASH id → `token|claimed at|worker|cancel asked|deadline|failures|crashes|wants a reply|user|task JSON`; see
-    /// [`crate::redis::record`].
+    /// HASH id → `token|claimed at|worker|cancel requested|deadline|failures|crashes|wants a reply|user|task JSON`; see
+    /// [`crate::redis::task_record`].
     pub fn data(&self, lane: &Lane) -> String {
         self.of_type("data", lane)
     }
@@ -111,7 +96,7 @@ impl Keys {
         self.of_type("wake", lane)
     }
 
-    /// STREAM of finished tasks whose answer a coordinator has to send.
+    /// STREAM of finished tasks whose answer a coordinator must send.
     pub fn replies(&self, lane: &Lane) -> String {
         self.of_type("replies", lane)
     }
@@ -119,6 +104,25 @@ impl Keys {
     /// STREAM of tasks that failed for good.
     pub fn dead(&self, lane: &Lane) -> String {
         self.of_type("dead", lane)
+    }
+
+    /// The keys that both `submit.lua` and `finish.lua` take, in their order.
+    pub(crate) fn task_store(&self, lane: &Lane) -> [String; 6] {
+        [
+            self.delayed(lane),
+            self.deadline(lane),
+            self.data(lane),
+            self.users(lane),
+            self.meta(lane),
+            self.wake(lane),
+        ]
+    }
+
+    /// The keys of a lane with which every script about leases begins, in this order.
+    pub(crate) fn lease_store(&self, lane: &Lane) -> [String; 9] {
+        let [delayed, deadline, data, users, meta, wake] = self.task_store(lane);
+        let ahead = self.ahead(lane);
+        [self.queue(lane), self.active(lane), delayed, deadline, data, users, meta, wake, ahead]
     }
 
     /// STRING: the task's status, one word.
@@ -131,23 +135,13 @@ impl Keys {
         self.of_task("result", id)
     }
 
-    /// STRING `pending` or `delivered`: guard against a second submit, and whether the answer is out.
+    /// STRING `pending` or `delivered`: rejects a second submit, and says whether the answer was sent.
     pub fn reply(&self, id: &TaskId) -> String {
         self.of_task("reply", id)
     }
 
-    /// STRING: the message that the answer will replace.
-    pub fn placeholder(&self, id: &TaskId) -> String {
-        self.of_task("placeholder", id)
-    }
-
-    /// STRING: somebody is about to send the placeholder.
-    pub fn placing(&self, id: &TaskId) -> String {
-        self.of_task("placing", id)
-    }
-
-    /// STRING: the first task of those that ask just the same within a moment.
-    pub fn double(&self, lane: &Lane, fingerprint: &str) -> String {
+    /// STRING: the first of several identical tasks within a short time.
+    pub fn duplicate_guard(&self, lane: &Lane, fingerprint: &str) -> String {
         format!("{}:tasks:double:{{{lane}}}{fingerprint}", self.namespace)
     }
 
@@ -156,22 +150,22 @@ impl Keys {
         self.of_task("progress", id)
     }
 
-    /// Pub/sub channel prefix; the task's id follows. Carries the final status.
+    /// Prefix of a task's pub/sub channel; the task's id follows. Messages are final statuses.
     pub fn done_channel_prefix(&self) -> String {
         format!("{}:tasks:done:", self.namespace)
     }
 
-    /// SET of all lanes ever submitted to or offered.
+    /// SET of all lanes that were ever submitted to or offered.
     pub fn types(&self) -> String {
         format!("{}:tasks:types", self.namespace)
     }
 
-    /// ZSET worker id → last sign of life in ms of Redis' clock.
+    /// ZSET worker id → last heartbeat in ms of the worker's clock.
     pub fn workers(&self) -> String {
         format!("{}:tasks:workers", self.namespace)
     }
 
-    /// STRING: one worker's record as JSON; expires when the worker is silent.
+    /// STRING: one worker's record as JSON; expires without heartbeats.
     pub fn worker(&self, worker: &str) -> String {
         format!("{}:tasks:worker:{worker}", self.namespace)
     }

@@ -1,16 +1,19 @@
-//! A connection that is made anew when it breaks, when it has fallen silent, and when it no longer leads to the master
-//! that Sentinel names.
+//! A connection that is replaced when it breaks, when it falls silent, and when it no longer leads to the master that
+//! Sentinel names.
 //!
-//! A firewall that forgets a connection gives no error: commands go out, and nothing comes back. A server that is
-//! frozen or far away looks the same from here. A second connection tells them apart. When nothing has been heard for
-//! [`SUSPICIOUS`] although an answer is due, one is opened beside the first, and both are asked: whoever answers first
-//! stays. A slow connection answers first, because it was asked first; a frozen server answers on neither, and then
-//! nothing is changed until one of them speaks.
+//! A firewall that forgets a connection gives no error: commands go out, and nothing comes back. A frozen or distant
+//! server looks the same. A second connection tells the cases apart. If nothing was heard for
+//! [`liveness::SILENCE_LIMIT`] although a reply is due, a second connection is opened beside the first, and both are
+//! pinged. The one that replies first stays. A slow connection replies first, because it was asked first. A frozen server
+//! replies on neither, and nothing changes until one of them speaks.
 //!
-//! This is counted per connection, not per command: callers may give up earlier than that, each for its own reasons.
+//! Silence is measured per connection, not per command: callers may give up earlier, for reasons of their own.
+
+mod connector;
+mod liveness;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,348 +23,291 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
     Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::redis::opening::open_soon;
+use crate::redis::hedged_open::open_hedged;
+use crate::redis::reconnecting::connector::Connector;
+use crate::redis::reconnecting::liveness::Liveness;
 use crate::redis::server::{RedisServer, Target};
+use crate::redis::time::{RESPONSE_TIMEOUT, timed_out};
 
-/// A short command that has no answer after this long is given up: well within a lease. A connection that is silent is
-/// replaced before that (see above).
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
-/// An answer that is due for this long makes a connection suspicious. For a command that waits in the server, this is
-/// counted from the end of its wait. Long for a network, short for a person.
-const SUSPICIOUS: Duration = Duration::from_secs(2);
-/// The same for a connection that turned out to be slow, until it has answered within [`QUICK`] again.
-const SUSPICIOUS_IF_SLOW: Duration = RESPONSE_TIMEOUT;
-const QUICK: Duration = Duration::from_secs(1);
-/// A suspicious connection is asked this long before another is opened: a process that was frozen finds its answers
-/// waiting.
-const ASKED_ALONE: Duration = Duration::from_millis(100);
-/// After an attempt to connect that failed, the next waits this long: one for all who ask meanwhile.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// The same for one that nobody waits for.
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// Pause after an attempt to connect that failed. All callers share it.
+const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 
 /// A connection that is opened when it is needed. Clones share it.
 #[derive(Clone)]
-pub(super) struct Reconnecting {
+pub(super) struct ReconnectingConnection {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    way: Way,
-    lines: Mutex<Lines>,
-}
-
-/// How to connect.
-#[derive(Clone)]
-struct Way {
-    server: RedisServer,
-    to: Target,
-    /// How long its commands wait in the server, when they do. Such a connection lets go when another one to the same
-    /// place was replaced: what swallowed that one may have swallowed this one as well.
-    waits: Option<Duration>,
-    /// Counts how often a connection to that place was replaced though it did not break.
-    moved: watch::Sender<u64>,
-    /// Counts connections, so that a late error drops only the one it came from.
-    opened: Arc<AtomicU64>,
+    connector: Connector,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Lines {
-    line: Option<Opening>,
-    /// Whether another server is looked for while the old one is still used.
-    seeking: bool,
+struct State {
+    current: Option<Opening>,
+    /// Whether another master is being looked for while the current connection is still in use.
+    finding_master: bool,
 }
 
-/// A connection that is being made; one attempt serves all who wait for it.
-type Opening = futures::future::Shared<BoxFuture<'static, Result<Arc<Line>, Failed>>>;
+/// An attempt to connect that all callers wait for together.
+type Opening = futures::future::Shared<BoxFuture<'static, Result<Arc<OpenConnection>, OpenError>>>;
 
 #[derive(Clone)]
-struct Failed {
+struct OpenError {
     at: Instant,
     error: RedisError,
 }
 
-/// One connection that was made.
-struct Line {
+struct OpenConnection {
+    /// Its number among the connections to this target.
     generation: u64,
     connection: MultiplexedConnection,
-    life: Arc<Life>,
-    /// Fired when it was found to be silent: nothing is expected from it any more.
+    liveness: Arc<Liveness>,
+    /// Cancelled when the connection was found to be silent: no reply will come.
     silent: CancellationToken,
-    /// How often connections to the same place had been replaced when it was made.
-    moves: u64,
+    /// How many connections to the target had been replaced when this one was opened.
+    replacements: u64,
     watch: JoinHandle<()>,
 }
 
-impl Drop for Line {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.watch.abort();
     }
 }
 
-impl fmt::Debug for Reconnecting {
+impl fmt::Debug for ReconnectingConnection {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Reconnecting").finish_non_exhaustive()
+        out.debug_struct("ReconnectingConnection").finish_non_exhaustive()
     }
 }
 
-impl Reconnecting {
-    /// One that connects with its first command. `waits` is how long its commands wait in the server, if they do.
-    pub(super) fn lazy(server: &RedisServer, to: Target, waits: Option<Duration>) -> Self {
-        let moved = server.moves(&to);
-        let opened = Arc::default();
-        let way = Way { server: server.clone(), to, waits, moved, opened };
-        Self { shared: Arc::new(Shared { way, lines: Mutex::default() }) }
+impl ReconnectingConnection {
+    /// Connects with the first command. `block_time` is how long its commands block in the server, if they do.
+    pub(super) fn lazy(server: &RedisServer, target: Target, block_time: Option<Duration>) -> Self {
+        let connector = Connector::new(server, target, block_time);
+        Self { shared: Arc::new(Shared { connector, state: Mutex::default() }) }
     }
 
-    /// Connects for the first time.
+    /// Connects now.
     pub(super) async fn connect(
         server: &RedisServer,
-        to: Target,
-        waits: Option<Duration>,
+        target: Target,
+        block_time: Option<Duration>,
     ) -> RedisResult<Self> {
-        let renewed = Self::lazy(server, to, waits);
-        renewed.line().await?;
-        Ok(renewed)
+        let connection = Self::lazy(server, target, block_time);
+        connection.current().await?;
+        Ok(connection)
     }
 
-    /// Which connection it is.
+    /// A number that grows with each connection to the target.
     pub(super) fn generation(&self) -> u64 {
-        self.shared.way.opened.load(Ordering::Relaxed)
+        self.shared.connector.generations.load(Ordering::Relaxed)
     }
 
-    /// What is connected now; connects when nothing is.
-    async fn line(&self) -> RedisResult<Arc<Line>> {
+    /// The open connection; opens one if there is none.
+    async fn current(&self) -> RedisResult<Arc<OpenConnection>> {
         loop {
             let opening = self.opening();
             match opening.clone().await {
-                Ok(line) => return Ok(line),
-                // It failed before we asked.
-                Err(failed) if failed.at.elapsed() >= AFTER_FAILURE => {
-                    let mut lines = self.shared.lines();
-                    lines.line.take_if(|current| current.ptr_eq(&opening));
+                Ok(connection) => return Ok(connection),
+                // An old failure: try again.
+                Err(failed) if failed.at.elapsed() >= RECONNECT_DELAY => {
+                    let mut state = self.shared.state();
+                    state.current.take_if(|current| current.ptr_eq(&opening));
                 }
                 Err(failed) => return Err(failed.error),
             }
         }
     }
 
-    /// Goes on when the caller loses its patience: the next one needs the connection too.
+    /// The attempt to connect, in a task of its own: it goes on when its first caller gives up.
     fn opening(&self) -> Opening {
-        let mut lines = self.shared.lines();
-        let opening = lines.line.get_or_insert_with(|| {
-            let way = self.shared.way.clone();
+        let mut state = self.shared.state();
+        let opening = state.current.get_or_insert_with(|| {
+            let connector = self.shared.connector.clone();
             let shared = Arc::downgrade(&self.shared);
             let opening = tokio::spawn(async move {
-                // Counted from before: what is replaced while we connect may have been this one.
-                let moves = *way.moved.borrow();
-                let opened = open_soon(|| way.open().boxed()).await;
-                opened.map(|connection| Line::start(&way, shared, connection, moves))
+                // Read before connecting: a replacement meanwhile may concern this connection too.
+                let replacements = *connector.replacements.borrow();
+                let opened = open_hedged(|| connector.open().boxed()).await;
+                opened.map(|opened| OpenConnection::start(&connector, shared, opened, replacements))
             });
             let opened = async move {
                 let opened = opening.await.unwrap_or_else(|panicked| {
                     Err(RedisError::from(std::io::Error::other(panicked)))
                 });
-                opened.map_err(|error| Failed { at: Instant::now(), error })
+                opened.map_err(|error| OpenError { at: Instant::now(), error })
             };
             opened.boxed().shared()
         });
         opening.clone()
     }
 
-    /// Runs `call` on what is connected. `refusal` finds what a server answered in place of a value.
-    async fn with<T>(
+    /// Runs `call` on the open connection. `error_in` finds an error that the server sent in place of a value.
+    async fn run<T>(
         &self,
         call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
-        refusal: impl FnOnce(&T) -> Option<RedisError>,
+        error_in: impl FnOnce(&T) -> Option<RedisError>,
     ) -> RedisResult<T> {
-        let Way { to, waits, moved, .. } = &self.shared.way;
-        let until = Instant::now() + waits.unwrap_or_default() + RESPONSE_TIMEOUT;
-        let line =
-            tokio::time::timeout_at(until, self.line()).await.map_err(|_elapsed| no_answer())??;
-        let mut moved = moved.subscribe();
-        let asked = line.life.ask(waits.unwrap_or_default());
-        // The branches but the first are only watched; losing the first leaves a command whose fate is not known.
+        let Connector { target, block_time, replacements, .. } = &self.shared.connector;
+        let until = Instant::now() + block_time.unwrap_or_default() + RESPONSE_TIMEOUT;
+        let current = tokio::time::timeout_at(until, self.current())
+            .await
+            .map_err(|_elapsed| timed_out())??;
+        let mut replacements = replacements.subscribe();
+        let pending = current.liveness.command_sent(block_time.unwrap_or_default());
+        // If the first branch is dropped, nobody knows whether the command ran. The others only watch.
         let result = tokio::select! {
             biased;
-            result = call(line.connection.clone()) => result,
-            () = line.silent.cancelled() => {
-                return Err(broken("the connection to Redis was silent; it is made anew"));
+            result = call(current.connection.clone()) => result,
+            () = current.silent.cancelled() => {
+                return Err(aborted("the connection to Redis was silent and is replaced"));
             }
             // The sender lives as long as we do.
-            _ = moved.wait_for(|moves| line.moves < *moves), if waits.is_some() => {
-                self.shared.let_go(line.generation);
-                return Err(broken("Redis is connected anew"));
+            _ = replacements.wait_for(|count| *count > current.replacements), if block_time.is_some() => {
+                self.shared.discard(current.generation);
+                return Err(aborted("another connection to the same server was silent; reconnecting"));
             }
-            () = tokio::time::sleep_until(until) => return Err(no_answer()),
+            () = tokio::time::sleep_until(until) => return Err(timed_out()),
         };
         let error = match &result {
-            Ok(value) => refusal(value),
+            Ok(value) => error_in(value),
             Err(error) => Some(error.clone()),
         };
         if result.is_ok() || error.as_ref().is_some_and(|error| error.code().is_some()) {
-            asked.answered();
+            pending.replied();
         } else {
-            self.shared.let_go(line.generation);
+            self.shared.discard(current.generation);
         }
-        if matches!(to, Target::Master) && error.is_some_and(|error| leads_astray(error.kind())) {
-            self.seek(line.generation);
+        if matches!(target, Target::Master) && error.is_some_and(|error| is_no_master(error.kind()))
+        {
+            self.find_master(current.generation);
         }
         result
     }
 
-    /// Looks for another master. One that waits in the server is let go at once; one that is shared goes on being used
-    /// until there is another.
-    fn seek(&self, generation: u64) {
-        if self.shared.way.waits.is_some() {
-            self.shared.let_go(generation);
+    /// Looks for another master. A connection for blocking commands is discarded at once; a shared one stays in use until
+    /// the new one is open.
+    fn find_master(&self, generation: u64) {
+        if self.shared.connector.block_time.is_some() {
+            self.shared.discard(generation);
             return;
         }
         {
-            let mut lines = self.shared.lines();
-            if lines.seeking || !lines.are_on(generation) {
+            let mut state = self.shared.state();
+            if state.finding_master || !state.is_current(generation) {
                 return;
             }
-            lines.seeking = true;
+            state.finding_master = true;
         }
-        let renewed = self.clone();
+        let connection = self.clone();
         tokio::spawn(async move {
-            let opened = open_soon(|| renewed.shared.way.open().boxed()).await;
-            renewed.shared.lines().seeking = false;
+            let opened = open_hedged(|| connection.shared.connector.open().boxed()).await;
+            connection.shared.state().finding_master = false;
             match opened {
-                Ok(connection) => renewed.shared.replace(generation, connection),
-                Err(error) => tracing::debug!(error = %error, "Redis was looked for and not found"),
+                Ok(opened) => connection.shared.replace(generation, opened),
+                Err(error) => tracing::debug!(error = %error, "cannot connect to a new master"),
             }
         });
     }
 }
 
-impl Lines {
-    /// Whether that connection is the one in use. Whoever knows its number has waited for it, so it is there.
-    fn are_on(&self, generation: u64) -> bool {
-        let made = self.line.as_ref().and_then(Opening::peek);
-        made.is_some_and(|made| made.as_ref().is_ok_and(|line| line.generation == generation))
+impl State {
+    /// Whether this connection is the one in use. A caller that knows its number has waited for it, so it is open.
+    fn is_current(&self, generation: u64) -> bool {
+        let opened = self.current.as_ref().and_then(Opening::peek);
+        opened.is_some_and(|opened| opened.as_ref().is_ok_and(|one| one.generation == generation))
     }
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops a connection, unless that was done already.
-    fn let_go(&self, generation: u64) {
-        let mut lines = self.lines();
-        if lines.are_on(generation) {
-            lines.line = None;
+    /// Drops a connection, unless another one is in use already.
+    fn discard(&self, generation: u64) {
+        let mut state = self.state();
+        if state.is_current(generation) {
+            state.current = None;
         }
     }
 
-    /// Puts another in its place, unless that was done already.
-    fn replace(self: &Arc<Self>, generation: u64, connection: MultiplexedConnection) {
-        let mut lines = self.lines();
-        if !lines.are_on(generation) {
+    /// Puts a new connection in place of an old one, unless another one is in use already.
+    fn replace(self: &Arc<Self>, generation: u64, opened: MultiplexedConnection) {
+        let mut state = self.state();
+        if !state.is_current(generation) {
             return;
         }
-        if self.way.waits.is_none() {
-            self.way.moved.send_modify(|moves| *moves += 1);
+        let connector = &self.connector;
+        if connector.block_time.is_none() {
+            connector.replacements.send_modify(|count| *count += 1);
         }
-        let moves = *self.way.moved.borrow();
-        let line = Line::start(&self.way, Arc::downgrade(self), connection, moves);
-        lines.line = Some(std::future::ready(Ok(line)).boxed().shared());
+        let replacements = *connector.replacements.borrow();
+        let current = OpenConnection::start(connector, Arc::downgrade(self), opened, replacements);
+        state.current = Some(std::future::ready(Ok(current)).boxed().shared());
     }
 }
 
-impl Way {
-    async fn open(&self) -> RedisResult<MultiplexedConnection> {
-        match &self.to {
-            Target::Server(node) => self.server.open_node((**node).clone()).await,
-            Target::Master => self.server.open_master().await,
-        }
-    }
-
-    /// Another connection, once there is one that answers.
-    async fn another(&self) -> MultiplexedConnection {
-        tokio::time::sleep(ASKED_ALONE).await;
-        loop {
-            let answering = async {
-                let mut connection = open_soon(|| self.open().boxed()).await?;
-                let ping = redis::cmd("PING");
-                let answer = connection.req_packed_command(&ping);
-                tokio::time::timeout(RESPONSE_TIMEOUT, answer)
-                    .await
-                    .map_err(|_elapsed| no_answer())??;
-                RedisResult::Ok(connection)
-            };
-            match answering.await {
-                Ok(connection) => return connection,
-                Err(error) => {
-                    tracing::debug!(error = %error, "a silent Redis cannot be connected anew yet");
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-            }
-        }
-    }
-}
-
-impl Line {
+impl OpenConnection {
     fn start(
-        way: &Way,
+        connector: &Connector,
         shared: Weak<Shared>,
         connection: MultiplexedConnection,
-        moves: u64,
+        replacements: u64,
     ) -> Arc<Self> {
-        let generation = way.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let life = Arc::<Life>::default();
+        let generation = connector.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let liveness = Arc::<Liveness>::default();
         let silent = CancellationToken::new();
-        let watch = tokio::spawn(watch(
-            way.clone(),
+        let watch = tokio::spawn(replace_when_silent(
+            connector.clone(),
             shared,
             generation,
             connection.clone(),
-            Arc::clone(&life),
+            Arc::clone(&liveness),
             silent.clone(),
         ));
-        Arc::new(Self { generation, connection, life, silent, moves, watch })
+        Arc::new(Self { generation, connection, liveness, silent, replacements, watch })
     }
 }
 
-/// Replaces a connection once it is silent. Ends with it.
-async fn watch(
-    way: Way,
+/// Replaces a connection once it is silent. Ends with the connection.
+async fn replace_when_silent(
+    connector: Connector,
     shared: Weak<Shared>,
     generation: u64,
     mut connection: MultiplexedConnection,
-    life: Arc<Life>,
+    liveness: Arc<Liveness>,
     silent: CancellationToken,
 ) {
     let ping = redis::cmd("PING");
     loop {
-        life.overdue(way.waits.unwrap_or_default()).await;
-        // Losing the first leaves an answer that nobody needs, losing the second a connection that nobody uses.
+        liveness.silent(connector.block_time.unwrap_or_default()).await;
+        // A dropped first branch loses a reply that nobody needs, a dropped second one a connection that nobody uses.
         tokio::select! {
             biased;
-            answer = connection.req_packed_command(&ping) => {
-                if answer.is_err() {
-                    // It broke: the next command finds that out, and connects.
+            reply = connection.req_packed_command(&ping) => {
+                if reply.is_err() {
+                    // Broken: the next command notices, and reconnects.
                     return;
                 }
-                life.heard();
-                life.due().slow = true;
+                liveness.reply_received();
+                liveness.mark_slow();
             }
-            another = way.another() => {
-                let place = match &way.to {
+            second = connector.open_second() => {
+                let server = match &connector.target {
                     Target::Server(node) => node.addr().to_string(),
                     Target::Master => "the master".to_owned(),
                 };
-                tracing::warn!(redis = %place, "a connection to Redis is silent; a new one takes its place");
+                tracing::warn!(redis = %server, "a connection to Redis is silent; it is replaced");
                 if let Some(shared) = shared.upgrade() {
-                    shared.replace(generation, another);
+                    shared.replace(generation, second);
                 }
                 silent.cancel();
                 return;
@@ -370,107 +316,17 @@ async fn watch(
     }
 }
 
-/// Whether answers are due on a connection.
-#[derive(Default)]
-struct Life {
-    due: Mutex<Due>,
-    asked: Notify,
-}
-
-#[derive(Default)]
-struct Due {
-    /// Commands whose answers are waited for.
-    waiting: usize,
-    /// Since when nothing was heard though an answer is due. A caller that gives up changes nothing about it.
-    since: Option<Instant>,
-    slow: bool,
-}
-
-impl Due {
-    fn patience(&self) -> Duration {
-        if self.slow { SUSPICIOUS_IF_SLOW } else { SUSPICIOUS }
-    }
-}
-
-impl Life {
-    fn due(&self) -> MutexGuard<'_, Due> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a command that waits in the server for so long.
-    fn ask(&self, waits: Duration) -> Asked<'_> {
-        let now = Instant::now();
-        let mut due = self.due();
-        due.waiting += 1;
-        if due.since.is_none() {
-            due.since = Some(now);
-            self.asked.notify_one();
-        }
-        Asked { life: self, answered: false, quick_until: now + waits + QUICK }
-    }
-
-    fn heard(&self) {
-        let mut due = self.due();
-        due.since = (due.waiting > 0).then(Instant::now);
-    }
-
-    /// Returns when nothing has been heard for too long though an answer is due to commands that wait for so long.
-    async fn overdue(&self, waits: Duration) {
-        loop {
-            let limit = {
-                let due = self.due();
-                due.since.map(|since| since + waits + due.patience())
-            };
-            match limit {
-                None => self.asked.notified().await,
-                Some(limit) if limit <= Instant::now() => return,
-                Some(limit) => tokio::time::sleep_until(limit).await,
-            }
-        }
-    }
-}
-
-/// A command that was sent.
-struct Asked<'a> {
-    life: &'a Life,
-    answered: bool,
-    /// An answer until then says that the connection is not slow.
-    quick_until: Instant,
-}
-
-impl Asked<'_> {
-    fn answered(mut self) {
-        self.answered = true;
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let mut due = self.life.due();
-        due.waiting = due.waiting.saturating_sub(1);
-        if self.answered {
-            due.since = (due.waiting > 0).then_some(now);
-            due.slow &= self.quick_until < now;
-        }
-    }
-}
-
-fn no_answer() -> RedisError {
-    RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
-}
-
-fn broken(why: &'static str) -> RedisError {
+fn aborted(why: &'static str) -> RedisError {
     RedisError::from(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, why))
 }
 
 /// Whether an error means that the connection does not lead to the master.
-fn leads_astray(kind: ErrorKind) -> bool {
+fn is_no_master(kind: ErrorKind) -> bool {
     use ServerErrorKind::{MasterDown, ReadOnly};
     matches!(kind, ErrorKind::Server(ReadOnly | MasterDown))
 }
 
-/// What a server answered in place of a value.
+/// The error that a server sent in place of a value.
 pub(super) fn server_error(value: &Value) -> Option<RedisError> {
     match value {
         Value::ServerError(error) => Some(error.clone().into()),
@@ -478,10 +334,10 @@ pub(super) fn server_error(value: &Value) -> Option<RedisError> {
     }
 }
 
-impl ConnectionLike for Reconnecting {
+impl ConnectionLike for ReconnectingConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         let call = async |mut live: MultiplexedConnection| live.req_packed_command(cmd).await;
-        Box::pin(self.with(call, server_error))
+        Box::pin(self.run(call, server_error))
     }
 
     fn req_packed_commands<'a>(
@@ -493,7 +349,7 @@ impl ConnectionLike for Reconnecting {
         let call = async move |mut live: MultiplexedConnection| {
             live.req_packed_commands(pipeline, offset, count).await
         };
-        Box::pin(self.with(call, |values: &Vec<Value>| values.iter().find_map(server_error)))
+        Box::pin(self.run(call, |values: &Vec<Value>| values.iter().find_map(server_error)))
     }
 
     fn get_db(&self) -> i64 {

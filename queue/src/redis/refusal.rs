@@ -1,7 +1,7 @@
-//! What Redis refuses and why: its error codes, in words, with what helps.
+//! Refusals of Redis: its error codes, the reason in words, and advice.
 //!
-//! A server that refuses is no fault of a task: nothing is counted against one, and nobody is told that a question
-//! failed. What is refused is tried again until the server takes it. Here alone it is decided which errors those are.
+//! A refusal is not the fault of a task: no attempt is counted, and no person is told that a question failed. The command
+//! is repeated until the server accepts it. Only this module decides which errors are refusals.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::task::Lane;
 
-/// Why the server does not do now what it may do later.
+/// Why the server refuses a command that it may accept later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -41,7 +41,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal that an error is; none when it is something else, a broken connection for instance.
+    /// Recognises a refusal; none for other errors, for instance a broken connection.
     pub fn of(error: &redis::RedisError) -> Option<Self> {
         if error.kind() == ErrorKind::AuthenticationFailed {
             return Some(Self::Login);
@@ -62,7 +62,7 @@ impl Refusal {
         })
     }
 
-    /// Redis' word for it.
+    /// The error code of Redis.
     pub fn code(self) -> &'static str {
         match self {
             Self::Full => "OOM",
@@ -79,13 +79,13 @@ impl Refusal {
         }
     }
 
-    /// Whether the server refuses everyone, so that nobody else can take what is ours meanwhile.
-    pub fn is_for_all(self) -> bool {
+    /// Whether the server refuses every client, so that no other process can take our leases meanwhile.
+    pub fn affects_everyone(self) -> bool {
         !matches!(self, Self::Forbidden | Self::Login)
     }
 
-    /// What is refused and why, and what helps.
-    fn sentence(self) -> &'static str {
+    /// What is refused, why, and what to do.
+    fn advice(self) -> &'static str {
         match self {
             Self::Full => {
                 "Redis is full: it takes no new tasks; what was accepted is still answered. Raise `maxmemory`, or free memory"
@@ -123,63 +123,63 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.sentence(), self.code())
+        write!(f, "{} ({})", self.advice(), self.code())
     }
 }
 
-/// Whether the server was not there, or did not answer.
-pub(crate) fn is_silence(error: &redis::RedisError) -> bool {
+/// Whether the server is down or does not answer.
+pub(crate) fn is_unreachable(error: &redis::RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
-/// Whether an error is of the server, not of what it was asked: the same may be taken later.
-pub(crate) fn passes(error: &redis::RedisError) -> bool {
-    Refusal::of(error).is_some() || is_silence(error)
+/// Whether an error comes from the state of the server, not from the command: the same command may work later.
+pub(crate) fn is_temporary(error: &redis::RedisError) -> bool {
+    Refusal::of(error).is_some() || is_unreachable(error)
 }
 
-/// What is known to be wrong, so that each trouble is told once when it begins and once when it is over.
+/// Current problems by lane, so that each is logged once when it begins and once when it ends.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Troubles {
-    known: Arc<Mutex<BTreeMap<Option<Lane>, Trouble>>>,
+pub(crate) struct Problems {
+    by_lane: Arc<Mutex<BTreeMap<Option<Lane>, Problem>>>,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Trouble {
-    /// None when the server does not answer at all.
+pub(crate) struct Problem {
+    /// None when the server does not answer.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) since: Instant,
 }
 
-impl Troubles {
-    /// Notes what a command met; says whether it is news.
+impl Problems {
+    /// Records a problem. Returns whether it is new.
     pub(crate) fn begin(&self, lane: Option<&Lane>, refusal: Option<Refusal>) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get_mut(&lane.cloned()) {
-            Some(trouble) if trouble.refusal == refusal => false,
-            Some(trouble) => {
-                trouble.refusal = refusal;
+        let mut by_lane = self.by_lane.lock().unwrap_or_else(PoisonError::into_inner);
+        match by_lane.get_mut(&lane.cloned()) {
+            Some(problem) if problem.refusal == refusal => false,
+            Some(problem) => {
+                problem.refusal = refusal;
                 true
             }
             None => {
-                let trouble = Trouble { refusal, since: Instant::now() };
-                known.insert(lane.cloned(), trouble);
+                let problem = Problem { refusal, since: Instant::now() };
+                by_lane.insert(lane.cloned(), problem);
                 true
             }
         }
     }
 
-    /// What is wrong.
-    pub(crate) fn all(&self) -> Vec<Option<Lane>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.keys().cloned().collect()
+    /// Lanes with a problem; none stands for all lanes.
+    pub(crate) fn lanes(&self) -> Vec<Option<Lane>> {
+        let by_lane = self.by_lane.lock().unwrap_or_else(PoisonError::into_inner);
+        by_lane.keys().cloned().collect()
     }
 
-    /// Forgets what is over.
-    pub(crate) fn end(&self, lane: Option<&Lane>) -> Option<Trouble> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&lane.cloned())
+    /// Removes a problem that has ended.
+    pub(crate) fn end(&self, lane: Option<&Lane>) -> Option<Problem> {
+        self.by_lane.lock().unwrap_or_else(PoisonError::into_inner).remove(&lane.cloned())
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_by_its_code() {
+    fn a_refusal_is_recognised_by_its_code() {
         let of = |code: &str| Refusal::of(&make_extension_error(code.to_owned(), None));
         for refusal in [
             Refusal::Full,
@@ -215,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trouble_is_news_once_and_again_when_it_becomes_another() {
-        let troubles = Troubles::default();
-        assert!(troubles.begin(None, Some(Refusal::Loading)));
-        assert!(!troubles.begin(None, Some(Refusal::Loading)));
-        assert!(troubles.begin(None, Some(Refusal::Full)));
-        assert!(troubles.end(None).is_some());
-        assert!(troubles.end(None).is_none());
-        assert!(troubles.begin(None, Some(Refusal::Full)));
+    fn a_problem_is_new_once_and_again_when_it_changes() {
+        let problems = Problems::default();
+        assert!(problems.begin(None, Some(Refusal::Loading)));
+        assert!(!problems.begin(None, Some(Refusal::Loading)));
+        assert!(problems.begin(None, Some(Refusal::Full)));
+        assert!(problems.end(None).is_some());
+        assert!(problems.end(None).is_none());
+        assert!(problems.begin(None, Some(Refusal::Full)));
     }
 }

@@ -1,12 +1,12 @@
-//! The Lua scripts, and how one is run.
+//! The Lua scripts, and how they are run.
 //!
-//! A script does all that it does, or nothing. Two rules see to that where a server refuses what it writes:
+//! A script runs completely or not at all, also on a server that refuses writes:
 //!
-//! - Its first line is `#!lua`. With it the server looks before the first command whether it takes writes at all: memory
-//!   (`flags=allow-oom` leaves that out), disk, replicas, a replica's `READONLY`. Without it a script on a full server is
-//!   stopped at its first command that needs memory, behind those that need none.
-//! - [`Script::new`] puts a look at the user's rights in front of its commands. The server itself looks at each command when
-//!   it comes, behind those that are done.
+//! - Its first line is `#!lua`. With it the server checks before the first command whether it accepts writes: memory
+//!   (unless `flags=allow-oom`), disk, replicas, `READONLY`. Without it a script on a full server stops at its first
+//!   command that needs memory, after earlier commands have run.
+//! - [`Script::new`] inserts a check of the user's permissions before the first command. The server itself checks each
+//!   command when it is called, after earlier commands have run.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,13 +16,13 @@ use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
 
 use crate::config::Side;
 
-/// A Lua script. It is sent by its hash; a server that does not know it is sent the text, and knows it then. In a
-/// Cluster that is a matter between us and the one node that owns the keys.
+/// A Lua script. It is sent by its hash, and as text to a server that does not know the hash yet. In a Cluster only the node
+/// that owns the keys needs it.
 #[derive(Debug)]
 pub struct Script {
     text: String,
     hash: String,
-    /// The commands that it calls.
+    /// The commands that the script calls.
     commands: BTreeSet<String>,
 }
 
@@ -30,19 +30,19 @@ impl Script {
     /// A script with this text, whose first line is `#!lua` with its flags.
     pub fn new(text: &str) -> Self {
         let commands = commands(text).into_iter().map(|(name, _)| name.to_owned()).collect();
-        let text = with_rights_checked(text);
+        let text = with_permission_checks(text);
         let hash = redis::Script::new(&text).get_hash().to_owned();
         Self { text, hash, commands }
     }
 
-    /// Begins a call with its first key.
+    /// Starts a call with its first key.
     pub fn key(&self, key: impl ToRedisArgs) -> Call<'_> {
         let mut call = self.prepare();
         call.key(key);
         call
     }
 
-    /// Begins a call.
+    /// Starts a call.
     pub fn prepare(&self) -> Call<'_> {
         Call { script: self, keys: Vec::new(), arguments: Vec::new() }
     }
@@ -57,13 +57,13 @@ pub struct Call<'a> {
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What people wrote is among the arguments.
+        // The arguments contain what people wrote.
         out.debug_struct("Call").field("script", &self.script.hash).finish_non_exhaustive()
     }
 }
 
 impl Call<'_> {
-    /// Adds a key. All keys of a call lie on one slot.
+    /// Adds a key. All keys of a call share a slot.
     pub fn key(&mut self, key: impl ToRedisArgs) -> &mut Self {
         key.write_redis_args(&mut self.keys);
         self
@@ -75,21 +75,21 @@ impl Call<'_> {
         self
     }
 
-    /// Runs it.
+    /// Runs the script.
     ///
     /// # Errors
     ///
-    /// What the server or the connection says. When the connection broke, the script may have run.
+    /// Those of the server and of the connection. If the connection broke, the script may have run.
     pub async fn run<T: FromRedisValue>(
         &self,
         connection: &mut impl ConnectionLike,
     ) -> RedisResult<T> {
-        let answer = self.command("EVALSHA", &self.script.hash).query_async(connection).await;
-        match answer {
+        let reply = self.command("EVALSHA", &self.script.hash).query_async(connection).await;
+        match reply {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 self.command("EVAL", &self.script.text).query_async(connection).await
             }
-            answer => answer,
+            reply => reply,
         }
     }
 
@@ -100,15 +100,14 @@ impl Call<'_> {
     }
 }
 
-/// The error for a reply that this version does not know, from a script of another version for instance. What the script
-/// did is not known either.
+/// The error for an unknown reply, for instance of a script of another version. What the script did is not known.
 pub fn unknown_reply(script: &str, reply: &str) -> RedisError {
     let shown: String = reply.chars().take(100).collect();
     let detail = format!("`{script}` replied `{shown}`");
     RedisError::from((ErrorKind::UnexpectedReturnType, "unknown reply of a script", detail))
 }
 
-/// Checks that a script replied once for each of its items.
+/// Checks that a script returned one reply for each item.
 ///
 /// # Errors
 ///
@@ -120,7 +119,7 @@ pub(crate) fn check_count(script: &str, replies: usize, items: usize) -> RedisRe
     Err(unknown_reply(script, &format!("{replies} replies to {items} items")))
 }
 
-/// The commands that a script calls, each with the first key that it is seen to be called with.
+/// The commands that a script calls, each with the number of the first key in its call, if it has one.
 fn commands(text: &str) -> BTreeSet<(&str, Option<&str>)> {
     const CALL: &str = "redis.call('";
     let calls = text.split(CALL).skip(1);
@@ -135,15 +134,15 @@ fn commands(text: &str) -> BTreeSet<(&str, Option<&str>)> {
         .collect()
 }
 
-/// The script with a look at the rights behind its first line. Each command is looked at once, and each numbered key;
-/// some calls have fewer keys than others.
-fn with_rights_checked(text: &str) -> String {
+/// Inserts permission checks after the first line: one for each command, and one for each numbered key. Some calls have
+/// fewer keys than others, so a missing key is skipped.
+fn with_permission_checks(text: &str) -> String {
     let Some((shebang, body)) = text.split_once('\n') else { return text.to_owned() };
     let mut names = BTreeSet::new();
     let mut keys = BTreeSet::new();
     let mut checks = String::new();
     for (name, key) in commands(text) {
-        // Its rights are asked for with its subcommand; it is the only command of its script.
+        // Its permission is checked with a subcommand, and it is the only command of its script.
         if name == "XGROUP" {
             continue;
         }
@@ -180,16 +179,15 @@ pub(crate) struct Scripts {
     pub(crate) finish: Script,
     pub(crate) sweep: Script,
     pub(crate) acknowledge: Script,
-    pub(crate) place: Script,
-    /// One small write that a full server takes.
+    /// One small write that a full server accepts.
     pub(crate) write: Script,
-    /// Makes the outbox's consumer group.
+    /// Creates the outbox's consumer group.
     pub(crate) group: Script,
-    /// Whether writes are taken.
+    /// Fails where writes are refused or a command is not permitted.
     pub(crate) probe: Script,
-    /// The clock of the server that owns the key: those of a Cluster's nodes differ.
+    /// The clock of the server that owns the key. The nodes of a Cluster have different clocks.
     pub(crate) clock: Script,
-    /// The process that owns the key.
+    /// The run id of the server process that owns the key.
     pub(crate) server: Script,
 }
 
@@ -205,7 +203,6 @@ impl Scripts {
             )),
             sweep: Script::new(include_str!("../../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../../lua/acknowledge.lua")),
-            place: Script::new(include_str!("../../lua/place.lua")),
             write: Script::new(include_str!("../../lua/write.lua")),
             group: Script::new(include_str!("../../lua/group.lua")),
             probe: Script::new(include_str!("../../lua/probe.lua")),
@@ -217,11 +214,11 @@ impl Scripts {
     }
 }
 
-/// What else a worker sends.
-const WORKER_SENDS: &[&str] =
+/// Commands that a worker sends outside of scripts.
+const WORKER_COMMANDS: &[&str] =
     &["BLPOP", "DEL", "GET", "LINDEX", "LMOVE", "LREM", "SADD", "SET", "SMEMBERS", "ZREM"];
-/// What else a coordinator sends.
-const COORDINATOR_SENDS: &[&str] = &[
+/// Commands that a coordinator sends outside of scripts.
+const COORDINATOR_COMMANDS: &[&str] = &[
     "DEL",
     "GET",
     "INCR",
@@ -237,19 +234,18 @@ const COORDINATOR_SENDS: &[&str] = &[
 ];
 
 impl Scripts {
-    /// The commands that a side cannot do without.
-    pub(crate) fn needs(&self, side: Option<Side>) -> BTreeSet<&str> {
+    /// The commands that one of the two programs needs.
+    pub(crate) fn required_commands(&self, side: Option<Side>) -> BTreeSet<&str> {
         let Self { submit, claim, heartbeat, finish, sweep, .. } = self;
-        let (scripts, others) = match side {
+        let (scripts, direct) = match side {
             None => return BTreeSet::new(),
-            Some(Side::Worker) => (vec![submit, claim, heartbeat, finish, sweep], WORKER_SENDS),
+            Some(Side::Worker) => (vec![submit, claim, heartbeat, finish, sweep], WORKER_COMMANDS),
             Some(Side::Coordinator) => {
-                let Self { acknowledge, place, .. } = self;
-                (vec![submit, finish, sweep, acknowledge, place], COORDINATOR_SENDS)
+                (vec![submit, finish, sweep, &self.acknowledge], COORDINATOR_COMMANDS)
             }
         };
         let called = scripts.into_iter().flat_map(|script| &script.commands);
-        called.map(String::as_str).chain(others.iter().copied()).collect()
+        called.map(String::as_str).chain(direct.iter().copied()).collect()
     }
 }
 
@@ -262,7 +258,7 @@ mod tests {
         let text = "#!lua\nredis.call('HSET', KEYS[2], 'a', 1)\nredis.call('SET', guard, 1)\nredis.call('TIME')";
         let found: Vec<_> = commands(text).into_iter().collect();
         assert_eq!(found, [("HSET", Some("2")), ("SET", None), ("TIME", None)]);
-        let checked = with_rights_checked(text);
+        let checked = with_permission_checks(text);
         assert!(
             checked.starts_with("#!lua\nif KEYS[2] and not redis.acl_check_cmd('HSET', KEYS[2])"),
             "{checked}"
@@ -270,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_script_begins_with_what_makes_the_server_look_first() {
+    fn every_script_begins_with_a_shebang() {
         let Scripts {
             submit,
             claim,
@@ -278,7 +274,6 @@ mod tests {
             finish,
             sweep,
             acknowledge,
-            place,
             write,
             group,
             probe,
@@ -292,7 +287,6 @@ mod tests {
             finish,
             sweep,
             acknowledge,
-            place,
             write,
             group,
             probe,

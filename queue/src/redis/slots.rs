@@ -1,4 +1,4 @@
-//! Which node of a Cluster has which keys, and which key a command is about.
+//! Which node of a Cluster owns which slot, and which slot a command belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +10,23 @@ const SLOTS: u16 = 16_384;
 /// A node's host and port.
 pub(super) type Node = (String, u16);
 
-/// Who has which slot, as one node says.
+/// The owners of slots, as one node reports them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SlotMap {
-    /// By the last slot of a range: its first slot and its master.
+    /// Last slot of a range → first slot and master.
     ranges: BTreeMap<u16, (u16, Node)>,
-    /// Replicas too.
+    /// Masters and replicas.
     nodes: BTreeSet<Node>,
-    /// Slots that moved since.
+    /// Slots that have moved since the report.
     moved: BTreeMap<u16, Node>,
-    /// Grows with every failover that the node knows of.
+    /// Grows with every failover that the node has seen.
     epoch: u64,
 }
 
 impl SlotMap {
-    /// Reads what `asked` answered to `CLUSTER SLOTS` (ranges, each with its first and last slot, its master, and its
-    /// replicas) and `CLUSTER INFO`. None when no range can be read, or when the node sees too few others to know.
-    pub(super) fn read(slots: &Value, info: &str, asked: &Node) -> Option<Self> {
+    /// Reads the reply of the node `sender` to `CLUSTER SLOTS` (ranges, each with its first and last slot, its master, and its
+    /// replicas) and `CLUSTER INFO`. None when no range can be read, or when the node sees too few others.
+    pub(super) fn read(slots: &Value, info: &str, sender: &Node) -> Option<Self> {
         let Value::Array(ranges) = slots else { return None };
         let field = |name| info.lines().find_map(|line| line.trim().strip_prefix(name));
         if field("cluster_state:") != Some("ok") {
@@ -39,7 +39,8 @@ impl SlotMap {
             let [Value::Int(first), Value::Int(last), nodes @ ..] = range.as_slice() else {
                 continue;
             };
-            let nodes: Vec<Node> = nodes.iter().filter_map(|node| read_node(node, asked)).collect();
+            let nodes: Vec<Node> =
+                nodes.iter().filter_map(|node| read_node(node, sender)).collect();
             let (Ok(first), Ok(last)) = (u16::try_from(*first), u16::try_from(*last)) else {
                 continue;
             };
@@ -51,7 +52,7 @@ impl SlotMap {
         (!map.ranges.is_empty()).then_some(map)
     }
 
-    /// The master that has a slot.
+    /// The master that owns a slot.
     pub(super) fn owner(&self, slot: u16) -> Option<&Node> {
         self.moved.get(&slot).or_else(|| {
             let (_, (first, master)) = self.ranges.range(slot..).next()?;
@@ -59,13 +60,13 @@ impl SlotMap {
         })
     }
 
-    /// Notes what a node said about one slot.
+    /// Records that a slot moved to a node.
     pub(super) fn moved(&mut self, slot: u16, to: Node) {
         self.nodes.insert(to.clone());
         self.moved.insert(slot, to);
     }
 
-    /// How much the node knew.
+    /// The epoch of the report: a higher one is newer.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -79,19 +80,19 @@ impl SlotMap {
     }
 }
 
-/// A host and a port; a host that is left out is the one that was asked.
-fn read_node(node: &Value, asked: &Node) -> Option<Node> {
+/// A host and a port. An empty host stands for the node that sent the reply.
+fn read_node(node: &Value, sender: &Node) -> Option<Node> {
     let Value::Array(node) = node else { return None };
     let [host, Value::Int(port), ..] = node.as_slice() else { return None };
     let host = match host {
         Value::BulkString(host) if host.as_slice() == b"?" => return None,
         Value::BulkString(host) if !host.is_empty() => String::from_utf8_lossy(host).into_owned(),
-        _ => asked.0.clone(),
+        _ => sender.0.clone(),
     };
     Some((host, u16::try_from(*port).ok()?))
 }
 
-/// The slot of a key: of what stands in its first braces, when something does.
+/// The slot of a key: that of the hash tag in its first braces, if it has one.
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = key.get(open + 1..)?;
@@ -101,7 +102,7 @@ pub(super) fn slot_of(key: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(tag.unwrap_or(key)) % SLOTS
 }
 
-/// The slot of a command's first key. The crate sends no command whose keys have two.
+/// The slot of a command's first key. All keys of a command that this crate sends share a slot.
 pub(super) fn slot_of_command(command: &Cmd) -> Option<u16> {
     let mut words = command.args_iter().filter_map(|arg| match arg {
         Arg::Simple(word) => Some(word),
@@ -109,7 +110,7 @@ pub(super) fn slot_of_command(command: &Cmd) -> Option<u16> {
     });
     let name = words.next()?.to_ascii_uppercase();
     let key = match name.as_slice() {
-        // Two words before the key: a script and how many keys there are, or a command of two words.
+        // `EVALSHA script count key` and `XGROUP CREATE key`.
         b"EVALSHA" | b"EVAL" => words.nth(2),
         b"XGROUP" => words.nth(1),
         b"XREAD" | b"XREADGROUP" => {
@@ -141,22 +142,22 @@ mod tests {
     const INFO: &str = "cluster_state:ok\r\ncluster_current_epoch:6\r\n";
 
     #[test]
-    fn every_slot_has_the_owner_that_was_said() {
-        let asked = ("asked".to_owned(), 1);
+    fn every_slot_has_the_owner_in_the_reply() {
+        let sender = ("sender".to_owned(), 1);
         let answer = Value::Array(vec![
             range(0, 99, vec![node(text("a"), 7), node(text("replica"), 8)]),
             range(200, 16_383, vec![node(text(""), 9)]),
             range(100, 150, vec![node(Value::Nil, 10)]),
         ]);
-        let mut map = SlotMap::read(&answer, INFO, &asked).unwrap();
+        let mut map = SlotMap::read(&answer, INFO, &sender).unwrap();
         assert_eq!(map.epoch(), 6);
         let owner =
             |map: &SlotMap, slot| map.owner(slot).map(|(host, port)| format!("{host}:{port}"));
         assert_eq!(owner(&map, 0).as_deref(), Some("a:7"));
         assert_eq!(owner(&map, 99).as_deref(), Some("a:7"));
-        assert_eq!(owner(&map, 100).as_deref(), Some("asked:10"));
+        assert_eq!(owner(&map, 100).as_deref(), Some("sender:10"));
         assert_eq!(owner(&map, 151), None);
-        assert_eq!(owner(&map, 16_383).as_deref(), Some("asked:9"));
+        assert_eq!(owner(&map, 16_383).as_deref(), Some("sender:9"));
         assert!(map.nodes().contains(&("replica".to_owned(), 8)));
         assert!(!map.masters().contains(&("replica".to_owned(), 8)));
         map.moved(5, ("b".to_owned(), 7));
@@ -165,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_map_is_refused() {
-        let asked = ("asked".to_owned(), 1);
+    fn an_invalid_map_is_refused() {
+        let sender = ("sender".to_owned(), 1);
         for answer in [Value::Nil, Value::Array(Vec::new()), range(0, 1, vec![text("x")])] {
-            assert_eq!(SlotMap::read(&answer, INFO, &asked), None);
+            assert_eq!(SlotMap::read(&answer, INFO, &sender), None);
         }
         let whole = Value::Array(vec![range(0, 16_383, vec![node(text("a"), 7)])]);
-        assert_eq!(SlotMap::read(&whole, "cluster_state:fail\r\n", &asked), None);
+        assert_eq!(SlotMap::read(&whole, "cluster_state:fail\r\n", &sender), None);
     }
 
     /// The figures are those that `CLUSTER KEYSLOT` gives.
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_goes_where_its_first_key_is() {
+    fn a_command_has_the_slot_of_its_first_key() {
         let read = |group: bool| {
             let mut command = cmd(if group { "XREADGROUP" } else { "XREAD" });
             if group {

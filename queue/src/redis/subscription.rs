@@ -1,6 +1,6 @@
-//! Subscription to a pub/sub channel on a connection that is made anew when it breaks or falls silent.
+//! Subscription to a pub/sub channel, on a connection that is replaced when it breaks or falls silent.
 //!
-//! A subscription is asked nothing, so its silence says nothing: it is asked for a sign of life again and again.
+//! A quiet channel and a dead connection look the same, so the connection is pinged.
 
 use std::time::Duration;
 
@@ -10,13 +10,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::redis::opening::open_soon;
-use crate::redis::reconnecting::RESPONSE_TIMEOUT;
+use crate::redis::hedged_open::open_hedged;
 use crate::redis::server::RedisServer;
-use crate::redis::time::RETRY_PAUSE;
+use crate::redis::time::{REDIS_RETRY_DELAY, RESPONSE_TIMEOUT};
 
-/// How often a subscription is asked for a sign of life. What takes longer than [`RESPONSE_TIMEOUT`] is not one.
-const PING_EVERY: Duration = Duration::from_secs(1);
+/// How often a subscription's connection is pinged. A reply has [`RESPONSE_TIMEOUT`].
+const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Notices on one channel. Dropping it ends the subscription.
 #[derive(Debug)]
@@ -33,33 +32,37 @@ impl Drop for Subscription {
 
 impl Subscription {
     pub(crate) fn start(server: RedisServer, channel: String) -> Self {
-        // Room for one: two notices that nobody has looked at say no more than one.
+        // Room for one: two unread notices mean no more than one.
         let (notice, notices) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             loop {
-                if let Err(error) = listen(&server, &channel, &notice).await {
-                    tracing::debug!(error = %error, "a subscription is made anew");
+                if let Err(error) = receive(&server, &channel, &notice).await {
+                    tracing::debug!(error = %error, "a subscription is replaced");
                 }
-                tokio::time::sleep(RETRY_PAUSE).await;
+                tokio::time::sleep(REDIS_RETRY_DELAY).await;
             }
         });
         Self { notices, task }
     }
 
-    /// Returns when there was a message, or when one may have been missed: also when the subscription begins.
+    /// Returns after a message, and whenever one may have been missed: also when the subscription begins.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a notice that is not taken stays.
     pub(crate) async fn notice(&mut self) {
         if self.notices.recv().await.is_none() {
-            std::future::pending::<()>().await; // Only after a panic; whoever waits looks from time to time.
+            std::future::pending::<()>().await; // Only after a panic; callers poll as well.
         }
     }
 }
 
-/// Passes notices on until the subscription ends.
-async fn listen(server: &RedisServer, channel: &str, notice: &mpsc::Sender<()>) -> RedisResult<()> {
+/// Forwards messages as notices until the subscription ends.
+async fn receive(
+    server: &RedisServer,
+    channel: &str,
+    notice: &mpsc::Sender<()>,
+) -> RedisResult<()> {
     let subscribe = || {
         let subscribed = async {
             let mut subscription = server.pubsub().await?;
@@ -68,10 +71,10 @@ async fn listen(server: &RedisServer, channel: &str, notice: &mpsc::Sender<()>) 
         };
         subscribed.boxed()
     };
-    let (mut sink, mut messages) = open_soon(subscribe).await?.split();
-    let _ = notice.try_send(()); // One that is there says the same.
+    let (mut sink, mut messages) = open_hedged(subscribe).await?.split();
+    let _ = notice.try_send(()); // Full means that a notice is unread already.
     let pings = async {
-        let mut due = tokio::time::interval(PING_EVERY);
+        let mut due = tokio::time::interval(PING_INTERVAL);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             due.tick().await;
@@ -82,14 +85,14 @@ async fn listen(server: &RedisServer, channel: &str, notice: &mpsc::Sender<()>) 
             }
         }
     };
-    let passing = async {
+    let receiving = async {
         while messages.next().await.is_some() {
-            let _ = notice.try_send(()); // One that is there says the same.
+            let _ = notice.try_send(()); // As above.
         }
     };
-    // Losing either ends both.
+    // Each branch ends the subscription.
     tokio::select! {
         error = pings => Err(error),
-        () = passing => Ok(()),
+        () = receiving => Ok(()),
     }
 }

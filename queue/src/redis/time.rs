@@ -1,16 +1,19 @@
-//! Times as Redis takes them, and pauses after trouble with it.
+//! Times as Redis takes them, and the times of commands.
 
 use std::time::Duration;
 
-/// Pause after trouble with Redis, so that a dead server does not make a busy loop.
-pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(300);
+/// Pause after a Redis error, so that a dead server does not cause a busy loop.
+pub(crate) const REDIS_RETRY_DELAY: Duration = Duration::from_millis(300);
+/// A command without a reply is given up after this time: well within a lease. A silent connection is replaced before
+/// that (`reconnecting.rs`).
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A duration in milliseconds, as Redis takes it; one that is too long is the longest there is.
+/// A duration in milliseconds, as Redis takes it. One that does not fit becomes `u64::MAX`.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The error of a command that was given up.
+/// The error of a command that timed out.
 pub(crate) fn timed_out() -> redis::RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }

@@ -1,4 +1,4 @@
-//! What is known of a Cluster: which node has what. All connections of a process share it.
+//! The slot map of a Cluster, shared by all connections of a process.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,38 +7,39 @@ use tokio::sync::watch;
 
 use crate::redis::slots::{Node, SlotMap};
 
-/// Nodes that are remembered.
-const LEARNED_AT_MOST: usize = 1_000;
+/// Most nodes that are remembered.
+const MAX_SEEN_NODES: usize = 1_000;
 
-/// What the connections of a process to one Cluster share: which node has what.
+/// The slot map, and every node that was ever in it.
 #[derive(Debug)]
 pub(super) struct Topology {
     pub(super) map: watch::Sender<SlotMap>,
-    /// Every node that was ever named, so that the Cluster is found again when all that were configured are gone.
-    learned: Mutex<BTreeSet<Node>>,
-    pub(super) looking: tokio::sync::Mutex<()>,
+    /// Every node that was ever seen, so that the Cluster is found again when all configured nodes are gone.
+    seen_nodes: Mutex<BTreeSet<Node>>,
+    /// Held during a refresh of the map.
+    pub(super) refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Topology {
     pub(super) fn new() -> Self {
         let map = watch::Sender::default();
-        let learned = Mutex::default();
-        Self { map, learned, looking: tokio::sync::Mutex::default() }
+        let seen_nodes = Mutex::default();
+        Self { map, seen_nodes, refreshing: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn owner(&self, slot: u16) -> Option<Node> {
         self.map.borrow().owner(slot).cloned()
     }
 
-    pub(super) fn learned(&self) -> Vec<Node> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    pub(super) fn seen_nodes(&self) -> Vec<Node> {
+        self.seen_nodes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    pub(super) fn put(&self, map: SlotMap) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.extend(map.nodes().iter().cloned());
-        while learned.len() > LEARNED_AT_MOST {
-            learned.pop_first();
+    pub(super) fn update(&self, map: SlotMap) {
+        let mut seen_nodes = self.seen_nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        seen_nodes.extend(map.nodes().iter().cloned());
+        while seen_nodes.len() > MAX_SEEN_NODES {
+            seen_nodes.pop_first();
         }
         self.map.send_if_modified(|known| {
             let changed = *known != map;
@@ -47,11 +48,11 @@ impl Topology {
         });
     }
 
-    /// Returns when a slot has another owner than `node`.
-    pub(super) async fn leaves(&self, slot: u16, node: &Node) {
+    /// Returns when `node` does not own the slot any more.
+    pub(super) async fn slot_moved(&self, slot: u16, node: &Node) {
         let mut map = self.map.subscribe();
-        let elsewhere = |map: &SlotMap| map.owner(slot).is_some_and(|owner| owner != node);
+        let moved = |map: &SlotMap| map.owner(slot).is_some_and(|owner| owner != node);
         // The sender lives as long as we do.
-        let _ = map.wait_for(elsewhere).await;
+        let _ = map.wait_for(moved).await;
     }
 }

@@ -1,43 +1,41 @@
-//! Waiting for work: wake-up tokens that a submit leaves for an idle worker.
+//! Waiting for work: a submit leaves a wake-up token, and an idle worker takes it.
 
 use std::time::Duration;
 
 use crate::error::RedisError;
+use crate::redis::blocking::BlockingConnections;
 use crate::redis::keys::Keys;
+use crate::redis::server::RedisServer;
 use crate::task::Lane;
 
-use crate::redis::blocking::Waits;
-use crate::redis::server::RedisServer;
+/// Longest wait in one command; a longer wait takes several. Short, because a connection counts as silent only after the
+/// command's own wait.
+const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// Longest wait in one command; longer waits are made of several. Short, because a connection cannot be told to be silent
-/// before its command's wait is over.
-const LONGEST_BLOCK: Duration = Duration::from_secs(1);
-
-/// Wake-ups as a stream: waits beside whoever listens, so that he may do other things in between without losing a
-/// token.
+/// Waits for wake-up tokens in the background, so a dropped `select!` branch loses no token.
 #[derive(Debug)]
 pub(crate) struct WakeUps {
-    waits: Waits<Option<(String, String)>>,
+    connections: BlockingConnections<Option<(String, String)>>,
     keys: Keys,
     lanes: Vec<Lane>,
 }
 
 impl WakeUps {
     pub(crate) fn new(server: &RedisServer, keys: &Keys) -> Self {
-        let waits = Waits::new(server, LONGEST_BLOCK);
-        Self { waits, keys: keys.clone(), lanes: Vec::new() }
+        let connections = BlockingConnections::new(server, MAX_BLOCK);
+        Self { connections, keys: keys.clone(), lanes: Vec::new() }
     }
 
-    /// Waits for a token of `lanes` from now on, at most `at_most`, unless it does already.
-    pub(crate) fn ask(&mut self, lanes: &[Lane], at_most: Duration) {
+    /// Starts to wait for a token of `lanes`, for at most `max_wait`. Does nothing for a lane that is waited for already.
+    pub(crate) fn listen(&mut self, lanes: &[Lane], max_wait: Duration) {
         if self.lanes != lanes {
             self.lanes = lanes.to_vec();
         }
-        // 0 would mean for ever.
-        let wait = at_most.clamp(Duration::from_millis(10), LONGEST_BLOCK).as_secs_f64();
-        self.waits.ask(lanes, |together| {
+        // BLPOP takes 0 for an endless wait.
+        let wait = max_wait.clamp(Duration::from_millis(10), MAX_BLOCK).as_secs_f64();
+        self.connections.send(lanes, |group| {
             let mut command = redis::cmd("BLPOP");
-            for lane in together {
+            for lane in group {
                 command.arg(self.keys.wake(lane));
             }
             command.arg(wait);
@@ -45,15 +43,15 @@ impl WakeUps {
         });
     }
 
-    /// The answer to the last [`WakeUps::ask`]: which lane may have a task, none when no token came in time. Never
-    /// returns when nothing was asked.
+    /// The end of a wait: the lane that may have a task, or none when no token came in time. Never returns when
+    /// [`WakeUps::listen`] was not called.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub(crate) async fn woken(&mut self) -> Result<Option<Lane>, RedisError> {
-        let woken = self.waits.answer().await.map_err(RedisError::during("wait for tasks"))?;
-        let list = woken.map(|(list, _token)| list);
-        Ok(self.lanes.iter().find(|known| list.as_ref() == Some(&self.keys.wake(known))).cloned())
+    pub(crate) async fn next(&mut self) -> Result<Option<Lane>, RedisError> {
+        let reply = self.connections.next_reply().await;
+        let list = reply.map_err(RedisError::during("wait for tasks"))?.map(|(list, _token)| list);
+        Ok(self.lanes.iter().find(|lane| list.as_ref() == Some(&self.keys.wake(lane))).cloned())
     }
 }

@@ -1,4 +1,4 @@
-//! One call of `submit.lua`: what it is sent, and what it answers.
+//! One call of `submit.lua`: its arguments and its replies.
 
 use uuid::Uuid;
 
@@ -8,10 +8,10 @@ use crate::redis::scripts::{check_count, unknown_reply};
 use crate::redis::time::millis;
 use crate::task::{Lane, SubmitOptions, Task, TaskId, TaskType, now_ms};
 
-/// Tasks in one script call: far below what Lua can unpack at once, and short enough not to hold up others.
-pub(crate) const AT_ONCE: usize = 256;
+/// Most tasks in one script call: far below what Lua can unpack at once, and short enough not to delay other clients.
+pub(crate) const MAX_BATCH: usize = 256;
 
-/// What a submit did.
+/// The outcome of a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// Accepted now.
@@ -19,17 +19,17 @@ pub enum Submitted {
         /// Tasks of the same type that were waiting before it.
         ahead: u64,
     },
-    /// The same id was accepted before: nothing changed.
+    /// The same id was accepted before; nothing changed.
     Already,
-    /// The same person asked just the same a moment ago: nothing changed, and the answer goes to the first.
+    /// The same person submitted an identical task a moment ago; nothing changed, and only that task is answered.
     Duplicate {
-        /// The first.
+        /// The earlier task.
         of: TaskId,
     },
 }
 
 impl Submitted {
-    /// Whether the queue knows the task under its own id.
+    /// Whether the queue has the task under its own id.
     pub(crate) fn is_accepted(&self) -> bool {
         matches!(self, Self::New { .. } | Self::Already)
     }
@@ -38,7 +38,7 @@ impl Submitted {
 impl TaskQueue {
     /// The task as it is stored.
     pub(crate) fn envelope(&self, task: &Task) -> Result<String, SubmitError> {
-        if self.server.has_slots() && task.task_id.lane().as_ref() != Some(&task.lane()) {
+        if self.server.is_cluster() && task.task_id.lane().as_ref() != Some(&task.lane()) {
             let task_id = task.task_id.clone();
             let task_type = task.task_type.clone();
             return Err(SubmitError::ForeignId { task_id, task_type });
@@ -55,7 +55,7 @@ impl TaskQueue {
         Ok(envelope)
     }
 
-    /// Submits tasks of one lane; one answer for each, in the same order.
+    /// Submits tasks of one lane. Returns one outcome for each, in the same order.
     pub(crate) async fn submit_batch(
         &self,
         lane: &Lane,
@@ -64,12 +64,7 @@ impl TaskQueue {
         let mut script = self.scripts.submit.prepare();
         script
             .key(self.keys.queue(lane))
-            .key(self.keys.delayed(lane))
-            .key(self.keys.deadline(lane))
-            .key(self.keys.data(lane))
-            .key(self.keys.users(lane))
-            .key(self.keys.meta(lane))
-            .key(self.keys.wake(lane))
+            .key(&self.keys.task_store(lane))
             .arg(batch.len())
             .arg(self.config.max_pending)
             .arg(self.config.user_cap)
@@ -94,8 +89,11 @@ impl TaskQueue {
                 let band = options.band.offset();
                 let delay = millis(options.delay);
                 script
-                    .key(self.keys.double(lane, &fingerprint(task, options.same_place)))
-                    .arg(format!("{band}|{delay}|{}", millis(options.same_within)));
+                    .key(
+                        self.keys
+                            .duplicate_guard(lane, &fingerprint(task, options.duplicate_scope)),
+                    )
+                    .arg(format!("{band}|{delay}|{}", millis(options.duplicate_within)));
             }
         }
         let replies: Vec<Vec<String>> =
@@ -106,10 +104,10 @@ impl TaskQueue {
     }
 }
 
-/// What makes two tasks the same question.
-fn fingerprint(task: &Task, place: i64) -> String {
+/// Equal for two tasks that are duplicates of each other.
+fn fingerprint(task: &Task, scope: i64) -> String {
     let params = serde_json::to_string(&task.params).unwrap_or_default();
-    let name = format!("{}:{place}:{params}", task.user_id);
+    let name = format!("{}:{scope}:{params}", task.user_id);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
 }
 

@@ -1,8 +1,8 @@
 //! Moves tasks that older producers push as JSON onto one list into the typed queues.
 //!
-//! An entry is looked at, submitted under its own id, and only then removed: a crash in between submits it again,
-//! which the queue recognises. What cannot be understood gets a failed result when it names a task id, and is kept
-//! with the reason on a stream of its own.
+//! An entry is read, submitted under its own id, and only then removed. After a crash in between it is submitted again,
+//! and the queue recognises the id. An entry that cannot be read gets a failed result if it has a task id, and is kept with
+//! the reason on a separate stream.
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -11,23 +11,23 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::{RedisError, SubmitError};
 use crate::task::{FailureCode, Task, TaskId, TaskResult};
 
-/// Entries moved in one turn, so that a flood does not hold up the sweep.
-const AT_MOST: usize = 256;
-/// Entries that cannot be taken yet, after which a turn ends.
-const WAITING_AT_MOST: usize = 32;
-/// Refused entries kept, and how much of each.
-const KEEP_REJECTED: usize = 1_000;
-const KEEP_BYTES: usize = 2_048;
+/// Most entries moved in one call, so that a flood does not delay the next.
+const MAX_ENTRIES: usize = 256;
+/// A call ends after so many entries that cannot be accepted yet.
+const MAX_DEFERRED: usize = 32;
+/// Rejected entries that are kept, and bytes of each.
+const MAX_REJECTED: usize = 1_000;
+const MAX_REJECTED_BYTES: usize = 2_048;
 
-/// Moves what is on the ingress list. Returns how many entries were taken off it.
+/// Moves the entries of the ingress list into the queues. Returns how many entries were removed from the list.
 ///
 /// # Errors
 ///
-/// When Redis does not answer; nothing is lost.
+/// Redis does not answer; nothing is lost.
 pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
     let list = queue.keys.ingress();
-    let mut waiting = 0;
-    for moved in 0..AT_MOST {
+    let mut deferred = 0;
+    for moved in 0..MAX_ENTRIES {
         let entry: redis::RedisResult<Option<Vec<u8>>> =
             redis::cmd("LINDEX").arg(&list).arg(0).query_async(&mut queue.connection.clone()).await;
         let entry = match entry {
@@ -37,7 +37,7 @@ pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
             Err(source) => return Err(RedisError { action: "read the ingress list", source }),
         };
         if !accept(queue, &entry).await? {
-            // It waits at the end of the list, so that it holds up nobody else.
+            // Moved to the end of the list, so that it does not block the others.
             let _moved: Option<Vec<u8>> = redis::cmd("LMOVE")
                 .arg(&list)
                 .arg(&list)
@@ -45,9 +45,9 @@ pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
                 .arg("RIGHT")
                 .query_async(&mut queue.connection.clone())
                 .await
-                .map_err(RedisError::during("send a pushed task to the end"))?;
-            waiting += 1;
-            if waiting >= WAITING_AT_MOST {
+                .map_err(RedisError::during("move a pushed task to the end"))?;
+            deferred += 1;
+            if deferred >= MAX_DEFERRED {
                 return Ok(moved);
             }
             continue;
@@ -58,17 +58,17 @@ pub async fn drain_ingress(queue: &TaskQueue) -> Result<usize, RedisError> {
             .arg(&entry)
             .query_async(&mut queue.connection.clone())
             .await
-            .map_err(RedisError::during("take a task off the ingress list"))?;
+            .map_err(RedisError::during("remove a task from the ingress list"))?;
     }
-    Ok(AT_MOST)
+    Ok(MAX_ENTRIES)
 }
 
-/// False when the entry has to stay where it is for now.
+/// Submits or rejects an entry. False when it cannot be accepted yet.
 async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
     let task = match read(queue, entry) {
         Ok(task) => task,
-        Err(refusal) => {
-            refuse(queue, entry, refusal).await?;
+        Err(rejection) => {
+            reject_entry(queue, entry, rejection).await?;
             return Ok(true);
         }
     };
@@ -85,27 +85,27 @@ async fn accept(queue: &TaskQueue, entry: &[u8]) -> Result<bool, RedisError> {
             };
             let id = Some(task.task_id.clone());
             let reason = error.to_string();
-            let refusal = Refusal { id, code, reason };
-            refuse(queue, entry, refusal).await?;
+            let rejection = Rejection { id, code, reason };
+            reject_entry(queue, entry, rejection).await?;
             Ok(true)
         }
     }
 }
 
-struct Refusal {
+struct Rejection {
     id: Option<TaskId>,
     code: FailureCode,
     reason: String,
 }
 
-fn read(queue: &TaskQueue, entry: &[u8]) -> Result<Task, Refusal> {
+fn read(queue: &TaskQueue, entry: &[u8]) -> Result<Task, Rejection> {
     let limit = queue.config.max_task_bytes;
     if limit < entry.len() {
-        // The id is still worth finding: somebody may be waiting for a result under it.
+        // Its id still matters: a producer may be waiting for the result.
         let reason = format!("the task has {} bytes; at most {limit} are taken", entry.len());
-        return Err(Refusal { id: find_id(entry), code: FailureCode::TaskTooLarge, reason });
+        return Err(Rejection { id: find_id(entry), code: FailureCode::TaskTooLarge, reason });
     }
-    serde_json::from_slice::<Task>(entry).map_err(|error| Refusal {
+    serde_json::from_slice::<Task>(entry).map_err(|error| Rejection {
         id: find_id(entry),
         code: FailureCode::InvalidTask,
         reason: format!("the task cannot be read: {error}"),
@@ -120,21 +120,25 @@ fn find_id(entry: &[u8]) -> Option<TaskId> {
     value.get("task_id")?.as_str()?.parse().ok()
 }
 
-async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(), RedisError> {
-    let Refusal { id, code, reason } = refusal;
+async fn reject_entry(
+    queue: &TaskQueue,
+    entry: &[u8],
+    rejection: Rejection,
+) -> Result<(), RedisError> {
+    let Rejection { id, code, reason } = rejection;
     tracing::warn!(
         code = code.as_str(),
         error = reason,
         bytes = entry.len(),
-        "pushed task refused"
+        "pushed task rejected"
     );
-    let start = entry.get(..KEEP_BYTES.min(entry.len())).unwrap_or_default();
+    let start = entry.get(..MAX_REJECTED_BYTES.min(entry.len())).unwrap_or_default();
     let mut reject = redis::cmd("XADD");
     reject
         .arg(queue.keys.ingress_rejected())
         .arg("MAXLEN")
         .arg("~")
-        .arg(KEEP_REJECTED)
+        .arg(MAX_REJECTED)
         .arg("*")
         .arg("code")
         .arg(code.as_str())
@@ -149,7 +153,7 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
         let result = TaskResult::failure(code, reason);
         let result = serde_json::to_string(&result).unwrap_or_default();
         let keep = queue.config.keep_results.as_secs();
-        // Only where nothing stands: the id may be that of a task that lives or was answered.
+        // `NX`, because the id may be that of a live or answered task.
         for (key, value) in [(queue.keys.status(&id), "failed"), (queue.keys.result(&id), &result)]
         {
             let mut command = redis::cmd("SET");
@@ -157,20 +161,20 @@ async fn refuse(queue: &TaskQueue, entry: &[u8], refusal: Refusal) -> Result<(),
             commands.push(command);
         }
     }
-    // One by one: in a Cluster they are on several nodes. A crash in between does it again.
+    // One by one: in a Cluster the keys are on several nodes. After a crash in between all are written again.
     for command in commands {
         let _: redis::Value = command
             .query_async(&mut queue.connection.clone())
             .await
-            .map_err(RedisError::during("refuse a pushed task"))?;
+            .map_err(RedisError::during("reject a pushed task"))?;
     }
     Ok(())
 }
 
-/// Drains the list again and again until `shutdown`.
+/// Drains the list repeatedly until `shutdown`.
 pub(crate) async fn ingress_until(queue: TaskQueue, shutdown: CancellationToken) {
     loop {
-        // Losing a branch loses nothing: entries stay on the list.
+        // A dropped branch loses nothing: entries stay on the list.
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(queue.config.sweep_every) => {}

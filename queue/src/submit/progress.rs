@@ -1,4 +1,4 @@
-//! While a task waits or runs: its place in line, and what its plugin says of its progress.
+//! A task's position in the queue while it waits, and its progress while it runs.
 
 use serde::Deserialize;
 
@@ -6,21 +6,21 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::task::TaskId;
 
-/// What a plugin said of its progress last.
+/// The latest progress that a plugin reported.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Progress {
-    /// A few words.
+    /// A short text.
     pub text: String,
-    /// How much is done, 0 to 100.
+    /// Percentage done, 0 to 100.
     pub percent: Option<u8>,
 }
 
 impl TaskQueue {
-    /// How many tasks of its lane are claimed before this one; none when it does not wait.
+    /// How many tasks of its lane will be claimed before this one; none when it is not in the queue.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn tasks_before(&self, id: &TaskId) -> Result<Option<u64>, RedisError> {
         let Some(lane) = id.lane() else { return Ok(None) };
         redis::cmd("ZRANK")
@@ -28,14 +28,14 @@ impl TaskQueue {
             .arg(id.as_str())
             .query_async(&mut self.connection.clone())
             .await
-            .map_err(RedisError::during("look for a task's place"))
+            .map_err(RedisError::during("read a task's position"))
     }
 
-    /// What the plugin said last; none when it said nothing that can be read.
+    /// The latest progress; none when there is none that can be read.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn progress(&self, id: &TaskId) -> Result<Option<Progress>, RedisError> {
         let stored: Option<Vec<u8>> = redis::cmd("GET")
             .arg(self.keys.progress(id))

@@ -10,22 +10,36 @@ use crate::error::WaitError;
 use crate::redis::subscription::Subscription;
 use crate::task::{TaskId, TaskResult};
 
-/// A notice can be lost with its connection; the result is looked at again at least this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the result is read at least: a notice can be lost with its connection.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl TaskQueue {
-    /// The result of `id`, waiting at most `timeout` for it; none when it is not there by then.
+    /// Waits for the result of `id`; none when there is none after `timeout`.
     ///
-    /// A result that is stored while the subscription begins is not missed. A Redis that goes away meanwhile is waited
-    /// for as well.
+    /// A result that is stored while the subscription begins is not missed. If Redis goes down meanwhile, it is waited for.
     ///
     /// # Errors
     ///
-    /// [`WaitError`], also when Redis is away at the end. Waiting again is safe.
+    /// [`WaitError`], also when Redis is down at the end. Waiting again is safe.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: it only reads.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(queue: queue::TaskQueue, id: queue::TaskId) -> Result<(), queue::WaitError> {
+    /// match queue.get_result(&id, Duration::from_secs(10)).await? {
+    ///     Some(result) if result.success => println!("{}", result.data),
+    ///     Some(result) => println!("failed: {}", result.error.unwrap_or_default()),
+    ///     None => println!("not ready after 10 s"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn get_result(
         &self,
         id: &TaskId,
@@ -38,18 +52,20 @@ impl TaskQueue {
             match self.stored_result(id).await {
                 Ok(Some(result)) => return Ok(Some(result)),
                 Ok(None) if left.is_zero() => return Ok(None),
-                Err(WaitError::Redis { source, .. }) if passes(&source) && !left.is_zero() => {
-                    tracing::debug!(task_id = %id, error = %source, "a result is waited for without Redis");
+                Err(WaitError::Redis { source, .. })
+                    if is_temporary(&source) && !left.is_zero() =>
+                {
+                    tracing::debug!(task_id = %id, error = %source, "waiting for a result while Redis does not answer");
                 }
                 Ok(None) => {}
                 Err(error) => return Err(error),
             }
-            let listening = notices.get_or_insert_with(|| {
+            let subscription = notices.get_or_insert_with(|| {
                 let channel = format!("{}{id}", self.keys.done_channel_prefix());
                 Subscription::start(self.server.clone(), channel)
             });
-            // A time-out means the same as a notice: look again.
-            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), listening.notice()).await;
+            // After a notice and after a time-out alike: read again.
+            let _ = tokio::time::timeout(left.min(POLL_INTERVAL), subscription.notice()).await;
         }
     }
 
@@ -65,8 +81,8 @@ impl TaskQueue {
     }
 }
 
-/// Whether trouble with Redis may be over soon.
-fn passes(error: &redis::RedisError) -> bool {
+/// Whether an error may be over soon.
+fn is_temporary(error: &redis::RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
     matches!(
         error.kind(),

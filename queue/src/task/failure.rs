@@ -6,10 +6,10 @@ use std::str::FromStr;
 /// Defines the codes once: the variants, their text and the list of all.
 macro_rules! failure_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
-        /// Why a task failed, as it stands in `metadata.code` of its result.
+        /// Why a task failed: `metadata.code` of its result.
         ///
-        /// Codes are a contract: the chat has a sentence for each, metrics count by them. Renaming one is a breaking
-        /// change.
+        /// Codes are a contract: the chat has a sentence for each, and metrics have them as labels. Renaming one is a
+        /// breaking change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FailureCode {
             $($(#[$doc])* $variant,)*
@@ -32,17 +32,17 @@ macro_rules! failure_codes {
 failure_codes! {
     /// The task cannot be read.
     InvalidTask = "invalid-task",
-    /// The plugin refuses the params, or its schema does.
+    /// The plugin or its schema refuses the params.
     InvalidParams = "invalid-params",
-    /// The task is larger than the queue takes.
+    /// The task is larger than the queue accepts.
     TaskTooLarge = "task-too-large",
     /// No plugin here handles the task type.
     UnknownTaskType = "unknown-task-type",
-    /// The plugin found nothing of what was asked for.
+    /// The plugin found no match.
     NotFound = "not-found",
-    /// The plugin says that it cannot do the task.
+    /// The plugin reported a failure.
     PluginFailed = "plugin-failed",
-    /// It failed in a way that may pass, too often or too close to the deadline.
+    /// A temporary failure happened too often, or too close to the deadline.
     RetriesExhausted = "retries-exhausted",
     /// The plugin crashed.
     Trap = "trap",
@@ -50,47 +50,47 @@ failure_codes! {
     Exited = "exited",
     /// The plugin took too long.
     WallLimit = "wall-limit",
-    /// The plugin used up its processor time.
+    /// The plugin used up its CPU time.
     CpuLimit = "cpu-limit",
-    /// The plugin needed more memory than it may use.
+    /// The plugin needed more memory than allowed.
     MemoryLimit = "memory-limit",
-    /// The plugin needed a larger table than it may use.
+    /// The plugin needed a larger table than allowed.
     TableLimit = "table-limit",
-    /// The plugin's calls went too deep.
+    /// The plugin's call stack was too deep.
     StackLimit = "stack-limit",
-    /// The plugin held too many handles at once.
+    /// The plugin held too many handles at a time.
     HandleLimit = "handle-limit",
-    /// The plugin handed over too much in one call of the host.
+    /// The plugin passed too much data in one call of the host.
     HostCallLimit = "hostcall-limit",
-    /// The params are larger than the plugin may take.
+    /// The params are larger than allowed.
     InputLimit = "input-limit",
-    /// The answer is larger than the plugin may give.
+    /// The answer is larger than allowed.
     OutputLimit = "output-limit",
-    /// The plugin wrote a longer log than it may.
+    /// The plugin wrote a longer log than allowed.
     LogLimit = "log-limit",
-    /// The plugin sent more HTTP requests than it may.
+    /// The plugin sent more HTTP requests than allowed.
     RequestLimit = "request-limit",
     /// The body of a plugin's HTTP request is too large.
     RequestBodyLimit = "request-body-limit",
-    /// An HTTP response is larger than the plugin may take.
+    /// An HTTP response is larger than allowed.
     ResponseLimit = "response-limit",
     /// The plugin used up its share of the cache.
     CacheLimit = "cache-limit",
     /// The plugin's answer, or a stored result, cannot be read.
     InvalidOutput = "invalid-output",
-    /// The worker could not run the task; it is no fault of the plugin.
+    /// The worker could not run the task; not the plugin's fault.
     HostError = "host-error",
-    /// The worker died each time it ran the task.
+    /// Workers died while running the task.
     WorkerCrashed = "worker-crashed",
     /// The deadline passed.
     DeadlineExceeded = "deadline-exceeded",
     /// The deadline passed, and no worker offers the task type.
     NoWorker = "no-worker",
-    /// Somebody cancelled it.
+    /// The task was cancelled.
     Cancelled = "cancelled",
 }
 
-/// A text that is none of the codes, for instance of a later version.
+/// A text that is not a code of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a failure code of this version")]
 pub struct UnknownFailureCode;

@@ -1,4 +1,4 @@
-//! Task ids: new ones, and those that the same cause always gives.
+//! Task ids: random ones, and those derived from a cause.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,12 +11,12 @@ use crate::task::lane::Lane;
 /// Longest task id, in bytes: a tag, a UUID, and room for other producers' ids.
 pub const MAX_TASK_ID_BYTES: usize = 160;
 
-/// A task's name in every process: its lane as a Cluster hash tag, then a UUID.
+/// A task's id: its lane as a Cluster hash tag, then a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskId(String);
 
-/// A text that cannot be a task id.
+/// A text that is not a valid task id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a task id: it takes 1 to 160 printable ASCII characters without spaces, `#` and `|`")]
 pub struct InvalidTaskId;
@@ -27,8 +27,8 @@ impl TaskId {
         Self(format!("{{{lane}}}{}", Uuid::now_v7()))
     }
 
-    /// The id that the same `name` always gives. What causes a task names it, for instance a bot and an update, so
-    /// that the same cause seen twice is the same task.
+    /// The id derived from `name`, which identifies the cause of the task, for instance a bot and an update. The same cause
+    /// always gives the same id.
     pub fn from_cause(lane: &Lane, name: &str) -> Self {
         let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
         Self(format!("{{{lane}}}{uuid}"))
@@ -39,7 +39,7 @@ impl TaskId {
         &self.0
     }
 
-    /// The lane in the id's tag; none for an id that another producer made up.
+    /// The lane in the id's tag; none for an id that another producer chose.
     pub fn lane(&self) -> Option<Lane> {
         let (tag, _) = self.0.strip_prefix('{')?.split_once('}')?;
         tag.parse().ok()

@@ -1,7 +1,7 @@
-//! Lanes: what has a queue of its own, and in a Cluster a slot of its own.
+//! Lanes: each has its own queue, and in a Cluster its own slot.
 //!
-//! A task type is one lane, unless the operator divides it because one Redis cannot carry it: then its people are spread
-//! over several. A person's tasks stay in one lane, where their order, share and limit hold.
+//! A task type is one lane, unless the operator partitions it because it is too much for one Redis. Then its users are spread
+//! over several lanes. A user's tasks stay in one lane, where their order, fair share and limit are enforced.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,34 +19,34 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A type that is not divided, or what is left of a divided one: tasks of producers that know of no partitions.
+    /// The lane of a type without partitions. In a partitioned type, it has the tasks of producers that do not partition.
     pub fn whole(task_type: &TaskType) -> Self {
         Self { task_type: task_type.clone(), partition: None }
     }
 
-    /// The lane of one person's tasks when the type has so many partitions.
+    /// The lane of one user's tasks, for a type with `partitions` partitions.
     pub fn of_person(task_type: &TaskType, partitions: u16, user_id: i64) -> Self {
         if partitions < 2 {
             return Self::whole(task_type);
         }
-        // Ids of people are given out in order and end alike in places: mixed before they are divided.
+        // Hashed first, because user ids are not evenly distributed.
         let mixed = Uuid::new_v5(&Uuid::NAMESPACE_OID, &user_id.to_be_bytes()).as_u128();
         let partition = u16::try_from(mixed % u128::from(partitions)).unwrap_or(0);
         Self { task_type: task_type.clone(), partition: Some(partition) }
     }
 
-    /// All lanes of a type that has so many partitions, but for [`Lane::whole`].
+    /// All lanes of a type with `partitions` partitions, except [`Lane::whole`].
     pub fn all_of(task_type: &TaskType, partitions: u16) -> impl Iterator<Item = Self> {
         let some = if partitions < 2 { 0 } else { partitions };
         (0..some).map(|number| Self { task_type: task_type.clone(), partition: Some(number) })
     }
 
-    /// The type.
+    /// The task type.
     pub fn task_type(&self) -> &TaskType {
         &self.task_type
     }
 
-    /// Which partition; none for a type that is not divided.
+    /// The partition; none for [`Lane::whole`].
     pub fn partition(&self) -> Option<u16> {
         self.partition
     }
@@ -65,7 +65,7 @@ impl FromStr for Lane {
     type Err = InvalidTaskType;
 
     fn from_str(name: &str) -> Result<Self, InvalidTaskType> {
-        // Only as it is written: `a.01` would be another key for the same partition.
+        // Only the canonical form: `a.01` would be another key for the same partition.
         let split = name.split_once('.').and_then(|(task_type, written)| {
             let number = written.parse::<u16>().ok()?;
             (number.to_string() == written).then_some((task_type, number))
@@ -79,7 +79,7 @@ impl FromStr for Lane {
     }
 }
 
-/// The indexes of each lane's items in a list. Computed once, since parsing a lane from an id has a cost.
+/// For each lane, the indexes of its items in a list. Computed once, because parsing a lane from an id has a cost.
 pub(crate) fn indexes_by_lane(lanes: impl Iterator<Item = Lane>) -> BTreeMap<Lane, Vec<usize>> {
     let mut indexes: BTreeMap<Lane, Vec<usize>> = BTreeMap::new();
     for (index, lane) in lanes.enumerate() {

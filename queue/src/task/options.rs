@@ -1,21 +1,21 @@
-//! How a task is submitted: how soon its turn comes, after which delay, and what counts as a double.
+//! Options of a submit: priority band, delay, and detection of duplicates.
 
 use std::time::Duration;
 
-/// How soon a task's turn comes. All bands age in the same virtual time: a lower one waits longer, never for ever.
+/// The priority of a task. All bands share one virtual time: a lower one waits longer, but never for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Band {
-    /// Somebody waits.
+    /// A person waits for the answer.
     #[default]
     Interactive,
-    /// Behind 50 tasks of one person.
+    /// Behind 50 interactive tasks of one user.
     Normal,
-    /// Behind 500.
+    /// Behind 500 interactive tasks of one user.
     Background,
 }
 
 impl Band {
-    /// Added to the virtual start time, whose unit is one task of one person.
+    /// Added to the virtual start time, whose unit is one task of one user.
     pub(crate) fn offset(self) -> u32 {
         match self {
             Self::Interactive => 0,
@@ -25,16 +25,16 @@ impl Band {
     }
 }
 
-/// How a task is submitted.
+/// Options of a submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SubmitOptions {
-    /// How soon its turn comes.
+    /// The priority.
     pub band: Band,
-    /// Becomes ready only after this. The time to live begins with the submit.
+    /// The task becomes ready after this delay. The time to live begins with the submit.
     pub delay: Duration,
-    /// A task of the same person, type and params within this time is a duplicate of the first while that is not
-    /// answered.
-    pub same_within: Duration,
-    /// With [`SubmitOptions::same_within`]: where it was asked; the same question in another place is another one.
-    pub same_place: i64,
+    /// Within this time, a task of the same user, type and params is a duplicate of an earlier one that has not ended.
+    pub duplicate_within: Duration,
+    /// With [`SubmitOptions::duplicate_within`]: only tasks with the same scope are duplicates, for instance those of one pressed
+    /// button.
+    pub duplicate_scope: i64,
 }

@@ -1,4 +1,4 @@
-//! Any bytes that somebody pushes as a task: read or refused, and what is read stays what it is.
+//! Any bytes that a producer pushes as a task are read or refused, and what is read is written back unchanged.
 
 use proptest::prelude::*;
 use test_kit::mutate;
@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn of_a_task_that_cannot_be_read_something_is_made_out_or_nothing(bytes in damaged()) {
+    fn a_salvaged_task_has_no_params(bytes in damaged()) {
         if let Some(task) = Task::salvage(&bytes) {
             prop_assert!(task.params.is_empty(), "it must not be run");
         }

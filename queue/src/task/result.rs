@@ -1,4 +1,4 @@
-//! How a task ended, as JSON.
+//! The result of a task.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -6,34 +6,34 @@ use serde_json::{Map, Value};
 use crate::task::clock::now_ms;
 use crate::task::failure::FailureCode;
 
-/// How a task ended.
+/// The result of a task.
 ///
-/// `error` is there exactly when `success` is false; the constructors see to it.
+/// `error` is present exactly when `success` is false; the constructors ensure this.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskResult {
-    /// Whether there is an answer.
+    /// Whether the task succeeded.
     pub success: bool,
-    /// The answer; `null` without one.
+    /// The answer; `null` after a failure.
     #[serde(default)]
     pub data: Value,
-    /// Why there is none, in words for a person.
+    /// The reason of a failure, for a person.
     #[serde(default)]
     pub error: Option<String>,
-    /// Who ran it, how long it took, and for a failure its `code` and whether it was `retryable`.
+    /// The worker, the run time, and for a failure its `code` and whether it was `retryable`.
     #[serde(default)]
     pub metadata: Map<String, Value>,
-    /// When it ended, in milliseconds since 1970 by the worker's clock.
+    /// When the task ended, in milliseconds since 1970 by the worker's clock.
     #[serde(default)]
     pub completed_at: u64,
 }
 
 impl TaskResult {
-    /// An answer.
+    /// A success with an answer.
     pub fn success(data: Value) -> Self {
         Self { success: true, data, error: None, metadata: Map::new(), completed_at: now_ms() }
     }
 
-    /// No answer, and why.
+    /// A failure with its code and reason.
     pub fn failure(code: FailureCode, error: impl Into<String>) -> Self {
         let mut metadata = Map::new();
         metadata.insert("code".to_owned(), code.as_str().into());
@@ -47,12 +47,12 @@ impl TaskResult {
         }
     }
 
-    /// The failure's code as it is written, when there is one.
+    /// The failure's code as text; none for a success.
     pub fn code(&self) -> Option<&str> {
         self.metadata.get("code").and_then(Value::as_str)
     }
 
-    /// The failure's code; none also for one of a later version.
+    /// The failure's code; none also for a code of a later version.
     pub fn failure_code(&self) -> Option<FailureCode> {
         self.code()?.parse().ok()
     }

@@ -1,32 +1,32 @@
-//! Where a task is between its submit and its end.
+//! The status of a task.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task is on its way.
+/// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskStatus {
-    /// Accepted, waiting for a worker.
+    /// It waits for a worker.
     Pending,
     /// A worker holds it.
     Processing,
-    /// It failed and will be tried again.
+    /// It failed and will be retried.
     Retrying,
-    /// It has an answer.
+    /// It succeeded.
     Completed,
     /// It failed for good.
     Failed,
-    /// Its deadline passed.
+    /// Its deadline has passed.
     Timeout,
-    /// Somebody stopped it.
+    /// It was cancelled.
     Cancelled,
 }
 
 impl TaskStatus {
-    /// The word that stands in Redis.
+    /// The word in Redis and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -39,7 +39,7 @@ impl TaskStatus {
         }
     }
 
-    /// Whether nothing will change any more.
+    /// Whether the task has ended.
     pub fn final_state(self) -> bool {
         match self {
             Self::Pending | Self::Processing | Self::Retrying => false,

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 /// Longest name of a task type, in bytes.
 pub const MAX_TASK_TYPE_BYTES: usize = 64;
 
-/// What kind of work a task is: lower case letters, digits and `_`, beginning with a letter.
+/// The kind of work of a task: lower case letters, digits and `_`, beginning with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskType(String);
 
-/// A name that cannot be a task type.
+/// A name that is not a valid task type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a task type: it takes 1 to 64 lower case letters, digits and `_`, beginning with a letter"

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::record::Stored;
 use crate::redis::scripts::{check_count, unknown_reply};
+use crate::redis::task_record::TaskRecord;
 use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
@@ -25,7 +25,7 @@ pub(crate) struct Demand {
     pub(crate) ahead: usize,
 }
 
-/// What a claim brought.
+/// What a claim returned.
 #[derive(Debug, Default)]
 pub(crate) struct Claimed {
     pub(crate) leases: Vec<Lease>,
@@ -38,19 +38,19 @@ impl TaskQueue {
     ///
     /// # Errors
     ///
-    /// When Redis does not answer; nothing was claimed then, unless the answer was lost: such a lease ends by itself.
+    /// Redis does not answer. Nothing was claimed, unless the reply was lost: such a lease ends by itself.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a future dropped after the script ran leaves a task leased until its lease ends, and one that
-    /// is dropped while it waits may take a wake-up with it, which the sweep makes up for.
+    /// Not cancel safe. If the future is dropped after the script ran, the task stays leased until its lease ends. If it is
+    /// dropped while it waits, a wake-up may be lost, which the sweep replaces.
     pub async fn get_task(
         &self,
         types: &[TaskType],
         worker: &str,
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
-        let mut wakes = WakeUps::new(&self.server, &self.keys);
+        let mut wake_ups = WakeUps::new(&self.server, &self.keys);
         let until = Instant::now() + timeout;
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {
@@ -60,14 +60,14 @@ impl TaskQueue {
             if left.is_zero() {
                 return Ok(None);
             }
-            wakes.ask(&self.lanes_of(types), left);
-            wakes.woken().await?;
+            wake_ups.listen(&self.lanes_of(types), left);
+            wake_ups.next().await?;
         }
     }
 
     /// Claims up to `max` ready tasks of `types` without waiting.
     ///
-    /// A task whose JSON cannot be read is finished as failed on the spot and left out.
+    /// A task whose JSON cannot be read is ended as failed, and left out.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl TaskQueue {
             }
             match self.claim_lane(&lane, worker, demand).await {
                 Ok(claimed) => leases.extend(claimed.leases),
-                // What is held already must run: dropped, it would count as a crash.
+                // Tasks that were claimed already must run: dropping them would count as a crash.
                 Err(error) if !leases.is_empty() => {
                     tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks of a lane");
                     break;
@@ -104,20 +104,22 @@ impl TaskQueue {
         worker: &str,
         demand: Demand,
     ) -> Result<Claimed, RedisError> {
-        // Counted from before the script runs, so that our idea of the lease ends before Redis' does.
+        // Taken before the script runs, so that our lease ends before that in Redis.
         let sent_at = Instant::now();
         let mut script = self.scripts.claim.prepare();
-        self.keys.lane(lane).iter().for_each(|key| {
-            script.key(key);
-        });
-        script.arg(demand.room).arg(demand.ahead).arg(millis(self.config.lease)).arg(worker);
+        script
+            .key(&self.keys.lease_store(lane))
+            .arg(demand.room)
+            .arg(demand.ahead)
+            .arg(millis(self.config.lease))
+            .arg(worker);
         let reply: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;
         let reply = reply.map_err(RedisError::during("claim tasks"))?;
         self.read_claim(lane, "claim.lua", &reply, sent_at).await
     }
 
-    /// Reads what the claiming part of a script replied.
+    /// Reads the reply of `claim`, in either script.
     pub(crate) async fn read_claim(
         &self,
         lane: &Lane,
@@ -141,8 +143,8 @@ impl TaskQueue {
                 Ok(lease) => leases.push(lease),
                 Err(unreadable) => {
                     if let Err(error) = self.refuse_unreadable(lane, &unreadable).await {
-                        // Its lease ends, and it comes again.
-                        tracing::warn!(lane = %lane, error = %error.source, "cannot refuse a task");
+                        // Its lease ends, and it is claimed again.
+                        tracing::warn!(lane = %lane, error = %error.source, "cannot end an unreadable task");
                     }
                 }
             }
@@ -157,7 +159,7 @@ impl TaskQueue {
     ) -> Result<(), RedisError> {
         tracing::warn!(
             task_id = %unreadable.id, lane = %lane, error = %unreadable.reason,
-            "task refused: its JSON cannot be read"
+            "task ended as failed: its JSON cannot be read"
         );
         let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
         let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
@@ -167,7 +169,7 @@ impl TaskQueue {
     }
 }
 
-/// The error's own words may quote what a person wrote.
+/// The position only, because the error's own text may quote what a person wrote.
 fn unreadable_json(error: &serde_json::Error) -> String {
     let line = error.line();
     let column = error.column();
@@ -186,16 +188,16 @@ fn read_claimed(
     lane: &Lane,
     now: u64,
     sent_at: Instant,
-    longest: Duration,
+    lease_time: Duration,
 ) -> Result<Lease, Unreadable> {
     let id = String::from_utf8_lossy(id).into_owned();
-    let Some(stored) = Stored::read(value) else {
+    let Some(record) = TaskRecord::read(value) else {
         let reason = "the task's counters cannot be read".to_owned();
         return Err(Unreadable { id, token: String::new(), reason });
     };
     let unreadable =
-        |reason: String| Unreadable { id: id.clone(), token: stored.token.to_owned(), reason };
-    let mut task: Task = serde_json::from_slice(stored.envelope)
+        |reason: String| Unreadable { id: id.clone(), token: record.token.to_owned(), reason };
+    let mut task: Task = serde_json::from_slice(record.envelope)
         .map_err(|error| unreadable(unreadable_json(&error)))?;
     if task.task_id.as_str() != id {
         return Err(unreadable("the task's JSON carries another task's id".to_owned()));
@@ -204,17 +206,17 @@ fn read_claimed(
         let reason = "the task's JSON carries another task type than its queue";
         return Err(unreadable(reason.to_owned()));
     }
-    // Crashes and failures, not claims: a task that was drained and handed back is not on its next attempt.
-    task.attempt = stored.failures + stored.crashes + 1;
-    let left = Duration::from_millis(stored.deadline.saturating_sub(now));
+    // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
+    task.attempt = record.failures + record.crashes + 1;
+    let left = Duration::from_millis(record.deadline.saturating_sub(now));
     Ok(Lease {
         task,
-        token: stored.token.to_owned(),
-        failures: stored.failures,
-        crashes: stored.crashes,
+        token: record.token.to_owned(),
+        failures: record.failures,
+        crashes: record.crashes,
         deadline: sent_at + left,
-        ends_at: sent_at + left.min(longest),
-        read_ahead: stored.claimed_at.is_none(),
+        ends_at: sent_at + left.min(lease_time),
+        read_ahead: record.claimed_at.is_none(),
     })
 }
 

@@ -1,22 +1,22 @@
-//! Why a task ends or goes back to the queue, and how `finish.lua` is told.
+//! Why a task ends or returns to the queue, and the arguments of `finish.lua` for it.
 
 use crate::redis::time::millis;
 use crate::work::lease::Finish;
 
-/// Who ends a task, and why.
+/// Who ends a task or returns it to the queue, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending<'a> {
     /// The holder of its lease.
     ByHolder { token: &'a str, finish: Finish },
-    /// The sweep, because its lease ended: the worker is dead. It runs again unless that happened too often.
+    /// The sweep, because its lease ended: the worker is dead. The task runs again unless that happened too often.
     LeaseLost,
     /// The sweep, because its deadline passed.
     DeadlinePassed,
-    /// Somebody who cancels it: at once while it waits, through its worker while it runs.
+    /// A cancellation: at once while it waits, through its worker while it runs.
     Cancelled,
 }
 
-/// What stands for an [`Ending`] among the script's arguments.
+/// An [`Ending`] as arguments of the script.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments<'a> {
     pub(crate) token: &'a str,
@@ -24,18 +24,18 @@ pub(crate) struct Arguments<'a> {
     pub(crate) retry_ms: i64,
 }
 
-/// In place of a token: whoever holds the lease.
+/// In place of a token: any holder of the lease, or none.
 const ANY_HOLDER: &str = "*";
-/// In place of a delay: the task is not tried again.
+/// In place of a delay: no retry.
 const NO_RETRY: i64 = -1;
 
 impl<'a> Ending<'a> {
     pub(crate) fn arguments(self) -> Arguments<'a> {
-        let of_nobody = |op| Arguments { token: ANY_HOLDER, op, retry_ms: NO_RETRY };
+        let without_holder = |op| Arguments { token: ANY_HOLDER, op, retry_ms: NO_RETRY };
         match self {
-            Self::LeaseLost => of_nobody("lost"),
-            Self::DeadlinePassed => of_nobody("expired"),
-            Self::Cancelled => of_nobody("cancel"),
+            Self::LeaseLost => without_holder("lost"),
+            Self::DeadlinePassed => without_holder("expired"),
+            Self::Cancelled => without_holder("cancel"),
             Self::ByHolder { token, finish } => {
                 let (op, retry_ms) = match finish {
                     Finish::Done => ("done", NO_RETRY),
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_is_told_as_its_header_says() {
+    fn the_arguments_are_those_in_the_header_of_the_script() {
         let by_holder = |finish| Ending::ByHolder { token: "7", finish };
         for (ending, token, op, retry_ms) in [
             (by_holder(Finish::Done), "7", "done", -1),

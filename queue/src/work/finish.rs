@@ -23,23 +23,23 @@ pub(crate) struct FinishItem<'a> {
 }
 
 impl TaskQueue {
-    /// Ends leases and stores their results, or sends the tasks back.
+    /// Ends leases: stores their results, or returns the tasks to the queue.
     ///
-    /// One answer per item in the same order. [`Finished::Stale`] means that the result was refused because the lease
-    /// had passed on; drop it.
+    /// Returns one outcome per item in the same order. [`Finished::Stale`] means that the result was refused, because another
+    /// worker has the lease or the task has ended; drop it.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer. Calling again is safe: what was stored comes back as [`Finished::Stale`].
+    /// Redis does not answer. Calling again is safe: what was stored already is then [`Finished::Stale`].
     pub async fn store_results(
         &self,
         items: &[(Lease, Finish, TaskResult)],
     ) -> Result<Vec<Finished>, RedisError> {
         let mut finished = vec![Finished::Stale; items.len()];
-        for (lane, places) in indexes_by_lane(items.iter().map(|(lease, ..)| lease.task.lane())) {
-            let batch: Vec<FinishItem<'_>> = places
+        for (lane, indexes) in indexes_by_lane(items.iter().map(|(lease, ..)| lease.task.lane())) {
+            let batch: Vec<FinishItem<'_>> = indexes
                 .iter()
-                .filter_map(|place| items.get(*place))
+                .filter_map(|index| items.get(*index))
                 .map(|(lease, finish, result)| FinishItem {
                     id: lease.task.task_id.as_str(),
                     ending: Ending::ByHolder { token: &lease.token, finish: *finish },
@@ -47,9 +47,9 @@ impl TaskQueue {
                 })
                 .collect();
             let replies = self.finish_items(&lane, &batch).await?;
-            for (place, reply) in places.into_iter().zip(replies) {
+            for (index, reply) in indexes.into_iter().zip(replies) {
                 let reply = reply.for_holder().map_err(RedisError::during("finish tasks"))?;
-                if let Some(slot) = finished.get_mut(place) {
+                if let Some(slot) = finished.get_mut(index) {
                     *slot = reply;
                 }
             }
@@ -81,7 +81,7 @@ impl TaskQueue {
         Ok(replies)
     }
 
-    /// Ends or sends back tasks of a lane, and claims more for `worker` in the same call.
+    /// Ends tasks of a lane or returns them to the queue, and claims more for `worker` in the same call.
     pub(crate) async fn finish_and_claim(
         &self,
         lane: &Lane,
@@ -99,7 +99,7 @@ impl TaskQueue {
         Ok((replies, claimed))
     }
 
-    /// Calls the script. Returns what it replied for each item, and after that what it replied to the claim.
+    /// Calls the script. Returns its reply to each item, and after that its reply to the claim.
     async fn call_finish(
         &self,
         lane: &Lane,
@@ -108,11 +108,8 @@ impl TaskQueue {
         demand: Demand,
     ) -> Result<(Vec<FinishReply>, Vec<Vec<u8>>), RedisError> {
         let mut script = self.scripts.finish.prepare();
-        self.keys.lane(lane).iter().for_each(|key| {
-            script.key(key);
-        });
         script
-            .key(self.keys.users(lane))
+            .key(&self.keys.lease_store(lane))
             .key(self.keys.replies(lane))
             .key(self.keys.dead(lane))
             .arg(items.len())
@@ -125,7 +122,7 @@ impl TaskQueue {
             .arg(millis(self.config.lease))
             .arg(worker);
         for item in items {
-            // The id came from Redis or from a checked task; a text that is no id at all has no keys of its own.
+            // A text from Redis that is not a task id has no keys of its own; any other keys do.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
             let result = result_json(item.result);
             let Arguments { token, op, retry_ms } = item.ending.arguments();
@@ -150,56 +147,56 @@ impl TaskQueue {
         Ok((replies, claim))
     }
 
-    /// Renews leases; one answer per lease in the same order, none for one whose lane's Redis did not answer within
+    /// Renews leases. Returns one outcome per lease in the same order; none where the lane's Redis did not answer within
     /// [`crate::QueueConfig::renew_every`].
     ///
     /// # Errors
     ///
-    /// When Redis does not answer for any; the leases may or may not have been renewed.
+    /// Redis answered for no lease. They may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
         let leases: Vec<(&Lease, bool)> = leases.iter().map(|lease| (lease, true)).collect();
         self.renew_started(&leases).await
     }
 
-    /// As [`TaskQueue::renew`], for leases of which some have not started.
+    /// As [`TaskQueue::renew`], for leases of which only some have started.
     pub(crate) async fn renew_started(
         &self,
         leases: &[(&Lease, bool)],
     ) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
         let lanes = indexes_by_lane(leases.iter().map(|(lease, _)| lease.task.lane()));
-        // Side by side: a lane whose node in a Cluster is silent must not cost the others their leases.
-        let each =
-            join_all(lanes.iter().map(|(lane, places)| self.renew_lane(lane, places, leases)));
-        let mut trouble = None;
-        for (places, renewed) in lanes.values().zip(each.await) {
+        // In parallel: in a Cluster a silent node must not cost other lanes their leases.
+        let renewing =
+            join_all(lanes.iter().map(|(lane, indexes)| self.renew_lane(lane, indexes, leases)));
+        let mut failure = None;
+        for (indexes, renewed) in lanes.values().zip(renewing.await) {
             match renewed {
                 Ok(answers) => {
-                    for (place, renewal) in places.iter().zip(answers) {
-                        if let Some(slot) = renewals.get_mut(*place) {
+                    for (index, renewal) in indexes.iter().zip(answers) {
+                        if let Some(slot) = renewals.get_mut(*index) {
                             *slot = Some(renewal);
                         }
                     }
                 }
                 Err(error) => {
-                    let lane = places.first().and_then(|place| leases.get(*place));
+                    let lane = indexes.first().and_then(|index| leases.get(*index));
                     self.note_trouble(
                         lane.map(|(lease, _)| lease.task.lane()).as_ref(),
                         "renew leases",
                         &error.source,
                     );
                     if Refusal::of(&error.source).is_some() {
-                        for place in places {
-                            if let Some(slot) = renewals.get_mut(*place) {
+                        for index in indexes {
+                            if let Some(slot) = renewals.get_mut(*index) {
                                 *slot = Some(Renewal::Refused);
                             }
                         }
                     }
-                    trouble = Some(error);
+                    failure = Some(error);
                 }
             }
         }
-        match trouble {
+        match failure {
             Some(error) if renewals.iter().all(Option::is_none) => Err(error),
             _ => Ok(renewals),
         }
@@ -208,7 +205,7 @@ impl TaskQueue {
     async fn renew_lane(
         &self,
         lane: &Lane,
-        places: &[usize],
+        indexes: &[usize],
         leases: &[(&Lease, bool)],
     ) -> Result<Vec<Renewal>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
@@ -218,23 +215,23 @@ impl TaskQueue {
             .key(self.keys.meta(lane))
             .key(self.keys.ahead(lane))
             .arg(millis(self.config.lease));
-        for (lease, started) in places.iter().filter_map(|place| leases.get(*place)) {
+        for (lease, started) in indexes.iter().filter_map(|index| leases.get(*index)) {
             script.arg(lease.task.task_id.as_str()).arg(&lease.token).arg(i32::from(*started));
         }
         let mut connection = self.connection.clone();
         let answered = script.run(&mut connection);
-        // Bounded, so that a frozen Redis cannot keep a worker from seeing that its leases have ended.
+        // With a time limit, so that a frozen Redis cannot keep a worker from noticing that its leases have ended.
         let answers = tokio::time::timeout(self.config.renew_every, answered).await;
         let answers: redis::RedisResult<Vec<i64>> = answers.unwrap_or_else(|_| Err(timed_out()));
         let renewals = answers.and_then(|answers| {
-            check_count("heartbeat.lua", answers.len(), places.len())?;
+            check_count("heartbeat.lua", answers.len(), indexes.len())?;
             answers.into_iter().map(read_renewal).collect()
         });
         renewals.map_err(RedisError::during("renew leases"))
     }
 }
 
-/// The result as it is stored. One that cannot be written as JSON is stored as a failure: the task ends all the same.
+/// The result as JSON. If that fails, it is a failure instead, so that the task ends.
 fn result_json(result: &TaskResult) -> String {
     serde_json::to_string(result).unwrap_or_else(|_not_json| {
         let reason = "the result cannot be written as JSON";

@@ -1,4 +1,4 @@
-//! What runs tasks, as the worker's loop sees it.
+//! The interface between the worker's loop and what runs tasks.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -7,7 +7,7 @@ use crate::task::TaskResult;
 use crate::work::lease::{Finish, Lease};
 use crate::work::registry::OfferedPlugin;
 
-/// What a handler gives back for one task.
+/// What a handler returns for one task.
 #[derive(Debug, Clone)]
 pub struct Handled {
     /// The result to store.
@@ -16,18 +16,19 @@ pub struct Handled {
     pub finish: Finish,
 }
 
-/// What runs tasks. The host implements it with WebAssembly; tests with a closure.
+/// Runs tasks. The host implements it with WebAssembly plugins, tests with plain functions.
 pub trait TaskHandler: Send + Sync + 'static {
-    /// Runs one task. Called once per claimed task, many at a time, on the runtime's threads; it must not block them.
+    /// Runs one task. Called once per claimed task, for many tasks at a time, on the runtime's threads; it must not block
+    /// them.
     ///
-    /// The future is dropped when the lease is lost. `cancelled` fires when somebody asked to cancel the task; the
-    /// handler then ends within 2 s.
+    /// The future is dropped when the lease is lost. `cancelled` fires when the task's cancellation is requested; the handler
+    /// must then return within 2 s.
     fn handle(
         &self,
         lease: &Lease,
         cancelled: CancellationToken,
     ) -> impl Future<Output = Handled> + Send;
 
-    /// What is offered at the moment. Watched by the loop: a new value changes what is claimed next.
+    /// The plugins that are offered now. The loop watches the value and claims for the new list after a change.
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>>;
 }

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::refusal;
-use crate::redis::time::{RETRY_PAUSE, timed_out};
+use crate::redis::time::{REDIS_RETRY_DELAY, timed_out};
 use crate::task::{FailureCode, Lane, TaskResult};
 use crate::work::claim::{Claimed, Demand};
 use crate::work::ending::Ending;
@@ -364,7 +364,7 @@ impl<H: TaskHandler> LaneLoop<H> {
     async fn claim(&self, demand: Demand) -> Result<Claimed, RedisError> {
         let Shared { queue, worker, .. } = &*self.state.shared;
         let claiming = queue.claim_lane(&self.state.lane, worker, demand);
-        if !queue.server.has_slots() {
+        if !queue.server.is_cluster() {
             return claiming.await;
         }
         // A claim that was given up and happened all the same is a lease that ends by itself.
@@ -401,11 +401,11 @@ impl<H: TaskHandler> LaneLoop<H> {
         let mut error = first;
         loop {
             queue.note_trouble(Some(&self.state.lane), "store results", &error.source);
-            if !refusal::passes(&error.source) && give_up <= Instant::now() {
+            if !refusal::is_temporary(&error.source) && give_up <= Instant::now() {
                 tracing::error!(error = %error.source, "results dropped; their tasks run again");
                 break;
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
+            tokio::time::sleep(REDIS_RETRY_DELAY).await;
             match self.finish(results, Demand::default()).await {
                 Ok(_) => break,
                 Err(again) => error = again,

@@ -1,4 +1,4 @@
-//! A claimed task and the right to finish it.
+//! Leases: the right to run a task and to finish it.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use tokio::time::Instant;
 
 use crate::task::Task;
 
-/// A task that a worker holds. Only the holder's token can finish it.
+/// A claimed task. Only the token in its lease can finish it.
 #[derive(Debug, Clone)]
 pub struct Lease {
-    /// What to do.
+    /// The task.
     pub task: Task,
-    /// Fences a late holder: it changes with every claim.
+    /// Fencing token: changes with every claim, so a late holder is refused.
     pub(crate) token: String,
-    /// How often it failed before.
+    /// Failed attempts before this one.
     pub failures: u32,
-    /// How often a worker died holding it.
+    /// Workers that died while running it.
     pub crashes: u32,
-    /// When the person is told at the latest, by this process's clock.
+    /// The task's deadline, by this process's clock.
     pub deadline: Instant,
     /// When the lease ends unless it is renewed, by this process's clock, counted from before the claim was sent:
     /// never later than in Redis.
@@ -27,7 +27,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease that no queue knows of: to try a task out.
+    /// A lease without a queue, to try out a task.
     pub fn offline(task: Task, time: Duration) -> Self {
         let deadline = Instant::now() + time;
         let token = String::new();
@@ -42,7 +42,7 @@ impl Lease {
         }
     }
 
-    /// What is left until the deadline.
+    /// Time left until the deadline.
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
@@ -53,38 +53,39 @@ impl Lease {
 pub enum Finish {
     /// With an answer.
     Done,
-    /// With a failure that is final.
+    /// With a final failure.
     Failed,
-    /// With a failure that may pass; tried again after the delay when that is still before the deadline.
+    /// With a temporary failure: a retry after the delay if that is before the deadline, else a final failure.
     RetryAfter(Duration),
-    /// Because somebody cancelled it.
+    /// Because it was cancelled.
     Cancelled,
-    /// Without having run: back to the queue, no attempt used.
+    /// Without a run: back to the queue; no attempt is used.
     Requeue,
 }
 
-/// What became of a finish.
+/// The outcome of a finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
     /// The result is stored.
     Stored,
-    /// It will be tried again.
+    /// The task will be retried.
     Retrying,
-    /// It is back in the queue.
+    /// The task is back in the queue.
     Requeued,
-    /// The lease had passed to somebody else, or the task had ended: the result was refused.
+    /// Another worker has the lease, or the task has ended: the result was refused.
     Stale,
 }
 
-/// What a renewal says about a lease.
+/// The outcome of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
-    /// It runs on.
+    /// The lease was extended.
     Renewed,
-    /// It runs on, and somebody asked to cancel the task.
+    /// The lease was extended, and the task's cancellation was requested.
     CancelRequested,
-    /// It is somebody else's now; the work must stop.
+    /// Another worker has the lease, or the task has ended: the work must stop.
     Lost,
-    /// The server refuses to renew anything, and so to give it to anybody else. After that it gives holders a lease's time.
+    /// The server refuses all writes, so no other worker can claim the task. When it accepts writes again, all leases are
+    /// extended by one lease time.
     Refused,
 }

@@ -1,7 +1,7 @@
-//! The sweep: gives expired leases to somebody else and answers tasks whose deadline passed.
+//! The sweep: returns tasks with an expired lease to the queue, and ends tasks whose deadline has passed.
 //!
-//! Every worker and every coordinator sweeps, without a leader: each step is decided again by the script that does it,
-//! so two sweepers at once do no harm. That is why a deadline is answered even when no worker is alive.
+//! Every worker and every coordinator sweeps, without a leader. The script of each step checks again whether the step is due,
+//! so several sweepers do no harm. A deadline is enforced even when no worker is running.
 
 use std::time::Duration;
 
@@ -17,87 +17,86 @@ use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::reply::FinishReply;
 
-/// Tasks that one sweep handles per lane; the next sweep takes the rest.
-const AT_MOST: usize = 256;
+/// Most tasks that one sweep handles per lane; the next sweep handles the rest.
+const MAX_TASKS: usize = 256;
 
-/// In a Cluster, how long the list of lanes and a lane's sweep are waited for. With the pause between two sweeps that is
-/// less than what looks like an outage (`QueueConfig::outage`): a silent node's lane must not make it one for others.
-const LIST_WITHIN: Duration = Duration::from_millis(500);
-/// See [`LIST_WITHIN`].
-const SWEPT_WITHIN: Duration = Duration::from_secs(1);
+/// In a Cluster, the longest wait for the list of lanes. Together with [`SWEEP_TIMEOUT`] and the pause between two sweeps it
+/// is less than `QueueConfig::outage`, so that a silent node does not look like an outage for other lanes.
+const LIST_TIMEOUT: Duration = Duration::from_millis(500);
+/// In a Cluster, the longest wait for a lane's sweep. See [`LIST_TIMEOUT`].
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a sweep did.
+/// The outcome of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Tasks taken back from a worker that is silent; they run again.
+    /// Tasks of silent workers that were returned to the queue.
     pub reclaimed: usize,
-    /// Tasks given up because their worker died too often.
+    /// Tasks that were ended because too many workers died while running them.
     pub crashed: usize,
-    /// Tasks whose deadline passed.
+    /// Tasks whose deadline has passed.
     pub expired: usize,
 }
 
-/// Looks once through all lanes.
+/// Sweeps all lanes once.
 ///
 /// # Errors
 ///
-/// When Redis does not answer, for one lane or for all; what was done stays done.
+/// Redis does not answer for a lane. The other lanes were swept.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let lanes = match in_time(queue, LIST_WITHIN, queue.lanes_to_sweep()).await {
+    let lanes = match with_timeout(queue, LIST_TIMEOUT, queue.lanes_to_sweep()).await {
         Ok(lanes) => lanes,
         Err(error) => {
-            let last = queue.last_lanes().clone();
-            if last.is_empty() {
+            let listed = queue.listed_lanes().clone();
+            if listed.is_empty() {
                 queue.note_trouble(None, "look for lanes", &error.source);
                 return Err(error);
             }
-            last
+            listed
         }
     };
-    // Side by side: a lane whose node in a Cluster is silent must not hold up the others.
-    let sweeping = lanes.iter().map(|lane| in_time(queue, SWEPT_WITHIN, sweep_lane(queue, lane)));
-    let mut all = Swept::default();
-    let mut trouble = None;
+    // In parallel: in a Cluster a silent node must not delay other lanes.
+    let sweeping =
+        lanes.iter().map(|lane| with_timeout(queue, SWEEP_TIMEOUT, sweep_lane(queue, lane)));
+    let mut total = Swept::default();
+    let mut failure = None;
     for (lane, swept) in lanes.iter().zip(join_all(sweeping).await) {
         match swept {
             Ok(swept) => {
-                all.reclaimed += swept.reclaimed;
-                all.crashed += swept.crashed;
-                all.expired += swept.expired;
+                total.reclaimed += swept.reclaimed;
+                total.crashed += swept.crashed;
+                total.expired += swept.expired;
             }
             Err(error) => {
                 queue.note_trouble(Some(lane), "sweep", &error.source);
-                trouble = Some(error);
+                failure = Some(error);
             }
         }
     }
-    trouble.map_or(Ok(all), Err)
+    failure.map_or(Ok(total), Err)
 }
 
-/// In a Cluster, gives up what its node does not answer in time: the other lanes' next sweep would come so late that it
-/// would look like an outage to them. What the node does all the same is decided again by its script.
-async fn in_time<T>(
+/// In a Cluster, limits the wait for a node. Otherwise the next sweep of other lanes would be so late that it would look like
+/// an outage. A script that still runs later checks again what is due.
+async fn with_timeout<T>(
     queue: &TaskQueue,
-    at_most: Duration,
-    asking: impl Future<Output = Result<T, RedisError>>,
+    timeout: Duration,
+    operation: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {
-    if !queue.server.has_slots() {
-        return asking.await;
+    if !queue.server.is_cluster() {
+        return operation.await;
     }
-    tokio::time::timeout(at_most, asking)
+    tokio::time::timeout(timeout, operation)
         .await
         .unwrap_or_else(|_| Err(RedisError { action: "sweep a lane in time", source: timed_out() }))
 }
 
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
-    let keys = &queue.keys;
-    let mut script = queue.scripts.sweep.prepare();
-    keys.lane(lane).iter().for_each(|key| {
-        script.key(key);
-    });
-    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = script
-        .arg(AT_MOST)
+    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = queue
+        .scripts
+        .sweep
+        .key(&queue.keys.lease_store(lane))
+        .arg(MAX_TASKS)
         .arg(millis(queue.config.outage()))
         .arg(millis(queue.config.lease))
         .arg(millis(queue.config.time_to_live))
@@ -105,17 +104,17 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
         .run(&mut queue.connection.clone())
         .await
         .map_err(RedisError::during("look for expired leases"))?;
-    let lost = readable(queue, lost);
-    let expired = readable(queue, expired);
+    let lost = task_ids(queue, lost);
+    let expired = task_ids(queue, expired);
     if outage > 0 {
         tracing::warn!(
             lane = %lane,
             outage_ms = outage,
-            "Redis was not usable for a time: leases and deadlines that ended meanwhile are charged to nobody"
+            "Redis was unavailable; leases and deadlines that ended meanwhile are extended"
         );
     }
     if !expired.is_empty() {
-        // When nobody can say who is there, the sender is told the plain thing.
+        // If the list of workers cannot be read, the result does not blame a missing worker.
         let offered = queue.offered_types().await.map(|types| types.contains(lane.task_type()));
         let result = if offered.unwrap_or(true) {
             TaskResult::failure(FailureCode::DeadlineExceeded, "it took too long; please try again")
@@ -140,16 +139,16 @@ async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError>
     Ok(swept)
 }
 
-fn count(replies: &[FinishReply], wanted: FinishReply) -> usize {
-    replies.iter().filter(|reply| **reply == wanted).count()
+fn count(replies: &[FinishReply], expected: FinishReply) -> usize {
+    replies.iter().filter(|reply| **reply == expected).count()
 }
 
-/// Ids of ours. What somebody put in by hand and is no text must not keep the others from being ended.
-fn readable(queue: &TaskQueue, ids: Vec<Vec<u8>>) -> Vec<String> {
+/// The ids that are valid text. An entry that somebody added by hand must not keep other tasks from being ended.
+fn task_ids(queue: &TaskQueue, ids: Vec<Vec<u8>>) -> Vec<String> {
     let read = |id: Vec<u8>| match String::from_utf8(id) {
         Ok(id) => Some(id),
         Err(error) => {
-            queue.say_unreadable("task id", &String::from_utf8_lossy(error.as_bytes()));
+            queue.warn_unreadable("task id", &String::from_utf8_lossy(error.as_bytes()));
             None
         }
     };
@@ -168,24 +167,24 @@ async fn finish_all(
     queue.finish_items(lane, &items).await
 }
 
-/// Sweeps until `shutdown`. Trouble with Redis is logged and tried again at the next turn.
+/// Sweeps until `shutdown`. An error of Redis is logged, and the next sweep tries again.
 pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
     loop {
         let pause = tokio::time::sleep(queue.config.sweep_every.max(Duration::from_millis(10)));
-        // Losing either branch loses nothing: the next turn starts from Redis again.
+        // Dropping either branch loses nothing: each sweep reads its state from Redis.
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = pause => {}
         }
-        // A lane that fails was told of there.
-        let (swept, ()) = tokio::join!(sweep(&queue), queue.look_whether_trouble_is_over());
+        // `sweep` has logged the lanes that failed.
+        let (swept, ()) = tokio::join!(sweep(&queue), queue.check_recovery());
         let swept = swept.unwrap_or_default();
         if swept != Swept::default() {
             tracing::info!(
                 reclaimed = swept.reclaimed,
                 crashed = swept.crashed,
                 expired = swept.expired,
-                "sweep ended leases and deadlines"
+                "sweep ended leases or tasks"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The workers that are alive, and what they offer.
+//! The running workers, and the plugins that they offer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::json;
 use crate::redis::time::millis;
 use crate::task::{Lane, TaskType, now_ms};
 
-/// A worker that has not been heard of for this long is gone.
-const SILENT_AFTER: Duration = Duration::from_secs(15);
+/// A worker without heartbeats for this long is gone.
+const RECORD_TTL: Duration = Duration::from_secs(15);
 
-/// One plugin of a worker, as the registry shows it.
+/// A plugin that a worker offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedPlugin {
     /// Its name.
@@ -24,7 +24,7 @@ pub struct OfferedPlugin {
     pub version: String,
     /// SHA-256 of its file.
     pub digest: String,
-    /// What it handles.
+    /// The task types that it handles.
     #[serde(default, deserialize_with = "json::readable")]
     pub task_types: Vec<TaskType>,
     /// Its chat commands, as JSON that the queue does not read.
@@ -32,7 +32,7 @@ pub struct OfferedPlugin {
     pub commands: Vec<Value>,
 }
 
-/// What a worker says about itself.
+/// A worker's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
     /// Its id, unique per process.
@@ -40,34 +40,34 @@ pub struct WorkerRecord {
     /// When it started, in milliseconds since 1970.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub started_at: u64,
-    /// How many tasks it runs at once.
+    /// Most tasks that it runs at the same time.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub concurrency: usize,
-    /// How many it runs now.
+    /// Tasks that it runs now.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub running: usize,
-    /// What it can do.
+    /// The plugins that it offers.
     #[serde(default, deserialize_with = "json::readable")]
     pub plugins: Vec<OfferedPlugin>,
 }
 
 impl TaskQueue {
-    /// Says that a worker is alive and what it offers.
+    /// Writes a worker's record, which also serves as its heartbeat.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn announce_worker(&self, record: &WorkerRecord) -> Result<(), RedisError> {
         for task_type in record.plugins.iter().flat_map(|plugin| &plugin.task_types) {
-            // Each time, not once per process: a Redis that lost its data must hear of the types again.
+            // Each time, not once per process, in case Redis has lost its data.
             self.add_lane(&Lane::whole(task_type))
                 .await
                 .map_err(RedisError::during("announce a worker"))?;
         }
         let json = serde_json::to_string(record).unwrap_or_default();
-        // Two writes: in a Cluster the record and the list of names are on two nodes.
+        // Two writes: in a Cluster the record and the list of workers may be on two nodes.
         let announced = async {
-            let record_for = ("PX", millis(SILENT_AFTER));
+            let record_for = ("PX", millis(RECORD_TTL));
             let key = self.keys.worker(&record.worker);
             let () =
                 self.write_even_when_full("SET", key, (json, record_for.0, record_for.1)).await?;
@@ -86,16 +86,16 @@ impl TaskQueue {
             let () = command
                 .query_async(&mut connection)
                 .await
-                .map_err(RedisError::during("sign a worker off"))?;
+                .map_err(RedisError::during("remove a worker"))?;
         }
         Ok(())
     }
 
-    /// The workers that are alive.
+    /// The running workers.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, RedisError> {
         let during = RedisError::during;
         let mut connection = self.connection.clone();
@@ -112,7 +112,7 @@ impl TaskQueue {
             let json: redis::RedisResult<Option<Vec<u8>>> =
                 redis::cmd("GET").arg(key).query_async(&mut connection).await;
             let json = match json {
-                // Not written by us: it cannot be read either.
+                // Not written by us; treated as unreadable.
                 Err(error) if error.code() == Some("WRONGTYPE") => Some(Vec::new()),
                 json => json.map_err(during("read a worker's record"))?,
             };
@@ -120,17 +120,17 @@ impl TaskQueue {
                 Some(Ok(record)) => workers.push(record),
                 unusable => {
                     if unusable.is_some() {
-                        self.say_unreadable("worker record", &String::from_utf8_lossy(&name));
+                        self.warn_unreadable("worker record", &String::from_utf8_lossy(&name));
                     }
-                    // A worker that is alive says so again.
+                    // A running worker adds itself again.
                     let forgotten: redis::RedisResult<()> = redis::cmd("ZREM")
                         .arg(self.keys.workers())
                         .arg(&name)
                         .query_async(&mut connection)
                         .await;
                     if let Err(error) = forgotten {
-                        // A server may take no writes and still be read; the next look forgets it.
-                        tracing::debug!(error = %error, "a silent worker stays in the list");
+                        // The server may refuse writes and still answer reads; the next call removes it.
+                        tracing::debug!(error = %error, "a silent worker was not removed from the list");
                     }
                 }
             }
@@ -138,11 +138,11 @@ impl TaskQueue {
         Ok(workers)
     }
 
-    /// The task types that some living worker offers.
+    /// The task types that a running worker offers.
     ///
     /// # Errors
     ///
-    /// When Redis does not answer.
+    /// Redis does not answer.
     pub async fn offered_types(&self) -> Result<BTreeSet<TaskType>, RedisError> {
         let workers = self.workers().await?;
         Ok(workers

@@ -1,4 +1,4 @@
-//! What the scripts of a lease reply. A reply that is not known is an error: what became of the task is not known then.
+//! Replies of the scripts that end and renew leases. An unknown reply is an error, because the task's state is unknown then.
 
 use redis::RedisResult;
 
@@ -9,22 +9,22 @@ use crate::work::lease::{Finished, Renewal};
 const FINISH: &str = "finish.lua";
 const HEARTBEAT: &str = "heartbeat.lua";
 
-/// What `finish.lua` did with one task.
+/// The reply of `finish.lua` for one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FinishReply {
-    /// It ended with this status.
+    /// The task ended with this status.
     Ended(TaskStatus),
-    /// It is tried again after a delay.
+    /// The task will be retried after a delay.
     Retrying,
-    /// It is back in the queue.
+    /// The task is back in the queue.
     Requeued,
-    /// It runs; its worker was asked to stop it.
+    /// The task is running; its worker is asked to cancel it.
     CancelRequested,
-    /// The token is not that of the current lease: nothing was changed.
+    /// The token is not that of the current lease; nothing changed.
     Stale,
-    /// It had ended before: nothing was changed.
+    /// The task had ended before; nothing changed.
     Gone,
-    /// Its lease or its deadline has not ended yet: nothing was changed.
+    /// The lease or the deadline has not ended yet; nothing changed.
     NotDue,
 }
 
@@ -47,11 +47,11 @@ impl FinishReply {
         }
     }
 
-    /// What the holder of a lease is told.
+    /// The outcome for the holder of the lease.
     ///
     /// # Errors
     ///
-    /// [`unknown_reply`] for what the script never replies to a holder.
+    /// [`unknown_reply`] for a reply that the script never gives to a holder.
     pub(crate) fn for_holder(self) -> RedisResult<Finished> {
         match self {
             Self::Ended(_) => Ok(Finished::Stored),
@@ -64,7 +64,7 @@ impl FinishReply {
     }
 }
 
-/// What `heartbeat.lua` did with one lease.
+/// Reads the reply of `heartbeat.lua` for one lease.
 ///
 /// # Errors
 ///

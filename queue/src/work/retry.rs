@@ -1,14 +1,14 @@
-//! When a failed task runs again. Pure: the random share is handed in.
+//! The delay before a retry. Pure: the caller passes the jitter.
 
 use std::time::Duration;
 
 use crate::config::RetryPolicy;
 
-/// Wait before the next attempt, or `None` when there is no next one.
+/// The delay before the next attempt; none when there is no next one.
 ///
-/// `failures` counts this one. `at_least` is what the plugin asked for. `jitter_percent` is a random number in
-/// `0..=25` that the caller draws; it lengthens the wait by that share. Whether the wait still fits before the
-/// deadline is decided by the script that stores it, on Redis' clock.
+/// `failures` includes the current one. `at_least` is the plugin's own minimum. `jitter_percent` is a random number in
+/// `0..=25` by which the delay is lengthened. Whether the delay ends before the deadline is decided by `finish.lua`, on
+/// Redis' clock.
 pub fn retry_delay(
     policy: &RetryPolicy,
     failures: u32,

@@ -1,4 +1,4 @@
-//! Submits tasks and waits for them, or runs a worker until it is stopped.
+//! Submits tasks and waits for results, or runs a worker until it is stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::work::handler::TaskHandler;
 use crate::work::reclaim::sweep_until;
 use crate::work::worker_loop::WorkerLoop;
 
-/// Submits tasks and waits, or runs the loop of a worker.
+/// Submits tasks and waits for their results, or runs a worker.
 #[derive(Debug, Clone)]
 pub struct DistributedWorkerRegistry {
     queue: TaskQueue,
@@ -26,11 +26,11 @@ impl DistributedWorkerRegistry {
         Self { queue }
     }
 
-    /// Submits a task and waits for its result; none when it is not there after `timeout`.
+    /// Submits a task and waits for its result; none when there is none after `timeout`.
     ///
     /// # Errors
     ///
-    /// [`WaitError::Submit`] when it was not accepted, else as [`TaskQueue::get_result`].
+    /// [`WaitError::Submit`] when the task was not accepted, else as [`TaskQueue::get_result`].
     pub async fn execute_task(
         &self,
         task: &Task,
@@ -41,8 +41,55 @@ impl DistributedWorkerRegistry {
         self.queue.get_result(&task.task_id, timeout).await
     }
 
-    /// Runs tasks until `shutdown`, then stops claiming, lets what runs finish for at most `drain`, hands the rest
-    /// back without using an attempt, and returns. Trouble with Redis is outlived.
+    /// Runs up to `concurrency` tasks at a time until `shutdown`. Then it stops claiming, waits at most `drain` for running
+    /// tasks, hands the others back without using an attempt, and returns. While Redis is down it keeps trying.
+    ///
+    /// `worker` is an id that no other process uses.
+    ///
+    /// # Examples
+    ///
+    /// A worker that answers `echo` tasks with their own params:
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use queue::{
+    ///     DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
+    ///     TaskQueue, TaskResult,
+    /// };
+    /// use tokio::sync::watch;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// struct Echo(watch::Sender<Vec<OfferedPlugin>>);
+    ///
+    /// impl TaskHandler for Echo {
+    ///     async fn handle(&self, lease: &Lease, _cancelled: CancellationToken) -> Handled {
+    ///         let result = TaskResult::success(lease.task.params.clone().into());
+    ///         Handled { result, finish: Finish::Done }
+    ///     }
+    ///
+    ///     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
+    ///         self.0.subscribe()
+    ///     }
+    /// }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let echo = OfferedPlugin {
+    ///     name: "echo".to_owned(),
+    ///     version: "1.0.0".to_owned(),
+    ///     digest: String::new(),
+    ///     task_types: vec!["echo".parse()?],
+    ///     commands: Vec::new(),
+    /// };
+    /// let handler = Arc::new(Echo(watch::Sender::new(vec![echo])));
+    /// let queue = TaskQueue::connect("redis://127.0.0.1:6379", QueueConfig::default()).await?;
+    /// let registry = DistributedWorkerRegistry::new(queue);
+    /// let shutdown = CancellationToken::new();
+    /// registry.process_tasks(handler, "worker-1", 4, Duration::from_secs(30), shutdown).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn process_tasks<H: TaskHandler>(
         &self,
         handler: Arc<H>,
@@ -51,15 +98,15 @@ impl DistributedWorkerRegistry {
         drain: Duration,
         shutdown: CancellationToken,
     ) {
-        // The helpers outlive the loop: leases are renewed and results stored while it drains.
-        let helpers = CancellationToken::new();
+        // These outlive the loop: leases are renewed and results stored while it drains.
+        let background_stop = CancellationToken::new();
         let mut background = JoinSet::new();
-        background.spawn(sweep_until(self.queue.clone(), helpers.clone()));
-        background.spawn(ingress_until(self.queue.clone(), helpers.clone()));
-        background.spawn(confirm_until(self.queue.clone(), helpers.clone()));
+        background.spawn(sweep_until(self.queue.clone(), background_stop.clone()));
+        background.spawn(ingress_until(self.queue.clone(), background_stop.clone()));
+        background.spawn(confirm_until(self.queue.clone(), background_stop.clone()));
         let mut worker_loop = WorkerLoop::new(self.queue.clone(), handler, worker, concurrency);
         worker_loop.run(drain, &shutdown).await;
-        helpers.cancel();
+        background_stop.cancel();
         background.join_all().await;
         self.queue.forget_worker(worker).await.ok(); // The record expires by itself.
     }

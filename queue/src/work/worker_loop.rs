@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::time::RETRY_PAUSE;
+use crate::redis::time::REDIS_RETRY_DELAY;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::{Lane, TaskType, now_ms};
 use crate::work::handler::TaskHandler;
@@ -22,11 +22,11 @@ use crate::work::lease::{Lease, Renewal};
 use crate::work::registry::{OfferedPlugin, WorkerRecord};
 use crate::work::room::Room;
 
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
 /// One wait for a wake-up. A lane that is new is waited for after it.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const MAX_BLOCK: Duration = Duration::from_secs(1);
 /// How long the last results may take to be stored.
-const LAST_RESULTS: Duration = Duration::from_secs(10);
+const FINAL_RESULTS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A lane that this worker serves, or served.
 struct Served<H> {
@@ -42,7 +42,7 @@ impl<H> Drop for Served<H> {
 
 pub(crate) struct WorkerLoop<H> {
     shared: Arc<Shared<H>>,
-    wakes: WakeUps,
+    wake_ups: WakeUps,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
     lanes: HashMap<Lane, Served<H>>,
     started_at: u64,
@@ -59,7 +59,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
     pub(crate) fn new(queue: TaskQueue, handler: Arc<H>, worker: &str, concurrency: usize) -> Self {
         let concurrency = concurrency.max(1);
         Self {
-            wakes: WakeUps::new(&queue.server, &queue.keys),
+            wake_ups: WakeUps::new(&queue.server, &queue.keys),
             plugins: handler.plugins(),
             shared: Arc::new(Shared {
                 queue,
@@ -82,7 +82,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
     pub(crate) async fn run(&mut self, drain: Duration, shutdown: &CancellationToken) {
         let mut renew = tokio::time::interval(self.shared.queue.config.renew_every);
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut announce = tokio::time::interval(ANNOUNCE_EVERY);
+        let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
         self.serve_offered();
         while !shutdown.is_cancelled() {
             self.wait_for_wake_ups();
@@ -95,7 +95,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                     self.serve_offered();
                     self.announce();
                 },
-                woken = self.wakes.woken() => self.wake(woken),
+                woken = self.wake_ups.next() => self.wake(woken),
                 () = self.shared.freed.notified() => {}
             }
         }
@@ -128,7 +128,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             let offered = self.lanes.iter().filter(|(_, served)| served.state.is_offered());
             let mut offered: Vec<Lane> = offered.map(|(lane, _)| lane.clone()).collect();
             offered.sort_unstable();
-            self.wakes.ask(&offered, LONGEST_WAIT);
+            self.wake_ups.listen(&offered, MAX_BLOCK);
         }
     }
 
@@ -176,7 +176,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
         if !all {
             // Soon: little may be left of the leases.
-            next.reset_after(RETRY_PAUSE.min(queue.config.renew_every));
+            next.reset_after(REDIS_RETRY_DELAY.min(queue.config.renew_every));
         }
         // What may run elsewhere soon is dropped: Redis is silent. It is given back as soon as Redis answers.
         for lease in held.drop_ending(queue.config.renew_every / 2) {
@@ -234,7 +234,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 let _ = (&mut served.task).await; // A panic was logged by the runtime.
             }
         };
-        let last = Instant::now() + LAST_RESULTS;
+        let last = Instant::now() + FINAL_RESULTS_TIMEOUT;
         if tokio::time::timeout_at(last, stored).await.is_err() {
             tracing::error!(
                 "results could not be stored before the end; their tasks will run again"

@@ -1,7 +1,7 @@
-//! A real Redis Cluster for one test: three masters with a replica each, gone with the test.
+//! A real Redis Cluster for one test: three masters with a replica each. Stopped at the end of the test.
 //!
 //! Nodes are named by index: 0, 1 and 2 are the first masters, 3, 4 and 5 their replicas in this order. Later roles are
-//! read from the living nodes, never remembered. Functions that wait for the cluster are async, so that other tasks of a
+//! read from the running nodes, never stored. Functions that wait for the cluster are async, so that other tasks of a
 //! test can run.
 
 mod view;
@@ -15,7 +15,7 @@ use crate::until;
 const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
 const SLOTS: usize = 16384;
-/// A node is suspected after 1.5 s, a replica takes over whatever it missed, and all happens without a wait for more.
+/// A node is suspected after 1.5 s, and a replica takes over even if it lacks some writes, without further delays.
 const OPTIONS: &[&str] = &[
     "--cluster-enabled",
     "yes",
@@ -40,7 +40,7 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts it and returns when every node says that it is whole.
+    /// Starts it, and returns when every node reports that it is complete.
     ///
     /// # Panics
     ///
@@ -55,7 +55,7 @@ impl TestCluster {
         cluster
     }
 
-    /// Where all six nodes are.
+    /// The address of all six nodes.
     pub fn url(&self) -> String {
         let all: Vec<_> =
             self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
@@ -79,7 +79,7 @@ impl TestCluster {
     /// When no node knows one.
     pub fn owner(&self, key: &str) -> usize {
         let slot = self.slot(key);
-        // Where they differ, the claim with the highest epoch is the one that all of them will believe.
+        // Where they differ, all of them will accept the claim with the highest epoch.
         let claims = self.living().filter_map(|node| view(node).ok()?.claim(slot));
         let (_, port) = claims.max().unwrap_or_else(|| panic!("nobody has the slot of `{key}`"));
         self.node_on(port)
@@ -146,8 +146,8 @@ impl TestCluster {
         self.nodes[node].kill();
     }
 
-    /// Starts a killed node again on its port and folder. It may take itself for a master until the others tell it
-    /// otherwise; [`TestCluster::settled`] waits for that.
+    /// Starts a killed node again on its port and folder. It may act as a master until the others correct it;
+    /// [`TestCluster::settled`] waits for that.
     ///
     /// # Panics
     ///
@@ -174,8 +174,8 @@ impl TestCluster {
         self.nodes[node].thaw();
     }
 
-    /// Makes the replica of the key's master take over without asking anyone, and gives it back when all living nodes
-    /// follow. What the old master had not sent yet is lost.
+    /// Makes the replica of the key's master take over without asking anyone, and returns it when all running nodes
+    /// follow. Writes that the old master had not sent yet are lost.
     ///
     /// # Panics
     ///
@@ -188,7 +188,7 @@ impl TestCluster {
         new
     }
 
-    /// Waits until all living nodes have another master than `old` for the key's slot, and gives it back.
+    /// Waits until all living nodes have another master than `old` for the key's slot, and returns it.
     ///
     /// # Panics
     ///
@@ -202,8 +202,8 @@ impl TestCluster {
         .await
     }
 
-    /// Waits until the living replicas of a master have all that it has written so far. (WAIT by
-    /// [`TestCluster::ask`] is of no use: it speaks of what its own connection wrote.)
+    /// Waits until the running replicas of a master have all its writes. (`WAIT` by [`TestCluster::ask`] does not help: it
+    /// concerns only the writes of its own connection.)
     ///
     /// # Panics
     ///
@@ -220,17 +220,17 @@ impl TestCluster {
         .await;
     }
 
-    /// Waits until the cluster is whole, as far as its nodes live: the living ones agree, each slot's master lives, and
-    /// each living replica follows its master.
+    /// Waits until the running nodes form a complete cluster: they agree, each slot's master runs, and each running replica
+    /// follows its master.
     ///
     /// # Panics
     ///
-    /// When that does not come in time.
+    /// When that does not happen in time.
     pub async fn settled(&self) {
         until("a whole cluster", || self.whole()).await;
     }
 
-    /// Whether it is as [`TestCluster::settled`] waits for it to be.
+    /// Whether the condition of [`TestCluster::settled`] holds.
     pub fn is_settled(&self) -> bool {
         self.whole().is_ok()
     }
@@ -269,7 +269,7 @@ impl TestCluster {
         self.migrate(&[key], self.owner(key), to);
     }
 
-    /// Moves what is left in a slot that is open for a move, closes it, and returns when all living nodes know.
+    /// Moves the remaining keys of a slot that is open for a move, closes it, and returns when all running nodes know.
     ///
     /// # Panics
     ///
@@ -286,7 +286,7 @@ impl TestCluster {
         }
         let to_id = self.id(to);
         let close = |node: &Server| node.order(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
-        // The new master first: would it die after the old one let go, nobody had the slot.
+        // The new master first: if it died after the old one gave up the slot, the slot would have no owner.
         close(&self.nodes[to]);
         close(&self.nodes[from]);
         let others = [self.port(to), self.port(from)];
@@ -309,7 +309,7 @@ impl TestCluster {
         }
     }
 
-    /// Makes everyone know everyone: faster than that they hear of each other.
+    /// Introduces every node to every other, which is faster than gossip.
     async fn introduce(&self) {
         for (index, node) in self.nodes.iter().enumerate() {
             for other in &self.nodes[index + 1..] {
@@ -342,7 +342,7 @@ impl TestCluster {
     }
 }
 
-/// What the living nodes say.
+/// The views of the running nodes.
 impl TestCluster {
     fn living(&self) -> impl Iterator<Item = &Server> {
         self.nodes.iter().filter(|node| node.living())

@@ -1,4 +1,4 @@
-//! Hostile guests, from WebAssembly's text format: `host/tests/guests/hostile/*.wat`.
+//! Hostile guests in WebAssembly's text format: `host/tests/guests/hostile/*.wat`.
 //!
 //! A file begins with a sentence about the guest and with how it must end. The rest replaces parts of `frame.wat`, a
 //! harmless plugin, unless it begins with `(component` or `(module`.
@@ -27,19 +27,19 @@ pub struct HostileGuest {
 /// How a hostile guest must end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It is not put in force; the refusal's code.
+    /// It is not published; the refusal's code.
     Refused(String),
     /// Its task fails; the failure's code.
     Fails(String),
-    /// Its task is answered; the limit that the result names.
+    /// Its task succeeds; the limit that the result names.
     Answers(String),
 }
 
-/// All of them, by name.
+/// All hostile guests, by name.
 ///
 /// # Panics
 ///
-/// When a file is not as it must be.
+/// When a file is invalid.
 pub fn hostile_guests() -> Vec<HostileGuest> {
     let folder = root().join("host/tests/guests/hostile");
     let mut names: Vec<String> = folder
@@ -56,7 +56,7 @@ pub fn hostile_guests() -> Vec<HostileGuest> {
 ///
 /// # Panics
 ///
-/// When it is no component.
+/// When it is not a component.
 pub fn harmless_guest() -> Vec<u8> {
     build(FRAME, &read(&root().join("host/tests/guests/hostile"), FRAME))
 }
@@ -77,20 +77,20 @@ fn guest(folder: &Path, number: usize, name: String) -> HostileGuest {
     let body: Vec<&str> = lines.collect();
     let alone = body.first().is_some_and(|line| !line.starts_with(";; <"));
     let wat = if alone { body.join("\n") } else { framed(&read(folder, FRAME), &body) };
-    // As long as the one it replaces, for the frame says where it ends; and a name too.
+    // Both names keep their length, because the frame has offsets.
     let task_type = format!("bad{number:04}");
     let wasm = build(&name, &wat.replace("\"hostile\"", &format!("\"{task_type}\"")));
     HostileGuest { name, what, task_type, ending, wasm }
 }
 
-/// The frame with a guest's parts in their places.
+/// The frame with a guest's parts inserted.
 fn framed(frame: &str, body: &[&str]) -> String {
     let mut wat = frame.to_owned();
     for part in body.join("\n").split(";; <").filter(|part| !part.is_empty()) {
-        let (place, code) = part.split_once(">\n").unwrap();
-        let place = format!(";; <{place}>\n");
-        assert!(wat.contains(&place), "the frame has no place `{}`", place.trim());
-        wat = wat.replacen(&place, &format!("{code}\n"), 1);
+        let (marker, code) = part.split_once(">\n").unwrap();
+        let marker = format!(";; <{marker}>\n");
+        assert!(wat.contains(&marker), "the frame has no marker `{}`", marker.trim());
+        wat = wat.replacen(&marker, &format!("{code}\n"), 1);
     }
     wat
 }

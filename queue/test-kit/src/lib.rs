@@ -28,26 +28,28 @@ pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
 pub use server::program as redis_server;
 pub use sockets::kept_alive;
+#[cfg(target_os = "linux")]
+pub use sockets::{SocketPatience, patience_of};
 
-/// How long a test waits for what must happen. Long, because a busy machine is no failure.
+/// Longest wait of a test for a condition. Long, because a busy machine is not a failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Waits until `condition` gives something, at most [`PATIENCE`].
+/// Waits until `condition` returns something, for at most [`PATIENCE`].
 ///
 /// # Panics
 ///
-/// When it did not happen in time.
+/// When it does not in time.
 pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
     within(PATIENCE, what, condition).await
 }
 
-/// As [`eventually`], with a patience of its own.
+/// As [`eventually`], with another time limit.
 pub(crate) async fn within<T>(
     patience: Duration,
     what: &str,
     condition: impl AsyncFnMut() -> Option<T>,
 ) -> T {
-    let Some(found) = in_time(patience, condition).await else {
+    let Some(found) = poll_until(patience, condition).await else {
         panic!("{what} did not happen within {patience:?}")
     };
     found
@@ -63,13 +65,13 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Result<T
             None
         }
     };
-    let Some(found) = in_time(PATIENCE, found).await else {
+    let Some(found) = poll_until(PATIENCE, found).await else {
         panic!("{what} did not happen within {PATIENCE:?}: {reason}")
     };
     found
 }
 
-async fn in_time<T>(
+async fn poll_until<T>(
     patience: Duration,
     mut condition: impl AsyncFnMut() -> Option<T>,
 ) -> Option<T> {
@@ -92,8 +94,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A program of the workspace that the calling test's crate does not build itself. It lies where `binary`, one of its
-/// own programs, lies.
+/// A program of the workspace that the calling test's crate does not build. It is in the folder of `binary`, a program of
+/// that crate.
 ///
 /// # Panics
 ///

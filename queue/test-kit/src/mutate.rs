@@ -1,6 +1,7 @@
-//! Damage, as a fuzzer does it to an input that is well-formed.
+//! Damages well-formed inputs like a fuzzer.
 
-/// What breaks readers: no UTF-8, half an emoji, numbers out of range, quotes and brackets too many, nesting, NUL, marks.
+/// Bytes that often break parsers: invalid UTF-8, half an emoji, numbers out of range, extra quotes and brackets, nesting,
+/// NUL, byte order marks.
 const BAD: [&[u8]; 16] = [
     b"\xff\xfe",
     b"\\ud83d",
@@ -20,12 +21,12 @@ const BAD: [&[u8]; 16] = [
     b"\r\n",
 ];
 
-/// How many damaged inputs a test tries: `usual`, or as many as `FUZZ_CASES` says.
+/// How many damaged inputs a test tries: `usual`, or the number in the variable `FUZZ_CASES`.
 pub fn cases(usual: u32) -> u32 {
     std::env::var("FUZZ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// `seed` with some changes, each a place, a kind and a byte.
+/// `seed` with some changes, each a position, a kind and a byte.
 pub fn mutate(seed: &[u8], changes: &[(usize, u8, u8)]) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for &(place, kind, byte) in changes {

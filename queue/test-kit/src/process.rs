@@ -1,4 +1,4 @@
-//! Programs in the background, with what they write.
+//! Programs in the background, with their output.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 use crate::{eventually, within};
 
-/// How long a program may take to be ready. A worker that starts without prepared plugins compiles them first, on threads
-/// that get about a tenth of a core that others want too, and has 120 s for each: on a busy machine that is no failure.
+/// How long a program may take to be ready. A worker without prepared plugins compiles them first, on threads with low
+/// priority, and has 120 s for each, so a long start on a busy machine is not a failure.
 const READY_WITHIN: Duration = Duration::from_secs(130);
 
-/// A running program; what it writes goes into a file. Killed when dropped.
+/// A running program with its output in a file. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -53,7 +53,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// When it ends before or does not say so in time.
+    /// When it ends before that, or does not write the line in time.
     pub async fn start_until(command: &mut Command, ready: &str) -> Self {
         let mut process = Self::start(command);
         within(READY_WITHIN, &format!("`{ready}` from {command:?}"), async || {
@@ -70,14 +70,14 @@ impl Process {
         self.child.id()
     }
 
-    /// What it has written so far, without an unfinished last line.
+    /// Its output so far, without an unfinished last line.
     pub fn log(&self) -> String {
         let mut text = self.whole_log();
         text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
         text
     }
 
-    /// What it has written so far.
+    /// Its output so far.
     pub fn whole_log(&self) -> String {
         fs::read(&self.log).map_or_else(
             |error| format!("(cannot read {}: {error})\n", self.log.display()),
@@ -85,11 +85,11 @@ impl Process {
         )
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     ///
     /// # Errors
     ///
-    /// When the operating system does not say.
+    /// Those of the operating system.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
@@ -98,7 +98,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// When the operating system does not say.
+    /// On an error of the operating system.
     pub fn alive(&mut self) -> bool {
         self.ended().unwrap().is_none()
     }
@@ -132,7 +132,7 @@ impl Process {
         self.child.wait().unwrap().code()
     }
 
-    /// Waits until a line has all `parts`.
+    /// Waits until a line of its output has all `parts`.
     ///
     /// # Panics
     ///

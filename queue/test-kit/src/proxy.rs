@@ -16,7 +16,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct State {
     to: u16,
-    /// Connections that were made, and up to which of them nothing, no answer, or no whole answer comes through.
+    /// Number of connections, and up to which of them nothing, no response, or no whole response is transferred.
     made: AtomicU64,
     silent: AtomicU64,
     unanswered: AtomicU64,
@@ -26,7 +26,7 @@ struct State {
     closed: AtomicBool,
     /// The delay of each piece.
     delay: Mutex<Duration>,
-    /// Ports that answers name, and what stands before them.
+    /// Ports of servers, and of the proxies before them.
     instead: Mutex<Vec<(u16, u16)>>,
 }
 
@@ -105,7 +105,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.state.closed.store(true, Ordering::SeqCst);
-        // Wakes the one that accepts; gone already is as good.
+        // Wakes the accepting thread; it may have ended already.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
@@ -132,7 +132,7 @@ impl Proxies {
         Self { all }
     }
 
-    /// The one before a server.
+    /// The proxy before a server.
     ///
     /// # Panics
     ///
@@ -142,7 +142,7 @@ impl Proxies {
         found.unwrap_or_else(|| panic!("no proxy is before port {port}"))
     }
 
-    /// All of them.
+    /// All proxies.
     pub fn all(&self) -> &[Proxy] {
         &self.all
     }
@@ -159,7 +159,7 @@ impl Proxies {
 fn accept(state: &Arc<State>, client: TcpStream) {
     let number = state.made.fetch_add(1, Ordering::SeqCst) + 1;
     let swallow = state.every_second.load(Ordering::SeqCst) && number % 2 == 1;
-    // A server that is gone: the client sees its connection close.
+    // The server is down: the client sees its connection close.
     let Ok(server) = TcpStream::connect(("127.0.0.1", state.to)) else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
@@ -167,15 +167,15 @@ fn accept(state: &Arc<State>, client: TcpStream) {
     let from_client = client.try_clone().unwrap();
     let from_server = server.try_clone().unwrap();
     let asked = Arc::clone(state);
-    std::thread::spawn(move || pass_on(&asked, number, from_client, server, false, swallow));
+    std::thread::spawn(move || forward(&asked, number, from_client, server, false, swallow));
     let answered = Arc::clone(state);
-    std::thread::spawn(move || pass_on(&answered, number, from_server, client, true, swallow));
+    std::thread::spawn(move || forward(&answered, number, from_server, client, true, swallow));
 }
 
-/// A piece, and when it arrives. An empty one is the end.
+/// A piece of data, and its time of delivery. An empty one is the end.
 type Piece = (Instant, Vec<u8>);
 
-fn pass_on(
+fn forward(
     state: &State,
     number: u64,
     mut from: TcpStream,
@@ -186,15 +186,15 @@ fn pass_on(
     let upto = |limit: &AtomicU64| number <= limit.load(Ordering::SeqCst);
     let (send, arriving) = mpsc::channel::<Piece>();
     let gone = from.try_clone().unwrap();
-    std::thread::spawn(move || arrive(&arriving, to, &gone));
+    std::thread::spawn(move || deliver(&arriving, to, &gone));
     let mut piece = vec![0; 64 * 1024];
     let mut halved = false;
     loop {
-        // An end, in whatever way.
+        // The end of the connection, or an error.
         let length = from.read(&mut piece).unwrap_or(0);
         let silent = swallow || halved || upto(&state.silent) || answers && upto(&state.unanswered);
         if silent {
-            // Whoever is forgotten hears of no end either; the way back keeps both streams open.
+            // A forgotten connection does not see the end either; the other direction keeps both streams open.
             if length == 0 {
                 return;
             }
@@ -202,7 +202,7 @@ fn pass_on(
         }
         let at = Instant::now() + *state.delay.lock().unwrap();
         if length == 0 {
-            let _ = send.send((at, Vec::new())); // Gone already is as good.
+            let _ = send.send((at, Vec::new())); // It may be closed already.
             return;
         }
         let mut whole = piece[..length].to_vec();
@@ -219,21 +219,21 @@ fn pass_on(
     }
 }
 
-/// Writes pieces when it is time.
-fn arrive(pieces: &mpsc::Receiver<Piece>, mut to: TcpStream, gone: &TcpStream) {
+/// Writes pieces at their times.
+fn deliver(pieces: &mpsc::Receiver<Piece>, mut to: TcpStream, gone: &TcpStream) {
     while let Ok((at, piece)) = pieces.recv() {
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
         if piece.is_empty() {
-            let _ = to.shutdown(Shutdown::Write); // Gone already is as good.
+            let _ = to.shutdown(Shutdown::Write); // It may be closed already.
         } else if to.write_all(&piece).is_err() {
-            let _ = gone.shutdown(Shutdown::Both); // Gone already is as good.
+            let _ = gone.shutdown(Shutdown::Both); // It may be closed already.
             return;
         }
     }
 }
 
 impl State {
-    /// Puts proxies' ports for servers'. All have five digits, so that no length changes.
+    /// Replaces ports of servers by those of proxies. All have five digits, so that no length changes.
     fn rename(&self, answer: &mut [u8]) {
         for (port, proxy) in self.instead.lock().unwrap().iter() {
             for before in [":", "\r\n"] {

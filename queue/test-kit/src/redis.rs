@@ -1,4 +1,4 @@
-//! A private `redis-server` for one test: a free port, an empty folder, gone with the test.
+//! A private `redis-server` for one test, on a free port and in an empty folder. Stopped at the end of the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,8 +34,8 @@ impl TestRedis {
         Self { server: Server::start(|port, folder| command(port, folder, KEEPS_ALL)) }
     }
 
-    /// Starts a server that speaks TLS only and lets in only the users of an ACL file. The certificate that its own is
-    /// signed by lies at [`TestRedis::ca`].
+    /// Starts a server that speaks only TLS and admits only the users of an ACL file. [`TestRedis::ca`] is the certificate that
+    /// signed its own.
     ///
     /// # Panics
     ///
@@ -62,12 +62,12 @@ impl TestRedis {
         Self { server: Server::start_in(folder, secured, answers) }
     }
 
-    /// Where it is for a user of [`TestRedis::start_secured`].
+    /// Its address for a user of [`TestRedis::start_secured`].
     pub fn secured_url(&self, user: &str, password: &str) -> String {
         format!("rediss://{user}:{password}@127.0.0.1:{}", self.server.port())
     }
 
-    /// The certificate that a secured server's own is signed by.
+    /// The certificate that signed a secured server's own.
     pub fn ca(&self) -> PathBuf {
         self.server.folder().join(CA)
     }
@@ -128,7 +128,7 @@ impl TestRedis {
     }
 }
 
-/// An authority, and a certificate of it for this machine.
+/// Creates an authority, and a certificate of it for this machine.
 fn certificates(folder: &Path) {
     let openssl = |arguments: &[&str]| {
         let made = Command::new("openssl").args(arguments).current_dir(folder).output();
@@ -161,7 +161,7 @@ fn certificates(folder: &Path) {
     ]);
 }
 
-/// Waits until the process answers over TLS; that it asks for a password is an answer too.
+/// Waits until the process answers over TLS. A request for a password counts as an answer.
 fn answers_tls(port: u16, ca: &Path, process: &mut Child) -> bool {
     let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until && process.try_wait().unwrap().is_none() {

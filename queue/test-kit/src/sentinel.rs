@@ -1,4 +1,4 @@
-//! A real master with two replicas under three sentinels for one test, gone with the test.
+//! A real master with two replicas under three sentinels for one test. Stopped at the end of the test.
 //!
 //! Servers are named by port, since any of them may be the master, and sentinels by index. Functions that wait for the
 //! sentinels are async, so that other tasks of a test can run.
@@ -15,9 +15,9 @@ use crate::until;
 
 const REPLICAS: usize = 2;
 const SENTINELS: usize = 3;
-/// Sentinels look at the servers each second instead of ten, and tell each other twice a second what they know: it takes
-/// seconds instead of twenty until a lost master is a replica. One that did not run for two seconds, as on a busy
-/// machine, does nothing for a while, since its clock may be wrong (TILT): two seconds instead of thirty.
+/// Sentinels check the servers every second instead of every ten, and exchange their views twice a second, so a lost master
+/// becomes a replica within seconds. A sentinel that did not run for two seconds, as on a busy machine, does nothing for a
+/// while, because its clock may be wrong (TILT): two seconds instead of thirty.
 const HURRY: &[&str] =
     &["SENTINEL", "DEBUG", "INFO-PERIOD", "1000", "PUBLISH-PERIOD", "500", "TILT-PERIOD", "2000"];
 /// Keeps everything on disk.
@@ -49,7 +49,7 @@ impl TestSentinel {
         let replicas = (0..REPLICAS).map(|_| Server::start(replica));
         let servers: Vec<_> = std::iter::once(master).chain(replicas).collect();
         let mut started = Self { servers, sentinels: Vec::new() };
-        // Before a sentinel asks them, so that the first it hears is that all is well.
+        // Before a sentinel asks them, so that its first view is a healthy one.
         until("that the replicas follow", || started.servers_follow(main)).await;
         let watch = |port, folder: &Path| sentinel(port, folder, main);
         started.sentinels = (0..SENTINELS).map(|_| Server::start(watch)).collect();
@@ -58,14 +58,14 @@ impl TestSentinel {
         started
     }
 
-    /// Where the sentinels are, and what they call the master.
+    /// The address of the sentinels, and their name for the master.
     pub fn url(&self) -> String {
         let all: Vec<_> =
             self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         format!("redis-sentinel://{}?master=main", all.join(","))
     }
 
-    /// The port of the master, as the sentinels say.
+    /// The port of the master, from the sentinels.
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl TestSentinel {
         self.on(port).ask(command)
     }
 
-    /// Ends the master with SIGKILL and gives its port.
+    /// Ends the master with SIGKILL, and returns its port.
     ///
     /// # Panics
     ///
@@ -108,7 +108,7 @@ impl TestSentinel {
         port
     }
 
-    /// Stops the master where it stands and gives its port: its connections stay, nothing is answered.
+    /// Freezes the master with SIGSTOP, and returns its port.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl TestSentinel {
         port
     }
 
-    /// Stops a sentinel where it stands; [`TestSentinel::thaw`] lets it go on.
+    /// Freezes a sentinel with SIGSTOP; [`TestSentinel::thaw`] continues it.
     ///
     /// # Panics
     ///
@@ -128,8 +128,8 @@ impl TestSentinel {
         self.sentinels[index].freeze();
     }
 
-    /// Lets a frozen server or sentinel go on. When another became master meanwhile, it still takes itself for one and takes
-    /// writes, until the sentinels tell it after two seconds or more; [`TestSentinel::settled`] waits for that.
+    /// Continues a frozen server or sentinel. An old master still accepts writes until the sentinels correct it, after two
+    /// seconds or more; [`TestSentinel::settled`] waits for that.
     ///
     /// # Panics
     ///
@@ -167,7 +167,7 @@ impl TestSentinel {
         self.sentinels[index].order(HURRY);
     }
 
-    /// Makes a replica the master though the old one works, and gives its port when all living sentinels know.
+    /// Makes a replica the master although the old one works, and returns its port when all running sentinels know.
     ///
     /// # Panics
     ///
@@ -176,7 +176,7 @@ impl TestSentinel {
         let old = self.master();
         until("that a sentinel begins a failover", || {
             let sentinel = self.living_sentinels().next().ok_or("no sentinel lives")?;
-            // Refused while another is not over or no replica was heard of lately.
+            // Refused while another failover is in progress, or while no replica was seen recently.
             let answer = sentinel.ask(&["SENTINEL", "FAILOVER", "main"]);
             if answer == "OK" { Ok(()) } else { Err(answer) }
         })
@@ -184,7 +184,7 @@ impl TestSentinel {
         self.wait_for_failover(old).await
     }
 
-    /// Waits until all living sentinels have another master than `old` and it says so itself; gives its port.
+    /// Waits until all running sentinels have another master than `old`, and it acts as one; returns its port.
     ///
     /// # Panics
     ///
@@ -201,8 +201,8 @@ impl TestSentinel {
         .await
     }
 
-    /// Waits until the living replicas have all that the master has written so far. (WAIT by [`TestSentinel::ask`] is of
-    /// no use: it speaks of what its own connection wrote.)
+    /// Waits until the running replicas have all writes of the master. (`WAIT` by [`TestSentinel::ask`] does not help: it
+    /// concerns only the writes of its own connection.)
     ///
     /// # Panics
     ///
@@ -217,12 +217,11 @@ impl TestSentinel {
         .await;
     }
 
-    /// Waits until all is well, as far as they live: sentinels agree and see each other and the servers, replicas
-    /// follow the master.
+    /// Waits until the running sentinels agree and see each other and the running servers, and replicas follow the master.
     ///
     /// # Panics
     ///
-    /// When that does not come in time.
+    /// When that does not happen in time.
     pub async fn settled(&self) {
         until("that sentinels and servers are settled", || {
             let master = self.agreed_master()?;
@@ -233,7 +232,7 @@ impl TestSentinel {
     }
 }
 
-/// What they say.
+/// The views of the servers and sentinels.
 impl TestSentinel {
     fn on(&self, port: u16) -> &Server {
         let server = self.servers.iter().chain(&self.sentinels).find(|node| node.port() == port);
@@ -244,7 +243,7 @@ impl TestSentinel {
         self.sentinels.iter().filter(|sentinel| sentinel.living())
     }
 
-    /// The master, when all living sentinels have the same and it takes itself for one.
+    /// The master, if all running sentinels name the same and it acts as one.
     fn agreed_master(&self) -> Result<u16, String> {
         let mut agreed = None;
         for sentinel in self.living_sentinels() {
@@ -289,14 +288,14 @@ impl TestSentinel {
     }
 }
 
-/// How far a sentinel is, for the one who reads why a test failed.
+/// The state of a sentinel, for the message of a failed test.
 fn state(sentinel: &Server) -> String {
     let flags = Report::of(sentinel).map(|report| report.flags);
     let tilt = sentinel.talk(&["INFO sentinel"]).map(|info| info.contains("sentinel_tilt:1"));
     format!("for the sentinel on port {} it is {flags:?}, TILT: {tilt:?}", sentinel.port())
 }
 
-/// A server with a configuration file, in which a sentinel's orders outlive a restart.
+/// A server with a configuration file, in which the changes of a sentinel survive a restart.
 fn configured(port: u16, folder: &Path, options: &str) -> Command {
     let file = folder.join("redis.conf");
     let place = format!("port {port}\nbind 127.0.0.1\ndir {}\n", folder.display());

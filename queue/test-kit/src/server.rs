@@ -1,4 +1,4 @@
-//! One `redis-server` process, whatever it is used for: a free port, a folder of its own, gone with its owner.
+//! One `redis-server` process on a free port and in its own folder. Stopped when it is dropped.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
@@ -26,18 +26,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts what `build` makes of a port and a folder.
+    /// Starts the command that `build` makes for a port and a folder.
     pub(crate) fn start(build: impl Fn(u16, &Path) -> Command) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), build, answers)
     }
 
-    /// Starts it in a folder that is prepared; `answers` waits for it and tells whether it came.
+    /// As [`Server::start`], in a prepared folder. `answers` waits for the server and returns whether it came up.
     pub(crate) fn start_in(
         folder: tempfile::TempDir,
         build: impl Fn(u16, &Path) -> Command,
         answers: impl Fn(u16, &mut Child) -> bool,
     ) -> Self {
-        // The port may be taken between our look and the server's start: then look again.
+        // Another program may take the port before the server starts: then try another port.
         for _ in 0..10 {
             let port = free_port();
             let mut command = build(port, folder.path());
@@ -46,7 +46,7 @@ impl Server {
                 let frozen = AtomicBool::new(false);
                 return Self { process, port, folder, command, dead: false, frozen };
             }
-            // Gone already is as good.
+            // It may have ended already.
             let _ = process.kill();
             let _ = process.wait();
         }
@@ -61,7 +61,7 @@ impl Server {
         self.folder.path()
     }
 
-    /// Whether it can be asked something: neither killed nor frozen.
+    /// Whether it runs: neither killed nor frozen.
     pub(crate) fn living(&self) -> bool {
         !self.dead && !self.frozen.load(Ordering::SeqCst)
     }
@@ -111,10 +111,10 @@ impl Server {
         assert_eq!(answer, "OK", "{command:?} on port {}", self.port);
     }
 
-    /// How much of what the master wrote it has: all, on the master itself.
+    /// Its replication offset.
     pub(crate) fn offset(&self) -> Result<u64, String> {
         let info = self.talk(&["INFO replication"])?;
-        // A replica tells both; what it only received and did not do yet is in neither.
+        // A replica reports both; neither includes writes that it received and did not apply yet.
         let lines = ["slave_repl_offset:", "master_repl_offset:"].into_iter();
         let mut offsets =
             lines.filter_map(|name| info.lines().find_map(|line| line.strip_prefix(name)));
@@ -122,7 +122,7 @@ impl Server {
         offset.ok_or_else(|| format!("the server on port {} has no offset", self.port))
     }
 
-    /// Whether it has what its master had written at `offset`.
+    /// Whether it has its master's writes up to `offset`.
     pub(crate) fn has(&self, offset: u64) -> Result<(), String> {
         let mine = self.offset()?;
         if mine < offset {
@@ -131,7 +131,7 @@ impl Server {
         Ok(())
     }
 
-    /// The replies to several commands without arguments that need quoting, just as they come over the wire.
+    /// The raw replies to several commands. Arguments must not need quoting.
     pub(crate) fn talk(&self, commands: &[&str]) -> Result<String, String> {
         talk(self.port, commands)
             .map_err(|error| format!("the server on port {} does not answer: {error}", self.port))
@@ -140,7 +140,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Gone already is as good.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -169,13 +169,13 @@ fn spawn(command: &mut Command) -> Child {
 /// that keeps connecting to such a port may connect to itself. The bus port of a Cluster node, 10000 higher, is below that
 /// range too.
 fn free_port() -> u16 {
-    // By chance, so that tests side by side seldom look at the same one.
+    // Random, so that parallel tests seldom try the same one.
     let any = || u16::try_from(11_000 + RandomState::new().hash_one(0) % 10_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(any).take(1000).find(free).unwrap()
 }
 
-/// Waits until this very process answers and has read its data: another test's server may have taken the port first.
+/// Waits until this process answers and has loaded its data. Another test's server may have taken the port first.
 fn answers(port: u16, process: &mut Child) -> bool {
     let mine = format!("process_id:{}\r\n", process.id());
     let until = Instant::now() + Duration::from_secs(10);
@@ -197,7 +197,7 @@ fn talk(port: u16, commands: &[&str]) -> std::io::Result<String> {
     connection.set_read_timeout(Some(Duration::from_secs(2)))?;
     let lines: String = commands.iter().map(|line| format!("{line}\r\n")).collect();
     connection.write_all(lines.as_bytes())?;
-    // A server that finds nothing more to read closes, so that reading to the end ends. Sentinels have no QUIT.
+    // A server closes when it finds no more input, which ends the reading. Sentinels have no QUIT.
     connection.shutdown(Shutdown::Write)?;
     let mut replies = String::new();
     connection.read_to_string(&mut replies)?;

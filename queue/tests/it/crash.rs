@@ -1,8 +1,9 @@
-//! Redis goes away and comes back.
+//! Redis dies and restarts.
 
 use std::time::Duration;
 
-use queue::{QueueConfig, TaskQueue};
+use futures::{FutureExt, TryFutureExt};
+use queue::{QueueConfig, RedisError, TaskQueue};
 use test_kit::TestRedis;
 
 use crate::support::{quick, task};
@@ -35,7 +36,7 @@ async fn everything_submitted_before_redis_restarts_is_answered_after_it() {
         let result = loop {
             match queue.get_result(&id, Duration::from_secs(30)).await {
                 Ok(result) => break result,
-                // The first commands after the restart may still meet the old connection.
+                // The first commands after the restart may still use the old connection.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         };
@@ -45,16 +46,24 @@ async fn everything_submitted_before_redis_restarts_is_answered_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
+async fn tasks_that_redis_accepted_and_lost_are_answered() {
     let mut redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
-    // From here on it is remembered what is submitted.
+    // Submitted tasks are remembered from the first call on.
     queue.confirm_recent().await.unwrap();
-    let asked = |n: i64| task(n, &format!("lost {n}"));
+    let lost_task = |n: i64| task(n, &format!("lost {n}"));
     for n in 0..5 {
-        queue.submit_task(&asked(n)).await.unwrap();
+        queue.submit_task(&lost_task(n)).await.unwrap();
     }
-    queue.note_placeholder(&asked(0).task_id, 41).await.unwrap();
+    // What a caller stores beside the task.
+    let beside = queue.keys().scoped("beside");
+    let key = beside.clone();
+    queue.before_resubmit(&lost_task(0).task_id, move |queue| {
+        let key = key.clone();
+        let stored = async move { queue.write_even_when_full("SET", key, 41).await };
+        let failed = |source| RedisError { action: "store what belongs to the task", source };
+        stored.map_err(failed).boxed()
+    });
     assert_eq!(queue.confirm_recent().await.unwrap(), 0, "nothing is lost yet");
     let redis = tokio::task::spawn_blocking(move || {
         redis.kill();
@@ -63,16 +72,16 @@ async fn what_a_redis_accepted_and_then_lost_is_answered_all_the_same() {
     })
     .await
     .unwrap();
-    let lost = test_kit::eventually("a look at the new server", async || {
-        queue.confirm_recent().await.ok()
-    });
+    let lost = test_kit::eventually("the new server", async || queue.confirm_recent().await.ok());
     assert_eq!(lost.await, 5);
     assert_eq!(queue.confirm_recent().await.unwrap(), 0, "once is enough");
-    let ledger = queue.ledger(&asked(0).task_id).await.unwrap();
-    assert_eq!(ledger.message_id, Some(41), "its answer finds its place");
+    let stored: Option<i64> =
+        redis::cmd("GET").arg(&beside).query_async(&mut queue.connection()).await.unwrap();
+    assert_eq!(stored, Some(41), "what belongs to the task is stored again");
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
     for n in 0..5 {
-        let result = queue.get_result(&asked(n).task_id, Duration::from_secs(15)).await.unwrap();
+        let result =
+            queue.get_result(&lost_task(n).task_id, Duration::from_secs(15)).await.unwrap();
         assert!(result.expect("an answer").success);
     }
     worker.stop().await;

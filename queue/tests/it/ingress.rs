@@ -1,11 +1,11 @@
-//! Tasks that older producers push as JSON.
+//! Tasks that other producers push as JSON.
 
 use std::time::Duration;
 
 use queue::submit::drain_ingress;
 use queue::{QueueConfig, TaskId, TaskQueue, TaskStatus};
 
-use crate::support::{made_up_id, queue, quick, task_type, with_config};
+use crate::support::{foreign_id, queue, quick, task_type, with_config};
 
 async fn push(queue: &TaskQueue, entry: &[u8]) {
     let () = redis::cmd("RPUSH")
@@ -19,7 +19,7 @@ async fn push(queue: &TaskQueue, entry: &[u8]) {
 #[tokio::test]
 async fn a_pushed_task_becomes_an_ordinary_one_under_its_own_id() {
     let (_redis, queue) = queue().await;
-    let id = made_up_id("from-python-1");
+    let id = foreign_id("from-python-1");
     let json = format!(r#"{{"task_id":"{id}","user_id":5,"task_type":"echo","params":{{"a":1}}}}"#);
     push(&queue, json.as_bytes()).await;
     push(&queue, json.as_bytes()).await;
@@ -30,7 +30,7 @@ async fn a_pushed_task_becomes_an_ordinary_one_under_its_own_id() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_kept_with_the_reason_and_the_rest_goes_on() {
+async fn an_unreadable_entry_is_kept_with_the_reason_and_the_others_go_on() {
     let (_redis, queue) = queue().await;
     push(&queue, b"{not json").await;
     push(&queue, b"\xff\xfe").await;
@@ -41,7 +41,7 @@ async fn what_cannot_be_understood_is_kept_with_the_reason_and_the_rest_goes_on(
         "x".repeat(5_000_000)
     );
     push(&queue, large.as_bytes()).await;
-    let good = made_up_id("good");
+    let good = foreign_id("good");
     let good = format!(r#"{{"task_id":"{good}","user_id":5,"task_type":"echo","params":{{}}}}"#);
     push(&queue, good.as_bytes()).await;
     assert_eq!(drain_ingress(&queue).await.unwrap(), 6);
@@ -66,11 +66,11 @@ async fn what_cannot_be_understood_is_kept_with_the_reason_and_the_rest_goes_on(
 }
 
 #[tokio::test]
-async fn a_person_with_too_much_under_way_holds_up_nobody_elses_pushed_tasks() {
+async fn a_user_over_the_limit_does_not_delay_pushed_tasks_of_others() {
     let config = QueueConfig { user_cap: 1, ..quick() };
     let (_redis, queue) = with_config(config).await;
     for (name, user) in [("a", 1), ("b", 1), ("c", 1), ("d", 2)] {
-        let id = made_up_id(name);
+        let id = foreign_id(name);
         let json =
             format!(r#"{{"task_id":"{id}","user_id":{user},"task_type":"echo","params":{{}}}}"#);
         push(&queue, json.as_bytes()).await;
@@ -79,7 +79,7 @@ async fn a_person_with_too_much_under_way_holds_up_nobody_elses_pushed_tasks() {
     let leases = queue.claim(&[task_type("echo")], "w", 10).await.unwrap();
     let mut ids: Vec<&str> = leases.iter().map(|lease| lease.task.task_id.as_str()).collect();
     ids.sort_unstable();
-    assert_eq!(ids, [made_up_id("a"), made_up_id("d")]);
+    assert_eq!(ids, [foreign_id("a"), foreign_id("d")]);
     let done: Vec<_> = leases
         .into_iter()
         .map(|lease| (lease, queue::Finish::Done, queue::TaskResult::success(1.into())))

@@ -34,7 +34,7 @@ async fn a_renewed_lease_is_not_reclaimed() {
     let (_redis, queue) = queue().await;
     queue.submit_task(&task(1, "a")).await.unwrap();
     let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
-    // Twice the lease, renewed in time.
+    // For two lease times, with renewals in time.
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_renewed_lease_is_not_reclaimed() {
 }
 
 #[tokio::test]
-async fn a_task_whose_worker_dies_each_time_is_given_up_and_kept_as_a_dead_letter() {
+async fn a_task_whose_workers_die_fails_and_is_kept_as_a_dead_letter() {
     let (_redis, queue) = queue().await;
     let echo = task_type("echo");
     let task = task(1, "poison");
@@ -71,7 +71,7 @@ async fn a_task_whose_worker_dies_each_time_is_given_up_and_kept_as_a_dead_lette
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_runs_again_after_its_wait() {
+async fn a_temporary_failure_is_retried_after_its_delay() {
     let (_redis, queue) = queue().await;
     let echo = [task_type("echo")];
     let task = task(1, "a");
@@ -88,7 +88,7 @@ async fn a_failure_that_may_pass_runs_again_after_its_wait() {
 }
 
 #[tokio::test]
-async fn a_task_without_any_worker_is_answered_when_its_time_is_over() {
+async fn a_task_without_a_worker_is_answered_at_its_deadline() {
     let config =
         queue::QueueConfig { time_to_live: Duration::from_millis(300), ..crate::support::quick() };
     let (_redis, queue) = crate::support::with_config(config).await;
@@ -120,7 +120,7 @@ async fn a_waiting_task_is_cancelled_at_once_and_a_running_one_through_its_worke
 }
 
 #[tokio::test]
-async fn junk_in_the_queues_keys_is_refused_and_harms_nothing() {
+async fn invalid_data_in_the_queues_keys_is_refused_and_does_no_harm() {
     let (_redis, queue) = queue().await;
     let echo = task_type("echo");
     let lane = queue::Lane::whole(&echo);

@@ -7,13 +7,13 @@
 )]
 
 mod crash;
+mod deployments;
 mod failover;
 mod ingress;
 mod lease;
 mod model;
 mod outbox;
 mod partitions;
-mod places;
 mod silent;
 mod store_trouble;
 mod submit;

@@ -1,4 +1,4 @@
-//! The scripts against a model of the queue in plain Rust: whatever is asked in whatever order, both answer the same.
+//! Compares the scripts with a model of the queue in plain Rust, under random operations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const CAUSES: u32 = 12;
 const USER_CAP: u64 = 5;
 const MAX_PENDING: u64 = 9;
 const MAX_CRASHES: u32 = 2;
-/// So short that waiting for it to end is quick; nothing but a sweep notices that it ended.
+/// Short, so that a test can wait for its end. Only a sweep acts on it.
 const LEASE: Duration = Duration::from_millis(2);
 const AFTER_THE_LEASE: Duration = Duration::from_millis(6);
 
@@ -29,7 +29,7 @@ enum Step {
     Claim {
         max: usize,
     },
-    /// Ends one of the leases that were ever given out, with its own token.
+    /// Ends any of the leases so far, with its own token.
     End {
         which: usize,
         how: How,
@@ -37,7 +37,7 @@ enum Step {
     Cancel {
         cause: u32,
     },
-    /// All workers die: their leases end and are swept up.
+    /// All workers die: their leases end, and a sweep reclaims the tasks.
     Die,
     Pause(bool),
 }
@@ -61,13 +61,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A task as the model knows it.
+/// A task in the model.
 #[derive(Debug, Clone)]
-struct Known {
+struct ModelTask {
     user: i64,
     token: u64,
     leased: bool,
-    cancel_asked: bool,
+    cancel_requested: bool,
     crashes: u32,
     ended: Option<TaskStatus>,
 }
@@ -75,8 +75,8 @@ struct Known {
 /// The queue in plain Rust.
 #[derive(Debug, Default)]
 struct Model {
-    tasks: BTreeMap<u32, Known>,
-    /// Ready tasks: virtual start, order of arrival, id, cause. Those that were sent back come before new ones.
+    tasks: BTreeMap<u32, ModelTask>,
+    /// Ready tasks: virtual start, order of arrival, id, cause. Returned tasks come before new ones.
     ready: Vec<(u64, u64, String, u32)>,
     finish: HashMap<i64, u64>,
     vtime: u64,
@@ -108,13 +108,19 @@ impl Model {
         self.finish.insert(user, start + 1);
         self.ready.push((start, self.serial, id(cause), cause));
         self.serial += 1;
-        let known =
-            Known { user, token: 0, leased: false, cancel_asked: false, crashes: 0, ended: None };
+        let known = ModelTask {
+            user,
+            token: 0,
+            leased: false,
+            cancel_requested: false,
+            crashes: 0,
+            ended: None,
+        };
         self.tasks.insert(cause, known);
         Ok(Submitted::New { ahead: pending })
     }
 
-    /// Causes in the order in which they are handed out.
+    /// Token and cause of each claimed task, in the order of the claim.
     fn claim(&mut self, max: usize) -> Vec<(u64, u32)> {
         if self.paused {
             return Vec::new();
@@ -126,7 +132,7 @@ impl Model {
             let task = self.tasks.get_mut(cause).unwrap();
             task.token += 1;
             task.leased = true;
-            task.cancel_asked = false;
+            task.cancel_requested = false;
         }
         taken.into_iter().map(|(start, _, _, cause)| (start, cause)).collect()
     }
@@ -146,7 +152,7 @@ impl Model {
         match how {
             How::Done => task.ended = Some(TaskStatus::Completed),
             How::Fail => task.ended = Some(TaskStatus::Failed),
-            How::Requeue if task.cancel_asked => task.ended = Some(TaskStatus::Cancelled),
+            How::Requeue if task.cancel_requested => task.ended = Some(TaskStatus::Cancelled),
             How::Requeue => {
                 self.send_back(cause);
                 return Finished::Requeued;
@@ -161,7 +167,7 @@ impl Model {
             return false;
         };
         if task.leased {
-            task.cancel_asked = true;
+            task.cancel_requested = true;
             return true;
         }
         task.ended = Some(TaskStatus::Cancelled);
@@ -176,7 +182,7 @@ impl Model {
         let mut crashed = 0;
         for cause in leased {
             let task = self.tasks.get_mut(&cause).unwrap();
-            if task.cancel_asked {
+            if task.cancel_requested {
                 task.leased = false;
                 task.ended = Some(TaskStatus::Cancelled);
                 continue;
@@ -297,7 +303,7 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
     }
 }
 
-/// Ends everything; then nothing of it is left, and each task was answered once.
+/// Ends everything. Then no live key is left, and each task was answered once.
 async fn drain(queue: &TaskQueue, model: &mut Model) {
     queue.set_paused(&kind(), false).await.unwrap();
     loop {

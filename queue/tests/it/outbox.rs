@@ -1,8 +1,8 @@
-//! The outbox: every answer is sent by somebody.
+//! The outbox: every answer is delivered by some coordinator.
 
 use std::time::Duration;
 
-use queue::{Delivered, Finish, Outbox, TaskQueue, TaskResult};
+use queue::{Delivered, DeliveryState, Finish, Outbox, TaskQueue, TaskResult};
 use serde_json::json;
 
 use crate::support::{queue, task, task_type};
@@ -16,7 +16,7 @@ async fn answer(queue: &TaskQueue, cause: &str) {
 #[tokio::test]
 async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
     let (_redis, queue) = queue().await;
-    // Stored before any coordinator was there.
+    // Stored before the first coordinator.
     answer(&queue, "a").await;
     let mut first = Outbox::new(&queue, "first");
     first.refresh_lanes().await.unwrap();
@@ -30,23 +30,21 @@ async fn an_answer_that_a_dead_coordinator_had_read_is_taken_over() {
     assert_eq!(taken.len(), 1);
     queue.acknowledge(&taken[0], Delivered::Shown).await.unwrap();
     assert!(second.take_over(10, Duration::ZERO).await.unwrap().is_empty());
-    assert!(queue.ledger(&taken[0].task.task_id).await.unwrap().delivered());
+    let state = queue.delivery_state(&taken[0].task.task_id).await.unwrap();
+    assert_eq!(state, Some(DeliveryState::Delivered));
 }
 
 #[tokio::test]
-async fn the_ledger_tells_a_late_placeholder_that_the_answer_is_out() {
+async fn an_answer_is_marked_as_delivered_when_it_is_acknowledged() {
     let (_redis, queue) = queue().await;
     answer(&queue, "a").await;
     let id = task(1, "a").task_id;
-    let entry = queue.ledger(&id).await.unwrap();
-    assert!(!entry.delivered());
+    assert_eq!(queue.delivery_state(&id).await.unwrap(), Some(DeliveryState::Pending));
     let mut outbox = Outbox::new(&queue, "c");
     outbox.refresh_lanes().await.unwrap();
     let read = outbox.read(10, Duration::from_millis(100)).await.unwrap();
     queue.acknowledge(&read[0], Delivered::Shown).await.unwrap();
-    let entry = queue.note_placeholder(&id, 77).await.unwrap();
-    assert!(entry.delivered());
-    assert_eq!(entry.message_id, Some(77));
+    assert_eq!(queue.delivery_state(&id).await.unwrap(), Some(DeliveryState::Delivered));
 }
 
 #[tokio::test]
@@ -61,11 +59,11 @@ async fn a_type_that_appears_later_is_read_too() {
 }
 
 #[tokio::test]
-async fn whoever_asked_is_told_also_when_their_task_cannot_be_read_any_more() {
+async fn the_sender_of_an_unreadable_task_gets_an_answer() {
     let (_redis, queue) = queue().await;
     queue.submit_task(&task(1, "a")).await.unwrap();
     queue.submit_task(&task(2, "b")).await.unwrap();
-    // One byte of its params goes bad.
+    // One byte of its params is damaged.
     let key = queue.keys().data(&queue::Lane::whole(&task_type("echo")));
     let id = task(1, "a").task_id;
     let mut connection = queue.connection();
@@ -84,9 +82,9 @@ async fn whoever_asked_is_told_also_when_their_task_cannot_be_read_any_more() {
     assert_eq!(leases.len(), 1, "its neighbour is run");
     let mut outbox = Outbox::new(&queue, "c");
     outbox.refresh_lanes().await.unwrap();
-    let told = outbox.read(10, Duration::from_millis(100)).await.unwrap();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].task.task_id, id);
-    assert_eq!(told[0].task.reply_to, Some(json!({"chat_id": 1})));
-    assert_eq!(told[0].result.code(), Some("invalid-task"));
+    let replies = outbox.read(10, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(replies.len(), 1);
+    assert_eq!(replies[0].task.task_id, id);
+    assert_eq!(replies[0].task.reply_to, Some(json!({"chat_id": 1})));
+    assert_eq!(replies[0].result.code(), Some("invalid-task"));
 }

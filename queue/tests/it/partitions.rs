@@ -1,4 +1,4 @@
-//! A hot type is divided: its people are spread, and everything else is as with one queue.
+//! A partitioned type: its users are spread over lanes, and everything else is as with one queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use serde_json::{Map, json};
 use crate::support::{eventually, quick, task_type, with_config};
 use crate::worker::{Echo, start};
 
-const PEOPLE: i64 = 24;
+const USERS: i64 = 24;
 
-async fn divided() -> (Option<test_kit::TestRedis>, TaskQueue) {
+async fn partitioned() -> (Option<test_kit::TestRedis>, TaskQueue) {
     let partitions = BTreeMap::from([(task_type("echo"), 4)]);
     with_config(QueueConfig { partitions, ..quick() }).await
 }
@@ -24,9 +24,9 @@ fn task_of(queue: &TaskQueue, user_id: i64) -> Task {
 }
 
 #[tokio::test]
-async fn everyones_task_runs_and_is_answered_wherever_it_lies() {
-    let (_redis, queue) = divided().await;
-    let tasks: Vec<Task> = (0..PEOPLE).map(|user| task_of(&queue, user)).collect();
+async fn tasks_of_all_partitions_run_and_are_answered() {
+    let (_redis, queue) = partitioned().await;
+    let tasks: Vec<Task> = (0..USERS).map(|user| task_of(&queue, user)).collect();
     let lanes: std::collections::BTreeSet<_> = tasks.iter().map(Task::lane).collect();
     assert_eq!(lanes.len(), 4, "24 people are spread over all lanes");
     for task in &tasks {
@@ -47,7 +47,7 @@ async fn everyones_task_runs_and_is_answered_wherever_it_lies() {
             queue.acknowledge(&reply, queue::Delivered::Shown).await.unwrap();
             answered += 1;
         }
-        (answered == PEOPLE).then_some(())
+        (answered == USERS).then_some(())
     })
     .await;
     let stats = queue.stats(Duration::from_secs(60)).await.unwrap();
@@ -58,10 +58,10 @@ async fn everyones_task_runs_and_is_answered_wherever_it_lies() {
 }
 
 #[tokio::test]
-async fn an_operator_sees_pauses_cancels_and_replays_a_divided_type_as_one() {
-    let (_redis, queue) = divided().await;
+async fn an_operator_handles_a_partitioned_type_as_one() {
+    let (_redis, queue) = partitioned().await;
     let echo = task_type("echo");
-    let tasks: Vec<Task> = (0..PEOPLE).map(|user| task_of(&queue, user)).collect();
+    let tasks: Vec<Task> = (0..USERS).map(|user| task_of(&queue, user)).collect();
     for task in &tasks {
         queue.submit_task(task).await.unwrap();
     }

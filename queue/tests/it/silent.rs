@@ -1,4 +1,4 @@
-//! Connections that give no error and no answer: they are replaced, and work goes on within ten seconds.
+//! Connections without errors and without replies: they are replaced, and work goes on within ten seconds.
 
 use std::time::Duration;
 
@@ -10,61 +10,65 @@ use tokio::time::Instant;
 use crate::support::{eventually, quick, task, task_type};
 use crate::worker::{Echo, start};
 
-/// What somebody in a chat may have to wait, from the moment the connections fall silent.
-const AT_MOST: Duration = Duration::from_secs(10);
-/// Long enough that everything waits in the server that waits there.
+/// Longest wait of a person, from the moment when the connections fall silent.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
+/// Long enough that blocking commands have reached the server.
 const SETTLED: Duration = Duration::from_millis(1_500);
 
-/// A Redis with proxies before it, a queue that goes through them, and one that does not.
-struct Behind<R> {
+/// A Redis with proxies before it, a queue that uses them, and one that does not.
+struct Proxied<R> {
     proxies: Proxies,
-    behind: TaskQueue,
+    proxied: TaskQueue,
     direct: TaskQueue,
     redis: R,
 }
 
-impl<R> Behind<R> {
+impl<R> Proxied<R> {
     async fn begin(redis: R, ports: &[u16], url: &str) -> Self {
         let proxies = Proxies::start(ports);
-        // As long as in earnest: a silence is noticed after some seconds.
+        // As in production: a silence is noticed after some seconds.
         let config = queue::QueueConfig {
             lease: Duration::from_secs(6),
             renew_every: Duration::from_secs(2),
             ..quick()
         };
-        let behind = TaskQueue::connect(&proxies.url(url), config.clone()).await.unwrap();
+        let proxied = TaskQueue::connect(&proxies.url(url), config.clone()).await.unwrap();
         let direct = TaskQueue::connect(url, config).await.unwrap();
-        Self { proxies, behind, direct, redis }
+        Self { proxies, proxied, direct, redis }
     }
 
     fn forget(&self) {
         self.proxies.all().iter().for_each(Proxy::forget);
     }
 
-    /// Short commands, blocking ones and a subscription: each goes on, and so does all of it together.
+    /// Short commands, blocking ones and a subscription go on, each alone and all together.
     async fn goes_on(&self) {
-        // Short commands, with the caller's patience and without.
-        self.behind.ping().await.unwrap();
+        // Short commands, also of callers that give up early.
+        self.proxied.ping().await.unwrap();
         self.forget();
         let since = Instant::now();
-        eventually("a short command", async || self.behind.ping().await.ok()).await;
-        assert!(since.elapsed() < AT_MOST, "{:?} until a short command", since.elapsed());
+        eventually("a short command", async || self.proxied.ping().await.ok()).await;
+        assert!(since.elapsed() < RECOVERY_LIMIT, "{:?} until a short command", since.elapsed());
         self.forget();
         let since = Instant::now();
-        let hurried = async || {
-            let ping = tokio::time::timeout(Duration::from_millis(200), self.behind.ping()).await;
+        let impatient = async || {
+            let ping = tokio::time::timeout(Duration::from_millis(200), self.proxied.ping()).await;
             ping.ok()?.ok()
         };
-        eventually("a command whose caller gives up early", hurried).await;
-        assert!(since.elapsed() < AT_MOST, "{:?} until a hurried command", since.elapsed());
+        eventually("a command whose caller gives up early", impatient).await;
+        assert!(
+            since.elapsed() < RECOVERY_LIMIT,
+            "{:?} until a impatient command",
+            since.elapsed()
+        );
 
         // A worker that waits for work, and a subscription.
         let worker =
-            start(&self.behind, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+            start(&self.proxied, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
         let asked = async |cause: &str| {
             let task = task(1, cause);
             self.direct.submit_task(&task).await.unwrap();
-            self.behind.get_result(&task.task_id, AT_MOST).await.unwrap()
+            self.proxied.get_result(&task.task_id, RECOVERY_LIMIT).await.unwrap()
         };
         assert!(asked("before").await.is_some());
         tokio::time::sleep(SETTLED).await;
@@ -74,12 +78,12 @@ impl<R> Behind<R> {
         worker.stop().await;
 
         // A coordinator that waits for answers.
-        let mut outbox = Outbox::new(&self.behind, "me");
+        let mut outbox = Outbox::new(&self.proxied, "me");
         outbox.refresh_lanes().await.unwrap();
         let read = drain(&mut outbox).await;
         assert_eq!(read.len(), 2, "{read:?}");
         self.answers_come(&mut outbox, "forgotten", Proxy::forget).await;
-        // It was read, and the answer did not come.
+        // The read reached the server, but its reply is lost.
         self.answers_come(&mut outbox, "unheard", Proxy::forget_answers).await;
         self.answers_come(&mut outbox, "halved", Proxy::halve_answers).await;
     }
@@ -104,7 +108,11 @@ impl<R> Behind<R> {
         let read = tokio::time::timeout(test_kit::PATIENCE, read);
         let (since, end) = tokio::join!(deliver, read);
         let end = end.unwrap_or_else(|_| panic!("{cause}: an answer was never read"));
-        assert!(end - since < AT_MOST, "{cause}: {:?} until an answer was read", end - since);
+        assert!(
+            end - since < RECOVERY_LIMIT,
+            "{cause}: {:?} until an answer was read",
+            end - since
+        );
     }
 }
 
@@ -127,7 +135,7 @@ async fn answer(queue: &TaskQueue, cause: &str) {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_connection_on_which_nothing_moves_is_asked_for_signs_of_life() {
+async fn an_idle_connection_has_tcp_keep_alive() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
     queue.ping().await.unwrap();
@@ -138,36 +146,53 @@ async fn a_connection_on_which_nothing_moves_is_asked_for_signs_of_life() {
     .await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_to_a_machine_that_is_gone_breaks_after_seconds() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    queue.ping().await.unwrap();
+    let Some(found) = test_kit::patience_of(std::process::id(), redis.port()) else {
+        return eprintln!("skipped: no process may look at another's sockets here");
+    };
+    assert!(!found.is_empty());
+    for connection in found {
+        assert!((1..=5_000).contains(&connection.unacknowledged_ms), "{connection:?}");
+        let asks_after = connection.asks_after;
+        assert!(asks_after.is_some_and(|asks| asks <= Duration::from_secs(5)), "{connection:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn forgotten_connections_to_one_server_are_made_anew() {
+async fn forgotten_connections_to_one_server_are_replaced() {
     let redis = TestRedis::start();
     let port = redis.port();
     let url = redis.url();
-    Behind::begin(redis, &[port], &url).await.goes_on().await;
+    Proxied::begin(redis, &[port], &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forgotten_connections_behind_sentinel_are_made_anew() {
+async fn forgotten_connections_behind_sentinel_are_replaced() {
     let sentinel = TestSentinel::start().await;
     let ports = sentinel.ports();
     let url = sentinel.url();
-    Behind::begin(sentinel, &ports, &url).await.goes_on().await;
+    Proxied::begin(sentinel, &ports, &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forgotten_connections_in_a_cluster_are_made_anew() {
+async fn forgotten_connections_in_a_cluster_are_replaced() {
     let cluster = TestCluster::start().await;
     let ports = cluster.ports();
     let url = cluster.url();
-    Behind::begin(cluster, &ports, &url).await.goes_on().await;
+    Proxied::begin(cluster, &ports, &url).await.goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
+async fn a_forgotten_node_of_a_cluster_does_not_delay_other_nodes() {
     let cluster = TestCluster::start().await;
     let ports = cluster.ports();
     let url = cluster.url();
-    let all = Behind::begin(cluster, &ports, &url).await;
+    let all = Proxied::begin(cluster, &ports, &url).await;
     let key = all.direct.keys().data(&queue::Lane::whole(&task_type("echo")));
     let node = all.redis.port(all.redis.owner(&key));
     // A type whose lane is on another node.
@@ -177,7 +202,7 @@ async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
     };
     let other = (0..).map(|n| format!("other{n}")).find(on_another).unwrap();
     for kind in ["echo", other.as_str()] {
-        all.behind
+        all.proxied
             .submit_task(&Task::new(task_type(kind), 1, serde_json::Map::new()))
             .await
             .unwrap();
@@ -185,21 +210,21 @@ async fn a_forgotten_node_of_a_cluster_holds_up_nobody_else() {
     all.proxies.before(node).forget();
     let since = Instant::now();
     let task = |kind: &str| Task::new(task_type(kind), 2, serde_json::Map::new());
-    all.behind.submit_task(&task(&other)).await.unwrap();
+    all.proxied.submit_task(&task(&other)).await.unwrap();
     assert!(since.elapsed() < Duration::from_secs(1), "{:?} on another node", since.elapsed());
-    eventually("a submit to it", async || all.behind.submit_task(&task("echo")).await.ok()).await;
-    assert!(since.elapsed() < AT_MOST, "{:?} on the node", since.elapsed());
+    eventually("a submit to it", async || all.proxied.submit_task(&task("echo")).await.ok()).await;
+    assert!(since.elapsed() < RECOVERY_LIMIT, "{:?} on the node", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_that_is_forgotten_is_made_anew() {
+async fn a_forgotten_subscription_is_replaced() {
     let redis = TestRedis::start();
     let port = redis.port();
     let url = redis.url();
-    let all = Behind::begin(redis, &[port], &url).await;
+    let all = Proxied::begin(redis, &[port], &url).await;
     let id = task(1, "never").task_id;
     let waiting = tokio::spawn({
-        let queue = all.behind.clone();
+        let queue = all.proxied.clone();
         let id = id.clone();
         async move { queue.get_result(&id, Duration::from_secs(60)).await }
     });
@@ -219,21 +244,21 @@ async fn a_subscription_that_is_forgotten_is_made_anew() {
     subscribed(1).await;
     all.forget();
     let since = Instant::now();
-    // The server knows nothing of the old one's end.
+    // The server does not notice the end of the old one.
     subscribed(2).await;
-    assert!(since.elapsed() < AT_MOST, "{:?}", since.elapsed());
+    assert!(since.elapsed() < RECOVERY_LIMIT, "{:?}", since.elapsed());
     waiting.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_swallowed_at_their_beginning_are_made_up_for() {
+async fn connections_that_are_silent_from_the_start_are_hedged() {
     let redis = TestRedis::start();
     let proxy = Proxy::start(redis.port());
     proxy.forget_every_second();
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let since = Instant::now();
     let queue = TaskQueue::connect(&url, quick()).await.unwrap();
-    assert!(since.elapsed() < AT_MOST, "{:?} until connected", since.elapsed());
+    assert!(since.elapsed() < RECOVERY_LIMIT, "{:?} until connected", since.elapsed());
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
     for round in 0..3 {
         tokio::time::sleep(SETTLED).await;
@@ -241,8 +266,8 @@ async fn connections_that_are_swallowed_at_their_beginning_are_made_up_for() {
         let since = Instant::now();
         let asked = task(1, &format!("{round}"));
         eventually("a submit", async || queue.submit_task(&asked).await.ok()).await;
-        let result = queue.get_result(&asked.task_id, AT_MOST).await.unwrap();
-        assert!(result.is_some() && since.elapsed() < AT_MOST, "{:?}", since.elapsed());
+        let result = queue.get_result(&asked.task_id, RECOVERY_LIMIT).await.unwrap();
+        assert!(result.is_some() && since.elapsed() < RECOVERY_LIMIT, "{:?}", since.elapsed());
     }
     worker.stop().await;
 }
@@ -254,17 +279,17 @@ async fn a_slow_connection_is_kept() {
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let config = queue::QueueConfig { lease: Duration::from_secs(6), ..quick() };
     let queue = TaskQueue::connect(&url, config).await.unwrap();
-    // More than what makes a connection suspicious, there and back.
+    // Both ways together, more than the limit for silence.
     proxy.delay(Duration::from_millis(1_500));
     let first = proxy.connections();
     for n in 0..6 {
         queue.ping().await.unwrap();
-        // Once it was found to be slow, nobody looks for another.
+        // After it was found to be slow, no further connection is opened.
         if n > 0 {
             assert!(proxy.connections() <= first + 3, "{} connections", proxy.connections());
         }
     }
-    // It is still the same: it is the first to be asked, and no other took its place.
+    // The first connection is still in use: a slow one has a longer limit.
     proxy.forget();
     let since = Instant::now();
     eventually("a new connection", async || queue.ping().await.ok()).await;
@@ -284,6 +309,6 @@ async fn a_frozen_server_keeps_its_connections() {
     });
     tokio::time::sleep(Duration::from_millis(3_300)).await;
     redis.thaw();
-    // What was sent before it froze is answered.
+    // The command from before is answered.
     asked.await.unwrap().unwrap();
 }

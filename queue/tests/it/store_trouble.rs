@@ -1,4 +1,4 @@
-//! A Redis that refuses, freezes or comes back: nothing is half done, nothing counts against a task, nothing is lost.
+//! A Redis that refuses commands, freezes or restarts: no step is half done, no attempt is counted, and no task is lost.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use test_kit::{TestCluster, TestRedis};
 use crate::support::{eventually, quick, task, task_type};
 use crate::worker::{Echo, start};
 
-/// Several leases of [`quick`]: what a worker holds would be lost three times over.
-const LONG: Duration = Duration::from_millis(2_000);
-/// Work goes on within so long after the trouble.
-const SOON: Duration = Duration::from_secs(5);
+/// Length of an outage: three lease times of [`quick`].
+const OUTAGE: Duration = Duration::from_millis(2_000);
+/// Work goes on within this time after an outage.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 const TASKS: usize = 6;
 
 fn config() -> QueueConfig {
@@ -30,17 +30,17 @@ fn cause(number: usize) -> String {
     format!("trouble {number}")
 }
 
-/// All commands that a full, frozen or read-only server is given back by.
+/// Sends a command to the server that has the fault.
 type Order<'a> = &'a dyn Fn(&[&str]);
 
 async fn counters(queue: &TaskQueue) -> Vec<(String, u64)> {
     let stats = queue.stats(Duration::from_secs(60)).await.unwrap();
     let echo = stats.into_iter().find(|stats| stats.task_type == task_type("echo")).unwrap();
-    let told = ["lost", "retried", "timeout", "failed", "dead", "stale"];
-    echo.counters.into_iter().filter(|(name, _)| told.contains(&name.as_str())).collect()
+    let charges = ["lost", "retried", "timeout", "failed", "dead", "stale"];
+    echo.counters.into_iter().filter(|(name, _)| charges.contains(&name.as_str())).collect()
 }
 
-/// Trouble while four tasks run (a worker has four places), for some leases; then all are answered, and nothing was counted.
+/// An outage while four tasks run (a worker has four slots). After it all tasks succeed, and no attempt was counted.
 async fn all_is_answered_after(
     queue: &TaskQueue,
     echo: &Arc<Echo>,
@@ -54,36 +54,36 @@ async fn all_is_answered_after(
     }
     eventually("running tasks", async || (echo.started.load(Ordering::SeqCst) >= 4).then_some(()))
         .await;
-    // A sweep has been there, and a renewal.
+    // Time for a sweep and a renewal.
     tokio::time::sleep(Duration::from_millis(300)).await;
     begin();
     let refused_from = Instant::now();
     if let Some(refusal) = expects {
-        let said = eventually("what is wrong", async || {
+        let reason = eventually("the reason", async || {
             TaskQueue::readiness(Some(queue))
                 .await
                 .err()
-                .filter(|said| said.contains(refusal.code()))
+                .filter(|reason| reason.contains(refusal.code()))
         })
         .await;
-        assert!(said.contains(&refusal.to_string()), "{said}");
+        assert!(reason.contains(&refusal.to_string()), "{reason}");
     }
-    tokio::time::sleep(LONG.saturating_sub(refused_from.elapsed())).await;
+    tokio::time::sleep(OUTAGE.saturating_sub(refused_from.elapsed())).await;
     end();
     let over = Instant::now();
     all_succeed(queue).await;
-    assert!(over.elapsed() < SOON, "{:?}", over.elapsed());
+    assert!(over.elapsed() < RECOVERY_LIMIT, "{:?}", over.elapsed());
     assert_eq!(counters(queue).await, [], "nothing counts against a task");
     eventually("readiness", async || TaskQueue::readiness(Some(queue)).await.ok()).await;
     worker.stop().await;
 }
 
-/// Longer than the trouble's beginning, shorter than the trouble.
+/// Runs from before an outage until during it.
 fn slow() -> Arc<Echo> {
     Echo::new(&["echo"], Duration::from_millis(1_200))
 }
 
-/// Waits until each of the tasks has an answer, and a good one.
+/// Waits until each task has succeeded.
 async fn all_succeed(queue: &TaskQueue) {
     for number in 0..TASKS {
         let id = task(1, &cause(number)).task_id;
@@ -96,7 +96,7 @@ async fn all_succeed(queue: &TaskQueue) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_takes_what_ends_a_task_and_refuses_what_begins_one() {
+async fn a_full_server_accepts_ends_of_tasks_and_refuses_submits() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let refused = |queue: &TaskQueue| {
@@ -123,8 +123,19 @@ async fn a_full_server_takes_what_ends_a_task_and_refuses_what_begins_one() {
     assert!(matches!(refused(&queue).await.unwrap(), Submitted::New { .. }));
 }
 
+#[tokio::test]
+async fn a_server_that_would_throw_tasks_away_is_refused_at_the_start() {
+    let redis = TestRedis::start();
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let error = TaskQueue::connect(&redis.url(), config()).await.unwrap_err().to_string();
+    assert!(error.contains("allkeys-lru") && error.contains("noeviction"), "{error}");
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    TaskQueue::connect(&redis.url(), config()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_costs_nothing() {
+async fn a_full_server_does_no_harm() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let order = |memory: &str| drop(redis.ask(&["CONFIG", "SET", "maxmemory", memory]));
@@ -132,11 +143,11 @@ async fn a_full_server_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_a_read_only_replica_for_a_time_costs_nothing() {
+async fn a_server_that_is_a_read_only_replica_for_a_time_does_no_harm() {
     let redis = TestRedis::start();
     let master = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
-    // It keeps its data as long as the master that it is told of does not answer.
+    // It keeps its data while the master does not answer.
     master.freeze();
     let port = master.url().rsplit(':').next().unwrap().to_owned();
     let follow = |host: &str, port: &str| drop(redis.ask(&["REPLICAOF", host, port]));
@@ -151,12 +162,12 @@ async fn a_server_that_is_a_read_only_replica_for_a_time_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_cannot_save_costs_nothing() {
+async fn a_server_that_cannot_save_does_no_harm() {
     let redis = TestRedis::start_durable();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     redis.ask(&["CONFIG", "SET", "save", "3600 1"]);
     let folder = redis.ask(&["CONFIG", "GET", "dir"]).lines().last().unwrap().to_owned();
-    // A folder in place of the file that is written.
+    // A folder in place of the dump file makes saving fail.
     let file = Path::new(&folder).join("dump.rdb");
     std::fs::create_dir(&file).unwrap();
     std::fs::write(file.join("full"), "").unwrap();
@@ -169,7 +180,7 @@ async fn a_server_that_cannot_save_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_its_replicas_costs_nothing() {
+async fn a_server_without_its_replicas_does_no_harm() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let order = |most: &str| drop(redis.ask(&["CONFIG", "SET", "min-replicas-to-write", most]));
@@ -178,7 +189,7 @@ async fn a_server_without_its_replicas_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_that_lacks_a_command_for_a_time_costs_nothing() {
+async fn a_user_that_lacks_a_command_for_a_time_does_no_harm() {
     for lacks in ["xadd", "zadd", "hset", "hincrby", "evalsha"] {
         let redis = TestRedis::start();
         redis.ask(&["ACL", "SETUSER", "w", "on", ">secret", "~*", "&*", "+@all"]);
@@ -205,20 +216,20 @@ async fn a_script_is_refused_before_its_first_write_when_the_user_lacks_its_last
     queue::work::sweep(&queue).await.unwrap_err();
     let leases = boss.claim(&[task_type("echo")], "w", 9).await.unwrap();
     assert_eq!(leases.len(), 1, "the waiting task waits still, and the refused one is nowhere");
-    let said = TaskQueue::readiness(Some(&queue)).await.unwrap_err();
-    assert!(said.contains("NOPERM") && said.contains("'RPUSH'"), "{said}");
+    let reason = TaskQueue::readiness(Some(&queue)).await.unwrap_err();
+    assert!(reason.contains("NOPERM") && reason.contains("'RPUSH'"), "{reason}");
     boss.submit_task(&task(1, "refused")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_freezes_for_longer_than_a_lease_charges_nobody() {
+async fn a_server_that_freezes_for_longer_than_a_lease_does_no_harm() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     all_is_answered_after(&queue, &slow(), || redis.freeze(), || redis.thaw(), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_pauses_its_clients_writes_charges_nobody() {
+async fn a_server_that_pauses_its_clients_writes_does_no_harm() {
     let redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let pause = || drop(redis.ask(&["CLIENT", "PAUSE", "60000", "WRITE"]));
@@ -237,7 +248,7 @@ impl Drop for Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_loads_its_data_for_longer_than_a_lease_charges_nobody() {
+async fn a_server_that_loads_its_data_for_longer_than_a_lease_does_no_harm() {
     let mut redis = TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let worker = start(&queue, &slow(), "w", Duration::ZERO);
@@ -257,8 +268,8 @@ async fn a_server_that_loads_its_data_for_longer_than_a_lease_charges_nobody() {
     slowly.args(["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
     let server = Server(slowly.stdout(std::process::Stdio::null()).spawn().unwrap());
     eventually("that it loads", async || {
-        let said = TaskQueue::readiness(Some(&queue)).await.err()?;
-        said.contains("LOADING").then_some(())
+        let reason = TaskQueue::readiness(Some(&queue)).await.err()?;
+        reason.contains("LOADING").then_some(())
     })
     .await;
     all_succeed(&queue).await;
@@ -268,25 +279,25 @@ async fn a_server_that_loads_its_data_for_longer_than_a_lease_charges_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_told_that_their_time_is_over_because_of_an_outage() {
+async fn no_deadline_passes_because_of_an_outage() {
     let redis = TestRedis::start();
     let config = QueueConfig { time_to_live: Duration::from_millis(1_500), ..config() };
     let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
-    let asked = task(1, "asked before");
-    queue.submit_task(&asked).await.unwrap();
+    let waiting = task(1, "submitted before");
+    queue.submit_task(&waiting).await.unwrap();
     queue::work::sweep(&queue).await.unwrap();
     redis.freeze();
-    tokio::time::sleep(LONG).await;
+    tokio::time::sleep(OUTAGE).await;
     redis.thaw();
     let swept = eventually("a sweep", async || queue::work::sweep(&queue).await.ok()).await;
     assert_eq!(swept.expired, 0);
     let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
     assert!(lease.time_left() > Duration::from_secs(1), "{:?}", lease.time_left());
     drop(lease);
-    // And it does end, when nobody answers it in the time that it was given.
+    // The extended deadline still ends the task.
     let result = eventually("the end", async || {
         queue::work::sweep(&queue).await.unwrap();
-        queue.get_result(&asked.task_id, Duration::ZERO).await.unwrap()
+        queue.get_result(&waiting.task_id, Duration::ZERO).await.unwrap()
     })
     .await;
     assert_eq!(result.code(), Some("no-worker"));
@@ -300,7 +311,7 @@ async fn a_worker_that_dies_in_an_outage_loses_its_task_one_lease_after_it() {
     queue.claim(&[task_type("echo")], "dies", 1).await.unwrap();
     queue::work::sweep(&queue).await.unwrap();
     redis.freeze();
-    tokio::time::sleep(LONG).await;
+    tokio::time::sleep(OUTAGE).await;
     redis.thaw();
     let over = Instant::now();
     let again = eventually("a second claim", async || {
@@ -314,21 +325,21 @@ async fn a_worker_that_dies_in_an_outage_loses_its_task_one_lease_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_are_not_taken_keep_their_worker_from_claiming_more() {
+async fn unstored_results_keep_their_worker_from_claiming_more() {
     let redis = TestRedis::start();
     redis.ask(&["ACL", "SETUSER", "w", "on", ">secret", "~*", "&*", "+@all"]);
     let url = redis.url().replace("redis://", "redis://w:secret@");
     let boss = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     let queue = TaskQueue::connect(&url, config()).await.unwrap();
-    // Only `finish.lua` needs it.
+    // Only `finish.lua` needs this command.
     redis.ask(&["ACL", "SETUSER", "w", "-xadd"]);
     let echo = Echo::new(&["echo"], Duration::ZERO);
     let worker = start(&queue, &echo, "w", Duration::ZERO);
     for number in 0..30 {
         boss.submit_task(&task(1, &cause(number))).await.unwrap();
     }
-    tokio::time::sleep(LONG).await;
-    // Four places, and those that were free when the first result was refused.
+    tokio::time::sleep(OUTAGE).await;
+    // Four slots, and those that were free when the first result was refused.
     let begun = echo.started.load(Ordering::SeqCst);
     assert!((1..=8).contains(&begun), "{begun} tasks were begun");
     redis.ask(&["ACL", "SETUSER", "w", "+xadd"]);
@@ -343,7 +354,7 @@ async fn results_that_are_not_taken_keep_their_worker_from_claiming_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lane_whose_node_of_a_cluster_refuses_is_charged_nothing() {
+async fn a_lane_whose_node_of_a_cluster_refuses_does_no_harm() {
     let cluster = TestCluster::start().await;
     let queue = TaskQueue::connect(&cluster.url(), config()).await.unwrap();
     let key = queue.keys().data(&lane());
@@ -362,7 +373,7 @@ async fn a_lane_whose_node_of_a_cluster_refuses_is_charged_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lane_whose_node_of_a_cluster_wants_more_replicas_is_charged_nothing() {
+async fn a_lane_whose_node_of_a_cluster_wants_more_replicas_does_no_harm() {
     let cluster = TestCluster::start().await;
     let queue = TaskQueue::connect(&cluster.url(), config()).await.unwrap();
     let node = cluster.owner(&queue.keys().data(&lane()));

@@ -1,4 +1,4 @@
-//! Submitting: once per id, fair, bounded.
+//! Submitting: once per id, fair, and limited.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn tasks_of_one_user_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_user_over_their_number_and_a_full_queue_are_refused_with_the_count() {
+async fn a_user_over_the_limit_and_a_full_queue_are_refused_with_the_count() {
     let config = QueueConfig { user_cap: 2, max_pending: 3, ..quick() };
     let (_redis, queue) = with_config(config).await;
     for n in 0..2 {
@@ -95,7 +95,7 @@ async fn a_status_follows_the_task_and_goes_within_five_minutes() {
 }
 
 #[tokio::test]
-async fn many_tasks_are_accepted_in_one_call_and_a_refused_one_keeps_no_other_out() {
+async fn many_tasks_are_accepted_in_one_call_also_beside_a_refused_one() {
     let config = QueueConfig { user_cap: 500, ..quick() };
     let (_redis, queue) = with_config(config).await;
     let mut large = task(1, "large");
@@ -110,11 +110,11 @@ async fn many_tasks_are_accepted_in_one_call_and_a_refused_one_keeps_no_other_ou
     tasks.push((other, SubmitOptions::default()));
     let answers = queue.submit_tasks(&tasks).await.unwrap();
     assert_eq!(answers.len(), 603);
-    for (place, answer) in answers.iter().enumerate() {
-        match place {
+    for (index, answer) in answers.iter().enumerate() {
+        match index {
             600 => assert!(matches!(answer, Ok(Submitted::Already)), "{answer:?}"),
             601 => assert!(matches!(answer, Err(SubmitError::TooLarge { .. })), "{answer:?}"),
-            _ => assert!(matches!(answer, Ok(Submitted::New { .. })), "{place}: {answer:?}"),
+            _ => assert!(matches!(answer, Ok(Submitted::New { .. })), "{index}: {answer:?}"),
         }
     }
     assert_eq!(queue.queue_size(&task_type("echo")).await.unwrap(), 600);
@@ -122,13 +122,13 @@ async fn many_tasks_are_accepted_in_one_call_and_a_refused_one_keeps_no_other_ou
 }
 
 #[tokio::test]
-async fn just_the_same_question_a_moment_later_is_a_duplicate_of_the_first() {
+async fn an_identical_task_within_a_short_time_is_a_duplicate_of_the_first() {
     let (_redis, queue) = queue().await;
     let ask = async |user: i64, cause: &str, query: &str| {
         let mut task = task(user, cause);
         task.params.insert("cause".to_owned(), query.into());
-        let same_within = Duration::from_secs(60);
-        let options = SubmitOptions { same_within, ..SubmitOptions::default() };
+        let duplicate_within = Duration::from_secs(60);
+        let options = SubmitOptions { duplicate_within, ..SubmitOptions::default() };
         queue.submit_with(&task, options).await.unwrap()
     };
     let new = |submitted: &Submitted| matches!(submitted, Submitted::New { .. });
@@ -154,10 +154,10 @@ async fn bands_wait_behind_each_other_but_not_for_ever() {
         submit(3, &n.to_string(), Band::Interactive).await;
     }
     let leases = queue.claim(&[task_type("echo")], "w", 1_000).await.unwrap();
-    let place =
+    let position =
         |cause: &str| leases.iter().position(|lease| lease.task.params["cause"] == cause).unwrap();
-    assert_eq!(place("normal"), 50, "behind fifty tasks of one person, ahead of their next");
-    assert_eq!(place("background"), 61);
+    assert_eq!(position("normal"), 50, "behind fifty tasks of one user, before their next");
+    assert_eq!(position("background"), 61);
 }
 
 #[tokio::test]

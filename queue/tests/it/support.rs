@@ -8,7 +8,7 @@ use test_kit::TestRedis;
 
 pub(crate) use test_kit::eventually;
 
-/// A lease of 600 ms: long enough for a busy machine, short enough to wait for.
+/// Short times. A lease of 600 ms is long enough for a busy machine, and short enough to wait for.
 pub(crate) fn quick() -> QueueConfig {
     QueueConfig {
         lease: Duration::from_millis(600),
@@ -19,12 +19,12 @@ pub(crate) fn quick() -> QueueConfig {
     }
 }
 
-/// Where the suite runs when [`crate::places`] runs it again: on a server of theirs.
+/// The server on which the suite runs, when [`crate::deployments`] runs it.
 pub(crate) const URL: &str = "QUEUE_TEST_URL";
-/// The certificate of that server, when it has one.
+/// The certificate of that server, if it has one.
 pub(crate) const CA: &str = "QUEUE_TEST_CA";
 
-/// A queue, and the server that is its own when it has one.
+/// A queue, and its private server unless the suite has one.
 pub(crate) async fn queue() -> (Option<TestRedis>, TaskQueue) {
     with_config(quick()).await
 }
@@ -42,8 +42,8 @@ pub(crate) async fn with_config(config: QueueConfig) -> (Option<TestRedis>, Task
     (None, queue.unwrap())
 }
 
-/// An id that another producer made up. In a Cluster it must begin with its type all the same.
-pub(crate) fn made_up_id(name: &str) -> String {
+/// An id that another producer chose. In a Cluster it must begin with its type too.
+pub(crate) fn foreign_id(name: &str) -> String {
     let in_cluster = std::env::var(URL).is_ok_and(|url| url.contains("-cluster:"));
     if in_cluster { format!("{{echo}}{name}") } else { name.to_owned() }
 }

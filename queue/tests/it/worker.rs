@@ -1,4 +1,4 @@
-//! The worker's loop, with a handler that is no plugin.
+//! The worker's loop, with a handler in place of plugins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,7 +64,7 @@ impl Running {
         self.joined.await.unwrap();
     }
 
-    /// Stops like SIGKILL: nothing is finished, nothing handed back.
+    /// Stops as by SIGKILL: no task is finished or handed back.
     pub(crate) async fn kill(self) {
         self.joined.abort();
         let _ = self.joined.await;
@@ -189,7 +189,7 @@ async fn a_type_that_is_offered_later_is_claimed_from_then_on() {
 }
 
 #[tokio::test]
-async fn an_idle_worker_hears_of_every_task_without_the_sweeps_help() {
+async fn an_idle_worker_is_woken_for_every_task_without_a_sweep() {
     let config = QueueConfig { sweep_every: Duration::from_secs(3_600), ..quick() };
     let (_redis, queue) = with_config(config).await;
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
@@ -225,7 +225,7 @@ async fn a_handler_that_panics_loses_its_lease_and_the_task_runs_again() {
 }
 
 #[tokio::test]
-async fn a_redis_that_lost_everything_is_worked_with_again() {
+async fn work_goes_on_after_redis_lost_all_data() {
     let redis = test_kit::TestRedis::start();
     let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
     let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
@@ -243,7 +243,7 @@ async fn a_redis_that_lost_everything_is_worked_with_again() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_hides_no_other_worker() {
+async fn an_unreadable_record_hides_no_other_worker() {
     let (_redis, queue) = queue().await;
     let mut connection = queue.connection();
     let plugin = json!({"name": "p", "version": "1", "digest": "d", "task_types": ["echo", 7]});
@@ -254,7 +254,7 @@ async fn a_record_that_cannot_be_read_hides_no_other_worker() {
     let keys = queue.keys();
     let workers = keys.workers();
     let broken = b"{\xff".as_slice();
-    // One by one: in a Cluster they lie on several nodes.
+    // One by one: in a Cluster the keys are on several nodes.
     for command in [
         redis::cmd("SET").arg(keys.worker("w")).arg(record.to_string()),
         redis::cmd("SET").arg(keys.worker("x")).arg(broken),

@@ -43,7 +43,7 @@ pub(super) fn press(turn: &mut Turn<'_>, action: &ButtonAction, pressed: &Presse
             let message_id = pressed.message_id;
             let turns = turn.number;
             let screen = Screen::plain(turn.lang.text("forgotten"));
-            let tasks = turn.under_way();
+            let tasks = turn.session.to_stop();
             let show = Effect::Show { message_id, screen, turn: turns };
             vec![done(pressed), Effect::DeleteData { tasks }, show]
         }

@@ -11,7 +11,7 @@ use crate::chat::screen::Screen;
 use crate::chat::session::Session;
 use crate::chat::text::Lang;
 
-/// What a turn of the conversation knows besides the session.
+/// The inputs of one turn of the conversation, besides the session.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnContext<'a> {
     /// The chat, and who speaks.

@@ -3,8 +3,9 @@
 use crate::chat::callback::ButtonAction;
 use crate::chat::contents::{ContentView, Item, PAGE_ITEMS};
 use crate::chat::filter::Filter;
+use crate::chat::media::Media;
 use crate::chat::sanitize::{link, safe_html};
-use crate::chat::screen::{Button, Media, Screen};
+use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
 
 /// One page of the loaded items.
@@ -66,9 +67,9 @@ pub fn page(lang: Lang, view: &ContentView) -> Screen {
 pub fn album(view: &ContentView, page: usize) -> Vec<Media> {
     of_page(view, page)
         .map(|(_, item)| Media {
-            video: item.video,
+            kind: item.kind,
             url: item.url.clone(),
-            caption: item.title.clone(),
+            caption: Some(item.title.clone()).filter(|title| !title.is_empty()),
         })
         .collect()
 }
@@ -79,11 +80,11 @@ fn of_page(view: &ContentView, page: usize) -> impl Iterator<Item = (usize, &Ite
 }
 
 fn line(lang: Lang, number: usize, item: &Item) -> String {
-    let mark = if item.video { "🎬" } else { "🖼" };
+    let sign = item.kind.sign();
     let untitled = lang.text("untitled");
     let title = if item.title.is_empty() { &untitled } else { &item.title };
     let title = link(title, &item.url, 70);
-    format!("{number}. {mark} {title} <i>{}</i>", safe_html(&item.date, 10))
+    format!("{number}. {sign} {title} <i>{}</i>", safe_html(&item.date, 10))
 }
 
 fn more(lang: Lang, view: &ContentView) -> Option<Button> {
@@ -134,6 +135,7 @@ pub(crate) fn visible_units(html: &str) -> usize {
 mod tests {
     use super::*;
     use crate::chat::contents::Item;
+    use crate::chat::media::MediaKind;
     use crate::chat::results::Creator;
 
     fn view(items: usize, page: usize, cursor: bool) -> ContentView {
@@ -142,7 +144,7 @@ mod tests {
             title: format!("Item {n} {}", "<&>".repeat(100)),
             url: format!("https://m.example/{n}"),
             date: "2026-01-01".to_owned(),
-            video: n.is_multiple_of(2),
+            kind: MediaKind::from(n.is_multiple_of(2)),
         };
         ContentView {
             view: "ab".to_owned(),

@@ -1,17 +1,13 @@
 //! Shows a plugin's view, in pages when it is longer than one message.
 
-use super::links::MAX_TEXT_BYTES;
 use super::markup::{Line, Run, Style, lines};
+use super::pages::Pages;
 use crate::chat::callback::ButtonAction;
+use crate::chat::media::Media;
 use crate::chat::sanitize::without_mentions;
-use crate::chat::screen::{Button, Media, Screen};
+use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
-use crate::chat::view::{Entry, Medium, NEXT_INDEX, StoredView, View, ViewAction};
-
-/// Telegram allows 4,096 UTF-16 units; the rest is for the page number and an error that may stand above the text.
-const PAGE_UNITS: usize = 3_600;
-/// Telegram keeps 100 entities of a message and shows the rest as plain text.
-const PAGE_ENTITIES: usize = 90;
+use crate::chat::view::{Entry, NEXT_INDEX, StoredView, View, ViewAction};
 
 /// One page of a view, from 0; the last one when there are fewer.
 pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
@@ -61,13 +57,7 @@ pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {
 /// A view's pictures and videos, to be sent.
 pub fn album(lang: Lang, stored: &StoredView) -> Vec<Media> {
     let media = stored.content.media.iter();
-    media
-        .map(|medium| Media {
-            video: medium.video,
-            url: medium.url.clone(),
-            caption: medium.caption.clone().unwrap_or_else(|| lang.text("untitled")),
-        })
-        .collect()
+    media.map(|media| Media { caption: Some(caption(lang, media)), ..media.clone() }).collect()
 }
 
 /// The text of all pages, in HTML.
@@ -81,8 +71,8 @@ fn pages(lang: Lang, view: &View) -> Vec<String> {
         pages.add(entry_lines(number + 1, entry));
     }
     pages.gap();
-    for medium in &view.media {
-        pages.add(vec![medium_line(lang, medium)]);
+    for media in &view.media {
+        pages.add(vec![media_line(lang, media)]);
     }
     pages.finish()
 }
@@ -102,132 +92,13 @@ fn entry_lines(number: usize, entry: &Entry) -> Vec<Line> {
     lines
 }
 
-fn medium_line(lang: Lang, medium: &Medium) -> Line {
-    let mark = if medium.video { "🎬 " } else { "🖼 " };
-    let text = medium.caption.clone().unwrap_or_else(|| lang.text("untitled"));
-    let style = Style { link: Some(medium.url.clone()), ..Style::default() };
-    vec![Run::plain(mark), Run { text, style }]
+fn media_line(lang: Lang, media: &Media) -> Line {
+    let style = Style { link: Some(media.url.clone()), ..Style::default() };
+    vec![Run::plain(&format!("{} ", media.kind.sign())), Run { text: caption(lang, media), style }]
 }
 
-/// Fills one page after the other.
-#[derive(Default)]
-struct Pages {
-    done: Vec<String>,
-    html: String,
-    weight: Weight,
-}
-
-/// How much of Telegram's limits a piece of a message uses.
-#[derive(Debug, Clone, Copy, Default)]
-struct Weight {
-    units: usize,
-    entities: usize,
-    /// Bytes of URLs, which have a limit of their own.
-    link_bytes: usize,
-}
-
-impl Weight {
-    fn of(run: &Run) -> Self {
-        let link_bytes = run.style.link.as_ref().map_or(0, String::len);
-        Self { units: run.units(), entities: run.entities(), link_bytes }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            units: self.units + other.units,
-            entities: self.entities + other.entities,
-            link_bytes: self.link_bytes + other.link_bytes,
-        }
-    }
-
-    fn fits(self) -> bool {
-        self.units <= PAGE_UNITS
-            && self.entities <= PAGE_ENTITIES
-            && self.link_bytes <= MAX_TEXT_BYTES
-    }
-}
-
-impl Pages {
-    /// Adds lines that belong together: on one page if they fit on one at all.
-    fn add(&mut self, block: Vec<Line>) {
-        let breaks = Weight { units: block.len(), ..Weight::default() };
-        let whole = block.iter().flatten().map(Weight::of).fold(breaks, Weight::and);
-        if !self.weight.and(whole).fits() {
-            self.turn();
-        }
-        for line in block {
-            if line.is_empty() {
-                self.gap();
-                continue;
-            }
-            if !self.html.is_empty() {
-                self.push("\n");
-            }
-            for run in line {
-                self.add_run(run);
-            }
-        }
-    }
-
-    /// Adds a piece of a line, on as many pages as it takes.
-    fn add_run(&mut self, mut run: Run) {
-        loop {
-            let mark = Weight { units: 0, ..Weight::of(&run) };
-            if !self.weight.and(mark).fits() {
-                self.turn();
-            }
-            let rest = split_off(&mut run.text, PAGE_UNITS.saturating_sub(self.weight.units));
-            self.html.push_str(&run.html());
-            self.weight = self.weight.and(Weight::of(&run));
-            let Some(rest) = rest else { return };
-            run.text = rest;
-            self.turn();
-        }
-    }
-
-    /// An empty line, except at the beginning of a page.
-    fn gap(&mut self) {
-        if !self.html.is_empty() && !self.html.ends_with('\n') {
-            self.push("\n");
-        }
-    }
-
-    fn push(&mut self, text: &str) {
-        self.html.push_str(text);
-        self.weight.units += text.encode_utf16().count();
-    }
-
-    fn turn(&mut self) {
-        self.weight = Weight::default();
-        let html = std::mem::take(&mut self.html);
-        let html = html.trim_end();
-        if !html.is_empty() {
-            self.done.push(html.to_owned());
-        }
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        self.turn();
-        self.done
-    }
-}
-
-/// Cuts a text after `units`, at the end of a word if possible. Returns the rest; none when it fits.
-fn split_off(text: &mut String, units: usize) -> Option<String> {
-    let mut left = units;
-    let mut cut = 0;
-    let mut after_word = None;
-    for (at, letter) in text.char_indices() {
-        let Some(rest) = left.checked_sub(letter.len_utf16()) else {
-            return Some(text.split_off(after_word.unwrap_or(cut)));
-        };
-        left = rest;
-        cut = at + letter.len_utf8();
-        if letter == ' ' {
-            after_word = Some(cut);
-        }
-    }
-    None
+fn caption(lang: Lang, media: &Media) -> String {
+    media.caption.clone().unwrap_or_else(|| lang.text("untitled"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn worker(name: &str, plugins: &[Value]) -> WorkerRecord {
     serde_json::from_value(record).unwrap()
 }
 
-/// Each command's owner where nobody had one before: the first by name that brings it.
+/// Each command's owner if none had an owner before: the first plugin by name that has it.
 fn owned(workers: &[WorkerRecord]) -> CommandOwners {
     let mut owners = CommandOwners::new();
     let plugins = workers.iter().flat_map(|worker| &worker.plugins);
@@ -69,7 +69,7 @@ fn of_two_plugins_with_one_command_its_owner_has_it() {
             );
         }
     }
-    // While its owner is away it is nobody's, and the log says how to change that.
+    // While its owner is away, nobody else gets it, and the log says how to change that.
     let owners = CommandOwners::from([("roll".to_owned(), "dice".to_owned())]);
     let (commands, complaints) = merged_for(&[first], &owners);
     assert!(

@@ -73,7 +73,7 @@ fn whoever_has_a_command_keeps_it() {
 
 #[test]
 fn no_newcomer_takes_the_place_of_a_command_that_is_there() {
-    // As many as several plugins may bring.
+    // As many as several plugins may have.
     let names: Vec<String> = (0..MAX_COMMANDS).map(|n| format!("z{n:02}")).collect();
     let plugins: Vec<String> = (0..MAX_COMMANDS).map(|n| format!("old{}", n / 10)).collect();
     let both = names.iter().zip(&plugins);

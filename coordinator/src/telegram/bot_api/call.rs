@@ -57,7 +57,7 @@ pub(super) async fn post(
         Ok(mut path) => {
             path.pop_if_empty().push(&format!("bot{}", bot.token())).push(method);
         }
-        Err(()) => return Err(BotError::Refused("its address takes no path".to_owned())),
+        Err(()) => return Err(BotError::Refused("its address cannot have a path".to_owned())),
     }
     let sending = bot.client().post(url).json(payload).timeout(at_most).send();
     let response = sending.await.map_err(|error| broken(&error))?;

@@ -14,7 +14,7 @@ pub enum BotError {
     #[error("the message cannot be edited")]
     MessageGone,
     /// The person blocked the bot, or the chat is gone: nothing can be sent.
-    #[error("the chat cannot be written to")]
+    #[error("the bot cannot write to the chat")]
     Unreachable,
     /// The group has another id now.
     #[error("the group moved to chat {0}")]
@@ -76,7 +76,7 @@ impl BotError {
 
 pub(super) fn network_cause(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
-        "time-out"
+        "timed out"
     } else if error.is_connect() {
         "no connection"
     } else {

@@ -44,7 +44,7 @@ pub(super) enum StoreAnswer {
         /// Because of the limit of the whole bot, not of this chat.
         all: bool,
     },
-    /// The chat cannot be written to.
+    /// The bot cannot write to the chat.
     Unreachable,
     /// The group migrated to this id.
     Migrated(i64),
@@ -162,7 +162,7 @@ impl RateLimitStore {
         script_reply::flag("pause.lua", all)
     }
 
-    /// Notes that a chat cannot be written to.
+    /// Notes that the bot cannot write to a chat.
     pub(super) async fn note_unreachable(&self, chat_id: i64) -> RedisResult<()> {
         let key = self.queue.keys().chat_gone(&self.bot, chat_id);
         self.set(&key, 1, GONE_SECONDS).await

@@ -42,7 +42,7 @@ pub(super) enum Decision {
     RetryAfter(Duration),
     /// Do not send it at all.
     Drop,
-    /// The chat cannot be written to.
+    /// The bot cannot write to the chat.
     Unreachable,
     /// The group has another id.
     Migrated(i64),
@@ -100,7 +100,7 @@ impl SendScheduler {
         }
     }
 
-    /// Decides about messages. After `closing` none waits any more: their senders are told to try again.
+    /// Decides about messages. After `closing` none waits: their senders get [`Decision::RetryAfter`].
     pub async fn run(mut self, closing: CancellationToken) {
         loop {
             while let Ok(queued) = self.requests.try_recv() {
@@ -215,7 +215,7 @@ impl SendScheduler {
             match self.store.take(queued.request).await {
                 Ok(answer) => return answer,
                 Err(error) => {
-                    tracing::warn!(error = %error, "cannot ask for room to send; going slowly");
+                    tracing::warn!(error = %error, "rate limit not read; sending at the local rate");
                     self.ask_redis_from = Instant::now() + REDIS_PAUSE;
                 }
             }
@@ -259,7 +259,7 @@ impl SendScheduler {
     }
 }
 
-/// The decision; or else how long to wait, and whether that holds for all chats.
+/// The decision, or how long to wait and whether all chats have to.
 pub(super) fn decision(answer: StoreAnswer) -> Result<Decision, (Duration, bool)> {
     Ok(match answer {
         StoreAnswer::Go => Decision::Go,

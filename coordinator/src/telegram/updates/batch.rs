@@ -132,7 +132,7 @@ mod tests {
         assert!(fetches < 64, "{fetches} fetches");
         read(b"[{\"update_id\":7}]", offset, &mut progress).unwrap();
         assert_eq!(progress, ReadProgress::default());
-        // However long it goes on.
+        // However long it is.
         progress.nameless = u32::MAX;
         let batch = read(b"[{\"update_id\":-1}]", offset, &mut progress).unwrap();
         assert_eq!(batch.last().unwrap().id, Some(u32::MAX));
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(passed.iter().map(|one| one.id).collect::<Vec<_>>(), [Some(7)]);
         let whole_first = br#"[{"update_id":7},{"update_id":8,"#;
         assert_eq!(read(whole_first, 7, &mut progress).unwrap().len(), 1);
-        // What came whole in between begins the count anew.
+        // A complete update in between restarts the count.
         for _ in 1..CUT_AT_MOST {
             assert!(read(half, 7, &mut progress).unwrap().is_empty());
         }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::incoming::{self, BotIdentity};
-use super::update::{self, SERVICE, Update};
+use super::service::SERVICE;
+use super::update::{self, Update};
 use crate::chat::event::{Event, Incoming};
 
 const ME: BotIdentity<'_> = BotIdentity { id: 1, username: "freefans_bot" };

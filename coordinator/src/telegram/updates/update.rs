@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use queue::json::{Members, Unreadable};
 
+use super::service::SERVICE;
+
 /// Deepest nesting of a rich message that is read.
 const RICH_DEEPEST: usize = 32;
 
@@ -118,53 +120,6 @@ pub struct UnreadableSender {
     /// The callback query's id, when a button was pressed.
     pub press: Option<String>,
 }
-
-/// Fields that make a message a service message (Bot API 10.1, `Message`).
-pub(crate) const SERVICE: [&str; 43] = [
-    "boost_added",
-    "channel_chat_created",
-    "chat_background_set",
-    "chat_owner_changed",
-    "chat_owner_left",
-    "checklist_tasks_added",
-    "checklist_tasks_done",
-    "connected_website",
-    "delete_chat_photo",
-    "direct_message_price_changed",
-    "forum_topic_closed",
-    "forum_topic_created",
-    "forum_topic_edited",
-    "forum_topic_reopened",
-    "general_forum_topic_hidden",
-    "general_forum_topic_unhidden",
-    "giveaway_completed",
-    "giveaway_created",
-    "group_chat_created",
-    "left_chat_member",
-    "managed_bot_created",
-    "message_auto_delete_timer_changed",
-    "migrate_from_chat_id",
-    "migrate_to_chat_id",
-    "new_chat_members",
-    "new_chat_photo",
-    "new_chat_title",
-    "paid_message_price_changed",
-    "pinned_message",
-    "poll_option_added",
-    "poll_option_deleted",
-    "proximity_alert_triggered",
-    "supergroup_chat_created",
-    "suggested_post_approval_failed",
-    "suggested_post_approved",
-    "suggested_post_declined",
-    "suggested_post_paid",
-    "suggested_post_refunded",
-    "video_chat_ended",
-    "video_chat_participants_invited",
-    "video_chat_scheduled",
-    "video_chat_started",
-    "write_access_allowed",
-];
 
 /// Where the next complete update begins in invalid JSON: an object after a comma or bracket that has an `update_id`. A
 /// person's text cannot contain one, for its quotes are escaped.

@@ -1,4 +1,4 @@
-//! Rewrites a conversation with what was seen. What was written and still fits stays, wildcards and all.
+//! Rewrites a conversation with what the bot said. A line that still matches stays as it is, with its wildcards.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,24 +10,24 @@ use super::player::Player;
 use super::script::{Expected, Kind, Script, Step};
 use super::talk::{Message, fit};
 
-/// A step is over when nothing is under way and nothing was seen for this long. For rewriting only: a test waits for
-/// what is written.
+/// A step is over when nothing is in progress and nothing happened for this long. For rewriting only: a test waits for
+/// the expected lines.
 const QUIET_MS: u64 = 700;
-/// A step that does not come to rest is over then: before a coordinator stops holding an update up for a slow reply.
+/// A step is over after this long in any case: before a coordinator stops delaying an update for a slow reply.
 const AT_MOST: Duration = Duration::from_secs(9);
 
 /// A message's chat and number.
 type Which = (i64, i64);
 
-/// What was seen in one step.
+/// What the bot did in one step.
 struct Seen {
     /// The message whose button was pressed.
     pressed: Option<Which>,
-    /// What is written, and about which message.
+    /// A line of the file, and its message.
     entries: Vec<(Option<Which>, Expected)>,
 }
 
-/// What was seen so far.
+/// What the bot did so far.
 #[derive(Default)]
 struct Record {
     /// At the end of the step before.
@@ -43,7 +43,7 @@ pub(super) async fn bless(player: &mut Player, mut script: Script, path: &Path) 
         wait_for_quiet(player).await;
         wait_for_menu(player, step).await;
         let entries = record.look(player, step).await;
-        // Names in later steps count on what was written before.
+        // Names in later steps refer to earlier lines.
         for (which, expected) in &entries {
             if let Some((_, id)) = which {
                 player.believe(*id, expected);
@@ -68,7 +68,7 @@ async fn wait_for_quiet(player: &mut Player) {
     }
 }
 
-/// Nothing tells when a menu changes: what was written is waited for, and is given up like a step.
+/// No event reports that a menu has changed, so this waits for the expected menu as long as for a step.
 async fn wait_for_menu(player: &mut Player, step: &Step) {
     let Some(menu) = step.expected.iter().find(|expected| expected.kind == Kind::Menu) else {
         return;
@@ -122,14 +122,14 @@ impl Record {
         seen
     }
 
-    /// Whether a message that changed is still as it was written, because anything may stand there.
+    /// Whether a message that changed still matches its line, which has a wildcard.
     fn still_fits(&self, which: Which, lines: &[String]) -> bool {
         let all = self.steps.iter().flat_map(|seen| &seen.entries);
         let mut of_message = all.filter(|(about, _)| *about == Some(which));
         of_message.next_back().is_some_and(|(_, written)| fit(&written.lines, lines))
     }
 
-    /// Gives names to messages that a later step changes although others came after them.
+    /// Names the messages that a later step changes although newer ones exist.
     fn name_what_is_changed_later(&mut self) {
         let mut newest: BTreeMap<i64, Which> = BTreeMap::new();
         let mut named: BTreeMap<Which, String> = BTreeMap::new();
@@ -167,7 +167,7 @@ fn expected(kind: Kind, chat: Option<String>, lines: Vec<String>) -> Expected {
     Expected { kind, chat, tag: None, lines }
 }
 
-/// What was written and fits is kept as it was written.
+/// A line that matches is kept as it was written.
 fn keep_what_fits(written: &[Expected], seen: &mut [(Option<Which>, Expected)]) {
     let mut left: Vec<&Expected> = written.iter().collect();
     for (_, seen) in seen {
@@ -176,7 +176,7 @@ fn keep_what_fits(written: &[Expected], seen: &mut [(Option<Which>, Expected)]) 
                 && written.chat == seen.chat
                 && fit(&written.lines, &seen.lines)
         });
-        // Without one that fits a name is taken over from the first of its kind.
+        // If no line matches, the name of the first line of the same kind is used.
         match place {
             Some(place) => *seen = left.remove(place).clone(),
             None => {

@@ -1,4 +1,4 @@
-//! Plays a written conversation and compares what is seen with what is written, step by step.
+//! Plays a conversation and compares what the bot does with the file, step by step.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -16,11 +16,11 @@ use super::talk::{self, Message, Talk, fit, line_fits};
 /// One long poll for events.
 const POLL_MS: u64 = 500;
 
-/// One of the bot's messages as the file has it now.
+/// One of the bot's messages, as the file describes it by now.
 #[derive(Debug, Clone)]
 struct Written {
     number: usize,
-    /// Which one it is, when the file is being rewritten.
+    /// Its message id, when the file is being rewritten.
     id: Option<i64>,
     chat: i64,
     tag: Option<String>,
@@ -31,13 +31,13 @@ struct Written {
     edited: bool,
 }
 
-/// A conversation under way.
+/// A conversation that is being played.
 pub(super) struct Player {
     pub(super) stage: Stage,
     pub(super) talk: Talk,
-    /// What has happened and was not looked at yet.
+    /// Events that were not looked at yet.
     unheard: VecDeque<Value>,
-    /// Events up to here were fetched.
+    /// The number of the last event that was fetched.
     fetched: u64,
     /// Chat and person of the last act.
     pub(super) here: (i64, i64),
@@ -48,11 +48,11 @@ pub(super) struct Player {
     counted: usize,
     notes: Vec<(bool, String)>,
     menu: Option<Vec<String>>,
-    /// Per chat the message that was pressed or said last.
+    /// The message that was pressed or sent last, by chat.
     newest: BTreeMap<i64, usize>,
 }
 
-/// Plays a file and fails where it is not as written.
+/// Plays a file and fails where the bot does something else.
 pub(super) async fn play(path: &Path) {
     let script = Script::read(path);
     let mut player = Player {
@@ -95,7 +95,7 @@ impl Player {
                     self.stage.start().await;
                 }
                 if what.ends_with(" unblocks the bot") {
-                    // What was tried in vain until then leaves nothing in the chat that one could wait for.
+                    // Attempts that failed until then leave nothing in the chat to wait for.
                     self.come_to_rest().await;
                 }
                 self.stage.happens(what).await;
@@ -170,7 +170,7 @@ impl Player {
         self.talk.messages.iter().filter(move |message| message.chat == chat)
     }
 
-    /// The newest message here that will do, or the one with a name.
+    /// The newest message here that matches, or the one with a name.
     fn message(&self, target: &Target, will_do: impl Fn(&Message) -> bool) -> &Message {
         let here: Vec<&Message> = self.of_chat(self.here.0).collect();
         let found = match target {
@@ -184,7 +184,7 @@ impl Player {
         found.unwrap_or_else(|| panic!("there is no such message or button: {target:?}\n{here:#?}"))
     }
 
-    /// Takes in what has to be seen.
+    /// Adds what is expected.
     fn expect(&mut self, expected: &Expected) {
         let Expected { kind, chat, tag, lines } = expected.clone();
         let chat = chat.map_or(self.here.0, |name| self.stage.chat(&name));
@@ -218,7 +218,7 @@ impl Player {
         }
     }
 
-    /// Takes what was seen of a message for what is written, while the file is being rewritten.
+    /// Takes a message as it is for the expected one, while the file is being rewritten.
     pub(super) fn believe(&mut self, id: i64, seen: &Expected) {
         match seen.kind {
             Kind::Said => {
@@ -241,7 +241,7 @@ impl Player {
         found.unwrap_or_else(|| panic!("no message was written before to be changed: {tag:?}"))
     }
 
-    /// Waits until what is seen is what is written. Looks after each single event: what passes quickly is seen too.
+    /// Waits until the chats match the file. Compares after every event, so that short-lived states are seen too.
     async fn agree(&mut self, place: &str) {
         let until = Instant::now() + PATIENCE;
         while let Some(difference) = self.difference().await {
@@ -277,7 +277,7 @@ impl Player {
         );
     }
 
-    /// Waits until nothing is under way any more and every press was answered, and takes in all that has happened.
+    /// Waits until nothing is in progress and every press is answered, and reads all events.
     async fn come_to_rest(&mut self) {
         let until = Instant::now() + PATIENCE;
         while !self.stage.at_rest().await || self.talk.unanswered(&self.presses) > 0 {
@@ -292,7 +292,7 @@ impl Player {
         while self.listen(0).await {}
     }
 
-    /// Takes in the next that has happened; waits for it for a while.
+    /// Reads the next event; waits for it for a while.
     pub(super) async fn listen(&mut self, wait_ms: u64) -> bool {
         if self.unheard.is_empty() {
             let path = format!("/sim/events?since={}&timeout_ms={wait_ms}", self.fetched);
@@ -319,7 +319,7 @@ impl Player {
             .collect()
     }
 
-    /// How what is seen differs from what is written; none when it does not.
+    /// How the chats differ from the file; none when they match.
     async fn difference(&self) -> Option<String> {
         let mut text = String::new();
         let mut chats: Vec<i64> = self.talk.messages.iter().map(|message| message.chat).collect();
@@ -363,7 +363,7 @@ impl Player {
     }
 }
 
-/// Writes both, once when they are the same.
+/// Prints both, or one when they are equal.
 fn compare(text: &mut String, written: Option<&[String]>, seen: Option<&[String]>) -> bool {
     let same = written.zip(seen).is_some_and(|(written, seen)| fit(written, seen));
     let mut put = |mark: &str, lines: Option<&[String]>| {

@@ -1,7 +1,7 @@
-//! The written form of a conversation.
+//! The format of a conversation.
 //!
 //! ```text
-//! # A comment. What follows it belongs together until the next line of a person.
+//! # A comment. The lines after it belong together until the next line of a person.
 //! * Ann speaks de                      what happens around the chat, see `stage`
 //! Ann: luna marlow                     Ann writes to the bot
 //! Ann in Fans: /search luna            … in the group Fans, or in its topic: Ann in Fans/News: …
@@ -19,12 +19,12 @@
 //! bot*: …                              the message that was pressed, or the bot's last, is now this
 //! bot-:                                … is gone
 //! bot in Fans (a): …                   elsewhere than where the last person acted; with a name for later
-//! note: Opening Luna Marlowe…          what a press brings up; alert: when it has to be closed
+//! note: Opening Luna Marlowe…          the note that a press shows; alert: if it has to be closed
 //! menu: /search Find a creator         what `/` shows to the person who acted last
 //! ```
 //!
-//! What the bot says in between (a placeholder, say) may be left out. What it does at the end of each step, and nothing
-//! else, is what is written: a message too many is a failure.
+//! What the bot says in between (a placeholder, for example) may be left out. The end of each step must match exactly: a
+//! message too many is a failure.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -40,27 +40,27 @@ pub(super) struct Script {
     tail: Vec<String>,
 }
 
-/// What somebody does and what comes of it.
+/// An action and its consequences.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// Comments and empty lines before it.
     lead: Vec<String>,
-    /// As it was written.
+    /// Its lines in the file.
     raw: Vec<String>,
-    /// Where, counted from 1.
+    /// Its line number, from 1.
     pub(super) line: usize,
     pub(super) act: Act,
     pub(super) expected: Vec<Expected>,
 }
 
 impl Step {
-    /// The line that says what is done.
+    /// The line of the action.
     pub(super) fn title(&self) -> &str {
         self.raw.first().map_or("", String::as_str)
     }
 }
 
-/// What is done.
+/// An action.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// By a person in a chat.
@@ -88,13 +88,13 @@ pub(super) enum Deed {
 /// One of the bot's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The newest that will do.
+    /// The newest that matches.
     Newest,
     /// The one with this name.
     Named(String),
 }
 
-/// What must be seen.
+/// What is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) kind: Kind,
@@ -105,7 +105,7 @@ pub(super) struct Expected {
     pub(super) lines: Vec<String>,
 }
 
-/// What kind of thing is seen.
+/// The kind of an expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Said,
@@ -160,7 +160,7 @@ impl Script {
                 Some(expected) => {
                     let step = script.steps.last_mut();
                     let step = step.ok_or_else(|| format!("{number}: nothing was done before"))?;
-                    // Comments between what is seen would be lost when the file is rewritten.
+                    // Comments between expected lines would be lost when the file is rewritten.
                     if lead.iter().any(|line| !line.is_empty()) {
                         return Err(format!("{number}: comments belong before what is done"));
                     }
@@ -229,7 +229,7 @@ impl Expected {
     }
 }
 
-/// The line at `at` as a further line of a message; an empty one only when the message goes on after it.
+/// The line at `at` as a further line of a message; an empty one only if the message continues after it.
 fn continuation(lines: &[&str], at: usize) -> Option<String> {
     let next = lines.iter().skip(at).find(|line| !line.is_empty())?;
     if !next.starts_with(INDENT) {

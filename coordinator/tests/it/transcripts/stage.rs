@@ -1,7 +1,7 @@
-//! What a conversation takes place on: processes, Redis, Telegram, people and groups; and what happens to them.
+//! The surroundings of a conversation: processes, Redis, Telegram, people and groups, and what happens to them.
 //!
 //! Unless a file begins with `* nothing runs yet`, a coordinator and a worker with the shipped plugins run from the first
-//! message on. All that can happen is in [`Stage::happens`].
+//! message on. [`Stage::happens`] lists all events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::support::{
 const FIRST_PERSON: i64 = 101;
 /// The first group's number; the others follow downwards.
 const FIRST_GROUP: i64 = -1_001;
-/// Lines of a program's log that are shown when a conversation goes wrong.
+/// Lines of a program's log that a failure prints.
 const LOG_LINES: usize = 15;
 
 /// What the forum does when it is searched.
@@ -42,7 +42,7 @@ struct Person {
     username: String,
 }
 
-/// Where everything runs.
+/// The running parts.
 pub(super) struct Stage {
     pub(super) telegram: Telegram,
     redis: TestRedis,
@@ -85,7 +85,7 @@ impl Stage {
         }
     }
 
-    /// Starts what runs unless the file says otherwise.
+    /// Starts the coordinator and the worker that every conversation has by default.
     pub(super) async fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
             // In this order: a coordinator looks for new task types every 2 s only, and at its start.
@@ -135,7 +135,7 @@ impl Stage {
                 let started = start(self.coordinator(), "coordinator ready").await;
                 self.coordinators.push(started);
             }
-            // A crash before leaves a placeholder behind: ARCHITECTURE.md, I5.
+            // An earlier crash would leave a placeholder behind: ARCHITECTURE.md, I5.
             "the coordinator has noted where the answer goes" => {
                 let keys = || self.redis.ask(&["KEYS", "freefans:tasks:placeholder:*"]);
                 let noted = async || keys().contains("placeholder").then_some(());
@@ -169,7 +169,7 @@ impl Stage {
         }
     }
 
-    /// What happens to something or somebody with a name.
+    /// An event that names a person, a group or a plugin.
     async fn happens_to(&mut self, what: &str) {
         if let Some(settings) = what.strip_prefix("the coordinator's settings: ") {
             self.coordinator_settings = read_settings(settings);
@@ -234,7 +234,7 @@ impl Stage {
         self.telegram.post("/sim/presence", &body).await;
     }
 
-    /// Whether something that happens only prepares what is going to run.
+    /// Whether an event only prepares what is started later.
     pub(super) fn prepares(what: &str) -> bool {
         let first = ["nothing runs yet", "the operator has a forum", "Telegram brings the updates"];
         let first = first.contains(&what);
@@ -247,7 +247,7 @@ impl Stage {
         *self.mood.lock().unwrap() = mood;
     }
 
-    /// In one rename, as operators are told to.
+    /// In one rename, as the documents ask operators to do.
     fn put_plugin(&self, name: &str) {
         let settings = test_kit::root().join("plugins").join(format!("{name}.toml"));
         if settings.is_file() {
@@ -308,7 +308,7 @@ impl Stage {
         chat_id
     }
 
-    /// Who does something where, as the control side takes it.
+    /// The chat and the person of an action, as the simulator's control interface takes them.
     pub(super) async fn who(
         &mut self,
         name: &str,
@@ -330,13 +330,13 @@ impl Stage {
         })
     }
 
-    /// Whether nothing is under way that could still be seen in a chat.
+    /// Whether nothing is in progress that could still change a chat.
     pub(super) async fn at_rest(&self) -> bool {
         let telegram = self.telegram.stats().await;
         let fetched = self.coordinators.is_empty() || telegram["pending_updates"] == 0;
-        // Without Redis nothing moves.
+        // Without Redis nothing happens.
         let Ok(types) = self.queue.stats(Duration::from_secs(60)).await else { return true };
-        // What hangs does not move either.
+        // Nothing happens to a task that hangs, either.
         let hangs = *self.mood.lock().unwrap() == Mood::Hangs;
         let idle = types.iter().all(|of_type| {
             let shown = self.coordinators.is_empty() || of_type.replies == 0;
@@ -347,7 +347,7 @@ impl Stage {
         fetched && idle
     }
 
-    /// The last words of everything that runs.
+    /// The last log lines of all programs.
     pub(super) fn logs(&self) -> String {
         let mut text = String::new();
         for (name, programs) in [("coordinator", &self.coordinators), ("worker", &self.workers)] {
@@ -372,7 +372,7 @@ fn read_settings(text: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// What a Discourse forum says; it has two pages.
+/// A Discourse forum's result; it has two pages.
 fn forum_answer(mood: Mood, page: u64) -> Answer {
     match mood {
         Mood::Answers => {
@@ -391,7 +391,7 @@ fn forum_answer(mood: Mood, page: u64) -> Answer {
     }
 }
 
-/// Whether a conversation kills Redis, which then has to keep everything.
+/// Whether a conversation kills Redis, which then has to store everything on disk.
 pub(super) fn is_durable(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.contains("Redis goes away"))
 }

@@ -1,10 +1,10 @@
-//! What was really said, from the simulator's events, and whether it is what was written.
+//! What the bot really said, from the simulator's events, and whether it matches the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Stands for anything within a line, or, alone on one, for any lines.
+/// Matches any text within a line or, alone on a line, any lines.
 const ANYTHING: char = '…';
 
 /// One of the bot's messages as it is now.
@@ -15,19 +15,19 @@ pub(super) struct Message {
     pub(super) lines: Vec<String>,
     /// How often it was edited.
     pub(super) edits: u32,
-    /// Texts and what they carry.
+    /// Texts and their buttons.
     pub(super) buttons: Vec<(String, Value)>,
-    /// What stays when the message is edited: what it answers and the keyboard that came with it.
+    /// What an edit does not change: the message that it replies to, and the reply keyboard.
     head: Vec<String>,
     foot: Vec<String>,
 }
 
-/// All chats, from their beginning.
+/// All chats, from their first message.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// The bot's messages, by chat in their order.
     pub(super) messages: Vec<Message>,
-    /// What presses brought up, by press.
+    /// Notes and alerts, by press.
     notes: BTreeMap<u64, (bool, String)>,
     /// Presses that the bot has answered.
     answered: BTreeSet<u64>,
@@ -36,7 +36,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    /// Takes in what happened.
+    /// Adds an event.
     pub(super) fn hear(&mut self, event: &Value) {
         let chat = event["chat_id"].as_i64().unwrap();
         let id = event["message_id"].as_i64();
@@ -105,12 +105,12 @@ impl Talk {
         Message { chat, id, lines, edits, buttons, head, foot }
     }
 
-    /// What presses brought up, in the order of the presses.
+    /// Notes and alerts, in the order of the presses.
     pub(super) fn notes(&self) -> Vec<(bool, String)> {
         self.notes.values().cloned().collect()
     }
 
-    /// Those of `presses` that the bot has left without an answer.
+    /// Those of `presses` that the bot has not answered.
     pub(super) fn unanswered(&self, presses: &[u64]) -> usize {
         presses.iter().filter(|press| !self.answered.contains(press)).count()
     }
@@ -125,7 +125,7 @@ fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What it answers and in which topic.
+/// The message that it replies to, and its topic.
 fn head(event: &Value, quotes: &BTreeMap<(i64, i64), String>) -> Vec<String> {
     let chat = event["chat_id"].as_i64().unwrap();
     let answers = event["reply_to"].as_i64().map(|id| {
@@ -136,7 +136,7 @@ fn head(event: &Value, quotes: &BTreeMap<(i64, i64), String>) -> Vec<String> {
     topic.into_iter().chain(answers).collect()
 }
 
-/// The keyboard that came with it.
+/// Its reply keyboard.
 fn foot(event: &Value) -> Vec<String> {
     let Some(rows) = event.get("reply_keyboard") else { return Vec::new() };
     let Some(rows) = rows.as_array() else { return vec!["(no keys)".to_owned()] };
@@ -147,7 +147,7 @@ fn foot(event: &Value) -> Vec<String> {
     rows.iter().map(row).collect()
 }
 
-/// Whether lines are as they were written.
+/// Whether lines match a pattern.
 pub(super) fn fit(written: &[String], seen: &[String]) -> bool {
     match written.split_first() {
         None => seen.is_empty(),
@@ -160,7 +160,7 @@ pub(super) fn fit(written: &[String], seen: &[String]) -> bool {
     }
 }
 
-/// Whether one line is as it was written.
+/// Whether one line matches a pattern.
 pub(super) fn line_fits(written: &str, seen: &str) -> bool {
     let Some((start, rest)) = written.split_once(ANYTHING) else { return written == seen };
     let Some(mut seen) = seen.strip_prefix(start) else { return false };

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use ops::flags::RedisFlags;
 use queue::{PluginChange, PluginEvent, QueueConfig, TaskQueue};
 
 use super::output::{Format, ago};
-use crate::cli::flags::RedisFlags;
 
 /// Shows what happened to plugins on all workers, newest first.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
-        let redis_ca = ops::file::read_optional(self.redis.redis_ca.as_deref())?;
+        let redis_ca = self.redis.read_ca()?;
         let config = QueueConfig { redis_ca, ..QueueConfig::default() };
         let queue = TaskQueue::connect(self.redis.redis_url.expose(), config).await?;
         let events = queue.plugin_events(self.count.into()).await?;

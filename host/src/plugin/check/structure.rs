@@ -280,7 +280,7 @@ enum Within {
     Instance,
 }
 
-/// Whether the next item is a type. Reads the byte that says so.
+/// Whether the next item is a type. Reads that byte.
 fn begins_type(reader: &mut BinaryReader<'_>, within: Within) -> Result<bool, StructureError> {
     match within {
         Within::Section => Ok(true),

@@ -5,7 +5,7 @@
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Runs `work` on a thread of its own. A panic in it becomes an error, and refuses the file.
+/// Runs `work` on its own thread. A panic becomes an error, which refuses the file.
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
 ) -> wasmtime::Result<T> {

@@ -91,7 +91,7 @@ impl PreparedCache {
                 Some(component)
             }
             Err(error) => {
-                tracing::warn!(file = %path.display(), error = %error, "a prepared plugin does not fit and is made anew");
+                tracing::warn!(file = %path.display(), error = %error, "prepared plugin not usable; compiling it again");
                 let _ = fs::remove_file(&path); // Otherwise the next `put` replaces it.
                 None
             }

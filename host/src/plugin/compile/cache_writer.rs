@@ -32,16 +32,14 @@ impl CacheWriter {
     /// Stores a component under a key, later.
     pub(super) fn store(&self, cache: PreparedCache, key: String, component: Component) {
         if self.pending.len() >= MAX_PENDING {
-            tracing::warn!(
-                "a prepared plugin is not kept for the next start: the disk is too slow"
-            );
+            tracing::warn!("prepared plugin not stored: the disk is too slow");
             return;
         }
         let lock = Arc::clone(&self.lock);
         self.pending.spawn(async move {
             let _guard = lock.lock().await;
             if let Err(error) = background::run(move || Ok(cache.put(&key, &component)?)).await {
-                tracing::warn!(error = %error, "a prepared plugin was not kept for the next start");
+                tracing::warn!(error = %error, "prepared plugin not stored");
             }
         });
     }

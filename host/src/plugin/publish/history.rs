@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use ops::retry::{self, RetryPolicy};
+use ops::shutdown::Shutdown;
 use queue::task::now_ms;
-use queue::{PluginChange, PluginEvent, TaskQueue};
+use queue::{PluginChange, PluginEvent, RedisError, TaskQueue};
 use tokio::sync::mpsc;
 
 use crate::error::LoadError;
@@ -69,10 +71,7 @@ impl History {
             reason,
         };
         if self.events.try_send(event).is_err() {
-            tracing::warn!(
-                plugin,
-                "the buffer of the plugin history is full; this change is only in the log"
-            );
+            tracing::warn!(plugin, "plugin history not stored: its buffer is full");
         }
     }
 }
@@ -80,14 +79,18 @@ impl History {
 async fn send(queue: TaskQueue, mut received: mpsc::Receiver<PluginEvent>) {
     while let Some(event) = received.recv().await {
         let mut is_reported = false;
-        while let Err(error) = queue.note_plugin_event(&event).await {
+        let pause_after = |error: &RedisError, pause| {
             if !std::mem::replace(&mut is_reported, true) {
-                tracing::warn!(error = %error.source, "the plugin history waits for Redis");
+                tracing::warn!(error = %error.source, "plugin history waits for Redis");
             }
-            if received.is_closed() {
-                return;
-            }
-            tokio::time::sleep(RETRY_DELAY).await;
+            (!received.is_closed()).then_some(pause)
+        };
+        let note = || queue.note_plugin_event(&event);
+        let policy = RetryPolicy::fixed(RETRY_DELAY);
+        // Given up when the worker has ended: the channel is closed.
+        let noted = retry::until_given_up(policy, &Shutdown::never(), note, pause_after).await;
+        if !matches!(noted, Ok(Ok(()))) {
+            return;
         }
     }
 }

@@ -121,7 +121,7 @@ mod tests {
         };
         // What `a` had stays its own, but it wants more now, which `b` had.
         assert!(had("b", &["t2", "t3"], &["a"]) < had("a", &["t1", "t2"], &["b"]));
-        // A newcomer, and one that had something else, both want what nobody had.
+        // A new plugin and one that had something else both want what had no owner.
         assert!(had("a", &["t1", "t9"], &["0"]) < had("0", &["t9"], &["a"]));
         assert_eq!(had("c", &["t2"], &[]), (false, true), "its owner is no more");
     }

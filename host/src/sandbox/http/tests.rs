@@ -76,7 +76,7 @@ async fn trace_and_connect_are_refused_in_any_spelling() {
 async fn a_granted_name_for_a_private_address_is_not_reached() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let named = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-    // Its resolver takes `localhost` for any name: whoever rules a public name may point it here.
+    // Its resolver takes `localhost` for any name: the owner of a public name may point it here.
     let mut client = client(&["https://forum.example"]);
     client.grants = Arc::new(NetGrants::new(vec![Origin::parse_grant(&named).unwrap()]));
     let refused = get(&client, &named).await.unwrap_err();

@@ -123,6 +123,6 @@ async fn files_are_ripe_when_they_are_still_or_were_waited_for_long_enough() {
     assert!(!place.tracker.is_quiet(&path, Some(&written), QUIET_PERIOD), "written a moment ago");
     seen(&mut place, long_ago, now);
     assert!(place.tracker.is_quiet(&path, Some(&written), MAX_WAIT * 2), "never still");
-    // That it is gone is another change, with a time of its own.
+    // Its removal is another change, with its own time.
     assert!(!place.tracker.is_quiet(&path, None, QUIET_PERIOD));
 }

@@ -1,8 +1,8 @@
-//! What one node of a cluster says about itself and the others.
+//! The view of one node of a cluster: itself and the others.
 
 use std::ops::RangeInclusive;
 
-/// All that one node says at one moment.
+/// The view of one node at one moment.
 #[derive(Debug)]
 pub(super) struct View {
     /// Whether the node thinks that the cluster works.
@@ -13,14 +13,14 @@ pub(super) struct View {
     pub(super) members: Vec<Member>,
 }
 
-/// A node in the eyes of one of them.
+/// A node, as another one sees it.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: String,
     pub(super) port: u16,
-    /// Of whom it is a replica.
+    /// The master of a replica.
     pub(super) master: Option<String>,
-    /// Who claims a slot with the highest one has it.
+    /// The claim with the highest epoch owns a slot.
     epoch: u64,
     /// Known, connected and not suspected.
     pub(super) well: bool,
@@ -28,7 +28,7 @@ pub(super) struct Member {
 }
 
 impl View {
-    /// What to ask a node for.
+    /// The commands whose replies make a view.
     pub(super) const QUESTIONS: &[&str] = &["CLUSTER INFO", "CLUSTER NODES", "INFO replication"];
 
     /// Reads the answers to [`View::QUESTIONS`].
@@ -42,8 +42,8 @@ impl View {
         }
     }
 
-    /// Who is master for a slot, after the epoch of its claim. A node that has just come back may know that somebody
-    /// has it and not yet where that one is, which it writes as port 0.
+    /// The epoch and the port of a slot's master. A node that has just restarted may know a master without its address, which
+    /// it writes as port 0.
     pub(super) fn claim(&self, slot: u16) -> Option<(u64, u16)> {
         let owner = self.members.iter().find(|member| member.has(slot) && member.port != 0)?;
         Some((owner.epoch, owner.port))
@@ -64,7 +64,7 @@ impl View {
         self.members.iter().filter(move |member| id.is_some() && member.master.as_ref() == id)
     }
 
-    /// Whether another node thinks the same of who follows whom and has what.
+    /// Whether another node's view has the same masters, replicas and slots.
     pub(super) fn agrees(&self, other: &Self) -> bool {
         self.members.len() == other.members.len()
             && self.members.iter().zip(&other.members).all(|(mine, its)| {
@@ -102,7 +102,7 @@ impl Member {
     }
 }
 
-/// `1-5` or `7`; not `[93->-…]`, a slot on the move, which is among the others of the one that has it.
+/// `1-5` or `7`; not `[93->-…]`, a moving slot, which its owner also lists among its ranges.
 fn range(slots: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
     Some(first.parse().ok()?..=last.parse().ok()?)

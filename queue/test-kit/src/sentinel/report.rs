@@ -1,25 +1,25 @@
-//! What one sentinel says about the master and those around it.
+//! The report of one sentinel: the master, replicas and other sentinels.
 
 use std::collections::HashMap;
 
 use crate::server::Server;
 
-/// The flags of who is well. In Valkey it stays noted for a while that another sentinel thought the last master was down.
+/// Flags of a healthy instance. Valkey keeps for a while that another sentinel thought the last master was down.
 const WELL: &[&str] = &["slave", "sentinel", "sentinel,master_down"];
 
-/// The flags of a master that is well while no failover goes on.
+/// Flags of a healthy master without a failover in progress.
 pub(super) const CALM: &str = "master";
 
-/// All that one sentinel says.
+/// The report of one sentinel.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// The port of the master that it tells clients.
+    /// The port of the master that it names to clients.
     pub(super) master: u16,
-    /// The failover by which it became the master.
+    /// The epoch of the failover by which it became the master.
     pub(super) epoch: u64,
-    /// What it says of the master, separated by commas.
+    /// The flags of the master, separated by commas.
     pub(super) flags: String,
-    /// Replicas and other sentinels: their ports, and what is said of each.
+    /// Ports and flags of replicas and other sentinels.
     others: Vec<(u16, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Report {
         })
     }
 
-    /// Whether the replica or sentinel on a port is well.
+    /// Whether the replica or sentinel on a port is healthy.
     pub(super) fn sees(&self, port: u16) -> Result<(), String> {
         match self.others.iter().find(|(other, _)| *other == port) {
             Some((_, flags)) if WELL.contains(&&**flags) => Ok(()),
@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-/// The strings in replies as they come over the wire.
+/// The strings in raw replies.
 fn words(replies: &str) -> impl Iterator<Item = &str> {
     replies.lines().filter(|line| !line.starts_with(['*', '$']))
 }

@@ -1,4 +1,4 @@
-//! Sentinels whose master dies, freezes, or is told to hand over.
+//! Sentinels whose master dies, freezes, or hands over.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn a_replica_becomes_master_after_the_master_was_killed() {
 
     redis.kill_sentinel(0);
     assert_eq!(redis.kill_master(), first);
-    // As on a machine that is too busy to run them; without orders of ours they would do nothing for 30 s.
+    // As on a machine that is too busy to run them. With default settings they would do nothing for 30 s.
     let held_up = [1, 2];
     held_up.iter().for_each(|index| redis.freeze_sentinel(*index));
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -25,7 +25,7 @@ async fn a_replica_becomes_master_after_the_master_was_killed() {
     redis.revive(first);
     redis.revive_sentinel(0);
     redis.settled().await;
-    // On a very busy machine there may have been another failover, but what is settled has one master.
+    // On a very busy machine there may have been another failover, but in the end there is one master.
     let third = redis.master();
     let fourth = redis.fail_over().await;
     assert_ne!(fourth, third);

@@ -19,7 +19,7 @@ pub(super) struct Fence {
     pub(super) on_their_way: BTreeMap<u64, u64>,
 }
 
-/// What is said to a change that asks.
+/// The decision about a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     Begun { beside: bool },
@@ -53,11 +53,11 @@ enum Rule {
     Fenced,
     /// It is decided whether a change may be shown, and then it is shown.
     TwoSteps,
-    /// As in force, but nobody repeats what went beside others.
+    /// As in production, but edits that went beside others are not repeated.
     NoRepeat,
     /// As in force, but a call that got no answer counts as over.
     ForgetsTheLost,
-    /// As in force, but what is noted as on its way is one for each rank: another attempt ends the first one's note.
+    /// As in production, but there is one in-flight entry for each turn: another attempt replaces the first one's.
     OneForEachRank,
 }
 
@@ -85,7 +85,7 @@ struct Editor {
     word: bool,
 }
 
-/// A call on its way to Telegram. Nobody may wait for it any more.
+/// A call in flight to Telegram. Its sender may have given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Call {
     number: u64,
@@ -104,7 +104,7 @@ struct World {
     shows: u64,
     /// How often a call may still get lost, time out or lose its coordinator.
     troubles: u32,
-    /// How often somebody may still be impatient.
+    /// How often a change may still start without waiting for others.
     impatience: u32,
     calls: u64,
 }
@@ -198,7 +198,7 @@ impl World {
         all
     }
 
-    /// A change is begun anew, by the same coordinator or another. Words about a wait are not.
+    /// The same or another coordinator starts a change again. Progress notes are not repeated.
     fn taken_over(mut self, address: usize) -> Self {
         let editor = &mut self.editors[address];
         editor.stage = if editor.word { Stage::Over } else { Stage::Asks };
@@ -229,7 +229,7 @@ impl World {
         };
         let editor = &mut world.editors[address];
         match said {
-            // A word is left out, everybody else asks again.
+            // A progress note is dropped; every other change asks again.
             Said::Busy if !editor.word => return None,
             Said::Busy | Said::Superseded { .. } => editor.stage = Stage::Over,
             Said::Begun { beside } => {
@@ -253,7 +253,7 @@ impl World {
         world
     }
 
-    /// The rank that has to stand when nothing happens any more.
+    /// The rank that the message must show in the end.
     fn last(&self) -> u64 {
         let asked = self.editors.iter().filter(|editor| !editor.word);
         asked.map(|editor| editor.rank).max().unwrap_or(0)
@@ -283,7 +283,7 @@ fn play(world: World) -> Result<usize, Box<World>> {
     Ok(ends)
 }
 
-/// Answers and pages of turns 1 to 3, and a word about the wait for turn 2.
+/// Answers and pages of turns 1 to 3, and a progress note for turn 2.
 const TWO: &[u64] = &[3, 5];
 const WITH_A_WORD: &[u64] = &[3, 4, 5];
 const THREE: &[u64] = &[3, 5, 7];
@@ -334,7 +334,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 const ROOM: &str = include_str!("../admit.lua");
 const ARRIVED: &str = include_str!("../edit_arrived.lua");
 
-/// Longer than a brief change is on its way.
+/// Longer than a short change is in flight.
 const AFTER_A_BRIEF_ONE: Duration = Duration::from_millis(4);
 
 async fn ask(queue: &TaskQueue, key: &str, rank: u64, token: u64, of: (bool, bool)) -> Said {

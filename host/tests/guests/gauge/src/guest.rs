@@ -19,11 +19,11 @@ const ROUNDS: u32 = 20_000_000;
 /// Longer than any task may take: it ends with its instance.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
 const PAGE_BYTES: usize = 64 << 10;
-/// Pages that a task adds and writes all over: more than the host keeps mapped.
+/// Pages that a task adds and fills: more than the host keeps mapped.
 const STAINED_PAGES: usize = 32;
 const STAIN: u8 = 0xa5;
 
-/// Written all over too. It begins as zeros in memory that every instance has from the start.
+/// Filled too. It starts as zeros in memory that every instance has from the start.
 static CLOTH: [AtomicU8; 4 * PAGE_BYTES] = [const { AtomicU8::new(0) }; 4 * PAGE_BYTES];
 
 struct Gauge;
@@ -73,7 +73,7 @@ fn compute(seed: u64) -> u64 {
     state
 }
 
-/// Counts the stains that are there already, then leaves its own.
+/// Counts the marks of earlier tasks, then writes its own.
 fn stain() -> usize {
     let mut found = 0;
     for thread in &CLOTH {

@@ -1,4 +1,4 @@
-//! A guest to measure the host with: what it does is as little as can be.
+//! A guest to measure the host with. It does as little as possible.
 
 #[cfg(target_family = "wasm")]
 mod guest;

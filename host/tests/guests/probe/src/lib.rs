@@ -1,4 +1,4 @@
-//! A guest for the host's tests: it does what a task type's name says, good or bad.
+//! A guest for the host's tests. It does what the name of the task type says, good or bad.
 
 #[cfg(target_family = "wasm")]
 mod guest;

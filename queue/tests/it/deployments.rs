@@ -1,5 +1,4 @@
-//! The same promises on every kind of Redis: the suite runs again in a Cluster, behind Sentinel, and over TLS with the
-//! rights of the shipped users and no right more.
+//! The suite runs again in a Cluster, behind Sentinel, and over TLS with exactly the permissions of the shipped users.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +7,7 @@ use test_kit::{TestCluster, TestRedis, TestSentinel};
 
 use crate::support::{CA, URL};
 
-/// Runs all tests that take the server they are given; this very program does it.
+/// Runs the tests that accept a given server, by starting this test program again.
 fn run_suite(url: &str, ca: Option<&Path>) {
     let mut suite = Command::new(std::env::current_exe().unwrap());
     suite.env(URL, url).args(["--test-threads", "4"]);
@@ -19,11 +18,11 @@ fn run_suite(url: &str, ca: Option<&Path>) {
         suite.env(CA, ca);
     }
     let ran = suite.output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));
-    // A filter that finds nothing passes as well.
-    let passed = said.lines().filter(|line| line.ends_with("... ok")).count();
-    assert!(passed > 25, "{said}");
+    let output = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{output}\n{}", String::from_utf8_lossy(&ran.stderr));
+    // A run without matching tests succeeds too.
+    let passed = output.lines().filter(|line| line.ends_with("... ok")).count();
+    assert!(passed > 25, "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +41,7 @@ async fn the_suite_holds_behind_sentinel() {
 fn the_suite_holds_over_tls_with_the_shipped_rights() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = std::fs::read_to_string(test_kit::root().join("docs/redis.acl")).unwrap();
-    // The suite submits and works in one process, so its user has the rights of both, and those of its own looks.
+    // The suite is submitter and worker in one process, so its user has the permissions of both, and those that the tests use.
     let rights = |user: &str| {
         let line = shipped.lines().find(|line| line.starts_with(&format!("user {user} "))).unwrap();
         let (_, commands) = line.split_once("-@all ").unwrap();

@@ -1,7 +1,7 @@
-//! Opening a connection when a network may swallow any one of them.
+//! Opens a connection by hedged attempts: while one is silent, another starts beside it, and the first to succeed is used.
 //!
-//! A connection that is accepted and never answered gives no error. So the next attempt does not wait for the end of the
-//! one before: it begins beside it, and whichever answers first is used. A slow server is still reached, by the first.
+//! A connection that a network accepts and then drops gives no error, so an attempt must not wait for the one before it. A
+//! slow server is still reached, by the first attempt.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// Nothing is expected of an attempt after this long: three round trips over a slow line.
-pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(6);
-/// An attempt that is silent for this long gets another beside it.
-const NEXT_AFTER: Duration = Duration::from_secs(1);
+/// Longest time for an attempt: three round trips over a slow link.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(6);
+/// An attempt that is silent for this long gets another one beside it.
+const HEDGE_AFTER: Duration = Duration::from_secs(1);
 
-/// Opens what `open` opens. Several attempts may be under way; one that fails while no other is ends the matter.
-pub(super) async fn open_soon<'a, T>(
+/// Calls `open` until an attempt succeeds. An attempt that fails while no other is in progress ends it with that error.
+pub(super) async fn open_hedged<'a, T>(
     open: impl Fn() -> BoxFuture<'a, RedisResult<T>>,
 ) -> RedisResult<T> {
-    open_within(OPEN_AT_MOST, NEXT_AFTER, open).await
+    open_within(OPEN_TIMEOUT, HEDGE_AFTER, open).await
 }
 
 async fn open_within<'a, T>(
-    at_most: Duration,
-    next_after: Duration,
+    timeout: Duration,
+    hedge_after: Duration,
     open: impl Fn() -> BoxFuture<'a, RedisResult<T>>,
 ) -> RedisResult<T> {
-    let until = Instant::now() + at_most;
-    let mut next = tokio::time::interval(next_after);
+    let until = Instant::now() + timeout;
+    let mut next = tokio::time::interval(hedge_after);
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut attempts = FuturesUnordered::new();
     loop {
-        // The attempts and the interval keep their state when their branches are lost.
+        // The attempts and the interval keep their state when their branches are dropped.
         tokio::select! {
             biased;
             Some(opened) = attempts.next() => match opened {
@@ -55,10 +55,10 @@ mod tests {
 
     use super::*;
 
-    /// Long enough that a busy machine does not confuse the order.
+    /// Long enough that a busy machine does not change the order.
     const UNIT: Duration = Duration::from_millis(200);
 
-    /// The nth attempt takes so many units and fails or not. Gives what came, and how many attempts there were.
+    /// Each attempt takes the given half units, then succeeds or fails. Compares the outcome and the number of attempts.
     async fn check(attempts: &[(u32, bool)], expected: (bool, usize)) {
         let begun = AtomicUsize::new(0);
         let opened = open_within(UNIT * 4, UNIT, || {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_swallowed_attempt_is_made_up_for_and_a_slow_one_is_waited_for() {
+    async fn a_lost_attempt_is_hedged_and_a_slow_one_still_counts() {
         tokio::join!(
             check(&[(0, true)], (true, 1)),
             check(&[(99, true), (0, true)], (true, 2)),

@@ -1,0 +1,37 @@
+//! The HTTP client for the Bot API.
+
+use std::time::Duration;
+
+use ops::secret::Secret;
+use reqwest::Url;
+use teloxide::Bot;
+
+use super::error::BotError;
+
+const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+/// A connection whose peer has not acknowledged what was sent for this long is broken.
+#[cfg(target_os = "linux")]
+const PEER_IS_GONE: Duration = Duration::from_secs(5);
+/// TCP keep-alive: first probe after this long without traffic (a long poll, say), then one this often.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+/// A connection that was idle for longer is not used again: a firewall may have forgotten it.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
+
+/// Builds a client that does not know yet who the bot is.
+pub(super) fn build(token: &Secret<String>, api_url: &Url) -> Result<Bot, BotError> {
+    let (first, then) = KEEP_ALIVE;
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_AT_MOST)
+        .tcp_keepalive(first)
+        .tcp_keepalive_interval(then)
+        .pool_idle_timeout(IDLE_AT_MOST);
+    #[cfg(target_os = "linux")]
+    let client = client.tcp_user_timeout(PEER_IS_GONE);
+    // Redirects are not followed: they would take the token elsewhere.
+    let client = client
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|_error| BotError::Refused("cannot build the HTTP client".to_owned()))?;
+    Ok(Bot::with_client(token.expose().clone(), client).set_api_url(api_url.clone()))
+}

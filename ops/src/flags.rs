@@ -1,0 +1,50 @@
+//! Flags that several programs and subcommands share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::secret::Secret;
+use crate::telemetry::LogFormat;
+
+/// How to reach Redis.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RedisFlags {
+    /// Address of Redis.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    pub redis_url: Secret<String>,
+    /// File with the certificate (PEM) that must have signed Redis' own, for `rediss://`. Default: the system's
+    /// certificates.
+    #[arg(long, env = "REDIS_CA")]
+    pub redis_ca: Option<PathBuf>,
+}
+
+impl RedisFlags {
+    /// Reads the certificate that must have signed Redis' own; none to trust the system's certificates.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn read_ca(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(path) = &self.redis_ca else { return Ok(None) };
+        let bytes = std::fs::read(path);
+        bytes.map(Some).with_context(|| format!("cannot read {}", path.display()))
+    }
+}
+
+/// How a service is observed.
+#[derive(Debug, clap::Args)]
+pub struct MonitoringFlags {
+    /// Serve `/healthz`, `/readyz` and `/metrics` at this address, for instance `127.0.0.1:9464`. Off by default.
+    #[arg(long, env = "LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Log lines for people (`text`) or for collectors (`json`).
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
