@@ -28,7 +28,7 @@ mod wait_estimator;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use ops::shutdown::{self, Shutdown};
+use ops::shutdown::Shutdown;
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -62,6 +62,9 @@ pub(crate) async fn announce_placeholder(queue: &TaskQueue, id: &TaskId) -> Resu
     announced.map_err(|source| RedisError { action: "announce a placeholder", source })
 }
 
+/// Delivery state and message, where they are recorded.
+type Texts = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Records the placeholder that the answer replaces, unless one is recorded already. Returns the entry as it is now: its message
 /// may be another one.
 ///
@@ -75,7 +78,7 @@ pub(crate) async fn record_placeholder(
     call.key(queue.keys().placeholder(id));
     call.arg(message_id).arg(queue.config().keep_ledger.as_secs());
     let write = || async { call.run(&mut queue.connection()).await };
-    let recorded: redis::RedisResult<(Option<Vec<u8>>, Option<Vec<u8>>)> = match id.lane() {
+    let recorded: redis::RedisResult<Texts> = match id.lane() {
         Some(lane) => queue.write_replicated(&lane, write).await,
         None => write().await,
     };

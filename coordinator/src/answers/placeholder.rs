@@ -18,10 +18,10 @@ use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
 use crate::chat_order::ChatTicket;
 use crate::redis_retry;
-use crate::shutdown::{Shutdown, ShuttingDown};
 use crate::telegram::bot_api::BotError;
 use crate::telegram::retry::call_until;
 use crate::telegram::send::Sender;
+use ops::shutdown::{Shutdown, ShuttingDown};
 
 /// A placeholder that was not sent by then is of no use any more; the delivery sends its own.
 const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);

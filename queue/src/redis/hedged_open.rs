@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    /// Long enough that a busy machine does not change the order.
-    const UNIT: Duration = Duration::from_millis(200);
+    /// Long enough that a busy machine does not change the order: half a unit lies between two events.
+    const UNIT: Duration = Duration::from_secs(1);
 
     /// Each attempt takes the given half units, then succeeds or fails. Compares the outcome and the number of attempts.
     async fn check(attempts: &[(u32, bool)], expected: (bool, usize)) {
