@@ -33,6 +33,9 @@ fn main() {
         let streams = streams().await;
         let lists = scripts(streams).await;
         latency(lists).await;
+        for concurrency in [16, 64, 200] {
+            worker(concurrency).await;
+        }
         fairness().await;
         backlog().await;
     });
@@ -253,6 +256,64 @@ impl Percentiles {
         let us = |share: usize| times[times.len() * share / 100].as_secs_f64() * 1e6;
         Self { p50: us(50), p99: us(99) }
     }
+}
+
+/// A worker with a backlog: tasks per second, and what each costs.
+async fn worker(concurrency: usize) {
+    let (_redis, queue) = fresh().await;
+    let mut connection = queue.connection();
+    let tasks: Vec<_> = (0..BACKLOG)
+        .map(|n| {
+            let mut task = task(n as i64 % USERS);
+            task.reply_to = None;
+            (task, SubmitOptions::default())
+        })
+        .collect();
+    queue.submit_tasks(&tasks).await.unwrap();
+    redis_us(&mut connection).await;
+    let plugin = OfferedPlugin {
+        name: "no-op".to_owned(),
+        version: "1".to_owned(),
+        digest: String::new(),
+        task_types: vec![kind()],
+        commands: Vec::new(),
+    };
+    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
+    let stop = CancellationToken::new();
+    let working = DistributedWorkerRegistry::new(queue.clone());
+    let stopping = stop.clone();
+    let started = Instant::now();
+    let running = tokio::spawn(async move {
+        working.process_tasks(handler, "bench", concurrency, Duration::ZERO, stopping).await;
+    });
+    loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let left: usize = redis::cmd("HLEN")
+            .arg(queue.keys().data(&queue::Lane::whole(&kind())))
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        if left == 0 {
+            break;
+        }
+    }
+    let rate = BACKLOG as f64 / started.elapsed().as_secs_f64();
+    stop.cancel();
+    running.await.unwrap();
+    let info: String =
+        redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+    let calls = |name: &str| {
+        let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")));
+        let calls = line
+            .and_then(|line| line.split("calls=").nth(1)?.split(',').next()?.parse::<f64>().ok());
+        calls.unwrap_or(0.0)
+    };
+    let sent = calls("evalsha") + calls("blpop");
+    let us = redis_us(&mut connection).await / BACKLOG as f64;
+    println!(
+        "a worker with {BACKLOG} tasks waiting, {concurrency} at once: {rate:.0}/s, Redis {us:.1} µs and {:.3} calls each",
+        sent / BACKLOG as f64
+    );
 }
 
 /// One user has half of the backlog: how long the others wait, compared with a backlog without that user.

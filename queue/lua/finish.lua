@@ -1,45 +1,54 @@
-#!lua flags=allow-oom
 -- Ends tasks of one lane or returns them to the queue: for the holder of a token, or for the sweep ('*' as token). The only
--- script that ends a task.
--- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 replies  10 dead, then per
---         task: status:<id>  result:<id>
+-- script that ends a task. After that it claims tasks for the same worker (claim.lua).
+-- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 ahead  10 replies  11 dead, then
+--         per task: status:<id>  result:<id>
 -- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 prefix of notice
---         channels, then per task: id  token  op  result JSON  retry in ms (-1: not at all)
+--         channels  6 tasks to claim and start now  7 tasks to read ahead  8 lease ms  9 worker, then per task: id  token
+--         op  result JSON  retry in ms (-1: not at all)
 --         op: done | fail | requeue (with a token), lost | expired (with '*'), cancel (with either)
 -- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED (cancellation requested), and
---         when nothing changed: STALE (another token has the lease), GONE (already ended), NOTDUE
+--         when nothing changed: STALE (another token has the lease), GONE (already ended), NOTDUE; then what `claim`
+--         returns, when tasks are claimed
 -- ATOMIC  After the token was compared, result, status, removal from every index and the outbox entry are one step. A task
 --         that returns to the queue gets a new token, so the old one is void.
 -- One removal per index and call, not per task, which makes a batch cheap.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local count = tonumber(ARGV[1])
-if count == 0 then return {} end
 local ids = {}
-for n = 1, count do ids[n] = ARGV[1 + n * 5] end
-local stored = redis.call('HMGET', KEYS[5], unpack(ids))
+for n = 1, count do ids[n] = ARGV[5 + n * 5] end
+local stored = count > 0 and redis.call('HMGET', KEYS[5], unpack(ids)) or {}
 -- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
-local cfg = redis.call('HMGET', KEYS[7], 'grace', 'not_before')
-local grace, not_before = tonumber(cfg[1] or '0'), tonumber(cfg[2] or '0')
+local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
+local grace, not_before = tonumber(cfg[6] or '0'), tonumber(cfg[4] or '0')
 local touched, gone, users, counters = {}, {}, {}, {}
 
 local function add(counter)
   counters[counter] = (counters[counter] or 0) + 1
 end
 
+local function remove_from_indexes(id)
+  for _, index in ipairs({1, 2, 3, 4, 9}) do redis.call('ZREM', KEYS[index], id) end
+end
+
 local function finish(n)
-  local a, k = 1 + n * 5, 9 + n * 2
+  local a, k = 5 + n * 5, 10 + n * 2
   local id, token, op, result = ids[n], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  if not stored[n] or touched[id] then return 'GONE' end
+  if touched[id] then return 'GONE' end
+  if not stored[n] then
+    -- The sweep found the id in an index.
+    if token == '*' then remove_from_indexes(id) end
+    return 'GONE'
+  end
   local held, started, worker, cancel, deadline, fails, crashes, wants, user, envelope =
     string.match(stored[n], '^(%d+)|([^|]*)|([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|([01])|([^|]*)|(.*)$')
   if not held then
     -- Not written by our scripts: remove it from every index.
-    for index = 1, 4 do redis.call('ZREM', KEYS[index], id) end
+    remove_from_indexes(id)
     redis.call('HDEL', KEYS[5], id)
     return 'GONE'
   end
-  if tonumber(deadline) < not_before then deadline = cfg[2] end
+  if tonumber(deadline) < not_before then deadline = cfg[4] end
   if token ~= '*' then
     if held ~= token then
       add('stale')
@@ -47,7 +56,7 @@ local function finish(n)
     end
   elseif op == 'lost' then
     -- At the deadline the lease ends too; then the sweep calls with 'expired'.
-    local lease = redis.call('ZSCORE', KEYS[2], id)
+    local lease = redis.call('ZSCORE', KEYS[started == '' and 9 or 2], id)
     if not lease or now < math.max(tonumber(lease), grace) or tonumber(deadline) <= now then return 'NOTDUE' end
   elseif op == 'expired' then
     if now < tonumber(deadline) then return 'NOTDUE' end
@@ -58,15 +67,17 @@ local function finish(n)
   end
   touched[id] = true
 
-  local function without_worker()
+  -- `died` is the worker that died while it held the task unstarted, if one did.
+  local function without_worker(died)
     redis.call('ZREM', KEYS[2], id)
-    redis.call('HSET', KEYS[5], id, string.format('%d', held + 1) .. '||||' .. deadline .. '|' .. fails .. '|'
-      .. crashes .. '|' .. wants .. '|' .. user .. '|' .. envelope)
+    redis.call('ZREM', KEYS[9], id)
+    redis.call('HSET', KEYS[5], id, string.format('%d', held + 1) .. '||' .. (died or '') .. '||' .. deadline .. '|'
+      .. fails .. '|' .. crashes .. '|' .. wants .. '|' .. user .. '|' .. envelope)
   end
 
-  local function back_to_queue()
-    without_worker()
-    redis.call('ZADD', KEYS[1], string.format('%d', (redis.call('HGET', KEYS[7], 'vtime') or 0) * 1048576), id)
+  local function back_to_queue(died)
+    without_worker(died)
+    redis.call('ZADD', KEYS[1], string.format('%d', (cfg[3] or 0) * 1048576), id)
     if redis.call('LLEN', KEYS[8]) < 64 then redis.call('RPUSH', KEYS[8], '1') end
   end
 
@@ -89,6 +100,10 @@ local function finish(n)
       return 'RETRY'
     end
     state = 'failed'
+  elseif op == 'lost' and started == '' then
+    -- It did not run, so it is not a crash.
+    back_to_queue(worker)
+    return 'REQUEUED'
   elseif op == 'lost' then
     crashes = string.format('%d', crashes + 1)
     add('lost')
@@ -112,12 +127,12 @@ local function finish(n)
   redis.call('SET', KEYS[k], state, 'EX', ARGV[2])
   redis.call('SET', KEYS[k + 1], result, 'EX', ARGV[2])
   if state == 'failed' then
-    redis.call('XADD', KEYS[10], 'MAXLEN', '~', ARGV[4], '*', 'task', envelope, 'result', result, 'failures', fails,
+    redis.call('XADD', KEYS[11], 'MAXLEN', '~', ARGV[4], '*', 'task', envelope, 'result', result, 'failures', fails,
       'crashes', crashes, 'worker', worker)
     add('dead')
   end
   if wants == '1' then
-    redis.call('XADD', KEYS[9], '*', 'state', state, 'task', envelope, 'result', result)
+    redis.call('XADD', KEYS[10], '*', 'state', state, 'task', envelope, 'result', result)
   end
   -- A lost notice does no harm: a waiting process polls every second.
   redis.pcall('PUBLISH', ARGV[5] .. id, state)
@@ -129,6 +144,7 @@ local out = {}
 for n = 1, count do out[n] = finish(n) end
 if #gone > 0 then
   redis.call('ZREM', KEYS[2], unpack(gone))
+  redis.call('ZREM', KEYS[9], unpack(gone))
   redis.call('ZREM', KEYS[4], unpack(gone))
   redis.call('HDEL', KEYS[5], unpack(gone))
   for user, n in pairs(users) do
@@ -141,4 +157,12 @@ if #gone > 0 then
   end
 end
 for counter, n in pairs(counters) do redis.call('HINCRBY', KEYS[7], counter, n) end
+-- With a limit, every worker may use the slot that is free now.
+if cfg[2] and count > 0 and redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[8]) == 0 then
+  redis.call('RPUSH', KEYS[8], '1')
+end
+local room, ahead = tonumber(ARGV[6]), tonumber(ARGV[7])
+if room + ahead > 0 then
+  for _, value in ipairs(claim(cfg, now, room, ahead, ARGV[8], ARGV[9])) do out[#out + 1] = value end
+end
 return out

@@ -2,16 +2,18 @@
 
 mod cancel;
 mod claim;
-mod claimer;
 mod ending;
 mod finish;
 mod handler;
+mod held;
+mod lane_loop;
 mod lease;
+mod read_ahead;
 mod reclaim;
 mod registry;
 mod reply;
-mod result_store;
 mod retry;
+mod room;
 mod worker;
 mod worker_loop;
 

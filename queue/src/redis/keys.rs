@@ -70,6 +70,11 @@ impl Keys {
         self.of_type("deadline", lane)
     }
 
+    /// ZSET id → end of the lease in ms, for tasks that a worker holds and has not started.
+    pub fn ahead(&self, lane: &Lane) -> String {
+        self.of_type("ahead", lane)
+    }
+
     /// HASH id → `token|claimed at|worker|cancel requested|deadline|failures|crashes|wants a reply|user|task JSON`; see
     /// [`crate::redis::task_record`].
     pub fn data(&self, lane: &Lane) -> String {
@@ -111,6 +116,13 @@ impl Keys {
             self.meta(lane),
             self.wake(lane),
         ]
+    }
+
+    /// The keys of a lane with which every script about leases begins, in this order.
+    pub(crate) fn lease_store(&self, lane: &Lane) -> [String; 9] {
+        let [delayed, deadline, data, users, meta, wake] = self.task_store(lane);
+        let ahead = self.ahead(lane);
+        [self.queue(lane), self.active(lane), delayed, deadline, data, users, meta, wake, ahead]
     }
 
     /// STRING: the task's status, one word.

@@ -160,6 +160,16 @@ fn with_permission_checks(text: &str) -> String {
     format!("{shebang}\n{checks}\n{body}")
 }
 
+/// The first line of a script that frees memory in the end: a full server takes it.
+const ALLOWED_WHEN_FULL: &str = "#!lua flags=allow-oom";
+/// The function that leases tasks.
+const CLAIM: &str = include_str!("../../lua/claim.lua");
+/// Only leases tasks. ARGV: tasks to lease for now, tasks to read ahead, lease ms, worker.
+const CLAIM_ALONE: &str = "local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive')
+return claim(cfg, now, tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4])";
+
 /// All scripts of the queue, parsed once per process.
 #[derive(Debug)]
 pub(crate) struct Scripts {
@@ -185,9 +195,12 @@ impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
             submit: Script::new(include_str!("../../lua/submit.lua")),
-            claim: Script::new(include_str!("../../lua/claim.lua")),
+            claim: Script::new(&format!("{ALLOWED_WHEN_FULL}\n{CLAIM}\n{CLAIM_ALONE}")),
             heartbeat: Script::new(include_str!("../../lua/heartbeat.lua")),
-            finish: Script::new(include_str!("../../lua/finish.lua")),
+            finish: Script::new(&format!(
+                "{ALLOWED_WHEN_FULL}\n{CLAIM}\n{}",
+                include_str!("../../lua/finish.lua")
+            )),
             sweep: Script::new(include_str!("../../lua/sweep.lua")),
             acknowledge: Script::new(include_str!("../../lua/acknowledge.lua")),
             write: Script::new(include_str!("../../lua/write.lua")),

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::scripts::check_count;
+use crate::redis::scripts::{check_count, unknown_reply};
 use crate::redis::task_record::TaskRecord;
 use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
@@ -15,6 +15,23 @@ use crate::task::{FailureCode, Task, TaskResult, TaskType};
 use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::lease::{Finish, Lease};
+
+/// How many tasks a claim asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Tasks to start now.
+    pub(crate) room: usize,
+    /// Tasks to hold until there is room.
+    pub(crate) ahead: usize,
+}
+
+/// What a claim returned.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    pub(crate) leases: Vec<Lease>,
+    /// Whether more tasks wait that could be claimed now.
+    pub(crate) more: bool,
+}
 
 impl TaskQueue {
     /// Claims one ready task of `types`, waiting at most `timeout` for it.
@@ -63,12 +80,12 @@ impl TaskQueue {
     ) -> Result<Vec<Lease>, RedisError> {
         let mut leases = Vec::new();
         for lane in self.lanes_of(types) {
-            let room = max - leases.len();
-            if room == 0 {
+            let demand = Demand { room: max - leases.len(), ahead: 0 };
+            if demand.room == 0 {
                 break;
             }
-            match self.claim_lane(&lane, worker, room).await {
-                Ok(claimed) => leases.extend(claimed),
+            match self.claim_lane(&lane, worker, demand).await {
+                Ok(claimed) => leases.extend(claimed.leases),
                 // Tasks that were claimed already must run: dropping them would count as a crash.
                 Err(error) if !leases.is_empty() => {
                     tracing::warn!(lane = %lane, error = %error.source, "cannot claim tasks of a lane");
@@ -85,32 +102,44 @@ impl TaskQueue {
         &self,
         lane: &Lane,
         worker: &str,
-        max: usize,
-    ) -> Result<Vec<Lease>, RedisError> {
+        demand: Demand,
+    ) -> Result<Claimed, RedisError> {
         // Taken before the script runs, so that our lease ends before that in Redis.
         let sent_at = Instant::now();
         let mut script = self.scripts.claim.prepare();
         script
-            .key(self.keys.queue(lane))
-            .key(self.keys.active(lane))
-            .key(self.keys.delayed(lane))
-            .key(self.keys.data(lane))
-            .key(self.keys.meta(lane))
-            .key(self.keys.wake(lane))
-            .key(self.keys.deadline(lane))
-            .arg(max)
+            .key(&self.keys.lease_store(lane))
+            .arg(demand.room)
+            .arg(demand.ahead)
             .arg(millis(self.config.lease))
             .arg(worker);
-        let values: redis::RedisResult<Vec<Vec<u8>>> =
+        let reply: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;
-        let values = values.and_then(|values| {
-            check_count("claim.lua", values.len(), values.len() / 2 * 2)?;
-            Ok(values)
-        });
-        let mut leases = Vec::new();
-        for pair in values.map_err(RedisError::during("claim tasks"))?.chunks_exact(2) {
+        let reply = reply.map_err(RedisError::during("claim tasks"))?;
+        self.read_claim(lane, "claim.lua", &reply, sent_at).await
+    }
+
+    /// Reads the reply of `claim`, in either script.
+    pub(crate) async fn read_claim(
+        &self,
+        lane: &Lane,
+        script: &str,
+        reply: &[Vec<u8>],
+        sent_at: Instant,
+    ) -> Result<Claimed, RedisError> {
+        let [more, now, values @ ..] = reply else {
+            let error = unknown_reply(script, &format!("{} values", reply.len()));
+            return Err(RedisError { action: "claim tasks", source: error });
+        };
+        let now = std::str::from_utf8(now).ok().and_then(|now| now.parse::<u64>().ok());
+        let now = now.ok_or_else(|| unknown_reply(script, "no time"));
+        let now = now.map_err(RedisError::during("claim tasks"))?;
+        check_count(script, values.len(), values.len() / 2 * 2)
+            .map_err(RedisError::during("claim tasks"))?;
+        let mut leases = Vec::with_capacity(values.len() / 2);
+        for pair in values.chunks_exact(2) {
             let [id, value] = pair else { continue };
-            match read_claimed(id, value, lane, sent_at, self.config.lease) {
+            match read_claimed(id, value, lane, now, sent_at, self.config.lease) {
                 Ok(lease) => leases.push(lease),
                 Err(unreadable) => {
                     if let Err(error) = self.refuse_unreadable(lane, &unreadable).await {
@@ -120,7 +149,7 @@ impl TaskQueue {
                 }
             }
         }
-        Ok(leases)
+        Ok(Claimed { leases, more: more == b"1" })
     }
 
     async fn refuse_unreadable(
@@ -157,6 +186,7 @@ fn read_claimed(
     id: &[u8],
     value: &[u8],
     lane: &Lane,
+    now: u64,
     sent_at: Instant,
     lease_time: Duration,
 ) -> Result<Lease, Unreadable> {
@@ -178,8 +208,7 @@ fn read_claimed(
     }
     // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
     task.attempt = record.failures + record.crashes + 1;
-    let left = record.deadline.saturating_sub(record.claimed_at.unwrap_or(record.deadline));
-    let left = Duration::from_millis(left);
+    let left = Duration::from_millis(record.deadline.saturating_sub(now));
     Ok(Lease {
         task,
         token: record.token.to_owned(),
@@ -187,5 +216,9 @@ fn read_claimed(
         crashes: record.crashes,
         deadline: sent_at + left,
         ends_at: sent_at + left.min(lease_time),
+        read_ahead: record.claimed_at.is_none(),
     })
 }
+
+#[cfg(test)]
+mod tests;

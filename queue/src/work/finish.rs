@@ -1,6 +1,7 @@
 //! Ending and renewing leases, several in one call.
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
@@ -10,6 +11,7 @@ use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{FailureCode, TaskId, TaskResult};
+use crate::work::claim::{Claimed, Demand};
 use crate::work::ending::{Arguments, Ending};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
 use crate::work::reply::{FinishReply, read_renewal};
@@ -75,18 +77,50 @@ impl TaskQueue {
         lane: &Lane,
         items: &[FinishItem<'_>],
     ) -> Result<Vec<FinishReply>, RedisError> {
+        let (replies, _) = self.call_finish(lane, items, "", Demand::default()).await?;
+        Ok(replies)
+    }
+
+    /// Ends tasks of a lane or returns them to the queue, and claims more for `worker` in the same call.
+    pub(crate) async fn finish_and_claim(
+        &self,
+        lane: &Lane,
+        items: &[FinishItem<'_>],
+        worker: &str,
+        demand: Demand,
+    ) -> Result<(Vec<FinishReply>, Claimed), RedisError> {
+        let sent_at = Instant::now();
+        let (replies, claim) = self.call_finish(lane, items, worker, demand).await?;
+        let claimed = if demand == Demand::default() {
+            Claimed::default()
+        } else {
+            self.read_claim(lane, "finish.lua", &claim, sent_at).await?
+        };
+        Ok((replies, claimed))
+    }
+
+    /// Calls the script. Returns its reply to each item, and after that its reply to the claim.
+    async fn call_finish(
+        &self,
+        lane: &Lane,
+        items: &[FinishItem<'_>],
+        worker: &str,
+        demand: Demand,
+    ) -> Result<(Vec<FinishReply>, Vec<Vec<u8>>), RedisError> {
         let mut script = self.scripts.finish.prepare();
         script
-            .key(self.keys.queue(lane))
-            .key(self.keys.active(lane))
-            .key(&self.keys.task_store(lane))
+            .key(&self.keys.lease_store(lane))
             .key(self.keys.replies(lane))
             .key(self.keys.dead(lane))
             .arg(items.len())
             .arg(self.config.keep_results.as_secs())
             .arg(self.config.max_crashes)
             .arg(self.config.keep_dead)
-            .arg(self.keys.done_channel_prefix());
+            .arg(self.keys.done_channel_prefix())
+            .arg(demand.room)
+            .arg(demand.ahead)
+            .arg(millis(self.config.lease))
+            .arg(worker);
         for item in items {
             // A text from Redis that is not a task id has no keys of its own; any other keys do.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
@@ -101,13 +135,16 @@ impl TaskQueue {
                 .arg(result)
                 .arg(retry_ms);
         }
-        let replies: redis::RedisResult<Vec<String>> =
+        let reply: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;
-        let replies = replies.and_then(|words| {
-            check_count("finish.lua", words.len(), items.len())?;
-            words.iter().map(|word| FinishReply::read(word)).collect()
-        });
-        replies.map_err(RedisError::during("finish tasks"))
+        let mut words = reply.map_err(RedisError::during("finish tasks"))?;
+        let claim = words.split_off(items.len().min(words.len()));
+        let replies = check_count("finish.lua", words.len(), items.len())
+            .and_then(|()| {
+                words.iter().map(|word| FinishReply::read(&String::from_utf8_lossy(word))).collect()
+            })
+            .map_err(RedisError::during("finish tasks"))?;
+        Ok((replies, claim))
     }
 
     /// Renews leases. Returns one outcome per lease in the same order; none where the lane's Redis did not answer within
@@ -117,8 +154,17 @@ impl TaskQueue {
     ///
     /// Redis answered for no lease. They may or may not have been renewed.
     pub async fn renew(&self, leases: &[Lease]) -> Result<Vec<Option<Renewal>>, RedisError> {
+        let leases: Vec<(&Lease, bool)> = leases.iter().map(|lease| (lease, true)).collect();
+        self.renew_started(&leases).await
+    }
+
+    /// As [`TaskQueue::renew`], for leases of which only some have started.
+    pub(crate) async fn renew_started(
+        &self,
+        leases: &[(&Lease, bool)],
+    ) -> Result<Vec<Option<Renewal>>, RedisError> {
         let mut renewals = vec![None; leases.len()];
-        let lanes = indexes_by_lane(leases.iter().map(|lease| lease.task.lane()));
+        let lanes = indexes_by_lane(leases.iter().map(|(lease, _)| lease.task.lane()));
         // In parallel: in a Cluster a silent node must not cost other lanes their leases.
         let renewing =
             join_all(lanes.iter().map(|(lane, indexes)| self.renew_lane(lane, indexes, leases)));
@@ -135,7 +181,7 @@ impl TaskQueue {
                 Err(error) => {
                     let lane = indexes.first().and_then(|index| leases.get(*index));
                     self.note_trouble(
-                        lane.map(|lease| lease.task.lane()).as_ref(),
+                        lane.map(|(lease, _)| lease.task.lane()).as_ref(),
                         "renew leases",
                         &error.source,
                     );
@@ -160,16 +206,17 @@ impl TaskQueue {
         &self,
         lane: &Lane,
         indexes: &[usize],
-        leases: &[Lease],
+        leases: &[(&Lease, bool)],
     ) -> Result<Vec<Renewal>, RedisError> {
         let mut script = self.scripts.heartbeat.prepare();
         script
             .key(self.keys.active(lane))
             .key(self.keys.data(lane))
             .key(self.keys.meta(lane))
+            .key(self.keys.ahead(lane))
             .arg(millis(self.config.lease));
-        for lease in indexes.iter().filter_map(|index| leases.get(*index)) {
-            script.arg(lease.task.task_id.as_str()).arg(&lease.token);
+        for (lease, started) in indexes.iter().filter_map(|index| leases.get(*index)) {
+            script.arg(lease.task.task_id.as_str()).arg(&lease.token).arg(i32::from(*started));
         }
         let mut connection = self.connection.clone();
         let answered = script.run(&mut connection);

@@ -22,6 +22,8 @@ pub struct Lease {
     /// When the lease ends unless it is renewed, by this process's clock, counted from before the claim was sent:
     /// never later than in Redis.
     pub ends_at: Instant,
+    /// Claimed before there was room for it: it is recorded as running only once it starts.
+    pub(crate) read_ahead: bool,
 }
 
 impl Lease {
@@ -29,7 +31,15 @@ impl Lease {
     pub fn offline(task: Task, time: Duration) -> Self {
         let deadline = Instant::now() + time;
         let token = String::new();
-        Self { task, token, failures: 0, crashes: 0, deadline, ends_at: deadline }
+        Self {
+            task,
+            token,
+            failures: 0,
+            crashes: 0,
+            deadline,
+            ends_at: deadline,
+            read_ahead: false,
+        }
     }
 
     /// Time left until the deadline.

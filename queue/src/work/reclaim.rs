@@ -92,16 +92,10 @@ async fn with_timeout<T>(
 
 async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
     let mut swept = Swept::default();
-    let keys = &queue.keys;
     let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = queue
         .scripts
         .sweep
-        .key(keys.queue(lane))
-        .key(keys.active(lane))
-        .key(keys.delayed(lane))
-        .key(keys.deadline(lane))
-        .key(keys.meta(lane))
-        .key(keys.wake(lane))
+        .key(&queue.keys.lease_store(lane))
         .arg(MAX_TASKS)
         .arg(millis(queue.config.outage()))
         .arg(millis(queue.config.lease))

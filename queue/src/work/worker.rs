@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +12,6 @@ use crate::submit::{confirm_until, ingress_until};
 use crate::task::{Task, TaskResult};
 use crate::work::handler::TaskHandler;
 use crate::work::reclaim::sweep_until;
-use crate::work::result_store::{MAX_BATCH, PendingResults, store_until_closed};
 use crate::work::worker_loop::WorkerLoop;
 
 /// Submits tasks and waits for their results, or runs a worker.
@@ -100,27 +98,15 @@ impl DistributedWorkerRegistry {
         drain: Duration,
         shutdown: CancellationToken,
     ) {
-        let concurrency = concurrency.max(1);
-        let (finished, store) = mpsc::channel(concurrency + MAX_BATCH);
         // These outlive the loop: leases are renewed and results stored while it drains.
         let background_stop = CancellationToken::new();
         let mut background = JoinSet::new();
         background.spawn(sweep_until(self.queue.clone(), background_stop.clone()));
         background.spawn(ingress_until(self.queue.clone(), background_stop.clone()));
         background.spawn(confirm_until(self.queue.clone(), background_stop.clone()));
-        let pending = PendingResults::default();
-        let storing = tokio::spawn(store_until_closed(self.queue.clone(), store, pending.clone()));
-        let mut worker_loop =
-            WorkerLoop::new(self.queue.clone(), handler, worker, concurrency, finished, pending);
+        let mut worker_loop = WorkerLoop::new(self.queue.clone(), handler, worker, concurrency);
         worker_loop.run(drain, &shutdown).await;
-        drop(worker_loop);
         background_stop.cancel();
-        // The channel is closed now: this ends when the last result is stored, or when Redis stays down.
-        if tokio::time::timeout(Duration::from_secs(10), storing).await.is_err() {
-            tracing::error!(
-                "results could not be stored before the shutdown; their tasks will run again"
-            );
-        }
         background.join_all().await;
         self.queue.forget_worker(worker).await.ok(); // The record expires by itself.
     }

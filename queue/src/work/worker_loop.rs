@@ -1,309 +1,206 @@
-//! The worker's loop: claims tasks for free slots, renews leases, and drops a task before its lease ends.
+//! A worker's loop: keeps its leases, announces the worker, wakes the lanes that have work, and drains at the end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::time::REDIS_RETRY_DELAY;
 use crate::redis::wake_ups::WakeUps;
-use crate::task::Lane;
-use crate::task::{FailureCode, TaskResult, TaskType, now_ms};
-use crate::work::claimer::{ClaimEvent, Claimer};
-use crate::work::handler::{Handled, TaskHandler};
-use crate::work::lease::{Finish, Lease, Renewal};
+use crate::task::{Lane, TaskType, now_ms};
+use crate::work::handler::TaskHandler;
+use crate::work::held::HeldLeases;
+use crate::work::lane_loop::{LaneState, Shared};
+use crate::work::lease::{Lease, Renewal};
 use crate::work::registry::{OfferedPlugin, WorkerRecord};
-use crate::work::result_store::PendingResults;
+use crate::work::room::Room;
 
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest wait for a wake-up in one command. A plugin that appears meanwhile is included in the next wait.
+/// One wait for a wake-up. A lane that is new is waited for after it.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
-/// How long a stopping worker waits for a claim in progress.
-const FINAL_CLAIM_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the last results may take to be stored.
+const FINAL_RESULTS_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Running {
-    lease: Lease,
-    cancelled: CancellationToken,
-    /// Drops the handler's future, because the lease is lost.
-    abandoned: CancellationToken,
-    /// None until the task is spawned.
-    run: Option<tokio::task::AbortHandle>,
+/// A lane that this worker serves, or served.
+struct Served<H> {
+    state: Arc<LaneState<H>>,
+    task: JoinHandle<()>,
+}
+
+impl<H> Drop for Served<H> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 pub(crate) struct WorkerLoop<H> {
-    queue: TaskQueue,
+    shared: Arc<Shared<H>>,
     wake_ups: WakeUps,
-    claimer: Claimer,
-    handler: Arc<H>,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
-    worker: String,
-    concurrency: usize,
+    lanes: HashMap<Lane, Served<H>>,
     started_at: u64,
-    running: HashMap<String, Running>,
-    tasks: JoinSet<()>,
-    /// The task id and the token of each spawned future.
-    ids: HashMap<tokio::task::Id, (String, String)>,
-    finished: mpsc::Sender<(Lease, Handled)>,
-    pending_results: PendingResults,
-    rotation: usize,
+}
+
+impl<H> Drop for WorkerLoop<H> {
+    fn drop(&mut self) {
+        // What still runs is dropped as well, when the loop ends before its drain is over.
+        self.shared.held.drop_all();
+    }
 }
 
 impl<H: TaskHandler> WorkerLoop<H> {
-    /// A loop that sends results to `finished`, and renews the leases of `pending_results`.
-    pub(crate) fn new(
-        queue: TaskQueue,
-        handler: Arc<H>,
-        worker: &str,
-        concurrency: usize,
-        finished: mpsc::Sender<(Lease, Handled)>,
-        pending_results: PendingResults,
-    ) -> Self {
+    pub(crate) fn new(queue: TaskQueue, handler: Arc<H>, worker: &str, concurrency: usize) -> Self {
+        let concurrency = concurrency.max(1);
         Self {
             wake_ups: WakeUps::new(&queue.server, &queue.keys),
-            claimer: Claimer::start(queue.clone(), worker.to_owned()),
-            queue,
             plugins: handler.plugins(),
-            handler,
-            worker: worker.to_owned(),
-            concurrency: concurrency.max(1),
+            shared: Arc::new(Shared {
+                queue,
+                handler,
+                worker: worker.to_owned(),
+                concurrency,
+                held: HeldLeases::default(),
+                room: Room::new(concurrency),
+                freed: Notify::new(),
+                running: TaskTracker::new(),
+                draining: CancellationToken::new(),
+                closing: CancellationToken::new(),
+            }),
+            lanes: HashMap::new(),
             started_at: now_ms(),
-            running: HashMap::new(),
-            tasks: JoinSet::new(),
-            ids: HashMap::new(),
-            finished,
-            pending_results,
-            rotation: 0,
         }
     }
 
-    /// Claims and runs tasks until `shutdown`, then drains for at most `drain`.
+    /// Claims and runs until `shutdown`, then drains for at most `drain`, and returns when the last result is stored.
     pub(crate) async fn run(&mut self, drain: Duration, shutdown: &CancellationToken) {
-        let mut renew = tokio::time::interval(self.queue.config.renew_every);
+        let mut renew = tokio::time::interval(self.shared.queue.config.renew_every);
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
-        // Whether to claim without a wake-up: at the start, and after a slot became free.
-        let mut claim_due = true;
-        let mut retry_claim_at = None;
+        self.serve_offered();
         while !shutdown.is_cancelled() {
-            let lanes = self.offered_lanes();
-            if claim_due && self.has_free_slot() && !lanes.is_empty() {
-                let free_slots = self.concurrency.saturating_sub(self.used_slots());
-                claim_due = !self.claimer.begin(&lanes, free_slots);
-            }
-            if self.has_free_slot() && !lanes.is_empty() {
-                self.wake_ups.listen(&lanes, MAX_BLOCK);
-            }
-            // Every branch may be dropped: the channels, timers and the join set keep their state.
+            self.wait_for_wake_ups();
+            // Every branch is safe to lose: the streams and timers keep their state.
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(joined) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
-                    self.remove_finished(joined);
-                    claim_due = true;
-                }
                 _ = renew.tick() => self.renew(&mut renew).await,
-                () = self.pending_results.lane_recovered() => claim_due = true,
                 _ = announce.tick() => self.announce(),
-                changed = self.plugins.changed() => {
-                    claim_due = true;
-                    if changed.is_ok() {
-                        self.announce();
-                    }
-                }
-                woken = self.wake_ups.next() => claim_due |= self.on_wake_up(woken),
-                claimed = self.claimer.next() => match claimed {
-                    ClaimEvent::Leases(leases) => {
-                        leases.into_iter().for_each(|lease| self.start(lease));
-                    }
-                    ClaimEvent::Done { failed } => {
-                        retry_claim_at = failed.then(|| Instant::now() + REDIS_RETRY_DELAY);
-                    }
+                changed = self.plugins.changed() => if changed.is_ok() {
+                    self.serve_offered();
+                    self.announce();
                 },
-                () = sleep_until(retry_claim_at) => {
-                    retry_claim_at = None;
-                    claim_due = true;
-                }
+                woken = self.wake_ups.next() => self.wake(woken),
+                () = self.shared.freed.notified() => {}
             }
         }
         self.drain(drain, &mut renew).await;
     }
 
-    fn has_free_slot(&self) -> bool {
-        self.used_slots() < self.concurrency
-    }
-
-    /// Slots of running tasks, and of results that Redis does not accept.
-    fn used_slots(&self) -> usize {
-        self.tasks.len() + self.pending_results.occupied_slots()
-    }
-
-    /// Handles the end of a wait for wake-ups. Returns whether to claim.
-    fn on_wake_up(&self, woken: Result<Option<Lane>, RedisError>) -> bool {
-        match woken {
-            Ok(None) => false,
-            Ok(Some(lane)) => {
-                if !self.has_free_slot() {
-                    // Return the token for a worker with a free slot.
-                    let queue = self.queue.clone();
-                    // If this fails, the sweep adds a token.
-                    tokio::spawn(async move { queue.wake(&lane).await.ok() });
-                }
-                true
-            }
-            Err(error) => {
-                self.queue.note_trouble(None, "wait for tasks", &error.source);
-                true
-            }
-        }
-    }
-
-    /// The lanes of the offered types. Each call starts with another lane, so that a busy one does not starve the others.
-    fn offered_lanes(&mut self) -> Vec<Lane> {
+    /// Serves the lanes of all offered types, and no others.
+    fn serve_offered(&mut self) {
         let types: BTreeSet<TaskType> = self
             .plugins
-            .borrow()
+            .borrow_and_update()
             .iter()
             .flat_map(|plugin| plugin.task_types.iter().cloned())
             .collect();
-        let mut lanes = self.queue.lanes_of(&types.into_iter().collect::<Vec<_>>());
-        if !lanes.is_empty() {
-            self.rotation = self.rotation.wrapping_add(1) % lanes.len();
-            lanes.rotate_left(self.rotation);
+        let lanes = self.shared.queue.lanes_of(&types.into_iter().collect::<Vec<_>>());
+        for (lane, served) in &self.lanes {
+            served.state.set_offered(lanes.contains(lane));
         }
-        lanes
+        for lane in lanes {
+            self.lanes.entry(lane).or_insert_with_key(|lane| {
+                let (state, task) = LaneState::start(&self.shared, lane);
+                Served { state, task }
+            });
+        }
     }
 
-    fn start(&mut self, lease: Lease) {
-        let id = lease.task.task_id.as_str().to_owned();
-        let cancelled = CancellationToken::new();
-        let abandoned = CancellationToken::new();
-        let entry = Running {
-            lease: lease.clone(),
-            cancelled: cancelled.clone(),
-            abandoned: abandoned.clone(),
-            run: None,
-        };
-        if let Some(older) = self.running.insert(id.clone(), entry) {
-            // We lost this lease while frozen, and claimed the task again: the older run is void.
-            older.abandoned.cancel();
+    /// Waits for wake-ups, unless there is no room for a task soon: they are for workers that have room.
+    fn wait_for_wake_ups(&mut self) {
+        if self.has_room_soon() {
+            let offered = self.lanes.iter().filter(|(_, served)| served.state.is_offered());
+            let mut offered: Vec<Lane> = offered.map(|(lane, _)| lane.clone()).collect();
+            offered.sort_unstable();
+            self.wake_ups.listen(&offered, MAX_BLOCK);
         }
-        let token = lease.token.clone();
-        let handler = Arc::clone(&self.handler);
-        let finished = self.finished.clone();
-        let pending_results = self.pending_results.clone();
-        let spawned = self.tasks.spawn(async move {
-            // An abandoned task's future is dropped here, with the plugin instance that it ran.
-            tokio::select! {
-                () = abandoned.cancelled() => {}
-                handled = handler.handle(&lease, cancelled) => {
-                    pending_results.add(&lease);
-                    let _ = finished.send((lease, handled)).await; // Closed only after the worker ended.
+    }
+
+    fn has_room_soon(&self) -> bool {
+        !self.shared.room.is_full() || self.lanes.values().all(|served| served.state.is_fast())
+    }
+
+    fn wake(&self, woken: Result<Option<Lane>, RedisError>) {
+        match woken {
+            Ok(None) => {}
+            Ok(Some(lane)) => {
+                if let Some(served) = self.lanes.get(&lane) {
+                    served.state.wake();
+                }
+                if !self.has_room_soon() {
+                    // The token was meant for a worker with room.
+                    let queue = self.shared.queue.clone();
+                    // The sweep makes up for one that fails.
+                    tokio::spawn(async move { queue.wake(&lane).await.ok() });
                 }
             }
-        });
-        if let Some(running) = self.running.get_mut(&id) {
-            running.run = Some(spawned.clone());
-        }
-        self.ids.insert(spawned.id(), (id, token));
-    }
-
-    fn remove_finished(&mut self, joined: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
-        let spawned = match joined {
-            Ok((spawned, ())) => spawned,
             Err(error) => {
-                // A panic in our own code. The lease is not renewed any more, and the task runs on another worker.
-                tracing::error!(error = %error, "a task's handler panicked");
-                error.id()
+                self.shared.queue.note_trouble(None, "wait for tasks", &error.source);
+                self.lanes.values().for_each(|served| served.state.wake());
             }
-        };
-        let Some((id, token)) = self.ids.remove(&spawned) else { return };
-        if self.running.get(&id).is_some_and(|running| running.lease.token == token) {
-            self.running.remove(&id);
         }
     }
 
-    async fn renew(&mut self, next: &mut Interval) {
-        while let Some(joined) = self.tasks.try_join_next_with_id() {
-            self.remove_finished(joined);
-        }
-        let mut leases: Vec<Lease> =
-            self.running.values().map(|running| running.lease.clone()).collect();
-        leases.extend(self.pending_results.leases());
+    async fn renew(&self, next: &mut Interval) {
+        let Shared { queue, held, .. } = &*self.shared;
+        let leases = held.to_renew();
         if leases.is_empty() {
             return;
         }
         let sent_at = Instant::now();
-        let renewals = self.queue.renew(&leases).await.unwrap_or_default();
-        let all_renewed = renewals.len() == leases.len()
+        let asked: Vec<(&Lease, bool)> =
+            leases.iter().map(|renew| (&*renew.lease, renew.has_started)).collect();
+        let renewals = queue.renew_started(&asked).await.unwrap_or_default();
+        let all = renewals.len() == leases.len()
             && renewals.iter().all(|renewal| !matches!(renewal, None | Some(Renewal::Refused)));
-        for (lease, renewal) in leases.iter().zip(renewals) {
+        for (renew, renewal) in leases.iter().zip(renewals) {
             if let Some(renewal) = renewal {
-                self.apply(lease, renewal, sent_at);
+                held.apply(&renew.lease, renewal, sent_at + queue.config.lease);
             }
         }
-        if !all_renewed {
-            // Soon, because the leases may end soon.
-            next.reset_after(REDIS_RETRY_DELAY.min(self.queue.config.renew_every));
+        if !all {
+            // Soon: little may be left of the leases.
+            next.reset_after(REDIS_RETRY_DELAY.min(queue.config.renew_every));
         }
-        self.fence().await;
-    }
-
-    fn apply(&mut self, lease: &Lease, renewal: Renewal, sent_at: Instant) {
-        let Some(running) = self.running.get_mut(lease.task.task_id.as_str()) else { return };
-        if running.lease.token != lease.token {
-            return;
-        }
-        match renewal {
-            // If the server refuses all writes, no other worker can claim the task: the work goes on.
-            Renewal::Renewed | Renewal::Refused => {}
-            Renewal::CancelRequested => running.cancelled.cancel(),
-            // Its result was stored while the renewal was in progress.
-            Renewal::Lost
-                if running.run.as_ref().is_some_and(tokio::task::AbortHandle::is_finished) =>
-            {
-                return;
-            }
-            Renewal::Lost => {
-                tracing::warn!(task_id = %lease.task.task_id, "lease lost; the task is dropped here");
-                running.abandoned.cancel();
-                return;
-            }
-        }
-        running.lease.ends_at = sent_at + self.queue.config.lease;
-    }
-
-    /// Drops tasks whose lease is about to end because Redis is silent: another worker may claim them. They are handed back as
-    /// soon as Redis answers, in case no worker has claimed them.
-    async fn fence(&mut self) {
-        let soon = Instant::now() + self.queue.config.renew_every / 2;
-        let mut dropped = Vec::new();
-        for running in self.running.values() {
-            if running.lease.ends_at <= soon && !running.abandoned.is_cancelled() {
-                tracing::warn!(task_id = %running.lease.task.task_id, "lease cannot be renewed; the task is dropped here");
-                running.abandoned.cancel();
-                dropped.push(running.lease.clone());
-            }
-        }
-        for lease in dropped {
-            self.hand_back(lease).await;
+        // What may run elsewhere soon is dropped: Redis is silent. It is given back as soon as Redis answers.
+        for lease in held.drop_ending(queue.config.renew_every / 2) {
+            tracing::warn!(task_id = %lease.task.task_id, "lease cannot be renewed; task dropped");
+            self.give_back(lease);
         }
     }
 
-    /// In the background: a slow Redis must not keep the loop from renewing leases.
+    fn give_back(&self, lease: Arc<Lease>) {
+        if let Some(served) = self.lanes.get(&lease.task.lane()) {
+            served.state.give_back(lease);
+        }
+    }
+
+    /// Beside the loop: a slow Redis must not keep leases from being renewed.
     fn announce(&self) {
         let record = WorkerRecord {
-            worker: self.worker.clone(),
+            worker: self.shared.worker.clone(),
             started_at: self.started_at,
-            concurrency: self.concurrency,
-            running: self.tasks.len(),
+            concurrency: self.shared.concurrency,
+            running: self.shared.held.running(),
             plugins: self.plugins.borrow().clone(),
         };
-        let queue = self.queue.clone();
+        let queue = self.shared.queue.clone();
         tokio::spawn(async move {
             if let Err(error) = queue.announce_worker(&record).await {
                 queue.note_trouble(None, "announce this worker", &error.source);
@@ -311,61 +208,37 @@ impl<H: TaskHandler> WorkerLoop<H> {
         });
     }
 
-    /// Hands back the tasks of a claim that was in progress at the shutdown.
-    async fn hand_back_final_claim(&mut self) {
-        let until = Instant::now() + FINAL_CLAIM_TIMEOUT;
-        while self.claimer.busy() {
-            match tokio::time::timeout_at(until, self.claimer.next()).await {
-                Ok(ClaimEvent::Leases(leases)) => {
-                    for lease in leases {
-                        self.hand_back(lease).await;
-                    }
-                }
-                Ok(ClaimEvent::Done { .. }) => {}
-                Err(_) => return,
-            }
+    async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {
+        let shared = Arc::clone(&self.shared);
+        let until = Instant::now() + at_most;
+        shared.draining.cancel();
+        shared.running.close();
+        let running = shared.running.len();
+        if running > 0 {
+            tracing::info!(running, "draining");
         }
-    }
-
-    async fn hand_back(&self, lease: Lease) {
-        let result = TaskResult::failure(FailureCode::HostError, "the worker was stopped");
-        let handled = Handled { result, finish: Finish::Requeue };
-        self.pending_results.add(&lease);
-        let _ = self.finished.send((lease, handled)).await; // The receiver lives until we are dropped.
-    }
-
-    async fn drain(&mut self, timeout: Duration, renew: &mut Interval) {
-        let until = Instant::now() + timeout;
-        self.hand_back_final_claim().await;
-        if !self.tasks.is_empty() {
-            tracing::info!(running = self.tasks.len(), "draining");
-        }
-        while !self.tasks.is_empty() && Instant::now() < until {
-            // All branches keep their state when dropped.
+        while !shared.running.is_empty() && Instant::now() < until {
+            // All branches keep their state when lost.
             tokio::select! {
-                Some(joined) = self.tasks.join_next_with_id() => self.remove_finished(joined),
+                () = shared.running.wait() => {}
                 _ = renew.tick() => self.renew(renew).await,
                 () = tokio::time::sleep_until(until) => {}
             }
         }
-        for running in self.running.values() {
-            running.abandoned.cancel();
+        for lease in shared.held.drop_all() {
+            self.give_back(lease);
         }
-        let unfinished: Vec<Lease> =
-            self.running.values().map(|running| running.lease.clone()).collect();
-        while let Some(joined) = self.tasks.join_next_with_id().await {
-            self.remove_finished(joined);
+        shared.closing.cancel();
+        let stored = async {
+            for served in self.lanes.values_mut() {
+                let _ = (&mut served.task).await; // A panic was logged by the runtime.
+            }
+        };
+        let last = Instant::now() + FINAL_RESULTS_TIMEOUT;
+        if tokio::time::timeout_at(last, stored).await.is_err() {
+            tracing::error!(
+                "results could not be stored before the end; their tasks will run again"
+            );
         }
-        for lease in unfinished {
-            self.hand_back(lease).await;
-        }
-    }
-}
-
-/// Returns at that time, or never.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

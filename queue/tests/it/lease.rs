@@ -31,12 +31,18 @@ async fn a_result_after_the_lease_is_refused() {
 
 #[tokio::test]
 async fn a_renewed_lease_is_not_reclaimed() {
-    let (_redis, queue) = queue().await;
+    // A busy machine may take a second to answer.
+    let times = QueueConfig {
+        lease: Duration::from_secs(3),
+        renew_every: Duration::from_secs(1),
+        ..quick()
+    };
+    let (_redis, queue) = with_config(times).await;
     queue.submit_task(&task(1, "a")).await.unwrap();
     let lease = queue.claim(&[task_type("echo")], "w", 1).await.unwrap().remove(0);
     // For two lease times, with renewals in time.
     for _ in 0..12 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let renewals = queue.renew(std::slice::from_ref(&lease)).await.unwrap();
         assert_eq!(renewals, [Some(queue::work::Renewal::Renewed)]);
         assert_eq!(queue::work::sweep(&queue).await.unwrap(), queue::work::Swept::default());
