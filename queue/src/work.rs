@@ -2,6 +2,7 @@
 
 mod cancel;
 mod claim;
+mod demand;
 mod ending;
 mod finish;
 mod handler;

@@ -89,10 +89,11 @@ impl TaskQueue {
         offered: bool,
         stuck_after: Duration,
     ) -> Result<TypeStats, RedisError> {
-        type Counts = (u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
+        type Counts = (u64, u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
         let keys = &self.keys;
-        let (ready, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
+        let (queued, ahead, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
             .zcard(keys.queue(lane))
+            .zcard(keys.ahead(lane))
             .zcard(keys.delayed(lane))
             .zcard(keys.active(lane))
             .xlen(keys.replies(lane))
@@ -115,7 +116,7 @@ impl TaskQueue {
             .filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?)))
             .collect();
         Ok(TypeStats {
-            ready,
+            ready: queued + ahead,
             delayed,
             active,
             stuck: stuck.count() as u64,

@@ -65,7 +65,8 @@ impl TaskQueue {
     ) -> Result<Vec<LiveTask>, RedisError> {
         let mut tasks = Vec::new();
         let lanes = self.listed_lanes_of(task_type).await?;
-        let indexes: [fn(&Keys, &Lane) -> String; 3] = [Keys::active, Keys::queue, Keys::delayed];
+        let indexes: [fn(&Keys, &Lane) -> String; 4] =
+            [Keys::active, Keys::ahead, Keys::queue, Keys::delayed];
         for (index, lane) in
             indexes.iter().flat_map(|index| lanes.iter().map(move |lane| (index, lane)))
         {

@@ -12,26 +12,10 @@ use crate::redis::time::millis;
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
 use crate::task::{FailureCode, Task, TaskResult, TaskType};
+use crate::work::demand::{Claimed, Demand};
 use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::lease::{Finish, Lease};
-
-/// How many tasks a claim asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Demand {
-    /// Tasks to start now.
-    pub(crate) room: usize,
-    /// Tasks to hold until there is room.
-    pub(crate) ahead: usize,
-}
-
-/// What a claim returned.
-#[derive(Debug, Default)]
-pub(crate) struct Claimed {
-    pub(crate) leases: Vec<Lease>,
-    /// Whether more tasks wait that could be claimed now.
-    pub(crate) more: bool,
-}
 
 impl TaskQueue {
     /// Claims one ready task of `types`, waiting at most `timeout` for it.

@@ -11,7 +11,7 @@ use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::lane::indexes_by_lane;
 use crate::task::{FailureCode, TaskId, TaskResult};
-use crate::work::claim::{Claimed, Demand};
+use crate::work::demand::{Claimed, Demand};
 use crate::work::ending::{Arguments, Ending};
 use crate::work::lease::{Finish, Finished, Lease, Renewal};
 use crate::work::reply::{FinishReply, read_renewal};

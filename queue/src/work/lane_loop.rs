@@ -20,7 +20,7 @@ use crate::error::RedisError;
 use crate::redis::refusal;
 use crate::redis::time::{REDIS_RETRY_DELAY, timed_out};
 use crate::task::{FailureCode, Lane, TaskResult};
-use crate::work::claim::{Claimed, Demand};
+use crate::work::demand::{Claimed, Demand};
 use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::handler::{Handled, TaskHandler};

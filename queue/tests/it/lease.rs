@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use queue::{FailureCode, Finish, Finished, TaskResult, TaskStatus};
+use queue::{FailureCode, Finish, Finished, QueueConfig, TaskResult, TaskStatus};
 use serde_json::json;
 
-use crate::support::{eventually, queue, task, task_type};
+use crate::support::{eventually, queue, quick, task, task_type, with_config};
 
 #[tokio::test]
 async fn a_result_after_the_lease_is_refused() {
@@ -95,9 +95,8 @@ async fn a_temporary_failure_is_retried_after_its_delay() {
 
 #[tokio::test]
 async fn a_task_without_a_worker_is_answered_at_its_deadline() {
-    let config =
-        queue::QueueConfig { time_to_live: Duration::from_millis(300), ..crate::support::quick() };
-    let (_redis, queue) = crate::support::with_config(config).await;
+    let config = QueueConfig { time_to_live: Duration::from_millis(300), ..quick() };
+    let (_redis, queue) = with_config(config).await;
     let task = task(1, "a");
     queue.submit_task(&task).await.unwrap();
     let result = eventually("the answer", async || {
