@@ -89,7 +89,7 @@ impl<H: TaskHandler> LaneState<H> {
         let state = Arc::new(Self {
             shared: Arc::clone(shared),
             lane: lane.clone(),
-            run_time: RunTime::default(),
+            run_time: RunTime::new(),
             ahead: Mutex::default(),
             results: Mutex::default(),
             changed: Notify::new(),
@@ -113,9 +113,9 @@ impl<H: TaskHandler> LaneState<H> {
         self.offered.load(Ordering::Relaxed)
     }
 
-    /// Whether each of its tasks that runs ends within milliseconds, as far as is known.
+    /// Whether none of its tasks runs, or one is likely to end within milliseconds.
     pub(crate) fn is_fast(&self) -> bool {
-        self.runners.load(Ordering::Relaxed) == 0 || self.run_time.ahead(1) > 0
+        self.runners.load(Ordering::Relaxed) == 0 || self.run_time.ends_soon()
     }
 
     /// Whether a plugin handles its type from now on.

@@ -68,3 +68,29 @@ impl Drop for InLine {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lane_without_permits_is_served_before_one_that_has_some() {
+        let room = Room::new(2);
+        let mut held = room.take(5);
+        assert_eq!(held.len(), 2);
+        assert!(room.is_full());
+        let with_some = room.wait(false);
+        assert!(!room.is_wanted(), "it has permits of its own");
+        let gives_up = room.wait(true);
+        let mut without = room.wait(true);
+        drop(gives_up);
+        assert!(room.is_wanted());
+        drop(with_some);
+        assert!(futures::poll!(&mut without).is_pending());
+        drop(held.pop());
+        assert!(room.take(1).is_empty(), "the permit is for the lane in line");
+        assert!(without.await.is_some());
+        assert!(!room.is_wanted());
+        assert!(!room.is_full());
+    }
+}

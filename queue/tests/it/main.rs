@@ -10,6 +10,7 @@ mod crash;
 mod deployments;
 mod failover;
 mod ingress;
+mod lanes;
 mod lease;
 mod model;
 mod outbox;

@@ -1,7 +1,7 @@
 //! From text to records (RFC 4180): cells, quotes, and the lines that they stand on.
 //!
-//! A quote is special only at the start of a cell. Lines end with CRLF, LF or CR. Nothing is refused here: unusual quotes
-//! are noted in the record.
+//! A quote is special only at the start of a cell. Lines end with CRLF, LF or CR. Splitting refuses nothing: unusual quotes
+//! are noted in the record, and `check_quotes` reports those that lose data.
 
 /// Longest row, in bytes; far longer than rows that people write.
 pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
