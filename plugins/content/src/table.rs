@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_table_is_read_as_spreadsheets_save_it() {
-        let csv = "sep=;\r\n Creator URL ;creator_name;Title;url;Type;Posted At;\r\nhttps://c.example/a;A &amp; Co;\"Tom &amp; Ann\";https://m.example/1;Video;2026-01-01;\r\n";
+        let csv = "sep=;\r\n Creator URL ;creator_name;Title;url;Type;Posted At;\r\nhttps://c.example/a;\"A &amp; Co\";\"Tom &amp; Ann\";https://m.example/1;Video;2026-01-01;\r\n";
         for csv in [
             csv.to_owned(),
             csv.replace(';', "\t").replace("amp\t", "amp;"),
