@@ -187,7 +187,7 @@ async fn what_is_too_long_is_counted_and_what_never_ends_is_given_up() {
     let mut command = coordinator_command(&redis, &telegram);
     command.env("WEBHOOK_URL", format!("http://{}/hook", proxy.address));
     command.env("WEBHOOK_LISTEN", &address).env("LISTEN", &health);
-    let running = Process::start_until(&mut command, "Telegram brings the updates").await;
+    let running = Process::start_until(&mut command, "webhook set").await;
     telegram.write(7, "/start").await;
     telegram.bot_says(7, "Welcome").await;
     let secret = proxy.secret.lock().unwrap().clone();
@@ -213,7 +213,7 @@ async fn what_is_too_long_is_counted_and_what_never_ends_is_given_up() {
         let counted = format!("freefans_updates_unreadable_total{{reason=\"{reason}\"}} 1");
         assert!(metrics.lines().any(|line| line == counted), "{counted}: {metrics}");
     }
-    running.says(&["an update is longer than is read"]).await;
+    running.says(&["update skipped: too long"]).await;
     let mut answer = [0; 12];
     let answered = tokio::time::timeout(test_kit::PATIENCE, endless.read_exact(&mut answer)).await;
     answered.unwrap().unwrap();
