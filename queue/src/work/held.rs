@@ -33,6 +33,8 @@ struct Held {
     lease: Arc<Lease>,
     /// When the lease ends unless it is renewed again.
     ends_at: Instant,
+    /// It ran, or runs: its worker's death counts as a crash.
+    has_started: bool,
     state: State,
 }
 
@@ -57,7 +59,12 @@ impl HeldLeases {
         let mut held = self.lock();
         for lease in leases {
             let id = lease.task.task_id.clone();
-            let new = Held { ends_at: lease.ends_at, lease, state: State::Unstarted };
+            let new = Held {
+                ends_at: lease.ends_at,
+                has_started: !lease.read_ahead,
+                lease,
+                state: State::Unstarted,
+            };
             if let Some(Held { state: State::Running(signals), .. }) = held.insert(id, new) {
                 // Our own task, taken from us while we were frozen and claimed again: the older run is void.
                 signals.abandoned.cancel();
@@ -73,6 +80,7 @@ impl HeldLeases {
             return None;
         }
         let signals = Signals::default();
+        held.has_started = true;
         held.state = State::Running(signals.clone());
         Some(signals)
     }
@@ -102,10 +110,9 @@ impl HeldLeases {
     /// Every lease that is held.
     pub(crate) fn to_renew(&self) -> Vec<ToRenew> {
         let held = self.lock();
-        let all = held.values().map(|held| ToRenew {
-            lease: Arc::clone(&held.lease),
-            has_started: !matches!(held.state, State::Unstarted),
-        });
+        let all = held
+            .values()
+            .map(|held| ToRenew { lease: Arc::clone(&held.lease), has_started: held.has_started });
         all.collect()
     }
 

@@ -349,6 +349,14 @@ impl<H: TaskHandler> LaneLoop<H> {
         self.more = claimed.more;
         let leases: Vec<Arc<Lease>> = claimed.leases.into_iter().map(Arc::new).collect();
         shared.held.insert(leases.iter().map(Arc::clone));
+        if shared.draining.is_cancelled() {
+            for lease in leases {
+                if shared.held.finish(&lease) {
+                    self.state.give_back(lease);
+                }
+            }
+            return;
+        }
         let now = Instant::now();
         for lease in leases {
             match permits.pop() {
