@@ -19,6 +19,7 @@ use queue::{
 use serde_json::json;
 use test_kit::TestRedis;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const TASKS: usize = 20_000;
@@ -190,6 +191,25 @@ impl TaskHandler for NoOp {
     }
 }
 
+/// Starts a worker whose handler does nothing.
+fn start_no_op(queue: &TaskQueue, concurrency: usize) -> (CancellationToken, JoinHandle<()>) {
+    let plugin = OfferedPlugin {
+        name: "no-op".to_owned(),
+        version: "1".to_owned(),
+        digest: String::new(),
+        task_types: vec![kind()],
+        commands: Vec::new(),
+    };
+    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
+    let stop = CancellationToken::new();
+    let working = DistributedWorkerRegistry::new(queue.clone());
+    let stopping = stop.clone();
+    let running = tokio::spawn(async move {
+        working.process_tasks(handler, "bench", concurrency, Duration::ZERO, stopping).await;
+    });
+    (stop, running)
+}
+
 /// Submit to result of one task at a time, compared with a push and a pop of a list.
 async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     let mut connection = queue.connection();
@@ -204,20 +224,7 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
         }
         floor.push(started.elapsed());
     }
-    let plugin = OfferedPlugin {
-        name: "no-op".to_owned(),
-        version: "1".to_owned(),
-        digest: String::new(),
-        task_types: vec![kind()],
-        commands: Vec::new(),
-    };
-    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
-    let stop = CancellationToken::new();
-    let working = DistributedWorkerRegistry::new(queue.clone());
-    let stopping = stop.clone();
-    let worker = tokio::spawn(async move {
-        working.process_tasks(handler, "bench", 16, Duration::ZERO, stopping).await;
-    });
+    let (stop, worker) = start_no_op(&queue, 16);
     let registry = DistributedWorkerRegistry::new(queue);
     let mut ours = Vec::with_capacity(ROUND_TRIPS);
     for _ in 0..ROUND_TRIPS {
@@ -271,21 +278,8 @@ async fn worker(concurrency: usize) {
         .collect();
     queue.submit_tasks(&tasks).await.unwrap();
     redis_us(&mut connection).await;
-    let plugin = OfferedPlugin {
-        name: "no-op".to_owned(),
-        version: "1".to_owned(),
-        digest: String::new(),
-        task_types: vec![kind()],
-        commands: Vec::new(),
-    };
-    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
-    let stop = CancellationToken::new();
-    let working = DistributedWorkerRegistry::new(queue.clone());
-    let stopping = stop.clone();
     let started = Instant::now();
-    let running = tokio::spawn(async move {
-        working.process_tasks(handler, "bench", concurrency, Duration::ZERO, stopping).await;
-    });
+    let (stop, running) = start_no_op(&queue, concurrency);
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let left: usize = redis::cmd("HLEN")

@@ -73,6 +73,16 @@ async fn an_update_that_cannot_be_read_costs_nobody_else_anything() {
     assert!(!running.log().contains("no end"), "the log quotes nobody");
 }
 
+/// Waits until the metrics at an address contain a line.
+async fn is_counted(address: &str, line: &str) {
+    eventually("it is counted", async || {
+        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().any(|found| found == line).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_is_said_to_is_counted_by_its_rule() {
     let redis = TestRedis::start();
@@ -83,12 +93,7 @@ async fn what_nothing_is_said_to_is_counted_by_its_rule() {
     let _running = Process::start_until(&mut command, "coordinator ready").await;
     telegram.raw_update(b"{\"update_id\":%ID%,\"something_new\":{}}").await;
     let counted = "freefans_updates_passed_over_total{rule=\"kind\"} 1";
-    eventually("it is counted", async || {
-        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
-        let metrics = metrics.text().await.unwrap();
-        metrics.lines().any(|line| line == counted).then_some(())
-    })
-    .await;
+    is_counted(&address, counted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,12 +107,7 @@ async fn an_answer_to_a_call_that_cannot_be_used_is_counted_by_its_method() {
     telegram.fault(json!({"method": "sendMessage", "fault": "void"})).await;
     telegram.write(7, "/start").await;
     let counted = "freefans_telegram_answers_unreadable_total{method=\"sendMessage\"} 1";
-    eventually("it is counted", async || {
-        let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
-        let metrics = metrics.text().await.unwrap();
-        metrics.lines().any(|line| line == counted).then_some(())
-    })
-    .await;
+    is_counted(&address, counted).await;
     // It was sent, and is not sent again.
     telegram.write(7, "/status").await;
     telegram.bot_said_only(7, &["Welcome", "no open requests"]).await;

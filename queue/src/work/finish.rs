@@ -22,6 +22,14 @@ pub(crate) struct FinishItem<'a> {
     pub(crate) result: &'a TaskResult,
 }
 
+impl<'a> FinishItem<'a> {
+    /// An ending by the holder of a lease.
+    pub(crate) fn by_holder(lease: &'a Lease, finish: Finish, result: &'a TaskResult) -> Self {
+        let id = lease.task.task_id.as_str();
+        Self { id, ending: Ending::ByHolder { token: &lease.token, finish }, result }
+    }
+}
+
 impl TaskQueue {
     /// Ends leases: stores their results, or returns the tasks to the queue.
     ///
@@ -40,11 +48,7 @@ impl TaskQueue {
             let batch: Vec<FinishItem<'_>> = indexes
                 .iter()
                 .filter_map(|index| items.get(*index))
-                .map(|(lease, finish, result)| FinishItem {
-                    id: lease.task.task_id.as_str(),
-                    ending: Ending::ByHolder { token: &lease.token, finish: *finish },
-                    result,
-                })
+                .map(|(lease, finish, result)| FinishItem::by_holder(lease, *finish, result))
                 .collect();
             let replies = self.finish_items(&lane, &batch).await?;
             for (index, reply) in indexes.into_iter().zip(replies) {

@@ -21,7 +21,6 @@ use crate::redis::refusal;
 use crate::redis::time::{REDIS_RETRY_DELAY, timed_out};
 use crate::task::{FailureCode, Lane, TaskResult};
 use crate::work::demand::{Claimed, Demand};
-use crate::work::ending::Ending;
 use crate::work::finish::FinishItem;
 use crate::work::handler::{Handled, TaskHandler};
 use crate::work::held::HeldLeases;
@@ -384,11 +383,7 @@ impl<H: TaskHandler> LaneLoop<H> {
         let Shared { queue, worker, .. } = &*self.state.shared;
         let items: Vec<FinishItem<'_>> = results
             .iter()
-            .map(|(lease, handled)| FinishItem {
-                id: lease.task.task_id.as_str(),
-                ending: Ending::ByHolder { token: &lease.token, finish: handled.finish },
-                result: &handled.result,
-            })
+            .map(|(lease, handled)| FinishItem::by_holder(lease, handled.finish, &handled.result))
             .collect();
         let (replies, claimed) =
             queue.finish_and_claim(&self.state.lane, &items, worker, demand).await?;
