@@ -8,6 +8,7 @@ mod finish;
 mod handler;
 mod held;
 mod lane_loop;
+mod lane_state;
 mod lease;
 mod read_ahead;
 mod reclaim;

@@ -17,7 +17,8 @@ use crate::redis::wake_ups::WakeUps;
 use crate::task::{Lane, TaskType, now_ms};
 use crate::work::handler::TaskHandler;
 use crate::work::held::HeldLeases;
-use crate::work::lane_loop::{LaneState, Shared};
+use crate::work::lane_loop;
+use crate::work::lane_state::{LaneState, Shared};
 use crate::work::lease::{Lease, Renewal};
 use crate::work::registry::{OfferedPlugin, WorkerRecord};
 use crate::work::room::Room;
@@ -116,7 +117,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         }
         for lane in lanes {
             self.lanes.entry(lane).or_insert_with_key(|lane| {
-                let (state, task) = LaneState::start(&self.shared, lane);
+                let (state, task) = lane_loop::start(&self.shared, lane);
                 Served { state, task }
             });
         }
