@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
+use crate::redis::scripts::check_count;
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 use crate::task::{FailureCode, TaskResult, TaskStatus};
@@ -19,6 +20,9 @@ use crate::work::reply::FinishReply;
 
 /// Most tasks that one sweep handles per lane; the next sweep handles the rest.
 const MAX_TASKS: usize = 256;
+
+/// Most lanes in one call.
+const MAX_LANES: usize = 128;
 
 /// In a Cluster, the longest wait for the list of lanes. Together with [`SWEEP_TIMEOUT`] and the pause between two sweeps it
 /// is less than `QueueConfig::outage`, so that a silent node does not look like an outage for other lanes.
@@ -54,12 +58,12 @@ pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
             listed
         }
     };
+    let at_once = if queue.server.is_cluster() { 1 } else { MAX_LANES };
     // In parallel: in a Cluster a silent node must not delay other lanes.
-    let sweeping =
-        lanes.iter().map(|lane| with_timeout(queue, SWEEP_TIMEOUT, sweep_lane(queue, lane)));
+    let sweeping = lanes.chunks(at_once).map(|lanes| sweep_together(queue, lanes));
     let mut total = Swept::default();
     let mut failure = None;
-    for (lane, swept) in lanes.iter().zip(join_all(sweeping).await) {
+    for (lane, swept) in lanes.iter().zip(join_all(sweeping).await.into_iter().flatten()) {
         match swept {
             Ok(swept) => {
                 total.reclaimed += swept.reclaimed;
@@ -90,20 +94,59 @@ async fn with_timeout<T>(
         .unwrap_or_else(|_| Err(RedisError { action: "sweep a lane in time", source: timed_out() }))
 }
 
-async fn sweep_lane(queue: &TaskQueue, lane: &Lane) -> Result<Swept, RedisError> {
-    let mut swept = Swept::default();
-    let (lost, expired, outage): (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) = queue
-        .scripts
-        .sweep
-        .key(&queue.keys.lease_store(lane))
+/// What one lane's sweep finds: ids whose lease ended, ids whose deadline passed, and the length in ms of an outage that
+/// ended now.
+type Found = (Vec<Vec<u8>>, Vec<Vec<u8>>, u64);
+
+/// Sweeps lanes in one call, which costs an idle server less than a call for each. Returns one outcome per lane.
+async fn sweep_together(queue: &TaskQueue, lanes: &[Lane]) -> Vec<Result<Swept, RedisError>> {
+    let found = match with_timeout(queue, SWEEP_TIMEOUT, look(queue, lanes)).await {
+        Ok(found) => found,
+        // Where one lane's keys are broken, the others are swept all the same.
+        Err(error) if lanes.len() > 1 && error.source.code().is_some() => {
+            let alone = lanes.iter().map(async |lane| {
+                let found = look(queue, std::slice::from_ref(lane)).await?;
+                end_found(queue, lane, found.into_iter().next().unwrap_or_default()).await
+            });
+            return join_all(alone).await;
+        }
+        Err(error) => {
+            let action = error.action;
+            let again = |_| Err(RedisError { action, source: error.source.clone() });
+            return lanes.iter().map(again).collect();
+        }
+    };
+    let ending = lanes
+        .iter()
+        .zip(found)
+        .map(|(lane, found)| with_timeout(queue, SWEEP_TIMEOUT, end_found(queue, lane, found)));
+    join_all(ending).await
+}
+
+async fn look(queue: &TaskQueue, lanes: &[Lane]) -> Result<Vec<Found>, RedisError> {
+    let mut script = queue.scripts.sweep.prepare();
+    for lane in lanes {
+        script.key(&queue.keys.lease_store(lane));
+    }
+    script
         .arg(MAX_TASKS)
         .arg(millis(queue.config.outage()))
         .arg(millis(queue.config.lease))
         .arg(millis(queue.config.time_to_live))
-        .arg(millis(queue.config.sweep_every / 2))
-        .run(&mut queue.connection.clone())
-        .await
-        .map_err(RedisError::during("look for expired leases"))?;
+        .arg(millis(queue.config.sweep_every / 2));
+    let found: redis::RedisResult<Vec<Found>> = script.run(&mut queue.connection.clone()).await;
+    found
+        .and_then(|found| check_count("sweep.lua", found.len(), lanes.len()).map(|()| found))
+        .map_err(RedisError::during("look for expired leases"))
+}
+
+/// Ends or returns what the script found; `finish.lua` checks each id again.
+async fn end_found(
+    queue: &TaskQueue,
+    lane: &Lane,
+    (lost, expired, outage): Found,
+) -> Result<Swept, RedisError> {
+    let mut swept = Swept::default();
     let lost = task_ids(queue, lost);
     let expired = task_ids(queue, expired);
     if outage > 0 {
@@ -163,7 +206,7 @@ async fn finish_all(
     result: &TaskResult,
 ) -> Result<Vec<FinishReply>, RedisError> {
     let items: Vec<FinishItem<'_>> =
-        ids.iter().map(|id| FinishItem { id, ending, result }).collect();
+        ids.iter().map(|id| FinishItem { id, ending, result, done_channel: None }).collect();
     queue.finish_items(lane, &items).await
 }
 
