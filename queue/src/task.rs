@@ -55,6 +55,9 @@ pub struct Task {
     /// W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The pub/sub channel of the process that waits for the result, set by that process. It begins like a task's own channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_channel: Option<String>,
 }
 
 impl Task {
@@ -70,6 +73,7 @@ impl Task {
             attempt: 1,
             reply_to: None,
             traceparent: None,
+            done_channel: None,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::redis::refusal::{Problems, Refusal};
 use crate::redis::replica_wait::{ReplicaWait, Replicas};
 use crate::redis::scripts::Scripts;
 use crate::redis::server::RedisServer;
+use crate::submit::waits::Waits;
 use crate::task::{Lane, TaskId};
 
 /// Most unreadable items that are logged; further ones are skipped silently.
@@ -42,6 +43,7 @@ pub struct TaskQueue {
     logged_unreadable: Arc<Mutex<BTreeSet<String>>>,
     replicas: Replicas,
     pub(crate) problems: Problems,
+    pub(crate) waits: Waits,
 }
 
 type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
@@ -73,10 +75,12 @@ impl TaskQueue {
         let connected = Connection::shared(&server).await;
         let connection = connected.map_err(|source| ConnectError::Unreachable { source })?;
         check_servers(&connection).await?;
+        let keys = Keys::new(config.namespace.clone());
+        let waits = Waits::new(server.clone(), keys.done_channel_prefix());
         Ok(Self {
             server,
             connection,
-            keys: Keys::new(config.namespace.clone()),
+            keys,
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
             registered_lanes: Arc::default(),
@@ -85,6 +89,7 @@ impl TaskQueue {
             logged_unreadable: Arc::default(),
             replicas: Replicas::default(),
             problems: Problems::default(),
+            waits,
         })
     }
 

@@ -155,6 +155,19 @@ impl Keys {
         format!("{}:tasks:done:", self.namespace)
     }
 
+    /// Pattern for all channels with that prefix.
+    pub(crate) fn done_channels(&self) -> String {
+        let mut pattern = String::new();
+        for letter in self.done_channel_prefix().chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern.push('*');
+        pattern
+    }
+
     /// SET of all lanes that were ever submitted to or offered.
     pub fn types(&self) -> String {
         format!("{}:tasks:types", self.namespace)

@@ -147,7 +147,8 @@ impl TaskQueue {
         );
         let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
         let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
-        let item = FinishItem { id: &unreadable.id, ending, result: &result };
+        let id = &unreadable.id;
+        let item = FinishItem { id, ending, result: &result, done_channel: None };
         self.finish_items(lane, &[item]).await?;
         Ok(())
     }
