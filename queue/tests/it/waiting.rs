@@ -54,6 +54,7 @@ async fn a_thousand_who_wait_share_one_connection() {
     for batch in submitted.chunks(100) {
         other.submit_tasks(batch).await.unwrap();
     }
+    let kept = queue.clone();
     let waiting = tokio::spawn(async move {
         let ours: Vec<Task> = (0..500).map(|n| silent(&format!("ours {n}"))).collect();
         let executed = join_all(ours.iter().map(|task| registry.execute_task(task, PATIENCE)));
@@ -75,7 +76,12 @@ async fn a_thousand_who_wait_share_one_connection() {
     assert_eq!(waiting.await.unwrap(), (500, 500));
     worker.stop().await;
     eventually("only the process' own channel is left", async || {
-        (channels(&redis).len() <= 1).then_some(())
+        (channels(&redis).len() == 1).then_some(())
+    })
+    .await;
+    drop(kept);
+    eventually("the subscription ends with its last user", async || {
+        channels(&redis).is_empty().then_some(())
     })
     .await;
 }
