@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Finds expired leases and deadlines of lanes, and moves due retries back to the queue.
--- KEYS    per lane: 1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 ahead
+-- KEYS    outside of a Cluster first: types  list of pushed tasks; then per lane: 1 queue  2 active  3 delayed  4 deadline
+--         5 data  6 users  7 meta  8 wake  9 ahead
 -- ARGV    1 most tasks of each kind  2 ms without a sweep that mean an outage  3 lease ms  4 time to live in ms
---         5 ms after which the heartbeat is renewed
--- RETURNS per lane: {ids whose lease ended, ids whose deadline passed, length in ms of an outage that ended now};
---         `finish.lua` checks each id again.
+--         5 ms after which the heartbeat is renewed  6 number of keys before the first lane's
+-- RETURNS {the registered lanes or nil, the number of pushed tasks, per lane {ids whose lease ended, ids whose deadline
+--         passed, length in ms of an outage that ended now}}; `finish.lua` checks each id again.
 -- ATOMIC  A delayed task is in `delayed` or in the queue, never in neither.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -44,6 +45,13 @@ local function sweep(base)
   return {lost, expired, outage}
 end
 
-local out = {}
-for base = 0, #KEYS - 1, 9 do out[#out + 1] = sweep(base) end
+local first = tonumber(ARGV[6])
+local out = {false, 0, {}}
+if first > 0 then
+  -- Neither may keep the lanes from being swept.
+  local lanes, pushed = redis.pcall('SMEMBERS', KEYS[1]), redis.pcall('LLEN', KEYS[2])
+  if not lanes.err then out[1] = lanes end
+  if type(pushed) == 'number' then out[2] = pushed end
+end
+for base = first, #KEYS - 1, 9 do table.insert(out[3], sweep(base)) end
 return out

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use redis::ErrorKind;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,8 @@ pub struct TaskQueue {
     replicas: Replicas,
     pub(crate) problems: Problems,
     pub(crate) waits: Waits,
+    /// The sweep has seen tasks on the ingress list.
+    pub(crate) pushed: Arc<Notify>,
 }
 
 type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
@@ -90,6 +93,7 @@ impl TaskQueue {
             replicas: Replicas::default(),
             problems: Problems::default(),
             waits,
+            pushed: Arc::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Every worker and every coordinator sweeps, without a leader. The script of each step checks again whether the step is due,
 //! so several sweepers do no harm. A deadline is enforced even when no worker is running.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -47,36 +48,50 @@ pub struct Swept {
 ///
 /// Redis does not answer for a lane. The other lanes were swept.
 pub async fn sweep(queue: &TaskQueue) -> Result<Swept, RedisError> {
-    let lanes = match with_timeout(queue, LIST_TIMEOUT, queue.lanes_to_sweep()).await {
-        Ok(lanes) => lanes,
-        Err(error) => {
-            let listed = queue.listed_lanes().clone();
-            if listed.is_empty() {
-                queue.note_trouble(None, "look for lanes", &error.source);
-                return Err(error);
-            }
-            listed
-        }
-    };
-    let at_once = if queue.server.is_cluster() { 1 } else { MAX_LANES };
-    // In parallel: in a Cluster a silent node must not delay other lanes.
-    let sweeping = lanes.chunks(at_once).map(|lanes| sweep_together(queue, lanes));
+    let mut lanes = lanes_to_sweep(queue).await?;
+    let mut done = BTreeSet::new();
     let mut total = Swept::default();
     let mut failure = None;
-    for (lane, swept) in lanes.iter().zip(join_all(sweeping).await.into_iter().flatten()) {
-        match swept {
-            Ok(swept) => {
-                total.reclaimed += swept.reclaimed;
-                total.crashed += swept.crashed;
-                total.expired += swept.expired;
-            }
-            Err(error) => {
-                queue.note_trouble(Some(lane), "sweep", &error.source);
-                failure = Some(error);
+    loop {
+        let at_once = if queue.server.is_cluster() { 1 } else { MAX_LANES };
+        // In parallel: in a Cluster a silent node must not delay other lanes.
+        let sweeping = lanes.chunks(at_once).map(|lanes| sweep_together(queue, lanes));
+        for (lane, swept) in lanes.iter().zip(join_all(sweeping).await.into_iter().flatten()) {
+            match swept {
+                Ok(swept) => {
+                    total.reclaimed += swept.reclaimed;
+                    total.crashed += swept.crashed;
+                    total.expired += swept.expired;
+                }
+                Err(error) => {
+                    queue.note_trouble(Some(lane), "sweep", &error.source);
+                    failure = Some(error);
+                }
             }
         }
+        done.extend(lanes);
+        // Those that were registered since the last list.
+        lanes = queue.listed_lanes().iter().filter(|lane| !done.contains(lane)).cloned().collect();
+        if lanes.is_empty() {
+            return failure.map_or(Ok(total), Err);
+        }
     }
-    failure.map_or(Ok(total), Err)
+}
+
+/// Those in the last list, which each call on a single server brings up to date.
+async fn lanes_to_sweep(queue: &TaskQueue) -> Result<Vec<Lane>, RedisError> {
+    let listed = queue.listed_lanes().clone();
+    if !listed.is_empty() && !queue.server.is_cluster() {
+        return Ok(listed);
+    }
+    let lanes = with_timeout(queue, LIST_TIMEOUT, queue.lanes()).await;
+    lanes.or_else(|error| {
+        if listed.is_empty() {
+            queue.note_trouble(None, "look for lanes", &error.source);
+            return Err(error);
+        }
+        Ok(listed)
+    })
 }
 
 /// In a Cluster, limits the wait for a node. Otherwise the next sweep of other lanes would be so late that it would look like
@@ -125,6 +140,12 @@ async fn sweep_together(queue: &TaskQueue, lanes: &[Lane]) -> Vec<Result<Swept, 
 
 async fn look(queue: &TaskQueue, lanes: &[Lane]) -> Result<Vec<Found>, RedisError> {
     let mut script = queue.scripts.sweep.prepare();
+    let common = if queue.server.is_cluster() {
+        Vec::new() // They are on other nodes.
+    } else {
+        vec![queue.keys.types(), queue.keys.ingress()]
+    };
+    script.key(&common);
     for lane in lanes {
         script.key(&queue.keys.lease_store(lane));
     }
@@ -133,11 +154,24 @@ async fn look(queue: &TaskQueue, lanes: &[Lane]) -> Result<Vec<Found>, RedisErro
         .arg(millis(queue.config.outage()))
         .arg(millis(queue.config.lease))
         .arg(millis(queue.config.time_to_live))
-        .arg(millis(queue.config.sweep_every / 2));
-    let found: redis::RedisResult<Vec<Found>> = script.run(&mut queue.connection.clone()).await;
-    found
-        .and_then(|found| check_count("sweep.lua", found.len(), lanes.len()).map(|()| found))
-        .map_err(RedisError::during("look for expired leases"))
+        .arg(millis(queue.config.sweep_every / 2))
+        .arg(common.len());
+    type Reply = (Option<Vec<Vec<u8>>>, u64, Vec<Found>);
+    let reply: redis::RedisResult<Reply> = script.run(&mut queue.connection.clone()).await;
+    let during = RedisError::during("look for expired leases");
+    let (listed, pushed, found) = reply.map_err(during)?;
+    check_count("sweep.lua", found.len(), lanes.len())
+        .map_err(RedisError::during("look for expired leases"))?;
+    match listed {
+        Some(names) => drop(queue.note_lanes(names)),
+        // The script ignores a list that it cannot read; this says why.
+        None if !common.is_empty() => drop(queue.lanes().await?),
+        None => {}
+    }
+    if pushed > 0 {
+        queue.pushed.notify_one();
+    }
+    Ok(found)
 }
 
 /// Ends or returns what the script found; `finish.lua` checks each id again.

@@ -9,6 +9,7 @@ use queue::{
     Finish, Handled, Lease, OfferedPlugin, QueueConfig, SubmitOptions, Task, TaskHandler, TaskId,
     TaskQueue, TaskResult, TaskStatus,
 };
+use test_kit::TestRedis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -157,4 +158,28 @@ async fn what_a_task_costs_does_not_grow_with_the_types_that_are_served() {
     assert!(one < tasks / 10, "{one} calls for {tasks} tasks");
     // Each lane is asked once at the start.
     assert!(hundred < one + 100 + tasks / 10, "{hundred} calls with 100 types, {one} with one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_asks_no_more_often_for_many_types() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    let names: Vec<String> = (0..100).map(|n| format!("type_{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let worker = start(&queue, &Gate::new(&names), "w", Duration::ZERO);
+    eventually("all types are known", async || {
+        (queue.task_types().await.unwrap().len() == 100).then_some(())
+    })
+    .await;
+    let calls = |name: &str| {
+        let info = redis.ask(&["INFO", "commandstats"]);
+        let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")))?;
+        line.split("calls=").nth(1)?.split(',').next()?.parse::<usize>().ok()
+    };
+    redis.ask(&["CONFIG", "RESETSTAT"]);
+    // The list of types is read once in each sweep.
+    let sweeps = eventually("twenty sweeps", async || calls("smembers").filter(|n| *n >= 20)).await;
+    let scripts = calls("evalsha").unwrap();
+    assert!(scripts < sweeps * 3, "{scripts} calls in {sweeps} sweeps");
+    worker.stop().await;
 }
