@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::WaitError;
+use crate::redis::time::from_now;
 use crate::submit::batch::Submitted;
 use crate::submit::waits::{News, Over, Wait};
 use crate::task::{Task, TaskId, TaskResult};
@@ -46,7 +47,7 @@ impl TaskQueue {
         id: &TaskId,
         timeout: Duration,
     ) -> Result<Option<TaskResult>, WaitError> {
-        let until = Instant::now() + timeout;
+        let until = from_now(timeout);
         match self.stored_result(id).await {
             Ok(None) if !timeout.is_zero() => {}
             Err(error) if !timeout.is_zero() && error.is_temporary() => {}
@@ -62,7 +63,7 @@ impl TaskQueue {
         task: &Task,
         timeout: Duration,
     ) -> Result<Option<TaskResult>, WaitError> {
-        let until = Instant::now() + timeout;
+        let until = from_now(timeout);
         // Before the submit, so that nothing is missed.
         let wait = self.waits.begin(&task.task_id, Over::ProcessChannel);
         let mut task = task.clone();

@@ -8,7 +8,7 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::scripts::{check_count, unknown_reply};
 use crate::redis::task_record::TaskRecord;
-use crate::redis::time::millis;
+use crate::redis::time::{from_now, millis};
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
 use crate::task::{FailureCode, Task, TaskResult, TaskType};
@@ -35,7 +35,7 @@ impl TaskQueue {
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
         let mut wake_ups = WakeUps::new(&self.server, &self.keys);
-        let until = Instant::now() + timeout;
+        let until = from_now(timeout);
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {
                 return Ok(Some(lease));

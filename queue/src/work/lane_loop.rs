@@ -87,7 +87,10 @@ impl<H: TaskHandler> LaneLoop<H> {
                 if claims && permits.len() < AT_ONCE {
                     permits.extend(shared.room.take(AT_ONCE - permits.len()));
                 }
-                if !results.is_empty() || claims && !permits.is_empty() {
+                if !claims {
+                    permits.clear();
+                }
+                if !results.is_empty() || !permits.is_empty() {
                     wait = None;
                     self.begin_call(results, std::mem::take(&mut permits), claims);
                     continue;
