@@ -3,9 +3,9 @@
 -- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 ahead  10 replies  11 dead, then
 --         per task: status:<id>  result:<id>
 -- ARGV    1 number of tasks  2 seconds results are kept  3 crashes allowed  4 dead letters kept  5 prefix of notice
---         channels  6 tasks to claim and start now  7 tasks to read ahead  8 lease ms  9 worker  10 the prefix as a
---         pattern ('' in a Cluster), then per task: id  token  op  result JSON  retry in ms (-1: not at all)  channel of
---         the process that waits for it ('' for none; with '*' it is read from the task)
+--         channels  6 tasks to claim and start now  7 tasks to read ahead  8 lease ms  9 worker  10 whether this is a
+--         Cluster (0 | 1), then per task: id  token  op  result JSON  retry in ms (-1: not at all)  channel of
+--         the process that waits for it ('' if the caller does not know it)
 --         op: done | fail | requeue (with a token), lost | expired (with '*'), cancel (with either)
 -- RETURNS per task: completed | failed | timeout | cancelled | RETRY | REQUEUED | SIGNALLED (cancellation requested), and
 --         when nothing changed: STALE (another token has the lease), GONE (already ended), NOTDUE; then what `claim`
@@ -22,7 +22,7 @@ local stored = count > 0 and redis.call('HMGET', KEYS[5], unpack(ids)) or {}
 -- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
 local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
 local grace, not_before = tonumber(cfg[6] or '0'), tonumber(cfg[4] or '0')
-local touched, gone, users, counters = {}, {}, {}, {}
+local touched, gone, users, counters, ended = {}, {}, {}, {}, {}
 
 local function add(counter)
   counters[counter] = (counters[counter] or 0) + 1
@@ -32,28 +32,29 @@ local function remove_from_indexes(id)
   for _, index in ipairs({1, 2, 3, 4, 9}) do redis.call('ZREM', KEYS[index], id) end
 end
 
--- The channels of tasks on which somebody listens; true stands for any.
-local function find_listeners()
-  -- A Cluster's server knows only its own listeners.
-  if ARGV[10] == '' then return true end
-  local patterns = redis.pcall('PUBSUB', 'NUMPAT')
-  local channels = redis.pcall('PUBSUB', 'CHANNELS', ARGV[10])
-  -- A user who may not ask.
-  if type(patterns) ~= 'number' or channels.err or patterns > 0 then return true end
-  local found = {}
-  for _, channel in ipairs(channels) do found[channel] = true end
-  return found
-end
-
--- Tells who waits. A lost message does no harm: they look now and then.
-local listeners
-local function tell(id, state, result, process)
+-- Tells the process that waits for a task. A lost message does no harm: they look now and then.
+local function tell_process(n, id, state, result)
+  local process = ARGV[10 + n * 6]
+  if process == '' and state ~= 'completed' then
+    process = string.match(stored[n], '.*"done_channel"%s*:%s*"([^"\\]+)"') or ''
+  end
   if process ~= '' and string.sub(process, 1, #ARGV[5]) == ARGV[5] then
     redis.pcall('PUBLISH', process, #result <= 4096 and id .. ' ' .. result or id)
   end
-  listeners = listeners or find_listeners()
-  local own = ARGV[5] .. id
-  if listeners == true or listeners[own] then redis.pcall('PUBLISH', own, state) end
+end
+
+-- Tells those who listen to a task's own channel.
+local function tell_listeners(ended)
+  local channels = {}
+  for i, task in ipairs(ended) do channels[i] = ARGV[5] .. task[1] end
+  local counts = {}
+  -- A Cluster's server knows only its own listeners. A user who may not ask publishes every end.
+  if ARGV[10] == '0' and redis.pcall('PUBSUB', 'NUMPAT') == 0 then
+    counts = redis.pcall('PUBSUB', 'NUMSUB', unpack(channels))
+  end
+  for i, task in ipairs(ended) do
+    if counts[2 * i] ~= 0 then redis.pcall('PUBLISH', channels[i], task[2]) end
+  end
 end
 
 -- Takes a task from its worker. `died` is the worker that died while it held the task unstarted, if one did. `rest` is what
@@ -65,7 +66,8 @@ local function without_worker(id, held, died, deadline, fails, crashes, rest)
     .. crashes .. '|' .. rest)
 end
 
-local function put_in_queue(id)
+local function back_to_queue(id, held, died, deadline, fails, crashes, rest)
+  without_worker(id, held, died, deadline, fails, crashes, rest)
   redis.call('ZADD', KEYS[1], string.format('%d', (cfg[3] or 0) * 1048576), id)
   if redis.call('LLEN', KEYS[8]) < 64 then redis.call('RPUSH', KEYS[8], '1') end
 end
@@ -113,8 +115,7 @@ local function finish(n)
   end
   local state = 'completed'
   if op == 'requeue' then
-    without_worker(id, held, '', deadline, fails, crashes, string.sub(stored[n], rest_at))
-    put_in_queue(id)
+    back_to_queue(id, held, '', deadline, fails, crashes, string.sub(stored[n], rest_at))
     return 'REQUEUED'
   elseif op == 'fail' then
     fails = string.format('%d', fails + 1)
@@ -129,15 +130,13 @@ local function finish(n)
     state = 'failed'
   elseif op == 'lost' and started == '' then
     -- It did not run, so it is not a crash.
-    without_worker(id, held, worker, deadline, fails, crashes, string.sub(stored[n], rest_at))
-    put_in_queue(id)
+    back_to_queue(id, held, worker, deadline, fails, crashes, string.sub(stored[n], rest_at))
     return 'REQUEUED'
   elseif op == 'lost' then
     crashes = string.format('%d', crashes + 1)
     add('lost')
     if tonumber(crashes) <= tonumber(ARGV[3]) then
-      without_worker(id, held, '', deadline, fails, crashes, string.sub(stored[n], rest_at))
-      put_in_queue(id)
+      back_to_queue(id, held, '', deadline, fails, crashes, string.sub(stored[n], rest_at))
       return 'REQUEUED'
     end
     state = 'failed'
@@ -163,15 +162,15 @@ local function finish(n)
   if wants == '1' then
     redis.call('XADD', KEYS[10], '*', 'state', state, 'task', string.sub(stored[n], json_at), 'result', result)
   end
-  local process = ARGV[a + 5]
-  if token == '*' then process = string.match(stored[n], '"done_channel":"([^"\\]+)"') or '' end
-  tell(id, state, result, process)
+  tell_process(n, id, state, result)
+  ended[#ended + 1] = {id, state}
   add(state)
   return state
 end
 
 local out = {}
 for n = 1, count do out[n] = finish(n) end
+if #ended > 0 then tell_listeners(ended) end
 if #gone > 0 then
   redis.call('ZREM', KEYS[2], unpack(gone))
   redis.call('ZREM', KEYS[9], unpack(gone))

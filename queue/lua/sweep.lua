@@ -4,6 +4,7 @@
 --         5 data  6 users  7 meta  8 wake  9 ahead
 -- ARGV    1 most tasks of each kind  2 ms without a sweep that mean an outage  3 lease ms  4 time to live in ms
 --         5 ms after which the heartbeat is renewed  6 number of keys before the first lane's
+--         7 most retries moved
 -- RETURNS {the registered lanes or nil, the number of pushed tasks, per lane {ids whose lease ended, ids whose deadline
 --         passed, length in ms of an outage that ended now}}; `finish.lua` checks each id again.
 -- ATOMIC  A delayed task is in `delayed` or in the queue, never in neither.
@@ -13,6 +14,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 -- `alive` is the time of the last sweep. It stands still while this server refuses writes or no process reaches it. Then no
 -- worker could renew a lease or store a result, so leases are extended by one lease time, and deadlines by the full time
 -- to live.
+local movable = tonumber(ARGV[7])
 local function sweep(base)
   local cfg = redis.call('HMGET', KEYS[base + 7], 'alive', 'grace', 'not_before')
   local alive, grace, not_before = tonumber(cfg[1] or now), tonumber(cfg[2] or '0'), tonumber(cfg[3] or '0')
@@ -24,7 +26,8 @@ local function sweep(base)
   elseif not cfg[1] or now - alive >= tonumber(ARGV[5]) or now < alive then
     redis.call('HSET', KEYS[base + 7], 'alive', string.format('%d', now))
   end
-  local due = redis.call('ZRANGEBYSCORE', KEYS[base + 3], '-inf', now, 'LIMIT', 0, ARGV[1])
+  local due = redis.call('ZRANGEBYSCORE', KEYS[base + 3], '-inf', now, 'LIMIT', 0, math.min(ARGV[1], movable))
+  movable = movable - #due
   if #due > 0 then
     local vtime = redis.call('HGET', KEYS[base + 7], 'vtime') or '0'
     for _, id in ipairs(due) do

@@ -42,7 +42,7 @@ pub struct Task {
     /// When it was submitted, in milliseconds since 1970 by the submitter's clock. For people only; nothing depends on it.
     #[serde(default)]
     pub submitted_at: u64,
-    /// The deadline in milliseconds since 1970 by Redis' clock, once it is claimed. The binding one is stored beside the task.
+    /// The deadline in milliseconds since 1970 by Redis' clock, once it is claimed, and 0 before. The binding one is stored beside the task.
     #[serde(default)]
     pub deadline_at: u64,
     /// 1 for the first attempt.

@@ -150,22 +150,10 @@ impl Keys {
         self.of_task("progress", id)
     }
 
-    /// Prefix of a task's pub/sub channel; the task's id follows. Messages are final statuses.
+    /// Prefix of all pub/sub channels. A task's id follows, and messages are final statuses; or `process:` and a random id, and
+    /// messages are results.
     pub fn done_channel_prefix(&self) -> String {
         format!("{}:tasks:done:", self.namespace)
-    }
-
-    /// Pattern for all channels with that prefix.
-    pub(crate) fn done_channels(&self) -> String {
-        let mut pattern = String::new();
-        for letter in self.done_channel_prefix().chars() {
-            if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(letter);
-        }
-        pattern.push('*');
-        pattern
     }
 
     /// SET of all lanes that were ever submitted to or offered.

@@ -57,6 +57,7 @@ struct Waiting(Mutex<HashMap<String, Waited>>);
 #[derive(Debug)]
 struct Waited {
     news: watch::Sender<News>,
+    waiters: usize,
     /// How many of its waiters need the task's own channel.
     on_task_channel: usize,
 }
@@ -132,10 +133,13 @@ impl Waits {
     pub(crate) fn begin(&self, id: &TaskId, over: Over) -> Wait {
         let Shared { server, prefix, own_channel, waiting, subscription } = &*self.0;
         let mut all = waiting.lock();
-        let waited = all
-            .entry(id.as_str().to_owned())
-            .or_insert_with(|| Waited { news: watch::Sender::new(News::None), on_task_channel: 0 });
+        let waited = all.entry(id.as_str().to_owned()).or_insert_with(|| Waited {
+            news: watch::Sender::new(News::None),
+            on_task_channel: 0,
+            waiters: 0,
+        });
         let mut news = waited.news.subscribe();
+        waited.waiters += 1;
         let begins = over == Over::TaskChannel && waited.on_task_channel == 0;
         if over == Over::TaskChannel {
             waited.on_task_channel += 1;
@@ -197,8 +201,8 @@ impl Drop for Wait {
                 subscription.remove(format!("{prefix}{}", self.id));
             }
         }
-        // Ours is still counted.
-        if waited.news.receiver_count() == 1 {
+        waited.waiters -= 1;
+        if waited.waiters == 0 {
             all.remove(self.id.as_str());
         }
     }

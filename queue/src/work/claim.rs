@@ -191,8 +191,8 @@ fn read_claimed(
         let reason = "the task's JSON carries another task type than its queue";
         return Err(unreadable(reason.to_owned()));
     }
-    // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
     task.deadline_at = record.deadline;
+    // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
     task.attempt = record.failures + record.crashes + 1;
     let left = Duration::from_millis(record.deadline.saturating_sub(now));
     Ok(Lease {

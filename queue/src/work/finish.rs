@@ -128,7 +128,7 @@ impl TaskQueue {
             .arg(demand.ahead)
             .arg(millis(self.config.lease))
             .arg(worker)
-            .arg(if self.server.is_cluster() { String::new() } else { self.keys.done_channels() });
+            .arg(i32::from(self.server.is_cluster()));
         for item in items {
             // A text from Redis that is not a task id has no keys of its own; any other keys do.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::task::Lane;
 use crate::work::demand::{Claimed, Demand};
 use crate::work::handler::TaskHandler;
-use crate::work::lane_call::{Called, call};
+use crate::work::lane_call::{Called, call, store};
 use crate::work::lane_state::{LaneState, Shared, Unstored, lock};
 use crate::work::lease::Lease;
 use crate::work::read_ahead::GIVE_BACK_AFTER;
@@ -44,8 +44,7 @@ struct LaneLoop<H> {
     state: Arc<LaneState<H>>,
     /// Each ends with what it asked for and the permits for it.
     calls: FuturesUnordered<BoxFuture<'static, (Demand, Vec<Permit>, Called)>>,
-    /// How many of the calls claim, and for how many tasks to read ahead.
-    claiming: usize,
+    /// For how many tasks to read ahead the calls ask.
     asked_ahead: usize,
     /// The last reply said that more waits.
     more: bool,
@@ -60,7 +59,6 @@ impl<H: TaskHandler> LaneLoop<H> {
         Self {
             state,
             calls: FuturesUnordered::new(),
-            claiming: 0,
             asked_ahead: 0,
             more: false,
             paused: None,
@@ -74,6 +72,8 @@ impl<H: TaskHandler> LaneLoop<H> {
         let mut permits: Vec<Permit> = Vec::new();
         let mut wait: Option<(bool, PermitWait)> = None;
         loop {
+            // Before the results are taken: none comes after it.
+            let closing = shared.closing.is_cancelled() && shared.running.is_empty();
             let serving = !shared.draining.is_cancelled() && state.offered.load(Ordering::Relaxed);
             if !serving {
                 self.give_back_unstarted(Duration::ZERO);
@@ -83,24 +83,22 @@ impl<H: TaskHandler> LaneLoop<H> {
             let wanted = may_call && serving && self.is_wanted();
             if may_call {
                 let results = take(&state.results, AT_ONCE);
-                let claims = wanted && (self.claiming == 0 || !results.is_empty());
-                if claims && permits.len() < AT_ONCE {
-                    permits.extend(shared.room.take(AT_ONCE - permits.len()));
-                }
-                if !claims {
+                if !wanted {
                     permits.clear();
+                } else if permits.len() < AT_ONCE {
+                    permits.extend(shared.room.take(AT_ONCE - permits.len()));
                 }
                 if !results.is_empty() || !permits.is_empty() {
                     wait = None;
-                    self.begin_call(results, std::mem::take(&mut permits), claims);
+                    self.begin_call(results, std::mem::take(&mut permits), wanted);
                     continue;
                 }
             }
             permits.clear();
-            if shared.closing.is_cancelled() && shared.running.is_empty() && self.calls.is_empty() {
+            if closing && self.calls.is_empty() {
                 return;
             }
-            let in_line = wanted && self.claiming == 0 || serving && !lock(&state.ahead).is_empty();
+            let in_line = wanted || serving && !lock(&state.ahead).is_empty();
             if !in_line {
                 wait = None;
             } else {
@@ -118,10 +116,11 @@ impl<H: TaskHandler> LaneLoop<H> {
                     wait = None;
                     permits.extend(permit);
                 }
-                () = sleep_until(self.paused) => {}
+                () = sleep_until(self.paused) => self.paused = None,
                 () = sleep_until(give_back_at) => self.give_back_unstarted(GIVE_BACK_AFTER),
                 () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}
                 () = shared.closing.cancelled(), if !shared.closing.is_cancelled() => {}
+                () = shared.running.wait(), if shared.closing.is_cancelled() && !closing => {}
             }
         }
     }
@@ -136,11 +135,10 @@ impl<H: TaskHandler> LaneLoop<H> {
     }
 
     /// Whether there is a reason to ask, and no reason not to.
-    fn is_wanted(&mut self) -> bool {
+    fn is_wanted(&self) -> bool {
         if self.paused.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        self.paused = None;
         self.more || self.state.woken.load(Ordering::Relaxed)
     }
 
@@ -192,7 +190,6 @@ impl<H: TaskHandler> LaneLoop<H> {
         };
         if demand != Demand::default() {
             state.woken.store(false, Ordering::Relaxed);
-            self.claiming += 1;
             self.asked_ahead += demand.ahead;
         }
         let calling = call(state, results, demand).map(move |called| (demand, permits, called));
@@ -200,22 +197,31 @@ impl<H: TaskHandler> LaneLoop<H> {
     }
 
     fn end_call(&mut self, demand: Demand, mut permits: Vec<Permit>, called: Called) {
-        if demand == Demand::default() {
-            return;
-        }
-        self.claiming -= 1;
         self.asked_ahead -= demand.ahead;
         match called {
+            Called::Claimed(_) if demand == Demand::default() => {}
             Called::Claimed(claimed) => {
                 self.pause = CLAIM_PAUSE.0;
                 self.take_in(claimed, &mut permits);
+                if !permits.is_empty() {
+                    drop(permits);
+                    self.state.shared.freed.notify_one();
+                }
             }
             Called::ClaimFailed => {
                 self.more = true;
                 self.paused = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(CLAIM_PAUSE.1);
             }
-            Called::StoredLate => self.more = true,
+            Called::Unstored(results, error) => {
+                self.more |= demand != Demand::default();
+                // The permits are for other lanes meanwhile.
+                drop(permits);
+                let storing = store(Arc::clone(&self.state), results, error);
+                let nothing = |called| (Demand::default(), Vec::new(), called);
+                self.calls.push(storing.map(nothing).boxed());
+            }
+            Called::Stored => {}
         }
     }
 

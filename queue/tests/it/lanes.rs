@@ -183,3 +183,30 @@ async fn an_idle_worker_asks_no_more_often_for_many_types() {
     assert!(scripts < sweeps * 3, "{scripts} calls in {sweeps} sweeps");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_cannot_store_its_results_leaves_room_for_others() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), generous()).await.unwrap();
+    let handler = Gate::new(&["echo", "other"]);
+    let worker = start(&queue, &handler, "w", Duration::ZERO);
+    // The users' hash cannot be read: no end of the first type can be stored.
+    let users = queue.keys().users(&task(1, "any").lane());
+    let blocked = submit(&queue, (0..200).map(|n| format!("slow {n}"))).await;
+    eventually("they run", async || {
+        (queue.task_status(&blocked[0]).await.unwrap() == Some(TaskStatus::Processing))
+            .then_some(())
+    })
+    .await;
+    redis.ask(&["RENAME", &users, "aside"]);
+    redis.ask(&["SET", &users, "not a hash"]);
+    handler.open.send_replace(true);
+    let other = Task::new(task_type("other"), 7, serde_json::Map::new());
+    queue.submit_task(&other).await.unwrap();
+    let result = queue.get_result(&other.task_id, Duration::from_secs(15)).await.unwrap();
+    assert!(result.unwrap().success);
+    redis.ask(&["DEL", &users]);
+    redis.ask(&["RENAME", "aside", &users]);
+    all_have_ended(&queue, &blocked).await;
+    worker.stop().await;
+}

@@ -220,3 +220,63 @@ async fn a_type_whose_keys_are_broken_does_not_keep_others_from_being_swept() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_types_than_one_call_takes_are_all_swept_though_the_list_of_types_breaks() {
+    let (redis, queue) = private().await;
+    let mut asked = Vec::new();
+    for n in 0..150 {
+        let task = Task::new(task_type(&format!("type_{n}")), 1, serde_json::Map::new());
+        queue.submit_task(&task).await.unwrap();
+        asked.push(task);
+    }
+    queue::work::sweep(&queue).await.unwrap();
+    redis.ask(&["SET", &queue.keys().types(), "not a set"]);
+    for task in &asked {
+        queue.claim(std::slice::from_ref(&task.task_type), "dies", 1).await.unwrap();
+    }
+    eventually("all leases are taken back", async || {
+        assert!(queue::work::sweep(&queue).await.is_err(), "the broken list is reported");
+        (waiting(&queue, &asked).await == 150).then_some(())
+    })
+    .await;
+}
+
+/// How many tasks wait in their queues.
+async fn waiting(queue: &TaskQueue, tasks: &[Task]) -> u64 {
+    let mut pipe = redis::pipe();
+    for task in tasks {
+        pipe.cmd("ZCARD").arg(queue.keys().queue(&task.lane()));
+    }
+    let counts: Vec<u64> = pipe.query_async(&mut queue.connection()).await.unwrap();
+    counts.iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_ask_for_listeners_tells_every_end() {
+    let (redis, boss) = private().await;
+    redis.ask(&["ACL", "SETUSER", "w", "on", ">secret", "~*", "&*", "+@all", "-pubsub"]);
+    let url = redis.url().replace("redis://", "redis://w:secret@");
+    let queue = TaskQueue::connect(&url, quick()).await.unwrap();
+    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    let asked = task(1, "a");
+    let waiting = boss.get_result(&asked.task_id, PATIENCE);
+    let submitting = boss.submit_task(&asked);
+    let (answer, submitted) = tokio::join!(waiting, submitting);
+    submitted.unwrap();
+    assert!(answer.unwrap().unwrap().success);
+    assert_eq!(runs(&redis, "publish"), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_tasks_are_taken_before_any_type_is_known() {
+    let (redis, queue) = private().await;
+    let worker = start(&queue, &Echo::new(&[], Duration::ZERO), "w", Duration::ZERO);
+    redis.ask(&["RPUSH", &queue.keys().ingress(), "no task"]);
+    eventually("it is rejected", async || {
+        (redis.ask(&["XLEN", &queue.keys().ingress_rejected()]).trim() == "1").then_some(())
+    })
+    .await;
+    worker.stop().await;
+}
