@@ -8,7 +8,7 @@ use teloxide::Bot;
 
 use super::error::BotError;
 
-/// Includes the name's resolution and the TLS handshake. A long poll's own timeout is ten times longer.
+/// For the name's resolution, the connection and the TLS handshake. A long poll itself may take many times longer.
 const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 /// A connection whose peer has not acknowledged what was sent for this long is broken.
 #[cfg(target_os = "linux")]
