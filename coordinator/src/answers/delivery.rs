@@ -293,7 +293,7 @@ impl Delivery {
         let Some(screen) = screen else { return Ok(Attempt::Done) };
         let edit = edit.get_or_insert_with(|| MessageEdit::new(message_id, to.turn));
         let attempt = self.edit(id, to, edit, &screen).await?;
-        let waited = attempt == Attempt::Done && SHOWN_AT_ONCE < made_at.elapsed();
+        let waited = attempt == Attempt::Done && made_at.elapsed() > SHOWN_AT_ONCE;
         // A new message in place of a deleted one cannot be taken back.
         if waited && !forgotten && !edit.instead && self.has_forgotten(to).await? {
             return Ok(Attempt::Again);
@@ -364,9 +364,10 @@ impl Delivery {
             }
             if until <= Instant::now() {
                 // The question is not repeated to somebody who had their data deleted.
-                let screen = match self.has_forgotten(to).await? {
-                    true => stopped(to.lang),
-                    false => to.question.placeholder(to.lang, &view_name(id)),
+                let screen = if self.has_forgotten(to).await? {
+                    stopped(to.lang)
+                } else {
+                    to.question.placeholder(to.lang, &view_name(id))
                 };
                 let placed = self.parts.sender.send(&to.address, &screen, Priority::Answer).await;
                 *sent = Some(placed.map_err(DeliveryError::Bot)?);
