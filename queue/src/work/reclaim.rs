@@ -304,3 +304,6 @@ pub async fn sweep_until(queue: TaskQueue, shutdown: CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
