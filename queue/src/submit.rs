@@ -6,7 +6,6 @@ mod progress;
 mod resubmit;
 mod result;
 mod status;
-pub(crate) mod waits;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::resubmit_buffer::ResubmitBuffer;
+use crate::client::waits::Waits;
 use crate::config::QueueConfig;
 use crate::error::{ConnectError, RedisError};
 use crate::redis::check::check_servers;
@@ -21,7 +22,6 @@ use crate::redis::refusal::{Problems, Refusal};
 use crate::redis::replica_wait::{ReplicaWait, Replicas};
 use crate::redis::scripts::Scripts;
 use crate::redis::server::RedisServer;
-use crate::submit::waits::Waits;
 use crate::task::{Lane, TaskId};
 
 /// Most unreadable items that are logged; further ones are skipped silently.

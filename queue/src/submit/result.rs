@@ -6,10 +6,10 @@ use redis::{ErrorKind, ServerErrorKind};
 use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
+use crate::client::waits::{News, Over, Wait};
 use crate::error::WaitError;
 use crate::redis::time::from_now;
 use crate::submit::batch::Submitted;
-use crate::submit::waits::{News, Over, Wait};
 use crate::task::{Task, TaskId, TaskResult};
 
 /// After how long without a message the result is looked for: at first, and at most. A message can be lost.
