@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             let accepted = command.run(out).await?;
             Ok(if accepted { 0 } else { startup::EXIT_FAILURE })
         }),
+        Some(Command::Compile(command)) => command.run(),
         None => {
             let log_format = serve.log_format();
             startup.serve(log_format, Ok(serve.into_config()), async |config, shutdown| {
