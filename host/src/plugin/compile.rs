@@ -33,10 +33,13 @@ struct TimedOut {
 /// Turns a compiler error into the refusal of the file.
 pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
     let path = path.to_owned();
-    match source.downcast_ref::<TimedOut>() {
-        Some(TimedOut { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
-        None => LoadError::Compile { path, source },
+    if let Some(TimedOut { seconds }) = source.downcast_ref() {
+        return LoadError::CompileTime { path, seconds: *seconds };
     }
+    if source.downcast_ref().is_some_and(ProgramError::was_killed) {
+        return LoadError::CompilerKilled { path, source };
+    }
+    LoadError::Compile { path, source }
 }
 
 /// The compiler of the process.

@@ -19,7 +19,7 @@ use crate::digest::{hex, sha256_hex};
 
 /// Files in the folder, two for each plugin version. The least recently used one is removed first.
 const MAX_FILES: usize = 64;
-/// Sum of the files, in bytes. A plugin with an interpreter of 18 MB in it takes about CODE_MB for each version.
+/// Sum of the files, in bytes. A plugin with an interpreter of 18 MB in it takes about 70 MB for each version.
 const MAX_BYTES: u64 = 4 << 30;
 /// The files that stay, however large they are: those of the newest version.
 const MIN_FILES: usize = 2;

@@ -9,6 +9,7 @@
 //! the reason.
 
 use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 
@@ -35,12 +36,18 @@ pub(super) enum ProgramError {
     /// The compiler's own words.
     #[error("{0}")]
     Refused(String),
-    #[error(
-        "the compiler ended without an answer ({0}); see standard error. Signal 9 mostly means that memory ran out"
-    )]
+    #[error("the compiler ended without an answer ({0}); see standard error")]
     Ended(ExitStatus),
     #[error("the process of the compiler cannot be read")]
     Read(#[source] io::Error),
+}
+
+impl ProgramError {
+    /// Whether the process was killed from outside. A crash of the compiler is another signal.
+    pub(super) fn was_killed(&self) -> bool {
+        const SIGKILL: i32 = 9;
+        matches!(self, Self::Ended(status) if status.signal() == Some(SIGKILL))
+    }
 }
 
 /// A program that compiles when it is started with the command `compile`.
