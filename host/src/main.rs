@@ -7,6 +7,7 @@ use ops::startup::{self, Startup};
 use ops::telemetry::{self, LogFormat};
 
 fn main() -> ExitCode {
+    host::allocator::return_large_blocks();
     let (startup, Cli { command, serve }) = match Startup::parse() {
         Ok(parsed) => parsed,
         Err(exit_code) => return exit_code,
