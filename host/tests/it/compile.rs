@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Folder, component, eventually, metrics, redis, run, start_worker_with};
 
 /// The log shows each compile.
-const COMPILES: (&str, &str) = ("RUST_LOG", "host=debug");
+const COMPILES: (&str, &str) = ("RUST_LOG", "info,host=debug");
 const COMPILED: &str = "component compiled";
 
 /// `worker plugins …` on a file, with the cache of the folder's worker: its standard output, and how many components it

@@ -40,7 +40,7 @@ impl From<BinaryReaderError> for StructureError {
     }
 }
 
-/// What a component takes from the host and offers to it, by name.
+/// What a component takes from the host and offers to it, by name. Types with a name of their own are left out.
 #[derive(Debug, Default)]
 pub(in crate::plugin) struct Outline {
     pub(in crate::plugin) imports: Vec<String>,
@@ -119,7 +119,8 @@ impl Counts {
                     if let ComponentTypeRef::Component(_) = import.ty {
                         return handed_over();
                     }
-                    if self.is_outermost() {
+                    let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
+                    if self.is_outermost() && !is_type {
                         self.outline.imports.push(import.name.name.to_owned());
                     }
                 }
@@ -129,7 +130,8 @@ impl Counts {
                 self.exports(exports.count())?;
                 for export in exports {
                     let export = export?;
-                    if self.is_outermost() {
+                    let is_type = export.kind == ComponentExternalKind::Type;
+                    if self.is_outermost() && !is_type {
                         self.outline.exports.push(export.name.name.to_owned());
                     }
                     // An export adds the component to the index space again.
