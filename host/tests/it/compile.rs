@@ -1,6 +1,7 @@
 //! A component is compiled once, by a process of its own, and then taken from the cache.
 
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -74,6 +75,8 @@ async fn a_worker_compiles_what_is_new_and_nothing_else() {
     // It holds a handle after `init`.
     folder.settings("probe", "[grants]\nnet = []\n[config]\nsay_at_init = \"hello\"\n");
     worker.says(&["no snapshot", "plugin=\"probe\""]).await;
+    let published = || worker.whole_log().matches("plugin published").count();
+    eventually("the third version", async || (published() == 3).then_some(())).await;
     assert_eq!(count(&worker).await, 4, "it was compiled before");
 }
 
@@ -115,21 +118,26 @@ async fn a_compiler_that_is_killed_refuses_its_plugin_and_nothing_else() {
     worker.says(&["plugin published", "plugin=\"probe\""]).await;
 }
 
-#[tokio::test]
-async fn a_compiler_ends_with_its_worker() {
-    let (redis, _queue) = redis().await;
-    let folder = Folder::with(&["search"]);
-    let worker = start_worker_with(&redis, &folder, &[]).await;
-    folder.settings("probe", "[grants]\nnet = []\n");
-    folder.put("probe", &std::fs::read(component("probe")).unwrap());
-    let compiler = compiler(worker.id()).await;
-    // What it could say without its end being noticed would come late.
-    assert!(Command::new("kill").args(["-STOP", &compiler]).status().unwrap().success());
-    worker.kill();
-    assert!(Command::new("kill").args(["-CONT", &compiler]).status().unwrap().success());
-    eventually("its end", async || {
-        let status = std::fs::read_to_string(format!("/proc/{compiler}/status"));
-        status.map_or(true, |status| status.contains("(zombie)")).then_some(())
-    })
-    .await;
+#[test]
+fn a_compiler_ends_when_nobody_waits_for_it() {
+    let wasm = std::fs::read(component("probe")).unwrap();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.args(["compile", "536870912"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut compiler = command.spawn().unwrap();
+        let mut input = compiler.stdin.take().unwrap();
+        input.write_all(&(wasm.len() as u64).to_le_bytes()).unwrap();
+        input.write_all(&wasm).unwrap();
+        (compiler, input)
+    };
+    let (compiler, input) = start();
+    // As when the worker is killed.
+    drop(input);
+    let ended = compiler.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0));
+    let (mut compiler, input) = start();
+    let mut answer = Vec::new();
+    compiler.stdout.take().unwrap().read_to_end(&mut answer).unwrap();
+    assert_eq!((compiler.wait().unwrap().code(), answer[0]), (Some(0), 0));
+    drop(input);
 }
