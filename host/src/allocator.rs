@@ -5,8 +5,8 @@
 //! gaps it keeps. Figures are in docs/performance.md.
 
 /// Blocks of this size are mapped one by one, and go back to the system when they are freed. Above what most tasks
-/// allocate at once, because mapping costs more than reusing memory. A worker with a plugin of
-/// 18 MB grows by 16 % in thirteen swaps with 4 MiB, and by 12 % with 1 MiB.
+/// allocate at once, because mapping costs more than reusing memory. In thirteen swaps of a plugin of 18 MB a worker
+/// grows by 16 % with 4 MiB, and by 12 % with 1 MiB.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES: i32 = 1 << 20;
 
