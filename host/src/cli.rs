@@ -1,5 +1,6 @@
 //! The command line of `worker`: run tasks, or work with plugins without a queue.
 
+pub mod compile;
 mod flags;
 pub mod plugins;
 
@@ -12,6 +13,7 @@ use ops::telemetry::LogFormat;
 
 use self::flags::CacheFlag;
 use crate::config::{Ceilings, HostConfig};
+use crate::plugin::compile::program;
 
 /// Runs tasks in WebAssembly plugins that are replaced while it runs.
 #[derive(Debug, Parser)]
@@ -30,6 +32,9 @@ pub struct Cli {
 pub enum Command {
     /// Shows, checks and runs plugins.
     Plugins(plugins::PluginsCommand),
+    /// Compiles one component for a worker.
+    #[command(hide = true)]
+    Compile(compile::CompileCommand),
 }
 
 /// How to run tasks.
@@ -68,6 +73,7 @@ impl Serve {
             redis: self.redis,
             plugins: self.plugins,
             plugin_cache: self.cache.folder(),
+            compiler: program::this_program(),
             plugin_wait: Duration::from_secs(self.plugin_wait_seconds),
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),

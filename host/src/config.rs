@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub plugins: PathBuf,
     /// The folder for prepared plugins and good versions; none to prepare the plugins at each start.
     pub plugin_cache: Option<PathBuf>,
+    /// The `worker` program that compiles plugins in a process of its own; none to compile them in this process.
+    pub compiler: Option<PathBuf>,
     /// How long plugin files that never stop changing are waited for.
     pub plugin_wait: Duration,
     /// Tasks run at once.

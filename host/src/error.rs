@@ -61,6 +61,17 @@ pub enum LoadError {
         /// The limit.
         seconds: u64,
     },
+    /// The process that compiled it was killed.
+    #[error(
+        "{} was not compiled, because the compiler was killed, mostly for lack of memory; it is tried again later",
+        path.display()
+    )]
+    CompilerKilled {
+        /// The file.
+        path: PathBuf,
+        /// How the process ended.
+        source: wasmtime::Error,
+    },
     /// The component imports something that the operator has not granted.
     #[error(
         "plugin `{plugin}` imports `{import}`, which is not granted; under `[grants]` in {plugin}.toml add {grant}"
@@ -193,6 +204,7 @@ impl LoadError {
             | Self::Start { .. }
             | Self::Trial { .. }
             | Self::CompileTime { .. }
+            | Self::CompilerKilled { .. }
             | Self::RolledBack { .. } => true,
             Self::TooLarge { .. }
             | Self::Shape { .. }
@@ -220,6 +232,7 @@ impl LoadError {
             Self::Settings { .. } => "plugin-settings",
             Self::Compile { .. } => "plugin-invalid",
             Self::CompileTime { .. } => "plugin-compile-time",
+            Self::CompilerKilled { .. } => "plugin-compiler-killed",
             Self::NotGranted { .. } => "capability-not-granted",
             Self::Contract { .. } => "plugin-contract",
             Self::Start { .. } => "plugin-start",
@@ -250,6 +263,7 @@ mod tests {
         let outside = [
             read,
             LoadError::CompileTime { path: path(), seconds: 1 },
+            LoadError::CompilerKilled { path: path(), source: wasmtime::Error::msg("signal 9") },
             LoadError::Start { plugin: name(), function: "init", reason: name() },
             LoadError::Trial { plugin: name(), task_type: task_type.clone(), reason: name() },
             LoadError::RolledBack { plugin: name(), failed: 1, ended: 1 },

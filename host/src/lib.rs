@@ -6,6 +6,7 @@
 //!
 //! Not here: Telegram, and the meaning of a task.
 
+pub mod allocator;
 pub mod archive;
 pub mod bindings;
 pub mod cli;

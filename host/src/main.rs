@@ -7,6 +7,7 @@ use ops::startup::{self, Startup};
 use ops::telemetry::{self, LogFormat};
 
 fn main() -> ExitCode {
+    host::allocator::return_large_blocks();
     let (startup, Cli { command, serve }) = match Startup::parse() {
         Ok(parsed) => parsed,
         Err(exit_code) => return exit_code,
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
             let accepted = command.run(out).await?;
             Ok(if accepted { 0 } else { startup::EXIT_FAILURE })
         }),
+        Some(Command::Compile(command)) => command.run(),
         None => {
             let log_format = serve.log_format();
             startup.serve(log_format, Ok(serve.into_config()), async |config, shutdown| {

@@ -13,6 +13,7 @@ const RUN: &str = "freefans_task_run_seconds";
 const LIMITS: &str = "freefans_plugin_limits_total";
 const SWAPS: &str = "freefans_plugin_loads_total";
 const PLUGINS: &str = "freefans_worker_plugin_info";
+const COMPILES: &str = "freefans_plugin_compiles_total";
 const DATA: &str = "freefans_plugin_data";
 const REFUSED: &str = "freefans_worker_plugin_refused";
 
@@ -31,6 +32,10 @@ pub fn describe() {
     describe_counter!(
         SWAPS,
         "Plugin files that were loaded, by outcome: `published` or a refusal's code."
+    );
+    describe_counter!(
+        COMPILES,
+        "Components that were compiled, two for a plugin file that is not in the cache: before `init`, and with the memory that it left."
     );
     describe_gauge!(PLUGINS, "1 for each plugin version in force here.");
     describe_gauge!(
@@ -64,6 +69,11 @@ pub(crate) fn limit_reached(plugin: &str, limit: Limit) {
 /// A plugin file was put in force or refused.
 pub(crate) fn plugin_looked_at(outcome: &'static str) {
     counter!(SWAPS, "outcome" => outcome).increment(1);
+}
+
+/// A component was compiled.
+pub(crate) fn component_compiled() {
+    counter!(COMPILES).increment(1);
 }
 
 /// A version came into force, or went.

@@ -52,6 +52,7 @@ pub async fn run(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
             .context("cannot build the linkers")?
+            .with_compiler(config.compiler)
             .with_cache(cache)
             .with_archive(archive),
     );

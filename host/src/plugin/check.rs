@@ -8,10 +8,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use queue::TaskType;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
-use self::structure::StructureError;
+use self::structure::{Outline, StructureError};
 use crate::archive::VersionArchive;
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, commands};
@@ -44,12 +42,13 @@ pub(super) async fn check_allowed(
     }
 }
 
-/// Refuses a file that is not well formed or too complex for the compiler.
-pub(super) async fn check_structure(path: &Path, wasm: Bytes) -> Result<(), LoadError> {
+/// Reads the names of a component's imports and exports. Refuses a file that is not well formed or too complex for the
+/// compiler.
+pub(super) async fn check_structure(path: &Path, wasm: Bytes) -> Result<Outline, LoadError> {
     let path = path.to_owned();
     let checked = tokio::task::spawn_blocking(move || structure::check(&wasm)).await;
     let source = match checked {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(outline)) => return Ok(outline),
         Ok(Err(StructureError::TooMany { what, limit })) => {
             return Err(LoadError::Shape { path, what, limit });
         }
@@ -62,15 +61,14 @@ pub(super) async fn check_structure(path: &Path, wasm: Bytes) -> Result<(), Load
 /// Refuses a component that imports HTTP without a grant.
 pub(super) fn check_imports(
     plugin: &str,
-    component: &Component,
-    engine: &Engine,
+    imports: &[String],
     allows_requests: bool,
 ) -> Result<(), LoadError> {
-    for (import, _) in component.component_type().imports(engine) {
+    for import in imports {
         if import.starts_with("wasi:http/") && !allows_requests {
             return Err(LoadError::NotGranted {
                 plugin: plugin.to_owned(),
-                import: import.to_owned(),
+                import: import.clone(),
                 grant: "`net = [\"https://host\"]`, or `net = []` to load it with every request refused",
             });
         }

@@ -1,12 +1,14 @@
-//! Compiles one component at a time, at low priority and with a time limit. What is compiled can be cached on disk.
+//! Compiles one component at a time, at low priority and with a time limit. What is compiled can be cached on disk, and
+//! is not compiled again as long as it is there.
 
 pub(crate) mod background;
 pub mod cache;
 mod cache_writer;
+pub mod program;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wasmtime::Engine;
@@ -14,7 +16,9 @@ use wasmtime::component::Component;
 
 use self::cache::{CacheKey, PreparedCache};
 use self::cache_writer::CacheWriter;
+use self::program::{CompilerProgram, ProgramError};
 use crate::error::LoadError;
+use crate::metrics;
 
 /// Longest compile, including the wait for the one before. A shipped plugin takes a second or two; a file made to keep
 /// the compiler busy must not keep the folder from being scanned.
@@ -29,16 +33,21 @@ struct TimedOut {
 /// Turns a compiler error into the refusal of the file.
 pub(super) fn refusal(path: &Path, source: wasmtime::Error) -> LoadError {
     let path = path.to_owned();
-    match source.downcast_ref::<TimedOut>() {
-        Some(TimedOut { seconds }) => LoadError::CompileTime { path, seconds: *seconds },
-        None => LoadError::Compile { path, source },
+    if let Some(TimedOut { seconds }) = source.downcast_ref() {
+        return LoadError::CompileTime { path, seconds: *seconds };
     }
+    if source.downcast_ref().is_some_and(ProgramError::was_killed) {
+        return LoadError::CompilerKilled { path, source };
+    }
+    LoadError::Compile { path, source }
 }
 
 /// The compiler of the process.
 #[derive(Debug)]
 pub(super) struct Compiler {
     engine: Engine,
+    /// None to compile in this process.
+    program: Option<CompilerProgram>,
     /// One compile at a time: more would take processor time from running tasks.
     permits: Arc<tokio::sync::Semaphore>,
     time_limit: Duration,
@@ -50,6 +59,7 @@ impl Compiler {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
             engine,
+            program: None,
             permits: Arc::new(tokio::sync::Semaphore::new(1)),
             time_limit: TIME_LIMIT,
             cache: None,
@@ -61,58 +71,88 @@ impl Compiler {
         Self { cache, ..self }
     }
 
-    /// Compiles a component, and builds the memory images that its instances map.
-    pub(super) async fn compile(&self, wasm: Bytes) -> wasmtime::Result<Component> {
-        let engine = self.engine.clone();
-        let permits = Arc::clone(&self.permits);
-        let compiled = async {
-            let permit = permits.acquire_owned().await; // Never closed.
-            background::run(move || {
-                // Held until the thread ends, even after a timeout: a thread cannot be stopped.
-                let _permit = permit;
-                let component = Component::from_binary(&engine, &wasm)?;
-                component.initialize_copy_on_write_image()?;
-                Ok(component)
-            })
-            .await
-        };
+    pub(super) fn with_program(self, program: Option<CompilerProgram>) -> Self {
+        Self { program, ..self }
+    }
+
+    /// The cache key of what the compiler makes of the component file with this digest, as it is or `instrumented`.
+    pub(super) fn key(&self, digest: &str, instrumented: bool) -> String {
+        let mut key = CacheKey::new(&self.engine);
+        key.add(if instrumented { b"before init" } else { b"as it is" });
+        key.add(digest.as_bytes());
+        key.finish()
+    }
+
+    /// The component that is cached under `key`, or else compiled and cached. Without a key it is always compiled, and
+    /// not cached.
+    pub(super) async fn component(
+        &self,
+        key: Option<&str>,
+        wasm: Bytes,
+    ) -> wasmtime::Result<Component> {
+        if let Some(cached) = self.cached(key).await {
+            return Ok(cached);
+        }
         let limit = self.time_limit;
-        tokio::time::timeout(limit, compiled)
+        tokio::time::timeout(limit, self.compile(key, wasm))
             .await
             .unwrap_or_else(|_elapsed| Err(TimedOut { seconds: limit.as_secs() }.into()))
     }
 
-    /// Compiles an instrumented component. The same file with other data or settings is found in the cache.
-    pub(super) async fn compile_instrumented(
-        &self,
-        digest: &str,
-        wasm: Bytes,
-    ) -> wasmtime::Result<Component> {
-        let mut key = CacheKey::new(&self.engine);
-        key.add(b"before init");
-        key.add(digest.as_bytes());
-        let key = key.finish();
-        if let Some(cached) = self.cached(&key).await {
-            return Ok(cached);
-        }
-        let component = self.compile(wasm).await?;
-        self.store(&key, component.clone());
-        Ok(component)
-    }
-
-    pub(super) async fn cached(&self, key: &str) -> Option<Component> {
+    /// The component that is cached under `key`.
+    pub(super) async fn cached(&self, key: Option<&str>) -> Option<Component> {
+        let key = key?.to_owned();
         let cache = self.cache.clone()?;
         let engine = self.engine.clone();
-        let key = key.to_owned();
-        let reading = tokio::task::spawn_blocking(move || cache.get(&engine, &key));
+        let unwritten = self.writer.unwritten(&key);
+        let reading = tokio::task::spawn_blocking(move || match unwritten {
+            Some(code) => cache::load(&engine, &code).ok(),
+            None => cache.get(&engine, &key),
+        });
         reading.await.ok().flatten()
     }
 
-    /// Stores a component for the next start, in the background: writing takes as long as a swap may.
-    pub(super) fn store(&self, key: &str, component: Component) {
-        if let Some(cache) = self.cache.clone() {
-            self.writer.store(cache, key.to_owned(), component);
+    async fn compile(&self, key: Option<&str>, wasm: Bytes) -> wasmtime::Result<Component> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await; // Never closed.
+        // The compile before this one may have been the same.
+        if let Some(cached) = self.cached(key).await {
+            return Ok(cached);
         }
+        let started = Instant::now();
+        let bytes = wasm.len();
+        let in_process = async |wasm: Bytes| {
+            let engine = self.engine.clone();
+            background::run(move || {
+                // Held until the thread ends, even after a timeout: a thread cannot be stopped.
+                let _permit = permit;
+                engine.precompile_component(&wasm).map(Bytes::from)
+            })
+            .await
+        };
+        let code = match &self.program {
+            None => in_process(wasm).await?,
+            Some(program) => match program.compile(&wasm).await {
+                Err(error @ ProgramError::Start(_)) => {
+                    tracing::warn!(error = %ops::chain::chain(&error), "compiling in this process");
+                    in_process(wasm).await?
+                }
+                code => code?,
+            },
+        };
+        metrics::component_compiled();
+        tracing::debug!(
+            bytes,
+            code_bytes = code.len(),
+            took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "component compiled"
+        );
+        let engine = self.engine.clone();
+        let loaded = code.clone();
+        let component = background::run(move || cache::load(&engine, &loaded)).await?;
+        if let (Some(key), Some(cache)) = (key, self.cache.clone()) {
+            self.writer.store(cache, key.to_owned(), code);
+        }
+        Ok(component)
     }
 
     /// Ends when everything stored so far is on disk.
@@ -132,10 +172,30 @@ mod tests {
         // As long as another one has not ended, none begins.
         let permit = Arc::clone(&compiler.permits).acquire_owned().await.unwrap();
         let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
-        let error = compiler.compile(wasm.clone()).await.unwrap_err();
+        let error = compiler.component(None, wasm.clone()).await.unwrap_err();
         assert!(error.to_string().contains("takes longer than"), "{error}");
         drop(permit);
         let compiler = Compiler { time_limit: TIME_LIMIT, ..compiler };
-        assert!(compiler.compile(wasm).await.is_ok());
+        assert!(compiler.component(None, wasm).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_a_program_to_start_it_compiles_by_itself() {
+        let compiler = Compiler::new(Engine::default());
+        let program = CompilerProgram::new("/nowhere".into(), &crate::config::Ceilings::default());
+        let compiler = compiler.with_program(Some(program));
+        let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+        assert!(compiler.component(None, wasm).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_gives_no_answer_refuses_the_file() {
+        let compiler = Compiler::new(Engine::default());
+        let program =
+            CompilerProgram::new("/bin/false".into(), &crate::config::Ceilings::default());
+        let compiler = compiler.with_program(Some(program));
+        let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+        let error = compiler.component(None, wasm).await.unwrap_err();
+        assert!(error.to_string().contains("ended without an answer"), "{error}");
     }
 }

@@ -1,9 +1,9 @@
 //! Loads a plugin version: takes the steps up to publishing in order, each with its own refusal.
 //!
-//! Settings, bytes, digest (pinned? rolled back?), structure, compile, imports, link, `describe`, schemas, `init` and its
+//! Settings, bytes, digest (pinned? rolled back?), structure, imports, compile, link, `describe`, schemas, `init` and its
 //! snapshot, trial.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use queue::TaskQueue;
@@ -15,6 +15,7 @@ use crate::digest::sha256_hex;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::plugin::compile::cache::PreparedCache;
+use crate::plugin::compile::program::CompilerProgram;
 use crate::plugin::compile::{self, Compiler};
 use crate::plugin::prepare::{Compiled, Prepared, Preparer, guest};
 use crate::plugin::read::{self, ComponentFile};
@@ -62,6 +63,14 @@ impl Loader {
         Ok(Self { preparer, ceilings, queue, archive: None })
     }
 
+    /// Compiles in a process of `program`, which is a `worker`; without one in this process.
+    #[must_use]
+    pub fn with_compiler(mut self, program: Option<PathBuf>) -> Self {
+        let program = program.map(|path| CompilerProgram::new(path, &self.ceilings));
+        self.preparer.compiler = self.preparer.compiler.with_program(program);
+        self
+    }
+
     /// Caches prepared plugins for the next start.
     #[must_use]
     pub fn with_cache(mut self, cache: Option<PreparedCache>) -> Self {
@@ -101,22 +110,13 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// When it cannot be read or is no component.
+    /// When it cannot be read or is not well formed.
     pub async fn component_info(&self, path: &Path) -> Result<ComponentInfo, LoadError> {
         let wasm = read::read_bounded(path, self.ceilings.component_bytes).await?;
         let bytes = wasm.len();
         let digest = sha256_hex(&wasm);
-        check::check_structure(path, wasm.clone()).await?;
-        let component = self.preparer.compiler.compile(wasm).await;
-        let component = component.map_err(|source| compile::refusal(path, source))?;
-        let component_type = component.component_type();
-        let engine = self.engine();
-        Ok(ComponentInfo {
-            bytes,
-            digest,
-            imports: component_type.imports(engine).map(|(name, _)| name.to_owned()).collect(),
-            exports: component_type.exports(engine).map(|(name, _)| name.to_owned()).collect(),
-        })
+        let outline = check::check_structure(path, wasm).await?;
+        Ok(ComponentInfo { bytes, digest, imports: outline.imports, exports: outline.exports })
     }
 
     /// Loads the component at `path` with the settings beside it.
@@ -141,7 +141,7 @@ impl Loader {
     ) -> Result<Arc<PluginVersion>, LoadError> {
         let file = ComponentFile::read(path, &self.ceilings).await?;
         check::check_allowed(&file, &config, self.archive.as_ref()).await?;
-        check::check_structure(path, file.wasm.clone()).await?;
+        let outline = check::check_structure(path, file.wasm.clone()).await?;
         for remark in &config.remarks {
             tracing::warn!(plugin = file.plugin, "settings: {remark}");
         }
@@ -151,12 +151,12 @@ impl Loader {
         let swap = config.swap.clone();
         let env = read::read_env(&file, config, &self.ceilings, self.queue.clone()).await?;
         let plugin = env.name.as_str();
+        check::check_imports(plugin, &outline.imports, env.http.is_some())?;
 
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
         let engine = self.engine();
-        check::check_imports(plugin, compiled.component(), engine, env.http.is_some())?;
         let component = preparer.link(compiled.component(), &env);
         let component = component
             .map_err(|source| LoadError::Contract { plugin: plugin.to_owned(), source })?;
@@ -168,8 +168,8 @@ impl Loader {
                 let prepared = Prepared { component, has_snapshot: true, log: Vec::new() };
                 (prepared, descriptor.rows.clone())
             }
-            Compiled::BeforeInit(_, instrumented) => {
-                let prepared = preparer.initialize(&file, &env, &component, instrumented).await?;
+            Compiled::BeforeInit(_, can_snapshot) => {
+                let prepared = preparer.initialize(&file, &env, &component, can_snapshot).await?;
                 let Prepared { component, has_snapshot, .. } = &prepared;
                 let rows = guest::data_rows(engine, component, *has_snapshot, &env).await;
                 (prepared, rows)

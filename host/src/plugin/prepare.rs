@@ -15,7 +15,7 @@ use crate::bindings::v1;
 use crate::error::LoadError;
 use crate::imports::Linkers;
 use crate::plugin::compile::cache::CacheKey;
-use crate::plugin::compile::{self, Compiler, background};
+use crate::plugin::compile::{Compiler, background};
 use crate::plugin::read::ComponentFile;
 use crate::sandbox::Sandbox;
 use crate::sandbox::env::PluginEnv;
@@ -34,8 +34,8 @@ pub(super) struct Preparer {
 pub(super) enum Compiled {
     /// From the cache; it starts from a snapshot.
     Prepared(Component),
-    /// The second value is the instrumented component, or why there is none.
-    BeforeInit(Component, wasmtime::Result<Bytes>),
+    /// The second value says whether it is instrumented, so that a snapshot can be taken, or why not.
+    BeforeInit(Component, wasmtime::Result<()>),
 }
 
 impl Compiled {
@@ -62,15 +62,18 @@ impl Preparer {
         file: &ComponentFile,
         env: &PluginEnv,
     ) -> wasmtime::Result<Compiled> {
-        if let Some(prepared) = self.compiler.cached(&self.snapshot_key(&file.digest, env)).await {
+        let key = self.snapshot_key(&file.digest, env);
+        if let Some(prepared) = self.compiler.cached(Some(&key)).await {
             return Ok(Compiled::Prepared(prepared));
         }
-        let instrumented = self.instrument(&file.wasm).await;
-        let component = match &instrumented {
-            Ok(wasm) => self.compiler.compile_instrumented(&file.digest, wasm.clone()).await?,
-            Err(_) => self.compiler.compile(file.wasm.clone()).await?,
+        // The same file with other data or settings is found in the cache.
+        let (wasm, can_snapshot) = match self.instrument(&file.wasm).await {
+            Ok(instrumented) => (instrumented, Ok(())),
+            Err(reason) => (file.wasm.clone(), Err(reason)),
         };
-        Ok(Compiled::BeforeInit(component, instrumented))
+        let key = self.compiler.key(&file.digest, can_snapshot.is_ok());
+        let component = self.compiler.component(Some(&key), wasm).await?;
+        Ok(Compiled::BeforeInit(component, can_snapshot))
     }
 
     pub(super) fn link(
@@ -82,20 +85,19 @@ impl Preparer {
         v1::PluginPre::new(linker.instantiate_pre(component)?)
     }
 
-    /// Runs `init` in an instance of `component` and takes a snapshot. When that is not possible, compiles the component
-    /// as it is.
+    /// Runs `init` in an instance of `component` and takes a snapshot. When that is not possible, tasks use `component`
+    /// itself: what instrumenting adds is called by nobody.
     pub(super) async fn initialize(
         &self,
         file: &ComponentFile,
         env: &Arc<PluginEnv>,
         component: &v1::PluginPre<Sandbox>,
-        instrumented: wasmtime::Result<Bytes>,
+        can_snapshot: wasmtime::Result<()>,
     ) -> Result<Prepared, LoadError> {
-        let contract = |source| LoadError::Contract { plugin: env.name.clone(), source };
         let (store, instance) = guest::init(&self.engine, component, env).await?;
         let log = store.data().output.init_log();
-        let prepared = match instrumented {
-            Ok(_) => self.snapshot(file, env, store, instance).await,
+        let prepared = match can_snapshot {
+            Ok(()) => self.snapshot(file, env, store, instance).await,
             Err(reason) => Err(reason),
         };
         match prepared {
@@ -106,10 +108,7 @@ impl Preparer {
                     reason = %chain(reason.as_ref()),
                     "no snapshot; `init` runs for each task"
                 );
-                let plain = self.compiler.compile(file.wasm.clone()).await;
-                let plain = plain.map_err(|source| compile::refusal(&file.path, source))?;
-                let component = self.link(&plain, env).map_err(contract)?;
-                Ok(Prepared { component, has_snapshot: false, log })
+                Ok(Prepared { component: component.clone(), has_snapshot: false, log })
             }
         }
     }
@@ -155,12 +154,10 @@ impl Preparer {
         })
         .await?;
         let snapshot_bytes = snapshot.len();
-        let component = self.compiler.compile(snapshot.into()).await?;
-        let prepared = self.link(&component, env)?;
         // What `init` fetched may have changed by the next start.
-        if !store.data().has_asked_outside() {
-            self.compiler.store(&self.snapshot_key(&file.digest, env), component);
-        }
+        let key = (!store.data().has_asked_outside()).then(|| self.snapshot_key(&file.digest, env));
+        let component = self.compiler.component(key.as_deref(), snapshot.into()).await?;
+        let prepared = self.link(&component, env)?;
         tracing::debug!(
             plugin = env.name,
             peak_memory_bytes = store.data().memory.peak,

@@ -8,6 +8,7 @@
 
 mod admission;
 mod by_hand;
+mod compile;
 mod contract;
 mod examples;
 mod forums;

@@ -97,7 +97,8 @@ fn bad_rows_are_told_by_line_and_the_others_are_found() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_worker"));
         let file = folder.path().join("search.wasm");
         command.args(["plugins", arguments[0]]).arg(file).args(&arguments[1..]);
-        let output = command.env_remove("EXTENDED_SEARCH_URL").output().unwrap();
+        let output =
+            command.env("PLUGIN_CACHE", "none").env_remove("EXTENDED_SEARCH_URL").output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let told = worker(&["inspect"]);

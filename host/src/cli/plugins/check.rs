@@ -5,19 +5,22 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::folders;
 use super::output::{Format, inspect, summary};
-use crate::offline::OfflineHost;
+use crate::cli::flags::CacheFlag;
 
 /// Checks whether a worker would accept a plugin with the settings beside it, and says why not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
     /// The component.
     file: PathBuf,
+    #[command(flatten)]
+    cache: CacheFlag,
 }
 
 impl Check {
     pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
-        let inspection = inspect(&OfflineHost::new()?, &self.file).await?;
+        let inspection = inspect(&folders::offline_host(&self.cache)?, &self.file).await?;
         let refusal = inspection.refusal();
         let accepted = refusal.is_empty();
         match format {

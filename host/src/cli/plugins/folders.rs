@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::archive::VersionArchive;
 use crate::cli::flags::CacheFlag;
+use crate::offline::OfflineHost;
 use crate::plugin::compile::cache::PreparedCache;
 use crate::swap::files;
 
@@ -14,6 +15,19 @@ pub(super) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     files::components(folder).with_context(|| {
         format!("cannot read the plugin folder {}; name another", folder.display())
     })
+}
+
+/// A host that uses the cache of the workers here, so that it does not compile what they have compiled, nor they what it
+/// has. Without a usable folder it compiles.
+pub(super) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
+    let cache = flag.folder().and_then(|folder| {
+        PreparedCache::open(&folder)
+            .inspect_err(|error| {
+                tracing::warn!(folder = %folder.display(), error = %error, "no plugin cache: compiling each time");
+            })
+            .ok()
+    });
+    Ok(OfflineHost::new()?.with_cache(cache))
 }
 
 /// Opens the cache, and the archive for the plugins in `plugins`. Creates the folder if needed.

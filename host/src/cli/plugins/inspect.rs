@@ -3,19 +3,23 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::folders;
 use super::output::{self, Format, summary, to_json};
-use crate::offline::{Inspection, OfflineHost};
+use crate::cli::flags::CacheFlag;
+use crate::offline::Inspection;
 
 /// Shows what a plugin is: task types and schemas, imports and exports, size and digest.
 #[derive(Debug, clap::Args)]
 pub(super) struct Inspect {
     /// The component.
     file: PathBuf,
+    #[command(flatten)]
+    cache: CacheFlag,
 }
 
 impl Inspect {
     pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
-        let inspection = output::inspect(&OfflineHost::new()?, &self.file).await?;
+        let inspection = output::inspect(&folders::offline_host(&self.cache)?, &self.file).await?;
         match format {
             Format::Json => writeln!(out, "{:#}", to_json(&inspection, None))?,
             Format::Text => write_text(out, &inspection)?,

@@ -8,13 +8,17 @@ use anyhow::Context;
 use queue::{Task, TaskType};
 use serde_json::{Map, Value};
 
-use crate::offline::{OfflineHost, RunReport};
+use super::folders;
+use crate::cli::flags::CacheFlag;
+use crate::offline::RunReport;
 
 /// Runs one task and prints its result. What the plugin logs goes to standard error.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
     /// The component.
     file: PathBuf,
+    #[command(flatten)]
+    cache: CacheFlag,
     /// The task type.
     #[arg(long)]
     task_type: TaskType,
@@ -36,7 +40,7 @@ impl Run {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         let params: Map<String, Value> = serde_json::from_str(&self.params)
             .context("--params takes a JSON object, for instance '{\"query\":\"luna\"}'")?;
-        let host = OfflineHost::new()?;
+        let host = folders::offline_host(&self.cache)?;
         let inspection = host.inspect(&self.file, &self.allow).await.map_err(anyhow::Error::msg)?;
         let load_time = inspection.load_time;
         let version = inspection.loaded?;

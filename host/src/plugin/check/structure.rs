@@ -1,4 +1,5 @@
-//! Checks that a component is well formed and not too complex, before anything else reads it.
+//! Checks that a component is well formed and not too complex, before anything else reads it. Reads the names of its
+//! imports and exports on the way.
 //!
 //! The compiler recurses into nested definitions, and expands every instance of a component within another. So a small
 //! file can overflow its stack, which ends the process, or use up all memory. Here every section is read without
@@ -39,13 +40,20 @@ impl From<BinaryReaderError> for StructureError {
     }
 }
 
-/// Reads all sections of `wasm`.
-pub(in crate::plugin) fn check(wasm: &[u8]) -> Result<(), StructureError> {
+/// What a component takes from the host and offers to it, by name. Types with a name of their own are left out.
+#[derive(Debug, Default)]
+pub(in crate::plugin) struct Outline {
+    pub(in crate::plugin) imports: Vec<String>,
+    pub(in crate::plugin) exports: Vec<String>,
+}
+
+/// Reads all sections of `wasm`. The outline of a module is empty.
+pub(in crate::plugin) fn check(wasm: &[u8]) -> Result<Outline, StructureError> {
     let mut counts = Counts::default();
     for payload in Parser::new(0).parse_all(wasm) {
         counts.add_section(payload?, wasm)?;
     }
-    Ok(())
+    Ok(counts.outline)
 }
 
 /// What has been read so far.
@@ -57,6 +65,7 @@ struct Counts {
     types: usize,
     imports: usize,
     exports: usize,
+    outline: Outline,
 }
 
 /// One component or module.
@@ -106,8 +115,13 @@ impl Counts {
             Payload::ComponentImportSection(imports) => {
                 self.imports(imports.count())?;
                 for import in imports {
-                    if let ComponentTypeRef::Component(_) = import?.ty {
+                    let import = import?;
+                    if let ComponentTypeRef::Component(_) = import.ty {
                         return handed_over();
+                    }
+                    let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
+                    if self.is_outermost() && !is_type {
+                        self.outline.imports.push(import.name.name.to_owned());
                     }
                 }
                 Ok(())
@@ -116,6 +130,10 @@ impl Counts {
                 self.exports(exports.count())?;
                 for export in exports {
                     let export = export?;
+                    let is_type = export.kind == ComponentExternalKind::Type;
+                    if self.is_outermost() && !is_type {
+                        self.outline.exports.push(export.name.name.to_owned());
+                    }
                     // An export adds the component to the index space again.
                     if export.kind == ComponentExternalKind::Component {
                         self.add_component(self.cost(0, export.index))?;
@@ -149,6 +167,11 @@ impl Counts {
             // Everything else is limited by the file's size or by the compiler.
             _ => Ok(()),
         }
+    }
+
+    /// Whether the part that is being read is the file's own, not one within it.
+    fn is_outermost(&self) -> bool {
+        self.open.len() == 1
     }
 
     /// Adds a component to the index space of the innermost part.

@@ -20,7 +20,7 @@ pub(crate) async fn run<T: Send + 'static>(
 }
 
 /// Lowers the priority of the calling thread. Otherwise a compile slows tasks down on a machine with few cores.
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     // Linux sets the niceness per thread. Should this fail, tasks are slower during a swap, and that is all.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);

@@ -19,6 +19,10 @@ use crate::digest::{hex, sha256_hex};
 
 /// Files in the folder, two for each plugin version. The least recently used one is removed first.
 const MAX_FILES: usize = 64;
+/// Sum of the files, in bytes. A plugin with an interpreter of 18 MB in it takes about 70 MB for each version.
+const MAX_BYTES: u64 = 4 << 30;
+/// The files that stay, however large they are: those of the newest version.
+const MIN_FILES: usize = 2;
 /// To be changed with the format of the files.
 const FORMAT: &str = "1";
 const DIGEST_BYTES: usize = 64;
@@ -98,13 +102,12 @@ impl PreparedCache {
         }
     }
 
-    /// Stores a component under a key. Readers never see a partly written file.
-    pub(crate) fn put(&self, key: &str, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(io::Error::other)?;
+    /// Stores machine code under a key. Readers never see a partly written file.
+    pub(crate) fn put(&self, key: &str, code: &[u8]) -> io::Result<()> {
         let (path, mut file) = tempfile_in(&self.folder)?;
         let written = file
-            .write_all(sha256_hex(&code).as_bytes())
-            .and_then(|()| file.write_all(&code))
+            .write_all(sha256_hex(code).as_bytes())
+            .and_then(|()| file.write_all(code))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&path, self.file(key)));
         if written.is_err() {
@@ -115,22 +118,33 @@ impl PreparedCache {
     }
 
     fn prune(&self) -> io::Result<()> {
-        let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
+        let mut files: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let found = entry.metadata()?;
             // The version archive is in a subfolder.
             if found.is_file() {
-                files.push((found.modified()?, entry.path()));
+                files.push((found.modified()?, entry.path(), found.len()));
             }
         }
         files.sort();
-        let excess = files.len().saturating_sub(MAX_FILES);
-        for (_, path) in files.into_iter().take(excess) {
+        files.reverse();
+        let sizes: Vec<u64> = files.iter().map(|(.., bytes)| *bytes).collect();
+        for (_, path, _) in files.into_iter().skip(kept(&sizes)) {
             fs::remove_file(path)?;
         }
         Ok(())
     }
+}
+
+/// How many of the files with these sizes are kept, the newest first.
+fn kept(sizes: &[u64]) -> usize {
+    let mut sum = 0;
+    let fitting = sizes.iter().take(MAX_FILES).take_while(|bytes| {
+        sum += **bytes;
+        sum <= MAX_BYTES
+    });
+    fitting.count().max(MIN_FILES)
 }
 
 /// Creates a temporary file in `folder` that only this user can read.
@@ -142,10 +156,6 @@ fn tempfile_in(folder: &Path) -> io::Result<(PathBuf, File)> {
 }
 
 /// Turns the bytes of a cache file into a component.
-#[expect(
-    unsafe_code,
-    reason = "the engine cannot check machine code; the folder is private, and the digest is compared"
-)]
 fn restore(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     let (digest, code) = bytes
         .split_at_checked(DIGEST_BYTES)
@@ -153,8 +163,19 @@ fn restore(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     if sha256_hex(code).as_bytes() != digest {
         wasmtime::bail!("its digest does not match");
     }
-    // SAFETY: `code` was written by `put`, from `Component::serialize`: `open` has checked that only this user can write
-    // to the folder, and the digest shows that the file is complete.
+    load(engine, code)
+}
+
+/// Makes a component of machine code, with the memory images that its instances map. `code` comes from the compiler
+/// ([`super::Compiler`]), or from a file of a private folder whose digest matches.
+#[expect(
+    unsafe_code,
+    reason = "the engine cannot check machine code; the folder is private, and the digest is compared"
+)]
+pub(super) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what `Engine::precompile_component` returned, in this process or in one that this process
+    // started; or it was written by `put` then. `open` has checked that only this user can write to the folder, and the
+    // digest shows that the file is complete.
     let component = unsafe { Component::deserialize(engine, code)? };
     component.initialize_copy_on_write_image()?;
     Ok(component)
@@ -166,8 +187,8 @@ mod tests {
 
     use super::*;
 
-    fn component(engine: &Engine) -> Component {
-        Component::from_binary(engine, b"\0asm\x0d\0\x01\0").unwrap()
+    fn code(engine: &Engine) -> Vec<u8> {
+        engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap()
     }
 
     #[test]
@@ -175,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = PreparedCache::open(&folder.path().join("cache")).unwrap();
         let engine = Engine::default();
-        cache.put("k", &component(&engine)).unwrap();
+        cache.put("k", &code(&engine)).unwrap();
         assert!(cache.get(&engine, "k").is_some());
         assert!(cache.get(&engine, "other").is_none());
         let path = cache.file("k");
@@ -201,9 +222,17 @@ mod tests {
         let cache = PreparedCache::open(&folder.path().join("cache")).unwrap();
         let engine = Engine::default();
         for number in 0..MAX_FILES + 5 {
-            cache.put(&number.to_string(), &component(&engine)).unwrap();
+            cache.put(&number.to_string(), &code(&engine)).unwrap();
         }
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), MAX_FILES);
+    }
+
+    #[test]
+    fn large_files_are_kept_as_long_as_they_fit_and_the_newest_two_always() {
+        assert_eq!(kept(&[]), MIN_FILES);
+        assert_eq!(kept(&[1; MAX_FILES + 1]), MAX_FILES);
+        assert_eq!(kept(&[MAX_BYTES / 4; 10]), 4);
+        assert_eq!(kept(&[MAX_BYTES, MAX_BYTES, 1]), MIN_FILES);
     }
 
     #[test]

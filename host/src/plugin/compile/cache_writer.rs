@@ -1,52 +1,73 @@
-//! Writes prepared components to the cache in the background. A plugin is published before it is cached; a worker that is
+//! Writes compiled components to the cache in the background. A plugin is published before it is cached; a worker that is
 //! killed in between only has to compile it again at its next start.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Mutex;
+use bytes::Bytes;
 use tokio_util::task::TaskTracker;
-use wasmtime::component::Component;
 
 use super::background;
 use super::cache::PreparedCache;
 
-/// Components that may wait to be written, each held in memory. Compiling takes longer than writing, so they pile up
-/// only on a very slow disk; those that do not fit are compiled again at the next start.
-const MAX_PENDING: usize = 16;
+/// Machine code that may wait to be written. Compiling takes longer than writing, so it piles up only on a very slow
+/// disk; what does not fit is compiled again at the next start. One component may be larger than this.
+const MAX_UNWRITTEN_BYTES: usize = 256 << 20;
 
 #[derive(Debug, Clone)]
 pub(super) struct CacheWriter {
-    pending: TaskTracker,
-    /// One write at a time: each holds a serialized component in memory.
-    lock: Arc<Mutex<()>>,
+    writes: TaskTracker,
+    /// What is not on disk yet, by key.
+    unwritten: Arc<Mutex<HashMap<String, Bytes>>>,
+    /// One write at a time.
+    lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl CacheWriter {
     pub(super) fn new() -> Self {
-        let pending = TaskTracker::new();
+        let writes = TaskTracker::new();
         // `wait` ends only on a closed tracker. A closed tracker still takes new tasks.
-        pending.close();
-        Self { pending, lock: Arc::default() }
+        writes.close();
+        Self { writes, unwritten: Arc::default(), lock: Arc::default() }
     }
 
-    /// Stores a component under a key, later.
-    pub(super) fn store(&self, cache: PreparedCache, key: String, component: Component) {
-        if self.pending.len() >= MAX_PENDING {
+    /// Stores machine code under a key, later: writing takes as long as a swap may.
+    pub(super) fn store(&self, cache: PreparedCache, key: String, code: Bytes) {
+        if !self.add(&key, &code) {
             tracing::warn!("prepared plugin not stored: the disk is too slow");
             return;
         }
         let lock = Arc::clone(&self.lock);
-        self.pending.spawn(async move {
+        let unwritten = Arc::clone(&self.unwritten);
+        self.writes.spawn(async move {
             let _guard = lock.lock().await;
-            if let Err(error) = background::run(move || Ok(cache.put(&key, &component)?)).await {
+            let file = key.clone();
+            if let Err(error) = background::run(move || Ok(cache.put(&file, &code)?)).await {
                 tracing::warn!(error = %error, "prepared plugin not stored");
             }
+            unwritten.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         });
+    }
+
+    /// Adds to what is not written, if there is room.
+    fn add(&self, key: &str, code: &Bytes) -> bool {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = unwritten.values().map(Bytes::len).sum();
+        if !unwritten.is_empty() && bytes.saturating_add(code.len()) > MAX_UNWRITTEN_BYTES {
+            return false;
+        }
+        unwritten.insert(key.to_owned(), code.clone());
+        true
+    }
+
+    /// The machine code that is to be stored under a key.
+    pub(super) fn unwritten(&self, key: &str) -> Option<Bytes> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// Ends when nothing is left to write.
     pub(super) async fn all_written(self) {
-        self.pending.wait().await;
+        self.writes.wait().await;
     }
 }
 
@@ -61,19 +82,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = PreparedCache::open(&folder.path().join("cache")).unwrap();
         let engine = Engine::default();
-        let component = Component::from_binary(&engine, b"\0asm\x0d\0\x01\0").unwrap();
+        let code = Bytes::from(engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap());
+        let large = Bytes::from(vec![0; MAX_UNWRITTEN_BYTES + 1]);
         let writer = CacheWriter::new();
         // As long as another one is written.
         let guard = writer.lock.lock().await;
-        for number in 0..=MAX_PENDING {
-            writer.store(cache.clone(), number.to_string(), component.clone());
-        }
+        writer.store(cache.clone(), "first".to_owned(), code.clone());
+        writer.store(cache.clone(), "second".to_owned(), code.clone());
+        writer.store(cache.clone(), "large".to_owned(), large);
         tokio::task::yield_now().await;
-        assert!(cache.get(&engine, "0").is_none());
+        assert!(cache.get(&engine, "first").is_none());
+        assert_eq!(writer.unwritten("first"), Some(code), "it is found before it is written");
+        assert_eq!(writer.unwritten("large"), None, "more than may wait");
         drop(guard);
-        writer.all_written().await;
-        let kept = |number: usize| cache.get(&engine, &number.to_string()).is_some();
-        assert!((0..MAX_PENDING).all(kept));
-        assert!(!kept(MAX_PENDING), "more than may wait");
+        writer.clone().all_written().await;
+        assert!(cache.get(&engine, "first").is_some() && cache.get(&engine, "second").is_some());
+        assert_eq!(writer.unwritten("first"), None);
     }
 }

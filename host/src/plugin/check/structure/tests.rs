@@ -119,6 +119,20 @@ fn what_is_cut_short_is_malformed() {
 /// A component of the contract's first release.
 const RELEASED: &[u8] = include_bytes!("../../../../tests/fixtures/contract-1.0.0.wasm");
 
+#[test]
+fn the_names_are_those_that_the_compiler_sees() {
+    let engine = wasmtime::Engine::default();
+    let compiled = wasmtime::component::Component::from_binary(&engine, RELEASED).unwrap();
+    let compiled = compiled.component_type();
+    // It holds components with names of their own.
+    let outline = check(RELEASED).unwrap();
+    let imports: Vec<&str> = compiled.imports(&engine).map(|(name, _)| name).collect();
+    assert_eq!(outline.imports, imports);
+    let exports: Vec<&str> = compiled.exports(&engine).map(|(name, _)| name).collect();
+    assert_eq!(outline.exports, exports);
+    assert!(imports.len() > 3 && exports.contains(&"handle"), "{imports:?} {exports:?}");
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config {
         failure_persistence: None, cases: 2_048, ..Default::default()
