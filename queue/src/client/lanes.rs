@@ -61,7 +61,7 @@ impl TaskQueue {
     /// Redis does not answer. Each lane is also registered with its first task.
     pub async fn announce_partitions(&self) -> Result<(), RedisError> {
         for (task_type, partitions) in &self.config.partitions {
-            let lanes: Vec<Lane> = Lane::all_of(task_type, *partitions).into_iter().collect();
+            let lanes: Vec<Lane> = Lane::all_of(task_type, *partitions).collect();
             self.add_lanes(&lanes).await.map_err(RedisError::during("announce partitions"))?;
         }
         Ok(())

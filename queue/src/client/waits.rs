@@ -151,7 +151,8 @@ impl Waits {
         // While the lock is held, so that the order of the changes is that of the waits.
         let subscription = subscription.get_or_init(|| {
             let tell = {
-                let (waiting, prefix) = (Arc::clone(waiting), prefix.clone());
+                let waiting = Arc::clone(waiting);
+                let prefix = prefix.clone();
                 let own_channel = own_channel.clone();
                 move |notice: Notice<'_>| waiting.take(&prefix, &own_channel, &notice)
             };

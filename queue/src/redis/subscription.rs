@@ -132,7 +132,8 @@ impl Receiver {
                 if self.changes.recv_many(&mut changes, AT_ONCE).await == 0 {
                     return RedisResult::Ok(()); // The task ends.
                 }
-                let (mut added, mut removed) = (Vec::new(), Vec::new());
+                let mut added = Vec::new();
+                let mut removed = Vec::new();
                 for change in changes {
                     match self.note(change) {
                         Change::Add(channel) => added.push(channel),

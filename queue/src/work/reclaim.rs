@@ -172,10 +172,12 @@ enum Common {
     LeftOut,
 }
 
+/// The names of the registered lanes, if they were read.
+type Listed = Option<Vec<Vec<u8>>>;
+
 /// What the script returns.
 struct Looked {
-    /// The registered lanes, if they were read.
-    listed: Option<Vec<Vec<u8>>>,
+    listed: Listed,
     /// Pushed tasks on the ingress list.
     pushed: u64,
     /// For each lane.
@@ -203,7 +205,7 @@ async fn look(queue: &TaskQueue, common: Common, lanes: &[Lane]) -> Result<Looke
         .arg(millis(queue.config.sweep_every / 2))
         .arg(common.len())
         .arg(MAX_MOVED);
-    let reply: redis::RedisResult<(Option<Vec<Vec<u8>>>, u64, Vec<Found>)> =
+    let reply: redis::RedisResult<(Listed, u64, Vec<Found>)> =
         script.run(&mut queue.connection.clone()).await;
     let looked = reply.and_then(|(listed, pushed, found)| {
         check_count("sweep.lua", found.len(), lanes.len())?;
