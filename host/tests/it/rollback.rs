@@ -147,6 +147,10 @@ async fn what_the_operator_took_away_does_not_come_back_with_an_older_version() 
             run(&queue, "probe_echo", json!({})).await;
         }
         assert!(!worker.log().contains("plugin rolled back"), "the older one had more: {had}");
+        eventually("both versions are kept", async || {
+            (said(&plugins(&folder, &["list"])).matches("  kept ").count() == 2).then_some(())
+        })
+        .await;
         drop(worker);
         // Nor at a start with a broken file: of the two archived versions, only the one with fewer grants may run.
         folder.put("probe", b"\0asm not quite");
