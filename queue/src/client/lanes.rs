@@ -1,9 +1,10 @@
 //! The list of lanes, and the lane of a new task.
 
 use std::collections::BTreeSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
@@ -94,7 +95,11 @@ impl TaskQueue {
         let lane = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
         let mut lanes: Vec<Lane> = names.into_iter().filter_map(lane).collect();
         lanes.sort();
-        self.listed_lanes().clone_from(&lanes);
+        self.listed_lanes.send_if_modified(|listed| {
+            let new = *listed != lanes;
+            listed.clone_from(&lanes);
+            new
+        });
         lanes
     }
 
@@ -120,7 +125,13 @@ impl TaskQueue {
         Lane::of_person(task_type, parts, user_id)
     }
 
-    pub(crate) fn listed_lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.listed_lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The last list.
+    pub(crate) fn listed_lanes(&self) -> watch::Ref<'_, Vec<Lane>> {
+        self.listed_lanes.borrow()
+    }
+
+    /// Tells of each list that differs from the one before.
+    pub(crate) fn watch_lanes(&self) -> watch::Receiver<Vec<Lane>> {
+        self.listed_lanes.subscribe()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use redis::ErrorKind;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ pub struct TaskQueue {
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) config: Arc<QueueConfig>,
     pub(crate) registered_lanes: Arc<Mutex<HashMap<Lane, Instant>>>,
-    pub(crate) listed_lanes: Arc<Mutex<Vec<Lane>>>,
+    pub(super) listed_lanes: watch::Sender<Vec<Lane>>,
     resubmit_buffer: Arc<Mutex<ResubmitBuffer<BeforeResubmit>>>,
     /// Unreadable items that were logged.
     logged_unreadable: Arc<Mutex<BTreeSet<String>>>,
@@ -87,7 +87,7 @@ impl TaskQueue {
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
             registered_lanes: Arc::default(),
-            listed_lanes: Arc::default(),
+            listed_lanes: watch::Sender::default(),
             resubmit_buffer: Arc::default(),
             logged_unreadable: Arc::default(),
             replicas: Replicas::default(),

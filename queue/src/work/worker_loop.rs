@@ -45,6 +45,8 @@ pub(crate) struct WorkerLoop<H> {
     shared: Arc<Shared<H>>,
     wake_ups: WakeUps,
     plugins: watch::Receiver<Vec<OfferedPlugin>>,
+    /// All lanes of the queue: a partition may be new.
+    listed: watch::Receiver<Vec<Lane>>,
     lanes: HashMap<Lane, Served<H>>,
     started_at: u64,
 }
@@ -62,6 +64,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         Self {
             wake_ups: WakeUps::new(&queue.server, &queue.keys),
             plugins: handler.plugins(),
+            listed: queue.watch_lanes(),
             shared: Arc::new(Shared {
                 queue,
                 handler,
@@ -95,6 +98,9 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 changed = self.plugins.changed() => if changed.is_ok() {
                     self.serve_offered();
                     self.announce();
+                },
+                changed = self.listed.changed() => if changed.is_ok() {
+                    self.serve_offered();
                 },
                 woken = self.wake_ups.next() => self.wake(woken),
                 () = self.shared.freed.notified() => {}

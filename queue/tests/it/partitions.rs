@@ -6,7 +6,7 @@ use std::time::Duration;
 use queue::{FailureCode, Finish, Outbox, QueueConfig, Task, TaskQueue, TaskResult};
 use serde_json::{Map, json};
 
-use crate::support::{eventually, quick, task_type, with_config};
+use crate::support::{another, eventually, quick, task_type, with_config};
 use crate::worker::{Echo, start};
 
 const USERS: i64 = 24;
@@ -25,7 +25,14 @@ fn task_of(queue: &TaskQueue, user_id: i64) -> Task {
 
 #[tokio::test]
 async fn tasks_of_all_partitions_run_and_are_answered() {
-    let (_redis, queue) = partitioned().await;
+    let (redis, queue) = partitioned().await;
+    // A process of its own, which starts before any partition is known and is not told of them.
+    let working = another(redis.as_ref(), &queue, quick()).await;
+    let worker = start(&working, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
+    eventually("the worker is there", async || {
+        (!queue.workers().await.unwrap().is_empty()).then_some(())
+    })
+    .await;
     let tasks: Vec<Task> = (0..USERS).map(|user| task_of(&queue, user)).collect();
     let lanes: std::collections::BTreeSet<_> = tasks.iter().map(Task::lane).collect();
     assert_eq!(lanes.len(), 4, "24 people are spread over all lanes");
@@ -33,8 +40,6 @@ async fn tasks_of_all_partitions_run_and_are_answered() {
         queue.submit_task(task).await.unwrap();
     }
     assert_eq!(queue.task_types().await.unwrap(), [task_type("echo")], "one type for everyone");
-    assert_eq!(queue.queue_size(&task_type("echo")).await.unwrap(), 24);
-    let worker = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "w", Duration::ZERO);
     for task in &tasks {
         let result = queue.get_result(&task.task_id, Duration::from_secs(15)).await.unwrap();
         assert!(result.expect("an answer").success);

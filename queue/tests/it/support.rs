@@ -42,6 +42,17 @@ pub(crate) async fn with_config(config: QueueConfig) -> (Option<TestRedis>, Task
     (None, queue.unwrap())
 }
 
+/// The same queue, as another process sees it.
+pub(crate) async fn another(
+    redis: Option<&TestRedis>,
+    queue: &TaskQueue,
+    config: QueueConfig,
+) -> TaskQueue {
+    let url = redis.map_or_else(|| std::env::var(URL).unwrap(), TestRedis::url);
+    let QueueConfig { namespace, redis_ca, .. } = queue.config().clone();
+    TaskQueue::connect(&url, QueueConfig { namespace, redis_ca, ..config }).await.unwrap()
+}
+
 /// An id that another producer chose. In a Cluster it must begin with its type too.
 pub(crate) fn foreign_id(name: &str) -> String {
     let in_cluster = std::env::var(URL).is_ok_and(|url| url.contains("-cluster:"));
