@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cluster::TestCluster;
-pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
+pub use hostile::{Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests};
 pub use mutate::{cases, mutate};
 pub use process::Process;
 pub use proxy::{Proxies, Proxy};

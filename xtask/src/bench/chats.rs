@@ -22,8 +22,6 @@ use crate::service::Service;
 use crate::stop::Stop;
 use crate::toolchain::clean_cargo;
 
-/// The name on the command line.
-pub(super) const NAME: &str = "chats";
 const TOKEN: &str = "123456:SIMULATOR";
 const CHATS: i64 = 500;
 const FIRST_CHAT: i64 = 10_000;

@@ -12,8 +12,8 @@ use crate::command::{capture, run};
 use crate::paths::target_dir;
 use crate::toolchain::clean_cargo;
 
-/// The name on the command line and of the bench's file.
-pub(super) const NAME: &str = "search-quality";
+/// The bench's file.
+const NAME: &str = "search-quality";
 const DOCUMENT: &str = "docs/search.md";
 /// The table stands between these lines.
 const BEGIN: &str = "<!-- measured: cargo xtask bench search-quality -->\n";
@@ -37,15 +37,7 @@ pub(super) fn measure(root: &Path) -> anyhow::Result<()> {
 
     BuildPlugins::of("search", &folder).run(root)?;
     std::fs::write(folder.join("search.toml"), SETTINGS).context("writing the settings")?;
-    run(clean_cargo(root).args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "host",
-        "--bin",
-        "worker",
-    ]))?;
+    super::programs::worker(root)?;
     let quality = std::fs::read_to_string(quality).context("reading the quality table")?;
     let queries = std::fs::read_to_string(queries).context("reading the queries")?;
     let mut text = format!("{quality}\n{}", heading(&csv)?);
