@@ -1,21 +1,26 @@
 //! `cargo xtask bench`: measurements, as ratios to a baseline from the same run.
 
+mod chart;
+mod chat_system;
 mod chats;
+mod document;
 pub(crate) mod driver;
+mod end_to_end;
 mod environment;
+mod figures;
 mod numbers;
 mod peers;
 mod program;
 mod programs;
+mod report;
+mod scale;
 mod search;
 mod usage;
 
 use std::path::Path;
 
 use crate::build_plugins::BuildPlugins;
-use crate::command::run;
 use crate::redis;
-use crate::toolchain::clean_cargo;
 
 /// Measures speed and cost, and prints them. Without a name: `queue`, `host`, `search-quality` and `chats`.
 #[derive(Debug, clap::Args)]
@@ -28,14 +33,17 @@ pub(crate) struct Bench {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// The queue beside raw commands: Redis' time per task, throughput, latency, fairness and memory.
-    Queue,
+    Queue(figures::Output),
     /// The host beside raw wasmtime: a task, a search, loading, memory, swaps under load.
     Host(Host),
     /// How well and how fast the search plugin finds names.
     SearchQuality,
     /// Hundreds of chats at once, with Telegram's limits.
     Chats,
+    EndToEnd(end_to_end::EndToEnd),
     Peers(peers::Peers),
+    Scale(scale::Scale),
+    Report(report::Report),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +51,8 @@ struct Host {
     /// How often a plugin is swapped under load.
     #[arg(long, default_value_t = 1_000)]
     swaps: u32,
+    #[command(flatten)]
+    output: figures::Output,
 }
 
 impl Bench {
@@ -50,8 +60,9 @@ impl Bench {
         redis::ensure_installed()?;
         match &self.what {
             None => {
-                let host = Host { swaps: 1_000 };
-                for what in [What::Queue, What::Host(host), What::SearchQuality, What::Chats] {
+                let queue = What::Queue(figures::Output::default());
+                let host = What::Host(Host { swaps: 1_000, output: figures::Output::default() });
+                for what in [queue, host, What::SearchQuality, What::Chats] {
                     what.run(root)?;
                 }
                 Ok(())
@@ -64,21 +75,19 @@ impl Bench {
 impl What {
     fn run(&self, root: &Path) -> anyhow::Result<()> {
         match self {
-            Self::Queue => run(&mut cargo_bench(root, "queue")),
+            Self::Queue(output) => figures::measure(root, "queue", output, |_| {}),
             Self::Host(host) => {
                 BuildPlugins::for_tests().run(root)?;
-                run(cargo_bench(root, "host").env("BENCH_SWAPS", host.swaps.to_string()))
+                figures::measure(root, "host", &host.output, |cargo| {
+                    cargo.env("BENCH_SWAPS", host.swaps.to_string());
+                })
             }
             Self::SearchQuality => search::measure(root),
             Self::Chats => chats::measure(root),
+            Self::EndToEnd(bench) => bench.run(root),
             Self::Peers(peers) => peers.run(root),
+            Self::Scale(scale) => scale.run(root),
+            Self::Report(report) => report.run(root),
         }
     }
-}
-
-/// The bench of a crate that is named like the crate.
-fn cargo_bench(root: &Path, name: &str) -> std::process::Command {
-    let mut cargo = clean_cargo(root);
-    cargo.args(["bench", "--quiet", "--locked", "-p", name, "--bench", name]);
-    cargo
 }

@@ -66,7 +66,7 @@ impl Guard {
         let bins = ["build", "--quiet", "--workspace", "--bins", "--locked"];
         run(clean_cargo(root).args(bins))?;
         let driver = driver::build(root, Build::Development)?;
-        let stop = Stop::default();
+        let stop = Stop::on_signals()?;
         let mut counts = scenarios::count(root, &driver, &stop)?;
         match instructions::count(&driver, &stop)? {
             Ok(counted) => counts.extend(counted),

@@ -9,6 +9,7 @@ mod command;
 mod crash_test;
 mod debian;
 mod demo;
+mod ended;
 mod guard;
 mod hostile_guests;
 mod no_ops;
@@ -20,6 +21,7 @@ mod structure;
 mod test;
 mod tidy;
 mod toolchain;
+mod valkey;
 mod violation;
 mod workspace;
 

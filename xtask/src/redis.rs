@@ -3,7 +3,6 @@
 mod connection;
 mod info;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -82,7 +81,7 @@ impl Redis {
 
     fn try_start(kind: &Kind, stop: &Stop) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("creating a folder for Redis")?;
-        let port = free_port().context("looking for a free port")?;
+        let port = test_kit::free_port();
         let program = kind.program.clone().unwrap_or_else(|| "redis-server".into());
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
@@ -94,10 +93,6 @@ impl Redis {
         })?;
         Ok(Self { service, folder, port })
     }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! each took.
 
 mod tools;
-mod valkey;
 
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +17,7 @@ use crate::crash_test::CrashTest;
 use crate::guard::Guard;
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
+use crate::valkey;
 use crate::workspace::Workspace;
 
 /// Installs what is missing and runs every check.

@@ -4,14 +4,15 @@
 //! ```text
 //! driver submit single|bulk N     submits N tasks, one call after the other, or 100 in each call
 //! driver wait N                   submits a task and waits for its result, N times
+//! driver end N                    claims and ends N waiting tasks, 100 in each call
 //! driver floor work               pops tasks from a bare list and stores their results, for ever
 //! driver floor submit single|bulk N
 //! driver floor wait N
 //! driver count submit|drain N     the same work on one thread, for counting instructions
 //! ```
 //!
-//! Redis and the task types come from the environment: `BENCH_URL`, `BENCH_TYPES` (one or several with commas, in turn) and
-//! `BENCH_PARTITIONS` (of each type).
+//! Redis and the task types come from the environment: `BENCH_URL`, `BENCH_TYPES` (one or several with commas, in turn),
+//! `BENCH_PARTITIONS` (of each type; 1) and `BENCH_USERS` (whose tasks they are, in turn; 50).
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -39,6 +40,7 @@ fn main() {
         [] => println!("started by `cargo xtask bench` and `cargo xtask guard`"),
         ["submit", mode, tasks] => ours::submit(is_bulk(mode), number(tasks)),
         ["wait", times] => ours::wait(number(times)),
+        ["end", tasks] => ours::end(number(tasks)),
         ["floor", "work"] => floor::work(),
         ["floor", "submit", mode, tasks] => floor::submit(is_bulk(mode), number(tasks)),
         ["floor", "wait", times] => floor::wait(number(times)),
@@ -58,6 +60,11 @@ fn is_bulk(mode: &str) -> bool {
 
 fn number(word: &str) -> usize {
     word.parse().unwrap()
+}
+
+/// A number from the environment.
+fn setting_or(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |value| number(&value))
 }
 
 fn setting(name: &str) -> String {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use queue::{DistributedWorkerRegistry, QueueConfig, SubmitOptions, Task, TaskQueue, TaskType};
-use serde_json::{Map, Value};
+use queue::{
+    DistributedWorkerRegistry, Finish, Lease, QueueConfig, SubmitOptions, Task, TaskQueue,
+    TaskResult, TaskType,
+};
+use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
 use crate::figures::{print_rate, print_times};
-use crate::{BATCH, PARAMS, WARM_UP, setting};
+use crate::{BATCH, PARAMS, WARM_UP, setting, setting_or};
 
-/// The tasks' users, in turn.
 const USERS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,9 +54,30 @@ pub(crate) fn wait(times: usize) {
     });
 }
 
+/// Both ends of a worker's work with the queue, without the worker.
+pub(crate) fn end(tasks: usize) {
+    Runtime::new().unwrap().block_on(async {
+        let queue = connect().await;
+        let types = types();
+        let started = Instant::now();
+        let mut ended = 0;
+        while ended < tasks {
+            let leases = queue.claim(&types, "bench", BATCH).await.unwrap();
+            assert!(!leases.is_empty(), "only {ended} of {tasks} tasks wait");
+            let done: Vec<(Lease, Finish, TaskResult)> = leases
+                .into_iter()
+                .map(|lease| (lease, Finish::Done, TaskResult::success(json!({}))))
+                .collect();
+            ended += done.len();
+            queue.store_results(&done).await.unwrap();
+        }
+        print_rate(tasks, started);
+    });
+}
+
 /// A queue without limits that a bench would reach.
 pub(crate) async fn connect() -> TaskQueue {
-    let parts = std::env::var("BENCH_PARTITIONS").map_or(1, |parts| parts.parse().unwrap());
+    let parts = u16::try_from(setting_or("BENCH_PARTITIONS", 1)).unwrap();
     let partitions: BTreeMap<TaskType, u16> =
         types().into_iter().filter(|_| parts > 1).map(|kind| (kind, parts)).collect();
     let config = QueueConfig {
@@ -82,7 +105,7 @@ pub(crate) fn task(
     number: usize,
 ) -> Task {
     let kind = types.get(number % types.len()).unwrap();
-    let user = i64::try_from(number % USERS).unwrap();
+    let user = i64::try_from(number % setting_or("BENCH_USERS", USERS)).unwrap();
     Task::in_lane(&queue.lane_of(kind, user), user, params.clone())
 }
 

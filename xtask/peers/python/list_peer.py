@@ -30,7 +30,7 @@ async def work(client):
             continue
         task = json.loads(popped[1])
         result = json.dumps({"status": "completed", "result": job()})
-        await client.setex(f"result:{task['task_id']}", KEEP_SECONDS, result)
+        await client.set(f"result:{task['task_id']}", result, ex=KEEP_SECONDS)
 
 
 async def main(words):

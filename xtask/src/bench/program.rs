@@ -77,7 +77,7 @@ impl Background {
     }
 
     /// Signals the whole group.
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let group = format!("-{}", self.id());
         // Its processes may be gone already.
         let _ = Command::new("sh")

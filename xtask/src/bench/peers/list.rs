@@ -96,7 +96,7 @@ pub(super) fn all(root: &Path, ours: &Ours, only: &[String]) -> (Vec<Peer>, Vec<
         match make() {
             Ok(made) => peers.extend(made),
             Err(error) => {
-                missing.push(Missing { names: names.join(", "), why: format!("{error:#}") })
+                missing.push(Missing { names: names.join(", "), why: format!("{error:#}") });
             }
         }
     }
