@@ -4,10 +4,10 @@
 //! machine is busy, so a path that became longer shows in a test. Time is measured by `cargo xtask bench`.
 
 mod baseline;
+mod counts;
 mod instructions;
 mod scenarios;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
@@ -25,39 +25,6 @@ pub(crate) struct Guard {
     /// Take today's counts as the new baseline. Say in the commit why they changed.
     #[arg(long)]
     write_baseline: bool,
-}
-
-/// What is counted, which decides how much it may vary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Count {
-    /// Commands that Redis ran, those in scripts included.
-    Commands,
-    /// How often Redis read from a connection.
-    RoundTrips,
-    /// Calls of scripts.
-    Scripts,
-    /// Instructions of our process, in a development build.
-    Instructions,
-}
-
-/// Counts per task, by scenario.
-type Counts = BTreeMap<String, BTreeMap<String, f64>>;
-
-impl Count {
-    const ALL: [Self; 4] = [Self::Commands, Self::RoundTrips, Self::Scripts, Self::Instructions];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Commands => "commands",
-            Self::RoundTrips => "round trips",
-            Self::Scripts => "script calls",
-            Self::Instructions => "instructions",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|count| count.name() == name)
-    }
 }
 
 impl Guard {

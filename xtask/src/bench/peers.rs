@@ -8,12 +8,12 @@
 mod install;
 mod list;
 mod measure;
-pub(super) mod table;
+mod table;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::driver::{self, Build};
 use super::{environment, programs};
@@ -77,6 +77,7 @@ impl Peers {
             for (peer, row) in peers.iter().zip(&mut rows) {
                 match bed.run(peer, amounts) {
                     Ok(figures) => {
+                        row.failures.extend(figures.wait_failed.clone());
                         row.runs.push(figures);
                         println!("  {}", row.last_run());
                     }
@@ -101,4 +102,9 @@ impl Peers {
         }
         Ok(())
     }
+}
+
+/// The tables in Markdown.
+pub(super) fn markdown(document: &Value) -> String {
+    table::markdown(document)
 }

@@ -81,7 +81,7 @@ impl Background {
         let group = format!("-{}", self.id());
         // Its processes may be gone already.
         let _ = Command::new("sh")
-            .args(["-c", "kill -\"$1\" -- \"$2\" 2>/dev/null", "sh", name, &group])
+            .args(["-c", "kill -s \"$1\" -- \"$2\" 2>/dev/null", "sh", name, &group])
             .status();
     }
 }
@@ -94,7 +94,8 @@ impl Drop for Background {
             std::thread::sleep(TICK);
         }
         self.signal("KILL");
-        // It was killed, so this does not wait.
+        // Whatever became of the group, the program itself must be gone, or the wait would not end.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

@@ -25,7 +25,7 @@ impl Report {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let mut written = 0;
         let measurements: [(&str, Table, Option<Chart>); 4] = [
-            ("peers", peers::table::markdown, Some(peers_chart)),
+            ("peers", peers::markdown, Some(peers_chart)),
             ("scale", scale::markdown, Some(scale_chart)),
             ("queue", figures::markdown, None),
             ("host", figures::markdown, None),

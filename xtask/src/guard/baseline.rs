@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::{Map, Value};
 
-use super::{Count, Counts};
+use super::counts::{Count, Counts};
 
 /// Where the baseline lies.
 pub(super) const FILE: &str = "xtask/guard.json";

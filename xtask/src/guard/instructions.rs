@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Count, Counts};
+use super::counts::{Count, Counts};
 use crate::bench::driver;
 use crate::command::{capture, describe};
 use crate::debian;

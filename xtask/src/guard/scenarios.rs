@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use super::{Count, Counts};
+use super::counts::{Count, Counts};
 use crate::bench::driver;
 use crate::command::capture;
 use crate::ended::Ended;

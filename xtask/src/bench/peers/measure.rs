@@ -40,7 +40,10 @@ pub(super) struct Figures {
     pub(super) memory_mib: f64,
     pub(super) idle_cpu_percent: f64,
     pub(super) idle_commands_per_s: f64,
+    pub(super) idle_round_trips_per_s: f64,
     pub(super) reply_ms: Option<[f64; 3]>,
+    /// Why nothing could be waited for.
+    pub(super) wait_failed: Option<String>,
 }
 
 /// How much is measured.
@@ -83,7 +86,10 @@ impl Bed<'_> {
         if let Some(at_most) = peer.waits {
             let times = amounts.waits.min(at_most);
             if times > 0 {
-                figures.reply_ms = Some(self.wait(peer, times)?);
+                match self.wait(peer, times) {
+                    Ok(reply_ms) => figures.reply_ms = Some(reply_ms),
+                    Err(error) => figures.wait_failed = Some(format!("{error:#}")),
+                }
             }
         }
         worker.check_alive()?;
@@ -217,6 +223,7 @@ impl Bed<'_> {
         let seconds = IDLE.as_secs_f64();
         figures.idle_cpu_percent = (usage::cpu_us(worker.id()) - cpu_us) / seconds / 1e4;
         figures.idle_commands_per_s = idle.commands as f64 / seconds;
+        figures.idle_round_trips_per_s = idle.reads as f64 / seconds;
         Ok(())
     }
 }

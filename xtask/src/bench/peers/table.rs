@@ -53,6 +53,7 @@ impl Row {
             "bytes_per_waiting": all(&|run| Some(run.bytes_per_waiting)),
             "idle_cpu_percent": all(&|run| Some(run.idle_cpu_percent)),
             "idle_commands_per_s": all(&|run| Some(run.idle_commands_per_s)),
+            "idle_round_trips_per_s": all(&|run| Some(run.idle_round_trips_per_s)),
             "reply_p50_ms": reply(0),
             "reply_p95_ms": reply(1),
             "reply_p99_ms": reply(2),
@@ -62,9 +63,11 @@ impl Row {
     /// One line for people, while it runs.
     pub(super) fn last_run(&self) -> String {
         let Some(run) = self.runs.last() else { return String::new() };
-        let reply = run.reply_ms.map_or_else(String::new, |[p50, p95, p99]| {
-            format!(", reply {p50:.2} / {p95:.2} / {p99:.2} ms")
-        });
+        let reply = match (run.reply_ms, &run.wait_failed) {
+            (Some([p50, p95, p99]), _) => format!(", reply {p50:.2} / {p95:.2} / {p99:.2} ms"),
+            (None, Some(why)) => format!(", no reply: {}", why.lines().next().unwrap_or_default()),
+            (None, None) => String::new(),
+        };
         format!(
             "load {:.2}  {}: {:.0} jobs/s, worker {:.0} µs, Redis {:.0} µs, {:.1} commands, {:.3} round trips{reply}",
             run.load,
@@ -101,7 +104,7 @@ pub(super) fn document(
 }
 
 /// The tables in Markdown: who does how much at which cost, and the targets as ratios.
-pub(in crate::bench) fn markdown(document: &Value) -> String {
+pub(super) fn markdown(document: &Value) -> String {
     let mut text = String::from(
         "| | version | tasks | jobs/s | worker µs/job | Redis µs/job | commands/job | round trips/job | MiB | bulk submit/s | single submit/s | reply p50 / p95 / p99 ms |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|\n",
@@ -142,13 +145,14 @@ fn line(row: &Value) -> String {
         row.get("tasks").and_then(Value::as_u64).map_or_else(|| "–".to_owned(), |n| n.to_string());
     let failed = row.get("failures").and_then(Value::as_array).into_iter().flatten().next();
     let mut name = text("name").to_owned();
+    if !text("note").is_empty() {
+        name.push_str(&format!("; {}", text("note")));
+    }
     if let Some(why) = failed.and_then(Value::as_str) {
         name.push_str(&format!(
             " (failed: {})",
-            why.lines().last().unwrap_or_default().replace('|', "/")
+            why.lines().next().unwrap_or_default().replace('|', "/")
         ));
-    } else if !text("note").is_empty() {
-        name.push_str(&format!("; {}", text("note")));
     }
     format!(
         "| {name} | {} | {tasks} | {range} | {} | {} | {} | {} | {} | {} | {} | {reply} |\n",
@@ -181,6 +185,7 @@ fn ratios(rows: &[Value]) -> String {
     let best = bull("jobs_per_s", true);
     let others = |name: &str| of("other", name, "jobs_per_s", true);
     let fastest = rate("");
+    let idle = |field: &str| of("ours", "ours (default", field, true);
     let p50 = of("ours", "", "reply_p50_ms", false);
     let p99 = of("ours", "", "reply_p99_ms", false);
     let mut lines: Vec<(String, Option<String>)> = vec![
@@ -217,10 +222,11 @@ fn ratios(rows: &[Value]) -> String {
                 .map(|(ours, theirs)| format!("{ours:.0} ({theirs:.0})")),
         ),
         (
-            "an idle worker, default settings: % of a core, commands/s".to_owned(),
-            of("ours", "ours (default", "idle_cpu_percent", true)
-                .zip(of("ours", "ours (default", "idle_commands_per_s", true))
-                .map(|(cpu, commands)| format!("{cpu:.2}, {commands:.1}")),
+            "an idle worker, default settings: % of a core, round trips/s, commands/s".to_owned(),
+            idle("idle_cpu_percent")
+                .zip(idle("idle_round_trips_per_s"))
+                .zip(idle("idle_commands_per_s"))
+                .map(|((cpu, trips), commands)| format!("{cpu:.2}, {trips:.1}, {commands:.1}")),
         ),
     ]);
     let known: Vec<(String, String)> =
@@ -277,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_shown_in_its_row() {
-        let row = json!({"name": "x", "failures": ["a\nlast | line"], "jobs_per_s": []});
-        assert!(line(&row).starts_with("| x (failed: last / line) |"));
+        let row = json!({"name": "x", "failures": ["first | line\nb"], "jobs_per_s": []});
+        assert!(line(&row).starts_with("| x (failed: first / line) |"));
     }
 }
