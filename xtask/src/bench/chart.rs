@@ -40,8 +40,8 @@ fn draw(svg: &mut String, title: &str, unit: &str, bars: &[Bar]) -> anyhow::Resu
         .margin_right(30)
         .x_label_area_size(36)
         .y_label_area_size(LABELS)
-        .build_cartesian_2d(0.0..most * 1.05, (0..count).into_segmented())?;
-    // The first bar is at the top, and the axis begins at the bottom.
+        .build_cartesian_2d(0.0..most * 1.05, (0..count.saturating_sub(1)).into_segmented())?;
+    // The axis has a segment for its last number too. The first bar is at the top, and the axis begins at the bottom.
     let label = |segment: &SegmentValue<usize>| match segment {
         SegmentValue::CenterOf(place) => {
             let from_top = (count - 1).saturating_sub(*place);
@@ -52,6 +52,7 @@ fn draw(svg: &mut String, title: &str, unit: &str, bars: &[Bar]) -> anyhow::Resu
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .light_line_style(WHITE)
         .y_labels(count)
         .y_label_formatter(&label)
         .x_label_formatter(&|number| rounded(*number))
@@ -88,14 +89,15 @@ mod tests {
         let drawn = bars(
             "Tasks",
             "per second",
-            &[bar("one", &[1.0, 2.0], true), bar("two", &[5.0], false)],
+            &[bar("first bar", &[1.0, 2.0], true), bar("second bar", &[5.0], false)],
         )
         .unwrap();
         let height = |label: &str| -> f64 {
             let text = drawn.split("<text").find(|text| text.contains(label)).unwrap();
             text.split(" y=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
         };
-        assert!(height("one") < height("two"), "{drawn}");
+        assert!(height("first bar") < height("second bar"), "{drawn}");
+        assert_eq!(drawn.matches("first bar").count(), 1, "{drawn}");
         assert!(drawn.contains("per second"));
     }
 }

@@ -25,6 +25,9 @@ impl Spread {
 
 /// Three digits, or whole thousands with a comma: `0.034`, `7.31`, `120`, `14,300`.
 pub(super) fn rounded(number: f64) -> String {
+    if number == 0.0 {
+        return "0".to_owned();
+    }
     match number.abs() {
         0.0..0.1 => format!("{number:.3}"),
         0.1..10.0 => {
@@ -55,6 +58,7 @@ mod tests {
     #[test]
     fn numbers_have_few_digits() {
         for (number, expected) in [
+            (0.0, "0"),
             (0.0342, "0.034"),
             (1.0, "1.0"),
             (7.312, "7.31"),
