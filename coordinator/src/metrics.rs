@@ -47,8 +47,8 @@ pub(crate) fn update_passed_over(rule: &'static str) {
 }
 
 /// Counts an unreadable answer of the Bot API, by method.
-pub(crate) fn answer_unreadable(method: &'static str) {
-    counter!(ANSWERS_UNREADABLE, "method" => method).increment(1);
+pub(crate) fn answer_unreadable(method: &str) {
+    counter!(ANSWERS_UNREADABLE, "method" => method.to_owned()).increment(1);
 }
 
 /// Describes the metrics; once per process.

@@ -19,26 +19,26 @@ local ready_before = redis.call('ZCARD', KEYS[1])
 local pending = ready_before + redis.call('ZCARD', KEYS[2])
 local data, queue, delayed, deadline, users, out = {}, {}, {}, {}, {}, {}
 
--- A user's virtual finish time and number of live tasks, read once.
-local function load(user)
-  local entry = users[user]
-  if entry then return entry end
-  local stored = redis.call('HGET', KEYS[5], user)
-  local finish, live = 0, 0
-  if stored then finish, live = string.match(stored, '^(%d+)|(%d+)$') end
-  entry = {tonumber(finish or '0'), tonumber(live or '0'), false}
-  users[user] = entry
-  return entry
-end
-
 -- Numbers are formatted by '%d', because Redis' own conversion takes many times as long.
 local ttl = tonumber(ARGV[5])
 local deadline_at = string.format('%d', now + ttl)
 local next_key = 8
 
-local ids, accepted = {}, {}
-for n = 1, tonumber(ARGV[1]) do ids[n] = ARGV[1 + n * 5] end
+-- Each user's virtual finish time, number of live tasks, and whether either changed.
+local ids, names, accepted = {}, {}, {}
+for n = 1, tonumber(ARGV[1]) do
+  local user = ARGV[3 + n * 5]
+  ids[n] = ARGV[1 + n * 5]
+  if not users[user] then
+    users[user] = true
+    names[#names + 1] = user
+  end
+end
 if #ids == 0 then return {} end
+for i, stored in ipairs(redis.call('HMGET', KEYS[5], unpack(names))) do
+  local finish, live = string.match(stored or '', '^(%d+)|(%d+)$')
+  users[names[i]] = {tonumber(finish or '0'), tonumber(live or '0'), false}
+end
 -- Every live task is in the deadline index.
 local live = redis.call('ZMSCORE', KEYS[3], unpack(ids))
 
@@ -62,7 +62,7 @@ local function accept(n)
     redis.call('HINCRBY', KEYS[6], 'rejected_full', 1)
     return {'QUEUE_FULL', tostring(pending)}
   end
-  local u = load(user)
+  local u = users[user]
   if u[2] >= user_cap then
     redis.call('DEL', guard)
     redis.call('HINCRBY', KEYS[6], 'rejected_user', 1)

@@ -42,8 +42,7 @@ pub struct Task {
     /// When it was submitted, in milliseconds since 1970 by the submitter's clock. For people only; nothing depends on it.
     #[serde(default)]
     pub submitted_at: u64,
-    /// The deadline in milliseconds since 1970 by the submitter's clock. For people only; the binding deadline is stored by
-    /// Redis' clock.
+    /// The deadline in milliseconds since 1970 by Redis' clock, once it is claimed, and 0 before. The binding one is stored beside the task.
     #[serde(default)]
     pub deadline_at: u64,
     /// 1 for the first attempt.
@@ -55,6 +54,9 @@ pub struct Task {
     /// W3C trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The pub/sub channel of the process that waits for the result, set by that process. It begins like a task's own channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_channel: Option<String>,
 }
 
 impl Task {
@@ -70,6 +72,7 @@ impl Task {
             attempt: 1,
             reply_to: None,
             traceparent: None,
+            done_channel: None,
         }
     }
 

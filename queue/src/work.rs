@@ -7,6 +7,7 @@ mod ending;
 mod finish;
 mod handler;
 mod held;
+mod lane_call;
 mod lane_loop;
 mod lane_state;
 mod lease;

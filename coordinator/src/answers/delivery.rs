@@ -47,6 +47,9 @@ const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
 const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
 /// How long an unreadable answer is left to coordinators of another release.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
+/// An answer that took longer to be shown is checked once more: meanwhile the person's data may have been deleted. A usual call
+/// takes less, and then one more question to Redis would say nothing new.
+const SHOWN_AT_ONCE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts to show an answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -267,6 +270,8 @@ impl Delivery {
             },
         };
         let view = view_name(id);
+        let made_at = Instant::now();
+        let mut forgotten = false;
         let screen = self
             .parts
             .sessions
@@ -276,12 +281,10 @@ impl Delivery {
                 if !session.may_show(message_id, to.turn) {
                     return None;
                 }
-                if session.has_forgotten(to.turn) {
+                forgotten = session.has_forgotten(to.turn);
+                if forgotten {
                     // The person's data was deleted since: remember nothing.
-                    return Some(Screen::plain(format!(
-                        "✋ {}",
-                        to.lang.failure(Some(FailureCode::Cancelled))
-                    )));
+                    return Some(stopped(to.lang));
                 }
                 Some(answer::answer(session, view.clone(), &to.question, &reply.result))
             })
@@ -289,7 +292,19 @@ impl Delivery {
             .map_err(DeliveryError::Redis)?;
         let Some(screen) = screen else { return Ok(Attempt::Done) };
         let edit = edit.get_or_insert_with(|| MessageEdit::new(message_id, to.turn));
-        self.edit(id, to, edit, &screen).await
+        let attempt = self.edit(id, to, edit, &screen).await?;
+        let waited = attempt == Attempt::Done && made_at.elapsed() > SHOWN_AT_ONCE;
+        // A new message in place of a deleted one cannot be taken back.
+        if waited && !forgotten && !edit.instead && self.has_forgotten(to).await? {
+            return Ok(Attempt::Again);
+        }
+        Ok(attempt)
+    }
+
+    /// Whether the person's data was deleted after the question.
+    async fn has_forgotten(&self, to: &ReplyTo) -> Result<bool, DeliveryError> {
+        let session = self.parts.sessions.load(to.address.session_key()).await;
+        Ok(session.map_err(DeliveryError::Redis)?.has_forgotten(to.turn))
     }
 
     async fn edit(
@@ -348,7 +363,12 @@ impl Delivery {
                 return Err(DeliveryError::PlaceholderComes);
             }
             if until <= Instant::now() {
-                let screen = to.question.placeholder(to.lang, &view_name(id));
+                // The question is not repeated to somebody who had their data deleted.
+                let screen = if self.has_forgotten(to).await? {
+                    stopped(to.lang)
+                } else {
+                    to.question.placeholder(to.lang, &view_name(id))
+                };
                 let placed = self.parts.sender.send(&to.address, &screen, Priority::Answer).await;
                 *sent = Some(placed.map_err(DeliveryError::Bot)?);
                 break;
@@ -387,6 +407,11 @@ impl DeliveryError {
     fn queue(error: queue::RedisError) -> Self {
         Self::Redis(error.source)
     }
+}
+
+/// In place of an answer that is not to be shown.
+fn stopped(lang: Lang) -> Screen {
+    Screen::plain(format!("✋ {}", lang.failure(Some(FailureCode::Cancelled))))
 }
 
 /// Whether the interval's next tick has come, without waiting for it.

@@ -157,7 +157,7 @@ impl<'a> Poller<'a> {
         let offset = self.watermark.offset();
         let list = self.bot.updates(offset, wait).await?;
         batch::read(&list, offset, &mut self.reading).ok_or_else(|| BotError::Unreadable {
-            method: "getUpdates",
+            method: "getUpdates".to_owned(),
             what: "its result is no list".to_owned(),
         })
     }

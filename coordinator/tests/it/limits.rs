@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use coordinator::chat::address::ChatAddress;
+use coordinator::chat::media::{Media, MediaKind};
 use coordinator::chat::screen::Screen;
 use coordinator::cli::Cli;
 use coordinator::keys::CoordinatorKeys;
@@ -148,6 +149,36 @@ async fn nobody_writes_to_a_chat_while_telegram_asks_to_wait_with_it() {
         wait(&sender.send(&address(10), &hello, Priority::Answer).await);
     }
     assert_eq!(telegram.bot_messages(10).await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_less_of_its_chats_limit_does_not_overtake_what_came_before() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    // Three messages within three seconds.
+    let (sender, _stop) = sender(&redis, &telegram, Limits::new(30, 1, 20)).await;
+    telegram.write(7, "show").await;
+    let to = address(7);
+    let say = |text: &str| Screen::plain(text.to_owned());
+    for text in ["first", "second"] {
+        sender.send(&to, &say(text), Priority::Reply).await.unwrap();
+    }
+    // The rest of the three seconds is short enough to be waited for.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let pictures = ["a", "b"].map(|name| Media {
+        kind: MediaKind::Photo,
+        url: format!("https://c.example/{name}.jpg"),
+        caption: None,
+    });
+    // There is room for the text, and none for two pictures.
+    let later = say("third");
+    let (album, text) =
+        futures::join!(sender.album(&to, &pictures), sender.send(&to, &later, Priority::Reply));
+    album.unwrap();
+    text.unwrap();
+    let messages = telegram.bot_messages(7).await;
+    let last = messages.last().unwrap();
+    assert_eq!((messages.len(), &last["text"]), (5, &json!("third")), "{messages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,6 +124,58 @@ async fn what_a_dead_coordinator_left_on_its_way_does_not_cover_what_was_asked_f
     telegram.bot_said_only(PERSON, &[SECOND_PAGE]).await;
 }
 
+/// Goes to the last question before one's data is deleted, and returns its message.
+async fn about_to_be_forgotten(telegram: &Telegram) -> Value {
+    telegram.write(PERSON, "/settings").await;
+    let settings = telegram.bot_says(PERSON, "Settings").await;
+    telegram.press(PERSON, PERSON, &settings, "Forget me").await;
+    telegram.bot_says(PERSON, "This deletes").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_on_its_way_when_the_person_was_forgotten_does_not_stay() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let _coordinator = coordinator(&redis, &telegram).await;
+    let sure = about_to_be_forgotten(&telegram).await;
+    let before = edits_called(&telegram).await;
+    slow_down(&telegram, "The luna", 6_000).await;
+    telegram.write(PERSON, "luna").await;
+    until_called(&telegram, before).await;
+    telegram.press(PERSON, PERSON, &sure, "Yes, delete").await;
+    telegram.bot_says(PERSON, "Deleted").await;
+    until_changed_to(&telegram, "The luna", 1).await;
+    telegram.bot_said_only(PERSON, &["Deleted", "Stopped"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_coordinator_died_is_not_repeated_to_a_person_who_was_forgotten() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let _coordinator = coordinator(&redis, &telegram).await;
+    telegram.write(PERSON, "/start").await;
+    telegram.bot_says(PERSON, "Welcome").await;
+    let queue = queue_on(&redis).await;
+    let sessions = SessionStore::new(queue.clone());
+    let who = SessionKey { chat_id: PERSON, user_id: PERSON };
+    let turn = sessions.update(who, |session| session.turn_of(4_000_000_000)).await.unwrap();
+    // This test is the coordinator that died after it had submitted the task.
+    let lane = queue.lane_of(&"search_creator".parse().unwrap(), PERSON);
+    let params = serde_json::Map::from_iter([("query".to_owned(), json!("noor"))]);
+    let mut task = queue::Task::in_lane(&lane, PERSON, params);
+    task.reply_to = Some(json!({
+        "chat_id": PERSON, "user_id": PERSON, "turn": turn,
+        "question": {"kind": "search", "query": "noor"},
+    }));
+    sessions.forget(who).await.unwrap();
+    queue.submit_task(&task).await.unwrap();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    telegram.bot_said_only(PERSON, &["Welcome", "Stopped"]).await;
+    let said = telegram.transcript(PERSON).await;
+    assert!(!json!(said).to_string().contains("noor"), "{said:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn coordinators_know_of_each_others_changes() {
     let redis = TestRedis::start();

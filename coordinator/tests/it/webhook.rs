@@ -221,6 +221,42 @@ async fn what_is_too_long_is_counted_and_what_never_ends_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_unfinished_requests_is_refused_and_holds_up_only_itself() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let address = free_address();
+    let proxy = Proxy::start(vec![address.clone()]).await;
+    let _running = brought_to(&redis, &telegram, &proxy.address, &address).await;
+    telegram.write(7, "/start").await;
+    telegram.bot_says(7, "Welcome").await;
+    let secret = proxy.secret.lock().unwrap().clone();
+    let http = reqwest::Client::new();
+    // An update of an unknown kind is accepted at once.
+    let post = async || {
+        let request = http.post(format!("http://{address}/hook")).header(SECRET, &secret);
+        let body = json!({"update_id": 2, "something_new": {}}).to_string();
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post().await, 200);
+    let head = format!(
+        "POST /hook HTTP/1.1\r\nhost: x\r\n{SECRET}: {secret}\r\ncontent-length: 1000\r\n\r\n{{"
+    );
+    // As many as are handled at once, each with a body that does not end.
+    let mut crowd = Vec::new();
+    for _ in 0..256 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        crowd.push(stream);
+    }
+    eventually("a refusal", async || (post().await == 503).then_some(())).await;
+    drop(crowd);
+    eventually("that updates are accepted again", async || (post().await == 200).then_some(()))
+        .await;
+    telegram.write(7, "luna").await;
+    telegram.bot_says(7, "Looking for luna").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_says_that_telegram_does_not_know_where_updates_go() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;

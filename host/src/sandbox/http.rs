@@ -44,6 +44,16 @@ impl HttpClient {
         secrets: Vec<SecretHeader>,
         limits: Limits,
     ) -> Result<Self, String> {
+        Self::with_idle_timeout(plugin, grants, secrets, limits, IDLE_TIMEOUT)
+    }
+
+    fn with_idle_timeout(
+        plugin: &str,
+        grants: NetGrants,
+        secrets: Vec<SecretHeader>,
+        limits: Limits,
+        idle_timeout: Duration,
+    ) -> Result<Self, String> {
         let grants = Arc::new(grants);
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -52,7 +62,7 @@ impl HttpClient {
             .read_timeout(limits.wall)
             .timeout(limits.wall)
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_idle_timeout(idle_timeout)
             .dns_resolver(Arc::new(PublicResolver { grants: Arc::clone(&grants) }))
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))?;

@@ -29,7 +29,7 @@ impl TaskQueue {
             lanes.insert(lane.clone(), at);
         };
         if registered_at.is_none() {
-            self.add_lane(lane).await?;
+            self.add_lanes(std::slice::from_ref(lane)).await?;
             set_time(now);
             return Ok(());
         }
@@ -39,15 +39,19 @@ impl TaskQueue {
         let queue = self.clone();
         let lane = lane.clone();
         tokio::spawn(async move {
-            if let Err(error) = queue.add_lane(&lane).await {
+            if let Err(error) = queue.add_lanes(&[lane]).await {
                 tracing::debug!(error = %error, "a lane was not registered again");
             }
         });
         Ok(())
     }
 
-    pub(crate) async fn add_lane(&self, lane: &Lane) -> redis::RedisResult<()> {
-        self.write_even_when_full("SADD", self.keys.types(), lane.to_string()).await
+    pub(crate) async fn add_lanes(&self, lanes: &[Lane]) -> redis::RedisResult<()> {
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = lanes.iter().map(Lane::to_string).collect();
+        self.write_even_when_full("SADD", self.keys.types(), names).await
     }
 
     /// Registers the lanes of partitioned types, so that an operator's pause reaches them before their first task.
@@ -57,9 +61,8 @@ impl TaskQueue {
     /// Redis does not answer. Each lane is also registered with its first task.
     pub async fn announce_partitions(&self) -> Result<(), RedisError> {
         for (task_type, partitions) in &self.config.partitions {
-            for lane in Lane::all_of(task_type, *partitions) {
-                self.add_lane(&lane).await.map_err(RedisError::during("announce a partition"))?;
-            }
+            let lanes: Vec<Lane> = Lane::all_of(task_type, *partitions).into_iter().collect();
+            self.add_lanes(&lanes).await.map_err(RedisError::during("announce partitions"))?;
         }
         Ok(())
     }
@@ -83,21 +86,16 @@ impl TaskQueue {
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("list the task types"))?;
+        Ok(self.note_lanes(names))
+    }
+
+    /// Takes in a list of lanes from Redis.
+    pub(crate) fn note_lanes(&self, names: Vec<Vec<u8>>) -> Vec<Lane> {
         let lane = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
         let mut lanes: Vec<Lane> = names.into_iter().filter_map(lane).collect();
         lanes.sort();
         self.listed_lanes().clone_from(&lanes);
-        Ok(lanes)
-    }
-
-    /// As [`TaskQueue::lanes`], or the last list when Redis does not answer.
-    pub(crate) async fn lanes_to_sweep(&self) -> Result<Vec<Lane>, RedisError> {
-        let listed = self.lanes().await;
-        let listed_before = self.listed_lanes();
-        match listed {
-            Err(_) if !listed_before.is_empty() => Ok(listed_before.clone()),
-            listed => listed,
-        }
+        lanes
     }
 
     /// The lanes of some types: each whole type, and the partitions in the last list, which the sweep keeps up to date.

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use redis::ErrorKind;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::resubmit_buffer::ResubmitBuffer;
+use crate::client::waits::Waits;
 use crate::config::QueueConfig;
 use crate::error::{ConnectError, RedisError};
 use crate::redis::check::check_servers;
@@ -42,6 +44,9 @@ pub struct TaskQueue {
     logged_unreadable: Arc<Mutex<BTreeSet<String>>>,
     replicas: Replicas,
     pub(crate) problems: Problems,
+    pub(crate) waits: Waits,
+    /// The sweep has seen tasks on the ingress list.
+    pub(crate) pushed: Arc<Notify>,
 }
 
 type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
@@ -73,10 +78,12 @@ impl TaskQueue {
         let connected = Connection::shared(&server).await;
         let connection = connected.map_err(|source| ConnectError::Unreachable { source })?;
         check_servers(&connection).await?;
+        let keys = Keys::new(config.namespace.clone());
+        let waits = Waits::new(server.clone(), keys.done_channel_prefix());
         Ok(Self {
             server,
             connection,
-            keys: Keys::new(config.namespace.clone()),
+            keys,
             scripts: Arc::new(Scripts::new()),
             config: Arc::new(config),
             registered_lanes: Arc::default(),
@@ -85,6 +92,8 @@ impl TaskQueue {
             logged_unreadable: Arc::default(),
             replicas: Replicas::default(),
             problems: Problems::default(),
+            waits,
+            pushed: Arc::default(),
         })
     }
 

@@ -150,7 +150,8 @@ impl Keys {
         self.of_task("progress", id)
     }
 
-    /// Prefix of a task's pub/sub channel; the task's id follows. Messages are final statuses.
+    /// Prefix of all pub/sub channels. A task's id follows, and messages are final statuses; or `process:` and a random id, and
+    /// messages are results.
     pub fn done_channel_prefix(&self) -> String {
         format!("{}:tasks:done:", self.namespace)
     }

@@ -174,10 +174,17 @@ async fn reject_entry(
 /// Drains the list repeatedly until `shutdown`.
 pub(crate) async fn ingress_until(queue: TaskQueue, shutdown: CancellationToken) {
     loop {
-        // A dropped branch loses nothing: entries stay on the list.
+        let due = async {
+            if queue.server.is_cluster() {
+                tokio::time::sleep(queue.config.sweep_every).await;
+            } else {
+                queue.pushed.notified().await;
+            }
+        };
+        // A dropped branch loses nothing: entries stay on the list, and the next sweep sees them.
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(queue.config.sweep_every) => {}
+            () = due => {}
         }
         if let Err(error) = drain_ingress(&queue).await {
             tracing::debug!(error = %error.source, "cannot read the ingress list");

@@ -65,7 +65,7 @@ impl TaskQueue {
     async fn resubmit_lane(&self, lane: &Lane) -> Result<(usize, usize), RedisError> {
         let tasks = self.resubmit_buffer(|buffer| buffer.of_lane(lane));
         let during = || RedisError::during("submit a task again");
-        self.add_lane(lane).await.map_err(during())?;
+        self.add_lanes(std::slice::from_ref(lane)).await.map_err(during())?;
         let mut lost = 0;
         let mut refusals = 0;
         for chunk in tasks.chunks(MAX_BATCH) {

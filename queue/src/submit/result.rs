@@ -1,4 +1,4 @@
-//! Waiting for one task's result.
+//! Waiting for a task's result.
 
 use std::time::Duration;
 
@@ -6,12 +6,14 @@ use redis::{ErrorKind, ServerErrorKind};
 use tokio::time::Instant;
 
 use crate::client::task_queue::TaskQueue;
+use crate::client::waits::{News, Over, Wait};
 use crate::error::WaitError;
-use crate::redis::subscription::Subscription;
-use crate::task::{TaskId, TaskResult};
+use crate::redis::time::from_now;
+use crate::submit::batch::Submitted;
+use crate::task::{Task, TaskId, TaskResult};
 
-/// How often the result is read at least: a notice can be lost with its connection.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// After how long without a message the result is looked for: at first, and at most. A message can be lost.
+const LOOK_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
 impl TaskQueue {
     /// Waits for the result of `id`; none when there is none after `timeout`.
@@ -45,27 +47,65 @@ impl TaskQueue {
         id: &TaskId,
         timeout: Duration,
     ) -> Result<Option<TaskResult>, WaitError> {
-        let until = Instant::now() + timeout;
-        let mut notices = None;
+        let until = from_now(timeout);
+        match self.stored_result(id).await {
+            Ok(None) if !timeout.is_zero() => {}
+            Err(error) if !timeout.is_zero() && error.is_temporary() => {}
+            answered => return answered,
+        }
+        let wait = self.waits.begin(id, Over::TaskChannel);
+        self.wait_for_result(id, wait, until).await
+    }
+
+    /// Submits a task and waits for its result.
+    pub(crate) async fn submit_and_wait(
+        &self,
+        task: &Task,
+        timeout: Duration,
+    ) -> Result<Option<TaskResult>, WaitError> {
+        let until = from_now(timeout);
+        // Before the submit, so that nothing is missed.
+        let wait = self.waits.begin(&task.task_id, Over::ProcessChannel);
+        let mut task = task.clone();
+        task.done_channel = Some(self.waits.channel().to_owned());
+        let submitted = self.submit_task(&task).await;
+        match submitted {
+            Ok(Submitted::New { .. }) => self.wait_for_result(&task.task_id, wait, until).await,
+            // The task that was accepted carries another channel.
+            Ok(Submitted::Already) => self.get_result(&task.task_id, left(until)).await,
+            Ok(Submitted::Duplicate { of }) => self.get_result(&of, left(until)).await,
+            Err(source) => Err(WaitError::Submit { task_id: task.task_id, source }),
+        }
+    }
+
+    async fn wait_for_result(
+        &self,
+        id: &TaskId,
+        mut wait: Wait,
+        until: Instant,
+    ) -> Result<Option<TaskResult>, WaitError> {
+        let mut look_after = LOOK_AFTER.0;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = left(until);
+            let news = tokio::time::timeout(left.min(look_after), wait.news()).await;
+            // A result that cannot be read is read again where it is stored: only that counts.
+            if let Ok(News::Ended(json)) = &news
+                && let Ok(result) = serde_json::from_slice(json)
+            {
+                return Ok(Some(result));
+            }
+            if news.is_err() {
+                look_after = (look_after * 2).min(LOOK_AFTER.1);
+            }
             match self.stored_result(id).await {
                 Ok(Some(result)) => return Ok(Some(result)),
                 Ok(None) if left.is_zero() => return Ok(None),
-                Err(WaitError::Redis { source, .. })
-                    if is_temporary(&source) && !left.is_zero() =>
-                {
-                    tracing::debug!(task_id = %id, error = %source, "waiting for a result while Redis does not answer");
-                }
                 Ok(None) => {}
+                Err(error) if error.is_temporary() && !left.is_zero() => {
+                    tracing::debug!(task_id = %id, error = %error, "waiting for a result while Redis does not answer");
+                }
                 Err(error) => return Err(error),
             }
-            let subscription = notices.get_or_insert_with(|| {
-                let channel = format!("{}{id}", self.keys.done_channel_prefix());
-                Subscription::start(self.server.clone(), channel)
-            });
-            // After a notice and after a time-out alike: read again.
-            let _ = tokio::time::timeout(left.min(POLL_INTERVAL), subscription.notice()).await;
         }
     }
 
@@ -81,13 +121,20 @@ impl TaskQueue {
     }
 }
 
-/// Whether an error may be over soon.
-fn is_temporary(error: &redis::RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
-    matches!(
-        error.kind(),
-        ErrorKind::Io
-            | ErrorKind::ClusterConnectionNotFound
-            | ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain)
-    )
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
+
+impl WaitError {
+    /// Whether it may be over soon.
+    fn is_temporary(&self) -> bool {
+        use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
+        let Self::Redis { source, .. } = self else { return false };
+        matches!(
+            source.kind(),
+            ErrorKind::Io
+                | ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain)
+        )
+    }
 }

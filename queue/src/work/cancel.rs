@@ -16,7 +16,8 @@ impl TaskQueue {
     pub async fn cancel(&self, id: &TaskId) -> Result<bool, RedisError> {
         let Some(lane) = id.lane() else { return Ok(false) };
         let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
-        let item = FinishItem { id: id.as_str(), ending: Ending::Cancelled, result: &result };
+        let ending = Ending::Cancelled;
+        let item = FinishItem { id: id.as_str(), ending, result: &result, done_channel: None };
         let replies = self.finish_items(&lane, &[item]).await?;
         let live = |reply: &FinishReply| {
             use FinishReply::{CancelRequested, Ended};

@@ -8,7 +8,7 @@ use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::scripts::{check_count, unknown_reply};
 use crate::redis::task_record::TaskRecord;
-use crate::redis::time::millis;
+use crate::redis::time::{from_now, millis};
 use crate::redis::wake_ups::WakeUps;
 use crate::task::Lane;
 use crate::task::{FailureCode, Task, TaskResult, TaskType};
@@ -35,7 +35,7 @@ impl TaskQueue {
         timeout: Duration,
     ) -> Result<Option<Lease>, RedisError> {
         let mut wake_ups = WakeUps::new(&self.server, &self.keys);
-        let until = Instant::now() + timeout;
+        let until = from_now(timeout);
         loop {
             if let Some(lease) = self.claim(types, worker, 1).await?.pop() {
                 return Ok(Some(lease));
@@ -147,7 +147,8 @@ impl TaskQueue {
         );
         let result = TaskResult::failure(FailureCode::InvalidTask, unreadable.reason.clone());
         let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
-        let item = FinishItem { id: &unreadable.id, ending, result: &result };
+        let id = &unreadable.id;
+        let item = FinishItem { id, ending, result: &result, done_channel: None };
         self.finish_items(lane, &[item]).await?;
         Ok(())
     }
@@ -190,6 +191,7 @@ fn read_claimed(
         let reason = "the task's JSON carries another task type than its queue";
         return Err(unreadable(reason.to_owned()));
     }
+    task.deadline_at = record.deadline;
     // Counted from crashes and failures, not claims: a task that a stopping worker handed back has used no attempt.
     task.attempt = record.failures + record.crashes + 1;
     let left = Duration::from_millis(record.deadline.saturating_sub(now));

@@ -20,13 +20,16 @@ pub(crate) struct FinishItem<'a> {
     pub(crate) id: &'a str,
     pub(crate) ending: Ending<'a>,
     pub(crate) result: &'a TaskResult,
+    /// Where a process waits for the result, if the caller knows.
+    pub(crate) done_channel: Option<&'a str>,
 }
 
 impl<'a> FinishItem<'a> {
     /// An ending by the holder of a lease.
     pub(crate) fn by_holder(lease: &'a Lease, finish: Finish, result: &'a TaskResult) -> Self {
         let id = lease.task.task_id.as_str();
-        Self { id, ending: Ending::ByHolder { token: &lease.token, finish }, result }
+        let ending = Ending::ByHolder { token: &lease.token, finish };
+        Self { id, ending, result, done_channel: lease.task.done_channel.as_deref() }
     }
 }
 
@@ -124,7 +127,8 @@ impl TaskQueue {
             .arg(demand.room)
             .arg(demand.ahead)
             .arg(millis(self.config.lease))
-            .arg(worker);
+            .arg(worker)
+            .arg(i32::from(self.server.is_cluster()));
         for item in items {
             // A text from Redis that is not a task id has no keys of its own; any other keys do.
             let id: TaskId = item.id.parse().unwrap_or_else(|_| TaskId::new(lane));
@@ -137,7 +141,8 @@ impl TaskQueue {
                 .arg(token)
                 .arg(op)
                 .arg(result)
-                .arg(retry_ms);
+                .arg(retry_ms)
+                .arg(item.done_channel.unwrap_or_default());
         }
         let reply: redis::RedisResult<Vec<Vec<u8>>> =
             script.run(&mut self.connection.clone()).await;

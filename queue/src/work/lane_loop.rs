@@ -7,25 +7,25 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::error::RedisError;
-use crate::redis::refusal;
-use crate::redis::time::{REDIS_RETRY_DELAY, timed_out};
 use crate::task::Lane;
 use crate::work::demand::{Claimed, Demand};
-use crate::work::finish::FinishItem;
 use crate::work::handler::TaskHandler;
+use crate::work::lane_call::{Called, call, store};
 use crate::work::lane_state::{LaneState, Shared, Unstored, lock};
-use crate::work::lease::{Finish, Finished, Lease};
+use crate::work::lease::Lease;
 use crate::work::read_ahead::GIVE_BACK_AFTER;
 use crate::work::room::{Permit, PermitWait};
 
 /// Most results in one call, and most tasks that one call claims to start at once.
 const AT_ONCE: usize = 128;
-/// In a Cluster a claim without an answer is given up after this long.
-const CLAIM_AT_MOST: Duration = Duration::from_secs(1);
+/// A second call goes out beside the first for so many results.
+const SECOND_CALL_AT: usize = 32;
 /// Pause after the first failed claim, and the longest: work goes on within 2 s of Redis being back.
 const CLAIM_PAUSE: (Duration, Duration) =
     (Duration::from_millis(300), Duration::from_millis(1_500));
@@ -36,13 +36,16 @@ pub(crate) fn start<H: TaskHandler>(
     lane: &Lane,
 ) -> (Arc<LaneState<H>>, JoinHandle<()>) {
     let state = Arc::new(LaneState::new(shared, lane));
-    let looping =
-        LaneLoop { state: Arc::clone(&state), more: false, paused: None, pause: CLAIM_PAUSE.0 };
+    let looping = LaneLoop::new(Arc::clone(&state));
     (state, tokio::spawn(looping.run()))
 }
 
 struct LaneLoop<H> {
     state: Arc<LaneState<H>>,
+    /// Each ends with what it asked for and the permits for it.
+    calls: FuturesUnordered<BoxFuture<'static, (Demand, Vec<Permit>, Called)>>,
+    /// For how many tasks to read ahead the calls ask.
+    asked_ahead: usize,
     /// The last reply said that more waits.
     more: bool,
     /// No claim before this time: the last one failed.
@@ -52,29 +55,47 @@ struct LaneLoop<H> {
 }
 
 impl<H: TaskHandler> LaneLoop<H> {
+    fn new(state: Arc<LaneState<H>>) -> Self {
+        Self {
+            state,
+            calls: FuturesUnordered::new(),
+            asked_ahead: 0,
+            more: false,
+            paused: None,
+            pause: CLAIM_PAUSE.0,
+        }
+    }
+
     async fn run(mut self) {
         let state = Arc::clone(&self.state);
         let shared = Arc::clone(&state.shared);
         let mut permits: Vec<Permit> = Vec::new();
         let mut wait: Option<(bool, PermitWait)> = None;
         loop {
+            // Before the results are taken: none comes after it.
+            let closing = shared.closing.is_cancelled() && shared.running.is_empty();
             let serving = !shared.draining.is_cancelled() && state.offered.load(Ordering::Relaxed);
             if !serving {
                 self.give_back_unstarted(Duration::ZERO);
             }
             self.start_unstarted(&mut permits);
-            let results = take(&state.results, AT_ONCE);
-            let wanted = serving && self.is_wanted();
-            if wanted && permits.len() < AT_ONCE {
-                permits.extend(shared.room.take(AT_ONCE - permits.len()));
-            }
-            if !results.is_empty() || wanted && !permits.is_empty() {
-                wait = None;
-                self.call(results, std::mem::take(&mut permits), wanted).await;
-                continue;
+            let may_call = self.may_call();
+            let wanted = may_call && serving && self.is_wanted();
+            if may_call {
+                let results = take(&state.results, AT_ONCE);
+                if !wanted {
+                    permits.clear();
+                } else if permits.len() < AT_ONCE {
+                    permits.extend(shared.room.take(AT_ONCE - permits.len()));
+                }
+                if !results.is_empty() || !permits.is_empty() {
+                    wait = None;
+                    self.begin_call(results, std::mem::take(&mut permits), wanted);
+                    continue;
+                }
             }
             permits.clear();
-            if shared.closing.is_cancelled() && shared.running.is_empty() {
+            if closing && self.calls.is_empty() {
                 return;
             }
             let in_line = wanted || serving && !lock(&state.ahead).is_empty();
@@ -86,27 +107,38 @@ impl<H: TaskHandler> LaneLoop<H> {
                     wait = Some((has_none, shared.room.wait(has_none)));
                 }
             }
+            let give_back_at = self.give_back_at();
             // Every branch keeps its state when it is dropped.
             tokio::select! {
+                Some((demand, permits, called)) = self.calls.next() => self.end_call(demand, permits, called),
                 () = state.changed.notified() => {}
                 permit = async { match &mut wait { Some((_, wait)) => wait.await, None => std::future::pending().await } } => {
                     wait = None;
                     permits.extend(permit);
                 }
-                () = sleep_until(self.paused) => {}
-                () = sleep_until(self.give_back_at()) => self.give_back_unstarted(GIVE_BACK_AFTER),
+                () = sleep_until(self.paused) => self.paused = None,
+                () = sleep_until(give_back_at) => self.give_back_unstarted(GIVE_BACK_AFTER),
                 () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}
                 () = shared.closing.cancelled(), if !shared.closing.is_cancelled() => {}
+                () = shared.running.wait(), if shared.closing.is_cancelled() && !closing => {}
             }
         }
     }
 
+    /// A second call goes out beside the first for a batch of results: then Redis has work while we read a reply.
+    fn may_call(&self) -> bool {
+        match self.calls.len() {
+            0 => true,
+            1 => lock(&self.state.results).len() >= SECOND_CALL_AT,
+            _ => false,
+        }
+    }
+
     /// Whether there is a reason to ask, and no reason not to.
-    fn is_wanted(&mut self) -> bool {
+    fn is_wanted(&self) -> bool {
         if self.paused.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        self.paused = None;
         self.more || self.state.woken.load(Ordering::Relaxed)
     }
 
@@ -145,46 +177,51 @@ impl<H: TaskHandler> LaneLoop<H> {
         }
     }
 
-    /// Stores results, and claims for the permits if the lane is wanted.
-    async fn call(&mut self, results: Vec<Unstored>, mut permits: Vec<Permit>, wanted: bool) {
+    /// Sends results, and claims for the permits if `claims`.
+    fn begin_call(&mut self, results: Vec<Unstored>, permits: Vec<Permit>, claims: bool) {
         let state = Arc::clone(&self.state);
         let shared = &state.shared;
-        let demand = if wanted {
-            let held_ahead = lock(&state.ahead).len();
+        let demand = if claims {
+            let held_ahead = lock(&state.ahead).len() + self.asked_ahead;
             let ahead = state.run_time.ahead(shared.concurrency).saturating_sub(held_ahead);
             Demand { room: permits.len(), ahead }
         } else {
             Demand::default()
         };
-        let claims = demand != Demand::default();
-        if claims {
+        if demand != Demand::default() {
             state.woken.store(false, Ordering::Relaxed);
+            self.asked_ahead += demand.ahead;
         }
-        let give_up = Instant::now() + shared.queue.config.lease.max(Duration::from_secs(1)) * 2;
-        let claimed = if results.is_empty() {
-            self.claim(demand).await
-        } else {
-            self.finish(&results, demand).await
-        };
-        match claimed {
-            Ok(claimed) => {
-                shared.held.remove(results.iter().map(|(lease, _)| &**lease));
-                if claims {
-                    self.pause = CLAIM_PAUSE.0;
-                    self.take_in(claimed, &mut permits);
+        let calling = call(state, results, demand).map(move |called| (demand, permits, called));
+        self.calls.push(calling.boxed());
+    }
+
+    fn end_call(&mut self, demand: Demand, mut permits: Vec<Permit>, called: Called) {
+        self.asked_ahead -= demand.ahead;
+        match called {
+            Called::Claimed(_) if demand == Demand::default() => {}
+            Called::Claimed(claimed) => {
+                self.pause = CLAIM_PAUSE.0;
+                self.take_in(claimed, &mut permits);
+                if !permits.is_empty() {
+                    drop(permits);
+                    self.state.shared.freed.notify_one();
                 }
             }
-            Err(error) if results.is_empty() => {
-                shared.queue.note_trouble(Some(&state.lane), "claim tasks", &error.source);
+            Called::ClaimFailed => {
                 self.more = true;
                 self.paused = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(CLAIM_PAUSE.1);
             }
-            Err(error) => {
-                self.more |= claims;
+            Called::Unstored(results, error) => {
+                self.more |= demand != Demand::default();
+                // The permits are for other lanes meanwhile.
                 drop(permits);
-                self.store_until_taken(&results, error, give_up).await;
+                let storing = store(Arc::clone(&self.state), results, error);
+                let nothing = |called| (Demand::default(), Vec::new(), called);
+                self.calls.push(storing.map(nothing).boxed());
             }
+            Called::Stored => {}
         }
     }
 
@@ -211,55 +248,6 @@ impl<H: TaskHandler> LaneLoop<H> {
                 }
             }
         }
-    }
-
-    async fn claim(&self, demand: Demand) -> Result<Claimed, RedisError> {
-        let Shared { queue, worker, .. } = &*self.state.shared;
-        let claiming = queue.claim_lane(&self.state.lane, worker, demand);
-        if !queue.server.is_cluster() {
-            return claiming.await;
-        }
-        // A claim that was given up and happened all the same is a lease that ends by itself.
-        let answer = tokio::time::timeout(CLAIM_AT_MOST, claiming).await;
-        answer.unwrap_or_else(|_| Err(RedisError { action: "claim tasks", source: timed_out() }))
-    }
-
-    async fn finish(&self, results: &[Unstored], demand: Demand) -> Result<Claimed, RedisError> {
-        let Shared { queue, worker, .. } = &*self.state.shared;
-        let items: Vec<FinishItem<'_>> = results
-            .iter()
-            .map(|(lease, handled)| FinishItem::by_holder(lease, handled.finish, &handled.result))
-            .collect();
-        let (replies, claimed) =
-            queue.finish_and_claim(&self.state.lane, &items, worker, demand).await?;
-        for ((lease, handled), reply) in results.iter().zip(replies) {
-            let finished = reply.for_holder().map_err(RedisError::during("finish tasks"))?;
-            // What is only given back may have been taken back before.
-            if finished == Finished::Stale && handled.finish != Finish::Requeue {
-                tracing::warn!(task_id = %lease.task.task_id, "result refused: the lease had passed on or the task had ended");
-            }
-        }
-        Ok(claimed)
-    }
-
-    /// Tries until Redis takes the results or refuses them because the leases have passed on, however long it refuses or
-    /// is silent. What fails for another reason is given up once its leases have ended and others will run the tasks.
-    async fn store_until_taken(&self, results: &[Unstored], first: RedisError, give_up: Instant) {
-        let Shared { queue, held, .. } = &*self.state.shared;
-        let mut error = first;
-        loop {
-            queue.note_trouble(Some(&self.state.lane), "store results", &error.source);
-            if !refusal::is_temporary(&error.source) && give_up <= Instant::now() {
-                tracing::error!(error = %error.source, "results dropped; their tasks run again");
-                break;
-            }
-            tokio::time::sleep(REDIS_RETRY_DELAY).await;
-            match self.finish(results, Demand::default()).await {
-                Ok(_) => break,
-                Err(again) => error = again,
-            }
-        }
-        held.remove(results.iter().map(|(lease, _)| &**lease));
     }
 }
 

@@ -58,12 +58,10 @@ impl TaskQueue {
     ///
     /// Redis does not answer.
     pub async fn announce_worker(&self, record: &WorkerRecord) -> Result<(), RedisError> {
-        for task_type in record.plugins.iter().flat_map(|plugin| &plugin.task_types) {
-            // Each time, not once per process, in case Redis has lost its data.
-            self.add_lane(&Lane::whole(task_type))
-                .await
-                .map_err(RedisError::during("announce a worker"))?;
-        }
+        let types = record.plugins.iter().flat_map(|plugin| &plugin.task_types);
+        let lanes: Vec<Lane> = types.map(Lane::whole).collect();
+        // Each time, not once per process, in case Redis has lost its data.
+        self.add_lanes(&lanes).await.map_err(RedisError::during("announce a worker"))?;
         let json = serde_json::to_string(record).unwrap_or_default();
         // Two writes: in a Cluster the record and the list of workers may be on two nodes.
         let announced = async {

@@ -36,9 +36,7 @@ impl DistributedWorkerRegistry {
         task: &Task,
         timeout: Duration,
     ) -> Result<Option<TaskResult>, WaitError> {
-        let submitted = self.queue.submit_task(task).await;
-        submitted.map_err(|source| WaitError::Submit { task_id: task.task_id.clone(), source })?;
-        self.queue.get_result(&task.task_id, timeout).await
+        self.queue.submit_and_wait(task, timeout).await
     }
 
     /// Runs up to `concurrency` tasks at a time until `shutdown`. Then it stops claiming, waits at most `drain` for running

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::time::REDIS_RETRY_DELAY;
+use crate::redis::time::{REDIS_RETRY_DELAY, from_now};
 use crate::redis::wake_ups::WakeUps;
 use crate::task::{Lane, TaskType, now_ms};
 use crate::work::handler::TaskHandler;
@@ -211,7 +211,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
 
     async fn drain(&mut self, at_most: Duration, renew: &mut Interval) {
         let shared = Arc::clone(&self.shared);
-        let until = Instant::now() + at_most;
+        let until = from_now(at_most);
         shared.draining.cancel();
         shared.running.close();
         let running = shared.running.len();

@@ -9,6 +9,7 @@ use queue::{
     Finish, Handled, Lease, OfferedPlugin, QueueConfig, SubmitOptions, Task, TaskHandler, TaskId,
     TaskQueue, TaskResult, TaskStatus,
 };
+use test_kit::TestRedis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +82,7 @@ async fn what_is_held_behind_slow_tasks_is_given_to_other_workers() {
     let handler = Gate::new(&["echo"]);
     // The worker learns that the type is fast, and reads ahead.
     let fast = submit(&queue, (0..400).map(|n| format!("fast {n}"))).await;
-    let first = start(&queue, &handler, "first", Duration::from_secs(5));
+    let first = start(&queue, &handler, "first", Duration::MAX);
     all_have_ended(&queue, &fast).await;
     // One call claims four slow ones for its four slots, and those behind them.
     let causes = (0..4).map(|n| format!("slow {n}")).chain((0..40).map(|n| format!("behind {n}")));
@@ -157,4 +158,55 @@ async fn what_a_task_costs_does_not_grow_with_the_types_that_are_served() {
     assert!(one < tasks / 10, "{one} calls for {tasks} tasks");
     // Each lane is asked once at the start.
     assert!(hundred < one + 100 + tasks / 10, "{hundred} calls with 100 types, {one} with one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_asks_no_more_often_for_many_types() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), quick()).await.unwrap();
+    let names: Vec<String> = (0..100).map(|n| format!("type_{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let worker = start(&queue, &Gate::new(&names), "w", Duration::ZERO);
+    eventually("all types are known", async || {
+        (queue.task_types().await.unwrap().len() == 100).then_some(())
+    })
+    .await;
+    let calls = |name: &str| {
+        let info = redis.ask(&["INFO", "commandstats"]);
+        let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")))?;
+        line.split("calls=").nth(1)?.split(',').next()?.parse::<usize>().ok()
+    };
+    redis.ask(&["CONFIG", "RESETSTAT"]);
+    // The list of types is read once in each sweep.
+    let sweeps = eventually("twenty sweeps", async || calls("smembers").filter(|n| *n >= 20)).await;
+    let scripts = calls("evalsha").unwrap();
+    assert!(scripts < sweeps * 3, "{scripts} calls in {sweeps} sweeps");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_cannot_store_its_results_leaves_room_for_others() {
+    let redis = TestRedis::start();
+    let queue = TaskQueue::connect(&redis.url(), generous()).await.unwrap();
+    let handler = Gate::new(&["echo", "other"]);
+    let worker = start(&queue, &handler, "w", Duration::ZERO);
+    // The users' hash cannot be read: no end of the first type can be stored.
+    let users = queue.keys().users(&task(1, "any").lane());
+    let blocked = submit(&queue, (0..200).map(|n| format!("slow {n}"))).await;
+    eventually("they run", async || {
+        (queue.task_status(&blocked[0]).await.unwrap() == Some(TaskStatus::Processing))
+            .then_some(())
+    })
+    .await;
+    redis.ask(&["RENAME", &users, "aside"]);
+    redis.ask(&["SET", &users, "not a hash"]);
+    handler.open.send_replace(true);
+    let other = Task::new(task_type("other"), 7, serde_json::Map::new());
+    queue.submit_task(&other).await.unwrap();
+    let result = queue.get_result(&other.task_id, Duration::from_secs(15)).await.unwrap();
+    assert!(result.unwrap().success);
+    redis.ask(&["DEL", &users]);
+    redis.ask(&["RENAME", "aside", &users]);
+    all_have_ended(&queue, &blocked).await;
+    worker.stop().await;
 }

@@ -19,4 +19,5 @@ mod silent;
 mod store_trouble;
 mod submit;
 mod support;
+mod waiting;
 mod worker;

@@ -18,6 +18,8 @@ use queue::json::{Members, Unreadable};
 pub(super) const CALL_AT_MOST: Duration = Duration::from_secs(10);
 /// Timeout when Telegram has to download pictures or videos first.
 pub(super) const MEDIA_AT_MOST: Duration = Duration::from_secs(20);
+/// Longest answer that is read. A hundred updates, the most that one answer holds, are a few megabytes.
+pub(super) const ANSWER_BYTES: usize = 32 << 20;
 /// Wait after a "Too many requests" that does not say how long.
 const WAIT_UNLESS_TOLD: Duration = Duration::from_secs(1);
 /// Longest wait that is believed: a longer one is a mistake of the server.
@@ -41,8 +43,14 @@ where
         "SendPhoto" | "SendVideo" | "SendMediaGroup" => MEDIA_AT_MOST,
         _ => CALL_AT_MOST,
     };
-    let (status, body) = post(bot, P::NAME, payload, at_most).await?;
+    let (status, body) = post(bot, &spelled(P::NAME), payload, at_most).await?;
     result(status, &body)
+}
+
+/// A method as the Bot API spells it; teloxide's names begin with a capital.
+fn spelled(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
 }
 
 /// Posts `payload` to a method and returns status and body. A connection that times out is not used again.
@@ -62,8 +70,28 @@ pub(super) async fn post(
     let sending = bot.client().post(url).json(payload).timeout(at_most).send();
     let response = sending.await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(|error| broken(&error))?;
-    Ok((status, body.into()))
+    match read(response).await? {
+        Some(body) => Ok((status, body)),
+        // The call was made: made again, it would send a message twice.
+        None if status == 200 => {
+            crate::metrics::answer_unreadable(method);
+            let what = format!("it is longer than {} MiB", ANSWER_BYTES >> 20);
+            Err(BotError::Unreadable { method: method.to_owned(), what })
+        }
+        None => Err(BotError::Transient(format!("status {status} with too long an answer"))),
+    }
+}
+
+/// The body of an answer; none when it is longer than [`ANSWER_BYTES`]. Then its connection is closed.
+async fn read(mut response: reqwest::Response) -> Result<Option<Vec<u8>>, BotError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+        if ANSWER_BYTES - body.len() < chunk.len() {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// The result in an answer.
@@ -100,7 +128,7 @@ pub(super) fn broken_list(status: u16, body: &[u8]) -> Option<&[u8]> {
 pub(super) fn unusable(method: &'static str) -> impl Fn(Unreadable) -> BotError {
     move |unreadable| {
         crate::metrics::answer_unreadable(method);
-        BotError::Unreadable { method, what: unreadable.to_string() }
+        BotError::Unreadable { method: method.to_owned(), what: unreadable.to_string() }
     }
 }
 

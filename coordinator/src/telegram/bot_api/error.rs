@@ -41,7 +41,7 @@ pub enum BotError {
     #[error("the Bot API's answer to {method} cannot be used: {what}")]
     Unreadable {
         /// The method.
-        method: &'static str,
+        method: String,
         /// What is wrong with it.
         what: String,
     },
@@ -158,7 +158,7 @@ mod tests {
         check(BotError::Conflict, Some(pause));
         check(BotError::Transient(String::new()), Some(pause));
         check(BotError::RetryAfter(pause * 2), Some(pause * 2));
-        check(BotError::Unreadable { method: "sendMessage", what: String::new() }, None);
+        check(BotError::Unreadable { method: String::new(), what: String::new() }, None);
         check(BotError::Refused(String::new()), None);
     }
 }

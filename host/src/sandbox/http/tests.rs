@@ -82,3 +82,39 @@ async fn a_granted_name_for_a_private_address_is_not_reached() {
     let refused = get(&client, &named).await.unwrap_err();
     assert!(matches!(refused, HttpError::DestinationIpProhibited), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
+    let idle = Duration::from_millis(50);
+    for (idle_timeout, expected) in [(idle * 1_000, 1), (Duration::from_millis(1), 2)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let literal = format!("http://{}", listener.local_addr().unwrap());
+        let grants = NetGrants::new(vec![Origin::parse_grant(&literal).unwrap()]);
+        let limits = PluginConfig::nothing_granted().limits;
+        let client =
+            HttpClient::with_idle_timeout("search", grants, Vec::new(), limits, idle_timeout);
+        let client = client.unwrap();
+        let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                tokio::spawn(async move {
+                    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                    let mut request = [0; 1024];
+                    while socket.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                        socket.write_all(answer).await.unwrap();
+                    }
+                });
+            }
+        });
+        for _ in 0..2 {
+            let response = get(&client, &literal).await.unwrap();
+            response.into_body().collect().await.unwrap();
+            tokio::time::sleep(idle).await;
+        }
+        let connections = connections.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(connections, expected, "{idle_timeout:?}");
+    }
+}
