@@ -5,18 +5,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult,
+    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, TaskHandler,
+    TaskQueue, TaskResult,
 };
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ours::{connect, submit_bulk, types};
+use crate::ours::{config, submit_bulk, types};
+use crate::setting;
 
 /// Members of the params.
 const MEMBERS: usize = 60;
-const AT_ONCE: usize = 16;
+/// More than all tasks: with fewer, how many tasks share a call depends on how long one takes, and that on the machine.
+const AT_ONCE: usize = 1_000;
+/// What happens from time to time must not happen meanwhile: how often it does depends on the machine.
+const NEVER: Duration = Duration::from_secs(3_600);
 
 /// Submits in batches.
 pub(crate) fn submit(tasks: usize) {
@@ -36,6 +41,12 @@ pub(crate) fn drain(tasks: usize) {
         let worker = DistributedWorkerRegistry::new(queue);
         worker.process_tasks(handler, "bench", AT_ONCE, Duration::from_secs(60), stop).await;
     });
+}
+
+async fn connect() -> TaskQueue {
+    let config =
+        QueueConfig { lease: 3 * NEVER, renew_every: NEVER, sweep_every: NEVER, ..config() };
+    TaskQueue::connect(&setting("BENCH_URL"), config).await.unwrap()
 }
 
 fn runtime() -> Runtime {

@@ -75,19 +75,22 @@ pub(crate) fn end(tasks: usize) {
     });
 }
 
-/// A queue without limits that a bench would reach.
 pub(crate) async fn connect() -> TaskQueue {
+    TaskQueue::connect(&setting("BENCH_URL"), config()).await.unwrap()
+}
+
+/// Without limits that a bench would reach.
+pub(crate) fn config() -> QueueConfig {
     let parts = u16::try_from(setting_or("BENCH_PARTITIONS", 1)).unwrap();
     let partitions: BTreeMap<TaskType, u16> =
         types().into_iter().filter(|_| parts > 1).map(|kind| (kind, parts)).collect();
-    let config = QueueConfig {
+    QueueConfig {
         partitions,
         user_cap: 10_000_000,
         max_pending: 10_000_000,
         time_to_live: Duration::from_secs(3_600),
         ..QueueConfig::default()
-    };
-    TaskQueue::connect(&setting("BENCH_URL"), config).await.unwrap()
+    }
 }
 
 pub(crate) fn types() -> Vec<TaskType> {

@@ -168,7 +168,7 @@ fn times(asked: &[Question], until: impl Fn(&Question) -> Option<u64>) -> Value 
 }
 
 /// The table in Markdown.
-fn markdown(document: &Value) -> String {
+pub(super) fn markdown(document: &Value) -> String {
     let at = |pointer: &str| document.pointer(pointer).unwrap_or(&Value::Null);
     let number = |pointer: &str| at(pointer).as_f64().map_or_else(|| "–".to_owned(), rounded);
     let three = |pointer: &str| {

@@ -13,7 +13,7 @@ use crate::redis::{Connection, Redis};
 use crate::stop::Stop;
 
 /// Two amounts: what happens once for the process is the same in both.
-const AMOUNTS: (usize, usize) = (50, 200);
+const AMOUNTS: (usize, usize) = (100, 300);
 /// How often each is counted. The least counts: what timing adds differs between runs.
 const RUNS: usize = 2;
 const TASK_TYPE: &str = "counted";
