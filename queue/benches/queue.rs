@@ -17,7 +17,7 @@ use queue::{
     Task, TaskHandler, TaskQueue, TaskResult, TaskType,
 };
 use serde_json::json;
-use test_kit::TestRedis;
+use test_kit::{TestRedis, record_figure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ fn main() {
         fairness().await;
         backlog().await;
     });
+    test_kit::write_figures();
 }
 
 async fn fresh() -> (TestRedis, TaskQueue) {
@@ -127,6 +128,8 @@ async fn streams() -> f64 {
         let () = pipe.query_async(&mut connection).await.unwrap();
     }
     let read = redis_us(&mut connection).await / TASKS as f64;
+    record_figure("raw stream: add, Redis time per entry", add, "µs");
+    record_figure("raw stream: read and acknowledge", read, "µs");
     println!("Redis CPU per task, batches of {BATCH}, {} bytes of task:", envelope.len());
     println!("  raw stream    add {add:.2} µs, read and acknowledge {read:.2} µs");
     add + read
@@ -168,6 +171,10 @@ async fn scripts(floor: f64) -> (TestRedis, TaskQueue) {
     let rate = TASKS as f64 / started.elapsed().as_secs_f64();
     let [claim, finish, heartbeat] = [claim, finish, heartbeat].map(|us| us / TASKS as f64);
     let total = submit + claim + finish;
+    record_figure("submit, Redis time per task", submit, "µs");
+    record_figure("claim and finish together", claim + finish, "µs");
+    record_figure("heartbeat", heartbeat, "µs");
+    record_figure("submit to finish, times the raw stream", total / floor, "×");
     println!(
         "  this queue    submit {submit:.2} µs, claim {claim:.2} + finish {finish:.2} = {:.2} µs, heartbeat {heartbeat:.2} µs",
         claim + finish
@@ -238,6 +245,10 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     worker.await.unwrap();
     let floor = Percentiles::of(floor);
     let ours = Percentiles::of(ours);
+    record_figure("one task at a time, submit to result: p50", ours.p50, "µs");
+    record_figure("p99", ours.p99, "µs");
+    record_figure("p50, times two pushes and two pops of bare lists", ours.p50 / floor.p50, "×");
+    record_figure("p99, times the same", ours.p99 / floor.p99, "×");
     println!("one task at a time, submit to result:");
     println!(
         "  bare lists    p50 {:.0} µs, p99 {:.0} µs (two pushes, two pops)",
@@ -304,6 +315,13 @@ async fn worker(concurrency: usize) {
     };
     let sent = calls("evalsha") + calls("blpop");
     let us = redis_us(&mut connection).await / BACKLOG as f64;
+    record_figure(
+        &format!("a backlog with {concurrency} at once, no-op tasks per second"),
+        rate,
+        "",
+    );
+    record_figure("Redis time per task", us, "µs");
+    record_figure("calls per task", sent / BACKLOG as f64, "");
     println!(
         "a worker with {BACKLOG} tasks waiting, {concurrency} at once: {rate:.0}/s, Redis {us:.1} µs and {:.3} calls each",
         sent / BACKLOG as f64
@@ -337,6 +355,12 @@ async fn fairness() {
         }
         medians.push(Percentiles::of(waits).p50 / 1e3);
     }
+    let ratio = medians[1] / medians[0];
+    record_figure(
+        "one user has half of the backlog: the others' median wait, times without",
+        ratio,
+        "×",
+    );
     println!(
         "{BACKLOG} tasks of {USERS} users, half of them by one: the others' median wait {:.0} ms, {:.2} × of {:.0} ms without the flooder",
         medians[1],
@@ -359,8 +383,11 @@ async fn backlog() {
         (0..BACKLOG).map(|n| (task(n as i64 % USERS), SubmitOptions::default())).collect();
     queue.submit_tasks(&tasks).await.unwrap();
     let bytes = serde_json::to_string(&tasks[0].0).unwrap().len();
-    println!(
-        "{BACKLOG} waiting tasks of {bytes} bytes: {} bytes of Redis memory each",
-        (used().await - before) / BACKLOG
+    let each = (used().await - before) / BACKLOG;
+    record_figure(
+        &format!("Redis memory of a waiting task of {bytes} bytes"),
+        each as f64,
+        "bytes",
     );
+    println!("{BACKLOG} waiting tasks of {bytes} bytes: {each} bytes of Redis memory each");
 }

@@ -1,66 +1,93 @@
 //! `cargo xtask bench`: measurements, as ratios to a baseline from the same run.
 
+mod chart;
+mod chat_system;
 mod chats;
+mod document;
+pub(crate) mod driver;
+mod end_to_end;
+mod environment;
+mod figures;
+mod numbers;
+mod peers;
+mod program;
+mod programs;
+mod report;
+mod scale;
 mod search;
+mod usage;
 
 use std::path::Path;
 
-use anyhow::bail;
-
 use crate::build_plugins::BuildPlugins;
-use crate::command::run;
 use crate::redis;
-use crate::toolchain::clean_cargo;
 
-/// Each bench and the crate that it lies in.
-const BENCHES: &[(&str, &str)] =
-    &[("queue", "queue"), ("host", "host"), (search::NAME, "search"), (chats::NAME, "coordinator")];
-
-/// Measures speed and cost, and prints them.
+/// Measures speed and cost, and prints them. Without a name: `queue`, `host`, `search-quality` and `chats`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// Run only these benches; by default all.
-    names: Vec<String>,
-    /// How often the host's bench swaps a plugin under load.
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+/// What is measured.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The queue beside raw commands: Redis' time per task, throughput, latency, fairness and memory.
+    Queue(figures::Output),
+    /// The host beside raw wasmtime: a task, a search, loading, memory, swaps under load.
+    Host(Host),
+    /// How well and how fast the search plugin finds names.
+    SearchQuality,
+    /// Hundreds of chats at once, with Telegram's limits.
+    Chats,
+    EndToEnd(end_to_end::EndToEnd),
+    Peers(peers::Peers),
+    Scale(scale::Scale),
+    Report(report::Report),
+}
+
+#[derive(Debug, clap::Args)]
+struct Host {
+    /// How often a plugin is swapped under load.
     #[arg(long, default_value_t = 1_000)]
     swaps: u32,
+    #[command(flatten)]
+    output: figures::Output,
 }
 
 impl Bench {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
-        if let Some(unknown) =
-            self.names.iter().find(|name| !BENCHES.iter().any(|(known, _)| known == name))
-        {
-            let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
-            bail!("there is no bench `{unknown}`; there are {}", known.join(", "));
-        }
         redis::ensure_installed()?;
-        if self.wants("host") {
-            BuildPlugins::for_tests().run(root)?;
-        }
-        for (name, package) in BENCHES {
-            if self.wants(name) {
-                match *name {
-                    search::NAME => {
-                        search::measure(root)?;
-                        continue;
-                    }
-                    chats::NAME => {
-                        chats::measure(root)?;
-                        continue;
-                    }
-                    _ => {}
+        match &self.what {
+            None => {
+                let queue = What::Queue(figures::Output::default());
+                let host = What::Host(Host { swaps: 1_000, output: figures::Output::default() });
+                for what in [queue, host, What::SearchQuality, What::Chats] {
+                    what.run(root)?;
                 }
-                let mut cargo = clean_cargo(root);
-                cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
-                cargo.env("BENCH_SWAPS", self.swaps.to_string());
-                run(&mut cargo)?;
+                Ok(())
             }
+            Some(what) => what.run(root),
         }
-        Ok(())
     }
+}
 
-    fn wants(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+impl What {
+    fn run(&self, root: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Queue(output) => figures::measure(root, "queue", output, |_| {}),
+            Self::Host(host) => {
+                BuildPlugins::for_tests().run(root)?;
+                figures::measure(root, "host", &host.output, |cargo| {
+                    cargo.env("BENCH_SWAPS", host.swaps.to_string());
+                })
+            }
+            Self::SearchQuality => search::measure(root),
+            Self::Chats => chats::measure(root),
+            Self::EndToEnd(bench) => bench.run(root),
+            Self::Peers(peers) => peers.run(root),
+            Self::Scale(scale) => scale.run(root),
+            Self::Report(report) => report.run(root),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | hostile-guests | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | guard | hostile-guests | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -9,7 +9,10 @@ mod command;
 mod crash_test;
 mod debian;
 mod demo;
+mod ended;
+mod guard;
 mod hostile_guests;
+mod no_ops;
 mod paths;
 mod redis;
 mod service;
@@ -18,6 +21,7 @@ mod structure;
 mod test;
 mod tidy;
 mod toolchain;
+mod valkey;
 mod violation;
 mod workspace;
 
@@ -34,6 +38,7 @@ enum Command {
     ChatDoc(chat_doc::ChatDoc),
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
+    Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
     Structure(structure::Structure),
     Test(test::Test),
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Command::ChatDoc(command) => command.run(&root),
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
+        Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),

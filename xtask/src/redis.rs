@@ -1,6 +1,9 @@
 //! A private redis-server that lives as long as its value.
 
-use std::net::TcpListener;
+mod connection;
+mod info;
+
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,6 +13,9 @@ use tempfile::TempDir;
 use crate::debian;
 use crate::service::Service;
 use crate::stop::Stop;
+
+pub(crate) use connection::Connection;
+pub(crate) use info::Info;
 
 const START_BOUND: Duration = Duration::from_secs(10);
 
@@ -24,6 +30,19 @@ pub(crate) fn ensure_installed() -> anyhow::Result<()> {
 
 /// Flags that turn persistence off.
 const WITHOUT_PERSISTENCE: &[&str] = &["--save", "", "--appendonly", "no"];
+/// Flags for a log of all writes that is flushed every second, as in docker-compose.yml.
+const WITH_LOG: &[&str] = &["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"];
+
+/// Which server to start, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kind {
+    /// Another program than `redis-server`, for instance a `valkey-server`.
+    pub(crate) program: Option<PathBuf>,
+    /// Whether it keeps a log of all writes.
+    pub(crate) keeps_log: bool,
+    /// Further flags.
+    pub(crate) flags: &'static [&'static str],
+}
 
 /// A server on a free port of this machine, with an empty folder.
 #[derive(Debug)]
@@ -39,9 +58,17 @@ pub(crate) struct Redis {
 impl Redis {
     /// Starts a server without persistence.
     pub(crate) fn start(stop: &Stop) -> anyhow::Result<Self> {
+        Self::start_as(&Kind::default(), stop)
+    }
+
+    pub(crate) fn start_as(kind: &Kind, stop: &Stop) -> anyhow::Result<Self> {
         ensure_installed()?;
         // Another program may take the port before the server binds it.
-        Self::try_start(stop).or_else(|_| Self::try_start(stop))
+        Self::try_start(kind, stop).or_else(|_| Self::try_start(kind, stop))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,22 +79,20 @@ impl Redis {
         &mut self.service
     }
 
-    fn try_start(stop: &Stop) -> anyhow::Result<Self> {
+    fn try_start(kind: &Kind, stop: &Stop) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("creating a folder for Redis")?;
-        let port = free_port().context("looking for a free port")?;
-        let mut command = Command::new("redis-server");
+        let port = test_kit::free_port();
+        let program = kind.program.clone().unwrap_or_else(|| "redis-server".into());
+        let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(WITHOUT_PERSISTENCE).arg("--dir").arg(folder.path());
+        command.args(if kind.keeps_log { WITH_LOG } else { WITHOUT_PERSISTENCE });
+        command.arg("--dir").arg(folder.path()).args(kind.flags);
         let mut service = Service::start("redis", &mut command, folder.path())?;
         service.wait_for_line("readiness", START_BOUND, stop, |line| {
             line.contains("Ready to accept connections").then_some(())
         })?;
         Ok(Self { service, folder, port })
     }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 #[cfg(test)]

@@ -45,6 +45,10 @@ impl Service {
         self.name
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for a line of output for which `find` has an answer.
     pub(crate) fn wait_for_line<T>(
         &mut self,

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 
@@ -10,12 +10,18 @@ use anyhow::Context;
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// From now on Ctrl-C only sets the flag. May be called once.
+    /// From now on Ctrl-C only sets the flag, the same for all who ask.
     pub(crate) fn on_signals() -> anyhow::Result<Self> {
+        static STOP: Mutex<Option<Stop>> = Mutex::new(None);
+        let mut known = STOP.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = &*known {
+            return Ok(stop.clone());
+        }
         let stop = Self::default();
         let flag = Arc::clone(&stop.0);
         ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
             .context("listening for Ctrl-C")?;
+        *known = Some(stop.clone());
         Ok(stop)
     }
 

@@ -4,7 +4,6 @@
 //! each took.
 
 mod tools;
-mod valkey;
 
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +14,10 @@ use anyhow::{Context, bail};
 use crate::build_plugins::BuildPlugins;
 use crate::command::{elapsed, last_lines, run};
 use crate::crash_test::CrashTest;
+use crate::guard::Guard;
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
+use crate::valkey;
 use crate::workspace::Workspace;
 
 /// Installs what is missing and runs every check.
@@ -75,6 +76,9 @@ impl Test {
         })?;
         if self.package.as_ref().is_none_or(|package| package == "queue") {
             steps.step("valkey", || on_valkey(root, &mut cargo(&ON_VALKEY)))?;
+        }
+        if self.package.as_ref().is_none_or(|package| ["queue", "host"].contains(&&**package)) {
+            steps.pass("guard", || Guard::default().run(root))?;
         }
         if self.package.is_none() {
             steps.pass("crash-test", || CrashTest::short().run(root))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use test_kit::record_figure;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::raw::Floor;
@@ -29,6 +30,11 @@ pub(crate) fn measure() {
         floor.two_threads
     );
     let ours = ours(&engine);
+    record_figure("a no-op task in a fresh instance: p50", ours.times.p50(), "µs");
+    record_figure("p99", ours.times.p99(), "µs");
+    record_figure("p50, times raw wasmtime", ours.times.p50() / floor.times.p50(), "×");
+    record_figure("two threads, times one", ours.two_threads, "×");
+    record_figure("the same with raw wasmtime", floor.two_threads, "×");
     println!(
         "  this host     p50 {:.1} µs, p99 {:.1} µs: {:.2} × and {:.2} ×; two threads {:.2} × one",
         ours.times.p50(),

@@ -39,4 +39,5 @@ fn main() {
             measure();
         }
     }
+    test_kit::write_figures();
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use test_kit::record_figure;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 
@@ -15,6 +16,9 @@ const HOLD: &str = "gauge_hold";
 pub(crate) fn measure() {
     let floor = floor();
     let ours = ours();
+    let what = format!("memory of a waiting task of a small guest, of {INSTANCES}");
+    record_figure(&what, ours as f64, "KiB");
+    record_figure("the same with raw wasmtime", floor as f64, "KiB");
     println!(
         "{INSTANCES} tasks at once that wait, small guest: {ours} KiB each, {:.2} × of {floor} KiB with raw wasmtime",
         ours as f64 / floor as f64

@@ -11,7 +11,7 @@ use host::plugin::load::Loader;
 use host::plugin::publish::catalog::PluginCatalog;
 use host::swap::folder::PluginFolder;
 use queue::{DistributedWorkerRegistry, QueueConfig, TaskQueue};
-use test_kit::TestRedis;
+use test_kit::{TestRedis, record_figure};
 use tokio_util::sync::CancellationToken;
 
 use crate::rig::{self, Times};
@@ -79,7 +79,17 @@ async fn under_load(swaps: u32) {
     let mib: Vec<String> = resident.iter().map(|kib| format!("{}", kib >> 10)).collect();
     println!("  memory before, and after each quarter of the swaps: {} MiB", mib.join(", "));
     println!("  a swap took p50 {:.0} ms, p99 {:.0} ms", took.p50() / 1e3, took.p99() / 1e3);
+    record_figure(
+        &format!("{swaps} swaps under load: tasks that failed"),
+        swapped.failed as f64,
+        "",
+    );
+    record_figure("a swap: p50", took.p50() / 1e3, "ms");
+    let mib = |kib: Option<&u64>| kib.map_or(0.0, |kib| *kib as f64 / 1024.0);
+    record_figure("memory before the swaps", mib(resident.first()), "MiB");
+    record_figure("memory after them", mib(resident.last()), "MiB");
     let [quiet, swapped] = [quiet, swapped].map(|load| [load.percentile(50), load.percentile(99)]);
+    record_figure("a task's p99 while they are made, times without", swapped[1] / quiet[1], "×");
     println!(
         "  a task, submit to result: p50 {:.0} µs, p99 {:.0} µs: {:.2} × and {:.2} × of {:.0} and {:.0} µs without swaps",
         swapped[0],

@@ -58,7 +58,18 @@ pub fn hostile_guests() -> Vec<HostileGuest> {
 ///
 /// When it is not a component.
 pub fn harmless_guest() -> Vec<u8> {
-    build(FRAME, &read(&root().join("host/tests/guests/hostile"), FRAME))
+    harmless_guest_named("hostile")
+}
+
+/// The frame alone under another name, which is its task type's too. It does nothing.
+///
+/// # Panics
+///
+/// When the name does not have seven bytes, because the frame has offsets, or when it is not a component.
+pub fn harmless_guest_named(name: &str) -> Vec<u8> {
+    assert_eq!(name.len(), "hostile".len(), "`{name}` must have seven bytes");
+    let wat = read(&root().join("host/tests/guests/hostile"), FRAME);
+    build(FRAME, &wat.replace("\"hostile\"", &format!("\"{name}\"")))
 }
 
 fn guest(folder: &Path, number: usize, name: String) -> HostileGuest {

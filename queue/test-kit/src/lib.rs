@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod figures;
 mod hostile;
 mod mutate;
 mod process;
@@ -20,13 +21,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cluster::TestCluster;
-pub use hostile::{Ending, HostileGuest, harmless_guest, hostile_guests};
+pub use figures::{record_figure, write_figures};
+pub use hostile::{Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests};
 pub use mutate::{cases, mutate};
 pub use process::Process;
 pub use proxy::{Proxies, Proxy};
 pub use redis::TestRedis;
 pub use sentinel::TestSentinel;
-pub use server::program as redis_server;
+pub use server::{free_port, program as redis_server};
 pub use sockets::kept_alive;
 #[cfg(target_os = "linux")]
 pub use sockets::{SocketPatience, patience_of};

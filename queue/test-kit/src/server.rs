@@ -168,7 +168,11 @@ fn spawn(command: &mut Command) -> Child {
 /// A free port below the range of outgoing connections: one of those could take the port of a killed server, and a client
 /// that keeps connecting to such a port may connect to itself. The bus port of a Cluster node, 10000 higher, is below that
 /// range too.
-fn free_port() -> u16 {
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_port() -> u16 {
     // Random, so that parallel tests seldom try the same one.
     let any = || u16::try_from(11_000 + RandomState::new().hash_one(0) % 10_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

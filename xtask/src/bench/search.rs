@@ -5,19 +5,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
+use super::document;
 use crate::build_plugins::BuildPlugins;
 use crate::command::{capture, run};
 use crate::paths::target_dir;
 use crate::toolchain::clean_cargo;
 
-/// The name on the command line and of the bench's file.
-pub(super) const NAME: &str = "search-quality";
+/// The bench's file.
+const NAME: &str = "search-quality";
 const DOCUMENT: &str = "docs/search.md";
-/// The table stands between these lines.
-const BEGIN: &str = "<!-- measured: cargo xtask bench search-quality -->\n";
-const END: &str = "<!-- end -->\n";
 /// Calls of each query, each in a fresh instance.
 const CALLS: &str = "5000";
 /// The plugin's settings: nothing but the catalogue.
@@ -37,15 +35,7 @@ pub(super) fn measure(root: &Path) -> anyhow::Result<()> {
 
     BuildPlugins::of("search", &folder).run(root)?;
     std::fs::write(folder.join("search.toml"), SETTINGS).context("writing the settings")?;
-    run(clean_cargo(root).args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "host",
-        "--bin",
-        "worker",
-    ]))?;
+    super::programs::worker(root)?;
     let quality = std::fs::read_to_string(quality).context("reading the quality table")?;
     let queries = std::fs::read_to_string(queries).context("reading the queries")?;
     let mut text = format!("{quality}\n{}", heading(&csv)?);
@@ -55,7 +45,7 @@ pub(super) fn measure(root: &Path) -> anyhow::Result<()> {
         print!("{row}");
         text.push_str(&row);
     }
-    replace_tables(&root.join(DOCUMENT), &text)?;
+    document::replace(&root.join(DOCUMENT), NAME, &text)?;
     println!("written into {DOCUMENT}");
     Ok(())
 }
@@ -98,17 +88,6 @@ fn read_times(line: &str) -> Option<[String; 5]> {
     ])
 }
 
-/// Puts the tables between their marks.
-fn replace_tables(document: &Path, tables: &str) -> anyhow::Result<()> {
-    let old = std::fs::read_to_string(document).context("reading the document")?;
-    let marked = old.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some(format!("{before}{BEGIN}\n{tables}\n{END}{after}"))
-    });
-    ensure!(marked.is_some(), "{} lacks the lines {BEGIN}and {END}", document.display());
-    std::fs::write(document, marked.unwrap_or_default()).context("writing the document")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,17 +98,5 @@ mod tests {
         let times = read_times(line).unwrap();
         assert_eq!(times, ["1.02s", "2.50ms", "310.12µs", "1.20ms", "41.2 MiB"]);
         assert_eq!(read_times("error: no"), None);
-    }
-
-    #[test]
-    fn tables_replace_what_stands_between_the_marks() {
-        let folder = tempfile::tempdir().unwrap();
-        let document = folder.path().join("search.md");
-        std::fs::write(&document, format!("before\n{BEGIN}old\n{END}after\n")).unwrap();
-        replace_tables(&document, "| new |\n").unwrap();
-        let text = std::fs::read_to_string(&document).unwrap();
-        assert_eq!(text, format!("before\n{BEGIN}\n| new |\n\n{END}after\n"));
-        std::fs::write(&document, "nothing").unwrap();
-        assert!(replace_tables(&document, "").is_err());
     }
 }

