@@ -105,11 +105,8 @@ async fn the_sweep_after_an_outage_finds_no_lease_and_no_deadline_that_has_ended
     claim(&worker).await;
     let sweeper = process(&redis, LONG, LONG).await;
     outage(&redis, &sweeper).await;
-    let mut script = sweeper.scripts.sweep.key(&sweeper.keys.lease_store(&lane()));
-    script.arg(MAX_TASKS).arg(millis(LONG)).arg(millis(LONG)).arg(millis(LONG)).arg(millis(LONG));
-    let found: (Vec<String>, Vec<String>, u64) =
-        script.run(&mut sweeper.connection()).await.unwrap();
-    assert_eq!(found, (Vec::new(), Vec::new(), 0));
+    let looked = look(&sweeper, Common::LeftOut, &[lane()]).await.unwrap();
+    assert_eq!(looked.found, [Found::default()]);
 }
 
 #[tokio::test]
