@@ -22,7 +22,7 @@ local stored = count > 0 and redis.call('HMGET', KEYS[5], unpack(ids)) or {}
 -- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
 local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
 local grace, not_before = tonumber(cfg[6] or '0'), tonumber(cfg[4] or '0')
-local touched, gone, users, counters, ended = {}, {}, {}, {}, {}
+local touched, gone, states, users, counters = {}, {}, {}, {}, {}
 
 local function add(counter)
   counters[counter] = (counters[counter] or 0) + 1
@@ -43,17 +43,17 @@ local function tell_process(n, id, state, result)
   end
 end
 
--- Tells those who listen to a task's own channel.
-local function tell_listeners(ended)
+-- Tells those who listen to the own channel of a task that has ended.
+local function tell_listeners()
   local channels = {}
-  for i, task in ipairs(ended) do channels[i] = ARGV[5] .. task[1] end
+  for i, id in ipairs(gone) do channels[i] = ARGV[5] .. id end
   local counts = {}
   -- A Cluster's server knows only its own listeners. A user who may not ask publishes every end.
   if ARGV[10] == '0' and redis.pcall('PUBSUB', 'NUMPAT') == 0 then
     counts = redis.pcall('PUBSUB', 'NUMSUB', unpack(channels))
   end
-  for i, task in ipairs(ended) do
-    if counts[2 * i] ~= 0 then redis.pcall('PUBLISH', channels[i], task[2]) end
+  for i, state in ipairs(states) do
+    if counts[2 * i] ~= 0 then redis.pcall('PUBLISH', channels[i], state) end
   end
 end
 
@@ -147,6 +147,7 @@ local function finish(n)
   end
 
   gone[#gone + 1] = id
+  states[#gone] = state
   users[user] = (users[user] or 0) + 1
   if token == '*' then
     redis.call('ZREM', KEYS[1], id)
@@ -163,15 +164,14 @@ local function finish(n)
     redis.call('XADD', KEYS[10], '*', 'state', state, 'task', string.sub(stored[n], json_at), 'result', result)
   end
   tell_process(n, id, state, result)
-  ended[#ended + 1] = {id, state}
   add(state)
   return state
 end
 
 local out = {}
 for n = 1, count do out[n] = finish(n) end
-if #ended > 0 then tell_listeners(ended) end
 if #gone > 0 then
+  tell_listeners()
   redis.call('ZREM', KEYS[2], unpack(gone))
   redis.call('ZREM', KEYS[9], unpack(gone))
   redis.call('ZREM', KEYS[4], unpack(gone))

@@ -10,11 +10,11 @@
 -- ATOMIC  A delayed task is in `delayed` or in the queue, never in neither.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local movable = tonumber(ARGV[7])
 
 -- `alive` is the time of the last sweep. It stands still while this server refuses writes or no process reaches it. Then no
 -- worker could renew a lease or store a result, so leases are extended by one lease time, and deadlines by the full time
 -- to live.
-local movable = tonumber(ARGV[7])
 local function sweep(base)
   local cfg = redis.call('HMGET', KEYS[base + 7], 'alive', 'grace', 'not_before')
   local alive, grace, not_before = tonumber(cfg[1] or now), tonumber(cfg[2] or '0'), tonumber(cfg[3] or '0')

@@ -13,7 +13,7 @@ use test_kit::TestRedis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{eventually, quick, task, task_type, with_config};
+use crate::support::{eventually, quick, runs, task, task_type, with_config};
 use crate::worker::{Echo, start};
 
 /// Answers at once, but for tasks of a `cause` that begins with `slow`: they wait until they may end.
@@ -171,17 +171,14 @@ async fn an_idle_worker_asks_no_more_often_for_many_types() {
         (queue.task_types().await.unwrap().len() == 100).then_some(())
     })
     .await;
-    let calls = |name: &str| {
-        let info = redis.ask(&["INFO", "commandstats"]);
-        let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")))?;
-        line.split("calls=").nth(1)?.split(',').next()?.parse::<usize>().ok()
-    };
     // At the start each lane is asked once.
     eventually("twenty sweeps with fewer than three calls each", async || {
         redis.ask(&["CONFIG", "RESETSTAT"]);
         // The list of types is read once in each sweep.
-        let sweeps = eventually("sweeps", async || calls("smembers").filter(|n| *n >= 20)).await;
-        (calls("evalsha").unwrap() < sweeps * 3).then_some(())
+        let sweeps =
+            eventually("sweeps", async || Some(runs(&redis, "smembers")).filter(|n| *n >= 20))
+                .await;
+        (runs(&redis, "evalsha") < sweeps * 3).then_some(())
     })
     .await;
     worker.stop().await;

@@ -59,6 +59,14 @@ pub(crate) fn foreign_id(name: &str) -> String {
     if in_cluster { format!("{{echo}}{name}") } else { name.to_owned() }
 }
 
+/// How often a command has run since the last `CONFIG RESETSTAT`.
+pub(crate) fn runs(redis: &TestRedis, command: &str) -> usize {
+    let info = redis.ask(&["INFO", "commandstats"]);
+    let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
+    let runs = line.and_then(|line| line.split("calls=").nth(1)?.split(',').next());
+    runs.map_or(0, |runs| runs.parse().unwrap())
+}
+
 pub(crate) fn task_type(name: &str) -> TaskType {
     name.parse().unwrap()
 }

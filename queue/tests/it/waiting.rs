@@ -10,7 +10,7 @@ use queue::{
 use serde_json::json;
 use test_kit::TestRedis;
 
-use crate::support::{eventually, quick, task, task_type};
+use crate::support::{eventually, quick, runs, task, task_type};
 use crate::worker::{Echo, start};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,14 +24,6 @@ async fn private() -> (TestRedis, TaskQueue) {
 
 fn silent(cause: &str) -> Task {
     Task { reply_to: None, ..task(1, cause) }
-}
-
-/// How often a command has run since the last `CONFIG RESETSTAT`.
-fn runs(redis: &TestRedis, command: &str) -> usize {
-    let info = redis.ask(&["INFO", "commandstats"]);
-    let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
-    let runs = line.and_then(|line| line.split("calls=").nth(1)?.split(',').next());
-    runs.map_or(0, |runs| runs.parse().unwrap())
 }
 
 fn connections(redis: &TestRedis) -> usize {
