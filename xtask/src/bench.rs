@@ -4,6 +4,7 @@ mod chart;
 mod chat_system;
 mod chats;
 mod document;
+mod drained;
 pub(crate) mod driver;
 mod end_to_end;
 mod environment;

@@ -68,10 +68,10 @@ impl Scale {
                             "  load {:.2}  {name}: {:.0} tasks/s, worker {:.1} µs, Redis {:.1} µs, {:.2} commands, {:.3} round trips",
                             figures.load,
                             figures.tasks_per_s,
-                            figures.worker_us,
-                            figures.redis_us,
-                            figures.commands,
-                            figures.round_trips
+                            figures.each.worker_us,
+                            figures.each.redis_us,
+                            figures.each.commands,
+                            figures.each.round_trips
                         );
                         runs.push(figures);
                     }
@@ -115,11 +115,11 @@ fn row(setting: &settings::Setting, runs: &[Figures], failures: &[String]) -> Va
         "failures": failures,
         "load": all(|run| run.load),
         "tasks_per_s": all(|run| run.tasks_per_s),
-        "worker_us": all(|run| run.worker_us),
-        "redis_us": all(|run| run.redis_us),
-        "commands": all(|run| run.commands),
-        "scripts": all(|run| run.scripts),
-        "round_trips": all(|run| run.round_trips),
+        "worker_us": all(|run| run.each.worker_us),
+        "redis_us": all(|run| run.each.redis_us),
+        "commands": all(|run| run.each.commands),
+        "scripts": all(|run| run.each.scripts),
+        "round_trips": all(|run| run.each.round_trips),
         "bytes_per_waiting": all(|run| run.bytes_per_waiting),
     })
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::list::{Counted, Peer};
+use crate::bench::drained::{Drained, Moment, PerTask};
 use crate::bench::program::{Background, figures};
 use crate::bench::usage;
 use crate::redis::{Connection, Info, Redis};
@@ -32,11 +33,7 @@ pub(super) struct Figures {
     pub(super) bulk_per_s: Option<f64>,
     pub(super) bytes_per_waiting: f64,
     pub(super) jobs_per_s: f64,
-    pub(super) worker_us: f64,
-    pub(super) redis_us: f64,
-    pub(super) commands: f64,
-    pub(super) scripts: f64,
-    pub(super) reads: f64,
+    pub(super) each: PerTask,
     pub(super) memory_mib: f64,
     pub(super) idle_cpu_percent: f64,
     pub(super) idle_commands_per_s: f64,
@@ -58,16 +55,6 @@ pub(super) struct Bed<'a> {
     pub(super) redis: &'a Redis,
     pub(super) connection: Connection,
     pub(super) stop: &'a Stop,
-}
-
-/// The worker and the server at one moment.
-struct Moment {
-    at: Instant,
-    ended: u64,
-    cpu_us: f64,
-    info: Info,
-    /// What the measuring had asked until then.
-    asked: u64,
 }
 
 impl Bed<'_> {
@@ -163,16 +150,10 @@ impl Bed<'_> {
             Counted::ByFiles => read_mark(folder, "last")? - read_mark(folder, "first")?,
             Counted::Ended(_) | Counted::Waiting(_) => (last.at - first.at).as_secs_f64(),
         };
-        let ended = last.ended - first.ended;
-        ensure!(ended > 0, "the tasks ended too fast to be counted: take a larger --n");
-        let ended = ended as f64;
-        let info = last.info.since(&first.info).without(last.asked - first.asked);
-        figures.jobs_per_s = ended / seconds;
-        figures.worker_us = (last.cpu_us - first.cpu_us) / ended;
-        figures.redis_us = info.cpu_us / ended;
-        figures.commands = info.commands as f64 / ended;
-        figures.reads = info.reads as f64 / ended;
-        figures.scripts = info.scripts() as f64 / ended;
+        let mut drained = Drained::default();
+        drained.add(&first, &last);
+        figures.each = drained.per_task()?;
+        figures.jobs_per_s = drained.tasks as f64 / seconds;
         figures.memory_mib = usage::memory_mib(worker.id());
         Ok(())
     }

@@ -42,11 +42,11 @@ impl Row {
             "tasks": self.runs.first().map(|run| run.tasks),
             "load": all(&|run| Some(run.load)),
             "jobs_per_s": all(&|run| Some(run.jobs_per_s)),
-            "worker_us": all(&|run| Some(run.worker_us)),
-            "redis_us": all(&|run| Some(run.redis_us)),
-            "commands": all(&|run| Some(run.commands)),
-            "scripts": all(&|run| Some(run.scripts)),
-            "round_trips": all(&|run| Some(run.reads)),
+            "worker_us": all(&|run| Some(run.each.worker_us)),
+            "redis_us": all(&|run| Some(run.each.redis_us)),
+            "commands": all(&|run| Some(run.each.commands)),
+            "scripts": all(&|run| Some(run.each.scripts)),
+            "round_trips": all(&|run| Some(run.each.round_trips)),
             "memory_mib": all(&|run| Some(run.memory_mib)),
             "bulk_per_s": all(&|run| run.bulk_per_s),
             "single_per_s": all(&|run| Some(run.single_per_s)),
@@ -73,10 +73,10 @@ impl Row {
             run.load,
             self.name,
             run.jobs_per_s,
-            run.worker_us,
-            run.redis_us,
-            run.commands,
-            run.reads
+            run.each.worker_us,
+            run.each.redis_us,
+            run.each.commands,
+            run.each.round_trips
         )
     }
 }

@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 use super::servers::Servers;
 use super::settings::Setting;
+use crate::bench::drained::{Drained, Moment, PerTask};
 use crate::bench::program::{Background, figures};
 use crate::bench::{driver, environment, usage};
 use crate::ended::Ended;
 use crate::no_ops::NoOps;
-use crate::redis::Info;
 use crate::stop::Stop;
 
 /// Tasks that end before counting begins, when there are enough.
@@ -39,16 +39,12 @@ pub(super) struct Programs {
     pub(super) driver: std::path::PathBuf,
 }
 
-/// What was measured, each per task.
+/// What was measured.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     pub(super) load: f64,
     pub(super) tasks_per_s: f64,
-    pub(super) worker_us: f64,
-    pub(super) redis_us: f64,
-    pub(super) commands: f64,
-    pub(super) scripts: f64,
-    pub(super) round_trips: f64,
+    pub(super) each: PerTask,
     pub(super) bytes_per_waiting: f64,
 }
 
@@ -62,50 +58,6 @@ struct Bed<'a> {
     ended: Ended,
     logs: TempDir,
     stop: &'a Stop,
-}
-
-struct Moment {
-    at: Instant,
-    ended: u64,
-    cpu_us: f64,
-    info: Info,
-    asked: u64,
-}
-
-/// What happened between moments, together.
-#[derive(Default)]
-struct Drained {
-    tasks: u64,
-    seconds: f64,
-    cpu_us: f64,
-    info: Info,
-    /// Memory of the waiting tasks.
-    bytes: u64,
-}
-
-impl Drained {
-    fn add(&mut self, first: &Moment, last: &Moment) {
-        self.tasks += last.ended - first.ended;
-        self.seconds += (last.at - first.at).as_secs_f64();
-        self.cpu_us += last.cpu_us - first.cpu_us;
-        let info = last.info.since(&first.info).without(last.asked - first.asked);
-        self.info = std::mem::take(&mut self.info).plus(info);
-    }
-
-    fn figures(&self, waiting: u64) -> anyhow::Result<Figures> {
-        ensure!(self.tasks > 0, "the tasks ended too fast to be counted");
-        let tasks = self.tasks as f64;
-        Ok(Figures {
-            load: 0.0,
-            tasks_per_s: tasks / self.seconds,
-            worker_us: self.cpu_us / tasks,
-            redis_us: self.info.cpu_us / tasks,
-            commands: self.info.commands as f64 / tasks,
-            scripts: self.info.scripts() as f64 / tasks,
-            round_trips: self.info.reads as f64 / tasks,
-            bytes_per_waiting: self.bytes as f64 / waiting as f64,
-        })
-    }
 }
 
 pub(super) fn run(
@@ -136,11 +88,12 @@ impl Bed<'_> {
         self.wait_for(ended)?;
         let empty = self.servers.info()?.memory;
         let mut drained = Drained::default();
+        let mut bytes = 0;
         for _ in 0..(TOGETHER / self.setting.waiting).clamp(1, ROUNDS_AT_MOST) {
             self.workers.iter().for_each(|worker| worker.signal("STOP"));
             self.submit(self.setting.waiting)?;
             if drained.tasks == 0 {
-                drained.bytes = self.servers.info()?.memory.saturating_sub(empty);
+                bytes = self.servers.info()?.memory.saturating_sub(empty);
             }
             let first = self.moment(ended)?;
             self.workers.iter().for_each(|worker| worker.signal("CONT"));
@@ -148,7 +101,7 @@ impl Bed<'_> {
             let last = self.wait_for(ended)?;
             drained.add(&first, &last);
         }
-        drained.figures(self.setting.waiting)
+        self.figures(&drained, bytes)
     }
 
     /// The tasks are there first, and some of them end before it counts.
@@ -160,9 +113,19 @@ impl Bed<'_> {
         let first = self.wait_for(WARM_UP * self.setting.workers as u64)?;
         let left = self.setting.waiting - first.ended.min(self.setting.waiting);
         let last = self.wait_for(first.ended + left.min(COUNTED))?;
-        let mut drained = Drained { bytes: full.saturating_sub(empty), ..Drained::default() };
+        let mut drained = Drained::default();
         drained.add(&first, &last);
-        drained.figures(self.setting.waiting)
+        self.figures(&drained, full.saturating_sub(empty))
+    }
+
+    /// `bytes` is the memory of all waiting tasks together.
+    fn figures(&self, drained: &Drained, bytes: u64) -> anyhow::Result<Figures> {
+        Ok(Figures {
+            load: 0.0,
+            each: drained.per_task()?,
+            tasks_per_s: drained.tasks as f64 / drained.seconds,
+            bytes_per_waiting: bytes as f64 / self.setting.waiting as f64,
+        })
     }
 
     fn start_workers(&mut self) -> anyhow::Result<()> {
