@@ -11,6 +11,8 @@ mod lane_call;
 mod lane_loop;
 mod lane_state;
 mod lease;
+#[cfg(test)]
+mod model;
 mod read_ahead;
 mod reclaim;
 mod registry;

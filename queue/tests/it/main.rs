@@ -12,7 +12,6 @@ mod failover;
 mod ingress;
 mod lanes;
 mod lease;
-mod model;
 mod outbox;
 mod partitions;
 mod silent;

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use queue::error::SubmitError;
-use queue::{
-    FailureCode, Finish, Finished, Lane, Lease, QueueConfig, Submitted, Task, TaskId, TaskQueue,
-    TaskResult, TaskStatus, TaskType,
-};
 use test_kit::TestRedis;
+
+use crate::client::task_queue::TaskQueue;
+use crate::config::QueueConfig;
+use crate::error::SubmitError;
+use crate::submit::Submitted;
+use crate::task::{FailureCode, Lane, Task, TaskId, TaskResult, TaskStatus, TaskType};
+use crate::work::demand::{Claimed, Demand};
+use crate::work::finish::FinishItem;
+use crate::work::lease::{Finish, Finished, Lease, Renewal};
+use crate::work::reclaim::sweep;
 
 const USERS: i64 = 4;
 const CAUSES: u32 = 12;
@@ -26,13 +31,17 @@ enum Step {
         user: i64,
         cause: u32,
     },
-    Claim {
-        max: usize,
+    Claim(Demand),
+    /// Renews any of the leases so far; says that its task has started, or that it has not.
+    Renew {
+        which: usize,
+        started: bool,
     },
-    /// Ends any of the leases so far, with its own token.
+    /// Ends any of the leases so far, with its own token, and claims in the same call.
     End {
         which: usize,
         how: How,
+        claims: Demand,
     },
     Cancel {
         cause: u32,
@@ -49,12 +58,21 @@ enum How {
     Requeue,
 }
 
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![Just(How::Done), Just(How::Fail), Just(How::Requeue)]
+}
+
+fn demand() -> impl Strategy<Value = Demand> {
+    (0..4_usize, 0..3_usize).prop_map(|(room, ahead)| Demand { room, ahead })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (0..USERS, 0..CAUSES).prop_map(|(user, cause)| Step::Submit { user, cause }),
-        3 => (1..4_usize).prop_map(|max| Step::Claim { max }),
-        5 => (0..8_usize, prop_oneof![Just(How::Done), Just(How::Fail), Just(How::Requeue)])
-            .prop_map(|(which, how)| Step::End { which, how }),
+        3 => demand().prop_map(Step::Claim),
+        2 => (0..8_usize, any::<bool>()).prop_map(|(which, started)| Step::Renew { which, started }),
+        5 => (0..8_usize, how(), demand())
+            .prop_map(|(which, how, claims)| Step::End { which, how, claims }),
         1 => (0..CAUSES).prop_map(|cause| Step::Cancel { cause }),
         1 => Just(Step::Die),
         1 => any::<bool>().prop_map(Step::Pause),
@@ -67,6 +85,10 @@ struct ModelTask {
     user: i64,
     token: u64,
     leased: bool,
+    /// Whether a leased task runs; else its worker holds it until there is room.
+    started: bool,
+    /// Whether its last worker died while it held the task unstarted.
+    suspect: bool,
     cancel_requested: bool,
     crashes: u32,
     ended: Option<TaskStatus>,
@@ -112,6 +134,8 @@ impl Model {
             user,
             token: 0,
             leased: false,
+            started: false,
+            suspect: false,
             cancel_requested: false,
             crashes: 0,
             ended: None,
@@ -120,26 +144,52 @@ impl Model {
         Ok(Submitted::New { ahead: pending })
     }
 
-    /// Token and cause of each claimed task, in the order of the claim.
-    fn claim(&mut self, max: usize) -> Vec<(u64, u32)> {
+    /// Cause of each claimed task, in the order of the claim, and whether it starts.
+    fn claim(&mut self, demand: Demand) -> Vec<(u32, bool)> {
         if self.paused {
             return Vec::new();
         }
         self.ready.sort_unstable();
-        let taken: Vec<_> = self.ready.drain(..max.min(self.ready.len())).collect();
-        for (start, _, _, cause) in &taken {
-            self.vtime = self.vtime.max(*start);
-            let task = self.tasks.get_mut(cause).unwrap();
+        let most = demand.room + demand.ahead;
+        let taken: Vec<_> = self.ready.drain(..most.min(self.ready.len())).collect();
+        // A task that is not read ahead takes its place first.
+        let suspects = taken.iter().filter(|(.., cause)| self.tasks[cause].suspect).count();
+        let mut room_for_suspects = demand.room.min(suspects);
+        let mut room = demand.room.saturating_sub(suspects);
+        let mut claimed = Vec::new();
+        for ready in taken {
+            let (start, _, _, cause) = ready;
+            self.vtime = self.vtime.max(start);
+            let task = self.tasks.get_mut(&cause).unwrap();
+            if task.suspect && room_for_suspects == 0 {
+                self.ready.push(ready);
+                continue;
+            }
+            let place = if task.suspect { &mut room_for_suspects } else { &mut room };
+            task.started = *place > 0;
+            *place = place.saturating_sub(1);
             task.token += 1;
             task.leased = true;
+            task.suspect = false;
             task.cancel_requested = false;
+            claimed.push((cause, task.started));
         }
-        taken.into_iter().map(|(start, _, _, cause)| (start, cause)).collect()
+        claimed
+    }
+
+    fn renew(&mut self, cause: u32, token: u64, started: bool) -> Renewal {
+        let task = self.tasks.get_mut(&cause).unwrap();
+        if task.ended.is_some() || task.token != token {
+            return Renewal::Lost;
+        }
+        task.started |= started;
+        if task.cancel_requested { Renewal::CancelRequested } else { Renewal::Renewed }
     }
 
     fn send_back(&mut self, cause: u32) {
         let task = self.tasks.get_mut(&cause).unwrap();
         task.leased = false;
+        task.started = false;
         task.token += 1;
         self.ready.push((self.vtime, 0, id(cause), cause));
     }
@@ -166,10 +216,11 @@ impl Model {
         let Some(task) = self.tasks.get_mut(&cause).filter(|task| task.ended.is_none()) else {
             return false;
         };
-        if task.leased {
+        if task.leased && task.started {
             task.cancel_requested = true;
             return true;
         }
+        task.leased = false;
         task.ended = Some(TaskStatus::Cancelled);
         self.ready.retain(|(_, _, _, waiting)| *waiting != cause);
         true
@@ -187,6 +238,12 @@ impl Model {
                 task.ended = Some(TaskStatus::Cancelled);
                 continue;
             }
+            if !task.started {
+                task.suspect = true;
+                self.send_back(cause);
+                reclaimed += 1;
+                continue;
+            }
             task.crashes += 1;
             if task.crashes > MAX_CRASHES {
                 task.leased = false;
@@ -202,7 +259,7 @@ impl Model {
 
     fn status(&self, cause: u32) -> Option<TaskStatus> {
         let task = self.tasks.get(&cause)?;
-        Some(match (task.ended, task.leased) {
+        Some(match (task.ended, task.leased && task.started) {
             (Some(ended), _) => ended,
             (None, true) => TaskStatus::Processing,
             (None, false) => TaskStatus::Pending,
@@ -261,19 +318,20 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
             });
             assert_eq!(found, expected, "{step:?}");
         }
-        Step::Claim { max } => {
-            let expected = model.claim(max);
-            let leases = queue.claim(&[kind()], "w", max).await.unwrap();
-            let found: Vec<u32> = leases.iter().map(cause_of).collect();
-            let order: Vec<u32> = expected.iter().map(|(_, cause)| *cause).collect();
-            assert_eq!(found, order, "{step:?}: {expected:?}");
-            for lease in leases {
-                let cause = cause_of(&lease);
-                assert_eq!(lease.crashes, model.tasks[&cause].crashes);
-                given.push((lease, cause, model.tasks[&cause].token));
-            }
+        Step::Claim(demand) => {
+            let expected = model.claim(demand);
+            let claimed = queue.claim_lane(&lane(), "w", demand).await.unwrap();
+            check_claimed(model, given, step, &expected, claimed);
         }
-        Step::End { which, how } => {
+        Step::Renew { which, started } => {
+            if given.is_empty() {
+                return;
+            }
+            let (lease, cause, token) = &given[which % given.len()];
+            let found = queue.renew_started(&[(lease, started)]).await.unwrap();
+            assert_eq!(found, [Some(model.renew(*cause, *token, started))], "{step:?} of {cause}");
+        }
+        Step::End { which, how, claims } => {
             if given.is_empty() {
                 return;
             }
@@ -284,8 +342,13 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
                 How::Requeue => Finish::Requeue,
             };
             let result = TaskResult::failure(FailureCode::PluginFailed, "x");
-            let found = queue.store_result(lease, finish, result).await.unwrap();
+            let items = [FinishItem::by_holder(&lease, finish, &result)];
+            let (mut replies, claimed) =
+                queue.finish_and_claim(&lane(), &items, "w", claims).await.unwrap();
+            let found = replies.remove(0).for_holder().unwrap();
             assert_eq!(found, model.end(cause, token, how), "{step:?} of {cause}");
+            let expected = model.claim(claims);
+            check_claimed(model, given, step, &expected, claimed);
         }
         Step::Cancel { cause } => {
             let found = queue.cancel(&task(0, cause).task_id).await.unwrap();
@@ -293,7 +356,7 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
         }
         Step::Die => {
             tokio::time::sleep(AFTER_THE_LEASE).await;
-            let swept = queue::work::sweep(queue).await.unwrap();
+            let swept = sweep(queue).await.unwrap();
             assert_eq!((swept.reclaimed, swept.crashed), model.die());
         }
         Step::Pause(paused) => {
@@ -303,12 +366,29 @@ async fn one_step(queue: &TaskQueue, model: &mut Model, given: &mut Vec<Given>, 
     }
 }
 
+fn check_claimed(
+    model: &Model,
+    given: &mut Vec<Given>,
+    step: &Step,
+    expected: &[(u32, bool)],
+    claimed: Claimed,
+) {
+    let found: Vec<(u32, bool)> =
+        claimed.leases.iter().map(|lease| (cause_of(lease), !lease.read_ahead)).collect();
+    assert_eq!(found, expected, "{step:?}");
+    for lease in claimed.leases {
+        let cause = cause_of(&lease);
+        assert_eq!(lease.crashes, model.tasks[&cause].crashes);
+        given.push((lease, cause, model.tasks[&cause].token));
+    }
+}
+
 /// Ends everything. Then no live key is left, and each task was answered once.
 async fn drain(queue: &TaskQueue, model: &mut Model) {
     queue.set_paused(&kind(), false).await.unwrap();
     loop {
         tokio::time::sleep(AFTER_THE_LEASE).await;
-        queue::work::sweep(queue).await.unwrap();
+        sweep(queue).await.unwrap();
         let leases = queue.claim(&[kind()], "w", 100).await.unwrap();
         if leases.is_empty() {
             break;
@@ -323,6 +403,7 @@ async fn drain(queue: &TaskQueue, model: &mut Model) {
     let live = [
         keys.queue(&lane()),
         keys.active(&lane()),
+        keys.ahead(&lane()),
         keys.delayed(&lane()),
         keys.deadline(&lane()),
         keys.data(&lane()),
