@@ -7,18 +7,23 @@ mod resubmit;
 mod result;
 mod status;
 
+use futures::{StreamExt, stream};
+
 use crate::client::task_queue::TaskQueue;
 use crate::error::SubmitError;
 use crate::redis::scripts::unknown_reply;
 use crate::submit::batch::MAX_BATCH;
 use crate::task::lane::indexes_by_lane;
-use crate::task::{SubmitOptions, Task};
+use crate::task::{Lane, SubmitOptions, Task};
 
 pub use batch::Submitted;
 pub use ingress::drain_ingress;
 pub(crate) use ingress::ingress_until;
 pub use progress::Progress;
 pub use resubmit::confirm_until;
+
+/// Calls of one batch at once: Redis runs one while we write the next.
+const CALLS_AT_ONCE: usize = 2;
 
 impl TaskQueue {
     /// Accepts a task. The same id is accepted once, however often it is submitted.
@@ -103,43 +108,56 @@ impl TaskQueue {
         results.resize_with(tasks.len(), || None);
         for (lane, members) in indexes_by_lane(tasks.iter().map(|(task, _)| task.lane())) {
             self.register_lane(&lane).await.map_err(SubmitError::Redis)?;
-            let mut indexes = Vec::new();
-            let mut batch = Vec::new();
-            for index in members {
-                let Some((task, options)) = tasks.get(index) else { continue };
-                match self.envelope(task) {
-                    Ok(envelope) => {
-                        indexes.push(index);
-                        batch.push((task, envelope, *options));
+            let mut batches = stream::iter(members.chunks(MAX_BATCH))
+                .map(|members| self.submit_members(&lane, tasks, members))
+                .buffered(CALLS_AT_ONCE);
+            while let Some(submitted) = batches.next().await {
+                for (index, submitted) in submitted? {
+                    if let Some(slot) = results.get_mut(index) {
+                        *slot = Some(submitted);
                     }
-                    Err(error) => set(&mut results, index, Err(error)),
                 }
-            }
-            for (indexes, batch) in indexes.chunks(MAX_BATCH).zip(batch.chunks(MAX_BATCH)) {
-                let replica = self.replica_wait(&lane);
-                let replies = self.submit_batch(&lane, batch).await?;
-                for ((index, submitted), (task, envelope, options)) in
-                    indexes.iter().zip(replies).zip(batch)
-                {
-                    if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
-                        self.resubmit_buffer(|buffer| buffer.add(task, *options, envelope.len()));
-                    }
-                    set(&mut results, *index, submitted);
-                }
-                replica.wait_once().await.map_err(SubmitError::Redis)?;
             }
         }
         Ok(results.into_iter().map(|result| result.unwrap_or_else(missing_reply)).collect())
+    }
+
+    /// Submits those tasks whose indexes are `members`, all of one lane, in one call.
+    async fn submit_members(
+        &self,
+        lane: &Lane,
+        tasks: &[(Task, SubmitOptions)],
+        members: &[usize],
+    ) -> Result<Vec<(usize, Result<Submitted, SubmitError>)>, SubmitError> {
+        let mut results = Vec::with_capacity(members.len());
+        let mut indexes = Vec::with_capacity(members.len());
+        let mut batch = Vec::with_capacity(members.len());
+        for &index in members {
+            let Some((task, options)) = tasks.get(index) else { continue };
+            match self.envelope(task) {
+                Ok(envelope) => {
+                    indexes.push(index);
+                    batch.push((task, envelope, *options));
+                }
+                Err(error) => results.push((index, Err(error))),
+            }
+        }
+        let replica = self.replica_wait(lane);
+        let replies = self.submit_batch(lane, &batch).await?;
+        for ((index, submitted), (task, envelope, options)) in
+            indexes.into_iter().zip(replies).zip(&batch)
+        {
+            if submitted.as_ref().is_ok_and(Submitted::is_accepted) {
+                self.resubmit_buffer(|buffer| buffer.add(task, *options, envelope.len()));
+            }
+            results.push((index, submitted));
+        }
+        replica.wait_once().await.map_err(SubmitError::Redis)?;
+        Ok(results)
     }
 }
 
 /// For a task without a reply of the script.
 fn missing_reply() -> Result<Submitted, SubmitError> {
     Err(SubmitError::Redis(unknown_reply("submit.lua", "")))
-}
-
-fn set<T>(slots: &mut [Option<T>], index: usize, value: T) {
-    if let Some(slot) = slots.get_mut(index) {
-        *slot = Some(value);
-    }
 }

@@ -28,7 +28,7 @@ mod ours;
 /// What a task of the peers carries too.
 const PARAMS: &str = r#"{"query":"alice","limit":10,"opts":{"fuzzy":true,"fields":["name","aliases"]},"id":"0f9d2c1e-7b1a-4c55"}"#;
 /// Tasks in one call.
-const BATCH: usize = 100;
+const BATCH: usize = 1_000;
 /// Requests that are not counted: the connections of both sides begin with them.
 const WARM_UP: usize = 20;
 

@@ -8,7 +8,7 @@ const PARAMS = {
   opts: { fuzzy: true, fields: ['name', 'aliases'] },
   id: '0f9d2c1e-7b1a-4c55',
 };
-const BATCH = 100;
+const BATCH = 1000;
 const WARM_UP = 20;
 const PATIENCE_MS = 10_000;
 const { BENCH_URL, BENCH_MARKS, BENCH_FIRST, BENCH_LAST } = process.env;

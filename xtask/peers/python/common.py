@@ -13,7 +13,7 @@ PARAMS = {
     "opts": {"fuzzy": True, "fields": ["name", "aliases"]},
     "id": "0f9d2c1e-7b1a-4c55",
 }
-BATCH = 100
+BATCH = 1000
 KEEP_SECONDS = 3600
 PATIENCE_SECONDS = 10
 WARM_UP = 20

@@ -13,7 +13,7 @@ PARAMS = {
   'opts' => { 'fuzzy' => true, 'fields' => %w[name aliases] },
   'id' => '0f9d2c1e-7b1a-4c55'
 }.freeze
-BATCH = 100
+BATCH = 1000
 MARKS = { ENV['BENCH_FIRST'].to_i => '.first', ENV['BENCH_LAST'].to_i => '.last' }.freeze
 LOCK = Mutex.new
 $jobs = 0

@@ -9,7 +9,7 @@ use apalis_redis::{Config, RedisStorage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const BATCH: usize = 100;
+const BATCH: usize = 1_000;
 /// Jobs that have run.
 static JOBS: AtomicUsize = AtomicUsize::new(0);
 
