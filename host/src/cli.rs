@@ -51,14 +51,21 @@ pub struct Serve {
     plugin_wait_seconds: u64,
     #[command(flatten)]
     redis: RedisFlags,
-    /// Tasks run at once, 1 to 1000.
-    #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    /// Tasks run at once, 1 to 1000. Default: 8 for each core, and at least 16. More helps only tasks that wait, for instance for a
+    /// web server: as many as tasks per second, times the seconds that each takes.
+    #[arg(long, env = "CONCURRENCY", default_value_t = default_concurrency(), hide_default_value = true, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
     /// How long a shutdown waits for running tasks, in seconds. Then they are returned to the queue.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 25)]
     drain_seconds: u64,
     #[command(flatten)]
     monitoring: MonitoringFlags,
+}
+
+/// No-op tasks gain nothing from more (docs/performance.md).
+fn default_concurrency() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(cores.saturating_mul(8)).unwrap_or(1_000).clamp(16, 1_000)
 }
 
 impl Serve {
