@@ -42,12 +42,15 @@ impl Startup {
     }
 
     /// Runs a service until it ends. Its token fires at the first SIGTERM or Ctrl-C. An error of `run` is logged.
-    pub fn serve<C>(
+    pub fn serve<C, F>(
         self,
         log_format: LogFormat,
         config: Result<C, Vec<String>>,
-        run: impl AsyncFnOnce(C, CancellationToken) -> anyhow::Result<()>,
-    ) -> ExitCode {
+        run: impl FnOnce(C, CancellationToken) -> F,
+    ) -> ExitCode
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
         if let Err(error) = telemetry::init(log_format) {
             return usage_error(&[format!("RUST_LOG: {error:#}")]);
         }
@@ -63,7 +66,14 @@ impl Startup {
             .build()
             .map_err(anyhow::Error::from)
             .and_then(|runtime| {
-                runtime.block_on(async { run(config, shutdown::signal_token()?).await })
+                runtime.block_on(async {
+                    // Not on this thread: to wake it costs more than to wake a task of the runtime.
+                    let running = tokio::spawn(run(config, shutdown::signal_token()?));
+                    running.await.unwrap_or_else(|error| match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(cancelled) => Err(cancelled.into()),
+                    })
+                })
             });
         match result {
             Ok(()) => ExitCode::SUCCESS,

@@ -9,11 +9,10 @@ use queue::{
     TaskQueue, TaskResult,
 };
 use serde_json::{Map, Value, json};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ours::{config, submit_bulk, types};
+use crate::ours::{config, runtime, submit_bulk, types};
 use crate::setting;
 
 /// Members of the params.
@@ -47,10 +46,6 @@ async fn connect() -> TaskQueue {
     let config =
         QueueConfig { lease: 3 * NEVER, renew_every: NEVER, sweep_every: NEVER, ..config() };
     TaskQueue::connect(&setting("BENCH_URL"), config).await.unwrap()
-}
-
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn params() -> Map<String, Value> {

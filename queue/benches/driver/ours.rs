@@ -8,7 +8,7 @@ use queue::{
     TaskResult, TaskType,
 };
 use serde_json::{Map, Value, json};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::figures::{print_rate, print_times};
 use crate::{BATCH, PARAMS, WARM_UP, setting, setting_or};
@@ -17,7 +17,7 @@ const USERS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn submit(bulk: bool, tasks: usize) {
-    Runtime::new().unwrap().block_on(async {
+    runtime().block_on(async {
         let queue = connect().await;
         let types = types();
         let params = params();
@@ -34,7 +34,7 @@ pub(crate) fn submit(bulk: bool, tasks: usize) {
 }
 
 pub(crate) fn wait(times: usize) {
-    Runtime::new().unwrap().block_on(async {
+    runtime().block_on(async {
         let queue = connect().await;
         let types = types();
         let params = params();
@@ -56,7 +56,7 @@ pub(crate) fn wait(times: usize) {
 
 /// Both ends of a worker's work with the queue, without the worker.
 pub(crate) fn end(tasks: usize) {
-    Runtime::new().unwrap().block_on(async {
+    runtime().block_on(async {
         let queue = connect().await;
         let types = types();
         let started = Instant::now();
@@ -73,6 +73,11 @@ pub(crate) fn end(tasks: usize) {
         }
         print_rate(tasks, started);
     });
+}
+
+/// On one thread: a producer waits more than it works.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 pub(crate) async fn connect() -> TaskQueue {
