@@ -211,10 +211,10 @@ fn python(folders: &Folders) -> anyhow::Result<Vec<Peer>> {
     let folder = folders.source("python");
     let requirements = fs::read_to_string(folder.join("requirements.txt"))?;
     let version = |package: &str| install::pinned(&requirements, package).unwrap_or_default();
-    let tool = |name: &str| bin.join(name).display().to_string();
-    let python = tool("python");
-    let [celery, taskiq, dramatiq] = ["celery", "taskiq", "dramatiq"].map(tool);
-    let celery_worker = [&*celery, "-A", "celery_peer", "worker", "-l", "ERROR", "-P"];
+    let python = bin.join("python").display().to_string();
+    // Not by their own programs: these name the interpreter's path, and a folder may have been moved.
+    let celery_worker =
+        [&*python, "-m", "celery", "-A", "celery_peer", "worker", "-l", "ERROR", "-P"];
     let lonely = ["--without-gossip", "--without-mingle", "--without-heartbeat"];
     let celery_row = |name: &str, pool: &[&str]| Peer {
         bulk: false,
@@ -240,7 +240,8 @@ fn python(folders: &Folders) -> anyhow::Result<Vec<Peer>> {
             &folder,
         )
     };
-    let taskiq_worker = [&taskiq, "worker", "taskiq_peer:broker", "--workers", "1"];
+    let taskiq_worker =
+        [&*python, "-m", "taskiq", "worker", "taskiq_peer:broker", "--workers", "1"];
     let mut taskiq = row(
         "taskiq (streams; 100 at once)",
         &version("taskiq"),
@@ -257,7 +258,7 @@ fn python(folders: &Folders) -> anyhow::Result<Vec<Peer>> {
             "dramatiq (8 threads)",
             &version("dramatiq"),
             &[&python, "dramatiq_peer.py"],
-            &[&dramatiq, "dramatiq_peer", "-p", "1", "-t", "8"],
+            &[&python, "-m", "dramatiq", "dramatiq_peer", "-p", "1", "-t", "8"],
             &folder,
         )
     };
