@@ -1,14 +1,19 @@
 //! Sessions in Redis, changed with compare-and-set.
+//!
+//! A change begins with a copy of the session where this process has one, so it is one call: the compare-and-set refuses a
+//! copy that is out of date, and returns the stored session.
+
+mod cache;
 
 use std::sync::Arc;
 
-use queue::{Script, TaskQueue};
+use queue::{Script, TaskQueue, unknown_reply};
 
 use crate::chat::address::SessionKey;
 use crate::chat::session::{Session, VERSION};
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
-use crate::script_reply;
+use cache::SessionCache;
 
 /// An unused session expires after a day.
 const KEEP_SECONDS: u64 = 24 * 3600;
@@ -18,12 +23,16 @@ const SUPERGROUPS_BELOW: i64 = -1_000_000_000_000;
 const KEEP_CHOICE_SECONDS: u64 = 180 * 24 * 3600;
 /// Concurrent writers try again; one person does not cause more conflicts than this.
 const ATTEMPTS: usize = 20;
+/// A change raises the rev by a random number up to this. So a session that a failover set back, and that another process has
+/// changed since, is not taken for a copy from before. Lua compares revs as doubles: exact for 2^33 changes.
+const REV_STEP: u64 = 1 << 20;
 
 /// Runs on a full server too: a session is small, and without it no answer can be shown.
 ///
 /// Our own JSON begins with its version and rev; other JSON is decoded.
 ///
-/// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written.
+/// KEYS 1 session; ARGV 1 expected rev, 2 new JSON, 3 seconds. RETURNS 1 when it was written, else the stored session, or 0
+/// where there is none.
 const COMPARE_AND_SET: &str = r#"#!lua flags=allow-oom
 local stored = redis.pcall('GET', KEYS[1])
 -- What is no text is no session, and is replaced.
@@ -36,7 +45,7 @@ elseif stored then
   local ok, session = pcall(cjson.decode, stored)
   if ok and type(session) == 'table' and type(session.rev) == 'number' then rev = session.rev end
 end
-if rev ~= tonumber(ARGV[1]) then return 0 end
+if rev ~= tonumber(ARGV[1]) then return stored or 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 "#;
@@ -59,13 +68,15 @@ pub struct SessionStore {
     queue: TaskQueue,
     script: Arc<Script>,
     beginning: Arc<Script>,
+    cache: SessionCache,
 }
 
 impl SessionStore {
     /// Sessions beside a queue.
     pub fn new(queue: TaskQueue) -> Self {
         let script = Arc::new(Script::new(COMPARE_AND_SET));
-        Self { queue, script, beginning: Arc::new(Script::new(BEGINNING)) }
+        let beginning = Arc::new(Script::new(BEGINNING));
+        Self { queue, script, beginning, cache: SessionCache::default() }
     }
 
     fn key(&self, who: SessionKey) -> String {
@@ -123,10 +134,15 @@ impl SessionStore {
     }
 
     async fn load_of(&self, who: SessionKey) -> Result<Session, redis::RedisError> {
-        let Some(stored) = self.stored(who).await? else {
-            return self.begun(who, 0).await;
-        };
-        match serde_json::from_slice::<Session>(&stored) {
+        match self.stored(who).await? {
+            Some(stored) => self.read(who, &stored).await,
+            None => self.begun(who, 0).await,
+        }
+    }
+
+    /// Reads a stored session; a new one when it cannot be read.
+    async fn read(&self, who: SessionKey, stored: &[u8]) -> Result<Session, redis::RedisError> {
+        match serde_json::from_slice::<Session>(stored) {
             Ok(session) if session.version == VERSION => Ok(session),
             Ok(session) => {
                 tracing::debug!(version = session.version, "session discarded: other version");
@@ -134,7 +150,7 @@ impl SessionStore {
             }
             Err(error) => {
                 // Keep its rev, or it could never be replaced. The error's text is not logged: it may quote what a person wrote.
-                let rev = serde_json::from_slice::<serde_json::Value>(&stored)
+                let rev = serde_json::from_slice::<serde_json::Value>(stored)
                     .ok()
                     .and_then(|stored| stored.get("rev")?.as_u64())
                     .unwrap_or(0);
@@ -189,7 +205,29 @@ impl SessionStore {
         self.update(who, Session::forget).await
     }
 
-    /// Changes the session. `change` may run several times, each time on a fresh copy, until no other writer came in between.
+    /// Reads the session in advance, for a change that follows. Without an answer of Redis the change reads it itself.
+    pub async fn prefetch(&self, who: SessionKey) {
+        if let Err(error) = self.read_in_advance(who).await {
+            tracing::debug!(error = %error, "session not read in advance");
+        }
+    }
+
+    async fn read_in_advance(&self, who: SessionKey) -> redis::RedisResult<()> {
+        let who = self.now(who).await?;
+        if self.cache.has(who) {
+            return Ok(());
+        }
+        let stored: Option<Vec<u8>> = self.get(self.key(who)).await?;
+        if let Some(stored) = stored
+            && let Ok(session) = serde_json::from_slice::<Session>(&stored)
+            && session.version == VERSION
+        {
+            self.cache.put(who, session, stored.len());
+        }
+        Ok(())
+    }
+
+    /// Changes the session. `change` may run several times, each time on another copy, until no other writer came in between.
     ///
     /// # Errors
     ///
@@ -200,31 +238,57 @@ impl SessionStore {
         mut change: impl FnMut(&mut Session) -> R,
     ) -> Result<R, redis::RedisError> {
         let who = self.now(who).await?;
+        let mut copy = self.cache.take(who);
+        let mut unchecked = copy.is_some();
         for _ in 0..ATTEMPTS {
-            let mut session = self.load_of(who).await?;
+            let mut session = match copy.take() {
+                Some(session) => session,
+                None => self.load_of(who).await?,
+            };
             let rev = session.rev;
             let before = session.clone();
             let result = change(&mut session);
             if session == before {
-                return Ok(result);
+                if !unchecked {
+                    return Ok(result);
+                }
+                // Only Redis knows whether that is so of the stored session too.
+                unchecked = false;
+                continue;
             }
-            session.rev = rev + 1;
+            unchecked = false;
+            session.rev = rev + rand::random_range(1..=REV_STEP);
             let json = serde_json::to_string(&session)
                 .map_err(|error| redis::RedisError::from(std::io::Error::other(error)))?;
-            let written: i64 = self
+            let written: redis::Value = self
                 .script
                 .key(self.key(who))
                 .arg(rev)
-                .arg(json)
+                .arg(&json)
                 .arg(KEEP_SECONDS)
                 .run(&mut self.queue.connection())
                 .await?;
-            if script_reply::flag("session", written)? {
-                return Ok(result);
+            match written {
+                redis::Value::Int(1) => {
+                    self.cache.put(who, session, json.len());
+                    return Ok(result);
+                }
+                redis::Value::Int(0) => {}
+                redis::Value::BulkString(stored) => copy = Some(self.read(who, &stored).await?),
+                // It may hold what people wrote.
+                other => return Err(unknown_reply("session", reply_type(&other))),
             }
         }
         Err(redis::RedisError::from(std::io::Error::other(
             "the session is changed by too many at once",
         )))
+    }
+}
+
+/// What kind of reply it is, for an error.
+fn reply_type(reply: &redis::Value) -> &'static str {
+    match reply {
+        redis::Value::Int(_) => "another number",
+        _ => "no number and no text",
     }
 }

@@ -53,6 +53,11 @@ impl AccessControl {
         Self { lists, queue, counter: Script::new(COUNT), dedup }
     }
 
+    /// Whether the lists allow its sender; there is still the limit per person.
+    pub(crate) fn is_allowed(&self, incoming: &Incoming) -> bool {
+        self.lists.verdict(&incoming.address) == Verdict::Allowed
+    }
+
     /// Whether an update is handled. People who are not listed or too fast are told once and then ignored. Decided when
     /// an update arrives: after the chat's slow replies, all of its updates would seem slow.
     pub(crate) async fn admit(&self, incoming: &Incoming) -> Admission {

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ledger;
 use super::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
-use super::placeholder::Placeholders;
+use super::placeholder::{OwnPlaceholder, Placeholders};
 use crate::chat::address::ChatAddress;
 use crate::chat::callback::view_name;
 use crate::chat::flow::answer;
@@ -40,10 +40,15 @@ const READ_WAIT: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// An answer that was read this long ago and not acknowledged belongs to a dead or stuck coordinator.
 const ABANDONED_AFTER: Duration = Duration::from_secs(8);
+/// For so long after an answer was read, no other coordinator can have taken it over. Then a placeholder that this process has
+/// sent need not be looked up.
+const OURS_ALONE: Duration = Duration::from_secs(4);
 /// How long to wait for a placeholder that another coordinator may be sending.
 const PLACEHOLDER_WAIT: Duration = Duration::from_secs(2);
 const PLACEHOLDER_LOOK: Duration = Duration::from_millis(50);
-/// Pause while another coordinator's placeholder waits for the rate limit.
+/// How long to wait for the record of a placeholder that this process has sent.
+const RECORDED_WITHIN: Duration = Duration::from_millis(500);
+/// Pause while a placeholder is not recorded, or another coordinator's waits for the rate limit.
 const PLACEHOLDER_COMES: Duration = Duration::from_millis(500);
 /// How long an unreadable answer is left to coordinators of another release.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
@@ -113,8 +118,9 @@ impl Delivery {
                 tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
             }
+            let asked_at = Instant::now();
             match outbox.read(READ_AT_ONCE, READ_WAIT).await {
-                Ok(read) => self.start(read),
+                Ok(read) => self.start(read, Some(asked_at)),
                 // The outbox itself pauses before it asks the same Redis again.
                 Err(error) => {
                     self.parts.queue.note_trouble(None, "read the outbox", &error.source);
@@ -140,14 +146,15 @@ impl Delivery {
             self.parts.queue.note_trouble(None, "hold answers", &error.source);
         }
         match outbox.take_over(READ_AT_ONCE, ABANDONED_AFTER).await {
-            Ok(abandoned) => self.start(abandoned),
+            Ok(abandoned) => self.start(abandoned, None),
             Err(error) => {
                 self.parts.queue.note_trouble(None, "take answers over", &error.source);
             }
         }
     }
 
-    fn start(self: &Arc<Self>, replies: Vec<Reply>) {
+    /// Starts to show answers. New ones were asked for at `asked_at`.
+    fn start(self: &Arc<Self>, replies: Vec<Reply>, asked_at: Option<Instant>) {
         for reply in replies {
             let id = reply.task.task_id.clone();
             let entry = (reply.lane.clone(), reply.entry.clone());
@@ -157,15 +164,15 @@ impl Delivery {
             let delivery = Arc::clone(self);
             self.parts.estimator.record_run(&reply.task.task_type, &reply.result);
             self.running.spawn(async move {
-                let _ = delivery.deliver(&reply).await; // What is left is taken over by another coordinator.
+                let _ = delivery.deliver(&reply, asked_at).await; // What is left is taken over by another coordinator.
                 delivery.in_hand(|in_hand| in_hand.remove(&id));
             });
         }
     }
 
     /// Shows one answer and takes it out of the outbox.
-    async fn deliver(&self, reply: &Reply) -> Result<(), ShuttingDown> {
-        let Shown::Ended(how) = self.show(reply).await? else { return Ok(()) };
+    async fn deliver(&self, reply: &Reply, asked_at: Option<Instant>) -> Result<(), ShuttingDown> {
+        let Shown::Ended(how) = self.show(reply, asked_at).await? else { return Ok(()) };
         let queue = &self.parts.queue;
         let attempt = || async {
             let acknowledged = queue.acknowledge(reply, how).await;
@@ -182,7 +189,7 @@ impl Delivery {
     }
 
     /// Shows one answer.
-    async fn show(&self, reply: &Reply) -> Result<Shown, ShuttingDown> {
+    async fn show(&self, reply: &Reply, asked_at: Option<Instant>) -> Result<Shown, ShuttingDown> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
@@ -191,10 +198,15 @@ impl Delivery {
         let mut edit = None;
         loop {
             // This process may be sending the placeholder at the moment.
-            self.parts.placeholders.settled(id).await;
+            let own = self.parts.placeholders.answered(id).await;
+            let ours_alone = asked_at.is_some_and(|asked_at| asked_at.elapsed() < OURS_ALONE);
+            if let Some(own) = own.as_ref().filter(|_| !ours_alone) {
+                own.counts().await;
+            }
+            let own = own.filter(|_| ours_alone);
             // Released before each pause: one slow chat must not delay the answers of others.
             let slot = self.slots.acquire().await;
-            let attempt = self.attempt(reply, &to, &mut sent, &mut edit).await;
+            let attempt = self.attempt(reply, &to, own.as_ref(), &mut sent, &mut edit).await;
             drop(slot);
             let wait = match attempt {
                 Ok(Attempt::Done) => return Ok(Shown::Ended(Delivered::Shown)),
@@ -203,6 +215,7 @@ impl Delivery {
                     self.parts.shutdown.sleep(REPEATED_AFTER).await?;
                     continue;
                 }
+                Err(DeliveryError::OtherPlaceholder) => continue,
                 Err(DeliveryError::PlaceholderComes) => {
                     self.parts.shutdown.sleep(PLACEHOLDER_COMES).await?;
                     continue;
@@ -253,43 +266,60 @@ impl Delivery {
         Shown::Ended(Delivered::Undeliverable)
     }
 
-    /// `sent` is a placeholder that this delivery has sent, `edit` the state of earlier attempts.
+    /// `own` is the placeholder that this process has sent with the question, `sent` one that this delivery has sent, `edit` the
+    /// state of earlier attempts.
     async fn attempt(
         &self,
         reply: &Reply,
         to: &ReplyTo,
+        own: Option<&OwnPlaceholder>,
         sent: &mut Option<i64>,
         edit: &mut Option<MessageEdit>,
     ) -> Result<Attempt, DeliveryError> {
         let id = &reply.task.task_id;
-        let message_id = match to.message_id {
+        let own_id = own.map(|own| own.message_id);
+        let message_id = match to.message_id.or(own_id) {
             Some(message_id) => message_id,
-            None => match self.placeholder(id, to, sent).await? {
-                Some(found) => found,
-                None => return Ok(Attempt::Done),
-            },
+            None => {
+                let sessions = &self.parts.sessions;
+                let (found, ()) = tokio::join!(
+                    self.placeholder(id, to, sent),
+                    sessions.prefetch(to.address.session_key())
+                );
+                let Some(found) = found? else { return Ok(Attempt::Done) };
+                found
+            }
         };
         let view = view_name(id);
         let made_at = Instant::now();
         let mut forgotten = false;
-        let screen = self
-            .parts
-            .sessions
-            .update(to.address.session_key(), |session| {
-                session.forget_pending(id);
-                // The message shows something newer by now.
-                if !session.may_show(message_id, to.turn) {
-                    return None;
-                }
-                forgotten = session.has_forgotten(to.turn);
-                if forgotten {
-                    // The person's data was deleted since: remember nothing.
-                    return Some(stopped(to.lang));
-                }
-                Some(answer::answer(session, view.clone(), &to.question, &reply.result))
-            })
-            .await
-            .map_err(DeliveryError::Redis)?;
+        // The placeholder is recorded before the answer replaces it; at the same time as the session is stored.
+        let recording = async {
+            let Some(own) = own else { return Ok(()) };
+            match tokio::time::timeout(RECORDED_WITHIN, own.counts()).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(DeliveryError::OtherPlaceholder),
+                // Waited for without holding up other answers.
+                Err(_elapsed) => Err(DeliveryError::PlaceholderComes),
+            }
+        };
+        let updating = self.parts.sessions.update(to.address.session_key(), |session| {
+            forgotten = false;
+            session.forget_pending(id);
+            // The message shows something newer by now.
+            if !session.may_show(message_id, to.turn) {
+                return None;
+            }
+            forgotten = session.has_forgotten(to.turn);
+            if forgotten {
+                // The person's data was deleted since: remember nothing.
+                return Some(stopped(to.lang));
+            }
+            Some(answer::answer(session, view.clone(), &to.question, &reply.result))
+        });
+        let (screen, recorded) = tokio::join!(updating, recording);
+        recorded?;
+        let screen = screen.map_err(DeliveryError::Redis)?;
         let Some(screen) = screen else { return Ok(Attempt::Done) };
         let edit = edit.get_or_insert_with(|| MessageEdit::new(message_id, to.turn));
         let attempt = self.edit(id, to, edit, &screen).await?;
@@ -399,7 +429,10 @@ enum Shown {
 enum DeliveryError {
     Redis(redis::RedisError),
     Bot(BotError),
-    /// Another coordinator's placeholder waits for the rate limit. The answer must not overtake earlier messages of its chat.
+    /// The placeholder that this process has sent does not count. The ledger says which one does.
+    OtherPlaceholder,
+    /// Another coordinator's placeholder waits for the rate limit, or this one's is not recorded yet. The answer must not
+    /// overtake earlier messages of its chat.
     PlaceholderComes,
 }
 

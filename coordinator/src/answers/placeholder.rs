@@ -1,11 +1,12 @@
 //! Placeholders: the message that stands in the chat until the answer replaces it.
 //!
 //! A task may be answered before its placeholder has reached the chat: whoever delivers the answer waits for the
-//! placeholder ([`Placeholders::settled`]), so that there is one message and not two. A placeholder that another process
+//! placeholder ([`Placeholders::answered`]), so that there is one message and not two. A placeholder that another process
 //! was sending is looked for in the delivery ledger instead.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::Either;
@@ -29,12 +30,12 @@ const PLACEHOLDER_AT_MOST: Duration = Duration::from_secs(10);
 /// is before another coordinator that has the answer stops waiting.
 const PLACING_SAID_AGAIN: Duration = Duration::from_millis(700);
 
-type InFlight = HashMap<TaskId, CancellationToken>;
+type Waits = HashMap<TaskId, Arc<Wait>>;
 
-/// Sends placeholders, and knows which ones this process is sending. Clones share it.
+/// Sends placeholders, and knows which tasks of this process are waited for. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Placeholders {
-    in_flight: Arc<Mutex<InFlight>>,
+    waits: Arc<Mutex<Waits>>,
     sender: Sender,
     queue: TaskQueue,
     shutdown: Shutdown,
@@ -43,41 +44,55 @@ pub(crate) struct Placeholders {
 impl Placeholders {
     /// Sends through `sender`, and notes what was sent in the ledger of `queue`.
     pub(crate) fn new(sender: Sender, queue: TaskQueue, shutdown: Shutdown) -> Self {
-        Self { in_flight: Arc::default(), sender, queue, shutdown }
+        Self { waits: Arc::default(), sender, queue, shutdown }
     }
 
-    /// Says that a placeholder for `id` is going to be sent, until the guard is dropped.
-    pub(crate) fn begin(&self, id: &TaskId) -> InFlightGuard {
-        let over = CancellationToken::new();
-        self.in_flight().insert(id.clone(), over.clone());
-        InFlightGuard { placeholders: self.clone(), id: id.clone(), over }
-    }
-
-    /// Waits until `id`'s placeholder was sent or given up; returns at once when this process is sending none.
-    pub(crate) async fn settled(&self, id: &TaskId) {
-        let over = self.in_flight().get(id).cloned();
-        if let Some(over) = over {
-            over.cancelled().await;
+    /// Says that `id` is waited for, until the guard is dropped. Its placeholder comes with [`Placeholders::send`], or
+    /// [`WaitGuard::settle`] says that none comes.
+    pub(crate) fn begin(&self, id: &TaskId) -> WaitGuard {
+        let wait = Arc::new(Wait::default());
+        // The same update may come again: the first wait stays.
+        if let Entry::Vacant(vacant) = self.waits().entry(id.clone()) {
+            vacant.insert(Arc::clone(&wait));
         }
+        WaitGuard { placeholders: self.clone(), id: id.clone(), wait }
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Says that `id`'s answer has come, and waits until its placeholder was sent or given up. Returns the placeholder, unless
+    /// another one counts.
+    pub(crate) async fn answered(&self, id: &TaskId) -> Option<OwnPlaceholder> {
+        let wait = self.waits().get(id).cloned()?;
+        wait.placed.cancelled().await;
+        wait.answered.cancel();
+        if wait.settled.is_cancelled() && wait.recorded.get().is_none() {
+            return None;
+        }
+        let message_id = *wait.sent.get()?;
+        Some(OwnPlaceholder { message_id, wait })
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a placeholder in its chat's order and notes it. Returns its message; none when another placeholder counts.
     pub(crate) async fn send(
         &self,
-        id: &TaskId,
+        wait: &WaitGuard,
         ticket: &ChatTicket,
         address: &ChatAddress,
         screen: &Screen,
     ) -> Result<Option<i64>, ShuttingDown> {
+        let id = &wait.id;
         let Ok(message_id) = self.send_in_turn(id, ticket, address, screen).await? else {
+            wait.settle(None);
             return Ok(None);
         };
+        wait.sent(message_id);
         let counts = self.note(address.chat_id, id, message_id).await?;
-        Ok(counts.then_some(message_id))
+        let recorded = counts.then_some(message_id);
+        wait.settle(recorded);
+        Ok(recorded)
     }
 
     /// Sends a placeholder in its chat's order, unless there is another one by then. While it waits, the ledger says that it
@@ -148,17 +163,71 @@ impl Placeholders {
     }
 }
 
-/// Says that a placeholder is being sent, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct InFlightGuard {
-    placeholders: Placeholders,
-    id: TaskId,
-    over: CancellationToken,
+/// A task that a person waits for.
+#[derive(Debug, Default)]
+struct Wait {
+    /// The placeholder was sent or given up.
+    placed: CancellationToken,
+    sent: OnceLock<i64>,
+    /// It was recorded or given up.
+    settled: CancellationToken,
+    recorded: OnceLock<i64>,
+    /// The answer has come.
+    answered: CancellationToken,
 }
 
-impl Drop for InFlightGuard {
+/// A placeholder that this process has sent, and may be recording.
+#[derive(Debug)]
+pub(crate) struct OwnPlaceholder {
+    /// Its message.
+    pub(crate) message_id: i64,
+    wait: Arc<Wait>,
+}
+
+impl OwnPlaceholder {
+    /// Waits until it is recorded. Whether the answer replaces it: another one may have been recorded first.
+    pub(crate) async fn counts(&self) -> bool {
+        self.wait.settled.cancelled().await;
+        self.wait.recorded.get() == Some(&self.message_id)
+    }
+}
+
+/// Says that a task is waited for, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WaitGuard {
+    placeholders: Placeholders,
+    id: TaskId,
+    wait: Arc<Wait>,
+}
+
+impl WaitGuard {
+    fn sent(&self, message_id: i64) {
+        self.wait.sent.get_or_init(|| message_id);
+        self.wait.placed.cancel();
+    }
+
+    /// Says that the placeholder was recorded as this message, or that none comes.
+    pub(crate) fn settle(&self, recorded: Option<i64>) {
+        if let Some(message_id) = recorded {
+            self.wait.recorded.get_or_init(|| message_id);
+        }
+        self.wait.settled.cancel();
+        self.wait.placed.cancel();
+    }
+
+    /// Fires when this process has the answer.
+    pub(crate) fn answered(&self) -> &CancellationToken {
+        &self.wait.answered
+    }
+}
+
+impl Drop for WaitGuard {
     fn drop(&mut self) {
-        self.placeholders.in_flight().remove(&self.id);
-        self.over.cancel();
+        let mut waits = self.placeholders.waits();
+        if waits.get(&self.id).is_some_and(|known| Arc::ptr_eq(known, &self.wait)) {
+            waits.remove(&self.id);
+        }
+        drop(waits);
+        self.settle(None);
     }
 }

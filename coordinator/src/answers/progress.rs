@@ -1,5 +1,5 @@
 //! Progress while a person waits: "typing…" while a task runs, its position in the queue while it waits, and the plugin's own
-//! progress. It ends with this process; the answer does not depend on it.
+//! progress. It ends with this process, and when this process has the answer; the answer does not depend on it.
 //!
 //! Progress must not replace the answer, so its edits are older in the message's order ([`Revision::progress`]).
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Task, TaskQueue, TaskStatus};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::status::TaskStatusReader;
 use crate::chat::callback::view_name;
@@ -47,7 +48,7 @@ impl ProgressReporter {
         Self { queue, sender, status, shutdown }
     }
 
-    /// Reports until the task has ended. `message_id` is the message that may change meanwhile: the placeholder, or the
+    /// Reports until the task has ended or `answered` fires. `message_id` is the message that may change meanwhile: the placeholder, or the
     /// message whose button was pressed.
     ///
     /// # Errors
@@ -58,13 +59,18 @@ impl ProgressReporter {
         task: &Task,
         reply_to: &ReplyTo,
         message_id: Option<i64>,
+        answered: &CancellationToken,
     ) -> Result<(), ShuttingDown> {
         let until = Instant::now() + AT_MOST;
         let mut pause = FIRST_LOOK;
         let mut shown = None;
         let mut edited_at = Instant::now();
         while Instant::now() < until {
-            self.shutdown.sleep(pause).await?;
+            // Not during an edit: one that is left alone counts as in flight for a while.
+            let Some(slept) = answered.run_until_cancelled(self.shutdown.sleep(pause)).await else {
+                return Ok(());
+            };
+            slept?;
             pause = LOOK_EVERY;
             let live = match self.queue.show(&task.task_id).await {
                 Ok(Some(live)) => live,

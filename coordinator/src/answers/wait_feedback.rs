@@ -4,7 +4,7 @@ use ops::shutdown::ShuttingDown;
 use queue::{Task, TaskId};
 use tokio_util::task::TaskTracker;
 
-use super::placeholder::{InFlightGuard, Placeholders};
+use super::placeholder::{Placeholders, WaitGuard};
 use super::progress::ProgressReporter;
 use crate::chat::callback::view_name;
 use crate::chat::question::ReplyTo;
@@ -30,20 +30,22 @@ impl WaitFeedback {
         Self { placeholders, progress, order, background }
     }
 
-    /// Says that a placeholder for `id` is going to be sent, until the guard is dropped.
-    pub(crate) fn announce(&self, id: &TaskId) -> InFlightGuard {
+    /// Says that `id` is waited for, until the guard is dropped.
+    pub(crate) fn announce(&self, id: &TaskId) -> WaitGuard {
         self.placeholders.begin(id)
     }
 
-    /// Sends the placeholder when one was announced, and reports progress until the task has ended. In the background.
-    pub(crate) fn start(&self, task: Task, reply_to: ReplyTo, announced: Option<InFlightGuard>) {
+    /// Sends the placeholder, unless a button asked, and reports progress until the answer has come. In the background.
+    pub(crate) fn start(&self, task: Task, reply_to: ReplyTo, wait: WaitGuard) {
         // Taken now, so that the placeholder keeps its position among the messages of this chat.
-        let placeholder =
-            announced.map(|guard| (guard, self.order.ticket(reply_to.address.chat_id)));
+        let ticket = match reply_to.message_id {
+            None => Some(self.order.ticket(reply_to.address.chat_id)),
+            Some(_) => None,
+        };
         let placeholders = self.placeholders.clone();
         let progress = self.progress.clone();
         self.background.spawn(async move {
-            let _ = follow(&placeholders, &progress, task, reply_to, placeholder).await; // Ends with the process.
+            let _ = follow(&placeholders, &progress, task, reply_to, ticket, &wait).await; // Ends with the process.
         });
     }
 }
@@ -53,17 +55,16 @@ async fn follow(
     progress: &ProgressReporter,
     task: Task,
     reply_to: ReplyTo,
-    placeholder: Option<(InFlightGuard, ChatTicket)>,
+    ticket: Option<ChatTicket>,
+    wait: &WaitGuard,
 ) -> Result<(), ShuttingDown> {
-    let message_id = match placeholder {
-        Some((guard, ticket)) => {
-            let id = &task.task_id;
-            let screen = reply_to.question.placeholder(reply_to.lang, &view_name(id));
-            let sent = placeholders.send(id, &ticket, &reply_to.address, &screen).await?;
-            drop((ticket, guard));
-            sent
+    let message_id = match ticket {
+        Some(ticket) => {
+            let view = view_name(&task.task_id);
+            let screen = reply_to.question.placeholder(reply_to.lang, &view);
+            placeholders.send(wait, &ticket, &reply_to.address, &screen).await?
         }
         None => reply_to.message_id,
     };
-    progress.report(&task, &reply_to, message_id).await
+    progress.report(&task, &reply_to, message_id, wait.answered()).await
 }

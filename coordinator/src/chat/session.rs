@@ -27,7 +27,7 @@ const KEEP_SEEN: usize = 20;
 pub struct Session {
     /// Version of this JSON.
     pub version: u32,
-    /// Incremented by each change, so that concurrent writers do not overwrite each other.
+    /// Raised by each change, so that concurrent writers do not overwrite each other.
     pub rev: u64,
     /// Results that were shown, newest last.
     #[serde(default, deserialize_with = "readable")]

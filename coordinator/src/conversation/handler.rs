@@ -35,16 +35,26 @@ impl Handler {
         Self { bot, reactions, effects, replies }
     }
 
-    /// Handles one update.
+    /// Reads what handling the update will need, while it is decided whether it is handled.
+    pub(crate) async fn prepare(&self, incoming: &Incoming) {
+        self.effects.sessions.prefetch(incoming.address.session_key()).await;
+    }
+
+    /// Handles one update. `before_replying` is done while the session is stored, and before anything is sent.
     ///
     /// # Errors
     ///
     /// [`ShuttingDown`]: the update has to be handled again. That does no harm: its tasks have the same ids, its replies say
     /// the same.
-    pub(crate) async fn handle(&self, incoming: &Incoming) -> Result<(), ShuttingDown> {
+    pub(crate) async fn handle(
+        &self,
+        incoming: &Incoming,
+        before_replying: impl Future<Output = ()>,
+    ) -> Result<(), ShuttingDown> {
         let for_chat = press_for_chat(&self.bot, incoming).await;
         let incoming = for_chat.as_ref().unwrap_or(incoming);
-        let reaction = self.reactions.react(incoming).await?;
+        let (reaction, ()) = tokio::join!(self.reactions.react(incoming), before_replying);
+        let reaction = reaction?;
         self.effects.perform(incoming, reaction).await
     }
 

@@ -66,7 +66,10 @@ impl Submitter {
             },
             None => SubmitOptions::default(),
         };
-        let announced = pressed.is_none().then(|| self.feedback.announce(&task.task_id));
+        let wait = self.feedback.announce(&task.task_id);
+        if pressed.is_some() {
+            wait.settle(None); // The answer replaces the message with the button.
+        }
         let waiting =
             WaitingQuestion { id: task.task_id.clone(), address, lang, pressed: pressed.clone() };
         let attempts = Attempts::begin();
@@ -90,7 +93,7 @@ impl Submitter {
                 }
                 // A known task has its placeholder already, or its delivery sends one.
                 if matches!(submitted, Submitted::New { .. }) {
-                    self.feedback.start(task, reply_to, announced);
+                    self.feedback.start(task, reply_to, wait);
                 }
                 return Ok(());
             }

@@ -126,6 +126,11 @@ impl Dispatcher {
     /// Decides whether an update is handled. Called when it arrives, before it waits for its chat.
     pub(crate) async fn admit(&self, chat_update: ChatUpdate) -> Admitted {
         let admission = match &chat_update.incoming {
+            Some(incoming) if self.access.is_allowed(incoming) => {
+                // At once, which takes one round trip.
+                let preparing = self.handler.prepare(incoming);
+                tokio::join!(self.access.admit(incoming), preparing).0
+            }
             Some(incoming) => self.access.admit(incoming).await,
             None => Admission::Handle,
         };
@@ -139,6 +144,12 @@ impl Dispatcher {
     /// [`ShuttingDown`]: it has to be handled again.
     pub(crate) async fn handle(&self, update: &Admitted) -> Result<(), ShuttingDown> {
         let Admitted { chat_update, admission } = update;
+        if let (ChatStatus::Reachable, Some(incoming), Admission::Handle) =
+            (chat_update.chat_status, &chat_update.incoming, admission)
+        {
+            let reachable = self.sender.mark_reachable(chat_update.chat_id);
+            return self.handler.handle(incoming, reachable).await;
+        }
         match chat_update.chat_status {
             ChatStatus::Reachable => self.sender.mark_reachable(chat_update.chat_id).await,
             ChatStatus::Blocked => self.sender.mark_unreachable(chat_update.chat_id).await,
@@ -151,7 +162,7 @@ impl Dispatcher {
         }
         let Some(incoming) = &chat_update.incoming else { return Ok(()) };
         match admission {
-            Admission::Handle => self.handler.handle(incoming).await,
+            Admission::Handle => self.handler.handle(incoming, std::future::ready(())).await,
             Admission::Ignore => self.handler.ignore(incoming, None).await,
             Admission::Reject(sentence) => self.handler.ignore(incoming, Some(sentence)).await,
         }

@@ -165,7 +165,7 @@ impl<'a> Poller<'a> {
     /// Starts to handle a batch. Whether it had anything new.
     async fn handle(&mut self, batch: Vec<Numbered>) -> bool {
         let me = BotIdentity { id: self.bot.id(), username: self.bot.username() };
-        let mut by_chat: BTreeMap<i64, Vec<Admitted>> = BTreeMap::new();
+        let mut admissions = Vec::new();
         let mut fresh = false;
         for Numbered { id, parsed } in batch {
             if id.is_some_and(|id| !self.watermark.begin(id)) {
@@ -176,13 +176,14 @@ impl<'a> Poller<'a> {
             let update_id = id.unwrap_or(self.watermark.offset());
             let known = parsed.nameless.is_some_and(|of| !self.first_of(of));
             match (!known).then(|| dispatch::read(update_id, parsed, me)).flatten() {
-                Some(chat_update) => {
-                    let chat_id = chat_update.chat_id;
-                    let admitted = self.dispatcher.admit(chat_update).await;
-                    by_chat.entry(chat_id).or_default().push(admitted);
-                }
+                Some(chat_update) => admissions.push(self.dispatcher.admit(chat_update)),
                 None => self.watermark.done(update_id),
             }
+        }
+        // All at once, which takes one round trip. They reach Redis in their order.
+        let mut by_chat: BTreeMap<i64, Vec<Admitted>> = BTreeMap::new();
+        for admitted in futures::future::join_all(admissions).await {
+            by_chat.entry(admitted.chat_update.chat_id).or_default().push(admitted);
         }
         for (chat_id, updates) in by_chat {
             self.start(chat_id, updates);

@@ -79,16 +79,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Where a task is that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Waiting,
+    /// Waiting, because its worker died while it held the task unstarted.
+    Suspect,
+    /// A worker holds it until there is room.
+    Ahead,
+    Running,
+}
+
 /// A task in the model.
 #[derive(Debug, Clone)]
 struct ModelTask {
     user: i64,
     token: u64,
-    leased: bool,
-    /// Whether a leased task runs; else its worker holds it until there is room.
-    started: bool,
-    /// Whether its last worker died while it held the task unstarted.
-    suspect: bool,
+    place: Place,
     cancel_requested: bool,
     crashes: u32,
     ended: Option<TaskStatus>,
@@ -133,9 +140,7 @@ impl Model {
         let known = ModelTask {
             user,
             token: 0,
-            leased: false,
-            started: false,
-            suspect: false,
+            place: Place::Waiting,
             cancel_requested: false,
             crashes: 0,
             ended: None,
@@ -153,7 +158,8 @@ impl Model {
         let most = demand.room + demand.ahead;
         let taken: Vec<_> = self.ready.drain(..most.min(self.ready.len())).collect();
         // A task that is not read ahead takes its place first.
-        let suspects = taken.iter().filter(|(.., cause)| self.tasks[cause].suspect).count();
+        let suspects =
+            taken.iter().filter(|(.., cause)| self.tasks[cause].place == Place::Suspect).count();
         let mut room_for_suspects = demand.room.min(suspects);
         let mut room = demand.room.saturating_sub(suspects);
         let mut claimed = Vec::new();
@@ -161,18 +167,17 @@ impl Model {
             let (start, _, _, cause) = ready;
             self.vtime = self.vtime.max(start);
             let task = self.tasks.get_mut(&cause).unwrap();
-            if task.suspect && room_for_suspects == 0 {
+            let suspect = task.place == Place::Suspect;
+            if suspect && room_for_suspects == 0 {
                 self.ready.push(ready);
                 continue;
             }
-            let place = if task.suspect { &mut room_for_suspects } else { &mut room };
-            task.started = *place > 0;
-            *place = place.saturating_sub(1);
+            let room = if suspect { &mut room_for_suspects } else { &mut room };
+            task.place = if *room > 0 { Place::Running } else { Place::Ahead };
+            *room = room.saturating_sub(1);
             task.token += 1;
-            task.leased = true;
-            task.suspect = false;
             task.cancel_requested = false;
-            claimed.push((cause, task.started));
+            claimed.push((cause, task.place == Place::Running));
         }
         claimed
     }
@@ -182,14 +187,15 @@ impl Model {
         if task.ended.is_some() || task.token != token {
             return Renewal::Lost;
         }
-        task.started |= started;
+        if started {
+            task.place = Place::Running;
+        }
         if task.cancel_requested { Renewal::CancelRequested } else { Renewal::Renewed }
     }
 
-    fn send_back(&mut self, cause: u32) {
+    fn send_back(&mut self, cause: u32, suspect: bool) {
         let task = self.tasks.get_mut(&cause).unwrap();
-        task.leased = false;
-        task.started = false;
+        task.place = if suspect { Place::Suspect } else { Place::Waiting };
         task.token += 1;
         self.ready.push((self.vtime, 0, id(cause), cause));
     }
@@ -204,11 +210,10 @@ impl Model {
             How::Fail => task.ended = Some(TaskStatus::Failed),
             How::Requeue if task.cancel_requested => task.ended = Some(TaskStatus::Cancelled),
             How::Requeue => {
-                self.send_back(cause);
+                self.send_back(cause, false);
                 return Finished::Requeued;
             }
         }
-        task.leased = false;
         Finished::Stored
     }
 
@@ -216,42 +221,45 @@ impl Model {
         let Some(task) = self.tasks.get_mut(&cause).filter(|task| task.ended.is_none()) else {
             return false;
         };
-        if task.leased && task.started {
+        if task.place == Place::Running {
             task.cancel_requested = true;
             return true;
         }
-        task.leased = false;
         task.ended = Some(TaskStatus::Cancelled);
         self.ready.retain(|(_, _, _, waiting)| *waiting != cause);
         true
     }
 
     fn die(&mut self) -> (usize, usize) {
-        let leased: Vec<u32> =
-            self.tasks.iter().filter(|(_, task)| task.leased).map(|(cause, _)| *cause).collect();
+        let live: Vec<(u32, Place)> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.ended.is_none())
+            .map(|(cause, task)| (*cause, task.place))
+            .collect();
         let mut reclaimed = 0;
         let mut crashed = 0;
-        for cause in leased {
+        for (cause, place) in live {
             let task = self.tasks.get_mut(&cause).unwrap();
-            if task.cancel_requested {
-                task.leased = false;
-                task.ended = Some(TaskStatus::Cancelled);
-                continue;
-            }
-            if !task.started {
-                task.suspect = true;
-                self.send_back(cause);
-                reclaimed += 1;
-                continue;
-            }
-            task.crashes += 1;
-            if task.crashes > MAX_CRASHES {
-                task.leased = false;
-                task.ended = Some(TaskStatus::Failed);
-                crashed += 1;
-            } else {
-                self.send_back(cause);
-                reclaimed += 1;
+            match place {
+                Place::Waiting | Place::Suspect => {}
+                Place::Ahead => {
+                    self.send_back(cause, true);
+                    reclaimed += 1;
+                }
+                Place::Running if task.cancel_requested => {
+                    task.ended = Some(TaskStatus::Cancelled);
+                }
+                Place::Running => {
+                    task.crashes += 1;
+                    if task.crashes > MAX_CRASHES {
+                        task.ended = Some(TaskStatus::Failed);
+                        crashed += 1;
+                    } else {
+                        self.send_back(cause, false);
+                        reclaimed += 1;
+                    }
+                }
             }
         }
         (reclaimed, crashed)
@@ -259,10 +267,10 @@ impl Model {
 
     fn status(&self, cause: u32) -> Option<TaskStatus> {
         let task = self.tasks.get(&cause)?;
-        Some(match (task.ended, task.leased && task.started) {
+        Some(match (task.ended, task.place) {
             (Some(ended), _) => ended,
-            (None, true) => TaskStatus::Processing,
-            (None, false) => TaskStatus::Pending,
+            (None, Place::Running) => TaskStatus::Processing,
+            (None, _) => TaskStatus::Pending,
         })
     }
 }

@@ -1,7 +1,6 @@
 //! The queue's promises, against a real Redis.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test helper reports failure by panicking"
 )]
