@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(config["os"], "wasip2");
         assert_eq!(config["layerDigests"][0], value["layers"][0]["digest"]);
         let parts = read_manifest(&manifest, LIMIT).unwrap();
-        assert_eq!(parts.component_bytes, 15);
+        assert_eq!(parts.component_bytes, 14);
         assert_eq!(parts.settings, artefact.settings);
         assert_eq!(parts.signature, artefact.signature);
         assert_eq!(layout(&artefact, &description).unwrap().manifest, manifest, "the same digest");

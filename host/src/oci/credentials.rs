@@ -281,7 +281,7 @@ mod tests {
             panic!("no entry")
         };
         assert_eq!(credentials.password.expose(), "pass:word");
-        assert!(!format!("{credentials:?}").contains("pass"));
+        assert!(!format!("{credentials:?}").contains("pass:word"));
     }
 
     #[test]
