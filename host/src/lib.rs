@@ -18,6 +18,7 @@ pub mod grants;
 pub mod handler;
 mod imports;
 pub mod metrics;
+pub mod oci;
 pub mod offline;
 pub mod plugin;
 pub mod plugin_config;

@@ -92,13 +92,30 @@ impl OfflineHost {
     ///
     /// When a grant is wrong.
     pub async fn inspect(&self, path: &Path, allow: &[String]) -> Result<Inspection, String> {
+        let mut config = PluginConfig::for_component(path, &self.ceilings);
+        if let Ok(config) = &mut config {
+            for grant in allow {
+                config.allow(grant)?;
+            }
+        }
+        Ok(self.inspect_with(path, config).await)
+    }
+
+    /// Inspects a file that is to be put into `folder`: paths in the settings beside it are relative to that.
+    pub async fn inspect_for(&self, path: &Path, folder: &Path) -> Inspection {
+        let config = PluginConfig::for_component_in(path, folder, &self.ceilings);
+        self.inspect_with(path, config).await
+    }
+
+    async fn inspect_with(
+        &self,
+        path: &Path,
+        config: Result<PluginConfig, LoadError>,
+    ) -> Inspection {
         let component = self.loader.component_info(path).await.ok();
         let started = Instant::now();
-        let loaded = match PluginConfig::for_component(path, &self.ceilings) {
-            Ok(mut config) => {
-                for grant in allow {
-                    config.allow(grant)?;
-                }
+        let loaded = match config {
+            Ok(config) => {
                 let loaded = self.loader.load_with(path, config).await;
                 loaded.and_then(|version| self.check_data_loss(&version).map(|()| version))
             }
@@ -107,7 +124,7 @@ impl OfflineHost {
         let load_time = started.elapsed();
         // The process may end after this call.
         self.loader.cache_written().await;
-        Ok(Inspection { path: path.to_owned(), component, loaded, load_time })
+        Inspection { path: path.to_owned(), component, loaded, load_time }
     }
 
     /// Compares with the version that was last in force.

@@ -10,6 +10,8 @@ mod inspect;
 mod list;
 mod output;
 mod precompile;
+mod pull;
+mod push_oci;
 mod rollback;
 mod run;
 
@@ -39,6 +41,8 @@ enum Action {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Run(run::Run),
+    Push(push_oci::Push),
+    Pull(pull::Pull),
 }
 
 impl PluginsCommand {
@@ -58,6 +62,8 @@ impl PluginsCommand {
             Action::Inspect(command) => command.run(out, format).await,
             Action::Check(command) => command.run(out, format).await,
             Action::Run(command) => command.run(out).await,
+            Action::Push(command) => command.run(out, format).await,
+            Action::Pull(command) => command.run(out, format).await,
         }
     }
 }

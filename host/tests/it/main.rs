@@ -17,6 +17,7 @@ mod hostile;
 mod http;
 mod isolation;
 mod noticed;
+mod oci;
 mod offline;
 mod owners;
 mod plugins;

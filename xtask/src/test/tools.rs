@@ -22,6 +22,11 @@ pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
         debian::install(&["openssl"])
             .context("some tests make certificates, and there is no openssl")?;
     }
+    if (debian::find("docker-registry").is_none() || debian::find("skopeo").is_none())
+        && let Err(error) = debian::install(&["docker-registry", "skopeo"])
+    {
+        println!("  no registry for containers, so the tests with one are passed over: {error:#}");
+    }
     for (name, version) in CARGO_TOOLS {
         if capture(clean_cargo(root).args([name, "--version"])).is_ok() {
             continue;
