@@ -24,5 +24,6 @@ pub mod plugin_config;
 mod runner;
 mod sandbox;
 pub mod swap;
+pub mod trust;
 pub mod version;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! `worker plugins …`: shows, checks and runs plugins as a worker would, without one.
+//! `worker plugins …`: shows, checks, runs and signs plugins as a worker would, without one.
 //!
 //! Exit codes: 0 success, 1 refused or failed, 64 wrong usage (sysexits.h).
 
@@ -7,11 +7,15 @@ mod check;
 mod folders;
 mod history;
 mod inspect;
+mod keygen;
 mod list;
 mod output;
+mod password;
 mod precompile;
 mod rollback;
 mod run;
+mod sign;
+mod verify;
 
 use std::io::Write;
 
@@ -19,7 +23,7 @@ use clap::Subcommand;
 
 use self::output::Format;
 
-/// Shows, checks and runs plugins.
+/// Shows, checks, runs and signs plugins.
 #[derive(Debug, clap::Args)]
 pub struct PluginsCommand {
     /// Print JSON.
@@ -39,6 +43,9 @@ enum Action {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Run(run::Run),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
 }
 
 impl PluginsCommand {
@@ -58,6 +65,9 @@ impl PluginsCommand {
             Action::Inspect(command) => command.run(out, format).await,
             Action::Check(command) => command.run(out, format).await,
             Action::Run(command) => command.run(out).await,
+            Action::Keygen(command) => command.run(out),
+            Action::Sign(command) => command.run(out).await,
+            Action::Verify(command) => command.run(out, format).await,
         }
     }
 }
