@@ -2,10 +2,11 @@
 //!
 //! | path | contents |
 //! |---|---|
-//! | `FOLDER/NAME/ID/` | the component and its settings as they were in force, and `about.json` |
+//! | `FOLDER/NAME/ID/` | the component, its settings and its signature as they were in force, and `about.json` |
 //! | `FOLDER/NAME/rejected/ID` | says that the version was rolled back |
 //! | `FOLDER/NAME/data/` | the data files that the versions ran with, by digest |
 //! | `FOLDER/NAME/accepted.json` | the data files that an operator accepted, however small |
+//! | `FOLDER/NAME/trusted.json` | the newest signed version that was accepted ([`crate::trust::memory`]) |
 //! | `FOLDER/owners.json` | which plugin had which task type |
 //!
 //! Each plugin folder has its own `FOLDER`, below the cache of prepared plugins, which belongs to this user alone.
@@ -31,6 +32,7 @@ use self::data_copies::DataCopies;
 pub use self::rejections::Rejection;
 use self::rejections::Rejections;
 use crate::digest::sha256_hex;
+use crate::trust::signature_path;
 use crate::version::PluginVersion;
 use crate::version::data_file::{AcceptedData, DataFiles};
 use crate::version::id::VersionId;
@@ -102,6 +104,11 @@ impl VersionArchive {
         Ok(Self { folder })
     }
 
+    /// The folder of the archive, with one folder for each plugin.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The versions of a plugin, newest first. Unreadable ones are left out.
     pub fn versions(&self, plugin: &str) -> Vec<ArchivedVersion> {
         let entries = fs::read_dir(self.folder.join(plugin)).into_iter().flatten();
@@ -137,6 +144,23 @@ impl VersionArchive {
         Ok((component, fs::read(path.with_extension("toml"))?))
     }
 
+    /// The signature of a version; none when it has none.
+    ///
+    /// # Errors
+    ///
+    /// When it is there and cannot be read.
+    pub(crate) fn signature(
+        &self,
+        plugin: &str,
+        archived: &ArchivedVersion,
+    ) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(signature_path(&self.component(plugin, &archived.id))) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The rejection of a version that was rolled back.
     pub fn rejection(&self, plugin: &str, id: &VersionId) -> Option<Rejection> {
         self.rejections(plugin).get(id)
@@ -163,7 +187,11 @@ impl VersionArchive {
         self.data_copies(plugin).store(&version.data, &version.env.data)?;
         let about = serde_json::to_vec_pretty(&archived)?;
         let folder = self.version_folder(plugin, &id);
+        let signature = version.signature.as_ref().map(|signature| signature.text.as_bytes());
         if self.read(plugin, &archived).is_ok() {
+            if let Some(signature) = signature {
+                files::replace(&signature_path(&self.component(plugin, &id)), signature)?;
+            }
             files::replace(&folder.join(ABOUT), &about)?;
             return self.prune_data(plugin);
         }
@@ -176,6 +204,9 @@ impl VersionArchive {
         let name = temporary.join(plugin);
         files::write(&name.with_extension("wasm"), &component)?;
         files::write(&name.with_extension("toml"), version.settings_text.as_bytes())?;
+        if let Some(signature) = signature {
+            files::write(&signature_path(&name.with_extension("wasm")), signature)?;
+        }
         files::write(&temporary.join(ABOUT), &about)?;
         // Removes a damaged copy, or one that another worker has just written.
         let _ = fs::remove_dir_all(&folder);

@@ -11,7 +11,7 @@ use clap::Parser;
 use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::telemetry::LogFormat;
 
-use self::flags::CacheFlag;
+use self::flags::{CacheFlag, TrustFlags};
 use crate::config::{Ceilings, HostConfig};
 use crate::plugin::compile::program;
 
@@ -30,7 +30,7 @@ pub struct Cli {
 /// What to do instead of running tasks.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows, checks and runs plugins.
+    /// Shows, checks, runs and signs plugins.
     Plugins(plugins::PluginsCommand),
     /// Compiles one component for a worker.
     #[command(hide = true)]
@@ -45,6 +45,8 @@ pub struct Serve {
     plugins: PathBuf,
     #[command(flatten)]
     cache: CacheFlag,
+    #[command(flatten)]
+    trust: TrustFlags,
     /// Files that stop changing are loaded at once. Files that never stop are loaded after this time, in seconds, and
     /// again when they have changed.
     #[arg(long, env = "PLUGIN_WAIT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -75,10 +77,15 @@ impl Serve {
     }
 
     /// The configuration that these flags stand for.
-    pub fn into_config(self) -> HostConfig {
-        HostConfig {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the trusted keys, one line each.
+    pub fn into_config(self) -> Result<HostConfig, Vec<String>> {
+        Ok(HostConfig {
             redis: self.redis,
             plugins: self.plugins,
+            trust: self.trust.policy()?,
             plugin_cache: self.cache.folder(),
             compiler: program::this_program(),
             plugin_wait: Duration::from_secs(self.plugin_wait_seconds),
@@ -86,6 +93,6 @@ impl Serve {
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.monitoring.listen,
             ceilings: Ceilings::default(),
-        }
+        })
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ops::flags::RedisFlags;
 
+use crate::trust::Policy;
+
 /// Limits that a plugin's settings cannot raise.
 #[derive(Debug, Clone, Copy)]
 pub struct Ceilings {
@@ -32,6 +34,8 @@ pub struct HostConfig {
     pub redis: RedisFlags,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
+    /// Which signatures of plugins are trusted.
+    pub trust: Policy,
     /// The folder for prepared plugins and good versions; none to prepare the plugins at each start.
     pub plugin_cache: Option<PathBuf>,
     /// The `worker` program that compiles plugins in a process of its own; none to compile them in this process.

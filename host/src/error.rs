@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use queue::TaskType;
 
+use crate::trust::Refusal;
+
 /// Why a candidate plugin was not published. The running version stays in every case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -122,6 +124,9 @@ pub enum LoadError {
         /// The pinned digest.
         pinned: String,
     },
+    /// Its signature is missing or wrong, by the policy of the worker.
+    #[error(transparent)]
+    Untrusted(#[from] Refusal),
     /// It failed the trial task of its settings.
     #[error("plugin `{plugin}` failed its trial task `{task_type}`: {reason}")]
     Trial {
@@ -213,6 +218,7 @@ impl LoadError {
             | Self::NotGranted { .. }
             | Self::Contract { .. }
             | Self::Pinned { .. }
+            | Self::Untrusted(_)
             | Self::DataShrank { .. }
             | Self::Description { .. } => false,
         }
@@ -238,6 +244,7 @@ impl LoadError {
             Self::Start { .. } => "plugin-start",
             Self::Description { .. } => "plugin-description",
             Self::Pinned { .. } => "plugin-pinned",
+            Self::Untrusted(refusal) => refusal.code(),
             Self::Trial { .. } => "plugin-trial",
             Self::RolledBack { .. } => Self::ROLLED_BACK,
             Self::DataShrank { .. } => "data-shrank",
@@ -284,6 +291,7 @@ mod tests {
             LoadError::Contract { plugin: name(), source: wasmtime::Error::msg("no export") },
             LoadError::Description { plugin: name(), problem: name() },
             LoadError::Pinned { plugin: name(), digest: name(), pinned: name() },
+            LoadError::Untrusted(Refusal::Unsigned { plugin: name() }),
             LoadError::DataShrank {
                 plugin: name(),
                 data: name(),

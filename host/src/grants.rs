@@ -1,6 +1,7 @@
 //! The origins that a plugin may send requests to.
 
 pub mod address;
+pub mod diff;
 
 use std::fmt;
 use std::net::IpAddr;

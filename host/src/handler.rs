@@ -31,7 +31,8 @@ impl PluginHandler {
         worker: String,
         retry: RetryPolicy,
     ) -> Self {
-        let publisher = Publisher { catalog, archive: loader.archive().cloned(), history: None };
+        let archive = loader.archive().cloned();
+        let publisher = Publisher { catalog, archive, accepted: loader.memory(), history: None };
         Self { engine: loader.engine().clone(), publisher, worker, retry }
     }
 

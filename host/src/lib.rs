@@ -25,5 +25,6 @@ pub mod plugin_config;
 mod runner;
 mod sandbox;
 pub mod swap;
+pub mod trust;
 pub mod version;
 pub mod worker;

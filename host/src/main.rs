@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Some(Command::Compile(command)) => command.run(),
         None => {
             let log_format = serve.log_format();
-            startup.serve(log_format, Ok(serve.into_config()), |config, shutdown| {
+            startup.serve(log_format, serve.into_config(), |config, shutdown| {
                 host::worker::run(config, shutdown, announce)
             })
         }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use queue::{Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::VersionArchive;
+use crate::bindings::Descriptor;
 use crate::config::Ceilings;
 use crate::engine;
 use crate::error::LoadError;
@@ -16,6 +18,7 @@ use crate::plugin::load::{ComponentInfo, Loader};
 use crate::plugin::publish::data_loss;
 use crate::plugin_config::PluginConfig;
 use crate::runner;
+use crate::trust::Policy;
 use crate::version::PluginVersion;
 
 /// As long as a task from a chat may take.
@@ -84,6 +87,32 @@ impl OfflineHost {
     #[must_use]
     pub fn with_archive(self, archive: Option<VersionArchive>) -> Self {
         Self { loader: self.loader.with_archive(archive), ..self }
+    }
+
+    /// Checks signatures as a worker with this policy does.
+    #[must_use]
+    pub fn with_trust(self, policy: Policy) -> Self {
+        Self { loader: self.loader.with_trust(policy), ..self }
+    }
+
+    /// Reads a component file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is too large.
+    pub async fn read(&self, path: &Path) -> Result<Bytes, LoadError> {
+        self.loader.read(path).await
+    }
+
+    /// Reads a component and runs its `describe`, which needs no settings and no data.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, does not fit the contract, or `describe` fails.
+    pub async fn describe(&self, path: &Path) -> Result<(Bytes, Descriptor), LoadError> {
+        let described = self.loader.describe(path).await;
+        self.loader.cache_written().await;
+        described
     }
 
     /// Inspects a file with the settings beside it and additional grants.

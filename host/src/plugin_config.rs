@@ -3,6 +3,7 @@
 //! In it the operator says what the plugin may reach and how much it may use. Without a file a plugin gets the default
 //! limits and no grants.
 
+pub mod access;
 pub(crate) mod limits;
 pub(crate) mod swap;
 
@@ -208,6 +209,13 @@ impl PluginConfig {
             data_copies: BTreeMap::new(),
             source: text.to_owned(),
         })
+    }
+
+    /// The defaults, as without a settings file.
+    pub(crate) fn without_file(wasm: &Path, ceilings: &Ceilings) -> Result<Self, LoadError> {
+        let path = wasm.with_extension("toml");
+        Self::parse("", Path::new("."), ceilings, &|_| None)
+            .map_err(|problem| LoadError::Settings { path, problem })
     }
 
     /// The defaults.

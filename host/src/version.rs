@@ -13,9 +13,11 @@ use queue::{OfferedPlugin, TaskType};
 
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
+use crate::grants::diff::Access;
 use crate::plugin_config::SwapConfig;
 use crate::sandbox::Sandbox;
 use crate::sandbox::env::PluginEnv;
+use crate::trust::Accepted;
 use crate::version::data_file::DataFiles;
 use crate::version::health::TaskCounts;
 use crate::version::id::VersionId;
@@ -40,9 +42,22 @@ pub struct PluginVersion {
     /// The operator's grants, one line each.
     pub(crate) granted: BTreeSet<String>,
     pub(crate) settings_text: String,
+    /// Its signature, when one was checked.
+    pub(crate) signature: Option<SignedVersion>,
     pub(crate) swap: SwapConfig,
     pub(crate) task_counts: TaskCounts,
     pub(crate) schemas: HashMap<TaskType, ParamsSchema>,
+}
+
+/// A checked signature.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedVersion {
+    /// The text of the signature file.
+    pub(crate) text: String,
+    /// Who has signed what.
+    pub(crate) accepted: Accepted,
+    /// What the version may do.
+    pub(crate) access: Access,
 }
 
 impl std::fmt::Debug for PluginVersion {

@@ -48,13 +48,19 @@ pub async fn run(
         .context("cannot start the WebAssembly engine")?;
     let (cache, archive) =
         config.plugin_cache.as_deref().and_then(|cache| open_cache(cache, &config.plugins)).unzip();
+    if config.trust.is_active() && archive.is_none() {
+        tracing::warn!(
+            "no plugin cache: an older signed version is not noticed after a restart (--plugin-cache)"
+        );
+    }
     let loader = Arc::new(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
             .context("cannot build the linkers")?
             .with_compiler(config.compiler)
             .with_cache(cache)
-            .with_archive(archive),
+            .with_archive(archive)
+            .with_trust(config.trust),
     );
     let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
     let history = History::new(queue.clone(), &worker);

@@ -1,4 +1,4 @@
-//! `worker plugins …`: shows, checks and runs plugins as a worker would, without one.
+//! `worker plugins …`: shows, checks, runs and signs plugins as a worker would, without one.
 //!
 //! Exit codes: 0 success, 1 refused or failed, 64 wrong usage (sysexits.h).
 
@@ -7,13 +7,17 @@ mod check;
 mod folders;
 mod history;
 mod inspect;
+mod keygen;
 mod list;
 mod output;
+mod password;
 mod precompile;
 mod pull;
 mod push_oci;
 mod rollback;
 mod run;
+mod sign;
+mod verify;
 
 use std::io::Write;
 
@@ -21,7 +25,7 @@ use clap::Subcommand;
 
 use self::output::Format;
 
-/// Shows, checks and runs plugins.
+/// Shows, checks, runs and signs plugins.
 #[derive(Debug, clap::Args)]
 pub struct PluginsCommand {
     /// Print JSON.
@@ -43,6 +47,9 @@ enum Action {
     Run(run::Run),
     Push(push_oci::Push),
     Pull(pull::Pull),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
 }
 
 impl PluginsCommand {
@@ -64,6 +71,9 @@ impl PluginsCommand {
             Action::Run(command) => command.run(out).await,
             Action::Push(command) => command.run(out, format).await,
             Action::Pull(command) => command.run(out, format).await,
+            Action::Keygen(command) => command.run(out),
+            Action::Sign(command) => command.run(out).await,
+            Action::Verify(command) => command.run(out, format).await,
         }
     }
 }

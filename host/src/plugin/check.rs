@@ -1,6 +1,7 @@
-//! Checks a candidate: is it allowed by the settings and the rollbacks so far, is its file well formed, are its imports
-//! granted, are its schemas usable?
+//! Checks a candidate: is it signed, is it allowed by the settings and the rollbacks so far, is its file well formed, are
+//! its imports granted, are its schemas usable?
 
+pub(super) mod signature;
 pub(super) mod structure;
 
 use std::collections::HashMap;

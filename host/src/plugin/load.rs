@@ -1,19 +1,23 @@
 //! Loads a plugin version: takes the steps up to publishing in order, each with its own refusal.
 //!
-//! Settings, bytes, digest (pinned? rolled back?), structure, imports, compile, link, `describe`, schemas, `init` and its
+//! Settings, bytes, digest (pinned? rolled back?), signature, structure, imports, compile, link, `describe`, schemas, `init` and its
 //! snapshot, trial.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use queue::TaskQueue;
 use wasmtime::Engine;
 
 use crate::archive::VersionArchive;
+use crate::bindings::Descriptor;
 use crate::config::Ceilings;
 use crate::digest::sha256_hex;
 use crate::error::LoadError;
+use crate::grants::NetGrants;
 use crate::imports::Linkers;
+use crate::plugin::check::signature::{SignatureCheck, Source};
 use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::compile::program::CompilerProgram;
 use crate::plugin::compile::{self, Compiler};
@@ -21,6 +25,8 @@ use crate::plugin::prepare::{Compiled, Prepared, Preparer, guest};
 use crate::plugin::read::{self, ComponentFile};
 use crate::plugin::{check, trial};
 use crate::plugin_config::PluginConfig;
+use crate::trust::Policy;
+use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
 use crate::version::health::TaskCounts;
 
@@ -31,6 +37,7 @@ pub struct Loader {
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
     archive: Option<VersionArchive>,
+    signatures: SignatureCheck,
 }
 
 /// What a component file holds.
@@ -60,7 +67,7 @@ impl Loader {
         let linkers = Linkers::new(&engine)?;
         let compiler = Compiler::new(engine.clone());
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
-        Ok(Self { preparer, ceilings, queue, archive: None })
+        Ok(Self { preparer, ceilings, queue, archive: None, signatures: SignatureCheck::default() })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -85,8 +92,27 @@ impl Loader {
 
     /// Refuses versions that `archive` says were rolled back.
     #[must_use]
-    pub fn with_archive(self, archive: Option<VersionArchive>) -> Self {
+    pub fn with_archive(mut self, archive: Option<VersionArchive>) -> Self {
+        let folder = archive.as_ref().map(|archive| archive.folder().to_owned());
+        self.signatures.memory = Arc::new(Memory::new(folder));
         Self { archive, ..self }
+    }
+
+    /// Checks signatures by `policy`, before anything of a plugin is compiled.
+    #[must_use]
+    pub fn with_trust(mut self, policy: Policy) -> Self {
+        self.signatures.policy = policy;
+        self
+    }
+
+    /// The policy for signatures.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.signatures.policy
+    }
+
+    /// What was accepted of each plugin.
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.signatures.memory)
     }
 
     /// The archive of the last good versions.
@@ -119,6 +145,29 @@ impl Loader {
         Ok(ComponentInfo { bytes, digest, imports: outline.imports, exports: outline.exports })
     }
 
+    /// Reads a component file, up to this server's limit.
+    pub(crate) async fn read(&self, path: &Path) -> Result<Bytes, LoadError> {
+        read::read_bounded(path, self.ceilings.component_bytes).await
+    }
+
+    /// Reads a component and runs its `describe`, without settings and data. Signatures are not looked at.
+    pub(crate) async fn describe(&self, path: &Path) -> Result<(Bytes, Descriptor), LoadError> {
+        let mut config = PluginConfig::without_file(path, &self.ceilings)?;
+        // It may be imported; no request is allowed.
+        config.net = Some(NetGrants::default());
+        let file = ComponentFile::read(path, &self.ceilings).await?;
+        check::check_structure(path, file.wasm.clone()).await?;
+        let env = read::read_env(&file, config, &self.ceilings, None).await?;
+        let preparer = &self.preparer;
+        let compiled = preparer.compile(&file, &env).await;
+        let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
+        let component = preparer.link(compiled.component(), &env);
+        let component = component
+            .map_err(|source| LoadError::Contract { plugin: file.plugin.clone(), source })?;
+        let descriptor = guest::describe(self.engine(), &component, &env).await?;
+        Ok((file.wasm, descriptor))
+    }
+
     /// Loads the component at `path` with the settings beside it.
     ///
     /// # Errors
@@ -139,9 +188,30 @@ impl Loader {
         path: &Path,
         config: PluginConfig,
     ) -> Result<Arc<PluginVersion>, LoadError> {
+        self.load_from(Source::InPlace, path, config).await
+    }
+
+    /// As [`Loader::load_with`], for a component in the archive: it may be older than what was accepted since.
+    pub(crate) async fn load_archived(
+        &self,
+        path: &Path,
+        config: PluginConfig,
+    ) -> Result<Arc<PluginVersion>, LoadError> {
+        self.load_from(Source::Archive, path, config).await
+    }
+
+    async fn load_from(
+        &self,
+        source: Source,
+        path: &Path,
+        config: PluginConfig,
+    ) -> Result<Arc<PluginVersion>, LoadError> {
         let file = ComponentFile::read(path, &self.ceilings).await?;
         check::check_allowed(&file, &config, self.archive.as_ref()).await?;
+        // Compiled code is read from the cache, and new code is compiled, only for bytes that are trusted.
+        let signature = self.signatures.check(&file, &config.source, source).await?;
         let outline = check::check_structure(path, file.wasm.clone()).await?;
+        let access = signature.check_grants(&outline.imports)?;
         for remark in &config.remarks {
             tracing::warn!(plugin = file.plugin, "settings: {remark}");
         }
@@ -161,6 +231,7 @@ impl Loader {
         let component = component
             .map_err(|source| LoadError::Contract { plugin: plugin.to_owned(), source })?;
         let descriptor = guest::describe(engine, &component, &env).await?;
+        signature.check_declared(&descriptor.name, &descriptor.version)?;
         let schemas = check::params_schemas(plugin, &descriptor)?;
         let (prepared, rows) = match compiled {
             // A component from the cache describes itself as it does after `init`.
@@ -191,6 +262,7 @@ impl Loader {
             has_snapshot: prepared.has_snapshot,
             granted,
             settings_text,
+            signature: signature.into_signed(access),
             swap,
             task_counts: TaskCounts::default(),
             schemas,

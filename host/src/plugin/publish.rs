@@ -17,6 +17,7 @@ use self::history::History;
 use crate::archive::{Owners, Rejection, VersionArchive};
 use crate::error::LoadError;
 use crate::metrics;
+use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
 
 /// Changes the catalogue and reports the changes.
@@ -24,6 +25,8 @@ use crate::version::PluginVersion;
 pub(crate) struct Publisher {
     pub(crate) catalog: Arc<PluginCatalog>,
     pub(crate) archive: Option<VersionArchive>,
+    /// What was accepted of signed plugins.
+    pub(crate) accepted: Arc<Memory>,
     pub(crate) history: Option<History>,
 }
 
@@ -97,7 +100,27 @@ impl Publisher {
             load_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "plugin published"
         );
+        self.remember(version).await;
         self.store_version(version).await;
+    }
+
+    /// Remembers a signed version, so that an older one is noticed.
+    async fn remember(&self, version: &Arc<PluginVersion>) {
+        if version.signature.is_none() {
+            return;
+        }
+        let memory = Arc::clone(&self.accepted);
+        let accepted = Arc::clone(version);
+        let storing = tokio::task::spawn_blocking(move || match &accepted.signature {
+            Some(signed) => {
+                memory.accept(accepted.name(), &signed.accepted.covered, &signed.access)
+            }
+            None => Ok(()),
+        });
+        if let Ok(Err(error)) = storing.await {
+            let plugin = version.name();
+            tracing::error!(plugin, error = %error, "accepted version not stored; an older one would be taken after a restart");
+        }
     }
 
     async fn store_version(&self, version: &Arc<PluginVersion>) {

@@ -164,6 +164,13 @@ impl RawLimits {
     }
 }
 
+impl RawLimits {
+    /// Every limit by its name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.named().into_iter().map(|(name, value, _)| (name, value))
+    }
+}
+
 impl Limits {
     pub(super) fn from_raw(raw: &RawLimits, ceilings: &Ceilings) -> Result<Self, String> {
         let memory_mb = u32::try_from(ceilings.memory_bytes >> 20).unwrap_or(u32::MAX);

@@ -10,6 +10,7 @@ use ops::chain::chain;
 use crate::archive::{ArchivedVersion, VersionArchive};
 use crate::config::Ceilings;
 use crate::error::LoadError;
+use crate::metrics;
 use crate::plugin::load::Loader;
 use crate::plugin::publish::Publisher;
 use crate::plugin::publish::catalog::Published;
@@ -113,10 +114,15 @@ impl Source<'_> {
         let published = async {
             let mut settings = self.settings()?;
             settings.data_copies = data_copies;
-            let version = loader.load_with(&self.component(), settings).await?;
+            let version = loader.load_archived(&self.component(), settings).await?;
             let published = publisher.publish(&version, &BTreeSet::new()).await?;
             Ok(Fallback { version, published, started })
         };
-        published.await.map_err(|error: LoadError| chain(&error).to_string())
+        published.await.map_err(|error: LoadError| {
+            if let LoadError::Untrusted(refusal) = &error {
+                metrics::plugin_looked_at(refusal.code());
+            }
+            chain(&error).to_string()
+        })
     }
 }

@@ -13,6 +13,7 @@ use crate::archive::VersionArchive;
 use crate::config::Ceilings;
 use crate::plugin::read::open_regular;
 use crate::plugin_config::PluginConfig;
+use crate::trust::{self, Policy};
 use crate::version::name::{is_plugin_name, stem};
 
 /// Links that are followed on one path, as many as Linux follows (`path_resolution(7)`).
@@ -30,7 +31,7 @@ pub(crate) struct FileState {
 /// Device and inode: identifies a file or folder under any name.
 pub(crate) type FileId = (u64, u64);
 
-/// Every file of a plugin: component, settings, data. None for a missing file.
+/// Every file of a plugin: component, settings, data, and its signature when signatures are checked. None for a missing file.
 pub(crate) type Fingerprint = Vec<(PathBuf, Option<FileState>)>;
 
 /// The plugins of a folder.
@@ -49,6 +50,7 @@ pub(crate) fn read_folder(
     folder: &Path,
     ceilings: &Ceilings,
     archive: Option<&VersionArchive>,
+    policy: &Policy,
 ) -> io::Result<FolderContents> {
     let paths = components(folder)?;
     let plugins: Vec<(PathBuf, Fingerprint)> = paths
@@ -57,7 +59,8 @@ pub(crate) fn read_folder(
             let name = stem(&path);
             let archive = archive.filter(|_| is_plugin_name(&name));
             let acceptance = archive.map(|archive| archive.acceptance_file(&name));
-            let files = fingerprint(&path, ceilings, acceptance);
+            let signature = policy.is_active().then(|| trust::signature_path(&path));
+            let files = fingerprint(&path, ceilings, acceptance.into_iter().chain(signature));
             (path, files)
         })
         .collect();
@@ -120,13 +123,17 @@ pub(crate) fn file_id(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// The state of the files of the plugin at `path`, and of the file that says which data was accepted.
-fn fingerprint(path: &Path, ceilings: &Ceilings, acceptance: Option<PathBuf>) -> Fingerprint {
+/// The state of the files of the plugin at `path`, and of `others`.
+fn fingerprint(
+    path: &Path,
+    ceilings: &Ceilings,
+    others: impl IntoIterator<Item = PathBuf>,
+) -> Fingerprint {
     let mut files = vec![path.to_owned(), path.with_extension("toml")];
     if let Ok(config) = PluginConfig::for_component(path, ceilings) {
         files.extend(config.data.into_values());
     }
-    files.extend(acceptance);
+    files.extend(others);
     let state = |file: &PathBuf| {
         let found = fs::metadata(file).ok()?;
         Some(FileState {
@@ -199,7 +206,8 @@ mod tests {
         let settings =
             format!("[grants]\nnet = []\ndata = {{ words = {:?} }}\n", at("catalogue/x"));
         fs::write(at("releases/1/a.toml"), settings).unwrap();
-        let found = read_folder(&at("plugins"), &Ceilings::default(), None).unwrap();
+        let found =
+            read_folder(&at("plugins"), &Ceilings::default(), None, &Policy::default()).unwrap();
         let expected = ["plugins", "builds", "releases", "releases/1", "catalogue"].map(at);
         assert_eq!(found.folders, BTreeSet::from(expected));
         let files: Vec<&PathBuf> = found.plugins[0].1.iter().map(|(file, _)| file).collect();

@@ -66,7 +66,8 @@ impl PluginFolder {
         loader: Arc<Loader>,
         catalog: Arc<PluginCatalog>,
     ) -> Self {
-        let publisher = Publisher { catalog, archive: loader.archive().cloned(), history: None };
+        let archive = loader.archive().cloned();
+        let publisher = Publisher { catalog, archive, accepted: loader.memory(), history: None };
         Self {
             path,
             ceilings,
@@ -123,7 +124,8 @@ impl PluginFolder {
         let path = self.path.clone();
         let ceilings = self.ceilings;
         let archive = self.publisher.archive.clone();
-        blocking(move || files::read_folder(&path, &ceilings, archive.as_ref())).await?
+        let policy = self.loader.policy().clone();
+        blocking(move || files::read_folder(&path, &ceilings, archive.as_ref(), &policy)).await?
     }
 
     async fn apply(&mut self, due: Due) -> Changes {

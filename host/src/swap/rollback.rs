@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::{ArchivedVersion, VersionArchive};
 use crate::digest::sha256_hex;
 use crate::plugin_config::PluginConfig;
+use crate::trust::signature_path;
 use crate::version::id::VersionId;
 use crate::version::name::is_plugin_name;
 
@@ -64,6 +65,9 @@ pub struct Rollback {
     pub version: ArchivedVersion,
     /// Whether the settings in place differ from those it ran with.
     pub other_settings: bool,
+    /// Whether it or the version that was in place is signed: a worker that checks signatures takes it only when it is
+    /// signed as a rollback.
+    pub signed: bool,
 }
 
 /// Puts an archived version of `plugin` back into `folder`: the one whose id or digest begins with `to`, or the newest
@@ -107,6 +111,8 @@ pub fn roll_back(
         });
     };
     let (component, its_settings) = archive.read(plugin, &version)?;
+    let its_signature = archive.signature(plugin, &version)?;
+    let signature = signature_path(&in_place);
     let other_settings = its_settings != text && !with_settings;
     let new_settings = if with_settings { &its_settings } else { &text };
     let new_settings = String::from_utf8_lossy(new_settings);
@@ -122,11 +128,20 @@ pub fn roll_back(
     let component = write_temporary(&in_place, &component)?;
     let its_settings =
         with_settings.then(|| write_temporary(&settings, &its_settings)).transpose()?;
+    let was_signed = signature.exists();
+    let signed = was_signed || its_signature.is_some();
+    let its_signature = its_signature.map(|text| write_temporary(&signature, &text)).transpose()?;
     if let Some(part) = its_settings {
         fs::rename(part, &settings)?;
     }
+    match its_signature {
+        Some(part) => fs::rename(part, &signature)?,
+        // It is for another component.
+        None if was_signed => fs::remove_file(&signature)?,
+        None => {}
+    }
     fs::rename(component, &in_place)?;
-    Ok(Rollback { version, other_settings })
+    Ok(Rollback { version, other_settings, signed })
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

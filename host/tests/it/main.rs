@@ -24,6 +24,7 @@ mod plugins;
 mod properties;
 mod rollback;
 mod sandbox;
+mod signatures;
 mod snapshot;
 mod supabase;
 mod support;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::folders;
 use super::output::{Format, inspect, summary};
-use crate::cli::flags::CacheFlag;
+use crate::cli::flags::{CacheFlag, TrustFlags};
 
 /// Checks whether a worker would accept a plugin with the settings beside it, and says why not.
 #[derive(Debug, clap::Args)]
@@ -16,11 +16,14 @@ pub(super) struct Check {
     file: PathBuf,
     #[command(flatten)]
     cache: CacheFlag,
+    #[command(flatten)]
+    trust: TrustFlags,
 }
 
 impl Check {
     pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
-        let inspection = inspect(&folders::offline_host(&self.cache)?, &self.file).await?;
+        let host = folders::offline_host(&self.cache)?.with_trust(self.trust.checked()?);
+        let inspection = inspect(&host, &self.file).await?;
         let refusal = inspection.refusal();
         let accepted = refusal.is_empty();
         match format {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::folders;
 use super::output::{Format, ago, inspect, summary, to_json};
 use crate::archive::{ArchivedVersion, VersionArchive};
-use crate::cli::flags::CacheFlag;
+use crate::cli::flags::{CacheFlag, TrustFlags};
 use crate::offline::{Inspection, OfflineHost};
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin::publish::ownership;
@@ -22,6 +22,8 @@ pub(super) struct List {
     folder: PathBuf,
     #[command(flatten)]
     cache: CacheFlag,
+    #[command(flatten)]
+    trust: TrustFlags,
 }
 
 impl List {
@@ -29,6 +31,7 @@ impl List {
         let files = folders::components(&self.folder)?;
         let (cache, archive) = folders::open_existing(&self.cache, &self.folder)?.unzip();
         let host = OfflineHost::new()?.with_cache(cache).with_archive(archive.clone());
+        let host = host.with_trust(self.trust.checked()?);
         let mut inspections = Vec::new();
         for file in files {
             inspections.push(inspect(&host, &file).await?);

@@ -33,10 +33,14 @@ impl Rollback {
         let (_, archive) = folders::open(&self.cache, &self.plugins)?;
         let plugin = self.plugin.as_str();
         let to = self.to.as_deref();
-        let rollback::Rollback { version, other_settings } =
+        let rollback::Rollback { version, other_settings, signed } =
             rollback::roll_back(&archive, &self.plugins, plugin, to, self.with_settings)?;
         if format == Format::Json {
-            writeln!(out, "{:#}", json!({"in_place": version, "other_settings": other_settings}))?;
+            writeln!(
+                out,
+                "{:#}",
+                json!({"in_place": version, "other_settings": other_settings, "signed": signed})
+            )?;
             return Ok(true);
         }
         writeln!(
@@ -48,6 +52,14 @@ impl Rollback {
             writeln!(
                 out,
                 "the settings in place differ from those it ran with; --with-settings restores those too"
+            )?;
+        }
+        if signed {
+            writeln!(
+                out,
+                "workers that check signatures take it when it is signed as a rollback: worker plugins sign {} --key KEYFILE \
+                 --rollback-from VERSION",
+                self.plugins.join(plugin).with_extension("wasm").display()
             )?;
         }
         Ok(true)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Ceilings;
+use crate::trust::Policy;
 
 /// A folder with one file that is no component, and its tracker.
 struct Place {
@@ -23,7 +24,13 @@ impl Place {
     }
 
     fn found(&self) -> Fingerprint {
-        let found = files::read_folder(self.temporary.path(), &Ceilings::default(), None).unwrap();
+        let found = files::read_folder(
+            self.temporary.path(),
+            &Ceilings::default(),
+            None,
+            &Policy::default(),
+        )
+        .unwrap();
         found.plugins[0].1.clone()
     }
 
