@@ -110,6 +110,37 @@ impl OfflineHost {
         Ok(Inspection { path: path.to_owned(), component, loaded, load_time })
     }
 
+    /// Inspects a file with other settings than those beside it. Paths in them are relative to `folder`.
+    pub(crate) async fn inspect_with(
+        &self,
+        path: &Path,
+        settings: &str,
+        folder: &Path,
+    ) -> Inspection {
+        let component = self.component(path).await.ok();
+        let started = Instant::now();
+        let loaded = match PluginConfig::from_text(settings, folder, &self.ceilings) {
+            Ok(config) => self.loader.load_with(path, config).await,
+            Err(problem) => {
+                let path = path.with_extension("toml");
+                Err(LoadError::Settings { path, problem })
+            }
+        };
+        let load_time = started.elapsed();
+        // The process may end after this call.
+        self.loader.cache_written().await;
+        Inspection { path: path.to_owned(), component, loaded, load_time }
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a component.
+    pub(crate) async fn component(&self, path: &Path) -> Result<ComponentInfo, LoadError> {
+        self.loader.component_info(path).await
+    }
+
     /// Compares with the version that was last in force.
     fn check_data_loss(&self, version: &PluginVersion) -> Result<(), LoadError> {
         let Some(archive) = self.loader.archive() else { return Ok(()) };

@@ -4,11 +4,11 @@
 
 mod accept;
 mod check;
-mod folders;
+pub(super) mod folders;
 mod history;
 mod inspect;
 mod list;
-mod output;
+pub(super) mod output;
 mod precompile;
 mod rollback;
 mod run;
@@ -18,6 +18,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use self::output::Format;
+use super::fleet;
 
 /// Shows, checks and runs plugins.
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,8 @@ enum Action {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Run(run::Run),
+    #[command(flatten)]
+    Fleet(fleet::Shared),
 }
 
 impl PluginsCommand {
@@ -58,6 +61,7 @@ impl PluginsCommand {
             Action::Inspect(command) => command.run(out, format).await,
             Action::Check(command) => command.run(out, format).await,
             Action::Run(command) => command.run(out).await,
+            Action::Fleet(command) => command.run(out, format).await,
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Loader {
     ceilings: Ceilings,
     queue: Option<TaskQueue>,
     archive: Option<VersionArchive>,
+    /// The folder with the fleet's plugins.
+    fleet: Option<PathBuf>,
 }
 
 /// What a component file holds.
@@ -60,7 +62,7 @@ impl Loader {
         let linkers = Linkers::new(&engine)?;
         let compiler = Compiler::new(engine.clone());
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
-        Ok(Self { preparer, ceilings, queue, archive: None })
+        Ok(Self { preparer, ceilings, queue, archive: None, fleet: None })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -87,6 +89,12 @@ impl Loader {
     #[must_use]
     pub fn with_archive(self, archive: Option<VersionArchive>) -> Self {
         Self { archive, ..self }
+    }
+
+    /// Tells the plugins in this folder, the fleet's, from the operator's own.
+    #[must_use]
+    pub(crate) fn with_fleet(self, fleet: Option<PathBuf>) -> Self {
+        Self { fleet, ..self }
     }
 
     /// The archive of the last good versions.
@@ -183,6 +191,7 @@ impl Loader {
         let version = Arc::new(PluginVersion {
             descriptor,
             digest: file.digest,
+            is_own: !self.fleet.as_deref().is_some_and(|fleet| file.path.starts_with(fleet)),
             path: file.path,
             messages,
             data: read::data_files(&env, &rows),
