@@ -16,7 +16,7 @@
 //! ([`crate::swap`]).
 
 mod data_copies;
-mod files;
+pub(crate) mod files;
 mod rejections;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,17 +2,19 @@
 
 pub mod compile;
 mod flags;
+pub mod fleet;
 pub mod plugins;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser};
 use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::telemetry::LogFormat;
 
-use self::flags::{CacheFlag, TrustFlags};
-use crate::config::{Ceilings, HostConfig};
+use self::flags::{CacheFlag, TrustFlags, label};
+use crate::config::{Ceilings, FleetConfig, HostConfig};
 use crate::plugin::compile::program;
 
 /// Runs tasks in WebAssembly plugins that are replaced while it runs.
@@ -32,6 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Shows, checks, runs and signs plugins.
     Plugins(plugins::PluginsCommand),
+    /// Pushes plugins to all workers that run with --fleet, and shows what they run.
+    Fleet(fleet::FleetCommand),
     /// Compiles one component for a worker.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -51,6 +55,15 @@ pub struct Serve {
     /// again when they have changed.
     #[arg(long, env = "PLUGIN_WAIT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     plugin_wait_seconds: u64,
+    /// Also run the plugins that were pushed to the fleet (`worker fleet push`). A plugin in the folder has priority.
+    #[arg(long, env = "FLEET", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    fleet: bool,
+    /// A label of this worker, for instance `gpu` or `zone=eu`. A push may ask for labels. Repeatable, or separated by commas.
+    #[arg(long = "label", env = "LABELS", value_delimiter = ',', value_parser = label)]
+    labels: Vec<String>,
+    /// Folder with `NAME.toml` that say what the fleet's plugins may reach and use here. Default: the plugin folder.
+    #[arg(long, env = "FLEET_GRANTS")]
+    fleet_grants: Option<PathBuf>,
     #[command(flatten)]
     redis: RedisFlags,
     /// Tasks run at once, 1 to 1000. Default: 8 for each core, and at least 16. More helps only tasks that wait, for instance for a
@@ -93,6 +106,9 @@ impl Serve {
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.monitoring.listen,
             ceilings: Ceilings::default(),
+            fleet: self
+                .fleet
+                .then_some(FleetConfig { labels: self.labels, grants: self.fleet_grants }),
         })
     }
 }

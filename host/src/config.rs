@@ -50,4 +50,15 @@ pub struct HostConfig {
     pub listen: Option<SocketAddr>,
     /// The server's own limits.
     pub ceilings: Ceilings,
+    /// How to follow the fleet; none to run only what is in the folder.
+    pub fleet: Option<FleetConfig>,
+}
+
+/// How a worker follows the fleet.
+#[derive(Debug, Clone)]
+pub struct FleetConfig {
+    /// Its labels: a plugin that asks for others is not run here.
+    pub labels: Vec<String>,
+    /// The folder with the operator's own settings for the fleet's plugins; none for the plugin folder.
+    pub grants: Option<PathBuf>,
 }

@@ -18,6 +18,11 @@ fn main() -> ExitCode {
             let accepted = command.run(out).await?;
             Ok(if accepted { 0 } else { startup::EXIT_FAILURE })
         }),
+        Some(Command::Fleet(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
+            telemetry::init(LogFormat::Text)?;
+            let done = command.run(out).await?;
+            Ok(if done { 0 } else { startup::EXIT_FAILURE })
+        }),
         Some(Command::Compile(command)) => command.run(),
         None => {
             let log_format = serve.log_format();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use queue::fleet::Step;
 
 use crate::sandbox::limits::Limit;
 use crate::version::name::is_plugin_name;
@@ -15,6 +16,7 @@ const SWAPS: &str = "freefans_plugin_loads_total";
 const PLUGINS: &str = "freefans_worker_plugin_info";
 const COMPILES: &str = "freefans_plugin_compiles_total";
 const DATA: &str = "freefans_plugin_data";
+const FLEET: &str = "freefans_worker_fleet_plugins";
 const REFUSED: &str = "freefans_worker_plugin_refused";
 
 /// Describes the metrics; to be called once per process.
@@ -41,6 +43,10 @@ pub fn describe() {
     describe_gauge!(
         DATA,
         "Size of each data file of a plugin, in rows or bytes: `in_force`, or `refused` because it shrank too much."
+    );
+    describe_gauge!(
+        FLEET,
+        "Plugins of the fleet that this worker should run, by how far it is with them."
     );
     describe_gauge!(REFUSED, "1 for each plugin whose file is refused, by the refusal's code.");
 }
@@ -88,6 +94,22 @@ pub(crate) fn plugin_refused(plugin: &str, code: &'static str, refused: bool) {
     let plugin = if is_plugin_name(plugin) { plugin } else { "other" };
     let value = if refused { 1.0 } else { 0.0 };
     gauge!(REFUSED, "plugin" => plugin.to_owned(), "code" => code).set(value);
+}
+
+/// How far this worker is with the fleet's plugins.
+pub(crate) fn fleet_plugins(steps: impl Iterator<Item = Step>) {
+    let steps: Vec<Step> = steps.collect();
+    for (step, name) in [
+        (Step::Fetching, "fetching"),
+        (Step::Checking, "checking"),
+        (Step::Running, "running"),
+        (Step::Refused, "refused"),
+        (Step::OwnFile, "own-file"),
+    ] {
+        let count = steps.iter().filter(|found| **found == step).count();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        gauge!(FLEET, "step" => name).set(f64::from(count));
+    }
 }
 
 /// How much of a data file is in force, or was too little to be.

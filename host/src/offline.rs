@@ -156,6 +156,30 @@ impl OfflineHost {
         Inspection { path: path.to_owned(), component, loaded, load_time }
     }
 
+    /// Inspects a file with other settings than those beside it. Paths in them are relative to `folder`.
+    pub(crate) async fn inspect_with_settings(
+        &self,
+        path: &Path,
+        settings: &str,
+        folder: &Path,
+    ) -> Inspection {
+        let config = PluginConfig::from_text(settings, folder, &self.ceilings);
+        let config = config.map_err(|problem| {
+            let path = path.with_extension("toml");
+            LoadError::Settings { path, problem }
+        });
+        self.inspect_with(path, config).await
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a component.
+    pub(crate) async fn component(&self, path: &Path) -> Result<ComponentInfo, LoadError> {
+        self.loader.component_info(path).await
+    }
+
     /// Compares with the version that was last in force.
     fn check_data_loss(&self, version: &PluginVersion) -> Result<(), LoadError> {
         let Some(archive) = self.loader.archive() else { return Ok(()) };

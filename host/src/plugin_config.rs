@@ -120,6 +120,21 @@ impl PluginConfig {
             .map_err(|problem| LoadError::Settings { path: path.clone(), problem })
     }
 
+    /// Reads the text of a settings file. Paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and in which line.
+    pub(crate) fn from_text(
+        text: &str,
+        folder: &Path,
+        ceilings: &Ceilings,
+    ) -> Result<Self, String> {
+        let environment =
+            |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        Self::parse(text, folder, ceilings, &environment)
+    }
+
     /// The grants, one line each. Settings that grant less have a subset of the lines.
     pub(crate) fn granted(&self) -> BTreeSet<String> {
         let net = self.net.iter().flat_map(NetGrants::origins);

@@ -7,6 +7,7 @@
 mod fallback;
 pub(crate) mod files;
 pub mod folder;
+pub(crate) mod outcomes;
 pub mod rollback;
 mod tracker;
 pub mod watch;

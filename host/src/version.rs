@@ -31,6 +31,8 @@ pub struct PluginVersion {
     pub digest: String,
     /// The component file.
     pub path: PathBuf,
+    /// It is not one of the fleet's.
+    pub(crate) is_own: bool,
     /// For the operator: settings that cannot be used, and what `init` logged. The log of `init` is missing when the
     /// plugin was prepared by an earlier start.
     pub messages: Vec<String>,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::VersionArchive;
 use crate::config::HostConfig;
+use crate::fleet::follow::Follower;
 use crate::handler::PluginHandler;
 use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::Loader;
@@ -46,6 +47,8 @@ pub async fn run(
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;
+    let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
+    let mut follower = follower(&config, &queue, &catalog, &worker)?;
     let (cache, archive) =
         config.plugin_cache.as_deref().and_then(|cache| open_cache(cache, &config.plugins)).unzip();
     if config.trust.is_active() && archive.is_none() {
@@ -57,12 +60,12 @@ pub async fn run(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
             .context("cannot build the linkers")?
-            .with_compiler(config.compiler)
+            .with_compiler(config.compiler.clone())
             .with_cache(cache)
             .with_archive(archive)
-            .with_trust(config.trust),
+            .with_trust(config.trust)
+            .with_fleet(follower.as_ref().map(|follower| follower.folder().0)),
     );
-    let worker = format!("worker-{}", uuid::Uuid::now_v7().simple());
     let history = History::new(queue.clone(), &worker);
     let mut folder = PluginFolder::new(
         config.plugins.clone(),
@@ -72,6 +75,11 @@ pub async fn run(
     )
     .with_history(history.clone())
     .with_max_wait(config.plugin_wait);
+    if let Some(follower) = &mut follower {
+        let (fleet, outcomes) = follower.folder();
+        folder = folder.with_second(fleet, outcomes);
+        follower.prepare().await;
+    }
     folder.scan().await.with_context(|| {
         format!(
             "cannot read the plugin folder {}; name another with --plugins",
@@ -79,6 +87,7 @@ pub async fn run(
         )
     })?;
     ready(&worker, &catalog.offered().borrow());
+    let following = follower.map(|follower| tokio::spawn(follower.run(shutdown.clone())));
     let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
     let cache_written = loader.cache_written();
     let handler = PluginHandler::new(&loader, catalog, worker.clone(), retry);
@@ -87,8 +96,29 @@ pub async fn run(
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
     watching.await.context("the folder watcher panicked")?;
+    if let Some(following) = following {
+        following.await.context("the fleet's follower panicked")?;
+    }
     cache_written.await;
     Ok(())
+}
+
+/// What follows the fleet, if the worker is one of a fleet.
+fn follower(
+    config: &HostConfig,
+    queue: &TaskQueue,
+    catalog: &Arc<PluginCatalog>,
+    worker: &str,
+) -> anyhow::Result<Option<Follower>> {
+    let Some(fleet) = &config.fleet else { return Ok(None) };
+    let cache = config.plugin_cache.as_deref().context(
+        "a worker of a fleet keeps its plugins on disk; name a folder with --plugin-cache",
+    )?;
+    // Others must not put plugins there.
+    PreparedCache::open(cache)
+        .with_context(|| format!("cannot use the folder {}", cache.display()))?;
+    let redis = (config.redis.redis_url.expose().as_str(), queue.clone());
+    Follower::new(fleet, redis, cache, &config.plugins, Arc::clone(catalog), worker).map(Some)
 }
 
 /// Opens the cache and the archive in it. A worker without them starts slower and cannot roll back after a restart.

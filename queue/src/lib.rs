@@ -11,6 +11,7 @@ pub mod admin;
 mod client;
 pub mod config;
 pub mod error;
+pub mod fleet;
 pub mod json;
 pub mod outbox;
 mod redis;

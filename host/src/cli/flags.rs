@@ -1,4 +1,4 @@
-//! The flags for the cache folder and for trusted keys, which several commands share.
+//! Flags that several commands share.
 
 use std::path::PathBuf;
 
@@ -85,4 +85,12 @@ fn default_cache() -> Option<PathBuf> {
         |variable| std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(caches.join("freefans-workers"))
+}
+
+/// A label on the command line.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    if queue::fleet::is_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a label takes 1 to 64 letters, digits and `-_.=/`".to_owned())
 }

@@ -4,16 +4,16 @@
 
 mod accept;
 mod check;
-mod folders;
+pub(super) mod folders;
 mod history;
 mod inspect;
 mod keygen;
 mod list;
-mod output;
+pub(super) mod output;
 mod password;
 mod precompile;
 mod pull;
-mod push_oci;
+pub(super) mod push_oci;
 mod rollback;
 mod run;
 mod sign;
@@ -24,6 +24,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use self::output::Format;
+use super::fleet;
 
 /// Shows, checks, runs and signs plugins.
 #[derive(Debug, clap::Args)]
@@ -45,11 +46,12 @@ enum Action {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Run(run::Run),
-    Push(push_oci::Push),
     Pull(pull::Pull),
     Keygen(keygen::Keygen),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    #[command(flatten)]
+    Fleet(fleet::Shared),
 }
 
 impl PluginsCommand {
@@ -69,11 +71,11 @@ impl PluginsCommand {
             Action::Inspect(command) => command.run(out, format).await,
             Action::Check(command) => command.run(out, format).await,
             Action::Run(command) => command.run(out).await,
-            Action::Push(command) => command.run(out, format).await,
             Action::Pull(command) => command.run(out, format).await,
             Action::Keygen(command) => command.run(out),
             Action::Sign(command) => command.run(out).await,
             Action::Verify(command) => command.run(out, format).await,
+            Action::Fleet(command) => command.run(out, format).await,
         }
     }
 }

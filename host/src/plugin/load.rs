@@ -38,6 +38,8 @@ pub struct Loader {
     queue: Option<TaskQueue>,
     archive: Option<VersionArchive>,
     signatures: SignatureCheck,
+    /// The folder with the fleet's plugins.
+    fleet: Option<PathBuf>,
 }
 
 /// What a component file holds.
@@ -67,7 +69,8 @@ impl Loader {
         let linkers = Linkers::new(&engine)?;
         let compiler = Compiler::new(engine.clone());
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
-        Ok(Self { preparer, ceilings, queue, archive: None, signatures: SignatureCheck::default() })
+        let signatures = SignatureCheck::default();
+        Ok(Self { preparer, ceilings, queue, archive: None, signatures, fleet: None })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -113,6 +116,12 @@ impl Loader {
     /// What was accepted of each plugin.
     pub(crate) fn memory(&self) -> Arc<Memory> {
         Arc::clone(&self.signatures.memory)
+    }
+
+    /// Tells the plugins in this folder, the fleet's, from the operator's own.
+    #[must_use]
+    pub(crate) fn with_fleet(self, fleet: Option<PathBuf>) -> Self {
+        Self { fleet, ..self }
     }
 
     /// The archive of the last good versions.
@@ -254,6 +263,7 @@ impl Loader {
         let version = Arc::new(PluginVersion {
             descriptor,
             digest: file.digest,
+            is_own: !self.fleet.as_deref().is_some_and(|fleet| file.path.starts_with(fleet)),
             path: file.path,
             messages,
             data: read::data_files(&env, &rows),

@@ -208,6 +208,11 @@ impl Limits {
     }
 }
 
+/// The limits of a plugin whose settings name none, by their keys.
+pub(crate) fn default_limits() -> impl Iterator<Item = (&'static str, i64)> {
+    RawLimits::default().named().into_iter().map(|(name, value, _)| (name, i64::from(value)))
+}
+
 fn kib(kib: u32) -> usize {
     (kib as usize) << 10
 }

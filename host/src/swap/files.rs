@@ -75,6 +75,25 @@ pub(crate) fn read_folder(
     Ok(FolderContents { id: file_id(folder), plugins, folders })
 }
 
+/// As [`read_folder`], with a second folder. Of two plugins with the same name the one in the first folder counts.
+pub(crate) fn read_folders(
+    folder: &Path,
+    second: Option<&Path>,
+    ceilings: &Ceilings,
+    archive: Option<&VersionArchive>,
+    policy: &Policy,
+) -> io::Result<FolderContents> {
+    let mut found = read_folder(folder, ceilings, archive, policy)?;
+    if let Some(second) = second {
+        let also = read_folder(second, ceilings, archive, policy)?;
+        let names: BTreeSet<String> = found.plugins.iter().map(|(path, _)| stem(path)).collect();
+        let others = also.plugins.into_iter().filter(|(path, _)| !names.contains(&stem(path)));
+        found.plugins.extend(others);
+        found.folders.extend(also.folders);
+    }
+    Ok(found)
+}
+
 /// The folders that hold a link on `path`. Replacing one of the links changes the target of `path`.
 fn folders_of_links(path: &Path) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
@@ -134,15 +153,6 @@ fn fingerprint(
         files.extend(config.data.into_values());
     }
     files.extend(others);
-    let state = |file: &PathBuf| {
-        let found = fs::metadata(file).ok()?;
-        Some(FileState {
-            bytes: found.len(),
-            modified: found.modified().ok(),
-            changed: (found.ctime(), found.ctime_nsec()),
-            id: (found.dev(), found.ino()),
-        })
-    };
     files
         .into_iter()
         .map(|file| {
@@ -150,6 +160,17 @@ fn fingerprint(
             (file, state)
         })
         .collect()
+}
+
+/// The state of a file; none when there is none.
+pub(crate) fn state(file: &Path) -> Option<FileState> {
+    let found = fs::metadata(file).ok()?;
+    Some(FileState {
+        bytes: found.len(),
+        modified: found.modified().ok(),
+        changed: (found.ctime(), found.ctime_nsec()),
+        id: (found.dev(), found.ino()),
+    })
 }
 
 /// The digest of the contents of all these files. It changes when one of them cannot be read.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::fallback::{self, Fallback};
 use super::files::{self, Fingerprint, FolderContents};
+use super::outcomes::Outcomes;
 use super::tracker::{Due, FileTracker, Refusal, Timing, blocking, digest_contents};
 use crate::archive::{Owners, VersionArchive};
 use crate::config::Ceilings;
@@ -27,6 +28,9 @@ pub(super) const SCAN_INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct PluginFolder {
     path: PathBuf,
+    /// A second folder. A plugin that is in both is taken from `path`.
+    second: Option<PathBuf>,
+    outcomes: Outcomes,
     ceilings: Ceilings,
     loader: Arc<Loader>,
     publisher: Publisher,
@@ -70,6 +74,8 @@ impl PluginFolder {
         let publisher = Publisher { catalog, archive, accepted: loader.memory(), history: None };
         Self {
             path,
+            second: None,
+            outcomes: Outcomes::default(),
             ceilings,
             loader,
             publisher,
@@ -93,6 +99,15 @@ impl PluginFolder {
         self
     }
 
+    /// Loads the plugins of a second folder too, except those whose name is in the first, and notes in `outcomes` what came
+    /// of each file.
+    #[must_use]
+    pub(crate) fn with_second(mut self, folder: PathBuf, outcomes: Outcomes) -> Self {
+        self.second = Some(folder);
+        self.outcomes = outcomes;
+        self
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -105,7 +120,7 @@ impl PluginFolder {
     pub async fn scan(&mut self) -> io::Result<Changes> {
         let found = self.read().await?;
         let due = self.tracker.due(&found, Timing::Immediate).await;
-        Ok(self.apply(due).await)
+        Ok(self.apply(due, &found).await)
     }
 
     /// As [`PluginFolder::scan`], for files that have stopped changing or were waited for long enough.
@@ -113,7 +128,7 @@ impl PluginFolder {
         self.record_rollbacks();
         let found = self.read().await?;
         let due = self.tracker.due(&found, Timing::WhenQuiet).await;
-        self.apply(due).await;
+        self.apply(due, &found).await;
         let now = Instant::now();
         let next = self.tracker.next_due(now);
         let delay = next.map_or(SCAN_INTERVAL, |at| at.saturating_duration_since(now));
@@ -122,15 +137,23 @@ impl PluginFolder {
 
     async fn read(&self) -> io::Result<FolderContents> {
         let path = self.path.clone();
+        let second = self.second.clone();
         let ceilings = self.ceilings;
         let archive = self.publisher.archive.clone();
         let policy = self.loader.policy().clone();
-        blocking(move || files::read_folder(&path, &ceilings, archive.as_ref(), &policy)).await?
+        let reading = move || {
+            files::read_folders(&path, second.as_deref(), &ceilings, archive.as_ref(), &policy)
+        };
+        blocking(reading).await?
     }
 
-    async fn apply(&mut self, due: Due) -> Changes {
+    async fn apply(&mut self, due: Due, found: &FolderContents) -> Changes {
         let mut changes = Changes::default();
         let mut gone: BTreeSet<String> = due.unload.iter().map(|path| stem(path)).collect();
+        // A plugin whose file is gone from one folder and is in the other stays in force until that one is loaded.
+        for (path, _) in &found.plugins {
+            gone.remove(&stem(path));
+        }
         if !gone.is_empty() {
             self.tracker.retry_displaced();
         }
@@ -266,6 +289,7 @@ impl PluginFolder {
         let name = stem(&path);
         let mut retry = false;
         let mut refusal = None;
+        self.outcomes.note(&path, &files, outcome.as_ref().err());
         match outcome {
             Ok(()) => changes.published += 1,
             Err(error) => {
@@ -306,6 +330,7 @@ impl PluginFolder {
         for name in self.publisher.catalog.take_rolled_back() {
             let path = self.component(&name);
             let refusal = Refusal { code: LoadError::ROLLED_BACK, by_other_plugin: false };
+            self.outcomes.note_rolled_back(&path);
             if self.tracker.refuse(&path, refusal) {
                 metrics::plugin_refused(&name, LoadError::ROLLED_BACK, true);
             }
@@ -321,8 +346,12 @@ impl PluginFolder {
         }
     }
 
+    /// The file of a plugin, in the folder that it was loaded from.
     fn component(&self, plugin: &str) -> PathBuf {
-        self.path.join(plugin).with_extension("wasm")
+        let in_folder = |folder: &Path| folder.join(plugin).with_extension("wasm");
+        let second = self.second.as_deref().map(in_folder);
+        let own = in_folder(&self.path);
+        second.filter(|path| self.tracker.knows(path) && !self.tracker.knows(&own)).unwrap_or(own)
     }
 }
 

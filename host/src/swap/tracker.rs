@@ -202,6 +202,11 @@ impl FileTracker {
         self.attempts.remove(path)?.refusal
     }
 
+    /// Whether the files at `path` were loaded or refused.
+    pub(super) fn knows(&self, path: &Path) -> bool {
+        self.attempts.contains_key(path)
+    }
+
     /// Why the files at `path` were refused.
     pub(super) fn refusal(&self, path: &Path) -> Option<Refusal> {
         self.attempts.get(path)?.refusal

@@ -11,6 +11,7 @@ mod by_hand;
 mod compile;
 mod contract;
 mod examples;
+mod fleet;
 mod forums;
 mod guard;
 mod hostile;

@@ -175,4 +175,38 @@ impl Keys {
     pub fn plugin_events(&self) -> String {
         format!("{}:plugins:events", self.namespace)
     }
+
+    fn of_fleet(&self, name: impl fmt::Display) -> String {
+        format!("{}:fleet:{{fleet}}:{name}", self.namespace)
+    }
+
+    /// STRING `era:number`: changes with each change of the fleet's state. All keys of the fleet are in one slot.
+    pub fn fleet_revision(&self) -> String {
+        self.of_fleet("revision")
+    }
+
+    /// HASH plugin → `era|number|digest|record as JSON`: which plugins the fleet's workers run.
+    pub fn fleet_state(&self) -> String {
+        self.of_fleet("state")
+    }
+
+    /// LIST of the last records of one plugin, as in [`Keys::fleet_state`].
+    pub fn fleet_history(&self, plugin: &str) -> String {
+        self.of_fleet(format_args!("history:{plugin}"))
+    }
+
+    /// HASH number → piece: a component by its SHA-256.
+    pub fn fleet_artefact(&self, digest: &str) -> String {
+        self.of_fleet(format_args!("artefact:{digest}"))
+    }
+
+    /// ZSET worker id → time of its last report, in ms of the worker's clock.
+    pub fn fleet_workers(&self) -> String {
+        self.of_fleet("workers")
+    }
+
+    /// STRING: one worker's report as JSON; expires.
+    pub fn fleet_report(&self, worker: &str) -> String {
+        self.of_fleet(format_args!("report:{worker}"))
+    }
 }

@@ -11,7 +11,9 @@ use crate::support::{CA, URL};
 fn run_suite(url: &str, ca: Option<&Path>) {
     let mut suite = Command::new(std::env::current_exe().unwrap());
     suite.env(URL, url).args(["--test-threads", "4"]);
-    for module in ["ingress::", "lease::", "outbox::", "partitions::", "submit::", "worker::"] {
+    for module in
+        ["fleet::", "ingress::", "lease::", "outbox::", "partitions::", "submit::", "worker::"]
+    {
         suite.arg(module);
     }
     if let Some(ca) = ca {
@@ -48,9 +50,10 @@ fn the_suite_holds_over_tls_with_the_shipped_rights() {
         commands.to_owned()
     };
     let acl = format!(
-        "user default off\nuser suite on >secret resetkeys ~freefans:* resetchannels &freefans:* -@all {} {} +ttl +xlen\n",
+        "user default off\nuser suite on >secret resetkeys ~freefans:* resetchannels &freefans:* -@all {} {} {} +ttl +xlen\n",
         rights("coordinator"),
         rights("worker"),
+        rights("fleet"),
     );
     let file = folder.path().join("suite.acl");
     std::fs::write(&file, acl).unwrap();

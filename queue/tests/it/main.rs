@@ -8,6 +8,7 @@
 mod crash;
 mod deployments;
 mod failover;
+mod fleet;
 mod ingress;
 mod lanes;
 mod lease;

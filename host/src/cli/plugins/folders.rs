@@ -11,7 +11,7 @@ use crate::plugin::compile::cache::PreparedCache;
 use crate::swap::files;
 
 /// The components in a folder, sorted by name.
-pub(super) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     files::components(folder).with_context(|| {
         format!("cannot read the plugin folder {}; name another", folder.display())
     })
@@ -19,7 +19,7 @@ pub(super) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// A host that uses the cache of the workers here, so that it does not compile what they have compiled, nor they what it
 /// has. Without a usable folder it compiles.
-pub(super) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
+pub(crate) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
     let cache = flag.folder().and_then(|folder| {
         PreparedCache::open(&folder)
             .inspect_err(|error| {
@@ -31,7 +31,7 @@ pub(super) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
 }
 
 /// Opens the cache, and the archive for the plugins in `plugins`. Creates the folder if needed.
-pub(super) fn open(
+pub(crate) fn open(
     flag: &CacheFlag,
     plugins: &Path,
 ) -> anyhow::Result<(PreparedCache, VersionArchive)> {
@@ -47,7 +47,7 @@ pub(super) fn open(
 }
 
 /// As [`open`], without creating the folder; none when it does not exist.
-pub(super) fn open_existing(
+pub(crate) fn open_existing(
     flag: &CacheFlag,
     plugins: &Path,
 ) -> anyhow::Result<Option<(PreparedCache, VersionArchive)>> {

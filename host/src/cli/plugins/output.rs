@@ -12,7 +12,7 @@ use crate::offline::{Inspection, OfflineHost};
 
 /// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// For people.
     Text,
     /// For programs.
@@ -20,12 +20,12 @@ pub(super) enum Format {
 }
 
 /// Inspects one file with the settings beside it.
-pub(super) async fn inspect(host: &OfflineHost, file: &Path) -> anyhow::Result<Inspection> {
+pub(crate) async fn inspect(host: &OfflineHost, file: &Path) -> anyhow::Result<Inspection> {
     host.inspect(file, &[]).await.map_err(anyhow::Error::msg)
 }
 
 /// One line: what the plugin is, or why it is refused.
-pub(super) fn summary(inspection: &Inspection) -> String {
+pub(crate) fn summary(inspection: &Inspection) -> String {
     let file = inspection.path.file_name().unwrap_or_default().to_string_lossy();
     match &inspection.loaded {
         Ok(version) => format!(
@@ -41,7 +41,7 @@ pub(super) fn summary(inspection: &Inspection) -> String {
 }
 
 /// All that is known about a file, and its archived versions.
-pub(super) fn to_json(inspection: &Inspection, archived: Option<&[ArchivedVersion]>) -> Value {
+pub(crate) fn to_json(inspection: &Inspection, archived: Option<&[ArchivedVersion]>) -> Value {
     let plugin = inspection.loaded.as_ref().ok().map(|version| {
         let types: Vec<Value> = version
             .descriptor
@@ -67,7 +67,7 @@ pub(super) fn to_json(inspection: &Inspection, archived: Option<&[ArchivedVersio
 }
 
 /// How long ago a time was.
-pub(super) fn ago(at_ms: u64) -> String {
+pub(crate) fn ago(at_ms: u64) -> String {
     let seconds = Duration::from_millis(now_ms().saturating_sub(at_ms)).as_secs();
     match seconds {
         0..120 => format!("{seconds} s ago"),

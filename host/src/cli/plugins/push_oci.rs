@@ -19,28 +19,24 @@ use crate::plugin::load::ComponentInfo;
 use crate::plugin_config::PluginConfig;
 
 /// Checks a plugin and stores it in a registry. `FILE.minisig` beside it is stored with it.
-#[derive(Debug, clap::Args)]
-pub(super) struct Push {
+#[derive(Debug)]
+pub(crate) struct Push {
     /// The component.
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Where to: `oci://registry/name:tag`.
-    address: String,
-    /// A settings file to store with it. Everyone who may read the registry can read it.
-    #[arg(long)]
-    settings: Option<PathBuf>,
+    pub(crate) address: String,
+    /// A settings file to store with it.
+    pub(crate) settings: Option<PathBuf>,
     /// Stores it although this machine would refuse it, for instance because its data files are elsewhere. It has to be a
     /// component all the same, and `pull` checks again.
-    #[arg(long)]
-    unchecked: bool,
-    /// Uses HTTP without TLS also for a registry on another machine. Anyone on the way can then read the password.
-    #[arg(long)]
-    insecure: bool,
-    #[command(flatten)]
-    cache: CacheFlag,
+    pub(crate) unchecked: bool,
+    /// Whether HTTP without TLS is used also for a registry on another machine.
+    pub(crate) insecure: bool,
+    pub(crate) cache: CacheFlag,
 }
 
 impl Push {
-    pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
+    pub(crate) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
         let address = Address::parse(&self.address, self.insecure)?;
         anyhow::ensure!(
             address.digest().is_none(),

@@ -1,7 +1,8 @@
 //! Decides which of several plugin files has a plugin name or a task type that they all claim.
 //!
 //! The file that is named like the plugin has priority: `search.wasm` with the plugin `search` before `search-old.wasm`
-//! with the same plugin. Among equals the plugin in force has priority. The owners are stored on disk ([`Owners`]), so
+//! with the same plugin. Before that, the operator's own folder has priority over the fleet. Among equals the plugin in
+//! force has priority. The owners are stored on disk ([`Owners`]), so
 //! that a restarted worker decides as the running one did.
 
 use std::sync::Arc;
@@ -45,7 +46,11 @@ pub(crate) fn task_type_conflict(
 
 /// Whether `version` replaces an `owner` that is in force.
 pub(crate) fn has_priority(version: &PluginVersion, owner: &PluginVersion) -> bool {
-    NameMatch::of(version) > NameMatch::of(owner)
+    rank(version) > rank(owner)
+}
+
+fn rank(version: &PluginVersion) -> (bool, NameMatch) {
+    (version.is_own, NameMatch::of(version))
 }
 
 /// How closely a file's name matches the plugin's own name.
@@ -95,7 +100,7 @@ pub(crate) fn sort_by_priority(versions: &mut [Arc<PluginVersion>], owners: &Own
             .map(|rival| rival.name())
             .collect();
         let had = former_claims(version.name(), claims(version), &rivals, owners);
-        (std::cmp::Reverse(NameMatch::of(version)), had, version.name().to_owned())
+        (std::cmp::Reverse(rank(version)), had, version.name().to_owned())
     });
 }
 

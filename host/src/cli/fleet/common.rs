@@ -1,0 +1,43 @@
+//! What several commands need.
+
+use ops::flags::RedisFlags;
+use queue::fleet::{Entry, Fleet};
+use queue::{QueueConfig, TaskQueue};
+
+use crate::cli::plugins::output::ago;
+
+pub(super) async fn connect(redis: &RedisFlags) -> anyhow::Result<Fleet> {
+    let redis_ca = redis.read_ca()?;
+    let config = QueueConfig { redis_ca, ..QueueConfig::default() };
+    Ok(Fleet::new(TaskQueue::connect(redis.redis_url.expose(), config).await?))
+}
+
+/// Who pushes, when nobody says it.
+pub(super) fn this_user() -> String {
+    std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "?".to_owned())
+}
+
+/// One line about a record. The text comes from Redis: it must stay on one line.
+pub(super) fn described(entry: &Entry) -> String {
+    let record = &entry.record;
+    let place = match record.labels.as_slice() {
+        [] => "on every worker".to_owned(),
+        labels => format!("on workers with {}", labels.join(", ")),
+    };
+    let what = if record.removed { "removed".to_owned() } else { place };
+    let pinned = if record.pinned { ", pinned" } else { "" };
+    let line = format!(
+        "{} {} (sha256 {:.12}), {what}{pinned}, {} by {}",
+        entry.name,
+        record.version,
+        record.digest,
+        ago(record.pushed_at),
+        record.by
+    );
+    plain(&line)
+}
+
+/// A text on one line.
+pub(super) fn plain(text: &str) -> String {
+    text.split(char::is_control).collect::<Vec<_>>().join(" ")
+}

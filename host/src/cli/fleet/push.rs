@@ -1,0 +1,233 @@
+//! `worker fleet push`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use ops::flags::RedisFlags;
+use queue::fleet::{Entry, Fleet, MAX_SETTINGS_BYTES, Record, State};
+use queue::task::now_ms;
+
+use super::change::{ensure_not_pinned, tell};
+use super::common::{connect, described, this_user};
+use super::status;
+use crate::cli::flags::CacheFlag;
+use crate::cli::plugins::output::Format;
+use crate::cli::plugins::{folders, push_oci};
+use crate::digest::sha256_hex;
+use crate::fleet::settings::literal_secrets;
+use crate::version::name::{is_plugin_name, stem};
+
+/// Pushes a plugin: every worker with --fleet (and the labels that are asked for) takes it within seconds.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Push {
+    /// The component. A signature beside it, `FILE.minisig`, is pushed with it.
+    file: PathBuf,
+    /// Stores it in a registry instead: `oci://registry/name:tag`. Everyone who may read the registry can read the settings.
+    #[arg(conflicts_with_all = ["name", "labels", "to_all", "if_current", "by", "not_secret", "wait"])]
+    address: Option<String>,
+    /// Uses HTTP without TLS also for a registry on another machine. Anyone on the way can then read the password.
+    #[arg(long, requires = "address")]
+    insecure: bool,
+    /// The plugin's name. Default: the file's name without `.wasm`.
+    #[arg(long)]
+    name: Option<String>,
+    /// Its settings. Default: those that the fleet has. What they grant counts only where the worker's own disk grants it.
+    #[arg(long)]
+    settings: Option<PathBuf>,
+    /// Only for workers with this label. Repeatable; a worker must have all. Default: as before.
+    #[arg(long = "to", value_name = "LABEL", value_parser = crate::cli::flags::label)]
+    labels: Vec<String>,
+    /// For all workers again.
+    #[arg(long, conflicts_with = "labels")]
+    to_all: bool,
+    /// Only if this is the version that the fleet has, by the beginning of its digest; `none` if it has none.
+    #[arg(long, value_name = "DIGEST")]
+    if_current: Option<String>,
+    /// Who pushes, for the history. Default: the user's name.
+    #[arg(long)]
+    by: Option<String>,
+    /// Pushes without loading the component here first. Workers check it all the same.
+    #[arg(long)]
+    unchecked: bool,
+    /// A key under [config] whose value is no secret though it looks like one. Repeatable.
+    #[arg(long, value_name = "KEY")]
+    not_secret: Vec<String>,
+    /// Room for all components in Redis, in MiB. Old versions are dropped first; what the fleet runs is not.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    quota_mib: u64,
+    /// Waits this long for the workers, in seconds, and shows how far they are.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+    #[command(flatten)]
+    cache: CacheFlag,
+    #[command(flatten)]
+    redis: RedisFlags,
+}
+
+impl Push {
+    pub(super) async fn run(self, out: &mut impl Write, format: Format) -> anyhow::Result<bool> {
+        if let Some(address) = self.address {
+            let Self { file, settings, unchecked, insecure, cache, .. } = self;
+            let push = push_oci::Push { file, address, settings, unchecked, insecure, cache };
+            return push.run(out, format).await;
+        }
+        let name = self.name.clone().unwrap_or_else(|| stem(&self.file));
+        ensure!(
+            is_plugin_name(&name),
+            "`{name}` is no plugin's name: 1 to 64 letters, digits, `-` and `_`"
+        );
+        let component =
+            fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
+        let digest = sha256_hex(&component);
+        let fleet = connect(&self.redis).await?;
+        let state = fleet.state().await?;
+        let current = state.entries.get(&name);
+        if let Some(current) = current {
+            ensure_not_pinned(current)?;
+        }
+        if let Some(refusal) = self.not_as_expected(&name, current) {
+            writeln!(out, "refused: {refusal}")?;
+            return Ok(false);
+        }
+        let live = current.filter(|entry| !entry.record.removed).map(|entry| &entry.record);
+        let settings = self.settings(live)?;
+        let secrets = literal_secrets(&settings, &self.not_secret)
+            .map_err(|problem| anyhow::anyhow!("the settings cannot be read: {problem}"))?;
+        if !secrets.is_empty() {
+            writeln!(out, "refused, because secrets do not go through Redis:")?;
+            for secret in secrets {
+                writeln!(out, "  {secret}")?;
+            }
+            return Ok(false);
+        }
+        let version = match self.version(&settings).await? {
+            Ok(version) => version,
+            Err(_) if self.unchecked => "(unchecked)".to_owned(),
+            Err(reasons) => {
+                writeln!(
+                    out,
+                    "refused, as workers would refuse it (--unchecked pushes it all the same):"
+                )?;
+                for reason in reasons {
+                    writeln!(out, "  {reason}")?;
+                }
+                return Ok(false);
+            }
+        };
+        let labels = if self.to_all || !self.labels.is_empty() {
+            self.labels.clone()
+        } else {
+            live.map(|record| record.labels.clone()).unwrap_or_default()
+        };
+        let record = Record {
+            removed: false,
+            version,
+            digest,
+            size: component.len() as u64,
+            settings,
+            labels,
+            pinned: false,
+            signature: self.signature()?,
+            pushed_at: now_ms(),
+            by: self.by.clone().unwrap_or_else(this_user),
+        };
+        if let Some(refusal) = self.no_room(&state, &name, record.size) {
+            writeln!(out, "refused: {refusal}")?;
+            return Ok(false);
+        }
+        self.push(&fleet, &name, current, &record, &component, out).await
+    }
+
+    async fn push(
+        &self,
+        fleet: &Fleet,
+        name: &str,
+        current: Option<&Entry>,
+        record: &Record,
+        component: &[u8],
+        out: &mut impl Write,
+    ) -> anyhow::Result<bool> {
+        fleet.store(&record.digest, component).await?;
+        let change = fleet.change(name, current, record).await?;
+        if !tell(out, name, record, change)? {
+            return Ok(false);
+        }
+        fleet.collect(self.quota_mib << 20).await?;
+        match self.wait {
+            Some(seconds) => status::wait(fleet, Some(name), seconds, out).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Why the fleet's version is not the one that was expected.
+    fn not_as_expected(&self, name: &str, current: Option<&Entry>) -> Option<String> {
+        let expected = self.if_current.as_deref()?;
+        let live = current.filter(|entry| !entry.record.removed);
+        match live {
+            None if expected == "none" => None,
+            None => {
+                Some(format!("the fleet has no `{name}`, and --if-current expects {expected:.12}"))
+            }
+            Some(entry) if expected.len() >= 4 && entry.record.digest.starts_with(expected) => None,
+            Some(entry) => Some(format!(
+                "the fleet has {}, and --if-current expects {expected:.12}",
+                described(entry)
+            )),
+        }
+    }
+
+    fn settings(&self, live: Option<&Record>) -> anyhow::Result<String> {
+        let Some(path) = &self.settings else {
+            return Ok(live.map(|record| record.settings.clone()).unwrap_or_default());
+        };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        ensure!(
+            text.len() <= MAX_SETTINGS_BYTES,
+            "{} has {} bytes; at most {MAX_SETTINGS_BYTES} are taken",
+            path.display(),
+            text.len()
+        );
+        Ok(text)
+    }
+
+    /// The plugin's version, or why a worker that grants all of the settings would refuse it.
+    async fn version(&self, settings: &str) -> anyhow::Result<Result<String, Vec<String>>> {
+        if self.unchecked {
+            return Ok(Err(Vec::new()));
+        }
+        let host = folders::offline_host(&self.cache)?;
+        let folder = self.settings.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+        let inspection = host.inspect_with_settings(&self.file, settings, folder).await;
+        let refusal = inspection.refusal();
+        Ok(match inspection.loaded {
+            Ok(version) => Ok(version.descriptor.version.clone()),
+            Err(_) => Err(refusal),
+        })
+    }
+
+    /// The signature beside the component, if there is one.
+    fn signature(&self) -> anyhow::Result<Option<String>> {
+        let path = self.file.with_extension("wasm.minisig");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Why the quota has no room for the component.
+    fn no_room(&self, state: &State, name: &str, bytes: u64) -> Option<String> {
+        let others =
+            state.entries.values().filter(|entry| entry.name != name && !entry.record.removed);
+        let others: u64 = others.map(|entry| entry.record.size).sum();
+        (others + bytes > self.quota_mib << 20).then(|| {
+            format!(
+                "the fleet's other plugins have {others} bytes, and {bytes} more are above the quota of {} MiB (--quota-mib)",
+                self.quota_mib
+            )
+        })
+    }
+}
