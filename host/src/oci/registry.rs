@@ -154,7 +154,8 @@ impl Registry {
     /// The blob with this digest, which has `bytes` bytes.
     pub(super) async fn blob(&self, digest: &str, bytes: u64) -> Result<Vec<u8>, RegistryError> {
         let limit = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let (library, reference) = (self.library.clone(), self.address.reference().clone());
+        let library = self.library.clone();
+        let reference = self.address.reference().clone();
         let wanted = digest.to_owned();
         let fetching = async move {
             let mut buffer = BoundedBuffer::new(limit);
@@ -179,7 +180,8 @@ impl Registry {
 
     /// Stores a blob under its digest.
     pub(super) async fn store_blob(&self, bytes: Vec<u8>) -> Result<(), RegistryError> {
-        let (library, reference) = (self.library.clone(), self.address.reference().clone());
+        let library = self.library.clone();
+        let reference = self.address.reference().clone();
         let storing = async move {
             let digest = format!("sha256:{}", sha256_hex(&bytes));
             library.push_blob(&reference, &bytes, &digest).await
@@ -190,7 +192,8 @@ impl Registry {
 
     /// Stores the manifest under the address' tag.
     pub(super) async fn store_manifest(&self, bytes: Vec<u8>) -> Result<(), RegistryError> {
-        let (library, reference) = (self.library.clone(), self.address.reference().clone());
+        let library = self.library.clone();
+        let reference = self.address.reference().clone();
         let storing = async move {
             let media_type = HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE);
             library.push_manifest_raw(&reference, bytes, media_type).await
@@ -269,7 +272,8 @@ fn failure(address: &Address, request: &'static str, error: OciDistributionError
     match error {
         OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
             // One of them may be from a header.
-            let (expected, found) = (shown(&expected), shown(&actual));
+            let expected = shown(&expected);
+            let found = shown(&actual);
             RegistryError::Digest { what: "component", expected, found }
         }
         OciDistributionError::RequestError(source) => match source.status() {

@@ -42,11 +42,13 @@ impl Liar {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let (script, kept): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&heads));
+        let script: Arc<Script> = Arc::new(script);
+        let kept = Arc::clone(&heads);
         // Ends with the test's process.
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let (script, kept) = (Arc::clone(&script), Arc::clone(&kept));
+                let script = Arc::clone(&script);
+                let kept = Arc::clone(&kept);
                 std::thread::spawn(move || serve(connection, &*script, &kept));
             }
         });
