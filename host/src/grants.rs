@@ -61,15 +61,17 @@ impl Origin {
         Self::parse_grant(text.get(..end).unwrap_or_default())
     }
 
-    /// The origin of a request; none when its URL is not http(s) or has no host.
+    /// The origin of a request; none when its URL is not http(s), or has no host or one that ends with two dots.
     pub fn of(url: &Url) -> Option<Self> {
         let https = match url.scheme() {
             "https" => true,
             "http" => false,
             _ => return None,
         };
-        let host = url.host_str()?.trim_end_matches('.').to_owned();
-        if host.is_empty() {
+        let host = url.host_str()?;
+        let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+        // Without its dots, `127.0.0..` would be an address.
+        if host.is_empty() || host.ends_with('.') {
             return None;
         }
         let port = url.port_or_known_default()?;
@@ -206,6 +208,8 @@ mod tests {
             "ftp://a.example/x",
             "https://h\u{f6}st.example/x",
             "/",
+            "http://127.0.0..",
+            "https://forum.example..",
             "",
         ] {
             assert!(Origin::of_address(bad).is_err(), "{bad}");
