@@ -3,13 +3,17 @@
 use ops::flags::RedisFlags;
 use queue::fleet::{Entry, Fleet};
 use queue::{QueueConfig, TaskQueue};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::cli::plugins::output::ago;
 
 pub(super) async fn connect(redis: &RedisFlags) -> anyhow::Result<Fleet> {
     let redis_ca = redis.read_ca()?;
     let config = QueueConfig { redis_ca, ..QueueConfig::default() };
-    Ok(Fleet::new(TaskQueue::connect(redis.redis_url.expose(), config).await?))
+    // How the server should be set up is for workers to say, not for each command.
+    let connecting = TaskQueue::connect(redis.redis_url.expose(), config);
+    Ok(Fleet::new(connecting.with_subscriber(NoSubscriber::default()).await?))
 }
 
 /// Who pushes, when nobody says it.
