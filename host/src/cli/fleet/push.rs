@@ -51,7 +51,7 @@ pub(crate) struct Push {
     /// Pushes without loading the component here first. Workers check it all the same.
     #[arg(long)]
     unchecked: bool,
-    /// A key under [config] whose value is no secret though it looks like one. Repeatable.
+    /// A key under `[config]` whose value is no secret though it looks like one. Repeatable.
     #[arg(long, value_name = "KEY")]
     not_secret: Vec<String>,
     /// Room for all components in Redis, in MiB. Old versions are dropped first; what the fleet runs is not.
