@@ -17,6 +17,7 @@ pub(super) mod push_oci;
 mod rollback;
 mod run;
 mod sign;
+pub(super) mod signature;
 mod verify;
 
 use std::io::Write;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::files;
 use crate::digest::sha256_hex;
+use crate::trust::signature_path;
 
 /// Components kept on this machine. The one that was used longest ago is removed first.
 const MAX_ARTEFACTS: usize = 100;
@@ -140,7 +141,7 @@ impl Store {
     /// Puts a component in place: settings and signature first, so that the component never runs with others.
     pub(super) fn place(&self, entry: &Entry, component: &[u8], settings: &str) -> io::Result<()> {
         let path = self.component(&entry.name);
-        let signature = path.with_extension("wasm.minisig");
+        let signature = signature_path(&path);
         let temporary = path.with_file_name(files::temporary_name());
         files::write(&temporary, component)?;
         files::replace(&path.with_extension("toml"), settings.as_bytes())?;
@@ -170,7 +171,7 @@ impl Store {
         let path = self.component(plugin);
         remove(&path)?;
         remove(&path.with_extension("toml"))?;
-        remove(&path.with_extension("wasm.minisig"))
+        remove(&signature_path(&path))
     }
 }
 

@@ -6,7 +6,7 @@ use queue::{QueueConfig, TaskQueue};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use crate::cli::plugins::output::ago;
+use crate::cli::plugins::output::{ago, one_line};
 
 pub(super) async fn connect(redis: &RedisFlags) -> anyhow::Result<Fleet> {
     let redis_ca = redis.read_ca()?;
@@ -38,10 +38,5 @@ pub(super) fn described(entry: &Entry) -> String {
         ago(record.pushed_at),
         record.by
     );
-    plain(&line)
-}
-
-/// A text on one line.
-pub(super) fn plain(text: &str) -> String {
-    text.split(char::is_control).collect::<Vec<_>>().join(" ")
+    one_line(&line)
 }

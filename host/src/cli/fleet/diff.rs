@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 use ops::flags::RedisFlags;
 use queue::fleet::{Entry, Fleet};
 
-use super::common::{connect, plain};
+use super::common::connect;
+use crate::cli::plugins::output::one_line;
 use crate::digest::sha256_hex;
 use crate::offline::OfflineHost;
 
@@ -85,7 +86,7 @@ async fn pushed(fleet: &Fleet, entry: &Entry) -> anyhow::Result<Side> {
         "the component in Redis has another digest than {:.12}",
         record.digest
     );
-    side(plain(&record.version), &component, &record.settings).await
+    side(one_line(&record.version), &component, &record.settings).await
 }
 
 async fn side(name: String, component: &[u8], settings: &str) -> anyhow::Result<Side> {
@@ -103,7 +104,7 @@ async fn side(name: String, component: &[u8], settings: &str) -> anyhow::Result<
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty())
-            .map(plain)
+            .map(one_line)
             .collect(),
     })
 }

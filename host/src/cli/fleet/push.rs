@@ -14,6 +14,7 @@ use super::common::{connect, described, this_user};
 use super::status;
 use crate::cli::flags::CacheFlag;
 use crate::cli::plugins::output::Format;
+use crate::cli::plugins::signature::read_signature;
 use crate::cli::plugins::{folders, push_oci};
 use crate::digest::sha256_hex;
 use crate::fleet::settings::literal_secrets;
@@ -129,7 +130,7 @@ impl Push {
             settings,
             labels,
             pinned: false,
-            signature: self.signature()?,
+            signature: read_signature(&self.file)?,
             pushed_at: now_ms(),
             by: self.by.clone().unwrap_or_else(this_user),
         };
@@ -206,16 +207,6 @@ impl Push {
             Ok(version) => Ok(version.descriptor.version.clone()),
             Err(_) => Err(refusal),
         })
-    }
-
-    /// The signature beside the component, if there is one.
-    fn signature(&self) -> anyhow::Result<Option<String>> {
-        let path = self.file.with_extension("wasm.minisig");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-        }
     }
 
     /// Why the quota has no room for the component.

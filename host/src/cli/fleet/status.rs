@@ -8,8 +8,8 @@ use queue::fleet::{Entry, Fleet, PluginReport, State, Step, WorkerReport};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::common::{connect, described, plain};
-use crate::cli::plugins::output::{Format, ago};
+use super::common::{connect, described};
+use crate::cli::plugins::output::{Format, ago, one_line};
 
 /// How often it is looked while waiting.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -107,7 +107,7 @@ impl Seat<'_> {
         let runs = report.runs.as_deref().filter(|runs| *runs != report.digest);
         let runs = runs.map(|runs| format!("; runs sha256 {runs:.12}")).unwrap_or_default();
         let reason = report.reason.as_deref().map(|reason| format!(": {reason}"));
-        plain(&format!("{step}, {}{runs}{}", ago(report.since), reason.unwrap_or_default()))
+        one_line(&format!("{step}, {}{runs}{}", ago(report.since), reason.unwrap_or_default()))
     }
 }
 
@@ -165,8 +165,8 @@ impl Overview {
                 writeln!(
                     out,
                     "  {}{}: {}",
-                    plain(&format!("{worker} on {host}")),
-                    plain(&labels),
+                    one_line(&format!("{worker} on {host}")),
+                    one_line(&labels),
                     seat.told()
                 )?;
             }

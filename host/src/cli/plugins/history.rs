@@ -5,7 +5,7 @@ use std::io::Write;
 use ops::flags::RedisFlags;
 use queue::{PluginChange, PluginEvent, QueueConfig, TaskQueue};
 
-use super::output::{Format, ago};
+use super::output::{Format, ago, one_line};
 
 /// Shows what happened to plugins on all workers, newest first.
 #[derive(Debug, clap::Args)]
@@ -52,5 +52,5 @@ fn line(event: &PluginEvent) -> String {
     let line =
         format!("{}: {}: {change}{details} on {}", ago(event.at), event.plugin, event.worker);
     // The text comes from Redis, and in part from a guest: it must stay on one line.
-    line.split(char::is_control).collect::<Vec<_>>().join(" ")
+    one_line(&line)
 }

@@ -66,6 +66,11 @@ pub(crate) fn to_json(inspection: &Inspection, archived: Option<&[ArchivedVersio
     })
 }
 
+/// A text on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split(char::is_control).collect::<Vec<_>>().join(" ")
+}
+
 /// How long ago a time was.
 pub(crate) fn ago(at_ms: u64) -> String {
     let seconds = Duration::from_millis(now_ms().saturating_sub(at_ms)).as_secs();

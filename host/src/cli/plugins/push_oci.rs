@@ -1,7 +1,7 @@
 //! `worker plugins push FILE oci://…`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::folders;
 use super::output::{Format, inspect};
+use super::signature::read_signature;
 use crate::cli::flags::CacheFlag;
 use crate::digest::sha256_hex;
 use crate::oci;
@@ -132,15 +133,4 @@ fn read_settings(path: &Path) -> anyhow::Result<String> {
         path.display()
     );
     Ok(text)
-}
-
-fn read_signature(component: &Path) -> anyhow::Result<Option<String>> {
-    let mut path = component.as_os_str().to_owned();
-    path.push(".minisig");
-    let path = PathBuf::from(path);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
 }

@@ -1,15 +1,15 @@
 //! `worker plugins verify`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::output::Format;
+use super::signature::read_signature;
 use super::{folders, sign};
 use crate::cli::flags::{CacheFlag, TrustedKeys};
-use crate::trust::{Declared, Policy, Refusal, Signed, Verdict, signature_path};
+use crate::trust::{Declared, Policy, Refusal, Signed, Verdict};
 use crate::version::name::stem;
 
 /// Checks a plugin's signature as a worker that requires one does, and says what it covers. What a worker has accepted
@@ -30,14 +30,7 @@ impl Verify {
         anyhow::ensure!(!keys.is_empty(), "no key to compare with; name one with --trust");
         let policy = Policy::new(keys, true);
         let plugin = stem(&self.file);
-        let path = signature_path(&self.file);
-        let signature = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        };
+        let signature = read_signature(&self.file)?;
         let settings = sign::settings(&self.file)?;
         let host = folders::offline_host(&self.cache)?;
         let wasm = host.read(&self.file).await?;
