@@ -17,6 +17,7 @@ const PLUGINS: &str = "freefans_worker_plugin_info";
 const COMPILES: &str = "freefans_plugin_compiles_total";
 const DATA: &str = "freefans_plugin_data";
 const FLEET: &str = "freefans_worker_fleet_plugins";
+const CANARIES: &str = "freefans_worker_fleet_canaries_total";
 const REFUSED: &str = "freefans_worker_plugin_refused";
 
 /// Describes the metrics; to be called once per process.
@@ -47,6 +48,10 @@ pub fn describe() {
     describe_gauge!(
         FLEET,
         "Plugins of the fleet that this worker should run, by how far it is with them."
+    );
+    describe_counter!(
+        CANARIES,
+        "Canaries of the fleet on which this worker has decided: `on` to all, `back`, or `chosen-anew` on other workers."
     );
     describe_gauge!(REFUSED, "1 for each plugin whose file is refused, by the refusal's code.");
 }
@@ -110,6 +115,11 @@ pub(crate) fn fleet_plugins(steps: impl Iterator<Item = Step>) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         gauge!(FLEET, "step" => name).set(f64::from(count));
     }
+}
+
+/// This worker has decided on a canary.
+pub(crate) fn fleet_canary(outcome: &'static str) {
+    counter!(CANARIES, "outcome" => outcome).increment(1);
 }
 
 /// How much of a data file is in force, or was too little to be.

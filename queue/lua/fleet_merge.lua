@@ -1,7 +1,7 @@
 #!lua
 -- Puts records back that Redis has lost. Of two records of one era the higher number wins; of two eras, the stored one: it
 -- was pushed after the loss.
--- KEYS    1 revision  2 state  then per record: history  artefact
+-- KEYS    1 revision  2 state  then per record: history  artefact  the canary's artefact, or the same
 -- ARGV    1 revision that was read, or ''  2 new era  3 era that the caller knew  4 number that it knew
 --         5 entries kept in the history  then per record: name  record
 -- RETURNS {'done', revision, records put back} | {'changed', revision, 0}
@@ -21,14 +21,17 @@ for i = 6, #ARGV, 2 do
     local their_era, their = string.match(theirs, '^([^|]*)|(%d+)|')
     wins = not their_era or (their_era == mine_era and tonumber(mine) > tonumber(their))
   end
+  local history = (i - 6) / 2 * 3 + 3
   if wins then
-    local history = i - 3
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
     redis.call('RPUSH', KEYS[history], ARGV[i + 1])
     redis.call('LTRIM', KEYS[history], -tonumber(ARGV[5]), -1)
     back = back + 1
   end
-  if wins or theirs == ARGV[i + 1] then redis.call('PERSIST', KEYS[i - 2]) end
+  if wins or theirs == ARGV[i + 1] then
+    redis.call('PERSIST', KEYS[history + 1])
+    redis.call('PERSIST', KEYS[history + 2])
+  end
 end
 -- A new era tells the other workers to compare as well.
 local is_behind = not era or (era == ARGV[3] and number < known)

@@ -7,9 +7,13 @@
 //! Each revision has an *era*, a random word that changes when Redis has lost the state. Workers keep what they have read;
 //! one that meets another era puts back what is missing ([`Fleet::merge`]).
 //!
+//! A record may carry a [`Canary`]: a version that some workers try. Going on to all workers and going back are changes like
+//! any other.
+//!
 //! Not here: what a worker makes of the state (the host), and whether a component may be trusted.
 
 mod artefact;
+mod canary;
 mod collect;
 mod handle;
 mod record;
@@ -17,7 +21,11 @@ mod report;
 mod state;
 
 pub use artefact::StoreError;
+pub use canary::Tally;
 pub use handle::Fleet;
-pub use record::{Entry, MAX_SETTINGS_BYTES, Record, Revision, is_label};
+pub use record::{
+    Canary, Entry, MAX_CANARY_SECONDS, MAX_CANARY_TASKS, MAX_SETTINGS_BYTES, Record, Revision,
+    is_label,
+};
 pub use report::{PluginReport, Step, WorkerReport};
 pub use state::{Change, HISTORY, MAX_NAMES, Merged, State};

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 success, 1 refused, failed or not converged, 64 wrong usage (sysexits.h).
 
+mod canary;
 mod change;
 mod common;
 mod diff;
@@ -30,13 +31,14 @@ enum Action {
     #[command(flatten)]
     Shared(Shared),
     Rollback(change::Rollback),
+    Promote(change::Promote),
     History(history::History),
 }
 
 /// The commands that `worker plugins` has as well.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Shared {
-    Push(push::Push),
+    Push(Box<push::Push>),
     Status(status::Status),
     Pin(change::Pin),
     Unpin(change::Unpin),
@@ -56,6 +58,7 @@ impl FleetCommand {
         match self.action {
             Action::Shared(command) => command.run(out, format).await,
             Action::Rollback(command) => command.run(out).await,
+            Action::Promote(command) => command.run(out).await,
             Action::History(command) => command.run(out, format).await,
         }
     }

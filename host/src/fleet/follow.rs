@@ -16,6 +16,7 @@ use queue::{RedisError, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 use super::grants;
+use super::rollout::Rollouts;
 use super::store::{Known, Store, folder_name};
 use crate::config::FleetConfig;
 use crate::digest::sha256_hex;
@@ -38,6 +39,9 @@ pub(crate) struct Follower {
     fleet: Fleet,
     store: Store,
     labels: Vec<String>,
+    /// [`WorkerReport::folder`].
+    folder: String,
+    rollouts: Rollouts,
     /// The operator's own plugin folder.
     own: PathBuf,
     /// The folder with the operator's own settings.
@@ -81,6 +85,8 @@ impl Follower {
         Ok(Self {
             fleet: Fleet::new(queue),
             labels: config.labels.clone(),
+            folder: store.identity(&host),
+            rollouts: Rollouts::new(),
             own: own.to_owned(),
             grants: config.grants.clone().unwrap_or_else(|| own.to_owned()),
             catalog,
@@ -143,6 +149,11 @@ impl Follower {
         };
         self.is_unwritable = false;
         self.report(progress).await;
+        if !self.is_away {
+            let place = (&*self.labels, &*self.folder);
+            // Decided by another look, or by another worker, when Redis does not answer this one.
+            let _ = self.rollouts.tend(&self.fleet, &self.known.entries, place).await;
+        }
     }
 
     fn note_redis(&mut self, error: Option<&RedisError>) {
@@ -198,20 +209,26 @@ impl Follower {
     /// Puts records and components back that Redis has lost.
     async fn put_back(&self, state: &State, seen: Option<&Revision>) -> Result<Merged, RedisError> {
         for (name, entry) in &self.known.entries {
-            let Record { removed, digest, size, .. } = &entry.record;
             // A record of a later push has its own component.
-            let is_other =
-                state.entries.get(name).is_some_and(|stored| stored.record.digest != *digest);
-            if *removed || is_other || self.fleet.is_stored(digest, *size).await? {
+            let is_other = state
+                .entries
+                .get(name)
+                .is_some_and(|stored| stored.record.digest != entry.record.digest);
+            if is_other {
                 continue;
             }
-            let store = self.store.clone();
-            let wanted = digest.clone();
-            let component = blocking(move || Ok(store.artefact(&wanted))).await.ok().flatten();
-            if let Some(component) = component
-                && let Err(error) = self.fleet.store(digest, &component).await
-            {
-                tracing::warn!(plugin = name, error = %ops::chain::chain(&error), "component not put back");
+            for Record { digest, size, .. } in entry.records() {
+                if self.fleet.is_stored(digest, *size).await? {
+                    continue;
+                }
+                let store = self.store.clone();
+                let wanted = digest.clone();
+                let component = blocking(move || Ok(store.artefact(&wanted))).await.ok().flatten();
+                if let Some(component) = component
+                    && let Err(error) = self.fleet.store(digest, &component).await
+                {
+                    tracing::warn!(plugin = name, error = %ops::chain::chain(&error), "component not put back");
+                }
             }
         }
         self.fleet.merge(state.revision.as_ref(), seen, &self.known.entries).await
@@ -219,8 +236,7 @@ impl Follower {
 
     /// Fetches the components that this worker should run and does not have.
     async fn fetch(&mut self) {
-        let wanted: Vec<Entry> = self.wanted().cloned().collect();
-        for Entry { name, record, .. } in wanted {
+        for Entry { name, record, .. } in self.wanted() {
             let digest = &record.digest;
             let waits =
                 self.unfetched.get(digest).is_some_and(|(_, _, again)| *again > Instant::now());
@@ -279,8 +295,10 @@ impl Follower {
         }
     }
 
-    fn wanted(&self) -> impl Iterator<Item = &Entry> {
-        self.known.entries.values().filter(|entry| entry.record.is_for(&self.labels))
+    /// What this worker should run, canaries included.
+    fn wanted(&self) -> Vec<Entry> {
+        let entries = self.known.entries.values();
+        entries.filter_map(|entry| followed(entry, &self.labels, &self.folder)).collect()
     }
 
     /// Puts in place what this worker should run, and removes the rest.
@@ -289,6 +307,7 @@ impl Follower {
             store: self.store.clone(),
             known: self.known.clone(),
             labels: self.labels.clone(),
+            folder: self.folder.clone(),
             own: self.own.clone(),
             grants: self.grants.clone(),
         };
@@ -299,7 +318,7 @@ impl Follower {
         .await?;
         self.known = known;
         for Entry { name, record, .. } in self.wanted() {
-            let Some((step, reason)) = progress.get_mut(name) else { continue };
+            let Some((step, reason)) = progress.get_mut(&name) else { continue };
             match *step {
                 Step::Fetching => {
                     if let Some((why, how_far, _)) = self.unfetched.get(&record.digest) {
@@ -308,9 +327,9 @@ impl Follower {
                     }
                 }
                 Step::Checking => {
-                    let component = self.store.component(name);
+                    let component = self.store.component(&name);
                     let settings = fs::read_to_string(component.with_extension("toml"));
-                    let in_force = self.catalog.named(name);
+                    let in_force = self.catalog.named(&name);
                     let runs = in_force.is_some_and(|version| {
                         version.digest == record.digest
                             && settings.is_ok_and(|settings| settings == version.settings_text)
@@ -332,13 +351,20 @@ impl Follower {
     async fn report(&mut self, progress: Progress) {
         let mut plugins = Vec::new();
         for Entry { name, record, .. } in self.wanted() {
-            let Some((step, reason)) = progress.get(name).cloned() else { continue };
-            let runs = self.catalog.named(name).map(|version| version.digest.clone());
-            let digest = record.digest.clone();
+            let Some((step, reason)) = progress.get(&name).cloned() else { continue };
+            let in_force = self.catalog.named(&name);
+            let runs = in_force.as_ref().map(|version| version.digest.clone());
+            let is_tried =
+                self.known.entries.get(&name).is_some_and(|entry| entry.record.canary.is_some());
+            // Counted for a rollout only: each change is written.
+            let counts = in_force.filter(|_| is_tried).map(|version| version.task_counts.read());
+            let (ended, failed) = counts.unwrap_or_default();
+            let digest = record.digest;
+            let since = now_ms();
             let mut report =
-                PluginReport { name: name.clone(), step, digest, runs, reason, since: now_ms() };
+                PluginReport { name, step, digest, runs, reason, since, ended, failed };
             let earlier = self.reported.as_ref().and_then(|(earlier, _)| {
-                earlier.plugins.iter().find(|earlier| earlier.name == *name)
+                earlier.plugins.iter().find(|earlier| earlier.name == report.name)
             });
             let is_same = earlier.is_some_and(|earlier| {
                 earlier.step == report.step
@@ -356,6 +382,7 @@ impl Follower {
             worker: self.worker.clone(),
             host: self.host.clone(),
             labels: self.labels.clone(),
+            folder: self.folder.clone(),
             revision: self.known.seen.clone(),
             plugins,
         };
@@ -409,6 +436,7 @@ struct Place {
     store: Store,
     known: Known,
     labels: Vec<String>,
+    folder: String,
     own: PathBuf,
     grants: PathBuf,
 }
@@ -419,12 +447,12 @@ impl Place {
         let mut known = self.store.together(self.known.clone());
         let mut progress = Progress::new();
         for (name, entry) in known.entries.clone() {
-            if !entry.record.is_for(&self.labels) {
+            let Some(entry) = followed(&entry, &self.labels, &self.folder) else {
                 if known.placed.remove(&name).is_some() || self.store.component(&name).exists() {
                     self.store.remove(&name)?;
                 }
                 continue;
-            }
+            };
             let step = self.place(&entry, &mut known.placed)?;
             progress.insert(name, step);
         }
@@ -492,6 +520,12 @@ impl Place {
             None => (Step::Checking, None),
         })
     }
+}
+
+/// What a worker runs of an entry.
+fn followed(entry: &Entry, labels: &[String], folder: &str) -> Option<Entry> {
+    let record = entry.record_for(labels, folder)?.clone();
+    Some(Entry { name: entry.name.clone(), at: entry.at.clone(), record })
 }
 
 /// Whether a trusted signature covers the settings of a record, so that their grants count. Nothing signs settings yet.

@@ -70,6 +70,12 @@ impl Store {
         Ok(store)
     }
 
+    /// A word for the folder, another one on each machine.
+    pub(super) fn identity(&self, host: &str) -> String {
+        let folder = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        short(&format!("{host}\n{}", folder.display()))
+    }
+
     /// The plugin folder.
     pub(super) fn plugins(&self) -> PathBuf {
         self.folder.join("plugins")
@@ -201,6 +207,10 @@ pub(super) fn folder_name(redis_url: &str, plugins: &Path, labels: &[String]) ->
     labels.sort();
     let identity =
         format!("{}\n{}\n{}", without_login(redis_url), plugins.display(), labels.join(","));
+    short(&identity)
+}
+
+fn short(identity: &str) -> String {
     sha256_hex(identity.as_bytes()).chars().take(FOLDER_CHARS).collect()
 }
 

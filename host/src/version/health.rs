@@ -7,9 +7,9 @@ use queue::FailureCode;
 /// A new version is watched for this many tasks.
 const WATCHED_TASKS: u32 = 20;
 /// Failures before a rollback is considered.
-const MIN_FAILURES: u32 = 5;
+const MIN_FAILURES: u64 = 5;
 /// How much higher than the previous version's the failure rate may be, in percentage points.
-const MARGIN_PERCENT: u32 = 30;
+const MARGIN_PERCENT: u64 = 30;
 
 /// Counters of one version. A verdict may miss a task that ends at the same moment; the next verdict counts it.
 #[derive(Debug, Default)]
@@ -38,25 +38,30 @@ impl TaskCounts {
         }
     }
 
-    fn read(&self) -> (u32, u32) {
+    /// Tasks that ended, and those of them that failed by the version's fault.
+    pub(crate) fn read(&self) -> (u32, u32) {
         // Read `failed` first, so that it never exceeds `ended`.
         let failed = self.failed.load(Ordering::Relaxed);
-        (failed, self.ended.load(Ordering::Relaxed))
-    }
-
-    fn percent(&self) -> u32 {
-        let (failed, ended) = self.read();
-        failed.saturating_mul(100).checked_div(ended).unwrap_or(0)
+        (self.ended.load(Ordering::Relaxed), failed)
     }
 
     /// Compares with the previous version.
     pub(crate) fn verdict(&self, previous: &Self) -> Verdict {
-        let (failed, ended) = self.read();
-        if failed >= MIN_FAILURES && self.percent() > previous.percent() + MARGIN_PERCENT {
+        let (ended, failed) = self.read();
+        let (ended_before, failed_before) = previous.read();
+        let before = (ended_before.into(), failed_before.into());
+        if is_worse((ended.into(), failed.into()), before) {
             return Verdict::RollBack { failed, ended };
         }
         if ended >= WATCHED_TASKS { Verdict::Healthy } else { Verdict::Undecided }
     }
+}
+
+/// Whether a version fails more often than the one before, given the tasks that ended and those that failed of each.
+pub(crate) fn is_worse((ended, failed): (u64, u64), (before, failed_before): (u64, u64)) -> bool {
+    let percent = |failed: u64, ended| failed.saturating_mul(100).checked_div(ended).unwrap_or(0);
+    failed >= MIN_FAILURES
+        && percent(failed, ended) > percent(failed_before, before) + MARGIN_PERCENT
 }
 
 /// Whether a version answers for a failure. It does not for what the person, the web or the operator did.

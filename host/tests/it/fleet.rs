@@ -12,16 +12,16 @@ use crate::support::{
     Folder, Process, component, eventually, metrics, redis, run, said, start_worker_with,
 };
 
-const GRANTS: &str = "[grants]\nnet = []\n";
+pub(crate) const GRANTS: &str = "[grants]\nnet = []\n";
 
 /// A folder whose operator grants the probe what it imports, and has no plugin of his own.
-fn granting() -> Folder {
+pub(crate) fn granting() -> Folder {
     let folder = Folder::with(&[]);
     folder.settings("probe", GRANTS);
     folder
 }
 
-async fn start(redis: &TestRedis, folder: &Folder, labels: &str) -> Process {
+pub(crate) async fn start(redis: &TestRedis, folder: &Folder, labels: &str) -> Process {
     let mut environment = vec![("FLEET", "true"), ("LISTEN", "127.0.0.1:0")];
     if !labels.is_empty() {
         environment.push(("LABELS", labels));
@@ -30,11 +30,11 @@ async fn start(redis: &TestRedis, folder: &Folder, labels: &str) -> Process {
 }
 
 /// `worker fleet …`.
-fn fleet(redis: &TestRedis, arguments: &[&str]) -> Output {
+pub(crate) fn fleet(redis: &TestRedis, arguments: &[&str]) -> Output {
     command(redis, "fleet", arguments).output().unwrap()
 }
 
-fn command(redis: &TestRedis, group: &str, arguments: &[&str]) -> Command {
+pub(crate) fn command(redis: &TestRedis, group: &str, arguments: &[&str]) -> Command {
     command_at(&redis.url(), group, arguments)
 }
 
@@ -48,35 +48,35 @@ fn command_at(url: &str, group: &str, arguments: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn done(output: &Output) -> String {
+pub(crate) fn done(output: &Output) -> String {
     let text = said(output);
     assert!(output.status.success(), "{text}");
     text
 }
 
 #[track_caller]
-fn refused(output: &Output) -> String {
+pub(crate) fn refused(output: &Output) -> String {
     let text = said(output);
     assert!(!output.status.success(), "{text}");
     text
 }
 
 /// A file to push as the plugin `probe`, and its settings.
-struct Files(tempfile::TempDir);
+pub(crate) struct Files(tempfile::TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         std::fs::write(files.settings(), GRANTS).unwrap();
         files
     }
 
-    fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.0.path().join("settings.toml")
     }
 
     /// The arguments that push the component `of` as `probe`.
-    fn push(&self, bytes: &[u8], more: &[&str]) -> Vec<String> {
+    pub(crate) fn push(&self, bytes: &[u8], more: &[&str]) -> Vec<String> {
         let file = self.0.path().join("probe.wasm");
         std::fs::write(&file, bytes).unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -86,11 +86,11 @@ impl Files {
     }
 }
 
-fn built(name: &str) -> Vec<u8> {
+pub(crate) fn built(name: &str) -> Vec<u8> {
     std::fs::read(component(name)).unwrap()
 }
 
-fn push(redis: &TestRedis, files: &Files, bytes: &[u8], more: &[&str]) -> Output {
+pub(crate) fn push(redis: &TestRedis, files: &Files, bytes: &[u8], more: &[&str]) -> Output {
     let arguments = files.push(bytes, more);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     fleet(redis, &arguments)
@@ -98,19 +98,19 @@ fn push(redis: &TestRedis, files: &Files, bytes: &[u8], more: &[&str]) -> Output
 
 /// Pushes and waits until all workers run it.
 #[track_caller]
-fn pushed(redis: &TestRedis, files: &Files, name: &str, more: &[&str]) -> String {
+pub(crate) fn pushed(redis: &TestRedis, files: &Files, name: &str, more: &[&str]) -> String {
     let more: Vec<&str> = more.iter().copied().chain(["--wait", "60"]).collect();
     done(&push(redis, files, &built(name), &more))
 }
 
-async fn version(queue: &TaskQueue) -> String {
+pub(crate) async fn version(queue: &TaskQueue) -> String {
     let result = run(queue, "probe_echo", json!({})).await;
     assert!(result.success, "{result:?}");
     result.data["version"].as_str().unwrap().to_owned()
 }
 
 /// What the fleet's state says of the probe.
-async fn record(queue: &TaskQueue) -> Option<Record> {
+pub(crate) async fn record(queue: &TaskQueue) -> Option<Record> {
     let state = Fleet::new(queue.clone()).state().await.unwrap();
     Some(state.entries.get("probe")?.record.clone())
 }

@@ -24,6 +24,7 @@ mod owners;
 mod plugins;
 mod properties;
 mod rollback;
+mod rollout;
 mod sandbox;
 mod signatures;
 mod snapshot;

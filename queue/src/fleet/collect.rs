@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::artefact::UNUSED_FOR;
 use super::handle::Fleet;
-use super::record::Entry;
+use super::record::{Entry, Record};
 use super::state::State;
 use crate::error::RedisError;
 use crate::redis::time::millis;
@@ -51,22 +51,23 @@ impl Fleet {
 }
 
 fn used(state: &State, mut histories: Vec<Entry>, quota: u64) -> Use {
-    let live = state.entries.values().filter(|entry| !entry.record.removed);
+    let live = state.entries.values().flat_map(Entry::records);
     let needed: BTreeMap<&str, u64> =
-        live.map(|entry| (entry.record.digest.as_str(), entry.record.size)).collect();
+        live.map(|record| (record.digest.as_str(), record.size)).collect();
     let mut sum: u64 = needed.values().sum();
     let mut found = Use { needed: sum, ..Use::default() };
     histories.sort_by_key(|entry| std::cmp::Reverse(entry.at.number));
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for entry in &histories {
-        let digest = entry.record.digest.as_str();
-        if needed.contains_key(digest) || !seen.insert(digest) {
-            continue;
-        }
-        if sum.saturating_add(entry.record.size) > quota {
-            found.excess.insert(digest.to_owned());
-        } else {
-            sum += entry.record.size;
+        for Record { digest, size, .. } in [&entry.record, entry.record.newest()] {
+            if needed.contains_key(digest.as_str()) || !seen.insert(digest) {
+                continue;
+            }
+            if sum.saturating_add(*size) > quota {
+                found.excess.insert(digest.clone());
+            } else {
+                sum += *size;
+            }
         }
     }
     found
@@ -75,7 +76,7 @@ fn used(state: &State, mut histories: Vec<Entry>, quota: u64) -> Use {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Record, Revision};
+    use crate::fleet::Revision;
 
     fn entry(number: u64, digest: &str, removed: bool) -> Entry {
         let record = Record { removed, digest: digest.to_owned(), size: 10, ..Record::default() };

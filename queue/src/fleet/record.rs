@@ -13,6 +13,13 @@ pub(super) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 /// Most labels of one record or worker.
 const MAX_LABELS: usize = 16;
 
+/// Most folders of a canary.
+const MAX_FOLDERS: usize = 256;
+/// Most tasks that a canary may be asked for.
+pub const MAX_CANARY_TASKS: u32 = 100_000;
+/// Longest time that a canary may be asked for, in seconds.
+pub const MAX_CANARY_SECONDS: u32 = 86_400;
+
 /// A moment of the fleet's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
@@ -73,12 +80,76 @@ pub struct Record {
     /// Who pushed it, as they call themselves.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub by: String,
+    /// Why, when workers made the change by themselves. For a person.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub note: Option<String>,
+    /// Another version that some workers try meanwhile.
+    #[serde(
+        default,
+        deserialize_with = "json::readable_or_default",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub canary: Option<Box<Canary>>,
 }
 
 impl Record {
     /// Whether a worker with these labels runs it.
     pub fn is_for(&self, labels: &[String]) -> bool {
         !self.removed && self.labels.iter().all(|label| labels.contains(label))
+    }
+
+    fn is_sound(&self) -> bool {
+        is_digest(&self.digest)
+            && self.size <= MAX_COMPONENT_BYTES
+            && self.settings.len() <= MAX_SETTINGS_BYTES
+            && self.labels.len() <= MAX_LABELS
+            && self.labels.iter().all(|label| is_label(label))
+    }
+
+    /// The record whose component is new with a change to this one.
+    pub fn newest(&self) -> &Self {
+        self.canary.as_deref().map_or(self, |canary| &canary.record)
+    }
+}
+
+/// A version that some workers run while the others keep the record's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// What all workers get when it does well. Its own canary is none.
+    pub record: Record,
+    /// The canary workers are those with all of these labels. Empty when they are named by folder.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The canary workers are those that keep the fleet's plugins in one of these folders ([`WorkerReport::folder`]).
+    #[serde(default)]
+    pub folders: Vec<String>,
+    /// The share of workers that `folders` was chosen for, in percent.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub percent: u8,
+    /// It goes to all workers after this many tasks, unless too many of them failed.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub tasks: u32,
+    /// And not before this many seconds.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub seconds: u32,
+}
+
+impl Canary {
+    /// Redis is not trusted: what does not hold together is no canary.
+    fn is_sound(&self) -> bool {
+        let is_folder = |folder: &String| {
+            folder.len() <= 64 && folder.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        self.record.is_sound()
+            && self.record.canary.is_none()
+            && !self.record.removed
+            && self.labels.is_empty() != self.folders.is_empty()
+            && self.labels.len() <= MAX_LABELS
+            && self.labels.iter().all(|label| is_label(label))
+            && self.folders.len() <= MAX_FOLDERS
+            && self.folders.iter().all(is_folder)
+            && self.tasks <= MAX_CANARY_TASKS
+            && self.seconds <= MAX_CANARY_SECONDS
     }
 }
 
@@ -107,17 +178,12 @@ impl Entry {
         let number = parts.next()?;
         let at = Revision::parse(&format!("{era}:{number}"))?;
         let digest = parts.next()?;
-        let record: Record = serde_json::from_str(parts.next()?).ok()?;
+        let mut record: Record = serde_json::from_str(parts.next()?).ok()?;
+        record.canary.take_if(|canary| !canary.is_sound());
         let is_name = !name.is_empty()
             && name.len() <= 64
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        let is_sound = is_name
-            && record.digest == digest
-            && is_digest(digest)
-            && record.size <= MAX_COMPONENT_BYTES
-            && record.settings.len() <= MAX_SETTINGS_BYTES
-            && record.labels.len() <= MAX_LABELS
-            && record.labels.iter().all(|label| is_label(label));
+        let is_sound = is_name && record.digest == digest && record.is_sound();
         is_sound.then(|| Self { name: name.to_owned(), at, record })
     }
 

@@ -13,6 +13,8 @@ use crate::task::now_ms;
 
 /// A report without a successor for this long is gone, and so is its worker.
 const REPORT_TTL: Duration = Duration::from_secs(15);
+/// Reports read with one command.
+const READ_AT_ONCE: usize = 100;
 
 /// How far a worker is with a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +52,12 @@ pub struct PluginReport {
     /// Since when the step is this one, in milliseconds since 1970 by the worker's clock.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub since: u64,
+    /// Tasks that ended on the version that runs.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub ended: u32,
+    /// Those of them that failed by its fault.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub failed: u32,
 }
 
 /// A worker's report.
@@ -63,6 +71,10 @@ pub struct WorkerReport {
     /// Its labels.
     #[serde(default, deserialize_with = "json::readable")]
     pub labels: Vec<String>,
+    /// The folder in which it keeps the fleet's plugins, as a word: workers of one machine may share it, and it is the same
+    /// after a restart.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub folder: String,
     /// The revision that it has read.
     #[serde(default)]
     pub revision: Option<Revision>,
@@ -126,23 +138,26 @@ impl Fleet {
             .await
             .map_err(during())?;
         let mut reports = Vec::new();
-        for name in names {
-            let json: Option<Vec<u8>> = redis::cmd("GET")
-                .arg(keys.fleet_report(&name))
+        for some in names.chunks(READ_AT_ONCE) {
+            // All in one slot.
+            let found: Vec<Option<Vec<u8>>> = redis::cmd("MGET")
+                .arg(some.iter().map(|name| keys.fleet_report(name)).collect::<Vec<_>>())
                 .query_async(&mut connection)
                 .await
                 .map_err(during())?;
-            match json.map(|json| serde_json::from_slice(&json)) {
-                Some(Ok(report)) => reports.push(report),
-                Some(Err(_)) => self.queue.warn_unreadable("fleet report", &name),
-                // A running worker adds itself again.
-                None => {
-                    let () = redis::cmd("ZREM")
-                        .arg(keys.fleet_workers())
-                        .arg(&name)
-                        .query_async(&mut connection)
-                        .await
-                        .map_err(during())?;
+            for (name, json) in some.iter().zip(found) {
+                match json.map(|json| serde_json::from_slice(&json)) {
+                    Some(Ok(report)) => reports.push(report),
+                    Some(Err(_)) => self.queue.warn_unreadable("fleet report", name),
+                    // A running worker adds itself again.
+                    None => {
+                        let () = redis::cmd("ZREM")
+                            .arg(keys.fleet_workers())
+                            .arg(name)
+                            .query_async(&mut connection)
+                            .await
+                            .map_err(during())?;
+                    }
                 }
             }
         }

@@ -107,7 +107,7 @@ impl Fleet {
     }
 
     /// Replaces the record of `plugin`, if the stored one is still `read`. The component that the new record names must be
-    /// stored.
+    /// stored; with a canary, the canary's.
     ///
     /// # Errors
     ///
@@ -121,13 +121,14 @@ impl Fleet {
         let keys = &self.queue.keys;
         let mut call = self.scripts.change.key(keys.fleet_revision());
         call.key(keys.fleet_state()).key(keys.fleet_history(plugin));
+        let newest = record.newest();
         if !record.removed {
-            call.key(keys.fleet_artefact(&record.digest));
+            call.key(keys.fleet_artefact(&newest.digest));
         }
         let head = read.map(Entry::head).unwrap_or_default();
         let json = serde_json::to_string(record).unwrap_or_default();
         call.arg(plugin).arg(head).arg(Revision::new_era()).arg(&record.digest).arg(json);
-        call.arg(MAX_NAMES).arg(HISTORY).arg(artefact::pieces(record.size));
+        call.arg(MAX_NAMES).arg(HISTORY).arg(artefact::pieces(newest.size));
         let during = RedisError::during("change the fleet's state");
         let reply: redis::RedisResult<(String, String)> =
             call.run(&mut self.queue.connection.clone()).await;
@@ -162,7 +163,10 @@ impl Fleet {
         call.arg(seen.map(|seen| seen.era.as_str()).unwrap_or_default());
         call.arg(seen.map(|seen| seen.number).unwrap_or_default()).arg(HISTORY);
         for (name, entry) in known {
-            call.key(keys.fleet_history(name)).key(keys.fleet_artefact(&entry.record.digest));
+            let digest = &entry.record.digest;
+            let newest = &entry.record.newest().digest;
+            call.key(keys.fleet_history(name));
+            call.key(keys.fleet_artefact(digest)).key(keys.fleet_artefact(newest));
             call.arg(name).arg(entry.to_text());
         }
         let (word, _, back): (String, String, usize) = call

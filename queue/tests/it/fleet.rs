@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use queue::fleet::{
-    Change, Entry, Fleet, HISTORY, MAX_NAMES, Merged, Record, State, StoreError, WorkerReport,
+    Canary, Change, Entry, Fleet, HISTORY, MAX_NAMES, Merged, Record, State, StoreError,
+    WorkerReport,
 };
 use test_kit::TestRedis;
 
@@ -244,12 +245,50 @@ async fn records_that_cannot_be_read_cost_only_themselves() {
 }
 
 #[tokio::test]
+async fn a_canary_needs_its_component_and_both_outlive_a_loss_and_the_quota() {
+    let (redis, queue) = queue().await;
+    let Some(redis) = redis else { return };
+    let fleet = Fleet::new(queue.clone());
+    let first = push(&fleet, "search", &record(1)).await;
+    let canary = Canary {
+        record: record(2),
+        labels: vec!["gpu".to_owned()],
+        folders: Vec::new(),
+        percent: 0,
+        tasks: 20,
+        seconds: 0,
+    };
+    let tried = Record { canary: Some(Box::new(canary)), ..record(1) };
+    let change = fleet.change("search", Some(&first), &tried).await.unwrap();
+    assert_eq!(change, Change::Incomplete);
+    let (digest, bytes) = component(2);
+    fleet.store(&digest, &bytes).await.unwrap();
+    let change = fleet.change("search", Some(&first), &tried).await.unwrap();
+    assert!(matches!(change, Change::Done(_)), "{change:?}");
+    let stays = |seed| redis.ask(&["PTTL", &queue.keys().fleet_artefact(&component(seed).0)]);
+    assert_eq!(fleet.collect(0).await.unwrap(), 1_200_000);
+    assert_eq!((stays(1).trim(), stays(2).trim()), ("-1", "-1"));
+
+    let state = fleet.state().await.unwrap();
+    empty(&redis);
+    for seed in [1, 2] {
+        let (digest, bytes) = component(seed);
+        fleet.store(&digest, &bytes).await.unwrap();
+    }
+    let merged = fleet.merge(None, state.revision.as_ref(), &state.entries).await.unwrap();
+    assert_eq!(merged, Merged::Done(1));
+    assert_eq!(entry(&fleet, "search").await.record, tried);
+    assert_eq!((stays(1).trim(), stays(2).trim()), ("-1", "-1"));
+}
+
+#[tokio::test]
 async fn a_report_is_read_until_its_worker_ends() {
     let (_redis, queue) = with_config(crate::support::quick()).await;
     let fleet = Fleet::new(queue);
     let report = WorkerReport {
         worker: "w".to_owned(),
         host: "h".to_owned(),
+        folder: String::new(),
         labels: vec!["gpu".to_owned()],
         revision: None,
         plugins: Vec::new(),

@@ -1,4 +1,4 @@
-//! `worker fleet rollback`, `pin`, `unpin`, `remove`: changes that need no file.
+//! `worker fleet rollback`, `promote`, `pin`, `unpin`, `remove`: changes that need no file.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ pub(super) struct Of {
     redis: RedisFlags,
 }
 
-/// Puts an earlier version back on the whole fleet, with the settings that it was pushed with.
+/// Puts an earlier version back on the whole fleet, with the settings that it was pushed with. A canary is taken back.
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
     #[command(flatten)]
@@ -34,7 +34,14 @@ pub(super) struct Rollback {
     to: Option<String>,
 }
 
-/// Keeps a plugin as it is: pushes, rollbacks and removals are refused until it is unpinned.
+/// Gives the version that some workers try to all of them now.
+#[derive(Debug, clap::Args)]
+pub(super) struct Promote {
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Keeps a plugin as it is, without its canary: pushes, rollbacks and removals are refused until it is unpinned.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Pin {
     #[command(flatten)]
@@ -63,6 +70,9 @@ impl Rollback {
         let (fleet, current) = self.of.read().await?;
         let current = current.context("the fleet has never had this plugin")?;
         ensure_not_pinned(&current)?;
+        if current.record.canary.is_some() && self.to.is_none() {
+            return self.of.change(&fleet, &current, current.record.clone(), out).await;
+        }
         let earlier = earlier(&fleet, &current, self.to.as_deref()).await?;
         let labels = if current.record.removed {
             earlier.record.labels.clone()
@@ -71,6 +81,15 @@ impl Rollback {
         };
         let record = Record { labels, pinned: false, ..earlier.record };
         self.of.change(&fleet, &current, record, out).await
+    }
+}
+
+impl Promote {
+    pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
+        let (fleet, current) = self.of.read().await?;
+        let current = in_the_fleet(current)?;
+        let canary = current.record.canary.as_deref().context("no worker tries another version")?;
+        self.of.change(&fleet, &current, canary.record.clone(), out).await
     }
 }
 
@@ -124,7 +143,7 @@ impl Of {
         out: &mut impl Write,
     ) -> anyhow::Result<bool> {
         let by = self.by.clone().unwrap_or_else(this_user);
-        let record = Record { by, pushed_at: now_ms(), ..record };
+        let record = Record { by, pushed_at: now_ms(), note: None, canary: None, ..record };
         let change = fleet.change(&self.plugin, Some(current), &record).await?;
         tell(out, &self.plugin, &record, change)
     }
@@ -155,7 +174,7 @@ pub(super) fn tell(
         Change::Incomplete => writeln!(
             out,
             "refused: the component {:.12} is no longer stored, because the quota had no room for it; push its file again",
-            record.digest
+            record.newest().digest
         )?,
         Change::Full => writeln!(
             out,

@@ -1,7 +1,7 @@
 //! What several commands need.
 
 use ops::flags::RedisFlags;
-use queue::fleet::{Entry, Fleet};
+use queue::fleet::{Canary, Entry, Fleet};
 use queue::{QueueConfig, TaskQueue};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
@@ -30,7 +30,7 @@ pub(super) fn described(entry: &Entry) -> String {
     };
     let what = if record.removed { "removed".to_owned() } else { place };
     let pinned = if record.pinned { ", pinned" } else { "" };
-    let line = format!(
+    let mut line = format!(
         "{} {} (sha256 {:.12}), {what}{pinned}, {} by {}",
         entry.name,
         record.version,
@@ -38,5 +38,21 @@ pub(super) fn described(entry: &Entry) -> String {
         ago(record.pushed_at),
         record.by
     );
+    if let Some(note) = &record.note {
+        line.push_str(&format!("; {note}"));
+    }
+    if let Some(Canary { record, labels, percent, .. }) = record.canary.as_deref() {
+        let who = match labels.as_slice() {
+            [] => format!("about {percent} % of the workers try"),
+            labels => format!("workers with {} try", labels.join(", ")),
+        };
+        line.push_str(&format!(
+            "; {who} {} (sha256 {:.12}), {} by {}",
+            record.version,
+            record.digest,
+            ago(record.pushed_at),
+            record.by
+        ));
+    }
     one_line(&line)
 }

@@ -9,6 +9,7 @@ use ops::flags::RedisFlags;
 use queue::fleet::{Entry, Fleet, MAX_SETTINGS_BYTES, Record, State};
 use queue::task::now_ms;
 
+use super::canary::{self, CanaryFlags};
 use super::change::{ensure_not_pinned, tell};
 use super::common::{connect, described, this_user};
 use super::status;
@@ -26,7 +27,7 @@ pub(crate) struct Push {
     /// The component. A signature beside it, `FILE.minisig`, is pushed with it.
     file: PathBuf,
     /// Stores it in a registry instead: `oci://registry/name:tag`. Everyone who may read the registry can read the settings.
-    #[arg(conflicts_with_all = ["name", "labels", "to_all", "if_current", "by", "not_secret", "wait"])]
+    #[arg(conflicts_with_all = ["name", "labels", "to_all", "if_current", "by", "not_secret", "wait", "canary"])]
     address: Option<String>,
     /// Uses HTTP without TLS also for a registry on another machine. Anyone on the way can then read the password.
     #[arg(long, requires = "address")]
@@ -58,9 +59,11 @@ pub(crate) struct Push {
     /// Room for all components in Redis, in MiB. Old versions are dropped first; what the fleet runs is not.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     quota_mib: u64,
-    /// Waits this long for the workers, in seconds, and shows how far they are.
+    /// Waits this long for the workers, in seconds, and shows how far they are. Default with --canary: 600, else 0.
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
+    #[command(flatten)]
+    canary: CanaryFlags,
     #[command(flatten)]
     cache: CacheFlag,
     #[command(flatten)]
@@ -133,12 +136,20 @@ impl Push {
             signature: read_signature(&self.file)?,
             pushed_at: now_ms(),
             by: self.by.clone().unwrap_or_else(this_user),
+            note: None,
+            canary: None,
         };
         if let Some(refusal) = self.no_room(&state, &name, record.size) {
             writeln!(out, "refused: {refusal}")?;
             return Ok(false);
         }
-        self.push(&fleet, &name, current, &record, &component, out).await
+        match self.canary.change(&fleet, &name, live, record).await? {
+            Ok(record) => self.push(&fleet, &name, current, &record, &component, out).await,
+            Err(refusal) => {
+                writeln!(out, "refused: {refusal}")?;
+                Ok(false)
+            }
+        }
     }
 
     async fn push(
@@ -150,13 +161,17 @@ impl Push {
         component: &[u8],
         out: &mut impl Write,
     ) -> anyhow::Result<bool> {
-        fleet.store(&record.digest, component).await?;
+        let digest = &record.newest().digest;
+        fleet.store(digest, component).await?;
         let change = fleet.change(name, current, record).await?;
         if !tell(out, name, record, change)? {
             return Ok(false);
         }
         fleet.collect(self.quota_mib << 20).await?;
         match self.wait {
+            _ if self.canary.is_asked_for() => {
+                canary::wait(fleet, name, digest, self.wait, out).await
+            }
             Some(seconds) => status::wait(fleet, Some(name), seconds, out).await,
             None => Ok(true),
         }
@@ -211,12 +226,13 @@ impl Push {
 
     /// Why the quota has no room for the component.
     fn no_room(&self, state: &State, name: &str, bytes: u64) -> Option<String> {
-        let others =
-            state.entries.values().filter(|entry| entry.name != name && !entry.record.removed);
-        let others: u64 = others.map(|entry| entry.record.size).sum();
+        // With a canary the version of the others stays as well.
+        let stays = |entry: &&Entry| entry.name != name || self.canary.is_asked_for();
+        let others = state.entries.values().filter(stays).flat_map(Entry::records);
+        let others: u64 = others.map(|record| record.size).sum();
         (others + bytes > self.quota_mib << 20).then(|| {
             format!(
-                "the fleet's other plugins have {others} bytes, and {bytes} more are above the quota of {} MiB (--quota-mib)",
+                "what the fleet runs besides has {others} bytes, and {bytes} more are above the quota of {} MiB (--quota-mib)",
                 self.quota_mib
             )
         })

@@ -8,6 +8,7 @@ use queue::fleet::{Entry, Fleet, PluginReport, State, Step, WorkerReport};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::canary;
 use super::common::{connect, described};
 use crate::cli::plugins::output::{Format, ago, one_line};
 
@@ -79,6 +80,8 @@ struct Overview {
 struct Seat<'a> {
     worker: &'a WorkerReport,
     report: Option<&'a PluginReport>,
+    /// It tries the canary.
+    is_canary: bool,
     /// It has read the present state, so that its report is about it.
     is_current: bool,
 }
@@ -107,7 +110,10 @@ impl Seat<'_> {
         let runs = report.runs.as_deref().filter(|runs| *runs != report.digest);
         let runs = runs.map(|runs| format!("; runs sha256 {runs:.12}")).unwrap_or_default();
         let reason = report.reason.as_deref().map(|reason| format!(": {reason}"));
-        one_line(&format!("{step}, {}{runs}{}", ago(report.since), reason.unwrap_or_default()))
+        let canary = if self.is_canary { "canary: " } else { "" };
+        let since = ago(report.since);
+        let reason = reason.unwrap_or_default();
+        one_line(&format!("{canary}{step}, {since}{runs}{reason}"))
     }
 }
 
@@ -118,16 +124,19 @@ impl Overview {
 
     /// The workers that should run a plugin.
     fn seats<'a>(&'a self, entry: &'a Entry) -> Vec<Seat<'a>> {
-        let meant = self.workers.iter().filter(|worker| entry.record.is_for(&worker.labels));
-        meant
-            .map(|worker| Seat {
+        let seat = |worker: &'a WorkerReport| {
+            let record = entry.record_for(&worker.labels, &worker.folder)?;
+            let is_about_it = |report: &&PluginReport| {
+                report.name == entry.name && report.digest == record.digest
+            };
+            Some(Seat {
                 worker,
-                report: worker.plugins.iter().find(|report| {
-                    report.name == entry.name && report.digest == entry.record.digest
-                }),
+                report: worker.plugins.iter().find(is_about_it),
+                is_canary: worker.is_canary_of(entry),
                 is_current: worker.revision == self.state.revision,
             })
-            .collect()
+        };
+        self.workers.iter().filter_map(seat).collect()
     }
 
     /// Every worker has read the state and runs what it should, and every plugin has a worker.
@@ -154,7 +163,14 @@ impl Overview {
             let of = seats.len() - own;
             let own =
                 if own > 0 { format!(", {own} with a file of their own") } else { String::new() };
-            writeln!(out, "{}: {run} of {of} workers run it{own}", described(entry))?;
+            let it = match entry.record.canary {
+                Some(_) => "what they should",
+                None => "it",
+            };
+            writeln!(out, "{}: {run} of {of} workers run {it}{own}", described(entry))?;
+            if let Some(canary) = entry.record.canary.as_deref() {
+                writeln!(out, "  {}", canary::progress(entry, canary, &self.workers))?;
+            }
             for seat in &seats {
                 let WorkerReport { worker, host, labels, .. } = seat.worker;
                 let labels = if labels.is_empty() {
@@ -184,7 +200,7 @@ impl Overview {
                     .map(|seat| {
                         json!({
                             "worker": seat.worker.worker, "host": seat.worker.host,
-                            "labels": seat.worker.labels, "runs_it": seat.runs(),
+                            "labels": seat.worker.labels, "canary": seat.is_canary, "runs_it": seat.runs(),
                             "report": seat.report.filter(|_| seat.is_current),
                         })
                     })
