@@ -6,8 +6,10 @@
 //!
 //! Workers decide together on a version that some of them try first ([`rollout`]).
 //!
-//! Redis is not trusted with grants: those come from this machine's disk ([`grants`]).
+//! Redis is not trusted with grants: those come from this machine's disk ([`grants`]), or under a trusted signature
+//! ([`coverage`]).
 
+mod coverage;
 pub(crate) mod follow;
 mod grants;
 pub(crate) mod rollout;

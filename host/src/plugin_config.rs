@@ -4,6 +4,7 @@
 //! limits and no grants.
 
 pub mod access;
+pub(crate) mod base;
 pub(crate) mod limits;
 pub(crate) mod swap;
 

@@ -15,6 +15,7 @@ use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::Loader;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin::publish::history::History;
+use crate::plugin_config::base::PathBase;
 use crate::swap::folder::PluginFolder;
 use crate::swap::watch::watch_until;
 use crate::{engine, metrics};
@@ -64,7 +65,7 @@ pub async fn run(
             .with_cache(cache)
             .with_archive(archive)
             .with_trust(config.trust)
-            .with_fleet(follower.as_ref().map(|follower| follower.folder().0)),
+            .with_base(PathBase::new(follower.as_ref().map(Follower::folder))),
     );
     let history = History::new(queue.clone(), &worker);
     let mut folder = PluginFolder::new(
@@ -76,8 +77,7 @@ pub async fn run(
     .with_history(history.clone())
     .with_max_wait(config.plugin_wait);
     if let Some(follower) = &mut follower {
-        let (fleet, outcomes) = follower.folder();
-        folder = folder.with_second(fleet, outcomes);
+        folder = folder.with_second(follower.folder().plugins, follower.outcomes());
         follower.prepare().await;
     }
     folder.scan().await.with_context(|| {
@@ -118,7 +118,9 @@ fn follower(
     PreparedCache::open(cache)
         .with_context(|| format!("cannot use the folder {}", cache.display()))?;
     let redis = (config.redis.redis_url.expose().as_str(), queue.clone());
-    Follower::new(fleet, redis, cache, &config.plugins, Arc::clone(catalog), worker).map(Some)
+    let folders = (cache, &*config.plugins);
+    let trust = config.trust.clone();
+    Follower::new(fleet, trust, redis, folders, Arc::clone(catalog), worker).map(Some)
 }
 
 /// Opens the cache and the archive in it. A worker without them starts slower and cannot roll back after a restart.

@@ -15,6 +15,7 @@ use queue::task::now_ms;
 use queue::{RedisError, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
+use super::coverage::Coverage;
 use super::grants;
 use super::rollout::Rollouts;
 use super::store::{Known, Store, folder_name};
@@ -22,7 +23,9 @@ use crate::config::FleetConfig;
 use crate::digest::sha256_hex;
 use crate::metrics;
 use crate::plugin::publish::catalog::PluginCatalog;
+use crate::plugin_config::base::FleetFolder;
 use crate::swap::outcomes::Outcomes;
+use crate::trust::Policy;
 
 /// How often the revision is read: one small command.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -42,6 +45,7 @@ pub(crate) struct Follower {
     /// [`WorkerReport::folder`].
     folder: String,
     rollouts: Rollouts,
+    coverage: Coverage,
     /// The operator's own plugin folder.
     own: PathBuf,
     /// The folder with the operator's own settings.
@@ -69,9 +73,9 @@ impl Follower {
     /// When the folders cannot be created.
     pub(crate) fn new(
         config: &FleetConfig,
+        trust: Policy,
         (redis_url, queue): (&str, TaskQueue),
-        cache: &Path,
-        own: &Path,
+        (cache, own): (&Path, &Path),
         catalog: Arc<PluginCatalog>,
         worker: &str,
     ) -> anyhow::Result<Self> {
@@ -87,6 +91,7 @@ impl Follower {
             labels: config.labels.clone(),
             folder: store.identity(&host),
             rollouts: Rollouts::new(),
+            coverage: Coverage::new(trust),
             own: own.to_owned(),
             grants: config.grants.clone().unwrap_or_else(|| own.to_owned()),
             catalog,
@@ -102,9 +107,15 @@ impl Follower {
         })
     }
 
-    /// The folder in which the plugins are put, and where to note what came of them.
-    pub(crate) fn folder(&self) -> (PathBuf, Outcomes) {
-        (self.store.plugins(), self.outcomes.clone())
+    /// The folder in which the plugins are put.
+    pub(crate) fn folder(&self) -> FleetFolder {
+        let base = fs::canonicalize(&self.grants).unwrap_or_else(|_| self.grants.clone());
+        FleetFolder { plugins: self.store.plugins(), base }
+    }
+
+    /// Where to note what came of them.
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        self.outcomes.clone()
     }
 
     /// Puts the plugins in place before the first scan of the folder.
@@ -308,6 +319,7 @@ impl Follower {
             known: self.known.clone(),
             labels: self.labels.clone(),
             folder: self.folder.clone(),
+            coverage: self.coverage.clone(),
             own: self.own.clone(),
             grants: self.grants.clone(),
         };
@@ -437,6 +449,7 @@ struct Place {
     known: Known,
     labels: Vec<String>,
     folder: String,
+    coverage: Coverage,
     own: PathBuf,
     grants: PathBuf,
 }
@@ -476,9 +489,14 @@ impl Place {
             }
         };
         let folder = fs::canonicalize(&self.grants).unwrap_or_else(|_| self.grants.clone());
-        let resolve =
-            |record: &Record| grants::resolve(&record.settings, &own, &folder, is_covered(record));
-        let refused = match resolve(record) {
+        let resolve = |record: &Record| {
+            let component = || self.store.artefact(&record.digest);
+            let covered = self.coverage.of(name, record, component)?;
+            let settings = record.settings.as_str();
+            Some(covered.and_then(|covered| grants::resolve(settings, &own, &folder, covered)))
+        };
+        let Some(resolved) = resolve(record) else { return Ok((Step::Fetching, None)) };
+        let refused = match resolved {
             Ok(resolved) if resolved.missing.is_empty() => {
                 let is_same = placed.get(name).is_some_and(|placed| {
                     placed.record.digest == record.digest
@@ -505,7 +523,7 @@ impl Place {
         };
         if refused.is_some()
             && let Some(placed) = placed.get(name)
-            && let Ok(resolved) = resolve(&placed.record)
+            && let Some(Ok(resolved)) = resolve(&placed.record)
         {
             // What the operator has taken away is taken from the former version as well.
             self.store.place_settings(name, &resolved.text)?;
@@ -526,11 +544,6 @@ impl Place {
 fn followed(entry: &Entry, labels: &[String], folder: &str) -> Option<Entry> {
     let record = entry.record_for(labels, folder)?.clone();
     Some(Entry { name: entry.name.clone(), at: entry.at.clone(), record })
-}
-
-/// Whether a trusted signature covers the settings of a record, so that their grants count. Nothing signs settings yet.
-fn is_covered(_record: &Record) -> bool {
-    false
 }
 
 async fn blocking<T: Send + 'static>(

@@ -6,6 +6,9 @@
 //! | `[swap]` | taken | taken; wins |
 //! | `[limits]` | taken, up to the own file's or the default | the highest that a push may set |
 //! | `[grants]`, `[[secrets]]` | only compared: what they ask for beyond the own file is missing | taken |
+//!
+//! Settings that a trusted signature covers count as they are, to the byte, and without an own file. Where there is one, it is
+//! a bound: what goes beyond it is missing, and it can add nothing.
 
 use std::path::Path;
 
@@ -24,8 +27,8 @@ pub(super) struct Resolved {
     pub(super) missing: Vec<String>,
 }
 
-/// Puts pushed settings and the operator's own together. Paths in `own` are relative to `folder`. `covered` says that a
-/// trusted signature covers the pushed settings: their grants count then.
+/// Puts pushed settings and the operator's own together. Paths are relative to `folder`. `covered` says that a trusted
+/// signature covers the pushed settings: they stay as they are then.
 pub(super) fn resolve(
     pushed: &str,
     own: &str,
@@ -35,15 +38,28 @@ pub(super) fn resolve(
     let read = |what: &str, text: &str| {
         text.parse::<Table>().map_err(|error| format!("{what} cannot be read: {}", error.message()))
     };
+    let text = pushed;
     let mut pushed = read("the pushed settings", pushed)?;
     let mut own = read("the operator's settings", own)?;
-    make_paths_absolute(&mut own, folder);
     if covered {
-        make_paths_absolute(&mut pushed, folder);
-        return Ok(Resolved { text: settings::text(&joined(pushed, own)), missing: Vec::new() });
+        let missing = if own.is_empty() { Vec::new() } else { beyond(pushed, &own) };
+        return Ok(Resolved { text: text.to_owned(), missing });
     }
+    make_paths_absolute(&mut own, folder);
+    let missing = bounded(&mut pushed, &own);
+    if let Some(limits) = pushed.get("limits").and_then(Value::as_table) {
+        // A lower limit of the push is meant.
+        if let Some(highest) = own.get_mut("limits").and_then(Value::as_table_mut) {
+            highest.retain(|key, _| !limits.contains_key(key));
+        }
+    }
+    Ok(Resolved { text: settings::text(&joined(pushed, own)), missing })
+}
+
+/// Takes from `pushed` what `own` does not grant. Returns what that was.
+fn bounded(pushed: &mut Table, own: &Table) -> Vec<String> {
     let mut missing = Vec::new();
-    let asked = take_table(&mut pushed, "grants");
+    let asked = take_table(pushed, "grants");
     missing_grants(&asked, own.get("grants").and_then(Value::as_table), &mut missing);
     let asked = pushed.remove("secrets");
     missing_secrets(asked.as_ref(), own.get("secrets"), &mut missing);
@@ -53,12 +69,45 @@ pub(super) fn resolve(
     }
     if let Some(limits) = pushed.get_mut("limits").and_then(Value::as_table_mut) {
         cap_limits(limits, own.get("limits").and_then(Value::as_table), &mut missing);
-        // A lower limit of the push is meant.
-        if let Some(highest) = own.get_mut("limits").and_then(Value::as_table_mut) {
-            highest.retain(|key, _| !limits.contains_key(key));
+    }
+    missing
+}
+
+/// What of signed settings goes beyond `own`, and what of `own` cannot be added to them.
+fn beyond(mut pushed: Table, own: &Table) -> Vec<String> {
+    let signed = pushed.clone();
+    let mut missing = bounded(&mut pushed, own);
+    let section = |settings: &Table, name: &str| {
+        settings.get(name).and_then(Value::as_table).cloned().unwrap_or_default()
+    };
+    let files = |settings: &Table| {
+        section(settings, "grants")
+            .get("data")
+            .and_then(Value::as_table)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let own_files = files(own);
+    for (name, file) in files(&signed) {
+        if let Some(own) = own_files.get(&name).filter(|own| **own != file) {
+            missing.push(format!(
+                "the data file `{name} = {}`: this server has {}",
+                settings::value(&file),
+                settings::value(own)
+            ));
         }
     }
-    Ok(Resolved { text: settings::text(&joined(pushed, own)), missing })
+    for name in ["config", "swap"] {
+        let signed = section(&signed, name);
+        for (key, value) in section(own, name) {
+            if signed.get(&key) != Some(&value) {
+                missing.push(format!(
+                    "`{key}` under [{name}] cannot be added to settings that are signed: remove it, or sign with --without-settings"
+                ));
+            }
+        }
+    }
+    missing
 }
 
 fn take_table(from: &mut Table, name: &str) -> Table {
@@ -261,11 +310,21 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_signature_lets_the_grants_of_a_push_count() {
-        let pushed = "[grants]\nnet = [\"https://a.example\"]\n";
-        let resolved = resolve(pushed, "", Path::new("/own"), true).unwrap();
-        assert_eq!(resolved.missing, [""; 0]);
-        assert_eq!(effective(&resolved).granted().len(), 1);
+    fn signed_settings_count_as_they_are_within_a_file_of_the_servers_own() {
+        let pushed = "# kept\n[grants]\nnet = [\"https://a.example\"]\ndata = { w = \"w.csv\" }\n[config]\na = 1\n";
+        let resolved = |own: &str| resolve(pushed, own, Path::new("/own"), true).unwrap();
+        assert_eq!(resolved(""), Resolved { text: pushed.to_owned(), missing: Vec::new() });
+        assert_eq!(resolved(pushed).missing, [""; 0]);
+        let net = "[grants]\nnet = [\"https://a.example\"]\n";
+        for (own, part) in [
+            ("[grants]\nnet = []\ndata = { w = \"w.csv\" }\n".to_owned(), "requests to"),
+            (format!("{net}data = {{ w = \"x.csv\" }}\n"), "this server has \"x.csv\""),
+            (format!("{net}data = {{ w = \"w.csv\" }}\n[config]\na = 2\n"), "`a` under [config]"),
+        ] {
+            let Resolved { text, missing } = resolved(&own);
+            assert_eq!(text, pushed);
+            assert!(missing.len() == 1 && missing[0].contains(part), "{missing:?}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::plugin::prepare::{Compiled, Prepared, Preparer, guest};
 use crate::plugin::read::{self, ComponentFile};
 use crate::plugin::{check, trial};
 use crate::plugin_config::PluginConfig;
+use crate::plugin_config::base::PathBase;
 use crate::trust::Policy;
 use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
@@ -38,8 +39,7 @@ pub struct Loader {
     queue: Option<TaskQueue>,
     archive: Option<VersionArchive>,
     signatures: SignatureCheck,
-    /// The folder with the fleet's plugins.
-    fleet: Option<PathBuf>,
+    base: PathBase,
 }
 
 /// What a component file holds.
@@ -70,7 +70,7 @@ impl Loader {
         let compiler = Compiler::new(engine.clone());
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
         let signatures = SignatureCheck::default();
-        Ok(Self { preparer, ceilings, queue, archive: None, signatures, fleet: None })
+        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base: PathBase::default() })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -118,10 +118,14 @@ impl Loader {
         Arc::clone(&self.signatures.memory)
     }
 
-    /// Tells the plugins in this folder, the fleet's, from the operator's own.
+    /// Tells the fleet's plugins from the operator's own, and where the paths in their settings begin.
     #[must_use]
-    pub(crate) fn with_fleet(self, fleet: Option<PathBuf>) -> Self {
-        Self { fleet, ..self }
+    pub(crate) fn with_base(self, base: PathBase) -> Self {
+        Self { base, ..self }
+    }
+
+    pub(crate) fn base(&self) -> &PathBase {
+        &self.base
     }
 
     /// The archive of the last good versions.
@@ -183,7 +187,7 @@ impl Loader {
     ///
     /// [`LoadError`]: what is wrong and, where a person can act, what to do.
     pub async fn load(&self, path: &Path) -> Result<Arc<PluginVersion>, LoadError> {
-        let config = PluginConfig::for_component(path, &self.ceilings)?;
+        let config = PluginConfig::for_component_in(path, self.base.of(path), &self.ceilings)?;
         self.load_with(path, config).await
     }
 
@@ -263,7 +267,7 @@ impl Loader {
         let version = Arc::new(PluginVersion {
             descriptor,
             digest: file.digest,
-            is_own: !self.fleet.as_deref().is_some_and(|fleet| file.path.starts_with(fleet)),
+            is_own: !self.base.is_fleets(&file.path),
             path: file.path,
             messages,
             data: read::data_files(&env, &rows),

@@ -26,16 +26,16 @@ pub(super) struct Fallback {
 }
 
 /// Publishes the newest good version of the plugin at `path` that fits the settings in place: they must grant
-/// everything that it had, with no lower limits. `folder` is the plugin folder.
+/// everything that it had, with no lower limits.
 pub(super) async fn publish(
     loader: &Loader,
     publisher: &Publisher,
     path: &Path,
-    folder: &Path,
     ceilings: &Ceilings,
 ) -> Option<Fallback> {
     let archive = publisher.archive.as_ref()?;
-    let settings = PluginConfig::for_component(path, ceilings).ok()?;
+    let folder = loader.base().of(path);
+    let settings = PluginConfig::for_component_in(path, folder, ceilings).ok()?;
     let plugin = stem(path);
     let good = archive.versions(&plugin).into_iter().filter(|version| version.rejected.is_none());
     for archived in good {

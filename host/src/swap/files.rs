@@ -13,6 +13,7 @@ use crate::archive::VersionArchive;
 use crate::config::Ceilings;
 use crate::plugin::read::open_regular;
 use crate::plugin_config::PluginConfig;
+use crate::plugin_config::base::PathBase;
 use crate::trust::{self, Policy};
 use crate::version::name::{is_plugin_name, stem};
 
@@ -50,7 +51,7 @@ pub(crate) fn read_folder(
     folder: &Path,
     ceilings: &Ceilings,
     archive: Option<&VersionArchive>,
-    policy: &Policy,
+    (policy, base): (&Policy, &PathBase),
 ) -> io::Result<FolderContents> {
     let paths = components(folder)?;
     let plugins: Vec<(PathBuf, Fingerprint)> = paths
@@ -60,7 +61,8 @@ pub(crate) fn read_folder(
             let archive = archive.filter(|_| is_plugin_name(&name));
             let acceptance = archive.map(|archive| archive.acceptance_file(&name));
             let signature = policy.is_active().then(|| trust::signature_path(&path));
-            let files = fingerprint(&path, ceilings, acceptance.into_iter().chain(signature));
+            let others = acceptance.into_iter().chain(signature);
+            let files = fingerprint(&path, base, ceilings, others);
             (path, files)
         })
         .collect();
@@ -81,11 +83,11 @@ pub(crate) fn read_folders(
     second: Option<&Path>,
     ceilings: &Ceilings,
     archive: Option<&VersionArchive>,
-    policy: &Policy,
+    rules: (&Policy, &PathBase),
 ) -> io::Result<FolderContents> {
-    let mut found = read_folder(folder, ceilings, archive, policy)?;
+    let mut found = read_folder(folder, ceilings, archive, rules)?;
     if let Some(second) = second {
-        let also = read_folder(second, ceilings, archive, policy)?;
+        let also = read_folder(second, ceilings, archive, rules)?;
         let names: BTreeSet<String> = found.plugins.iter().map(|(path, _)| stem(path)).collect();
         let others = also.plugins.into_iter().filter(|(path, _)| !names.contains(&stem(path)));
         found.plugins.extend(others);
@@ -145,11 +147,12 @@ pub(crate) fn file_id(path: &Path) -> Option<FileId> {
 /// The state of the files of the plugin at `path`, and of `others`.
 fn fingerprint(
     path: &Path,
+    base: &PathBase,
     ceilings: &Ceilings,
     others: impl IntoIterator<Item = PathBuf>,
 ) -> Fingerprint {
     let mut files = vec![path.to_owned(), path.with_extension("toml")];
-    if let Ok(config) = PluginConfig::for_component(path, ceilings) {
+    if let Ok(config) = PluginConfig::for_component_in(path, base.of(path), ceilings) {
         files.extend(config.data.into_values());
     }
     files.extend(others);
@@ -227,8 +230,13 @@ mod tests {
         let settings =
             format!("[grants]\nnet = []\ndata = {{ words = {:?} }}\n", at("catalogue/x"));
         fs::write(at("releases/1/a.toml"), settings).unwrap();
-        let found =
-            read_folder(&at("plugins"), &Ceilings::default(), None, &Policy::default()).unwrap();
+        let found = read_folder(
+            &at("plugins"),
+            &Ceilings::default(),
+            None,
+            (&Policy::default(), &PathBase::default()),
+        )
+        .unwrap();
         let expected = ["plugins", "builds", "releases", "releases/1", "catalogue"].map(at);
         assert_eq!(found.folders, BTreeSet::from(expected));
         let files: Vec<&PathBuf> = found.plugins[0].1.iter().map(|(file, _)| file).collect();
@@ -245,7 +253,12 @@ mod tests {
             fs::write(path, "same").unwrap();
             fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
         };
-        let state = || fingerprint(&path, &Ceilings::default(), None)[0].1.clone().unwrap();
+        let state = || {
+            fingerprint(&path, &PathBase::default(), &Ceilings::default(), None)[0]
+                .1
+                .clone()
+                .unwrap()
+        };
         written(&path);
         let first = state();
         assert_eq!(state(), first);

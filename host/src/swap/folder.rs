@@ -141,8 +141,10 @@ impl PluginFolder {
         let ceilings = self.ceilings;
         let archive = self.publisher.archive.clone();
         let policy = self.loader.policy().clone();
+        let base = self.loader.base().clone();
         let reading = move || {
-            files::read_folders(&path, second.as_deref(), &ceilings, archive.as_ref(), &policy)
+            let rules = (&policy, &base);
+            files::read_folders(&path, second.as_deref(), &ceilings, archive.as_ref(), rules)
         };
         blocking(reading).await?
     }
@@ -234,8 +236,7 @@ impl PluginFolder {
 
     /// Publishes the last good version in place of a refused file.
     async fn fall_back(&mut self, path: &Path, changes: &mut Changes) -> bool {
-        let fallback =
-            fallback::publish(&self.loader, &self.publisher, path, &self.path, &self.ceilings);
+        let fallback = fallback::publish(&self.loader, &self.publisher, path, &self.ceilings);
         let Some(Fallback { version, published, started }) = fallback.await else { return false };
         self.report_published(&version, &published, started, &mut BTreeSet::new(), changes).await;
         tracing::warn!(

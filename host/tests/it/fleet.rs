@@ -116,7 +116,7 @@ pub(crate) async fn record(queue: &TaskQueue) -> Option<Record> {
 }
 
 /// The status, once it has all `parts`.
-async fn status_says(redis: &TestRedis, parts: &[&str]) -> String {
+pub(crate) async fn status_says(redis: &TestRedis, parts: &[&str]) -> String {
     let mut last = String::new();
     eventually(&format!("a status with {parts:?}"), async || {
         last = said(&fleet(redis, &["status"]));
@@ -334,7 +334,7 @@ async fn grants_do_not_come_from_redis() {
 }
 
 /// The file of this name in a folder or below.
-fn find(folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn find(folder: &Path, name: &str) -> PathBuf {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let found = files.into_iter().find(|path| path.ends_with(name));

@@ -14,13 +14,13 @@ use crate::support::{
 const SETTINGS: &str = "[grants]\nnet = []\n";
 
 /// A key in a folder of its own.
-struct Key {
+pub(crate) struct Key {
     folder: tempfile::TempDir,
-    public: String,
+    pub(crate) public: String,
 }
 
 impl Key {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.key");
         let made = worker_plugins(&["keygen", text(&file), "--no-password"]);
@@ -34,7 +34,7 @@ impl Key {
     }
 
     /// Signs a component as `worker plugins sign` does; the answer is the text of the signature.
-    fn sign(&self, name: &str, wasm: &[u8], settings: &str, flags: &[&str]) -> String {
+    pub(crate) fn sign(&self, name: &str, wasm: &[u8], settings: &str, flags: &[&str]) -> String {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join(format!("{name}.wasm"));
         std::fs::write(&file, wasm).unwrap();
@@ -66,7 +66,7 @@ fn worker_plugins(arguments: &[&str]) -> Output {
 }
 
 /// The probe as another version of itself.
-fn probe(major: u8) -> Vec<u8> {
+pub(crate) fn probe(major: u8) -> Vec<u8> {
     let mut wasm = std::fs::read(component("marked/probe")).unwrap();
     let version = b"1.0.0+marked";
     let at = wasm.windows(version.len()).position(|bytes| bytes == version).unwrap();
@@ -106,7 +106,7 @@ fn published(worker: &Process) -> usize {
     worker.log().matches("plugin published").count()
 }
 
-async fn counted(worker: &Process, code: &str) -> bool {
+pub(crate) async fn counted(worker: &Process, code: &str) -> bool {
     metrics(worker).await.contains(&format!("freefans_plugin_loads_total{{outcome=\"{code}\"}}"))
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Ceilings;
+use crate::plugin_config::base::PathBase;
 use crate::trust::Policy;
 
 /// A folder with one file that is no component, and its tracker.
@@ -28,7 +29,7 @@ impl Place {
             self.temporary.path(),
             &Ceilings::default(),
             None,
-            &Policy::default(),
+            (&Policy::default(), &PathBase::default()),
         )
         .unwrap();
         found.plugins[0].1.clone()
