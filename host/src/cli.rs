@@ -64,6 +64,15 @@ pub struct Serve {
     /// Folder with `NAME.toml` that say what the fleet's plugins may reach and use here. Default: the plugin folder.
     #[arg(long, env = "FLEET_GRANTS")]
     fleet_grants: Option<PathBuf>,
+    /// Where the fleet's components may be fetched besides Redis: the beginning of an address, `oci://registry.example/team` or
+    /// `file:///mnt/plugins`. Repeatable, or separated by commas. Default: nowhere.
+    #[arg(
+        long = "fleet-source",
+        env = "FLEET_SOURCES",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    fleet_sources: Vec<String>,
     #[command(flatten)]
     redis: RedisFlags,
     /// Tasks run at once, 1 to 1000. Default: 8 for each core, and at least 16. More helps only tasks that wait, for instance for a
@@ -106,9 +115,11 @@ impl Serve {
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.monitoring.listen,
             ceilings: Ceilings::default(),
-            fleet: self
-                .fleet
-                .then_some(FleetConfig { labels: self.labels, grants: self.fleet_grants }),
+            fleet: self.fleet.then_some(FleetConfig {
+                labels: self.labels,
+                grants: self.fleet_grants,
+                sources: self.fleet_sources,
+            }),
         })
     }
 }

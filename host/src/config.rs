@@ -61,4 +61,6 @@ pub struct FleetConfig {
     pub labels: Vec<String>,
     /// The folder with the operator's own settings for the fleet's plugins; none for the plugin folder.
     pub grants: Option<PathBuf>,
+    /// Where components may be fetched besides Redis: beginnings of `oci://` and `file://` addresses.
+    pub sources: Vec<String>,
 }

@@ -10,8 +10,10 @@
 //! ([`coverage`]).
 
 mod coverage;
+mod fetch;
 pub(crate) mod follow;
 mod grants;
 pub(crate) mod rollout;
 pub(crate) mod settings;
+pub(crate) mod source;
 mod store;

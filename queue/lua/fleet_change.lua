@@ -1,6 +1,6 @@
 #!lua
 -- Replaces the record of one plugin in the fleet's state, unless somebody has changed it since it was read.
--- KEYS    1 revision  2 state  3 history of the plugin  4 artefact (not for a removal)
+-- KEYS    1 revision  2 state  3 history of the plugin  4 artefact (not for a removal, or when it is elsewhere)
 -- ARGV    1 name  2 head of the record that was read, `era|number`, or ''  3 era for an empty state  4 digest
 --         5 record as JSON  6 most names  7 entries kept in the history  8 pieces of the artefact
 -- RETURNS {'done', revision} | {'changed', stored record or ''} | {'incomplete', ''} | {'full', ''}

@@ -2,13 +2,16 @@
 //!
 //! Exit codes: 0 success, 1 refused, failed or not converged, 64 wrong usage (sysexits.h).
 
+mod asks;
 mod canary;
+mod candidate;
 mod change;
 mod common;
 mod diff;
 mod history;
 mod push;
 mod status;
+mod stored;
 
 use std::io::Write;
 

@@ -16,11 +16,11 @@ use queue::{RedisError, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
 use super::coverage::Coverage;
+use super::fetch::Fetcher;
 use super::grants;
 use super::rollout::Rollouts;
 use super::store::{Known, Store, folder_name};
 use crate::config::FleetConfig;
-use crate::digest::sha256_hex;
 use crate::metrics;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin_config::base::FleetFolder;
@@ -31,8 +31,6 @@ use crate::trust::Policy;
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often an unchanged report is written again. It expires after 15 s.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// A component that could not be fetched is asked for again after this.
-const FETCH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long a start waits for the fleet's plugins before it goes on with those that it has.
 const FIRST_TICK: Duration = Duration::from_secs(30);
 
@@ -55,8 +53,7 @@ pub(crate) struct Follower {
     worker: String,
     host: String,
     known: Known,
-    /// Components that could not be fetched: why, and when to try again.
-    unfetched: BTreeMap<String, (String, Step, Instant)>,
+    fetcher: Fetcher,
     reported: Option<(WorkerReport, Instant)>,
     is_away: bool,
     is_unwritable: bool,
@@ -86,8 +83,10 @@ impl Follower {
         })?;
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let known = store.load();
+        let fleet = Fleet::new(queue);
+        let fetcher = Fetcher::new(fleet.clone(), store.clone(), config.sources.clone());
         Ok(Self {
-            fleet: Fleet::new(queue),
+            fleet,
             labels: config.labels.clone(),
             folder: store.identity(&host),
             rollouts: Rollouts::new(),
@@ -100,7 +99,7 @@ impl Follower {
             host: host.trim().to_owned(),
             known,
             store,
-            unfetched: BTreeMap::new(),
+            fetcher,
             reported: None,
             is_away: false,
             is_unwritable: false,
@@ -120,7 +119,13 @@ impl Follower {
 
     /// Puts the plugins in place before the first scan of the folder.
     pub(crate) async fn prepare(&mut self) {
-        if tokio::time::timeout(FIRST_TICK, self.tick()).await.is_err() {
+        let all_there = async {
+            self.tick().await;
+            while self.fetcher.is_busy() {
+                self.tick().await;
+            }
+        };
+        if tokio::time::timeout(FIRST_TICK, all_there).await.is_err() {
             tracing::warn!(
                 "the fleet's plugins are not all here yet; starting with those that are"
             );
@@ -147,7 +152,8 @@ impl Follower {
         let read = self.read().await;
         self.note_redis(read.as_ref().err());
         if read.is_ok() {
-            self.fetch().await;
+            let wanted = self.wanted();
+            self.fetcher.fetch(&wanted).await;
         }
         let progress = match self.place().await {
             Ok(progress) => progress,
@@ -201,7 +207,7 @@ impl Follower {
         known.seen = state.revision;
         // Only a record of a removal removes: what is missing here stays.
         known.entries.extend(state.entries);
-        self.unfetched.clear();
+        self.fetcher.forget_failures();
         let store = self.store.clone();
         let saved = blocking(move || {
             store.locked(|| {
@@ -228,7 +234,9 @@ impl Follower {
             if is_other {
                 continue;
             }
-            for Record { digest, size, .. } in entry.records() {
+            for Record { digest, size, .. } in
+                entry.records().filter(|record| record.source.is_none())
+            {
                 if self.fleet.is_stored(digest, *size).await? {
                     continue;
                 }
@@ -243,67 +251,6 @@ impl Follower {
             }
         }
         self.fleet.merge(state.revision.as_ref(), seen, &self.known.entries).await
-    }
-
-    /// Fetches the components that this worker should run and does not have.
-    async fn fetch(&mut self) {
-        for Entry { name, record, .. } in self.wanted() {
-            let digest = &record.digest;
-            let waits =
-                self.unfetched.get(digest).is_some_and(|(_, _, again)| *again > Instant::now());
-            if waits || self.store.has_artefact(digest) {
-                continue;
-            }
-            let failed = match self.fleet.fetch(digest, record.size).await {
-                Ok(Some(component)) => self.keep(digest, component).await.err(),
-                Ok(None) => {
-                    Some(("the component is not in Redis as a whole".to_owned(), Step::Fetching))
-                }
-                Err(error) => Some((ops::chain::chain(&error).to_string(), Step::Fetching)),
-            };
-            match failed {
-                None => {
-                    self.unfetched.remove(digest);
-                }
-                Some((reason, step)) => {
-                    let is_known =
-                        self.unfetched.get(digest).is_some_and(|(known, _, _)| *known == reason);
-                    if !is_known {
-                        tracing::warn!(
-                            plugin = name,
-                            digest = digest.get(..12),
-                            reason,
-                            "component not fetched"
-                        );
-                    }
-                    let again = Instant::now() + FETCH_AGAIN_AFTER;
-                    self.unfetched.insert(digest.clone(), (reason, step, again));
-                }
-            }
-        }
-    }
-
-    /// Keeps a fetched component, if it is the one that was asked for.
-    async fn keep(&self, digest: &str, component: Vec<u8>) -> Result<(), (String, Step)> {
-        let store = self.store.clone();
-        let wanted = digest.to_owned();
-        let kept = blocking(move || {
-            let found = sha256_hex(&component);
-            if found != wanted {
-                return Ok(Some(found));
-            }
-            store.keep_artefact(&wanted, &component)?;
-            Ok(None)
-        });
-        match kept.await {
-            Ok(None) => Ok(()),
-            Ok(Some(found)) => {
-                let reason =
-                    format!("the component in Redis has another digest, sha256 {found:.12}");
-                Err((reason, Step::Refused))
-            }
-            Err(error) => Err((format!("it cannot be written: {error}"), Step::Fetching)),
-        }
     }
 
     /// What this worker should run, canaries included.
@@ -333,9 +280,9 @@ impl Follower {
             let Some((step, reason)) = progress.get_mut(&name) else { continue };
             match *step {
                 Step::Fetching => {
-                    if let Some((why, how_far, _)) = self.unfetched.get(&record.digest) {
-                        *step = *how_far;
-                        *reason = Some(why.clone());
+                    if let Some(failure) = self.fetcher.failure(&record.digest) {
+                        *step = failure.step;
+                        *reason = Some(failure.reason.clone());
                     }
                 }
                 Step::Checking => {

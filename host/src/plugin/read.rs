@@ -94,7 +94,7 @@ fn plugin_name(path: &Path) -> Result<String, LoadError> {
 }
 
 /// Reads a whole file of at most `limit` bytes.
-pub(super) async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
+pub(crate) async fn read_bounded(path: &Path, limit: u64) -> Result<Bytes, LoadError> {
     let file = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || {
         let file = open_regular(&file)?;

@@ -186,7 +186,7 @@ async fn a_bad_version_is_refused_with_its_reason_and_the_former_one_runs_on() {
     let whole = built("probe");
     let broken = &whole[..whole.len() / 2];
     let here = refused(&push(&redis, &files, broken, &[]));
-    assert!(here.contains("refused, as workers would refuse it"), "{here}");
+    assert!(here.contains("refused: workers would refuse it, too"), "{here}");
     let there = refused(&push(&redis, &files, broken, &["--unchecked", "--wait", "1"]));
     assert!(there.contains("0 of 1 workers run it"), "{there}");
     let status = status_says(&redis, &["refused it", "not a usable WebAssembly component"]).await;
@@ -314,7 +314,12 @@ async fn grants_do_not_come_from_redis() {
     pushed(&redis, &files, "probe", &[]);
     let asks = "[grants]\nnet = [\"https://a.example\"]\n[config]\nmood = \"good\"\n";
     std::fs::write(files.settings(), asks).unwrap();
-    refused(&push(&redis, &files, &built("marked/probe"), &["--wait", "1"]));
+    let stopped = refused(&push(&redis, &files, &built("marked/probe"), &[]));
+    assert!(stopped.contains("it asks for more than 1.0.0"), "{stopped}");
+    assert!(stopped.contains("wants to reach https://a.example"), "{stopped}");
+    let before = record(&queue).await.unwrap();
+    assert_eq!(before.version, "1.0.0", "nothing was pushed");
+    refused(&push(&redis, &files, &built("marked/probe"), &["--grant", "--wait", "1"]));
     let status = status_says(&redis, &["refused it", "requests to \"https://a.example\""]).await;
     assert!(status.contains("probe.toml does not grant"), "{status}");
     worker.says(&["plugin of the fleet refused", "https://a.example"]).await;

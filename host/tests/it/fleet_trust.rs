@@ -124,19 +124,19 @@ async fn what_was_changed_after_it_was_signed_is_refused_and_the_former_version_
         ),
     ] {
         sign(&files, &signature);
-        refused(&push(&redis, &files, wasm, &["--unchecked", "--wait", "1"]));
+        refused(&push(&redis, &files, wasm, &["--unchecked", "--grant", "--wait", "1"]));
         status_says(&redis, &["refused it", sentence]).await;
         assert!(counted(&worker, code).await, "{code}");
         assert_eq!(version(&queue).await, "2.0.0+marked", "{code}");
     }
     std::fs::remove_file(files.settings().with_file_name("probe.wasm.minisig")).unwrap();
-    refused(&push(&redis, &files, &three, &["--unchecked", "--wait", "1"]));
+    refused(&push(&redis, &files, &three, &["--unchecked", "--grant", "--wait", "1"]));
     status_says(&redis, &["refused it", "put probe.wasm.minisig beside it"]).await;
     assert!(counted(&worker, "signature-missing").await);
     assert_eq!(version(&queue).await, "2.0.0+marked");
 
     // Signed anew, it is taken.
     sign(&files, &key.sign("probe", &three, ASKS, &[]));
-    done(&push(&redis, &files, &three, &["--wait", "60"]));
+    done(&push(&redis, &files, &three, &["--grant", "--wait", "60"]));
     assert_eq!(version(&queue).await, "3.0.0+marked");
 }

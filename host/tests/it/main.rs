@@ -12,6 +12,7 @@ mod compile;
 mod contract;
 mod examples;
 mod fleet;
+mod fleet_sources;
 mod fleet_trust;
 mod forums;
 mod guard;

@@ -3,7 +3,7 @@
 //! Tests that need a program which is not on this machine say so and pass. `cargo xtask test` installs the registry.
 
 mod hostile;
-mod registry;
+pub(crate) mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -51,7 +51,8 @@ impl Fleet {
 }
 
 fn used(state: &State, mut histories: Vec<Entry>, quota: u64) -> Use {
-    let live = state.entries.values().flat_map(Entry::records);
+    let is_here = |record: &&Record| record.source.is_none();
+    let live = state.entries.values().flat_map(Entry::records).filter(is_here);
     let needed: BTreeMap<&str, u64> =
         live.map(|record| (record.digest.as_str(), record.size)).collect();
     let mut sum: u64 = needed.values().sum();
@@ -59,7 +60,8 @@ fn used(state: &State, mut histories: Vec<Entry>, quota: u64) -> Use {
     histories.sort_by_key(|entry| std::cmp::Reverse(entry.at.number));
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for entry in &histories {
-        for Record { digest, size, .. } in [&entry.record, entry.record.newest()] {
+        let records = [&entry.record, entry.record.newest()].into_iter().filter(is_here);
+        for Record { digest, size, .. } in records {
             if needed.contains_key(digest.as_str()) || !seen.insert(digest) {
                 continue;
             }

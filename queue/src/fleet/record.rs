@@ -10,6 +10,8 @@ use crate::json;
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
 /// Largest component, in bytes: as large as a worker takes one.
 pub(super) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+/// Longest address of a component, in bytes.
+const MAX_SOURCE_BYTES: usize = 512;
 /// Most labels of one record or worker.
 const MAX_LABELS: usize = 16;
 
@@ -74,6 +76,9 @@ pub struct Record {
     /// The component's detached signature, as text that the queue does not read.
     #[serde(default)]
     pub signature: Option<String>,
+    /// Where workers fetch the component when it is not in Redis: `oci://…@sha256:…` or `file:///folder`. The host reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// When, in milliseconds since 1970 by the clock of whoever pushed it.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub pushed_at: u64,
@@ -104,6 +109,7 @@ impl Record {
             && self.settings.len() <= MAX_SETTINGS_BYTES
             && self.labels.len() <= MAX_LABELS
             && self.labels.iter().all(|label| is_label(label))
+            && self.source.as_ref().is_none_or(|source| is_source(source))
     }
 
     /// The record whose component is new with a change to this one.
@@ -151,6 +157,11 @@ impl Canary {
             && self.tasks <= MAX_CANARY_TASKS
             && self.seconds <= MAX_CANARY_SECONDS
     }
+}
+
+/// Whether `text` may name a place. It is shown, and becomes part of requests.
+fn is_source(text: &str) -> bool {
+    text.len() <= MAX_SOURCE_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether `text` may be a label, for instance `gpu` or `zone=eu`.

@@ -107,7 +107,7 @@ impl Fleet {
     }
 
     /// Replaces the record of `plugin`, if the stored one is still `read`. The component that the new record names must be
-    /// stored; with a canary, the canary's.
+    /// stored, with a canary the canary's, unless it is somewhere else.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Fleet {
         let mut call = self.scripts.change.key(keys.fleet_revision());
         call.key(keys.fleet_state()).key(keys.fleet_history(plugin));
         let newest = record.newest();
-        if !record.removed {
+        if !record.removed && newest.source.is_none() {
             call.key(keys.fleet_artefact(&newest.digest));
         }
         let head = read.map(Entry::head).unwrap_or_default();

@@ -5,14 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use ops::flags::RedisFlags;
 use queue::fleet::{Entry, Fleet};
 
 use super::common::connect;
+use super::stored;
 use crate::cli::plugins::output::one_line;
 use crate::digest::sha256_hex;
-use crate::offline::OfflineHost;
 
 /// Shows how a file differs from what the fleet runs: size, imports and settings. Without a file: how what it runs differs
 /// from the version before.
@@ -77,35 +77,18 @@ impl Diff {
 /// A version that was pushed.
 async fn pushed(fleet: &Fleet, entry: &Entry) -> anyhow::Result<Side> {
     let record = &entry.record;
-    let component = fleet.fetch(&record.digest, record.size).await?;
-    let component = component.with_context(|| {
-        format!("the component {:.12} of {} is no longer stored", record.digest, record.version)
-    })?;
-    ensure!(
-        sha256_hex(&component) == record.digest,
-        "the component in Redis has another digest than {:.12}",
-        record.digest
-    );
+    let component = stored::component(fleet, record).await?;
     side(one_line(&record.version), &component, &record.settings).await
 }
 
 async fn side(name: String, component: &[u8], settings: &str) -> anyhow::Result<Side> {
-    let path = std::env::temp_dir().join(format!("{}.wasm", uuid::Uuid::new_v4().simple()));
-    fs::write(&path, component).context("cannot write a temporary file")?;
-    let info = OfflineHost::new()?.component(&path).await;
-    let _ = fs::remove_file(&path); // The system removes it otherwise.
-    let info = info.ok();
+    let lines = settings.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(Side {
         name,
         digest: sha256_hex(component),
         bytes: component.len() as u64,
-        imports: info.into_iter().flat_map(|info| info.imports).collect(),
-        settings: settings
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(one_line)
-            .collect(),
+        imports: stored::imports(component).await?.into_iter().collect(),
+        settings: lines.map(one_line).collect(),
     })
 }
 

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use test_kit::free_port;
 
-pub(super) const USER: &str = "me";
-pub(super) const PASSWORD: &str = "hunter2 %41";
+pub(crate) const USER: &str = "me";
+pub(crate) const PASSWORD: &str = "hunter2 %41";
 /// The password as bcrypt, which is all that the registry takes.
 const HASHED: &str = "me:$2b$04$AgK.u32M8U7P9RZVJhlO3uXO.cd3W5HI8CfOp426d2911qeK89.RG\n";
 
 /// What a test says that needs one and has none.
-pub(super) const NO_REGISTRY: &str =
+pub(crate) const NO_REGISTRY: &str =
     "skipped: there is no docker-registry; `apt-get install docker-registry` brings one";
 
 /// A registry with its own folder. Killed when dropped.
-pub(super) struct TestRegistry {
+pub(crate) struct TestRegistry {
     process: Child,
     folder: tempfile::TempDir,
     host: String,
@@ -27,11 +27,11 @@ pub(super) struct TestRegistry {
 
 impl TestRegistry {
     /// None when the program is not on this machine.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with("")
     }
 
-    pub(super) fn start_with_password() -> Option<Self> {
+    pub(crate) fn start_with_password() -> Option<Self> {
         Self::start_with("auth: {htpasswd: {realm: test, path: htpasswd}}\n")
     }
 
@@ -66,16 +66,16 @@ impl TestRegistry {
         panic!("docker-registry does not start")
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    pub(super) fn address(&self, name: &str) -> String {
+    pub(crate) fn address(&self, name: &str) -> String {
         format!("oci://{}/{name}", self.host)
     }
 
     /// The file of a blob or manifest, by its SHA-256 in hex.
-    pub(super) fn blob(&self, digest: &str) -> PathBuf {
+    pub(crate) fn blob(&self, digest: &str) -> PathBuf {
         let blobs = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
         blobs.join(digest.split_at(2).0).join(digest).join("data")
     }
@@ -103,13 +103,13 @@ fn answers(host: &str, process: &mut Child) -> bool {
     false
 }
 
-pub(super) fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// `user:password` in base64.
-pub(super) fn encoded(user: &str, password: &str) -> String {
+pub(crate) fn encoded(user: &str, password: &str) -> String {
     use std::io::Write;
     let mut base64 =
         Command::new("base64").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -120,14 +120,14 @@ pub(super) fn encoded(user: &str, password: &str) -> String {
 }
 
 /// What `docker login` leaves in a home.
-pub(super) fn login(home: &Path, host: &str, user: &str, password: &str) {
+pub(crate) fn login(home: &Path, host: &str, user: &str, password: &str) {
     std::fs::create_dir_all(home.join(".docker")).unwrap();
     let file = json!({"auths": {host: {"auth": encoded(user, password)}}}).to_string();
     std::fs::write(home.join(".docker/config.json"), file).unwrap();
 }
 
 /// Writes a program `docker-credential-NAME`.
-pub(super) fn helper(folder: &Path, name: &str, user: &str, password: &str) {
+pub(crate) fn helper(folder: &Path, name: &str, user: &str, password: &str) {
     let path = folder.join(format!("docker-credential-{name}"));
     let answer = json!({"ServerURL": "x", "Username": user, "Secret": password});
     std::fs::write(&path, format!("#!/bin/sh\n[ \"$1\" = get ] && echo '{answer}'\n")).unwrap();
