@@ -1,10 +1,13 @@
 # Two small images from one build: freefans-coordinator and freefans-worker.
 FROM rust:1.95-bookworm AS build
+# dev: quicker to build, slower to run.
+ARG PROFILE=release
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p coordinator -p host && \
-    cp target/release/coordinator target/release/worker /usr/local/bin/
+    cargo build --profile "$PROFILE" --locked -p coordinator -p host && \
+    folder=$([ "$PROFILE" = dev ] && echo debug || echo "$PROFILE") && \
+    cp "target/$folder/coordinator" "target/$folder/worker" /usr/local/bin/
 
 FROM debian:bookworm-slim AS base
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && \

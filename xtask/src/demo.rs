@@ -2,7 +2,7 @@
 //!
 //! [`script`] has the conversation; [`crate::service`] starts and ends programs.
 
-mod script;
+pub(crate) mod script;
 
 use std::env;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -23,7 +23,7 @@ use crate::stop::Stop;
 use crate::toolchain;
 
 /// The simulator takes any token of this form; this one cannot be a real bot's.
-const SIMULATED_TOKEN: &str = "123456:SIMULATOR";
+pub(crate) const SIMULATED_TOKEN: &str = "123456:SIMULATOR";
 const CHAT_ID: i64 = 100;
 /// A worker compiles its plugins at the first start, in a development build.
 const READY_BOUND: Duration = Duration::from_secs(60);

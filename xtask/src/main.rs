@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | crash-test | demo | guard | hostile-guests | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | guard | hostile-guests | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod build_plugins;
 mod chat;
 mod chat_doc;
 mod command;
+mod compose_test;
 mod crash_test;
 mod debian;
 mod demo;
@@ -36,6 +37,7 @@ enum Command {
     Bench(bench::Bench),
     BuildPlugins(build_plugins::BuildPlugins),
     ChatDoc(chat_doc::ChatDoc),
+    ComposeTest(compose_test::ComposeTest),
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
     Guard(guard::Guard),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
         Command::ChatDoc(command) => command.run(&root),
+        Command::ComposeTest(command) => command.run(&root),
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
