@@ -9,6 +9,7 @@ pub(crate) mod driver;
 mod end_to_end;
 mod environment;
 mod figures;
+mod fleet;
 mod numbers;
 mod peers;
 mod program;
@@ -42,6 +43,7 @@ enum What {
     /// Hundreds of chats at once, with Telegram's limits.
     Chats,
     EndToEnd(end_to_end::EndToEnd),
+    Fleet(fleet::Fleet),
     Peers(peers::Peers),
     Scale(scale::Scale),
     Report(report::Report),
@@ -86,6 +88,7 @@ impl What {
             Self::SearchQuality => search::measure(root),
             Self::Chats => chats::measure(root),
             Self::EndToEnd(bench) => bench.run(root),
+            Self::Fleet(bench) => bench.run(root),
             Self::Peers(peers) => peers.run(root),
             Self::Scale(scale) => scale.run(root),
             Self::Report(report) => report.run(root),

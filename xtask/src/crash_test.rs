@@ -2,12 +2,13 @@
 //! Telegram returns errors. At the end every question must have exactly one answer.
 //!
 //! The faults are drawn from a seed, so a failing run can be repeated, apart from the processes' own timing. [`load`]
-//! asks the questions and records the answers; [`faults`] injects the faults.
+//! asks the questions and records the answers; [`faults`] injects the faults; [`pushes`] pushes a plugin to the workers meanwhile.
 
 mod fault_log;
 mod faults;
 mod load;
 mod memory;
+mod pushes;
 mod random;
 mod servers;
 mod system;
@@ -24,6 +25,7 @@ use crate::toolchain;
 use faults::FaultInjector;
 use load::Load;
 use memory::MemoryWatch;
+use pushes::Pushes;
 use system::{COORDINATORS, System, WORKERS};
 
 const STEP: Duration = Duration::from_millis(50);
@@ -72,6 +74,7 @@ impl CrashTest {
         let mut system = System::start(root, self.cluster, &stop)?;
         let mut load = Load::new(&system.simulator)?;
         let mut faults = FaultInjector::new(seed);
+        let mut pushes = Pushes::new(root, seed)?;
         let lasts = match self.outage {
             None => Duration::from_secs_f64(self.minutes * 60.0),
             Some(seconds) => Duration::from_secs(seconds) + 2 * AROUND_OUTAGE,
@@ -99,6 +102,7 @@ impl CrashTest {
                 ensure!(!stop.requested(), "interrupted");
                 faults.step(&mut system)?;
                 load.step(&system)?;
+                pushes.step(&system)?;
                 memory.step(&system);
                 std::thread::sleep(STEP);
             }
@@ -115,6 +119,10 @@ impl CrashTest {
         }
         let mut broken = load.report(&faults.log);
         faults.report();
+        if self.outage.is_none() {
+            broken.extend(pushes.end(&mut system, &stop)?);
+            pushes.report();
+        }
         broken.extend(system.report(until, load.losses_seen())?);
         broken.extend(memory.report(&system, load.asked()));
         if self.outage.is_some() {

@@ -194,9 +194,19 @@ async fn a_bad_version_is_refused_with_its_reason_and_the_former_one_runs_on() {
     assert_eq!(fleet(&redis, &["status"]).status.code(), Some(1));
     assert_eq!(version(&queue).await, "1.0.0");
     assert!(metrics(&worker).await.contains("freefans_worker_fleet_plugins{step=\"refused\"} 1"));
-    done(&fleet(&redis, &["rollback", "probe"]));
+    // What is no component has no imports to compare with.
+    done(&push(&redis, &files, &built("marked/probe"), &[]));
+    done(&fleet(&redis, &["status", "--wait", "60"]));
+    assert_eq!(version(&queue).await, "1.0.0+marked");
+    done(&fleet(&redis, &["rollback", "probe", "--to", &sha256(&whole)]));
     let status = done(&fleet(&redis, &["status", "--wait", "60"]));
     assert!(status.contains("1 of 1 workers run it"), "{status}");
+    assert_eq!(version(&queue).await, "1.0.0");
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]

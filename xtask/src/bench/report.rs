@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::chart::{Bar, bars};
 use super::document;
 use super::numbers::Spread;
-use super::{end_to_end, environment, figures, peers, scale};
+use super::{end_to_end, environment, figures, fleet, peers, scale};
 
 const DOCUMENT: &str = "docs/performance.md";
 /// Where the measurements and the charts lie.
@@ -24,10 +24,11 @@ impl Report {
     #[expect(clippy::unused_self, reason = "every command is called the same way")]
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let mut written = 0;
-        let measurements: [(&str, Table, Option<Chart>); 5] = [
+        let measurements: [(&str, Table, Option<Chart>); 6] = [
             ("peers", peers::markdown, Some(peers_chart)),
             ("scale", scale::markdown, Some(scale_chart)),
             ("end-to-end", end_to_end::markdown, None),
+            ("fleet", fleet::markdown, None),
             ("queue", figures::markdown, None),
             ("host", figures::markdown, None),
         ];

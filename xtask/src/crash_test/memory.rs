@@ -19,6 +19,8 @@ const PERMANENT: &[&str] = &[
     "replies:",
     "dead:",
     "freefans:plugins:events",
+    // Bounded by the quota of a push.
+    "freefans:fleet:",
 ];
 /// Lists the keys that do not expire. The flag is needed because they are in several slots.
 const WITHOUT_EXPIRY: &str = "#!lua flags=allow-cross-slot-keys,no-writes

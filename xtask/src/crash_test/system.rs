@@ -1,6 +1,6 @@
 //! Everything that a crash test runs, and what the queue says about it at the end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const READY_BOUND: Duration = Duration::from_secs(60);
 /// The type of the slow tasks. Nothing but a lost worker makes them run again.
 const SLOW: &str = "probe_sleep";
 
+/// In the plugin folder; what begins with a dot is no plugin.
+const CACHE: &str = ".cache";
+
 /// Everything that runs.
 pub(super) struct System {
     pub(super) workers: Vec<Option<Service>>,
@@ -35,7 +38,7 @@ pub(super) struct System {
 
 /// How the programs are started.
 struct Programs {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     plugins: TempDir,
     started: usize,
 }
@@ -83,7 +86,10 @@ impl System {
             if self.workers.get(slot).is_some_and(Option::is_none) {
                 let mut command = self.programs.command("worker");
                 command.arg("--plugins").arg(self.programs.plugins.path());
-                command.args(["--redis-url", &url]);
+                command.args(["--redis-url", &url, "--fleet"]);
+                // The first worker has a folder of the fleet's plugins for itself, the others share one.
+                command.args(["--label", if slot == 0 { "alone" } else { "shared" }]);
+                command.env("PLUGIN_CACHE", self.programs.plugins.path().join(CACHE));
                 let service = self.spawn("worker", &mut command)?;
                 if let Some(worker) = self.workers.get_mut(slot) {
                     *worker = Some(service);
@@ -167,6 +173,25 @@ impl System {
             broken.push(format!("{} tasks or answers are still under way", under_way(&stats)));
         }
         Ok(broken)
+    }
+
+    /// A command of the worker's program.
+    pub(super) fn worker_command(&self) -> Command {
+        self.programs.command("worker")
+    }
+
+    /// The folders in which workers keep what they fetch.
+    pub(super) fn caches(&self) -> Vec<PathBuf> {
+        vec![self.programs.plugins.path().join(CACHE)]
+    }
+
+    /// The logs of all workers, of those that were killed as well.
+    pub(super) fn worker_logs(&self) -> String {
+        let folders = std::fs::read_dir(self.logs.path()).into_iter().flatten().flatten();
+        let logs = folders.map(|folder| folder.path().join("worker.log"));
+        logs.filter_map(|log| std::fs::read(log).ok())
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .collect()
     }
 
     /// How many processes ended by themselves.

@@ -16,14 +16,14 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    /// Compares. A version before that is no longer stored counts as one with the same imports.
+    /// Compares. A version before that is no longer stored, or was no component, counts as one with the same imports.
     pub(super) async fn read(
         fleet: &Fleet,
         live: Option<&Record>,
         component: &[u8],
         settings: &str,
     ) -> anyhow::Result<Self> {
-        let imports = stored::imports(component).await?;
+        let imports = stored::imports(component).await?.unwrap_or_default();
         let read = |text: &str, imports: &[String]| {
             Access::read(text, imports)
                 .map_err(|problem| anyhow::anyhow!("the settings cannot be read: {problem}"))
@@ -34,8 +34,9 @@ impl Asks {
             Some(live) => {
                 let before = match stored::component(fleet, live).await {
                     Ok(before) => stored::imports(&before).await?,
-                    Err(_) => imports,
+                    Err(_) => None,
                 };
+                let before = before.unwrap_or(imports);
                 // Settings that nobody can read granted nothing.
                 Access::read(&live.settings, &before).unwrap_or(read("", &before)?)
             }

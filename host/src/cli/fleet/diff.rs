@@ -87,7 +87,7 @@ async fn side(name: String, component: &[u8], settings: &str) -> anyhow::Result<
         name,
         digest: sha256_hex(component),
         bytes: component.len() as u64,
-        imports: stored::imports(component).await?.into_iter().collect(),
+        imports: stored::imports(component).await?.into_iter().flatten().collect(),
         settings: lines.map(one_line).collect(),
     })
 }

@@ -28,11 +28,11 @@ pub(super) async fn component(fleet: &Fleet, record: &Record) -> anyhow::Result<
     Ok(component)
 }
 
-/// What a component imports; nothing when it is none.
-pub(super) async fn imports(component: &[u8]) -> anyhow::Result<Vec<String>> {
+/// What a component imports; none when the bytes are no component.
+pub(super) async fn imports(component: &[u8]) -> anyhow::Result<Option<Vec<String>>> {
     let place = tempfile::tempdir().context("cannot create a temporary folder")?;
     let path = place.path().join("a.wasm");
     fs::write(&path, component).context("cannot write a temporary file")?;
     let info = OfflineHost::new()?.component(&path).await;
-    Ok(info.map(|info| info.imports).unwrap_or_default())
+    Ok(info.ok().map(|info| info.imports))
 }
