@@ -63,7 +63,7 @@ impl Bed {
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let program = if development {
-            run(clean_cargo(root).args(["build", "--locked", "-p", "host", "--bin", "worker"]))?;
+            run(clean_cargo(root).args(["build", "--locked", "--workspace", "--bins"]))?;
             target_dir(root).join("debug/worker")
         } else {
             programs::worker(root)?
