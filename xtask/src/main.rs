@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | guard | hostile-guests | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -10,6 +10,7 @@ mod compose_test;
 mod crash_test;
 mod debian;
 mod demo;
+mod deployment_test;
 mod ended;
 mod guard;
 mod hostile_guests;
@@ -40,6 +41,7 @@ enum Command {
     ComposeTest(compose_test::ComposeTest),
     CrashTest(crash_test::CrashTest),
     Demo(demo::Demo),
+    DeploymentTest(deployment_test::DeploymentTest),
     Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
     Structure(structure::Structure),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::ComposeTest(command) => command.run(&root),
         Command::CrashTest(command) => command.run(&root),
         Command::Demo(command) => command.run(&root),
+        Command::DeploymentTest(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
