@@ -69,3 +69,91 @@ impl Coverage {
         Some(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use minisign::KeyPair;
+
+    use super::*;
+    use crate::digest::sha256_hex;
+    use crate::trust::comment::CoveredSettings;
+    use crate::trust::key::TrustedKey;
+
+    const COMPONENT: &[u8] = b"\0asm something";
+    const SETTINGS: &str = "[grants]\ncache = true\n";
+
+    struct Signer(KeyPair);
+
+    impl Signer {
+        fn new() -> Self {
+            Self(KeyPair::generate_unencrypted_keypair().unwrap())
+        }
+
+        fn coverage(&self, required: bool) -> Coverage {
+            let key = TrustedKey::parse(&self.0.pk.to_base64()).unwrap();
+            Coverage::new(Policy::new(vec![key], required))
+        }
+
+        /// A record of the plugin `a`, signed as covering `settings`.
+        fn record(&self, settings: &str) -> Record {
+            let comment = format!("freefans-plugin name=a version=1.0.0 settings={settings}");
+            let (public, secret) = (&self.0.pk, &self.0.sk);
+            let signed = minisign::sign(Some(public), secret, COMPONENT, Some(&comment), None);
+            record(Some(signed.unwrap().into_string()))
+        }
+    }
+
+    fn record(signature: Option<String>) -> Record {
+        let (digest, settings) = (sha256_hex(COMPONENT), SETTINGS.to_owned());
+        Record { digest, settings, signature, ..Record::default() }
+    }
+
+    fn answer(coverage: &Coverage, plugin: &str, record: &Record) -> Result<bool, String> {
+        let component = if record.digest == sha256_hex(COMPONENT) { COMPONENT } else { b"other" };
+        coverage.of(plugin, record, || Some(component.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn settings_count_only_under_a_trusted_signature_that_names_them() {
+        let key = Signer::new();
+        let digest = CoveredSettings::of(SETTINGS).to_string();
+        let signed = key.record(&digest);
+        for required in [false, true] {
+            assert_eq!(answer(&key.coverage(required), "a", &signed), Ok(true));
+            assert_eq!(answer(&key.coverage(required), "a", &key.record("any")), Ok(false));
+        }
+        assert_eq!(answer(&key.coverage(false), "a", &record(None)), Ok(false));
+        assert_eq!(answer(&Coverage::new(Policy::default()), "a", &signed), Ok(false));
+        let unsigned = answer(&key.coverage(true), "a", &record(None)).unwrap_err();
+        assert!(unsigned.contains("is not signed"), "{unsigned}");
+        let foreign = answer(&Signer::new().coverage(false), "a", &signed).unwrap_err();
+        assert!(foreign.contains("is not trusted here"), "{foreign}");
+        // Without the component nothing is known, and nothing is remembered.
+        let coverage = key.coverage(true);
+        assert_eq!(coverage.of("a", &signed, || None), None);
+        assert_eq!(answer(&coverage, "a", &signed), Ok(true));
+    }
+
+    #[test]
+    fn a_remembered_answer_is_for_this_name_component_settings_and_signature_alone() {
+        let key = Signer::new();
+        let coverage = key.coverage(false);
+        let signed = key.record(&CoveredSettings::of(SETTINGS).to_string());
+        assert_eq!(answer(&coverage, "a", &signed), Ok(true));
+        assert_eq!(answer(&coverage, "a", &signed), Ok(true));
+        for (plugin, other, words) in [
+            ("b", signed.clone(), "its file is b.wasm"),
+            ("a", Record { digest: sha256_hex(b"other"), ..signed.clone() }, "does not match"),
+            ("a", Record { settings: String::new(), ..signed.clone() }, "missing or empty"),
+            (
+                "a",
+                Record { signature: Some("x".to_owned()), ..signed.clone() },
+                "minisign's format",
+            ),
+        ] {
+            let problem = answer(&coverage, plugin, &other).unwrap_err();
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert_eq!(answer(&coverage, "a", &record(None)), Ok(false));
+    }
+}

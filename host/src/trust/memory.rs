@@ -155,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_last_accepted_version_may_do_is_the_measure() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in [None, Some(place.path().to_owned())] {
+            let memory = Memory::new(folder);
+            let wide = Access { cache: true, ..Access::default() };
+            memory.accept("a", &covered("1.0.0", 7), &wide).unwrap();
+            memory.accept("a", &covered("1.1.0", 8), &Access::default()).unwrap();
+            assert_eq!(memory.get("a").unwrap().unwrap().access, Access::default());
+        }
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_not_taken_for_nothing() {
         let place = tempfile::tempdir().unwrap();
         let memory = Memory::new(Some(place.path().to_owned()));

@@ -180,3 +180,30 @@ fn a_comment_reads_as_it_was_written() {
     let covered = Covered::read(&comment("1.2.0+x", 5, " rollback-from=1.3.0")).unwrap();
     assert_eq!(Covered::read(&covered.to_string()), Ok(covered));
 }
+
+#[test]
+fn another_build_of_the_signed_version_is_another_version() {
+    let key = Key::new();
+    let policy = Policy::new(vec![key.trusted()], true);
+    let text = key.sign(&comment("1.2.0+a", 5, ""));
+    let declaring = |version| {
+        let declared = Some(Declared { name: "a", version });
+        Signed { declared, ..signed(Some(&text)) }
+    };
+    assert!(policy.check(&declaring("1.2.0+a")).is_ok());
+    refused(&policy, &declaring("1.2.0+b"), "signature-other-version", "calls itself 1.2.0+b");
+    refused(&policy, &declaring("one"), "signature-other-version", "calls itself one");
+}
+
+/// As `minisign -Sl` makes it: Ed25519 over the bytes instead of over their BLAKE2b.
+#[test]
+fn a_signature_of_the_old_kind_is_not_taken() {
+    let key = TrustedKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
+    let policy = Policy::new(vec![key.unwrap()], true);
+    let text = "untrusted comment: signature from minisign secret key\n\
+                RWQf6LRCGA9i59SLOFxz6NxvASXDJeRtuZykwQepbDEGt87ig1BNpWaVWuNrm73YiIiJbq71Wi+dP9eKL8OC351vwIasSSbXxwA=\n\
+                trusted comment: timestamp:1555779966\tfile:test\n\
+                QtKMXWyYcwdpZAlPF7tE2ENJkRd1ujvKjlj1m9RtHTBnZPa5WKU5uWRs5GoP5M/VqE81QFuMKI5k/SfNQUaOAA==";
+    let old = Signed { component: b"test", ..signed(Some(text)) };
+    refused(&policy, &old, "signature-unreadable", "sign it with a newer minisign");
+}

@@ -7,7 +7,7 @@ use test_kit::TestRedis;
 
 use crate::fleet::{Files, done, push, record, refused, status_says};
 use crate::signatures::{Key, counted, probe};
-use crate::support::{Folder, Process, redis, run, start_worker_with};
+use crate::support::{Folder, Process, eventually, redis, run, start_worker_with};
 
 const ASKS: &str = "[grants]\nnet = [\"https://a.example\"]\ndata = { words = \"words.csv\" }\n";
 
@@ -70,6 +70,17 @@ async fn signed_settings_count_where_their_key_is_trusted_and_nowhere_else() {
     let stranger = start_worker_with(&redis, &other, &[("FLEET", "true")]).await;
     stranger.says(&["plugin of the fleet refused", "https://a.example"]).await;
     assert!(!stranger.log().contains("plugin published"), "{}", stranger.log());
+
+    // The same component, signed again with settings that ask for more.
+    let more = ASKS.replace("a.example\"", "a.example\", \"https://b.example\"");
+    std::fs::write(files.settings(), &more).unwrap();
+    sign(&files, &key.sign("probe", &two, &more, &[]));
+    done(&push(&redis, &files, &two, &["--grant"]));
+    eventually("the new settings in force", async || {
+        (worker.log().matches("plugin published").count() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(placed(&trusts), more);
 
     // A file of the server's own is a bound.
     trusts.settings("probe", "[grants]\nnet = []\ndata = { words = \"words.csv\" }\n");

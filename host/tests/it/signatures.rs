@@ -276,6 +276,71 @@ async fn an_archived_version_that_was_changed_on_disk_is_not_restored() {
     assert!(counted(&worker, "signature-altered").await);
 }
 
+/// How often the worker has compiled.
+async fn compiles(worker: &Process) -> String {
+    let metrics = metrics(worker).await;
+    let line = metrics.lines().find(|line| line.starts_with("freefans_plugin_compiles_total "));
+    line.unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn nothing_is_compiled_of_what_is_not_signed_as_it_should_be() {
+    let (redis, _queue) = redis().await;
+    let key = Key::new();
+    let folder = signed_probe(&key);
+    let worker = start(&redis, &folder, &key, "true").await;
+    let before = compiles(&worker).await;
+    assert!(!before.is_empty());
+    let three = probe(3);
+    let foreign = Key::new().sign("probe", &three, SETTINGS, &[]);
+    let any = key.sign("probe", &three, SETTINGS, &["--without-settings"]);
+    let wider = "[grants]\nnet = [\"https://forum.example\"]\n";
+    for (code, settings, signature) in [
+        ("signature-missing", SETTINGS, None),
+        ("signature-foreign-key", SETTINGS, Some(&foreign)),
+        ("wider-grants", wider, Some(&any)),
+    ] {
+        put(&folder, "probe", &three, settings, signature.map(String::as_str));
+        worker.says(&["plugin refused", code]).await;
+    }
+    assert_eq!(compiles(&worker).await, before);
+    put(&folder, "probe", &three, SETTINGS, Some(&any));
+    worker.says(&["plugin published", "3.0.0+marked"]).await;
+    assert_ne!(compiles(&worker).await, before);
+}
+
+#[tokio::test]
+async fn without_a_version_before_settings_that_no_signature_covers_may_grant_nothing() {
+    let (redis, _queue) = redis().await;
+    let key = Key::new();
+    let folder = Folder::with(&[]);
+    let wasm = probe(2);
+    let any = key.sign("probe", &wasm, SETTINGS, &["--without-settings"]);
+    put(&folder, "probe", &wasm, SETTINGS, Some(&any));
+    let worker = start(&redis, &folder, &key, "true").await;
+    worker.says(&["plugin refused", "wider-grants"]).await;
+    assert_eq!(published(&worker), 0);
+}
+
+#[tokio::test]
+async fn a_signature_file_that_is_no_text_or_too_long_is_not_taken_for_none() {
+    let (redis, queue) = redis().await;
+    let key = Key::new();
+    let folder = signed_probe(&key);
+    // A missing signature would be taken here.
+    let worker = start(&redis, &folder, &key, "false").await;
+    let three = probe(3);
+    let mut long = key.sign("probe", &three, SETTINGS, &[]).into_bytes();
+    long.resize(9_000, b'\n');
+    for (sentence, signature) in [("it is no text", vec![0xff; 300]), ("at most 8192", long)] {
+        std::fs::write(folder.path().join("probe.wasm.minisig"), signature).unwrap();
+        folder.put("probe", &three);
+        worker.says(&["plugin refused", sentence]).await;
+    }
+    let result = run(&queue, "probe_echo", json!({})).await;
+    assert_eq!(result.metadata["plugin_version"], Value::from("2.0.0+marked"));
+}
+
 /// The files of this name below a folder.
 fn files_named(folder: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -381,11 +446,30 @@ fn a_key_with_a_password_signs_with_it_only_and_is_never_overwritten() {
     let verified = worker_plugins(&["verify", text(&file), "--trust", text(&public)]);
     assert!(verified.status.success(), "{}", said(&verified));
     assert!(said(&verified).contains("name=search version=1.0.0 settings=none"));
+    let sign = ["sign", text(&file), "--key", text(&key), "--password-file", text(&password)];
+    let ahead = worker_plugins(&[&sign[..], &["--rollback-from", "0.9.0"]].concat());
+    assert!(!ahead.status.success(), "{}", said(&ahead));
+    assert!(said(&ahead).contains("1.0.0 is not below 0.9.0"), "{}", said(&ahead));
     // A name that the plugin does not have is not signed.
     let renamed = at("find.wasm");
     std::fs::rename(&file, &renamed).unwrap();
     let refused = worker_plugins(&["sign", text(&renamed), "--key", text(&key)]);
     assert!(said(&refused).contains("name the file search.wasm"), "{}", said(&refused));
+}
+
+#[test]
+fn verify_compares_what_was_signed_with_what_the_component_declares() {
+    let key = Key::new();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("search.wasm");
+    std::fs::copy(component("search"), &file).unwrap();
+    let wasm = std::fs::read(&file).unwrap();
+    let comment = "freefans-plugin name=search version=4.0.0 settings=none";
+    let signature = key.sign_comment(&wasm, comment);
+    std::fs::write(place.path().join("search.wasm.minisig"), signature).unwrap();
+    let refused = worker_plugins(&["verify", text(&file), "--trust", &key.public]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("signature-other-version"), "{}", said(&refused));
 }
 
 /// What is typed at the stock tool.
