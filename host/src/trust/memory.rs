@@ -148,6 +148,9 @@ mod tests {
             memory.accept("a", &covered("1.9.0", 8), &Access::default()).unwrap();
             let last = memory.get("a").unwrap().unwrap();
             assert_eq!((last.version.to_string().as_str(), last.timestamp), ("2.0.0", 8));
+            // An older signature: a version that a start took from the archive.
+            memory.accept("a", &covered("2.0.0", 3), &Access::default()).unwrap();
+            assert_eq!(memory.get("a").unwrap().unwrap().timestamp, 8);
             assert_eq!(memory.get("b").unwrap(), None);
             let after_restart = Memory::new(folder.clone()).get("a").unwrap();
             assert_eq!(after_restart.is_some(), folder.is_some());
