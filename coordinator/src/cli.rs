@@ -12,6 +12,7 @@ mod submit;
 use std::io::Write;
 
 use clap::{Parser, Subcommand};
+use ops::health_command::HealthCommand;
 
 use crate::config::Serve;
 pub use commands::CommandsCommand;
@@ -38,6 +39,8 @@ pub enum Command {
     Queue(QueueCommand),
     /// Submits a task by hand.
     Submit(Submit),
+    /// Asks the coordinator that runs here whether it is alive or ready.
+    Health(HealthCommand),
     /// Shows and changes which plugins own chat commands.
     Commands(CommandsCommand),
 }
@@ -53,6 +56,9 @@ impl Command {
             Self::Queue(command) => command.run(out).await,
             Self::Submit(command) => command.run(out).await,
             Self::Commands(command) => command.run(out).await,
+            Self::Health(command) => {
+                Ok(if command.run(out).await? { Outcome::Done } else { Outcome::Failed })
+            }
         }
     }
 }

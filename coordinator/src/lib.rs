@@ -26,9 +26,12 @@ pub mod telegram;
 mod wait_estimator;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
+use ops::health::Health;
 use ops::shutdown::Shutdown;
+use ops::supervisor;
 use queue::{QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -58,6 +61,13 @@ use crate::telegram::bot_api::BotApi;
 use crate::telegram::send::Sender;
 use crate::wait_estimator::WaitEstimator;
 
+/// Longest time between two turns of the loop that delivers answers: it waits a second for new ones, and what it asks of Redis
+/// has time limits of a few seconds.
+const DELIVERY_AT_MOST: Duration = Duration::from_secs(60);
+/// The same for updates: a long poll takes 35 s at most, another program's webhook makes it pause for 20 s, and a webhook of our
+/// own is looked at every 60 s.
+const UPDATES_AT_MOST: Duration = Duration::from_secs(180);
+
 /// Runs a coordinator until `shutdown`.
 ///
 /// # Errors
@@ -70,6 +80,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
     let problem = UpdateProblem::default();
+    let health = Health::default();
+    supervisor::follow(health.clone(), shutdown.clone());
     if let Some(address) = config.listen {
         let asked: Arc<OnceLock<TaskQueue>> = Arc::clone(&reached);
         let problem = problem.subscribe();
@@ -77,13 +89,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             let asked = Arc::clone(&asked);
             let problem = problem.borrow().clone();
             async move {
-                TaskQueue::readiness(asked.get()).await?;
-                problem.map_or(Ok(()), Err)
+                TaskQueue::readiness(asked.get()).await.err().into_iter().chain(problem).collect()
             }
         };
         // Start health checks first, so waiting for Redis is not mistaken for a crash.
-        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
+        let serving =
+            ops::server::serve(address, metrics::describe, health.clone(), ready, shutdown.clone());
+        serving.await?;
     }
+    supervisor::status("waiting for Redis");
     let connecting =
         TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
@@ -91,30 +105,37 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if config.listen.is_some() {
         tokio::spawn(metrics::watch_until(queue.clone(), shutdown.clone()));
     }
+    supervisor::status("waiting for the Bot API");
     let connecting = BotApi::connect(&config.token, &config.api_url, &shutdown);
     let bot = connecting.await.context("cannot use the Bot API")?;
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
     let menu = tokio::sync::watch::Sender::default();
     let mut offered = menu.subscribe();
     let estimator = Arc::new(WaitEstimator::default());
-    let watching = tokio::spawn(menu::watch_until(
+    let watching = menu::watch_until(
         queue.clone(),
         bot.clone(),
         me.clone(),
         menu,
         Arc::clone(&estimator),
         shutdown.clone(),
-    ));
+    );
+    let watching = tokio::spawn(health.guard("command menu", watching));
     tracing::info!(coordinator = me, bot = bot.username(), "coordinator ready");
+    supervisor::ready(&format!("ready; the bot is @{}", bot.username()));
     let (sender, scheduler) = Sender::new(bot.clone(), queue.clone(), config.limits);
-    let sending = tokio::spawn(scheduler.run(shutdown.clone()));
+    let sending = tokio::spawn(health.guard("sending", scheduler.run(shutdown.clone())));
     let parts = Parts::new(queue.clone(), sender.clone(), estimator, shutdown.clone());
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "partitions not announced; workers learn them from the first tasks");
     }
-    let sweeping = tokio::spawn(queue::work::sweep_until(queue.clone(), shutdown.clone()));
-    let confirming = tokio::spawn(queue::submit::confirm_until(queue.clone(), shutdown.clone()));
-    let delivering = tokio::spawn(parts.delivery().run_until(me.clone(), shutdown.clone()));
+    let sweeping = queue::work::sweep_until(queue.clone(), shutdown.clone());
+    let sweeping = tokio::spawn(health.guard("sweep", sweeping));
+    let confirming = queue::submit::confirm_until(queue.clone(), shutdown.clone());
+    let confirming = tokio::spawn(health.guard("confirmation of tasks", confirming));
+    let turns = health.follow("delivery", DELIVERY_AT_MOST);
+    let delivering = parts.delivery().run_until(me.clone(), turns, shutdown.clone());
+    let delivering = tokio::spawn(delivering);
     let inputs = FlowInputs {
         bot: bot.username().to_owned(),
         lists: Arc::new(config.access),
@@ -124,22 +145,32 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let dispatcher = parts.dispatcher(inputs);
     // Wait for the plugins' commands, or they would be unknown.
     let _ = shutdown.run_until_cancelled(offered.changed()).await;
+    let turns = health.follow("updates", UPDATES_AT_MOST);
     match &config.webhook {
         Some(webhook) => {
             let token = config.token.expose();
             let lease = PollerLease::new(queue, bot.id(), "");
             receive::webhook::serve_until(
-                dispatcher, &bot, lease, webhook, token, &problem, shutdown,
+                dispatcher, &bot, lease, webhook, token, &problem, &turns, shutdown,
             )
             .await?;
         }
         None => {
             let foreign = config.foreign_webhook;
             let lease = PollerLease::new(queue, bot.id(), &me);
-            receive::polling::poll_until(&dispatcher, &bot, lease, foreign, &problem, shutdown)
-                .await;
+            receive::polling::poll_until(
+                &dispatcher,
+                &bot,
+                lease,
+                foreign,
+                &problem,
+                &turns,
+                shutdown,
+            )
+            .await;
         }
     }
+    drop(turns);
     parts.settle().await;
     sweeping.await.context("the sweep panicked")?;
     confirming.await.context("the confirmation of recent tasks panicked")?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser};
 use ops::flags::{MonitoringFlags, RedisFlags};
+use ops::health_command::HealthCommand;
 use ops::telemetry::LogFormat;
 
 use self::flags::{CacheFlag, TrustFlags, label};
@@ -36,6 +37,8 @@ pub enum Command {
     Plugins(plugins::PluginsCommand),
     /// Pushes plugins to all workers that run with --fleet, and shows what they run.
     Fleet(fleet::FleetCommand),
+    /// Asks the worker that runs here whether it is alive or ready.
+    Health(HealthCommand),
     /// Compiles one component for a worker.
     #[command(hide = true)]
     Compile(compile::CompileCommand),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ops::health::Turns;
 use queue::config::RetryPolicy;
 use queue::{FailureCode, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult};
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ pub struct PluginHandler {
     publisher: Publisher,
     worker: String,
     retry: RetryPolicy,
+    turns: Option<Turns>,
 }
 
 impl PluginHandler {
@@ -33,13 +35,20 @@ impl PluginHandler {
     ) -> Self {
         let archive = loader.archive().cloned();
         let publisher = Publisher { catalog, archive, accepted: loader.memory(), history: None };
-        Self { engine: loader.engine().clone(), publisher, worker, retry }
+        Self { engine: loader.engine().clone(), publisher, worker, retry, turns: None }
     }
 
     /// Adds rollbacks to `history`.
     #[must_use]
     pub fn with_history(mut self, history: History) -> Self {
         self.publisher.history = Some(history);
+        self
+    }
+
+    /// Tells `turns` of each turn of the worker's loop.
+    #[must_use]
+    pub fn with_turns(mut self, turns: Turns) -> Self {
+        self.turns = Some(turns);
         self
     }
 }
@@ -65,5 +74,11 @@ impl TaskHandler for PluginHandler {
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
         self.publisher.catalog.offered()
+    }
+
+    fn turned(&self) {
+        if let Some(turns) = &self.turns {
+            turns.turned();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use host::cli::{Cli, Command};
-use ops::startup::{self, Startup};
+use ops::startup::{self, EXIT_FAILURE, Startup};
 use ops::telemetry::{self, LogFormat};
 
 fn main() -> ExitCode {
@@ -16,12 +16,16 @@ fn main() -> ExitCode {
         Some(Command::Plugins(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
             telemetry::init(LogFormat::Text)?;
             let accepted = command.run(out).await?;
-            Ok(if accepted { 0 } else { startup::EXIT_FAILURE })
+            Ok(if accepted { 0 } else { EXIT_FAILURE })
         }),
         Some(Command::Fleet(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
             telemetry::init(LogFormat::Text)?;
             let done = command.run(out).await?;
-            Ok(if done { 0 } else { startup::EXIT_FAILURE })
+            Ok(if done { 0 } else { EXIT_FAILURE })
+        }),
+        Some(Command::Health(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            let healthy = command.run(out).await?;
+            Ok(if healthy { 0 } else { EXIT_FAILURE })
         }),
         Some(Command::Compile(command)) => command.run(),
         None => {

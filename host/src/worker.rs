@@ -2,8 +2,11 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
+use ops::health::Health;
+use ops::supervisor;
 use queue::{DistributedWorkerRegistry, OfferedPlugin, QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,10 @@ use crate::plugin_config::base::PathBase;
 use crate::swap::folder::PluginFolder;
 use crate::swap::watch::watch_until;
 use crate::{engine, metrics};
+
+/// Longest time between two turns of the loop that claims tasks. It turns every two seconds; what it asks of Redis meanwhile
+/// has time limits of a few seconds.
+const LOOP_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Runs a worker until `shutdown`, then drains it. `ready` is called once, after the plugins are loaded and before the
 /// first claim.
@@ -36,15 +43,21 @@ pub async fn run(
     let retry = queue_config.retry;
     let connected = Arc::new(OnceLock::new());
     let catalog = Arc::new(PluginCatalog::default());
+    let health = Health::default();
+    supervisor::follow(health.clone(), shutdown.clone());
     if let Some(address) = config.listen {
         let ready = readiness(Arc::clone(&connected), Arc::clone(&catalog));
         // Start health checks first, so that waiting for Redis is not mistaken for a crash.
-        ops::server::serve(address, metrics::describe, ready, shutdown.clone()).await?;
+        let serving =
+            ops::server::serve(address, metrics::describe, health.clone(), ready, shutdown.clone());
+        serving.await?;
     }
+    supervisor::status("waiting for Redis");
     let connecting =
         TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
     let _ = connected.set(queue.clone()); // Set once, here.
+    supervisor::status("loading the plugins");
     let engine = engine::build(config.concurrency, &config.ceilings)
         .map_err(anyhow::Error::from)
         .context("cannot start the WebAssembly engine")?;
@@ -87,11 +100,15 @@ pub async fn run(
         )
     })?;
     ready(&worker, &catalog.offered().borrow());
-    let following = follower.map(|follower| tokio::spawn(follower.run(shutdown.clone())));
-    let watching = tokio::spawn(watch_until(folder, shutdown.clone()));
+    supervisor::ready(&format!("ready; {} plugins at the start", catalog.offered().borrow().len()));
+    let following = follower
+        .map(|follower| tokio::spawn(health.guard("fleet", follower.run(shutdown.clone()))));
+    let watching = health.guard("plugin folder", watch_until(folder, shutdown.clone()));
+    let watching = tokio::spawn(watching);
     let cache_written = loader.cache_written();
     let handler = PluginHandler::new(&loader, catalog, worker.clone(), retry);
-    let handler = Arc::new(handler.with_history(history));
+    let turns = health.follow("tasks", LOOP_AT_MOST);
+    let handler = Arc::new(handler.with_history(history).with_turns(turns));
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;
@@ -141,16 +158,18 @@ fn open_cache(folder: &Path, plugins: &Path) -> Option<(PreparedCache, VersionAr
 fn readiness(
     queue: Arc<OnceLock<TaskQueue>>,
     catalog: Arc<PluginCatalog>,
-) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync {
+) -> impl Fn() -> futures::future::BoxFuture<'static, Vec<String>> + Send + Sync {
     move || {
         let queue = Arc::clone(&queue);
         let catalog = Arc::clone(&catalog);
         Box::pin(async move {
-            TaskQueue::readiness(queue.get()).await?;
-            if catalog.offered().borrow().is_empty() {
-                return Err("no plugin is loaded".to_owned());
+            let mut missing: Vec<_> =
+                TaskQueue::readiness(queue.get()).await.err().into_iter().collect();
+            // The plugins are loaded when Redis was reached.
+            if queue.get().is_some() && catalog.offered().borrow().is_empty() {
+                missing.push("no plugin is loaded".to_owned());
             }
-            Ok(())
+            missing
         })
     }
 }

@@ -1,12 +1,15 @@
-//! What both binaries need and is not about tasks: start-up, common flags, logs, health and metrics, shutdown, retries, secrets,
-//! error chains.
+//! What both binaries need and is not about tasks: start-up, settings, common flags, logs, health and metrics, systemd, shutdown,
+//! retries, secrets, error chains.
 
 pub mod chain;
 mod environment;
 pub mod flags;
+pub mod health;
+pub mod health_command;
 pub mod retry;
 pub mod secret;
 pub mod server;
 pub mod shutdown;
 pub mod startup;
+pub mod supervisor;
 pub mod telemetry;

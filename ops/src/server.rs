@@ -1,7 +1,8 @@
-//! Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`.
+//! Health and metrics over HTTP: `/livez`, `/readyz`, `/healthz`, `/metrics`.
 //!
-//! `/healthz` tells that the process responds, `/readyz` that what it needs is available; `/metrics` is in Prometheus'
-//! text format.
+//! `/livez` tells that the process is alive ([`crate::health`]), `/readyz` that what it needs is available; both name the
+//! reasons when it is not, as text or, if the request accepts it, as JSON. `/healthz` only tells that the process responds.
+//! `/metrics` is in Prometheus' text format.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,11 +10,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::health::Health;
 
 /// A check that takes longer counts as failed.
 const CHECK_AT_MOST: Duration = Duration::from_secs(2);
@@ -32,8 +36,8 @@ fn collect() -> anyhow::Result<PrometheusHandle> {
         .context("metrics are collected already")
 }
 
-/// Collects metrics and serves on `address` until `shutdown`. `describe` describes the metrics. The error of `ready` is
-/// what is missing. Returns the address, with the port in place of 0.
+/// Collects metrics and serves on `address` until `shutdown`. `describe` describes the metrics. `ready` returns what is
+/// missing, one text each. Returns the address, with the port in place of 0.
 ///
 /// Call once per process, before anything is recorded.
 ///
@@ -43,12 +47,13 @@ fn collect() -> anyhow::Result<PrometheusHandle> {
 pub async fn serve<C, F>(
     address: SocketAddr,
     describe: impl FnOnce(),
+    health: Health,
     ready: C,
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr>
 where
     C: Fn() -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), String>> + Send,
+    F: Future<Output = Vec<String>> + Send,
 {
     let metrics = collect()?;
     describe();
@@ -60,11 +65,12 @@ where
     let rendered = metrics.clone();
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/livez", get(move |headers: HeaderMap| async move { liveness(&health, &headers) }))
         .route(
             "/readyz",
-            get(move || {
+            get(move |headers: HeaderMap| {
                 let ready = Arc::clone(&ready);
-                async move { readiness(ready().await_bounded().await) }
+                async move { readiness(&bounded(ready()).await, &headers) }
             }),
         )
         .route(
@@ -92,18 +98,41 @@ where
     Ok(local)
 }
 
-trait Bounded: Future<Output = Result<(), String>> + Sized {
-    async fn await_bounded(self) -> Result<(), String> {
-        let checked = tokio::time::timeout(CHECK_AT_MOST, self).await;
-        checked.unwrap_or_else(|_| Err(format!("no answer within {CHECK_AT_MOST:?}")))
-    }
+async fn bounded(checks: impl Future<Output = Vec<String>>) -> Vec<String> {
+    let checked = tokio::time::timeout(CHECK_AT_MOST, checks).await;
+    checked.unwrap_or_else(|_| vec![format!("no answer within {CHECK_AT_MOST:?}")])
 }
 
-impl<F: Future<Output = Result<(), String>>> Bounded for F {}
+fn readiness(missing: &[String], headers: &HeaderMap) -> Response {
+    let body = json!({"ready": missing.is_empty(), "reasons": missing});
+    answer("ready", missing, &body, headers)
+}
 
-fn readiness(checked: Result<(), String>) -> impl IntoResponse {
-    match checked {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")),
+fn liveness(health: &Health, headers: &HeaderMap) -> Response {
+    let states = health.loops();
+    let loops: Vec<Value> = states
+        .iter()
+        .map(|state| {
+            let at_most = state.at_most.map(|at_most| at_most.as_secs());
+            json!({"name": state.name, "turned_s_ago": state.turned_ago.as_secs(), "at_most_s": at_most})
+        })
+        .collect();
+    let problems: Vec<String> = states.into_iter().filter_map(|state| state.problem).collect();
+    let body = json!({"alive": problems.is_empty(), "reasons": problems, "loops": loops});
+    answer("alive", &problems, &body, headers)
+}
+
+/// As JSON for those who accept it, else one line of text.
+fn answer(word: &str, problems: &[String], body: &Value, headers: &HeaderMap) -> Response {
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("application/json")) {
+        return (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n"))
+            .into_response();
     }
+    let text = match problems {
+        [] => format!("{word}\n"),
+        problems => format!("not {word}: {}\n", problems.join("; ")),
+    };
+    (status, text).into_response()
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ops::health::Turns;
 use ops::retry::{self, RetryPolicy};
 use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{Delivered, FailureCode, Lane, Outbox, Reply, TaskId, TaskQueue};
@@ -105,11 +106,17 @@ impl Delivery {
     }
 
     /// Shows answers until `shutdown`. `me` names this coordinator.
-    pub(crate) async fn run_until(self: Arc<Self>, me: String, shutdown: CancellationToken) {
+    pub(crate) async fn run_until(
+        self: Arc<Self>,
+        me: String,
+        turns: Turns,
+        shutdown: CancellationToken,
+    ) {
         let mut outbox = Outbox::new(&self.parts.queue, &me);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
+            turns.turned();
             if look_due(&mut look) {
                 self.look(&mut outbox).await;
             }

@@ -8,8 +8,8 @@ const EXIT_NOT_FOUND: u8 = 2;
 pub enum Outcome {
     /// It succeeded.
     Done,
-    /// A task was run and failed.
-    TaskFailed,
+    /// A task was run and failed, or what was looked at is not well.
+    Failed,
     /// Its object does not exist.
     NotFound,
 }
@@ -19,7 +19,7 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::TaskFailed => 1,
+            Self::Failed => 1,
             Self::NotFound => EXIT_NOT_FOUND,
         }
     }

@@ -51,6 +51,6 @@ impl Submit {
             return Ok(Outcome::NotFound);
         };
         print::json(out, &result)?;
-        Ok(if result.success { Outcome::Done } else { Outcome::TaskFailed })
+        Ok(if result.success { Outcome::Done } else { Outcome::Failed })
     }
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops::health::Turns;
 use ops::shutdown::ShuttingDown;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -54,9 +55,11 @@ pub(crate) async fn poll_until(
     lease: PollerLease,
     foreign_webhook: ForeignWebhook,
     problem: &UpdateProblem,
+    turns: &Turns,
     shutdown: CancellationToken,
 ) {
     while !shutdown.is_cancelled() {
+        turns.turned();
         match lease.acquire().await {
             Ok(Some(offset)) => {
                 tracing::info!("polling for updates");
@@ -66,7 +69,7 @@ pub(crate) async fn poll_until(
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = lease.keep(&lost) => {}
-                    () = poller.run(&lease, &lost) => {}
+                    () = poller.run(&lease, turns, &lost) => {}
                 }
                 poller.finish(&lease).await;
                 // The coordinator that polls now reports its own problems.
@@ -123,9 +126,10 @@ impl<'a> Poller<'a> {
         }
     }
 
-    async fn run(&mut self, lease: &PollerLease, lost: &CancellationToken) {
-        self.conflicts.remove_webhook(lease).await;
+    async fn run(&mut self, lease: &PollerLease, turns: &Turns, lost: &CancellationToken) {
+        self.conflicts.remove_webhook(lease, turns).await;
         while !lost.is_cancelled() {
+            turns.turned();
             match self.fetch().await {
                 Ok(batch) => {
                     self.problem.send_replace(None);

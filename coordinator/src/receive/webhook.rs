@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use http_body_util::LengthLimitError;
+use ops::health::Turns;
 use ops::shutdown::ShuttingDown;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
@@ -69,6 +70,7 @@ pub(crate) async fn serve_until(
     config: &WebhookConfig,
     token: &str,
     problem: &UpdateProblem,
+    turns: &Turns,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
@@ -84,7 +86,7 @@ pub(crate) async fn serve_until(
         secret: secret.clone(),
     });
     let app = Router::new().fallback(receive).with_state(webhook);
-    let registering = register_until(bot, &config.url, &secret, &lease, problem, &shutdown);
+    let registering = register_until(bot, &config.url, &secret, &lease, problem, turns, &shutdown);
     let serving = async {
         let stop = shutdown.clone().cancelled_owned();
         axum::serve(listener, app).with_graceful_shutdown(stop).await
@@ -109,10 +111,12 @@ async fn register_until(
     secret: &str,
     lease: &PollerLease,
     problem: &UpdateProblem,
+    turns: &Turns,
     shutdown: &CancellationToken,
 ) {
     let mut told = false;
     loop {
+        turns.turned();
         // Before Telegram knows it, so that a coordinator that polls does not take it for another program's.
         lease.note_webhook(url.as_str()).await;
         let wait = match register(bot, url, secret, told).await {

@@ -6,7 +6,7 @@ use test_kit::{Process, TestRedis, eventually};
 
 use crate::support::{Telegram, coordinator_command, real_worker_command};
 
-async fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) async fn get(address: &str, path: &str) -> (u16, String) {
     match reqwest::get(format!("http://{address}{path}")).await {
         Ok(response) => (response.status().as_u16(), response.text().await.unwrap()),
         Err(_) => (0, String::new()),
@@ -14,7 +14,7 @@ async fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 /// Starts a program that serves its health on a free port, and gives the port's address.
-async fn listening(mut command: Command, ready: &str) -> (Process, String) {
+pub(crate) async fn listening(mut command: Command, ready: &str) -> (Process, String) {
     let process = Process::start_until(command.args(["--listen", "127.0.0.1:0"]), ready).await;
     process.says(&["serving health and metrics"]).await;
     let log = process.log();

@@ -31,4 +31,8 @@ pub trait TaskHandler: Send + Sync + 'static {
 
     /// The plugins that are offered now. The loop watches the value and claims for the new list after a change.
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>>;
+
+    /// Called at each turn of the worker's loop, at least every few seconds, also while Redis does not answer and while the
+    /// loop drains: a loop that calls it no more is stuck. It must not block.
+    fn turned(&self) {}
 }

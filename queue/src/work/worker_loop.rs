@@ -89,6 +89,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
         self.serve_offered();
         while !shutdown.is_cancelled() {
+            self.shared.handler.turned();
             self.wait_for_wake_ups();
             // Every branch is safe to lose: the streams and timers keep their state.
             tokio::select! {
@@ -225,6 +226,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             tracing::info!(running, "draining");
         }
         while !shared.running.is_empty() && Instant::now() < until {
+            shared.handler.turned();
             // All branches keep their state when lost.
             tokio::select! {
                 () = shared.running.wait() => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ops::health::Turns;
 use ops::retry::{self, RetryPolicy};
 use ops::shutdown::Shutdown;
 use tokio::time::Instant;
@@ -112,7 +113,7 @@ impl<'a> Conflicts<'a> {
     }
 
     /// Removes a webhook, because polling does not work beside one.
-    pub(super) async fn remove_webhook(&self, lease: &PollerLease) {
+    pub(super) async fn remove_webhook(&self, lease: &PollerLease, turns: &Turns) {
         let remove = || async {
             match self.foreign_webhook {
                 ForeignWebhook::Remove => self.bot.delete_webhook().await,
@@ -120,6 +121,7 @@ impl<'a> Conflicts<'a> {
             }
         };
         let pause_after = |error: &BotError, pause| {
+            turns.turned();
             tracing::warn!(error = %error, "webhook not removed; retrying");
             error.try_again_after(pause)
         };
