@@ -28,7 +28,9 @@ use crate::swap::outcomes::Outcomes;
 use crate::trust::Policy;
 
 /// How often the revision is read: one small command.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How often while a plugin is on its way, so that its end is reported at once.
+const POLL_ON_THE_WAY: Duration = Duration::from_millis(50);
 /// How often an unchanged report is written again. It expires after 15 s.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a start waits for the fleet's plugins before it goes on with those that it has.
@@ -138,13 +140,22 @@ impl Follower {
             // A tick that is dropped leaves files that the next start finishes.
             let tick = async {
                 self.tick().await;
-                tokio::time::sleep(POLL_INTERVAL).await;
+                let interval = if self.is_on_the_way() { POLL_ON_THE_WAY } else { POLL_INTERVAL };
+                tokio::time::sleep(interval).await;
             };
             if shutdown.run_until_cancelled(tick).await.is_none() {
                 let _ = self.fleet.forget(&self.worker).await; // It expires anyway.
                 return;
             }
         }
+    }
+
+    /// Whether a plugin is in place and not loaded yet.
+    fn is_on_the_way(&self) -> bool {
+        let reported = self.reported.as_ref();
+        reported.is_some_and(|(report, _)| {
+            report.plugins.iter().any(|plugin| plugin.step == Step::Checking)
+        })
     }
 
     /// One look at the state, and all that follows from it.

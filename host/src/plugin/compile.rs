@@ -1,10 +1,11 @@
 //! Compiles one component at a time, at low priority and with a time limit. What is compiled can be cached on disk, and
-//! is not compiled again as long as it is there.
+//! is not compiled again as long as it is there, nor by two processes at once ([`turn`]).
 
 pub(crate) mod background;
 pub mod cache;
 mod cache_writer;
 pub mod program;
+mod turn;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -118,6 +119,16 @@ impl Compiler {
         if let Some(cached) = self.cached(key).await {
             return Ok(cached);
         }
+        // Another process may be compiling the same: workers of one machine see a new file at the same time.
+        let turn = match (key, &self.cache) {
+            (Some(key), Some(cache)) => turn::take(cache.folder(), key).await,
+            _ => None,
+        };
+        if turn.is_some()
+            && let Some(cached) = self.cached(key).await
+        {
+            return Ok(cached);
+        }
         let started = Instant::now();
         let bytes = wasm.len();
         let in_process = async |wasm: Bytes| {
@@ -150,7 +161,7 @@ impl Compiler {
         let loaded = code.clone();
         let component = background::run(move || cache::load(&engine, &loaded)).await?;
         if let (Some(key), Some(cache)) = (key, self.cache.clone()) {
-            self.writer.store(cache, key.to_owned(), code);
+            self.writer.store(cache, key.to_owned(), code, turn);
         }
         Ok(component)
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::environment;
 use super::numbers::rounded;
+use super::{environment, programs};
 use crate::build_plugins::BuildPlugins;
 use crate::redis::Connection;
 use crate::stop::Stop;
@@ -40,6 +40,9 @@ pub(crate) struct Fleet {
     /// Build as the tests are built. Quicker to start, and slower.
     #[arg(long)]
     development: bool,
+    /// Measure this worker instead of building one.
+    #[arg(long, value_name = "FILE", conflicts_with = "development")]
+    program: Option<PathBuf>,
     /// Write all figures into this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -62,7 +65,12 @@ impl Fleet {
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         BuildPlugins::default().run(root)?;
         let stop = Stop::on_signals()?;
-        let mut bed = Bed::start(root, self.workers, self.development, &stop)?;
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None if self.development => programs::development_worker(root)?,
+            None => programs::worker(root)?,
+        };
+        let mut bed = Bed::start(root, self.workers, program, &stop)?;
         let mut redis = Connection::open(bed.port())?;
         let environment = environment::describe(root, &mut redis);
         println!("{}", environment::in_one_line(&environment));

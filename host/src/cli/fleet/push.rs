@@ -208,7 +208,7 @@ impl Push {
         if self.unchecked {
             return Ok("(unchecked)".to_owned());
         }
-        let host = folders::offline_host(&self.cache)?;
+        let host = folders::offline_host(&self.cache)?.without_snapshots();
         let folder = self.settings.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
         let inspection = host.inspect_with_settings(file, settings, folder).await;
         let refusal = inspection.refusal();

@@ -80,6 +80,10 @@ impl PreparedCache {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn file(&self, key: &str) -> PathBuf {
         self.folder.join(key).with_extension("prepared")
     }

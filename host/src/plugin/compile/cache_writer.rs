@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::background;
 use super::cache::PreparedCache;
+use super::turn::Turn;
 
 /// Machine code that may wait to be written. Compiling takes longer than writing, so it piles up only on a very slow
 /// disk; what does not fit is compiled again at the next start. One component may be larger than this.
@@ -31,8 +32,8 @@ impl CacheWriter {
         Self { writes, unwritten: Arc::default(), lock: Arc::default() }
     }
 
-    /// Stores machine code under a key, later: writing takes as long as a swap may.
-    pub(super) fn store(&self, cache: PreparedCache, key: String, code: Bytes) {
+    /// Stores machine code under a key, later: writing takes as long as a swap may. `turn` is given back afterwards.
+    pub(super) fn store(&self, cache: PreparedCache, key: String, code: Bytes, turn: Option<Turn>) {
         if !self.add(&key, &code) {
             tracing::warn!("prepared plugin not stored: the disk is too slow");
             return;
@@ -46,6 +47,7 @@ impl CacheWriter {
                 tracing::warn!(error = %error, "prepared plugin not stored");
             }
             unwritten.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            drop(turn);
         });
     }
 
@@ -87,9 +89,9 @@ mod tests {
         let writer = CacheWriter::new();
         // As long as another one is written.
         let guard = writer.lock.lock().await;
-        writer.store(cache.clone(), "first".to_owned(), code.clone());
-        writer.store(cache.clone(), "second".to_owned(), code.clone());
-        writer.store(cache.clone(), "large".to_owned(), large);
+        writer.store(cache.clone(), "first".to_owned(), code.clone(), None);
+        writer.store(cache.clone(), "second".to_owned(), code.clone(), None);
+        writer.store(cache.clone(), "large".to_owned(), large, None);
         tokio::task::yield_now().await;
         assert!(cache.get(&engine, "first").is_none());
         assert_eq!(writer.unwritten("first"), Some(code), "it is found before it is written");

@@ -11,12 +11,9 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::bench::program::Background;
-use crate::bench::programs;
-use crate::command::{capture, run};
-use crate::paths::target_dir;
+use crate::command::capture;
 use crate::redis::{Connection, Redis};
 use crate::stop::Stop;
-use crate::toolchain::clean_cargo;
 
 const PLUGIN: &str = "search";
 const BOUND: Duration = Duration::from_secs(60);
@@ -59,15 +56,9 @@ impl Bed {
     pub(super) fn start(
         root: &Path,
         workers: usize,
-        development: bool,
+        program: PathBuf,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
-        let program = if development {
-            run(clean_cargo(root).args(["build", "--locked", "--workspace", "--bins"]))?;
-            target_dir(root).join("debug/worker")
-        } else {
-            programs::worker(root)?
-        };
         let redis = Redis::start(stop)?;
         let place = tempfile::tempdir().context("creating a folder")?;
         let plugins = root.join("plugins");
