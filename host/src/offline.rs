@@ -77,13 +77,13 @@ impl OfflineHost {
         Ok(Self { loader: Loader::new(engine, ceilings, None)?, ceilings })
     }
 
-    /// Uses a worker's cache of prepared plugins, and adds to it.
     /// Compiles a component once, and not a second time with the memory that `init` left. For checks only: a run takes longer.
     #[must_use]
     pub fn without_snapshots(self) -> Self {
         Self { loader: self.loader.without_snapshots(), ..self }
     }
 
+    /// Uses a worker's cache of prepared plugins, and adds to it.
     #[must_use]
     pub fn with_cache(self, cache: Option<PreparedCache>) -> Self {
         Self { loader: self.loader.with_cache(cache), ..self }

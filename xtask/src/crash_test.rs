@@ -2,12 +2,14 @@
 //! Telegram returns errors. At the end every question must have exactly one answer.
 //!
 //! The faults are drawn from a seed, so a failing run can be repeated, apart from the processes' own timing. [`load`]
-//! asks the questions and records the answers; [`faults`] injects the faults; [`pushes`] pushes a plugin to the workers meanwhile.
+//! asks the questions and records the answers; [`faults`] injects the faults; [`pushes`] pushes plugins
+//! to the workers meanwhile.
 
 mod fault_log;
 mod faults;
 mod load;
 mod memory;
+mod pushed;
 mod pushes;
 mod random;
 mod servers;
@@ -74,7 +76,10 @@ impl CrashTest {
         let mut system = System::start(root, self.cluster, &stop)?;
         let mut load = Load::new(&system.simulator)?;
         let mut faults = FaultInjector::new(seed);
-        let mut pushes = Pushes::new(root, seed)?;
+        let mut pushes = match self.outage {
+            None => Some(Pushes::start(root, seed, &system, &stop)?),
+            Some(_) => None,
+        };
         let lasts = match self.outage {
             None => Duration::from_secs_f64(self.minutes * 60.0),
             Some(seconds) => Duration::from_secs(seconds) + 2 * AROUND_OUTAGE,
@@ -102,7 +107,9 @@ impl CrashTest {
                 ensure!(!stop.requested(), "interrupted");
                 faults.step(&mut system)?;
                 load.step(&system)?;
-                pushes.step(&system)?;
+                if let Some(pushes) = &mut pushes {
+                    pushes.step(&mut system, &mut faults)?;
+                }
                 memory.step(&system);
                 std::thread::sleep(STEP);
             }
@@ -119,8 +126,8 @@ impl CrashTest {
         }
         let mut broken = load.report(&faults.log);
         faults.report();
-        if self.outage.is_none() {
-            broken.extend(pushes.end(&mut system, &stop)?);
+        if let Some(pushes) = &mut pushes {
+            broken.extend(pushes.end(&system, &stop)?);
             pushes.report();
         }
         broken.extend(system.report(until, load.losses_seen())?);

@@ -45,6 +45,8 @@ const KEYS: &[&str] = &[
     "freefans:tasks:queue",
     "freefans:tasks:types",
 ];
+/// The fleet's state is on the node with this key.
+const FLEET_KEY: &str = "freefans:fleet:{fleet}:state";
 
 /// A process by kind and index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,6 +207,29 @@ impl FaultInjector {
     fn note_lost(&mut self, target: Target) {
         if matches!(target, Target::Worker(_)) {
             self.log.workers_lost.push(now_ms());
+        }
+    }
+
+    /// Kills a worker, or the Redis that has the fleet's state, while a push is on its way. `random` is the pushes' own, so that
+    /// the other faults are drawn as without it.
+    pub(super) fn kill_in_a_push(&mut self, system: &mut System, random: &mut Random) {
+        let worker = Target::Worker(random.index(WORKERS));
+        if random.below(3) > 0 {
+            let down = random.duration(DOWN_MS);
+            if !self.is_down(worker) {
+                slot(system, worker).take();
+                self.note_lost(worker);
+                self.count("worker killed in a push");
+                self.scheduled.push((Instant::now() + down, Scheduled::Start(worker)));
+            }
+            return;
+        }
+        let down = if system.redis.is_cluster() { NODE_DOWN_MS } else { DOWN_MS };
+        let down = random.duration(down);
+        if system.redis.is_healthy() {
+            self.stop_redis(system, FLEET_KEY, false);
+            self.count("Redis killed in a push");
+            self.scheduled.push((Instant::now() + down, Scheduled::RestoreRedis));
         }
     }
 
