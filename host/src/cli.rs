@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser};
-use ops::flags::{MonitoringFlags, RedisFlags};
+use ops::flags::{FileFlag, MonitoringFlags, RedisFlags};
 use ops::health_command::HealthCommand;
-use ops::telemetry::LogFormat;
+use ops::manual::{CompletionsCommand, ManCommand};
+use ops::settings::show::ConfigCommand;
+use ops::telemetry::Logging;
 
 use self::flags::{CacheFlag, TrustFlags, label};
 use crate::config::{Ceilings, FleetConfig, HostConfig};
@@ -28,6 +30,9 @@ pub struct Cli {
     /// The worker's settings.
     #[command(flatten)]
     pub serve: Serve,
+    /// Where more of them stand.
+    #[command(flatten)]
+    pub file: FileFlag,
 }
 
 /// What to do instead of running tasks.
@@ -39,6 +44,12 @@ pub enum Command {
     Fleet(fleet::FleetCommand),
     /// Asks the worker that runs here whether it is alive or ready.
     Health(HealthCommand),
+    /// Checks and shows the settings, and where each comes from.
+    Config(ConfigCommand<Serve>),
+    /// Prints completions for a shell.
+    Completions(CompletionsCommand),
+    /// Prints or writes man pages.
+    Man(ManCommand),
     /// Compiles one component for a worker.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -96,9 +107,17 @@ fn default_concurrency() -> u16 {
 }
 
 impl Serve {
-    /// The format of log lines.
-    pub fn log_format(&self) -> LogFormat {
-        self.monitoring.log_format
+    /// The look of log lines, and which are written.
+    pub fn logging(&self) -> Logging {
+        self.monitoring.logging()
+    }
+
+    /// What is wrong with the settings, one line each. Nothing is connected to.
+    pub fn problems(self) -> Vec<String> {
+        let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
+        problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
+        problems.extend(self.into_config().err().unwrap_or_default());
+        problems
     }
 
     /// The configuration that these flags stand for.

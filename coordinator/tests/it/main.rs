@@ -19,6 +19,7 @@ mod order;
 mod round_trips;
 mod secured;
 mod session;
+mod settings;
 mod store_trouble;
 mod support;
 mod swap;
