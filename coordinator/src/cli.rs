@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 not found, 64 wrong usage (sysexits.h).
 
 mod commands;
+mod doctor;
 mod outcome;
 mod print;
 mod queue_args;
@@ -20,6 +21,7 @@ use ops::startup::Startup;
 
 use crate::config::Serve;
 pub use commands::CommandsCommand;
+pub use doctor::DoctorCommand;
 pub use outcome::Outcome;
 pub use queue_command::QueueCommand;
 pub use submit::Submit;
@@ -50,6 +52,8 @@ pub enum Command {
     Health(HealthCommand),
     /// Checks and shows the settings, and where each comes from.
     Config(ConfigCommand<Serve>),
+    /// Checks settings, machine, Redis and Telegram, and says what mends what is wrong.
+    Doctor(DoctorCommand),
     /// Prints completions for a shell.
     Completions(CompletionsCommand),
     /// Prints or writes man pages.
@@ -67,6 +71,7 @@ impl Command {
     pub async fn run(self, startup: &Startup, out: &mut impl Write) -> anyhow::Result<u8> {
         let outcome = match self {
             Self::Config(command) => return command.run(startup, out, Serve::problems),
+            Self::Doctor(command) => command.run(startup, out).await,
             Self::Completions(command) => command.run(Cli::command(), out).map(|()| Outcome::Done),
             Self::Man(command) => command.run(Cli::command(), out).map(|()| Outcome::Done),
             Self::Queue(command) => command.run(out).await,

@@ -1,6 +1,7 @@
 //! The command line of `worker`: run tasks, or work with plugins without a queue.
 
 pub mod compile;
+pub mod doctor;
 mod flags;
 pub mod fleet;
 pub mod plugins;
@@ -46,6 +47,8 @@ pub enum Command {
     Health(HealthCommand),
     /// Checks and shows the settings, and where each comes from.
     Config(ConfigCommand<Serve>),
+    /// Checks settings, machine, Redis and plugins, and says what mends what is wrong.
+    Doctor(doctor::DoctorCommand<Serve>),
     /// Prints completions for a shell.
     Completions(CompletionsCommand),
     /// Prints or writes man pages.
@@ -114,9 +117,25 @@ impl Serve {
 
     /// What is wrong with the settings, one line each. Nothing is connected to.
     pub fn problems(self) -> Vec<String> {
+        let mut problems = self.file_problems();
+        problems.extend(self.into_config().err().unwrap_or_default());
+        problems
+    }
+
+    /// What `worker doctor` looks at.
+    pub fn subject(self) -> doctor::Subject {
+        doctor::Subject {
+            problems: self.file_problems(),
+            redis: self.redis.clone(),
+            listen: self.monitoring.listen,
+            config: self.into_config(),
+        }
+    }
+
+    /// What is wrong with the log's filter and with the files that settings name.
+    fn file_problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
         problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
-        problems.extend(self.into_config().err().unwrap_or_default());
         problems
     }
 

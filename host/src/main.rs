@@ -31,6 +31,10 @@ fn main() -> ExitCode {
         Some(Command::Config(command)) => startup::run_command(EXIT_FAILURE, async |out| {
             command.run(&startup, out, Serve::problems)
         }),
+        Some(Command::Doctor(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            let well = command.run(&startup, Serve::subject, out).await?;
+            Ok(if well { 0 } else { EXIT_FAILURE })
+        }),
         Some(Command::Completions(command)) => startup::run_command(EXIT_FAILURE, async |out| {
             command.run(Cli::command(), out).map(|()| 0)
         }),

@@ -2,6 +2,7 @@
 //! retries, secrets, error chains.
 
 pub mod chain;
+pub mod doctor;
 mod environment;
 pub mod flags;
 pub mod health;

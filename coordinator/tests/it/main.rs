@@ -11,6 +11,7 @@ mod browser;
 mod command_line;
 mod conversation;
 mod crash;
+mod doctor;
 mod health;
 mod limits;
 mod links;

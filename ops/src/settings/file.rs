@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use toml::{Table, Value};
 
-use super::Setting;
+use super::setting::Setting;
 use crate::environment::NOT_EMPTY;
 
 /// The programs that may share a file.
@@ -183,7 +183,7 @@ impl Reader<'_> {
         let name = key.replace('-', "_");
         let closest = |names: &[&str]| {
             let alike = names.iter().map(|known| (strsim::jaro(&name, known), (*known).to_owned()));
-            alike.filter(|(alike, _)| ALIKE < *alike).max_by(|a, b| a.0.total_cmp(&b.0))
+            alike.filter(|(alike, _)| *alike > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0))
         };
         let suggestion = closest(&names).map(|(_, known)| format!("; did you mean `{known}`?"));
         match place {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Level;
+use super::setting::Level;
 
 /// Longest secret, in bytes.
 const MOST_BYTES: u64 = 64 << 10;
@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let file = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     file.map_err(|error| format!("cannot read {shown}: {error}"))?;
-    if MOST_BYTES < bytes.len() as u64 {
+    if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("{shown} is longer than {} KiB; a secret is not", MOST_BYTES >> 10));
     }
     let text = String::from_utf8(bytes).map_err(|_invalid| format!("{shown} is not UTF-8"))?;

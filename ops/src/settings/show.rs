@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::parser::ValueSource;
 use serde_json::{Value, json};
 
-use super::{Level, Setting, leaf, settings_of, table};
+use super::setting::{Level, Setting, settings_of};
+use super::{leaf, table};
 use crate::startup::{EXIT_USAGE, Startup};
 
 /// Checks and shows the settings that the program would start with here: flags, environment, `.env` and file together.

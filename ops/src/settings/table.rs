@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-use super::{Setting, settings_of};
+use super::setting::{Setting, settings_of};
 
 /// One row in Markdown for each setting: variable, key in the file, flag, default, program, meaning.
 pub fn rows(command: &Command) -> Vec<String> {

@@ -2,7 +2,7 @@ use clap::{CommandFactory, Parser};
 
 use super::*;
 use crate::flags::{MonitoringFlags, RedisFlags};
-use crate::settings::settings_of;
+use crate::settings::setting::settings_of;
 
 /// A program with each kind of setting.
 #[derive(Parser)]
