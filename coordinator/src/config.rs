@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use ops::flags::{MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
-use ops::telemetry::LogFormat;
+use ops::telemetry::Logging;
 use queue::TaskType;
 use reqwest::Url;
 
@@ -119,9 +119,34 @@ pub struct Config {
 }
 
 impl Serve {
-    /// The format of log lines.
-    pub fn log_format(&self) -> LogFormat {
-        self.monitoring.log_format
+    /// The look of log lines, and which are written.
+    pub fn logging(&self) -> Logging {
+        self.monitoring.logging()
+    }
+
+    /// What is wrong with the settings, one line each. Nothing is connected to.
+    pub fn problems(self) -> Vec<String> {
+        let mut problems = self.file_problems();
+        problems.extend(self.into_config().err().unwrap_or_default());
+        problems
+    }
+
+    /// What is wrong with the log's filter and with the files that settings name.
+    pub(crate) fn file_problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
+        problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
+        problems.extend(privacy_file::problems(self.privacy_file.as_deref()));
+        problems
+    }
+
+    /// How to reach Redis.
+    pub(crate) fn redis(&self) -> &RedisFlags {
+        &self.redis
+    }
+
+    /// The address of health and metrics.
+    pub(crate) fn listen(&self) -> Option<SocketAddr> {
+        self.monitoring.listen
     }
 
     /// The configuration that these flags stand for.

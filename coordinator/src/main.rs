@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use coordinator::cli::{Cli, Outcome};
+use coordinator::cli::Cli;
 use ops::startup::{self, Startup};
 
 fn main() -> ExitCode {
-    let (startup, Cli { command, serve }) = match Startup::parse() {
+    let (startup, Cli { command, serve, .. }) = match Startup::parse() {
         Ok(parsed) => parsed,
         Err(exit_code) => return exit_code,
     };
     match command {
         Some(command) => startup::run_command(startup::EXIT_FAILURE, async |out| {
-            command.run(out).await.map(Outcome::exit_code)
+            command.run(&startup, out).await
         }),
-        None => startup.serve(serve.log_format(), serve.into_config(), coordinator::run),
+        None => startup.serve(&serve.logging(), serve.into_config(), coordinator::run),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line of `worker`: run tasks, or work with plugins without a queue.
 
 pub mod compile;
+pub mod doctor;
 mod flags;
 pub mod fleet;
 pub mod plugins;
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser};
-use ops::flags::{MonitoringFlags, RedisFlags};
+use ops::flags::{FileFlag, MonitoringFlags, RedisFlags};
 use ops::health_command::HealthCommand;
-use ops::telemetry::LogFormat;
+use ops::manual::{CompletionsCommand, ManCommand};
+use ops::settings::show::ConfigCommand;
+use ops::telemetry::Logging;
 
 use self::flags::{CacheFlag, TrustFlags, label};
 use crate::config::{Ceilings, FleetConfig, HostConfig};
@@ -28,6 +31,9 @@ pub struct Cli {
     /// The worker's settings.
     #[command(flatten)]
     pub serve: Serve,
+    /// Where more of them stand.
+    #[command(flatten)]
+    pub file: FileFlag,
 }
 
 /// What to do instead of running tasks.
@@ -39,6 +45,14 @@ pub enum Command {
     Fleet(fleet::FleetCommand),
     /// Asks the worker that runs here whether it is alive or ready.
     Health(HealthCommand),
+    /// Checks and shows the settings, and where each comes from.
+    Config(ConfigCommand<Serve>),
+    /// Checks settings, machine, Redis and plugins, and says what mends what is wrong.
+    Doctor(doctor::DoctorCommand<Serve>),
+    /// Prints completions for a shell.
+    Completions(CompletionsCommand),
+    /// Prints or writes man pages.
+    Man(ManCommand),
     /// Compiles one component for a worker.
     #[command(hide = true)]
     Compile(compile::CompileCommand),
@@ -96,9 +110,33 @@ fn default_concurrency() -> u16 {
 }
 
 impl Serve {
-    /// The format of log lines.
-    pub fn log_format(&self) -> LogFormat {
-        self.monitoring.log_format
+    /// The look of log lines, and which are written.
+    pub fn logging(&self) -> Logging {
+        self.monitoring.logging()
+    }
+
+    /// What is wrong with the settings, one line each. Nothing is connected to.
+    pub fn problems(self) -> Vec<String> {
+        let mut problems = self.file_problems();
+        problems.extend(self.into_config().err().unwrap_or_default());
+        problems
+    }
+
+    /// What `worker doctor` looks at.
+    pub fn subject(self) -> doctor::Subject {
+        doctor::Subject {
+            problems: self.file_problems(),
+            redis: self.redis.clone(),
+            listen: self.monitoring.listen,
+            config: self.into_config(),
+        }
+    }
+
+    /// What is wrong with the log's filter and with the files that settings name.
+    fn file_problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
+        problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
+        problems
     }
 
     /// The configuration that these flags stand for.

@@ -2,24 +2,25 @@
 
 use std::process::ExitCode;
 
-use host::cli::{Cli, Command};
+use clap::CommandFactory;
+use host::cli::{Cli, Command, Serve};
 use ops::startup::{self, EXIT_FAILURE, Startup};
-use ops::telemetry::{self, LogFormat};
+use ops::telemetry;
 
 fn main() -> ExitCode {
     host::allocator::return_large_blocks();
-    let (startup, Cli { command, serve }) = match Startup::parse() {
+    let (startup, Cli { command, serve, .. }) = match Startup::parse() {
         Ok(parsed) => parsed,
         Err(exit_code) => return exit_code,
     };
     match command {
         Some(Command::Plugins(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
-            telemetry::init(LogFormat::Text)?;
+            telemetry::init_for_people()?;
             let accepted = command.run(out).await?;
             Ok(if accepted { 0 } else { EXIT_FAILURE })
         }),
         Some(Command::Fleet(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
-            telemetry::init(LogFormat::Text)?;
+            telemetry::init_for_people()?;
             let done = command.run(out).await?;
             Ok(if done { 0 } else { EXIT_FAILURE })
         }),
@@ -27,10 +28,23 @@ fn main() -> ExitCode {
             let healthy = command.run(out).await?;
             Ok(if healthy { 0 } else { EXIT_FAILURE })
         }),
+        Some(Command::Config(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            command.run(&startup, out, Serve::problems)
+        }),
+        Some(Command::Doctor(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            let well = command.run(&startup, Serve::subject, out).await?;
+            Ok(if well { 0 } else { EXIT_FAILURE })
+        }),
+        Some(Command::Completions(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            command.run(Cli::command(), out).map(|()| 0)
+        }),
+        Some(Command::Man(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            command.run(Cli::command(), out).map(|()| 0)
+        }),
         Some(Command::Compile(command)) => command.run(),
         None => {
-            let log_format = serve.log_format();
-            startup.serve(log_format, serve.into_config(), |config, shutdown| {
+            let logging = serve.logging();
+            startup.serve(&logging, serve.into_config(), |config, shutdown| {
                 host::worker::run(config, shutdown, announce)
             })
         }

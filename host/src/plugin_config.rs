@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ops::secret::Secret;
+use ops::settings::read_secret_file;
 use serde::Deserialize;
 
 use crate::config::Ceilings;
@@ -292,7 +293,7 @@ fn parse_secret(
 ) -> Result<Option<SecretHeader>, String> {
     let Some(origin) = origin("secrets", &raw.host, environment, remarks)? else {
         if let Some(name) = variable(&raw.host).filter(|name| environment(name).is_none())
-            && environment(&raw.env).is_some()
+            && is_secret_set(&raw.env, environment)
         {
             let key = &raw.env;
             remarks.push(format!("`{key}` is set and goes nowhere, for `{name}` is not set"));
@@ -302,7 +303,14 @@ fn parse_secret(
     let header = raw.header.parse().map_err(|error: http::header::InvalidHeaderName| {
         format!("secrets: `{}` is not a header name: {error}", raw.header)
     })?;
-    let Some(secret) = environment(&raw.env) else {
+    let secret = match secret_of(&raw.env, environment) {
+        Err(problem) if raw.optional => {
+            remarks.push(format!("{problem}, so requests go without it"));
+            None
+        }
+        secret => secret.map_err(|problem| format!("secrets: {problem}"))?,
+    };
+    let Some(secret) = secret else {
         if raw.optional {
             return Ok(None);
         }
@@ -332,6 +340,31 @@ fn parse_secret(
 /// The name of the variable when `text` is `${NAME}`.
 fn variable(text: &str) -> Option<&str> {
     text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+}
+
+/// Variables of our own that end in `_FILE`, and whose files no plugin gets as a secret.
+const NO_SECRETS: [&str; 2] = ["PRIVACY", "REGISTRY_AUTH"];
+
+/// The file that holds a secret, when the variable `NAME_FILE` names one.
+fn secret_file(name: &str, environment: Environment<'_>) -> Option<PathBuf> {
+    let named = (!NO_SECRETS.contains(&name)).then(|| environment(&format!("{name}_FILE")));
+    named.flatten().map(PathBuf::from)
+}
+
+fn is_secret_set(name: &str, environment: Environment<'_>) -> bool {
+    environment(name).is_some() || secret_file(name, environment).is_some()
+}
+
+/// A secret from the variable, or from the file that `NAME_FILE` names.
+fn secret_of(name: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
+    match (environment(name), secret_file(name, environment)) {
+        (Some(_), Some(_)) => Err(format!("`{name}` and `{name}_FILE` are both set; keep one")),
+        (Some(secret), None) => Ok(Some(secret)),
+        (None, Some(path)) => {
+            read_secret_file(&path).map(Some).map_err(|problem| format!("`{name}_FILE`: {problem}"))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// Replaces `${NAME}` by the variable's value; none when it is not set, and the entry is then left out.

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 
 /// Variables that must not be empty: an empty allow list or deny list would open the bot to everybody.
-const NOT_EMPTY: [&str; 2] = ["ALLOWED_IDS", "DENIED_IDS"];
+pub(crate) const NOT_EMPTY: [&str; 2] = ["ALLOWED_IDS", "DENIED_IDS"];
 
 /// The command line without the empty variables.
 pub(crate) fn without_empty(command: clap::Command) -> clap::Command {

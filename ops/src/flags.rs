@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::secret::Secret;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, Logging};
 
 /// How to reach Redis.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,10 +41,30 @@ impl RedisFlags {
 /// How a service is observed.
 #[derive(Debug, clap::Args)]
 pub struct MonitoringFlags {
-    /// Serve `/healthz`, `/readyz` and `/metrics` at this address, for instance `127.0.0.1:9464`. Off by default.
+    /// Serve `/livez`, `/readyz`, `/healthz` and `/metrics` at this address, for instance `127.0.0.1:9464`. Off by default.
     #[arg(long, env = "LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Log lines for people (`text`) or for collectors (`json`).
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// Which log lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`), or levels by module, for instance
+    /// `info,queue=debug`.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log_filter: String,
+}
+
+impl MonitoringFlags {
+    /// How log lines look and which are written.
+    pub fn logging(&self) -> Logging {
+        Logging { format: self.log_format, filter: self.log_filter.clone() }
+    }
+}
+
+/// The file with settings.
+#[derive(Debug, clap::Args)]
+pub struct FileFlag {
+    /// TOML file with settings (docs/configuration.md). What is set in the environment or by a flag wins. Default:
+    /// `freefans.toml`, if there is one.
+    #[arg(long, env = "CONFIG", global = true)]
+    pub config: Option<PathBuf>,
 }

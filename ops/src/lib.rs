@@ -2,13 +2,16 @@
 //! retries, secrets, error chains.
 
 pub mod chain;
+pub mod doctor;
 mod environment;
 pub mod flags;
 pub mod health;
 pub mod health_command;
+pub mod manual;
 pub mod retry;
 pub mod secret;
 pub mod server;
+pub mod settings;
 pub mod shutdown;
 pub mod startup;
 pub mod supervisor;

@@ -1,66 +1,88 @@
-//! The start of a program: `.env`, command line, logs, runtime, signals, exit code.
+//! The start of a program: settings, command line, logs, runtime, signals, exit code.
 
 use std::io::StdoutLock;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, Command, Parser};
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::without_empty;
+use crate::settings::Sources;
 use crate::shutdown;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, Logging};
 
 /// Exit code for a failure.
 pub const EXIT_FAILURE: u8 = 1;
 /// Exit code for wrong usage or bad configuration, from sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
 
-/// A program that has read `.env` and its command line.
+/// Subcommands that run also when something is wrong with `.env` or the file of settings: they need none, or say what is
+/// wrong themselves.
+const WITHOUT_SETTINGS: [&str; 6] = ["compile", "completions", "config", "doctor", "health", "man"];
+
+/// A program that has read its settings and its command line.
 #[derive(Debug)]
 pub struct Startup {
-    /// Why `.env` could not be read. It is logged later, because the log does not exist yet.
-    dotenv_error: Option<dotenvy::Error>,
+    /// As the program describes it, without the values of files.
+    pub(crate) command: Command,
+    pub(crate) matches: ArgMatches,
+    pub(crate) sources: Sources,
 }
 
 impl Startup {
-    /// Reads `.env`, then the command line. A variable of the environment wins over `.env`, a flag over both.
+    /// Reads `.env`, the command line and the TOML file. A flag wins over a variable of the environment, which wins over
+    /// `.env`, which wins over the file.
     ///
     /// # Errors
     ///
-    /// The exit code, when there is nothing to run: after `--help` or `--version`, or after wrong usage, which is printed.
+    /// The exit code, when there is nothing to run: after `--help` or `--version`, or after wrong usage or a file that cannot be
+    /// used, which is printed.
     pub fn parse<C: Parser>() -> Result<(Self, C), ExitCode> {
-        let dotenv_error = dotenvy::dotenv().err().filter(|error| !error.not_found());
-        let parsed = without_empty(C::command()).try_get_matches();
-        match parsed.and_then(|matches| C::from_arg_matches(&matches)) {
-            Ok(cli) => Ok((Self { dotenv_error }, cli)),
-            Err(error) => {
-                let _ = error.print(); // Fails only when nobody can read it.
-                let exit_code = if error.use_stderr() { EXIT_USAGE } else { 0 };
-                Err(ExitCode::from(exit_code))
-            }
+        let mut sources = Sources::load_dotenv();
+        let command = C::command();
+        let print = |error: clap::Error| {
+            let _ = error.print(); // Fails only when nobody can read it.
+            let exit_code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            ExitCode::from(exit_code)
+        };
+        // First without the files: a flag may name one, and the help is the same whatever is in them.
+        let matches = without_empty(command.clone()).try_get_matches().map_err(print)?;
+        sources.read_files(&command, &matches);
+        let needs_none = |name| WITHOUT_SETTINGS.contains(&name);
+        if !sources.problems.is_empty() && !matches.subcommand_name().is_some_and(needs_none) {
+            return Err(usage_error(&sources.problems));
         }
+        let with_files = without_empty(sources.apply(command.clone()));
+        let matches = with_files.try_get_matches().map_err(print)?;
+        let cli = C::from_arg_matches(&matches).map_err(print)?;
+        Ok((Self { command, matches, sources }, cli))
+    }
+
+    /// What is wrong with `.env` and the files.
+    pub fn problems(&self) -> &[String] {
+        &self.sources.problems
     }
 
     /// Runs a service until it ends. Its token fires at the first SIGTERM or Ctrl-C. An error of `run` is logged.
     pub fn serve<C, F>(
         self,
-        log_format: LogFormat,
+        logging: &Logging,
         config: Result<C, Vec<String>>,
         run: impl FnOnce(C, CancellationToken) -> F,
     ) -> ExitCode
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        if let Err(error) = telemetry::init(log_format) {
-            return usage_error(&[format!("RUST_LOG: {error:#}")]);
+        if let Some(problem) = logging.problem() {
+            return usage_error(&[problem]);
+        }
+        if let Err(error) = telemetry::init(logging) {
+            return usage_error(&[format!("{error:#}")]);
         }
         let config = match config {
             Ok(config) => config,
             Err(problems) => return usage_error(&problems),
         };
-        if let Some(error) = self.dotenv_error {
-            tracing::warn!(error = %error, "cannot read the .env file");
-        }
         let result = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

@@ -41,8 +41,12 @@ async fn watch(
     tell: impl Fn(&[NotifyState<'_>]),
 ) {
     let mut was_alive = true;
+    let mut told_stopping = false;
     loop {
         let stops = shutdown.is_cancelled();
+        if stops && !std::mem::replace(&mut told_stopping, true) {
+            tell(&[NotifyState::Stopping, NotifyState::Status("shutting down")]);
+        }
         // The loops end one after another during a shutdown, which has limits of its own.
         let alive = stops || health.is_alive();
         if alive && every.is_some() {
@@ -56,8 +60,8 @@ async fn watch(
         let pause = tokio::time::sleep(every.unwrap_or(WITHOUT_WATCHDOG));
         if stops {
             pause.await;
-        } else if shutdown.run_until_cancelled(pause).await.is_none() {
-            tell(&[NotifyState::Stopping, NotifyState::Status("shutting down")]);
+        } else {
+            let _ = shutdown.run_until_cancelled(pause).await; // Either way it is looked at anew.
         }
     }
 }

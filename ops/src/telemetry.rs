@@ -27,16 +27,41 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Sends log lines to standard error, filtered by `RUST_LOG` (`info` when it is not set).
+/// How log lines look and which are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// How they look.
+    pub format: LogFormat,
+    /// The directives, as in `RUST_LOG`.
+    pub filter: String,
+}
+
+impl Logging {
+    /// What is wrong with the directives, if anything is.
+    pub fn problem(&self) -> Option<String> {
+        let error = EnvFilter::try_new(&self.filter).err()?;
+        Some(format!("RUST_LOG: {error}"))
+    }
+}
+
+/// Sends log lines for people to standard error, filtered by `RUST_LOG` (`info` when it is not set). For a subcommand.
 ///
 /// # Errors
 ///
-/// When `RUST_LOG` does not parse or a subscriber is set already.
-pub fn init(format: LogFormat) -> anyhow::Result<()> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(directives) if !directives.is_empty() => EnvFilter::try_new(directives)?,
-        _ => EnvFilter::new("info"),
-    };
+/// As [`init`].
+pub fn init_for_people() -> anyhow::Result<()> {
+    let set = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
+    let filter = set.unwrap_or_else(|| "info".to_owned());
+    init(&Logging { format: LogFormat::Text, filter })
+}
+
+/// Sends log lines to standard error.
+///
+/// # Errors
+///
+/// When the directives do not parse or a subscriber is set already.
+pub fn init(Logging { format, filter }: &Logging) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Text => {

@@ -3,12 +3,14 @@
 //! Not here: [`crate::TaskQueue::cancel`], which ends a task as a worker does.
 
 mod dead_letters;
+mod examine;
 mod pause;
 mod plugin_events;
 mod stats;
 mod tasks;
 
 pub use dead_letters::{DeadLetter, ReplayError};
+pub use examine::{Finding, Wellness, examine};
 pub use plugin_events::{PluginChange, PluginEvent};
 pub use stats::TypeStats;
 pub use tasks::LiveTask;

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | settings-doc | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -18,6 +18,7 @@ mod no_ops;
 mod paths;
 mod redis;
 mod service;
+mod settings_doc;
 mod stop;
 mod structure;
 mod test;
@@ -44,6 +45,7 @@ enum Command {
     DeploymentTest(deployment_test::DeploymentTest),
     Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
+    SettingsDoc(settings_doc::SettingsDoc),
     Structure(structure::Structure),
     Test(test::Test),
     Tidy(tidy::Tidy),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::DeploymentTest(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
+        Command::SettingsDoc(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),

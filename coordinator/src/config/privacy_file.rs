@@ -25,6 +25,18 @@ pub(crate) fn read(file: Option<&Path>) -> PrivacyNotice {
     PrivacyNotice::new(usable(file), in_languages.collect())
 }
 
+/// What is wrong with the operator's file and its translations.
+pub(crate) fn problems(file: Option<&Path>) -> Vec<String> {
+    let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else { return Vec::new() };
+    let beside = Lang::ALL.into_iter().map(|lang| for_language(file, lang));
+    let files = std::iter::once(file.to_owned()).chain(beside.filter(|path| path.exists()));
+    let problem = |path: PathBuf| {
+        let problem = text_of(&path).err()?;
+        Some(format!("PRIVACY_FILE: {}: {problem}", path.display()))
+    };
+    files.filter_map(problem).collect()
+}
+
 /// `privacy.txt` in German is `privacy.de.txt`.
 fn for_language(file: &Path, lang: Lang) -> PathBuf {
     match file.extension().and_then(|end| end.to_str()) {

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::conflict::Conflicts;
+pub(crate) use self::conflict::host;
 use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
 use super::problem::UpdateProblem;

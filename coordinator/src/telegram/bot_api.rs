@@ -97,6 +97,21 @@ impl BotApi {
         Ok(Self { bot, id, username })
     }
 
+    /// As [`BotApi::connect`], without waiting for a server that does not answer.
+    ///
+    /// # Errors
+    ///
+    /// [`BotError`].
+    pub(crate) async fn try_connect(
+        token: &Secret<String>,
+        api_url: &Url,
+    ) -> Result<Self, BotError> {
+        let bot = client::build(token, api_url)?;
+        let me = call::call(&bot, bot.get_me().payload_ref()).await?;
+        let (id, username) = self_of(&me)?;
+        Ok(Self { bot, id, username })
+    }
+
     /// Calls a method and returns its result as raw JSON.
     async fn run<C>(&self, call: C) -> Result<Vec<u8>, BotError>
     where

@@ -77,6 +77,39 @@ fn a_missing_secret_is_named_and_a_present_one_does_not_print() {
 }
 
 /// The settings of a plugin with a service that it may do without, whose variables hold these values.
+#[test]
+fn a_secret_may_be_in_a_file_that_a_variable_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let with = |optional: bool, name: &str, variables: &[(&str, &str)]| {
+        let text = format!(
+            "[[secrets]]\nhost = \"https://forum.example\"\nheader = \"Api-Key\"\nenv = \"{name}\"\noptional = {optional}"
+        );
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        PluginConfig::parse(&text, Path::new("/plugins"), &Ceilings::default(), &environment)
+    };
+    let path = file.display().to_string();
+    let named = [("FORUM_KEY_FILE", path.as_str())];
+    assert!(
+        with(false, "FORUM_KEY", &named).unwrap_err().contains("`FORUM_KEY_FILE`: cannot read")
+    );
+    let optional = with(true, "FORUM_KEY", &named).unwrap();
+    assert!(optional.secrets.is_empty() && optional.remarks[0].contains("cannot read"));
+    std::fs::write(&file, "k3y\n").unwrap();
+    let config = with(false, "FORUM_KEY", &named).unwrap();
+    assert_eq!(config.secrets[0].value.expose(), "k3y");
+    let both = [named[0], ("FORUM_KEY", "k3y")];
+    assert!(with(false, "FORUM_KEY", &both).unwrap_err().contains("both set"));
+    // Files of our own that happen to have such a name.
+    for (name, variable) in [("PRIVACY", "PRIVACY_FILE"), ("REGISTRY_AUTH", "REGISTRY_AUTH_FILE")] {
+        let problem = with(false, name, &[(variable, path.as_str())]).unwrap_err();
+        assert!(problem.contains("is not set"), "{problem}");
+    }
+}
+
 fn with_service(url: Option<&str>, key: Option<&str>) -> Result<PluginConfig, String> {
     let text = "[grants]\nnet = [\"${URL}\"]\n[config]\nurl = \"${URL}\"\n[[secrets]]\nhost = \"${URL}\"\nheader = \"Api-Key\"\nenv = \"KEY\"\noptional = true";
     let environment = |name: &str| match name {

@@ -9,14 +9,33 @@ use crate::redis::connection::Connection;
 ///
 /// [`ConnectError::TooOld`], [`ConnectError::Evicts`], or [`ConnectError::Unreachable`].
 pub(crate) async fn check_servers(connection: &Connection) -> Result<(), ConnectError> {
-    let infos = connection.info(&["server", "memory", "persistence"]).await;
+    let infos = connection.info(SECTIONS).await;
     for info in infos.map_err(|source| ConnectError::Unreachable { source })? {
-        check_info(&info)?;
+        let server = check_info(&info)?;
+        tracing::debug!(server = server.name, "the server is new enough");
+        for warning in server.warnings {
+            tracing::warn!("{warning}");
+        }
     }
     Ok(())
 }
 
-fn check_info(info: &str) -> Result<(), ConnectError> {
+/// The sections of `INFO` that are read.
+pub(crate) const SECTIONS: &[&str] = &["server", "memory", "persistence"];
+/// Share of `maxmemory` in use, in percent, from which an operator should know.
+const MUCH_MEMORY: u64 = 80;
+
+/// A server that can keep the queue's promises.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ServerState {
+    /// Product and version.
+    pub(crate) name: String,
+    /// What an operator should mend, with what mends it.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the `INFO` of a server.
+pub(crate) fn check_info(info: &str) -> Result<ServerState, ConnectError> {
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
@@ -29,20 +48,39 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     if found.is_none_or(|found| found < product.oldest()) {
         return Err(ConnectError::TooOld { name: product.word(), found: version.to_owned() });
     }
-    tracing::debug!(server = product.word(), version, "the server is new enough");
     if let (Some(limit), Some(policy)) = (field("maxmemory"), field("maxmemory_policy"))
         && limit != "0"
         && policy != "noeviction"
     {
         return Err(ConnectError::Evicts { policy: policy.to_owned() });
     }
+    let mut warnings = Vec::new();
     if field("aof_enabled") == Some("0") {
-        tracing::warn!(
+        warnings.push(
             "Redis keeps no append-only file: waiting tasks are lost when it crashes. To keep them, run \
              `redis-cli CONFIG SET appendonly yes` and set it in redis.conf"
+                .to_owned(),
         );
     }
-    Ok(())
+    let saves = ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"];
+    if let Some(failed) =
+        saves.into_iter().find(|name| field(name).is_some_and(|status| status != "ok"))
+    {
+        warnings.push(format!(
+            "Redis could not save to its disk ({failed}). Free disk space or mend its folder's rights; its log says which"
+        ));
+    }
+    let number = |name: &str| field(name)?.parse::<u64>().ok();
+    if let (Some(used), Some(most @ 1..)) = (number("used_memory"), number("maxmemory"))
+        && most.saturating_mul(MUCH_MEMORY) <= used.saturating_mul(100)
+    {
+        warnings.push(format!(
+            "Redis uses {} of {} MiB: full, it takes no new tasks. Raise `maxmemory`, or free memory",
+            used >> 20,
+            most >> 20
+        ));
+    }
+    Ok(ServerState { name: format!("{} {version}", product.word()), warnings })
 }
 
 /// The server's product. A server without a name is taken for Redis, because it claims that compatibility.
@@ -115,6 +153,24 @@ mod tests {
         check("redis_version:6.3.4\r\n", Some("Redis 6.3.4"));
         check("redis_version:new\r\n", Some("Redis new"));
         check("", Some("Redis unknown"));
+    }
+
+    #[test]
+    fn what_may_cost_something_later_is_told_with_what_mends_it() {
+        let fine = "redis_version:7.0.15\r\naof_enabled:1\r\naof_last_write_status:ok\r\nused_memory:1\r\nmaxmemory:0\r\n";
+        assert_eq!(check_info(fine).unwrap().warnings, Vec::<String>::new());
+        for (from, to, part) in [
+            ("aof_enabled:1", "aof_enabled:0", "CONFIG SET appendonly yes"),
+            ("status:ok", "status:err", "could not save to its disk (aof_last_write_status)"),
+            (
+                "used_memory:1\r\nmaxmemory:0",
+                "used_memory:80\r\nmaxmemory:100\r\nmaxmemory_policy:noeviction",
+                "Raise `maxmemory`",
+            ),
+        ] {
+            let warnings = check_info(&fine.replace(from, to)).unwrap().warnings;
+            assert!(warnings.len() == 1 && warnings[0].contains(part), "{warnings:?}");
+        }
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl<'a> Conflicts<'a> {
 }
 
 /// Only the host of a URL: the rest of it may be a secret.
-fn host(url: &str) -> &str {
+pub(crate) fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
     rest.rsplit('@').next().unwrap_or_default()
