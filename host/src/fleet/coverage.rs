@@ -97,15 +97,15 @@ mod tests {
         /// A record of the plugin `a`, signed as covering `settings`.
         fn record(&self, settings: &str) -> Record {
             let comment = format!("freefans-plugin name=a version=1.0.0 settings={settings}");
-            let (public, secret) = (&self.0.pk, &self.0.sk);
-            let signed = minisign::sign(Some(public), secret, COMPONENT, Some(&comment), None);
+            let Self(pair) = self;
+            let signed = minisign::sign(Some(&pair.pk), &pair.sk, COMPONENT, Some(&comment), None);
             record(Some(signed.unwrap().into_string()))
         }
     }
 
     fn record(signature: Option<String>) -> Record {
-        let (digest, settings) = (sha256_hex(COMPONENT), SETTINGS.to_owned());
-        Record { digest, settings, signature, ..Record::default() }
+        let digest = sha256_hex(COMPONENT);
+        Record { digest, settings: SETTINGS.to_owned(), signature, ..Record::default() }
     }
 
     fn answer(coverage: &Coverage, plugin: &str, record: &Record) -> Result<bool, String> {
