@@ -195,7 +195,7 @@ fn another_build_of_the_signed_version_is_another_version() {
     refused(&policy, &declaring("one"), "signature-other-version", "calls itself one");
 }
 
-/// As `minisign -Sl` makes it: Ed25519 over the bytes instead of over their BLAKE2b.
+/// As `minisign -Sl` makes it: Ed25519 over the bytes instead of over their `BLAKE2b`.
 #[test]
 fn a_signature_of_the_old_kind_is_not_taken() {
     let key = TrustedKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
