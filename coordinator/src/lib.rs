@@ -151,7 +151,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             let token = config.token.expose();
             let lease = PollerLease::new(queue, bot.id(), "");
             receive::webhook::serve_until(
-                dispatcher, &bot, lease, webhook, token, &problem, &turns, shutdown,
+                dispatcher,
+                &bot,
+                lease,
+                (webhook, token),
+                &problem,
+                &turns,
+                shutdown,
             )
             .await?;
         }

@@ -125,7 +125,6 @@ async fn a_worker_is_told_of_its_folders_and_of_rights_that_are_missing() {
         "+info",
         "+hello",
         "+auth",
-        "+client|setinfo",
         "+client|setname",
         "+evalsha",
         "+eval",

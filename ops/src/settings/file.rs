@@ -118,7 +118,8 @@ impl Reader<'_> {
 
     fn try_add(&mut self, key: &str, value: &Value, place: Place) -> Result<(), String> {
         let name = key.replace('-', "_");
-        let named = |name: &str| self.settings.iter().find(|setting| is_named(setting, name));
+        let settings = self.settings;
+        let named = |name: &str| settings.iter().find(|setting| is_named(setting, name));
         let secret = name.strip_suffix("_file").and_then(named).filter(|setting| setting.is_secret);
         let Some(setting) = named(&name).or(secret) else { return Err(self.unknown(key, place)) };
         if place == Place::Top && !setting.is_common {
@@ -129,7 +130,7 @@ impl Reader<'_> {
         }
         let values = values(value).ok_or_else(|| format!("`{key}` takes {}", taken(setting)))?;
         let [one] = values.as_slice() else {
-            return self.add_list(key, setting.clone(), values);
+            return self.add_list(key, setting, values);
         };
         let variable = &setting.variable;
         if self.found.values.contains_key(variable)
@@ -141,12 +142,17 @@ impl Reader<'_> {
             self.found.secret_files.insert(variable.clone(), one.into());
             return Ok(());
         }
-        self.insert(key, &setting.clone(), values)
+        self.insert(key, setting, values)
     }
 
-    fn add_list(&mut self, key: &str, setting: Setting, values: Vec<String>) -> Result<(), String> {
+    fn add_list(
+        &mut self,
+        key: &str,
+        setting: &Setting,
+        values: Vec<String>,
+    ) -> Result<(), String> {
         if !setting.is_list() {
-            return Err(format!("`{key}` takes {}", taken(&setting)));
+            return Err(format!("`{key}` takes {}", taken(setting)));
         }
         if values.is_empty() && NOT_EMPTY.contains(&setting.variable.as_str()) {
             // As an empty variable: it would open the bot to everybody.
@@ -158,7 +164,7 @@ impl Reader<'_> {
         if values.is_empty() {
             return Ok(());
         }
-        self.insert(key, &setting, values)
+        self.insert(key, setting, values)
     }
 
     /// Parses the values as the flag would, so that each problem is told, and told with its key.
