@@ -126,7 +126,8 @@ pub struct Canary {
     /// The canary workers are those with all of these labels. Empty when they are named by folder.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// The canary workers are those that keep the fleet's plugins in one of these folders ([`WorkerReport::folder`]).
+    /// The canary workers are those that keep the fleet's plugins in one of these folders
+    /// ([`super::WorkerReport::folder`]).
     #[serde(default)]
     pub folders: Vec<String>,
     /// The share of workers that `folders` was chosen for, in percent.
