@@ -31,7 +31,7 @@ pub(super) struct Rollouts {
 }
 
 /// Since when, by this worker's clock.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Watched {
     at: Revision,
     since: Instant,
@@ -79,9 +79,7 @@ impl Rollouts {
         for (entry, canary) in canaries {
             let watched = self.watch(entry);
             let verdict = judge(entry, canary, &reports, watched.since.elapsed());
-            if verdict != Verdict::Absent
-                && let Some(watched) = self.watched.get_mut(&entry.name)
-            {
+            if verdict != Verdict::Absent {
                 watched.last_seen = Instant::now();
             }
             let is_gone = watched.last_seen.elapsed() >= GONE_AFTER;
@@ -95,14 +93,14 @@ impl Rollouts {
         Ok(())
     }
 
-    fn watch(&mut self, entry: &Entry) -> Watched {
+    fn watch(&mut self, entry: &Entry) -> &mut Watched {
         let now = Instant::now();
         let new = || Watched { at: entry.at.clone(), since: now, last_seen: now };
         let watched = self.watched.entry(entry.name.clone()).or_insert_with(new);
         if watched.at != entry.at {
             *watched = new();
         }
-        watched.clone()
+        watched
     }
 }
 

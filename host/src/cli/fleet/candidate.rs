@@ -40,13 +40,13 @@ impl Candidate {
     /// Reads a file, or fetches what an address names. `name` is the plugin's, if not the file's.
     pub(super) async fn read(file: &Path, name: Option<&str>) -> anyhow::Result<Self> {
         let address = file.to_str().filter(|text| text.starts_with(REGISTRY));
-        let candidate = match address {
-            Some(address) => Self::fetch(address, name).await?,
+        match address {
+            Some(address) => Self::fetch(address, name).await,
             None => {
                 let component =
                     fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-                Self {
-                    name: name.map_or_else(|| stem(file), str::to_owned),
+                Ok(Self {
+                    name: checked(name.map_or_else(|| stem(file), str::to_owned))?,
                     file: file.to_owned(),
                     digest: sha256_hex(&component),
                     component,
@@ -54,25 +54,17 @@ impl Candidate {
                     settings: None,
                     source: None,
                     _place: None,
-                }
+                })
             }
-        };
-        ensure!(
-            is_plugin_name(&candidate.name),
-            "`{}` is no plugin's name: 1 to 64 letters, digits, `-` and `_`; give one with --name",
-            candidate.name
-        );
-        Ok(candidate)
+        }
     }
 
     async fn fetch(address: &str, name: Option<&str>) -> anyhow::Result<Self> {
         let address = Address::parse(address, false)?;
+        let name = checked(name.unwrap_or(address.name()).to_owned())?;
         let fetched = oci::fetch(&address, Ceilings::default().component_bytes).await?;
-        let name = name.unwrap_or(address.name()).to_owned();
         let oci::artefact::Artefact { component, settings, signature } = fetched.artefact;
         let place = tempfile::tempdir().context("cannot create a temporary folder")?;
-        // The name of the file is checked before it is used: it is the last part of an address.
-        ensure!(is_plugin_name(&name), "`{name}` is no plugin's name; give one with --name");
         let file = place.path().join(&name).with_extension("wasm");
         fs::write(&file, &component).context("cannot write a temporary file")?;
         if let Some(signature) = &signature {
@@ -104,4 +96,13 @@ impl Candidate {
         self.source = Some(source);
         Ok(())
     }
+}
+
+/// It becomes part of file names and keys.
+fn checked(name: String) -> anyhow::Result<String> {
+    ensure!(
+        is_plugin_name(&name),
+        "`{name}` is no plugin's name: 1 to 64 letters, digits, `-` and `_`; give one with --name"
+    );
+    Ok(name)
 }
