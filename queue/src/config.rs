@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::history::HistorySettings;
 use crate::task::TaskType;
 
 /// The namespace of keys when none is configured.
@@ -55,6 +56,8 @@ pub struct QueueConfig {
     pub keep_dead: u64,
     /// When and how often a failed task is retried.
     pub retry: RetryPolicy,
+    /// What is kept of finished tasks; none to keep nothing ([`crate::history`]).
+    pub history: Option<HistorySettings>,
 }
 
 impl Default for QueueConfig {
@@ -76,6 +79,7 @@ impl Default for QueueConfig {
             max_task_bytes: 256 * 1024,
             keep_dead: 10_000,
             retry: RetryPolicy::default(),
+            history: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod client;
 pub mod config;
 pub mod error;
 pub mod fleet;
+pub mod history;
 pub mod json;
 pub mod outbox;
 mod redis;

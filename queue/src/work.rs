@@ -10,15 +10,16 @@ mod held;
 mod lane_call;
 mod lane_loop;
 mod lane_state;
-mod lease;
+pub(crate) mod lease;
 #[cfg(test)]
 mod model;
 mod read_ahead;
 mod reclaim;
 mod registry;
-mod reply;
+pub(crate) mod reply;
 mod retry;
 mod room;
+mod unheld;
 mod worker;
 mod worker_loop;
 

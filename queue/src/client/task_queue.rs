@@ -15,6 +15,7 @@ use crate::client::resubmit_buffer::ResubmitBuffer;
 use crate::client::waits::Waits;
 use crate::config::QueueConfig;
 use crate::error::{ConnectError, RedisError};
+use crate::history::buffer::Buffer;
 use crate::redis::check::check_servers;
 use crate::redis::connection::Connection;
 use crate::redis::keys::Keys;
@@ -47,6 +48,8 @@ pub struct TaskQueue {
     pub(crate) waits: Waits,
     /// The sweep has seen tasks on the ingress list.
     pub(crate) pushed: Arc<Notify>,
+    /// What is to be written of finished tasks; none when the history is off.
+    pub(crate) history: Option<Arc<Buffer>>,
 }
 
 type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
@@ -80,6 +83,7 @@ impl TaskQueue {
         check_servers(&connection).await?;
         let keys = Keys::new(config.namespace.clone());
         let waits = Waits::new(server.clone(), keys.done_channel_prefix());
+        let history = config.history.map(|settings| Arc::new(Buffer::new(settings)));
         Ok(Self {
             server,
             connection,
@@ -94,6 +98,7 @@ impl TaskQueue {
             problems: Problems::default(),
             waits,
             pushed: Arc::default(),
+            history,
         })
     }
 

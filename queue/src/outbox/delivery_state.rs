@@ -62,6 +62,13 @@ impl TaskQueue {
         Ok(())
     }
 
+    /// Notes for the history that an answer left the outbox, and which message shows it.
+    pub fn note_delivered(&self, reply: &Reply, how: Delivered, message_id: Option<i64>) {
+        if let Some(history) = &self.history {
+            history.note_delivered(reply, how, message_id);
+        }
+    }
+
     /// Whether a task's answer was sent; none for a task that wants no reply, or whose record has expired.
     ///
     /// # Errors

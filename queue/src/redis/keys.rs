@@ -176,6 +176,30 @@ impl Keys {
         format!("{}:plugins:events", self.namespace)
     }
 
+    fn of_history(&self, name: impl fmt::Display) -> String {
+        format!("{}:history:{{history}}:{name}", self.namespace)
+    }
+
+    /// STREAM of finished tasks, for people; see [`crate::history`]. All keys of the history are in one slot.
+    pub fn history_ended(&self) -> String {
+        self.of_history("ended")
+    }
+
+    /// STREAM of what happened to tasks besides their end: retries, dead workers, deliveries.
+    pub fn history_steps(&self) -> String {
+        self.of_history("steps")
+    }
+
+    /// ZSET person → time in ms: what they submitted before is left out of the history.
+    pub fn history_forgotten(&self) -> String {
+        self.of_history("forgotten")
+    }
+
+    /// HASH of counts of finished tasks in one minute (`m`) or hour (`h`); expires.
+    pub(crate) fn history_counts(&self, span: char, number: u64) -> String {
+        self.of_history(format_args!("{span}:{number}"))
+    }
+
     fn of_fleet(&self, name: impl fmt::Display) -> String {
         format!("{}:fleet:{{fleet}}:{name}", self.namespace)
     }

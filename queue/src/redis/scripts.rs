@@ -185,6 +185,10 @@ pub(crate) struct Scripts {
     pub(crate) group: Script,
     /// Fails where writes are refused or a command is not permitted.
     pub(crate) probe: Script,
+    /// Appends to the history of finished tasks.
+    pub(crate) history_write: Script,
+    /// Trims that history.
+    pub(crate) history_upkeep: Script,
     /// The clock of the server that owns the key. The nodes of a Cluster have different clocks.
     pub(crate) clock: Script,
     /// The run id of the server process that owns the key.
@@ -206,6 +210,8 @@ impl Scripts {
             write: Script::new(include_str!("../../lua/write.lua")),
             group: Script::new(include_str!("../../lua/group.lua")),
             probe: Script::new(include_str!("../../lua/probe.lua")),
+            history_write: Script::new(include_str!("../../lua/history_write.lua")),
+            history_upkeep: Script::new(include_str!("../../lua/history_upkeep.lua")),
             clock: Script::new("#!lua flags=no-writes\nreturn redis.call('TIME')"),
             server: Script::new(
                 "#!lua flags=no-writes\nreturn string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",
@@ -277,6 +283,8 @@ mod tests {
             write,
             group,
             probe,
+            history_write,
+            history_upkeep,
             clock,
             server,
         } = Scripts::new();
@@ -290,6 +298,8 @@ mod tests {
             write,
             group,
             probe,
+            history_write,
+            history_upkeep,
             clock,
             server,
         ] {

@@ -18,7 +18,7 @@ impl TaskQueue {
         let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
         let ending = Ending::Cancelled;
         let item = FinishItem { id: id.as_str(), ending, result: &result, done_channel: None };
-        let replies = self.finish_items(&lane, &[item]).await?;
+        let replies = self.finish_unheld(&lane, &[item]).await?;
         let live = |reply: &FinishReply| {
             use FinishReply::{CancelRequested, Ended};
             matches!(reply, CancelRequested | Ended(TaskStatus::Cancelled))

@@ -149,7 +149,7 @@ impl TaskQueue {
         let ending = Ending::ByHolder { token: &unreadable.token, finish: Finish::Failed };
         let id = &unreadable.id;
         let item = FinishItem { id, ending, result: &result, done_channel: None };
-        self.finish_items(lane, &[item]).await?;
+        self.finish_unheld(lane, &[item]).await?;
         Ok(())
     }
 }

@@ -110,6 +110,9 @@ async fn finish<H: TaskHandler>(
     let (replies, claimed) =
         shared.queue.finish_and_claim(lane, &items, &shared.worker, demand).await?;
     for ((lease, handled), reply) in results.iter().zip(replies) {
+        if let Some(history) = &shared.queue.history {
+            history.note_held(&shared.worker, lease, handled.finish, &handled.result, reply);
+        }
         let finished = reply.for_holder().map_err(RedisError::during("finish tasks"))?;
         // What is only given back may have been taken back before.
         if finished == Finished::Stale && handled.finish != Finish::Requeue {

@@ -281,7 +281,7 @@ async fn finish_all(
 ) -> Result<Vec<FinishReply>, RedisError> {
     let items: Vec<FinishItem<'_>> =
         ids.iter().map(|id| FinishItem { id, ending, result, done_channel: None }).collect();
-    queue.finish_items(lane, &items).await
+    queue.finish_unheld(lane, &items).await
 }
 
 /// Sweeps until `shutdown`. An error of Redis is logged, and the next sweep tries again.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::WaitError;
+use crate::history::write_until;
 use crate::submit::{confirm_until, ingress_until};
 use crate::task::{Task, TaskResult};
 use crate::work::handler::TaskHandler;
@@ -102,6 +103,7 @@ impl DistributedWorkerRegistry {
         background.spawn(sweep_until(self.queue.clone(), background_stop.clone()));
         background.spawn(ingress_until(self.queue.clone(), background_stop.clone()));
         background.spawn(confirm_until(self.queue.clone(), background_stop.clone()));
+        background.spawn(write_until(self.queue.clone(), background_stop.clone()));
         let mut worker_loop = WorkerLoop::new(self.queue.clone(), handler, worker, concurrency);
         worker_loop.run(drain, &shutdown).await;
         background_stop.cancel();

@@ -1,0 +1,32 @@
+#!lua
+-- Appends to the history of finished tasks. A full server refuses the call as a whole.
+-- KEYS    1 ended  2 steps  3 forgotten  4 a minute's counts  5 an hour's counts
+-- ARGV    1 about how many ended tasks are kept  2 about how many steps  3 number of ended tasks  4 number of steps  5 ms the
+--         minute's counts are kept  6 ms the hour's are kept, then per ended task and step: user  time of its submit in ms
+--         entry; then field and number of each count
+-- RETURNS how many entries were left out, because the person's data was deleted after the submit
+-- ATOMIC  Nothing depends on it.
+local ended, steps = tonumber(ARGV[3]), tonumber(ARGV[4])
+local forgotten = redis.call('EXISTS', KEYS[3]) == 1
+local left_out = 0
+for n = 1, ended + steps do
+  local a = 4 + n * 3
+  local gone = forgotten and redis.call('ZSCORE', KEYS[3], ARGV[a])
+  if gone and tonumber(ARGV[a + 1]) <= tonumber(gone) then
+    left_out = left_out + 1
+  elseif n <= ended then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'e', ARGV[a + 2])
+  else
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[a + 2])
+  end
+end
+local first = 7 + (ended + steps) * 3
+for a = first, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[4], ARGV[a], ARGV[a + 1])
+  redis.call('HINCRBY', KEYS[5], ARGV[a], ARGV[a + 1])
+end
+if first < #ARGV then
+  redis.call('PEXPIRE', KEYS[4], ARGV[5])
+  redis.call('PEXPIRE', KEYS[5], ARGV[6])
+end
+return left_out

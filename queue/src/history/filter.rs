@@ -1,0 +1,102 @@
+//! Which finished tasks are wanted.
+
+use crate::history::record::Fields;
+use crate::task::{TaskStatus, TaskType};
+
+/// What a finished task must match. A member that is none matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Its id, or the end of it.
+    pub task_id: Option<String>,
+    /// The person who sent it.
+    pub user_id: Option<i64>,
+    /// The chat that its answer went to.
+    pub chat_id: Option<i64>,
+    /// Its type.
+    pub task_type: Option<TaskType>,
+    /// How it ended.
+    pub status: Option<TaskStatus>,
+    /// The failure's code.
+    pub code: Option<String>,
+    /// The plugin's version.
+    pub version: Option<String>,
+    /// The worker that held it last.
+    pub worker: Option<String>,
+    /// It ended at or after this time, in ms since 1970.
+    pub from_ms: Option<u64>,
+    /// It ended before this time.
+    pub to_ms: Option<u64>,
+    /// A part of its params, result or reason, where texts are kept. Upper and lower case are the same.
+    pub text: Option<String>,
+}
+
+/// A filter, prepared for a search through many entries.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    task_id: Option<String>,
+    user_id: Option<String>,
+    chat_id: Option<String>,
+    task_type: Option<TaskType>,
+    status: Option<TaskStatus>,
+    code: Option<String>,
+    version: Option<String>,
+    worker: Option<String>,
+    from_ms: u64,
+    to_ms: u64,
+    /// In lower case.
+    text: Option<String>,
+}
+
+impl Matcher {
+    pub(super) fn new(filter: &Filter) -> Self {
+        Self {
+            task_id: filter.task_id.clone(),
+            user_id: filter.user_id.map(|id| id.to_string()),
+            chat_id: filter.chat_id.map(|id| id.to_string()),
+            task_type: filter.task_type.clone(),
+            status: filter.status,
+            code: filter.code.clone(),
+            version: filter.version.clone(),
+            worker: filter.worker.clone(),
+            from_ms: filter.from_ms.unwrap_or(0),
+            to_ms: filter.to_ms.unwrap_or(u64::MAX),
+            text: filter.text.as_ref().map(|text| text.to_lowercase()),
+        }
+    }
+
+    pub(super) fn matches(&self, fields: &Fields<'_>) -> bool {
+        let same = |wanted: &Option<String>, found: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == found)
+        };
+        same(&self.user_id, fields.user_id)
+            && same(&self.chat_id, fields.chat_id)
+            && self.task_id.as_deref().is_none_or(|id| fields.task_id.ends_with(id))
+            && self.task_type.as_ref().is_none_or(|wanted| wanted.as_str() == fields.task_type())
+            && self.status.is_none_or(|status| status.as_str() == fields.status)
+            && same(&self.code, fields.code)
+            && same(&self.version, fields.version)
+            && same(&self.worker, fields.worker)
+            && self.in_time(fields.ended_at)
+            && self.has_text(fields)
+    }
+
+    fn in_time(&self, ended_at: &str) -> bool {
+        if self.from_ms == 0 && self.to_ms == u64::MAX {
+            return true;
+        }
+        let ended_at: Option<u64> = ended_at.parse().ok();
+        ended_at.is_some_and(|at| self.from_ms <= at && at < self.to_ms)
+    }
+
+    fn has_text(&self, fields: &Fields<'_>) -> bool {
+        let Some(wanted) = &self.text else { return true };
+        // Read, not searched as JSON: there a quote or an umlaut may be written in other ways.
+        !fields.texts.is_empty()
+            && fields.read().is_some_and(|task| {
+                [task.params, task.result, task.error]
+                    .iter()
+                    .flatten()
+                    .any(|text| text.to_lowercase().contains(wanted))
+            })
+    }
+}
