@@ -78,6 +78,12 @@ impl Buffer {
         self.dropped.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// Drops what waits.
+    pub(super) fn drop_rest(&self) {
+        let rest = std::mem::take(&mut *self.pending());
+        self.drop_entries(rest.ended.len() + rest.steps.len());
+    }
+
     /// Entries that were dropped since the start, because Redis was full or did not answer.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -148,6 +148,11 @@ impl TaskQueue {
     pub fn history(&self) -> History {
         History { queue: self.clone() }
     }
+
+    /// Entries of the history that this process dropped since its start, because Redis was full or did not take them.
+    pub fn history_dropped(&self) -> u64 {
+        self.history.as_ref().map_or(0, |buffer| buffer.dropped())
+    }
 }
 
 impl History {

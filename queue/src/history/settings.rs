@@ -21,6 +21,18 @@ impl Default for HistorySettings {
     }
 }
 
+impl HistorySettings {
+    /// At most `max` tasks for at most `days` days, with texts as the word says.
+    ///
+    /// # Errors
+    ///
+    /// An unknown word.
+    pub fn new(max: u64, days: u32, texts: &str) -> Result<Self, UnknownTexts> {
+        let keep = Duration::from_secs(u64::from(days) * 24 * 3_600);
+        Ok(Self { max, keep, texts: texts.parse()? })
+    }
+}
+
 /// How much is kept of what people wrote and of what they got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Texts {

@@ -38,7 +38,8 @@ struct Writer<'a> {
     /// Nothing is written before this time.
     paused_until: Option<Instant>,
     count_at: Instant,
-    upkeep_at: Instant,
+    /// When the last upkeep was, if there was one.
+    upkept_at: Option<Instant>,
     /// Written since the last upkeep.
     wrote: bool,
     /// The server has little memory left.
@@ -56,7 +57,7 @@ pub async fn write_until(queue: TaskQueue, shutdown: CancellationToken) {
         buffer: &buffer,
         paused_until: None,
         count_at: now + COUNT_EVERY,
-        upkeep_at: now,
+        upkept_at: None,
         wrote: false,
         full: false,
         said: false,
@@ -72,6 +73,8 @@ pub async fn write_until(queue: TaskQueue, shutdown: CancellationToken) {
         writer.write(false).await;
     }
     writer.write(true).await;
+    // What Redis has not taken by now.
+    buffer.drop_rest();
 }
 
 impl Writer<'_> {
@@ -156,13 +159,11 @@ impl Writer<'_> {
     /// Drops entries that are too old, and looks whether the server has memory left.
     async fn upkeep(&mut self) {
         let now = Instant::now();
-        let idle = !self.wrote && !self.full;
-        let due =
-            if idle { self.upkeep_at + UPKEEP_WHEN_IDLE } else { self.upkeep_at + UPKEEP_EVERY };
-        if now < due {
+        let pause = if self.wrote || self.full { UPKEEP_EVERY } else { UPKEEP_WHEN_IDLE };
+        if self.upkept_at.is_some_and(|last| now < last + pause) {
             return;
         }
-        self.upkeep_at = now;
+        self.upkept_at = Some(now);
         self.wrote = false;
         let percent: redis::RedisResult<u64> = self
             .queue

@@ -9,6 +9,7 @@ mod crash;
 mod deployments;
 mod failover;
 mod fleet;
+mod history;
 mod ingress;
 mod lanes;
 mod lease;
