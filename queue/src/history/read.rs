@@ -110,7 +110,8 @@ impl Timeline {
         for step in &self.steps {
             match &step.what {
                 StepKind::Retried { worker, claimed_at, version, .. } => {
-                    let (worker, version) = (worker.clone(), version.clone());
+                    let worker = worker.clone();
+                    let version = version.clone();
                     push(*claimed_at, TimelineKind::Claimed { worker, version });
                 }
                 StepKind::WorkerLost { worker, claimed_at } => {
@@ -123,7 +124,8 @@ impl Timeline {
         }
         if let Some(task) = &self.finished {
             let reason = task.error.clone();
-            let (status, code) = (task.status, task.code.clone());
+            let status = task.status;
+            let code = task.code.clone();
             push(task.ended_at, TimelineKind::Ended { status, code, reason });
         }
         // Stable: what has the same time stays in the order of a task's life, except that the answer follows the end.
