@@ -33,13 +33,14 @@ privacy =
     • Eine Sprache, die du gewählt hast: 180 Tage.
     • Antworten: 5 Minuten. Welche Nachrichten ich beantwortet habe: 25 Stunden, ohne ihren Text.
     • Dass ich in einen Chat nicht mehr schreiben kann: 30 Tage.
+    • Was aus jeder deiner Fragen wurde und wann, mit deiner Nummer und der des Chats: 7 Tage, oder so lange mein Betreiber es will. Nicht, was du gefragt hast, außer mein Betreiber hebt Texte auf.
     • Eine Frage, die endgültig gescheitert ist, mit deiner Nummer: bis neuere ihren Platz einnehmen oder mein Betreiber sie löscht.
 
     In meinem Protokoll stehen keine Nachrichten und keine Namen. Ich führe kein Profil und gebe nichts für Werbung weiter. Was du fragst, geht mit deiner Nummer an die Plugins meines Betreibers, und die Worte einer Suche an sein Forum oder seine Datenbank, wenn er sie hat. Was Telegram speichert, sagt Telegram.
 
     <b>Wie du vergessen wirst</b>
 
-    /settings hat den Knopf „Vergiss mich“: Er löscht sofort, was ich mir in diesem Chat über dich gemerkt habe. Der Rest endet von selbst, wie oben gesagt.
+    /settings hat den Knopf „Vergiss mich“: Er löscht sofort, was ich mir in diesem Chat über dich gemerkt habe, und was aus deinen Fragen in allen Chats wurde. Der Rest endet von selbst, wie oben gesagt.
 help-group =
     <b>Was ich hier kann</b>
 

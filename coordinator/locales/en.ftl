@@ -34,13 +34,14 @@ privacy =
     • A language that you chose: 180 days.
     • Answers: 5 minutes. Which messages I answered: 25 hours, without their text.
     • A note that I cannot write to a chat: 30 days.
+    • What became of each of your questions and when, with your id and the chat's: 7 days, or as long as my operator set it. Not what you asked, unless my operator keeps texts.
     • A question that failed for good, with your id: until newer ones replace it or my operator deletes it.
 
     My log holds no messages and no names. I keep no profile and send nothing to advertisers. Your questions go, with your id, to my operator's plugins. The words of a search also go to their forum or database, if they use one. For what Telegram stores, see Telegram.
 
     <b>How to be forgotten</b>
 
-    /settings has the button “Forget me”: it deletes at once what I store about you in this chat. The rest expires by itself, as listed above.
+    /settings has the button “Forget me”: it deletes at once what I store about you in this chat, and what became of your questions in all chats. The rest expires by itself, as listed above.
 help-group =
     <b>What I can do here</b>
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod doctor;
+mod history;
 mod outcome;
 mod print;
 mod queue_args;

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use ops::flags::{MonitoringFlags, RedisFlags};
+use ops::flags::{HistoryFlags, MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
 use ops::telemetry::Logging;
 use queue::TaskType;
+use queue::history::HistorySettings;
 use reqwest::Url;
 
 use crate::access::lists::AccessLists;
@@ -31,6 +32,8 @@ pub struct Serve {
     telegram_bot_token: Option<Secret<String>>,
     #[command(flatten)]
     redis: RedisFlags,
+    #[command(flatten)]
+    history: HistoryFlags,
     /// Number of queues of busy task types, for instance `search_creator=4`; separate several with commas. In a Redis
     /// Cluster the queues are spread over the nodes. Must be the same for all coordinators; to change it, stop them all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
@@ -100,6 +103,8 @@ pub struct Config {
     pub token: Secret<String>,
     /// How to reach Redis.
     pub redis: RedisFlags,
+    /// What is kept of finished tasks; none to keep nothing.
+    pub history: Option<HistorySettings>,
     /// Number of queues of busy task types.
     pub queue_partitions: BTreeMap<TaskType, u16>,
     /// Who may use the bot.
@@ -200,6 +205,12 @@ impl Serve {
                 "LIMIT_OVERALL, LIMIT_CHAT and LIMIT_GROUP take at most {LIMIT_AT_MOST}; 0 is no limit"
             ));
         }
+        let HistoryFlags { history_max, history_days, ref history_texts, .. } = self.history;
+        let history = HistorySettings::new(history_max, history_days, history_texts);
+        if let Err(error) = history {
+            problems.push(format!("HISTORY_TEXTS: {error}"));
+        }
+        let history = history.ok().filter(|_| self.history.is_on());
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
@@ -215,6 +226,7 @@ impl Serve {
                 let config = Config {
                     token,
                     redis,
+                    history,
                     queue_partitions,
                     access,
                     privacy_file,

@@ -77,7 +77,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let redis_ca = config.redis.read_ca()?;
     let partitions = config.queue_partitions.clone();
     let side = Some(Side::Coordinator);
-    let queue_config = QueueConfig { redis_ca, partitions, side, ..QueueConfig::default() };
+    let history = config.history;
+    let queue_config =
+        QueueConfig { redis_ca, partitions, side, history, ..QueueConfig::default() };
     let reached = Arc::new(OnceLock::new());
     let problem = UpdateProblem::default();
     let health = Health::default();
@@ -133,6 +135,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sweeping = tokio::spawn(health.guard("sweep", sweeping));
     let confirming = queue::submit::confirm_until(queue.clone(), shutdown.clone());
     let confirming = tokio::spawn(health.guard("confirmation of tasks", confirming));
+    // Ends after the delivery, whose last notes it writes.
+    let delivered = CancellationToken::new();
+    let noting = queue::history::write_until(queue.clone(), delivered.clone());
+    let noting = tokio::spawn(health.guard("history", noting));
     let turns = health.follow("delivery", DELIVERY_AT_MOST);
     let delivering = parts.delivery().run_until(me.clone(), turns, shutdown.clone());
     let delivering = tokio::spawn(delivering);
@@ -181,6 +187,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     sweeping.await.context("the sweep panicked")?;
     confirming.await.context("the confirmation of recent tasks panicked")?;
     delivering.await.context("the delivery panicked")?;
+    delivered.cancel();
+    noting.await.context("the writer of the history panicked")?;
     watching.await.context("the command menu's task panicked")?;
     sending.abort(); // Nobody sends any more.
     sender.settle().await;

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser};
-use ops::flags::{FileFlag, MonitoringFlags, RedisFlags};
+use ops::flags::{FileFlag, HistoryFlags, MonitoringFlags, RedisFlags};
 use ops::health_command::HealthCommand;
 use ops::manual::{CompletionsCommand, ManCommand};
 use ops::settings::show::ConfigCommand;
 use ops::telemetry::Logging;
+use queue::history::HistorySettings;
 
 use self::flags::{CacheFlag, TrustFlags, label};
 use crate::config::{Ceilings, FleetConfig, HostConfig};
@@ -92,6 +93,8 @@ pub struct Serve {
     fleet_sources: Vec<String>,
     #[command(flatten)]
     redis: RedisFlags,
+    #[command(flatten)]
+    history: HistoryFlags,
     /// Tasks run at once, 1 to 1000. Default: 8 for each core, and at least 16. More helps only tasks that wait, for instance for a
     /// web server: as many as tasks per second, times the seconds that each takes.
     #[arg(long, env = "CONCURRENCY", default_value_t = default_concurrency(), hide_default_value = true, value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -145,7 +148,12 @@ impl Serve {
     ///
     /// What is wrong with the trusted keys, one line each.
     pub fn into_config(self) -> Result<HostConfig, Vec<String>> {
+        let history = &self.history;
+        let kept = history.is_on().then(|| {
+            HistorySettings::new(history.history_max, history.history_days, &history.history_texts)
+        });
         Ok(HostConfig {
+            history: kept.transpose().map_err(|error| vec![format!("HISTORY_TEXTS: {error}")])?,
             redis: self.redis,
             plugins: self.plugins,
             trust: self.trust.policy()?,

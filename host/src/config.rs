@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ops::flags::RedisFlags;
+use queue::history::HistorySettings;
 
 use crate::trust::Policy;
 
@@ -32,6 +33,8 @@ impl Default for Ceilings {
 pub struct HostConfig {
     /// How to reach Redis.
     pub redis: RedisFlags,
+    /// What is kept of finished tasks; none to keep nothing.
+    pub history: Option<HistorySettings>,
     /// The folder with `*.wasm` and `*.toml`.
     pub plugins: PathBuf,
     /// Which signatures of plugins are trusted.

@@ -68,3 +68,29 @@ pub struct FileFlag {
     #[arg(long, env = "CONFIG", global = true)]
     pub config: Option<PathBuf>,
 }
+
+/// What is kept of finished tasks.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HistoryFlags {
+    /// Keeps a history of finished tasks in Redis: who asked, what became of it and when, and counts for each minute and hour.
+    /// Set it to the same for all workers and coordinators.
+    #[arg(long, env = "HISTORY", default_value = "on", value_parser = ["on", "off"])]
+    history: String,
+    /// About how many finished tasks are kept. Each takes about 250 bytes of Redis' memory, and more with texts.
+    #[arg(long, env = "HISTORY_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    pub history_max: u64,
+    /// How many days a finished task is kept.
+    #[arg(long, env = "HISTORY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub history_days: u32,
+    /// How much of questions, answers and reasons is kept: nothing, the first 200 characters, or all (at most 32,768 characters
+    /// each).
+    #[arg(long, env = "HISTORY_TEXTS", default_value = "off", value_parser = ["off", "short", "whole"])]
+    pub history_texts: String,
+}
+
+impl HistoryFlags {
+    /// Whether a history is kept.
+    pub fn is_on(&self) -> bool {
+        self.history == "on"
+    }
+}

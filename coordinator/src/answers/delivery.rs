@@ -179,7 +179,9 @@ impl Delivery {
 
     /// Shows one answer and takes it out of the outbox.
     async fn deliver(&self, reply: &Reply, asked_at: Option<Instant>) -> Result<(), ShuttingDown> {
-        let Shown::Ended(how) = self.show(reply, asked_at).await? else { return Ok(()) };
+        let mut edit = None;
+        let shown = self.show(reply, asked_at, &mut edit).await?;
+        let Shown::Ended(how) = shown else { return Ok(()) };
         let queue = &self.parts.queue;
         let attempt = || async {
             let acknowledged = queue.acknowledge(reply, how).await;
@@ -188,6 +190,7 @@ impl Delivery {
             })
         };
         retry::until_ok(RetryPolicy::fixed(RETRY_PAUSE), &self.parts.shutdown, attempt).await?;
+        queue.note_delivered(reply, how, edit.as_ref().and_then(MessageEdit::shown_in));
         Ok(())
     }
 
@@ -196,13 +199,17 @@ impl Delivery {
     }
 
     /// Shows one answer.
-    async fn show(&self, reply: &Reply, asked_at: Option<Instant>) -> Result<Shown, ShuttingDown> {
+    async fn show(
+        &self,
+        reply: &Reply,
+        asked_at: Option<Instant>,
+        edit: &mut Option<MessageEdit>,
+    ) -> Result<Shown, ShuttingDown> {
         let id = &reply.task.task_id;
         let to = reply.task.reply_to.clone().map(serde_json::from_value::<ReplyTo>);
         let Some(Ok(to)) = to else { return Ok(self.show_unreadable(reply).await) };
         let mut pauses = RetryPolicy::exponential(RETRY_PAUSE, LONGEST_PAUSE).pauses();
         let mut sent = None;
-        let mut edit = None;
         loop {
             // This process may be sending the placeholder at the moment.
             let own = self.parts.placeholders.answered(id).await;
@@ -213,7 +220,7 @@ impl Delivery {
             let own = own.filter(|_| ours_alone);
             // Released before each pause: one slow chat must not delay the answers of others.
             let slot = self.slots.acquire().await;
-            let attempt = self.attempt(reply, &to, own.as_ref(), &mut sent, &mut edit).await;
+            let attempt = self.attempt(reply, &to, own.as_ref(), &mut sent, edit).await;
             drop(slot);
             let wait = match attempt {
                 Ok(Attempt::Done) => return Ok(Shown::Ended(Delivered::Shown)),

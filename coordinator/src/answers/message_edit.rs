@@ -49,6 +49,11 @@ impl MessageEdit {
         Self { revision, waits_since: None, beside: false, instead: false }
     }
 
+    /// The message that was edited; none when a new one was sent in its place.
+    pub(crate) fn shown_in(&self) -> Option<i64> {
+        (!self.instead).then_some(self.revision.message_id)
+    }
+
     /// Whether it is sent although an older edit is in flight.
     fn goes_beside(&self) -> bool {
         // The repetition waits until no older edit is in flight.

@@ -106,7 +106,7 @@ pub(super) fn dead(out: &mut impl Write, letters: &[DeadLetter]) -> io::Result<(
 }
 
 /// `0`, `850ms`, `12s`, `3m05s`.
-fn span(ms: u64) -> String {
+pub(super) fn span(ms: u64) -> String {
     match ms {
         0 => "0".to_owned(),
         1..1_000 => format!("{ms}ms"),

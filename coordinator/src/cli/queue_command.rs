@@ -7,6 +7,7 @@ use queue::admin::ReplayError;
 use queue::{TaskId, TaskQueue, TaskType};
 use serde_json::json;
 
+use super::history::History;
 use super::outcome::Outcome;
 use super::print;
 use super::queue_args::QueueArgs;
@@ -31,6 +32,8 @@ enum Action {
     List(List),
     /// Shows one task, and its result if it has one.
     Show(Show),
+    /// Lists finished tasks by any filter, or shows the timeline of one.
+    History(History),
     /// Cancels a task: at once if it waits, within 2 s if it runs. Its sender is told.
     Cancel(Cancel),
     /// Submits a dead letter's task again.
@@ -101,6 +104,7 @@ impl QueueCommand {
             Action::Stats(stats) => stats.run(&queue, json, out).await,
             Action::List(list) => list.run(&queue, json, out).await,
             Action::Show(show) => show.run(&queue, out).await,
+            Action::History(history) => history.run(&queue, json, out).await,
             Action::Cancel(cancel) => cancel.run(&queue, out).await,
             Action::Replay(replay) => replay.run(&queue, out).await,
             Action::Pause(pause) => pause.run(&queue, out).await,

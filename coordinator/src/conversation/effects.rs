@@ -103,7 +103,12 @@ impl EffectRunner {
                 for id in tasks {
                     self.stop(&id).await?;
                 }
-                Ok(())
+                let history = self.queue.history();
+                let forget = || async {
+                    let forgotten = history.forget_person(address.owner).await;
+                    forgotten.map(drop).map_err(|error| error.source)
+                };
+                self.redis(forget).await
             }
             Effect::Stats => {
                 let screen = admin::stats(&self.queue).await;
