@@ -39,7 +39,8 @@ pub async fn run(
     ready: impl FnOnce(&str, &[OfferedPlugin]),
 ) -> anyhow::Result<()> {
     let redis_ca = config.redis.read_ca()?;
-    let (side, history) = (Some(Side::Worker), config.history);
+    let side = Some(Side::Worker);
+    let history = config.history;
     let queue_config = QueueConfig { redis_ca, side, history, ..QueueConfig::default() };
     let retry = queue_config.retry;
     let connected = Arc::new(OnceLock::new());
