@@ -76,7 +76,7 @@ pub struct HistoryFlags {
     /// Set it to the same for all workers and coordinators.
     #[arg(long, env = "HISTORY", default_value = "on", value_parser = ["on", "off"])]
     history: String,
-    /// About how many finished tasks are kept. Each takes about 250 bytes of Redis' memory, and more with texts.
+    /// About how many finished tasks are kept (docs/operations.md says what they cost).
     #[arg(long, env = "HISTORY_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     pub history_max: u64,
     /// How many days a finished task is kept.

@@ -21,9 +21,15 @@ for n = 1, ended + steps do
   end
 end
 local first = 7 + (ended + steps) * 3
-for a = first, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[4], ARGV[a], ARGV[a + 1])
-  redis.call('HINCRBY', KEYS[5], ARGV[a], ARGV[a + 1])
+-- Many processes with other types each would make them large without end.
+local most = 20000
+for n = 4, 5 do
+  local size = first < #ARGV and redis.call('HLEN', KEYS[n]) or 0
+  for a = first, #ARGV, 2 do
+    if size < most or redis.call('HEXISTS', KEYS[n], ARGV[a]) == 1 then
+      redis.call('HINCRBY', KEYS[n], ARGV[a], ARGV[a + 1])
+    end
+  end
 end
 if first < #ARGV then
   redis.call('PEXPIRE', KEYS[4], ARGV[5])

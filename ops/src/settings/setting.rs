@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Command};
 
-use crate::flags::{MonitoringFlags, RedisFlags};
+use crate::flags::{HistoryFlags, MonitoringFlags, RedisFlags};
 
 /// The id of the flag that names the TOML file, which is no setting in it.
 pub(super) const FILE_FLAG: &str = "config";
@@ -31,7 +31,8 @@ impl Setting {
 
 /// The settings of a program, in the order of its help.
 pub(crate) fn settings_of(command: &Command) -> Vec<Setting> {
-    let both = MonitoringFlags::augment_args(RedisFlags::augment_args(Command::new("both")));
+    let both = RedisFlags::augment_args(Command::new("both"));
+    let both = MonitoringFlags::augment_args(HistoryFlags::augment_args(both));
     let common: BTreeSet<String> =
         both.get_arguments().map(|arg| arg.get_id().to_string()).collect();
     let settings = command.get_arguments().filter(|arg| arg.get_id() != FILE_FLAG);

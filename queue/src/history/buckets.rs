@@ -147,10 +147,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Reads the fields of a stored bucket. Those that this version does not know are left out.
-    pub(super) fn read(at: u64, fields: HashMap<String, u64>) -> Self {
+    /// Reads the fields of a stored bucket. Those that this version cannot read are left out.
+    pub(super) fn read(at: u64, fields: &HashMap<Vec<u8>, Vec<u8>>) -> Self {
         let mut bucket = Self { at, types: BTreeMap::new() };
         for (field, count) in fields {
+            let Ok(field) = str::from_utf8(field) else { continue };
+            let count = str::from_utf8(count).ok().and_then(|count| count.parse::<u64>().ok());
+            let Some(count) = count else { continue };
             let mut words = field.split('|');
             let (Some(task_type), Some(kind), Some(name)) =
                 (words.next(), words.next(), words.next())
@@ -310,7 +313,14 @@ mod tests {
             let task_type = format!("t{number}").parse().unwrap();
             counts.ended(&task_type, TaskStatus::Completed, None, (Some(1), Some(1), 2));
         }
-        let bucket = Bucket::read(60_000, counts.fields().into_iter().collect());
+        let stored = |(field, count): (String, u64)| (field.into_bytes(), count.to_string().into());
+        let mut stored: HashMap<Vec<u8>, Vec<u8>> =
+            counts.fields().into_iter().map(stored).collect();
+        // What somebody else wrote costs only itself.
+        stored.insert(b"a|s|failed|more".to_vec(), b"x".to_vec());
+        stored.insert(vec![0xff], b"1".to_vec());
+        stored.insert(b"a|s|completed".to_vec(), b"many".to_vec());
+        let bucket = Bucket::read(60_000, &stored);
         let a = &bucket.types["a"];
         assert_eq!((a.failed, a.retried, a.ended()), (2, 1, 2));
         assert_eq!((a.codes["trap"], a.codes["other"]), (1, 1));

@@ -346,12 +346,12 @@ impl History {
             for number in numbers {
                 pipe.cmd("HGETALL").arg(self.queue.keys.history_counts(span.letter(), *number));
             }
-            let found: Vec<HashMap<String, u64>> = pipe
+            let found: Vec<HashMap<Vec<u8>, Vec<u8>>> = pipe
                 .query_async(&mut self.queue.connection.clone())
                 .await
                 .map_err(RedisError::during("read the counts of finished tasks"))?;
             let read = numbers.iter().zip(found);
-            buckets.extend(read.map(|(number, fields)| Bucket::read(number * span.ms(), fields)));
+            buckets.extend(read.map(|(number, fields)| Bucket::read(number * span.ms(), &fields)));
         }
         Ok(buckets)
     }
