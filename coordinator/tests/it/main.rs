@@ -13,6 +13,7 @@ mod conversation;
 mod crash;
 mod doctor;
 mod health;
+mod history;
 mod limits;
 mod links;
 mod menu;
