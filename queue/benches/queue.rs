@@ -8,19 +8,15 @@
     reason = "a bench prints figures and stops at the first surprise"
 )]
 
-use std::sync::Arc;
+#[path = "support/parts.rs"]
+mod parts;
+
 use std::time::{Duration, Instant};
 
-use queue::Connection;
-use queue::{
-    DistributedWorkerRegistry, Finish, Handled, Lease, OfferedPlugin, QueueConfig, SubmitOptions,
-    Task, TaskHandler, TaskQueue, TaskResult, TaskType,
-};
-use serde_json::json;
+use queue::{DistributedWorkerRegistry, Finish, Lease, SubmitOptions, Task, TaskQueue, TaskResult};
 use test_kit::{TestRedis, record_figure};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+
+use parts::{Percentiles, answer, config, kind, redis_us, start_no_op, task};
 
 const TASKS: usize = 20_000;
 const BATCH: usize = 100;
@@ -43,57 +39,11 @@ fn main() {
     test_kit::write_figures();
 }
 
+/// A Redis of its own, and a queue without limits on it.
 async fn fresh() -> (TestRedis, TaskQueue) {
     let redis = TestRedis::start();
-    let config = QueueConfig {
-        user_cap: 10_000_000,
-        max_pending: 10_000_000,
-        time_to_live: Duration::from_secs(3_600),
-        ..QueueConfig::default()
-    };
-    let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
+    let queue = TaskQueue::connect(&redis.url(), config()).await.unwrap();
     (redis, queue)
-}
-
-fn kind() -> TaskType {
-    "bench".parse().unwrap()
-}
-
-/// A task like those of the coordinator.
-fn task(user: i64) -> Task {
-    let params = json!({"query": "luna marlow"});
-    let mut task = Task::new(kind(), user, params.as_object().unwrap().clone());
-    task.reply_to = Some(json!({
-        "chat_id": user, "user_id": user, "question": {"kind": "search", "query": "luna marlow"},
-    }));
-    task
-}
-
-fn answer() -> TaskResult {
-    TaskResult::success(
-        json!({"creators": [{"name": "Luna Marlowe", "url": "https://c.example/luna-marlowe"}]}),
-    )
-}
-
-/// Microseconds that Redis spent in commands since the last call. A script's commands are counted with the script.
-async fn redis_us(connection: &mut Connection) -> f64 {
-    let info: String =
-        redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
-    let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(connection).await.unwrap();
-    let usec = |line: &str| {
-        let usec = line.split("usec=").nth(1)?.split(',').next()?;
-        usec.parse::<f64>().ok()
-    };
-    let scripts: f64 =
-        info.lines().filter(|line| line.starts_with("cmdstat_eval")).filter_map(usec).sum();
-    if scripts > 0.0 {
-        return scripts;
-    }
-    let own = ["cmdstat_info", "cmdstat_config", "cmdstat_client", "cmdstat_hello", "cmdstat_ping"];
-    info.lines()
-        .filter(|line| !own.iter().any(|name| line.starts_with(name)))
-        .filter_map(usec)
-        .sum()
 }
 
 /// The baseline: a stream with the same bytes, without leases, fairness, deadlines or outbox.
@@ -186,37 +136,6 @@ async fn scripts(floor: f64) -> (TestRedis, TaskQueue) {
     (redis, queue)
 }
 
-struct NoOp(watch::Sender<Vec<OfferedPlugin>>);
-
-impl TaskHandler for NoOp {
-    async fn handle(&self, _: &Lease, _: CancellationToken) -> Handled {
-        Handled { result: answer(), finish: Finish::Done }
-    }
-
-    fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
-        self.0.subscribe()
-    }
-}
-
-/// Starts a worker whose handler does nothing.
-fn start_no_op(queue: &TaskQueue, concurrency: usize) -> (CancellationToken, JoinHandle<()>) {
-    let plugin = OfferedPlugin {
-        name: "no-op".to_owned(),
-        version: "1".to_owned(),
-        digest: String::new(),
-        task_types: vec![kind()],
-        commands: Vec::new(),
-    };
-    let handler = Arc::new(NoOp(watch::Sender::new(vec![plugin])));
-    let stop = CancellationToken::new();
-    let working = DistributedWorkerRegistry::new(queue.clone());
-    let stopping = stop.clone();
-    let running = tokio::spawn(async move {
-        working.process_tasks(handler, "bench", concurrency, Duration::ZERO, stopping).await;
-    });
-    (stop, running)
-}
-
 /// Submit to result of one task at a time, compared with a push and a pop of a list.
 async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     let mut connection = queue.connection();
@@ -231,7 +150,7 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
         }
         floor.push(started.elapsed());
     }
-    let (stop, worker) = start_no_op(&queue, 16);
+    let (stop, worker) = start_no_op(&queue, kind(), 16);
     let registry = DistributedWorkerRegistry::new(queue);
     let mut ours = Vec::with_capacity(ROUND_TRIPS);
     for _ in 0..ROUND_TRIPS {
@@ -263,19 +182,6 @@ async fn latency((_redis, queue): (TestRedis, TaskQueue)) {
     );
 }
 
-struct Percentiles {
-    p50: f64,
-    p99: f64,
-}
-
-impl Percentiles {
-    fn of(mut times: Vec<Duration>) -> Self {
-        times.sort();
-        let us = |share: usize| times[times.len() * share / 100].as_secs_f64() * 1e6;
-        Self { p50: us(50), p99: us(99) }
-    }
-}
-
 /// A worker with a backlog: tasks per second, and what each costs.
 async fn worker(concurrency: usize) {
     let (_redis, queue) = fresh().await;
@@ -290,7 +196,7 @@ async fn worker(concurrency: usize) {
     queue.submit_tasks(&tasks).await.unwrap();
     redis_us(&mut connection).await;
     let started = Instant::now();
-    let (stop, running) = start_no_op(&queue, concurrency);
+    let (stop, running) = start_no_op(&queue, kind(), concurrency);
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let left: usize = redis::cmd("HLEN")

@@ -38,6 +38,8 @@ enum What {
     Queue(figures::Output),
     /// The host beside raw wasmtime: a task, a search, loading, memory, swaps under load.
     Host(Host),
+    /// The history of finished tasks: what it costs a task, how long a search takes, and what that does to others.
+    History(figures::Output),
     /// How well and how fast the search plugin finds names.
     SearchQuality,
     /// Hundreds of chats at once, with Telegram's limits.
@@ -78,13 +80,14 @@ impl Bench {
 impl What {
     fn run(&self, root: &Path) -> anyhow::Result<()> {
         match self {
-            Self::Queue(output) => figures::measure(root, "queue", output, |_| {}),
+            Self::Queue(output) => figures::measure(root, "queue", "queue", output, |_| {}),
             Self::Host(host) => {
                 BuildPlugins::for_tests().run(root)?;
-                figures::measure(root, "host", &host.output, |cargo| {
+                figures::measure(root, "host", "host", &host.output, |cargo| {
                     cargo.env("BENCH_SWAPS", host.swaps.to_string());
                 })
             }
+            Self::History(output) => figures::measure(root, "queue", "history", output, |_| {}),
             Self::SearchQuality => search::measure(root),
             Self::Chats => chats::measure(root),
             Self::EndToEnd(bench) => bench.run(root),

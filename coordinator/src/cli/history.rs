@@ -42,7 +42,7 @@ pub(super) struct History {
     /// Only tasks that ended in the last so many minutes.
     #[arg(long)]
     minutes: Option<u64>,
-    /// Only tasks with this in their question, answer or reason, where texts are kept (HISTORY_TEXTS).
+    /// Only tasks with this in their question, answer or reason, where texts are kept (`HISTORY_TEXTS`).
     #[arg(long)]
     text: Option<String>,
     /// Most tasks to list.

@@ -38,7 +38,7 @@ async fn entries(queue: &TaskQueue) -> u64 {
         .query_async(&mut queue.connection())
         .await
         .unwrap();
-    queue.history().len().await.unwrap() + steps
+    queue.history().count().await.unwrap() + steps
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,10 +10,12 @@ use crate::history::record::{FinishedTask, Step, StepKind};
 use crate::history::settings::HistorySettings;
 use crate::task::TaskType;
 
-/// Entries that are written in one call. Redis does nothing else meanwhile: about 0.2 ms.
-pub(super) const AT_ONCE: usize = 64;
-/// Most entries that wait: those of a second under full load.
-const MAX_ENTRIES: usize = 8_192;
+/// So many entries do not wait for others.
+const ENOUGH: usize = 64;
+/// Most entries in one call. Redis does nothing else meanwhile.
+const AT_ONCE: usize = 256;
+/// Most entries that wait.
+const MAX_ENTRIES: usize = 16_384;
 /// Most bytes that wait.
 const MAX_BYTES: usize = 8 << 20;
 
@@ -126,7 +128,7 @@ impl Buffer {
         list(&mut pending).push(entry);
         let waiting = pending.ended.len() + pending.steps.len();
         drop(pending);
-        if waiting == AT_ONCE {
+        if waiting == ENOUGH {
             self.enough.notify_one();
         }
     }

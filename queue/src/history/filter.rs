@@ -90,13 +90,17 @@ impl Matcher {
 
     fn has_text(&self, fields: &Fields<'_>) -> bool {
         let Some(wanted) = &self.text else { return true };
-        // Read, not searched as JSON: there a quote or an umlaut may be written in other ways.
-        !fields.texts.is_empty()
-            && fields.read().is_some_and(|task| {
-                [task.params, task.result, task.error]
-                    .iter()
-                    .flatten()
-                    .any(|text| text.to_lowercase().contains(wanted))
-            })
+        // What JSON writes as it is can only be in the texts if it is in the JSON.
+        let as_it_is = !wanted.contains(|c: char| c == '"' || c == '\\' || c.is_control());
+        if fields.texts.is_empty() || as_it_is && !fields.texts.to_lowercase().contains(wanted) {
+            return false;
+        }
+        // The JSON also has names, and writes a quote in another way.
+        fields.read().is_some_and(|task| {
+            [task.params, task.result, task.error]
+                .iter()
+                .flatten()
+                .any(|text| text.to_lowercase().contains(wanted))
+        })
     }
 }

@@ -17,7 +17,7 @@ use crate::history::record::{Fields, FinishedTask, Step, StepKind, task_and_pers
 use crate::task::{TaskId, TaskStatus, now_ms};
 
 /// Entries in one page.
-const PAGE: usize = 1_000;
+const PAGE: usize = 250;
 /// Buckets in one call.
 const BUCKETS_AT_ONCE: usize = 120;
 /// Clocks of processes may differ by so much from that of Redis.
@@ -316,7 +316,7 @@ impl History {
     /// # Errors
     ///
     /// Redis does not answer.
-    pub async fn len(&self) -> Result<u64, RedisError> {
+    pub async fn count(&self) -> Result<u64, RedisError> {
         redis::cmd("XLEN")
             .arg(self.queue.keys.history_ended())
             .query_async(&mut self.queue.connection.clone())

@@ -81,9 +81,20 @@ async fn a_finished_task_is_found_by_each_filter_and_by_no_other_value() {
     let now = now_ms();
     let yes: Vec<(&str, Filter)> = vec![
         ("id", Filter { task_id: Some(id.clone()), ..Filter::default() }),
-        ("end of id", Filter { task_id: Some(id[10..].to_owned()), ..Filter::default() }),
+        (
+            "end of id",
+            Filter { task_id: Some(id.get(10..).unwrap().to_owned()), ..Filter::default() },
+        ),
         ("person", Filter { user_id: Some(2), ..Filter::default() }),
         ("chat", Filter { chat_id: Some(2), ..Filter::default() }),
+        (
+            "a quote",
+            Filter {
+                text: Some("\"cause\":\"Luna".to_owned()),
+                user_id: Some(2),
+                ..Filter::default()
+            },
+        ),
         ("text", Filter { text: Some("LUNA marlow's secret 2".to_owned()), ..Filter::default() }),
     ];
     for (name, filter) in yes {
@@ -110,6 +121,8 @@ async fn a_finished_task_is_found_by_each_filter_and_by_no_other_value() {
         Filter { from_ms: Some(now + 60_000), ..Filter::default() },
         Filter { to_ms: Some(now - 60_000), ..Filter::default() },
         Filter { text: Some("another".to_owned()), ..Filter::default() },
+        // A name in the stored form, which nobody wrote.
+        Filter { text: Some("result".to_owned()), ..Filter::default() },
     ];
     for filter in none_of {
         assert!(found(&queue, filter.clone()).await.is_empty(), "{filter:?}");
@@ -223,7 +236,7 @@ async fn the_history_is_capped_by_number_and_by_age() {
         queue.cancel(&task.task_id).await.unwrap();
     }
     write(&queue).await;
-    let kept = queue.history().len().await.unwrap();
+    let kept = queue.history().count().await.unwrap();
     assert!((100..=200).contains(&kept), "{kept}");
     // Old entries go while nobody works.
     let young = HistorySettings { keep: Duration::from_millis(1), ..settings };
@@ -233,7 +246,7 @@ async fn the_history_is_capped_by_number_and_by_age() {
     let stop = CancellationToken::new();
     let writing = tokio::spawn(write_until(queue.clone(), stop.clone()));
     eventually("old entries to go", async || {
-        (queue.history().len().await.unwrap() == 0).then_some(())
+        (queue.history().count().await.unwrap() == 0).then_some(())
     })
     .await;
     stop.cancel();
@@ -265,7 +278,7 @@ async fn a_forgotten_person_is_gone_and_their_tasks_in_progress_leave_nothing() 
 async fn without_a_history_nothing_is_written() {
     let (_redis, queue) = with_config(QueueConfig { user_cap: 100, ..quick() }).await;
     run(&queue, &[1]).await;
-    assert_eq!(queue.history().len().await.unwrap(), 0);
+    assert_eq!(queue.history().count().await.unwrap(), 0);
     let now = now_ms();
     let buckets = queue.history().buckets(Span::Minute, now - 60_000, now + 1).await.unwrap();
     assert!(buckets.iter().all(|bucket| bucket.types.is_empty()));
@@ -308,7 +321,7 @@ async fn a_full_server_loses_its_history_and_no_task() {
         assert!(result.success);
     }
     worker.stop().await;
-    assert_eq!(queue.history().len().await.unwrap(), 0);
+    assert_eq!(queue.history().count().await.unwrap(), 0);
     assert_eq!(queue.history_dropped(), 4);
 }
 
@@ -322,7 +335,7 @@ async fn a_nearly_full_server_is_relieved_of_its_history_first() {
         queue.cancel(&task.task_id).await.unwrap();
     }
     write(&queue).await;
-    assert_eq!(queue.history().len().await.unwrap(), 600);
+    assert_eq!(queue.history().count().await.unwrap(), 600);
     let info = redis.ask(&["INFO", "memory"]);
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
     let limit = used.trim().parse::<u64>().unwrap() * 103 / 100;
@@ -330,7 +343,7 @@ async fn a_nearly_full_server_is_relieved_of_its_history_first() {
     let stop = CancellationToken::new();
     let writing = tokio::spawn(write_until(queue.clone(), stop.clone()));
     eventually("the older half to go", async || {
-        (queue.history().len().await.unwrap() <= 400).then_some(())
+        (queue.history().count().await.unwrap() <= 400).then_some(())
     })
     .await;
     // Tasks are still taken, and what they would add is left out.

@@ -21,9 +21,10 @@ pub(crate) struct Output {
     json: Option<PathBuf>,
 }
 
-/// Runs the bench of a crate that is named like the crate.
+/// Runs a bench of a crate.
 pub(super) fn measure(
     root: &Path,
+    package: &str,
     name: &str,
     output: &Output,
     prepare: impl FnOnce(&mut Command),
@@ -32,7 +33,7 @@ pub(super) fn measure(
     let lines = folder.path().join("figures");
     let load = environment::load();
     let mut cargo = clean_cargo(root);
-    cargo.args(["bench", "--quiet", "--locked", "-p", name, "--bench", name]);
+    cargo.args(["bench", "--quiet", "--locked", "-p", package, "--bench", name]);
     cargo.env("BENCH_JSON", &lines);
     prepare(&mut cargo);
     run(&mut cargo)?;
