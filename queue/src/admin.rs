@@ -8,9 +8,11 @@ mod pause;
 mod plugin_events;
 mod stats;
 mod tasks;
+mod type_limits;
 
 pub use dead_letters::{DeadLetter, ReplayError};
 pub use examine::{Finding, Wellness, examine};
 pub use plugin_events::{PluginChange, PluginEvent};
 pub use stats::TypeStats;
 pub use tasks::LiveTask;
+pub use type_limits::{TypeLimit, TypeLimits};

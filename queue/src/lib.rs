@@ -25,7 +25,9 @@ pub use self::redis::keys::Keys;
 pub use self::redis::refusal::Refusal;
 pub use self::redis::scripts::{Script, unknown_reply};
 pub use self::redis::time::millis;
-pub use admin::{DeadLetter, LiveTask, PluginChange, PluginEvent, TypeStats};
+pub use admin::{
+    DeadLetter, LiveTask, PluginChange, PluginEvent, TypeLimit, TypeLimits, TypeStats,
+};
 pub use client::task_queue::TaskQueue;
 pub use config::{QueueConfig, Side};
 pub use error::{ConnectError, RedisError, SubmitError, WaitError};

@@ -5,6 +5,7 @@
 
 mod delivery_state;
 mod reply;
+mod unsent;
 
 use std::collections::HashMap;
 use std::time::Duration;

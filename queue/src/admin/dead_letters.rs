@@ -58,6 +58,13 @@ pub enum ReplayError {
     Redis(#[from] RedisError),
 }
 
+impl DeadLetter {
+    /// When it became one, in milliseconds since 1970 by Redis' clock.
+    pub fn at(&self) -> u64 {
+        entry_time(&self.entry).0
+    }
+}
+
 impl TaskQueue {
     /// The last dead letters of a type, newest first.
     ///
@@ -88,6 +95,43 @@ impl TaskQueue {
         Ok(letters)
     }
 
+    /// One dead letter; none when there is no such entry.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn dead_letter(
+        &self,
+        task_type: &TaskType,
+        entry: &str,
+    ) -> Result<Option<DeadLetter>, RedisError> {
+        let Some((lane, id)) = place(task_type, entry) else { return Ok(None) };
+        let read: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(self.keys.dead(&lane))
+            .arg(id)
+            .arg(id)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("read a dead letter"))?;
+        Ok(read.ids.first().map(|found| dead_letter(&lane, found)))
+    }
+
+    /// Removes a dead letter for good. Whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn discard(&self, task_type: &TaskType, entry: &str) -> Result<bool, RedisError> {
+        let Some((lane, id)) = place(task_type, entry) else { return Ok(false) };
+        let removed: u64 = redis::cmd("XDEL")
+            .arg(self.keys.dead(&lane))
+            .arg(id)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("remove a dead letter"))?;
+        Ok(removed > 0)
+    }
+
     /// Submits a dead letter's task again, as a new task with the same params and `reply_to`, and removes the letter.
     /// Returns the new task's id.
     ///
@@ -100,23 +144,8 @@ impl TaskQueue {
             let entry = entry.to_owned();
             ReplayError::NotFound { task_type, entry }
         };
-        let (id, partition) = entry.split_once('.').unwrap_or((entry, ""));
-        let lane = match partition {
-            "" => Lane::whole(task_type),
-            partition => match format!("{task_type}.{partition}").parse() {
-                Ok(lane) => lane,
-                Err(_) => return Err(not_found()),
-            },
-        };
-        let read: StreamRangeReply = redis::cmd("XRANGE")
-            .arg(self.keys.dead(&lane))
-            .arg(id)
-            .arg(id)
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(RedisError::during("read a dead letter"))?;
-        let letter = read.ids.first().map(|found| dead_letter(&lane, found));
-        let letter = letter.ok_or_else(not_found)?;
+        let (lane, id) = place(task_type, entry).ok_or_else(not_found)?;
+        let letter = self.dead_letter(task_type, entry).await?.ok_or_else(not_found)?;
         let Some(mut task) = letter.task else {
             return Err(ReplayError::Unreadable { entry: letter.entry });
         };
@@ -149,6 +178,18 @@ fn dead_letter(lane: &Lane, entry: &redis::streams::StreamId) -> DeadLetter {
         crashes: text("crashes").parse().unwrap_or(0),
         worker: text("worker"),
     }
+}
+
+/// The lane and the stream id of an entry; none when it is neither. Redis would take `-` or `5` for a range.
+fn place<'a>(task_type: &TaskType, entry: &'a str) -> Option<(Lane, &'a str)> {
+    let (id, partition) = entry.split_once('.').unwrap_or((entry, ""));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (time, number) = id.split_once('-')?;
+    let lane = match partition {
+        "" => Lane::whole(task_type),
+        partition => format!("{task_type}.{partition}").parse().ok()?,
+    };
+    (is_number(time) && is_number(number)).then_some((lane, id))
 }
 
 /// The time in a stream entry's id, and its number within that millisecond.

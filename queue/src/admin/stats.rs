@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::admin::type_limits::TypeLimits;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::time::millis;
@@ -39,6 +40,8 @@ pub struct TypeStats {
     pub paused: bool,
     /// Whether a running worker offers it.
     pub offered: bool,
+    /// The limits that an operator has set.
+    pub limits: TypeLimits,
     /// Counters since the keys were created: `submitted completed failed timeout cancelled retried lost stale dead
     /// duplicates rejected_full rejected_user delivered undeliverable`.
     pub counters: BTreeMap<String, u64>,
@@ -125,6 +128,7 @@ impl TaskQueue {
             oldest_ms,
             paused: meta.get("paused").is_some_and(|word| word == "1"),
             offered,
+            limits: TypeLimits::read(&meta),
             counters,
             task_type: lane.task_type().clone(),
         })

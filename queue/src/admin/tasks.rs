@@ -67,15 +67,16 @@ impl TaskQueue {
         let lanes = self.listed_lanes_of(task_type).await?;
         let indexes: [fn(&Keys, &Lane) -> String; 4] =
             [Keys::active, Keys::ahead, Keys::queue, Keys::delayed];
-        for (index, lane) in
-            indexes.iter().flat_map(|index| lanes.iter().map(move |lane| (index, lane)))
-        {
-            let room = isize::try_from(max - tasks.len()).unwrap_or(isize::MAX);
-            if room == 0 {
-                break;
+        // Plain loops: the future of a chain of iterators cannot be spawned.
+        for index in indexes {
+            for lane in &lanes {
+                let room = isize::try_from(max - tasks.len()).unwrap_or(isize::MAX);
+                if room == 0 {
+                    return Ok(tasks);
+                }
+                let now = self.now_ms(lane).await?;
+                tasks.extend(self.live(lane, &index(&self.keys, lane), now, room).await?);
             }
-            let now = self.now_ms(lane).await?;
-            tasks.extend(self.live(lane, &index(&self.keys, lane), now, room).await?);
         }
         Ok(tasks)
     }
