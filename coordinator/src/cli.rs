@@ -5,6 +5,7 @@
 mod commands;
 mod doctor;
 mod history;
+mod limit;
 mod outcome;
 mod print;
 mod queue_args;

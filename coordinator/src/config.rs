@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use ops::flags::{HistoryFlags, MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
 use ops::telemetry::Logging;
-use queue::TaskType;
 use queue::history::HistorySettings;
+use queue::{NoRate, Rate, TaskType};
 use reqwest::Url;
 
 use crate::access::lists::AccessLists;
@@ -38,6 +38,11 @@ pub struct Serve {
     /// Cluster the queues are spread over the nodes. Must be the same for all coordinators; to change it, stop them all first.
     #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = partitions)]
     queue_partitions: Vec<(TaskType, u16)>,
+    /// How many tasks of a type start in a time, retries included, for instance `search_simpcity=30/min`; separate several with
+    /// commas. It protects a forum or a database that the type's plugin asks. Units: `s`, `min` and `h`; `off` takes a limit away. A start
+    /// sets it for all workers; a type that is not named keeps what it has (`coordinator queue limit`).
+    #[arg(long, env = "RATE_LIMITS", value_delimiter = ',', value_parser = rate_limit)]
+    rate_limits: Vec<(TaskType, Option<Rate>)>,
     /// Allow list: numeric ids of people and chats, separated by commas. Everybody may use the bot without it.
     #[arg(long, env = "ALLOWED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
     allowed_ids: Vec<i64>,
@@ -107,6 +112,8 @@ pub struct Config {
     pub history: Option<HistorySettings>,
     /// Number of queues of busy task types.
     pub queue_partitions: BTreeMap<TaskType, u16>,
+    /// How many tasks of a type may start in a time; none for as many as there are.
+    pub rate_limits: BTreeMap<TaskType, Option<Rate>>,
     /// Who may use the bot.
     pub access: AccessLists,
     /// What `/privacy` says.
@@ -218,6 +225,7 @@ impl Serve {
                 // Compose files set unused variables to nothing.
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
+                let rate_limits = self.rate_limits.into_iter().collect();
                 let access = AccessLists {
                     allowed: self.allowed_ids.into_iter().collect(),
                     denied: self.denied_ids.into_iter().collect(),
@@ -228,6 +236,7 @@ impl Serve {
                     redis,
                     history,
                     queue_partitions,
+                    rate_limits,
                     access,
                     privacy_file,
                     api_url,
@@ -251,6 +260,20 @@ fn partitions(text: &str) -> Result<(TaskType, u16), String> {
         number.trim().parse().ok().filter(|number| (1..=PARTITIONS_AT_MOST).contains(number));
     let number = number.ok_or(format!("it takes 1 to {PARTITIONS_AT_MOST} partitions"))?;
     Ok((task_type, number))
+}
+
+fn rate_limit(text: &str) -> Result<(TaskType, Option<Rate>), String> {
+    let (task_type, rate) = text.split_once('=').ok_or("it takes `TYPE=RATE`")?;
+    let task_type = task_type.trim().parse::<TaskType>().map_err(|error| error.to_string())?;
+    Ok((task_type, rate_or_off(rate.trim())?))
+}
+
+/// A rate, or `off`.
+pub(crate) fn rate_or_off(text: &str) -> Result<Option<Rate>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: NoRate| format!("{error}, or `off`"))
 }
 
 /// A public address. Only what stays on this machine may do without TLS.
@@ -315,6 +338,22 @@ mod tests {
         assert_eq!(divided, ["load 2", "search 4"]);
         for junk in ["search", "search=0", "search=65", "Search=2"] {
             assert!(partitions(junk).is_err(), "{junk}");
+        }
+    }
+
+    #[test]
+    fn rates_of_types_are_read() {
+        let token = ["--telegram-bot-token", "123:abc"];
+        let given = ["--rate-limits", "search=30/min,load=off"];
+        let config = parse(&[&token[..], &given].concat()).unwrap();
+        let words = |(task_type, rate): (&TaskType, &Option<Rate>)| {
+            let rate = rate.map_or("off".to_owned(), |rate| rate.to_string());
+            format!("{task_type} {rate}")
+        };
+        let rates: Vec<String> = config.rate_limits.iter().map(words).collect();
+        assert_eq!(rates, ["load off", "search 30/min"]);
+        for junk in ["search", "search=0/s", "search=30", "Search=1/s"] {
+            assert!(rate_limit(junk).is_err(), "{junk}");
         }
     }
 

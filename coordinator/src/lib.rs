@@ -131,6 +131,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "partitions not announced; workers learn them from the first tasks");
     }
+    for (task_type, rate) in &config.rate_limits {
+        queue
+            .set_rate_limit(task_type, *rate)
+            .await
+            .with_context(|| format!("cannot set the rate limit of {task_type} (RATE_LIMITS)"))?;
+    }
     let sweeping = queue::work::sweep_until(queue.clone(), shutdown.clone());
     let sweeping = tokio::spawn(health.guard("sweep", sweeping));
     let confirming = queue::submit::confirm_until(queue.clone(), shutdown.clone());

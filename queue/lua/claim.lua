@@ -1,10 +1,10 @@
 -- Leases ready tasks of one lane to a worker. Two scripts end with this function: `claim` alone, and `finish` after it has
 -- ended tasks.
 -- KEYS    1 queue  2 active  3 delayed  4 deadline  5 data  6 users  7 meta  8 wake  9 ahead
--- RETURNS whether more tasks wait ('0' | '1'), now in ms, then id, record, id, record, … (the value in `data`, see keys.rs).
+-- RETURNS whether more tasks wait: '0', '1', or after how many ms (2 and more) one may start; now in ms, then id, record, id, record, … (the value in `data`, see keys.rs).
 --         The record of a task to start now has the time of its claim; that of a task read ahead has none.
 -- ATOMIC  A task leaves the queue and gets its lease and token in one step. No token is given twice.
--- `cfg` has the fields paused, max_active, vtime, not_before and alive of `meta`. Up to `room` tasks start now, up to `ahead`
+-- `cfg` has the fields paused, max_active, vtime, not_before, alive, interval and paced of `meta`. Up to `room` tasks start now, up to `ahead`
 -- more are held by the worker until it has room.
 local function claim(cfg, now, room, ahead, lease_ms, worker)
   local time = string.format('%d', now)
@@ -20,6 +20,18 @@ local function claim(cfg, now, room, ahead, lease_ms, worker)
   if cfg[2] then
     ahead = 0
     room = math.min(room, tonumber(cfg[2]) - redis.call('ZCARD', KEYS[2]))
+  end
+  -- A rate limit. `paced` is the time up to which the rate is used: one second's tasks, or one task, before the clock at most.
+  local interval, paced = tonumber(cfg[6] or ''), 0
+  if interval and not (interval > 0 and interval < 1e9) then interval = nil end
+  local most = interval and now + math.max(interval, 1000)
+  local function next_start() return string.format('%d', math.max(2, math.ceil(paced + interval - most))) end
+  if interval then
+    paced = math.max(now, math.min(most, tonumber(cfg[7] or '') or 0))
+    local allowed = math.floor((most - paced) / interval + 0.000001)
+    if allowed < 1 and redis.call('EXISTS', KEYS[1]) == 1 then reply[1] = next_start() end
+    ahead = 0
+    room = math.min(room, allowed)
   end
   if room + ahead <= 0 then return reply end
   local popped = redis.call('ZPOPMIN', KEYS[1], room + ahead)
@@ -76,10 +88,18 @@ local function claim(cfg, now, room, ahead, lease_ms, worker)
     -- From now on an outage could cost a lease. The sweep renews this time.
     if not cfg[5] then redis.call('HSET', KEYS[7], 'alive', time) end
   end
+  if interval and #active > 0 then
+    paced = paced + interval * #active / 2
+    redis.call('HSET', KEYS[7], 'paced', string.format('%.3f', paced))
+  end
   if #back > 0 then redis.call('ZADD', KEYS[1], unpack(back)) end
   local highest = math.floor(tonumber(popped[#popped]) / 1048576)
   if highest > vtime then redis.call('HSET', KEYS[7], 'vtime', string.format('%d', highest)) end
   if redis.call('EXISTS', KEYS[1]) == 1 then
+    if interval and paced + interval > most then
+      reply[1] = next_start()
+      return reply
+    end
     reply[1] = '1'
     if redis.call('EXISTS', KEYS[8]) == 0 then redis.call('RPUSH', KEYS[8], '1') end
   end

@@ -20,8 +20,8 @@ local ids = {}
 for n = 1, count do ids[n] = ARGV[5 + n * 6] end
 local stored = count > 0 and redis.call('HMGET', KEYS[5], unpack(ids)) or {}
 -- After an outage no lease ends before `grace`, and no deadline passes before `not_before` (sweep.lua).
-local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'grace')
-local grace, not_before = tonumber(cfg[6] or '0'), tonumber(cfg[4] or '0')
+local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'interval', 'paced', 'grace')
+local grace, not_before = tonumber(cfg[8] or '0'), tonumber(cfg[4] or '0')
 local touched, gone, states, users, counters = {}, {}, {}, {}, {}
 
 local function add(counter)

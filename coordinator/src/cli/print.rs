@@ -31,6 +31,10 @@ pub(super) fn stats(
             (false, true) => "ok",
             (false, false) => "no worker",
         };
+        let mut state = vec![state.to_owned()];
+        state.extend(row.limits.rate.map(|rate| format!("at most {rate}")));
+        state.extend(row.limits.max_active.map(|most| format!("at most {most} at once")));
+        let state = state.join(", ");
         writeln!(
             out,
             "{:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {state}",

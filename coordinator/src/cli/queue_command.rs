@@ -8,6 +8,7 @@ use queue::{TaskId, TaskQueue, TaskType};
 use serde_json::json;
 
 use super::history::History;
+use super::limit::Limit;
 use super::outcome::Outcome;
 use super::print;
 use super::queue_args::QueueArgs;
@@ -38,6 +39,8 @@ enum Action {
     Cancel(Cancel),
     /// Submits a dead letter's task again.
     Replay(Replay),
+    /// Shows or sets how many tasks of a type may run at once, start in a time, wait, and belong to one person.
+    Limit(Limit),
     /// Stops handing out a type's tasks. Running tasks go on.
     Pause(Pause),
     /// Hands out a type's tasks again.
@@ -107,6 +110,7 @@ impl QueueCommand {
             Action::History(history) => history.run(&queue, json, out).await,
             Action::Cancel(cancel) => cancel.run(&queue, out).await,
             Action::Replay(replay) => replay.run(&queue, out).await,
+            Action::Limit(limit) => limit.run(&queue, json, out).await,
             Action::Pause(pause) => pause.run(&queue, out).await,
             Action::Resume(resume) => resume.run(&queue, out).await,
         }

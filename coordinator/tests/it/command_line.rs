@@ -89,6 +89,33 @@ async fn a_paused_type_waits_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_a_type_are_set_and_shown() {
+    let redis = TestRedis::start();
+    let limit = ["queue", "limit", "search_creator"];
+    let (code, said) = run(&redis, &limit).await;
+    assert!(code == 0 && said.contains("rate         off"), "{said}");
+    let set = [&limit[..], &["--rate", "1/h", "--max-active", "3", "--json"]].concat();
+    let shown = run_json(&redis, &set).await;
+    assert_eq!(
+        (&shown["limits"]["rate"], &shown["limits"]["max_active"]),
+        (&json!("1/h"), &json!(3))
+    );
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let submit = ["submit", "search_creator", r#"{"query":"luna"}"#, "--wait", "--timeout"];
+    assert_eq!(run(&redis, &[&submit[..], &["15"]].concat()).await.0, 0);
+    assert_eq!(run(&redis, &[&submit[..], &["1"]].concat()).await.0, 2, "the rate is used up");
+    assert!(run(&redis, &["queue", "stats"]).await.1.contains("1/h"));
+    let off = [&limit[..], &["--rate", "off", "--max-active", "off"]].concat();
+    let (_, said) = run(&redis, &off).await;
+    assert!(said.contains("rate         off") && said.contains("max-active   off"), "{said}");
+    assert_eq!(run(&redis, &[&submit[..], &["15"]].concat()).await.0, 0);
+    for junk in [["--rate", "5"], ["--rate", "0/s"], ["--max-active", "0"]] {
+        let (code, said) = run(&redis, &[&limit[..], &junk].concat()).await;
+        assert!(code == 64 && said.contains("off"), "{junk:?}: {code} {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_listed_and_replayed_once() {
     let redis = TestRedis::start();
     let queue = queue_on(&redis).await;

@@ -146,6 +146,7 @@ impl TypeStats {
         self.dead += other.dead;
         self.oldest_ms = self.oldest_ms.max(other.oldest_ms);
         self.paused &= other.paused;
+        self.limits.add(&other.limits);
         for (name, count) in other.counters {
             *self.counters.entry(name).or_default() += count;
         }
@@ -153,5 +154,15 @@ impl TypeStats {
 }
 
 /// Fields of `meta` that are not counters.
-const SWITCHES: &[&str] =
-    &["paused", "max_active", "max_pending", "user_cap", "vtime", "alive", "grace", "not_before"];
+const SWITCHES: &[&str] = &[
+    "paused",
+    "max_active",
+    "max_pending",
+    "user_cap",
+    "interval",
+    "paced",
+    "vtime",
+    "alive",
+    "grace",
+    "not_before",
+];

@@ -167,7 +167,7 @@ const CLAIM: &str = include_str!("../../lua/claim.lua");
 /// Only leases tasks. ARGV: tasks to lease for now, tasks to read ahead, lease ms, worker.
 const CLAIM_ALONE: &str = "local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive')
+local cfg = redis.call('HMGET', KEYS[7], 'paused', 'max_active', 'vtime', 'not_before', 'alive', 'interval', 'paced')
 return claim(cfg, now, tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4])";
 
 /// All scripts of the queue, parsed once per process.

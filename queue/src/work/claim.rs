@@ -133,7 +133,9 @@ impl TaskQueue {
                 }
             }
         }
-        Ok(Claimed { leases, more: more == b"1" })
+        let more = std::str::from_utf8(more).ok().and_then(|more| more.parse::<u64>().ok());
+        let next_start = more.filter(|ms| *ms > 1).map(Duration::from_millis);
+        Ok(Claimed { leases, more: more == Some(1), next_start })
     }
 
     async fn refuse_unreadable(

@@ -1,5 +1,7 @@
 //! What a worker asks a lane for, and what it gets.
 
+use std::time::Duration;
+
 use crate::work::lease::Lease;
 
 /// How many tasks a claim asks for.
@@ -17,4 +19,6 @@ pub(crate) struct Claimed {
     pub(crate) leases: Vec<Lease>,
     /// Whether more tasks wait that could be claimed now.
     pub(crate) more: bool,
+    /// More wait, and the type's rate limit lets the next one start after this time.
+    pub(crate) next_start: Option<Duration>,
 }

@@ -52,6 +52,8 @@ struct LaneLoop<H> {
     paused: Option<Instant>,
     /// The pause after the next failure.
     pause: Duration,
+    /// The type's rate lets no task start before this time, unless a wake-up says that something has changed.
+    next_start: Option<Instant>,
 }
 
 impl<H: TaskHandler> LaneLoop<H> {
@@ -63,6 +65,7 @@ impl<H: TaskHandler> LaneLoop<H> {
             more: false,
             paused: None,
             pause: CLAIM_PAUSE.0,
+            next_start: None,
         }
     }
 
@@ -117,6 +120,7 @@ impl<H: TaskHandler> LaneLoop<H> {
                     permits.extend(permit);
                 }
                 () = sleep_until(self.paused) => self.paused = None,
+                () = sleep_until(self.next_start) => self.next_start = None,
                 () = sleep_until(give_back_at) => self.give_back_unstarted(GIVE_BACK_AFTER),
                 () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}
                 () = shared.closing.cancelled(), if !shared.closing.is_cancelled() => {}
@@ -139,7 +143,8 @@ impl<H: TaskHandler> LaneLoop<H> {
         if self.paused.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        self.more || self.state.woken.load(Ordering::Relaxed)
+        let may_start = self.next_start.is_none_or(|at| at <= Instant::now());
+        self.more && may_start || self.state.woken.load(Ordering::Relaxed)
     }
 
     /// Starts what was read ahead, where there is room for it.
@@ -227,7 +232,8 @@ impl<H: TaskHandler> LaneLoop<H> {
 
     fn take_in(&mut self, claimed: Claimed, permits: &mut Vec<Permit>) {
         let shared = &self.state.shared;
-        self.more = claimed.more;
+        self.more = claimed.more || claimed.next_start.is_some();
+        self.next_start = claimed.next_start.map(|after| Instant::now() + after);
         let leases: Vec<Arc<Lease>> = claimed.leases.into_iter().map(Arc::new).collect();
         shared.held.insert(leases.iter().map(Arc::clone));
         if shared.draining.is_cancelled() {

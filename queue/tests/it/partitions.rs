@@ -93,3 +93,22 @@ async fn an_operator_handles_a_partitioned_type_as_one() {
     assert!(queue.replay(&echo, &dead[0].entry).await.is_err(), "it is gone");
     assert!(queue.replay(&echo, "1-1.x").await.is_err());
 }
+
+#[tokio::test]
+async fn partitions_share_a_rate() {
+    let (_redis, queue) = partitioned().await;
+    queue.announce_partitions().await.unwrap();
+    let rate = "40/h".parse().unwrap();
+    queue.set_rate_limit(&task_type("echo"), Some(rate)).await.unwrap();
+    for user in 0..USERS {
+        queue.submit_task(&task_of(&queue, user)).await.unwrap();
+    }
+    // One of each lane, and the next after an hour divided by ten.
+    let mut claimed = 0;
+    for _ in 0..3 {
+        claimed += queue.claim(&[task_type("echo")], "w", 24).await.unwrap().len();
+    }
+    assert_eq!(claimed, 4);
+    let limits = queue.type_limits(&task_type("echo")).await.unwrap();
+    assert_eq!(limits.rate, Some(rate));
+}

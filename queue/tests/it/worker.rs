@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{eventually, queue, quick, task, task_type, with_config};
+use crate::support::{another, eventually, queue, quick, task, task_type, with_config};
 
 pub(crate) struct Echo {
     offered: watch::Sender<Vec<OfferedPlugin>>,
@@ -270,4 +270,45 @@ async fn an_unreadable_record_hides_no_other_worker() {
     assert_eq!(workers[0].plugins.len(), 1);
     assert_eq!(workers[0].plugins[0].task_types, [task_type("echo")]);
     assert!(queue.task_types().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_type_with_a_rate_goes_on_by_itself_and_a_used_up_one_waits() {
+    let (redis, queue) = with_config(quick()).await;
+    let second = another(redis.as_ref(), &queue, quick()).await;
+    let echo = Echo::new(&["echo"], Duration::ZERO);
+    let workers =
+        [start(&queue, &echo, "w-1", Duration::ZERO), start(&second, &echo, "w-2", Duration::ZERO)];
+    // One task at once; each other one needs the clock.
+    let kind = task_type("echo");
+    queue.set_rate_limit(&kind, Some("1/s".parse().unwrap())).await.unwrap();
+    let tasks = ["a", "b", "c"].map(|cause| task(1, cause));
+    for task in &tasks {
+        queue.submit_task(task).await.unwrap();
+    }
+    for task in &tasks {
+        let result = queue.get_result(&task.task_id, Duration::from_secs(15)).await.unwrap();
+        assert!(result.unwrap().success);
+    }
+    // Nothing of this starts in the time of a test.
+    queue.set_rate_limit(&kind, Some("1/h".parse().unwrap())).await.unwrap();
+    let tasks = ["d", "e", "f"].map(|cause| task(1, cause));
+    for task in &tasks {
+        queue.submit_task(task).await.unwrap();
+    }
+    let first = eventually("one of them", async || {
+        let started = echo.started.load(Ordering::SeqCst);
+        (started == 4).then_some(started)
+    });
+    first.await;
+    let stats = queue.stats(Duration::from_secs(60)).await.unwrap();
+    assert_eq!((stats[0].ready, stats[0].limits.rate), (2, Some("1/h".parse().unwrap())));
+    queue.set_rate_limit(&kind, None).await.unwrap();
+    for task in &tasks {
+        let result = queue.get_result(&task.task_id, Duration::from_secs(15)).await.unwrap();
+        assert!(result.unwrap().success);
+    }
+    for worker in workers {
+        worker.stop().await;
+    }
 }

@@ -35,7 +35,7 @@ async fn active(queue: &TaskQueue) -> u64 {
 #[tokio::test]
 async fn a_task_read_ahead_waits_and_is_cancelled_at_once() {
     let (_redis, queue) = with_tasks(3).await;
-    let Claimed { leases, more } = claim(&queue, 1, 1).await;
+    let Claimed { leases, more, .. } = claim(&queue, 1, 1).await;
     assert!(more, "the third waits");
     let [running, waiting] = leases.as_slice() else { panic!("{leases:?}") };
     assert_eq!((running.read_ahead, waiting.read_ahead), (false, true));
@@ -96,4 +96,42 @@ async fn a_type_with_a_limit_is_not_read_ahead() {
     assert_eq!(claim(&queue, 1, 9).await.leases.len(), 1);
     assert_eq!(claim(&queue, 9, 9).await.leases.len(), 1);
     assert_eq!(claim(&queue, 9, 9).await.leases.len(), 0);
+}
+
+#[tokio::test]
+async fn no_more_tasks_start_than_the_rate_allows() {
+    let (_redis, queue) = with_tasks(6).await;
+    // Two tasks of one second at once, and the third half a second later at the earliest.
+    queue.set_rate_limit(&echo(), Some("2/s".parse().unwrap())).await.unwrap();
+    let first = claim(&queue, 1, 9).await;
+    assert_eq!((first.leases.len(), first.more), (1, true));
+    queue.set_rate_limit(&echo(), Some("1/h".parse().unwrap())).await.unwrap();
+    let claimed = claim(&queue, 9, 9).await;
+    assert_eq!((claimed.leases.len(), claimed.more), (1, false));
+    let hour = Duration::from_secs(3_600);
+    assert!(claimed.next_start.is_some_and(|after| hour / 2 < after && after <= hour));
+    let refused = claim(&queue, 9, 9).await;
+    assert!(refused.leases.is_empty() && refused.next_start.is_some());
+    // Who ends a task gets no more either.
+    let [lease] = <[_; 1]>::try_from(claimed.leases).unwrap();
+    let items = [(lease, Finish::Done, TaskResult::success(serde_json::json!({})))];
+    queue.store_results(&items).await.unwrap();
+    assert!(claim(&queue, 9, 9).await.leases.is_empty());
+    queue.set_rate_limit(&echo(), None).await.unwrap();
+    assert_eq!(claim(&queue, 9, 0).await.leases.len(), 4);
+}
+
+#[tokio::test]
+async fn a_rate_that_nobody_of_us_wrote_is_none() {
+    for junk in ["", "0", "-5", "nan", "inf", "often"] {
+        let (_redis, queue) = with_tasks(2).await;
+        let meta = queue.keys.meta(&Lane::whole(&echo()));
+        let () = redis::cmd("HSET")
+            .arg(meta)
+            .arg(&["interval", junk, "paced", junk])
+            .query_async(&mut queue.connection())
+            .await
+            .unwrap();
+        assert_eq!(claim(&queue, 9, 0).await.leases.len(), 2, "{junk}");
+    }
 }
