@@ -116,7 +116,8 @@ async fn cost() {
     for (number, (name, _)) in kinds.iter().enumerate() {
         let beside = rates[number].iter().zip(&rates[0]);
         let ratio = median(beside.map(|(rate, off)| rate / off).collect());
-        let (rate, cost) = (median(rates[number].clone()), median(costs[number].clone()));
+        let rate = median(rates[number].clone());
+        let cost = median(costs[number].clone());
         let dropped = dropped[number] as f64 * 100.0 / all;
         record_figure(&format!("no-op tasks per second {name}"), rate, "");
         record_figure("times those without", ratio, "×");
@@ -222,7 +223,8 @@ async fn search() {
 async fn waiting_ones(queue: &TaskQueue) {
     let listed = queue.list(&kind(), 100).await.unwrap();
     let id = listed.last().unwrap().task_id.clone();
-    let (mut by_id, mut by_type) = (Vec::new(), Vec::new());
+    let mut by_id = Vec::new();
+    let mut by_type = Vec::new();
     for _ in 0..SEARCHES {
         let started = Instant::now();
         queue.show(&id).await.unwrap().unwrap();
@@ -254,7 +256,9 @@ async fn others(redis: &TestRedis, filter: &Filter) {
     for searching in [false, true, false, true] {
         let ended = CancellationToken::new();
         let searches = searching.then(|| {
-            let (queue, filter, ended) = (queue.clone(), filter.clone(), ended.clone());
+            let queue = queue.clone();
+            let filter = filter.clone();
+            let ended = ended.clone();
             tokio::spawn(async move {
                 let mut count = 0;
                 while !ended.is_cancelled() {
