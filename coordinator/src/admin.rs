@@ -1,9 +1,10 @@
-//! `/stats` and `/plugins` for administrators. In English, like everything for operators.
+//! `/stats`, `/plugins` and what the buttons of alerts do, for administrators. In English, like everything for operators.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::{TaskQueue, TypeStats, WorkerRecord};
+use queue::admin::ReplayError;
+use queue::{TaskQueue, TaskType, TypeStats, WorkerRecord};
 
 use crate::chat::sanitize::safe_html;
 use crate::chat::screen::Screen;
@@ -13,6 +14,8 @@ use crate::menu;
 const STUCK_AFTER: Duration = Duration::from_secs(35);
 /// Most lines in one message.
 const LINES_AT_MOST: usize = 40;
+/// Most dead letters that one press submits again.
+const REPLAYED_AT_ONCE: usize = 200;
 
 /// The queue's figures.
 pub(crate) async fn stats(queue: &TaskQueue) -> Screen {
@@ -36,6 +39,43 @@ pub(crate) async fn plugins(queue: &TaskQueue) -> Screen {
             listed("🧩 <b>Workers and plugins</b>", lines)
         }
         Err(error) => away(&error.source),
+    }
+}
+
+/// Submits the dead letters of a type again, and says how many.
+pub(crate) async fn replay_dead(queue: &TaskQueue, task_type: &TaskType, by: i64) -> String {
+    let letters = match queue.dead_letters(task_type, REPLAYED_AT_ONCE).await {
+        Ok(letters) => letters,
+        Err(error) => return away(&error.source).html,
+    };
+    let mut replayed = 0;
+    let mut failed = 0;
+    for letter in letters {
+        match queue.replay(task_type, &letter.entry).await {
+            Ok(_) => replayed += 1,
+            // An administrator pressed twice.
+            Err(ReplayError::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(task_type = %task_type, error = %error, "dead letter not replayed");
+                failed += 1;
+            }
+        }
+    }
+    tracing::info!(task_type = %task_type, replayed, failed, by, "an administrator has replayed dead letters");
+    match failed {
+        0 => format!("{replayed} tried again."),
+        failed => format!("{replayed} tried again; {failed} could not be (see the log)."),
+    }
+}
+
+/// Hands out a type's tasks again.
+pub(crate) async fn resume(queue: &TaskQueue, task_type: &TaskType, by: i64) -> String {
+    match queue.set_paused(task_type, false).await {
+        Ok(()) => {
+            tracing::info!(task_type = %task_type, by, "an administrator has resumed a type");
+            format!("{task_type} goes on.")
+        }
+        Err(error) => away(&error.source).html,
     }
 }
 

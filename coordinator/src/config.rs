@@ -1,5 +1,6 @@
 //! The coordinator's configuration: flags and environment, checked together.
 
+mod alert_flags;
 pub(crate) mod privacy_file;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use queue::{NoRate, Rate, TaskType};
 use reqwest::Url;
 
 use crate::access::lists::AccessLists;
+use crate::alerts::settings::AlertSettings;
 use crate::telegram::send::Limits;
+use alert_flags::AlertFlags;
 
 /// Every process sweeps each of them every second.
 const PARTITIONS_AT_MOST: u16 = 64;
@@ -49,9 +52,11 @@ pub struct Serve {
     /// Deny list: ids of people and chats that are ignored.
     #[arg(long, env = "DENIED_IDS", value_delimiter = ',', allow_negative_numbers = true)]
     denied_ids: Vec<i64>,
-    /// Administrators: they may use `/stats` and `/plugins`.
+    /// Administrators: they may use `/stats` and `/plugins`, and are told what is wrong.
     #[arg(long, env = "ADMIN_IDS", value_delimiter = ',')]
     admin_ids: Vec<i64>,
+    #[command(flatten)]
+    alerts: AlertFlags,
     /// File with the text of `/privacy`: UTF-8, at most 3,500 characters, or the address of a page. Translations are beside it,
     /// for instance `privacy.de.txt` for `privacy.txt`. Without it the bot shows its own text.
     #[arg(long, env = "PRIVACY_FILE")]
@@ -112,6 +117,8 @@ pub struct Config {
     pub history: Option<HistorySettings>,
     /// Number of queues of busy task types.
     pub queue_partitions: BTreeMap<TaskType, u16>,
+    /// What administrators are told.
+    pub alerts: AlertSettings,
     /// How many tasks of a type may start in a time; none for as many as there are.
     pub rate_limits: BTreeMap<TaskType, Option<Rate>>,
     /// Who may use the bot.
@@ -226,6 +233,7 @@ impl Serve {
                 let privacy_file = privacy_file.filter(|file| !file.as_os_str().is_empty());
                 let queue_partitions = self.queue_partitions.into_iter().collect();
                 let rate_limits = self.rate_limits.into_iter().collect();
+                let alerts = self.alerts.settings(&self.admin_ids);
                 let access = AccessLists {
                     allowed: self.allowed_ids.into_iter().collect(),
                     denied: self.denied_ids.into_iter().collect(),
@@ -237,6 +245,7 @@ impl Serve {
                     history,
                     queue_partitions,
                     rate_limits,
+                    alerts,
                     access,
                     privacy_file,
                     api_url,

@@ -42,6 +42,15 @@ pub trait CoordinatorKeys {
     /// STRING: who changes a bot's command menu at the moment.
     fn menu_lease(&self, bot: &str) -> String;
 
+    /// STRING: which coordinator tells a bot's administrators what is wrong.
+    fn alerts_lease(&self, bot: &str) -> String;
+
+    /// HASH cause → JSON: what a bot's administrators were told, and is not over.
+    fn alerts_told(&self, bot: &str) -> String;
+
+    /// STRING: why no updates arrive at a coordinator of a bot, for a moment.
+    fn update_problem(&self, bot: &str) -> String;
+
     /// STRING: when a bot's last messages were sent, newest first.
     fn sent(&self, bot: &str) -> String;
 
@@ -119,6 +128,18 @@ impl CoordinatorKeys for Keys {
         self.scoped(format_args!("menu-lease:{bot}"))
     }
 
+    fn alerts_lease(&self, bot: &str) -> String {
+        self.scoped(format_args!("alerts-lease:{bot}"))
+    }
+
+    fn alerts_told(&self, bot: &str) -> String {
+        self.scoped(format_args!("alerts:{bot}"))
+    }
+
+    fn update_problem(&self, bot: &str) -> String {
+        self.scoped(format_args!("update-problem:{bot}"))
+    }
+
     fn sent(&self, bot: &str) -> String {
         of_sending(self, format_args!("all:{bot}"))
     }
@@ -183,6 +204,9 @@ mod tests {
             (keys.command_owners(), "freefans:command-owners"),
             (keys.menu("1"), "freefans:menu:1"),
             (keys.menu_lease("1"), "freefans:menu-lease:1"),
+            (keys.alerts_lease("1"), "freefans:alerts-lease:1"),
+            (keys.alerts_told("1"), "freefans:alerts:1"),
+            (keys.update_problem("1"), "freefans:update-problem:1"),
             (keys.sent("1"), "freefans:{send}:all:1"),
             (keys.send_pause("1"), "freefans:{send}:pause:1"),
             (keys.send_flooded("1"), "freefans:{send}:flooded:1"),

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod admin;
+pub mod alerts;
 pub mod answers;
 pub mod chat;
 mod chat_order;
@@ -18,6 +19,7 @@ pub mod keys;
 mod menu;
 pub mod metrics;
 mod receive;
+mod redis_lease;
 mod redis_retry;
 mod script_reply;
 pub mod session_store;
@@ -141,6 +143,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sweeping = tokio::spawn(health.guard("sweep", sweeping));
     let confirming = queue::submit::confirm_until(queue.clone(), shutdown.clone());
     let confirming = tokio::spawn(health.guard("confirmation of tasks", confirming));
+    let telling = alerts::watch_until(
+        queue.clone(),
+        sender.clone(),
+        me.clone(),
+        problem.subscribe(),
+        config.alerts.clone(),
+        shutdown.clone(),
+    );
+    let telling = tokio::spawn(health.guard("messages to administrators", telling));
     // Ends after the delivery, whose last notes it writes.
     let delivered = CancellationToken::new();
     let noting = queue::history::write_until(queue.clone(), delivered.clone());
@@ -196,6 +207,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     delivered.cancel();
     noting.await.context("the writer of the history panicked")?;
     watching.await.context("the command menu's task panicked")?;
+    telling.await.context("the messages to administrators panicked")?;
     sending.abort(); // Nobody sends any more.
     sender.settle().await;
     tracing::info!("coordinator stopped");

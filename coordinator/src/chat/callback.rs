@@ -1,6 +1,6 @@
 //! Callback data: what a pressed button asks for, within Telegram's limit.
 
-use queue::TaskId;
+use queue::{TaskId, TaskType};
 
 use super::address::ChatAddress;
 use super::filter::Filter;
@@ -103,6 +103,20 @@ pub enum ButtonAction {
     Forget,
     /// Delete the person's data.
     ForgetConfirmed,
+    /// For administrators: show the queue's figures.
+    Stats,
+    /// For administrators: show the workers and plugins.
+    Plugins,
+    /// For administrators: submit the dead letters of a type again.
+    ReplayDead {
+        /// The type.
+        task_type: TaskType,
+    },
+    /// For administrators: hand out a type's tasks again.
+    Resume {
+        /// The type.
+        task_type: TaskType,
+    },
 }
 
 impl ButtonAction {
@@ -127,6 +141,10 @@ impl ButtonAction {
             Self::Language(lang) => format!("n:{}", lang.map_or("auto", Lang::code)),
             Self::Forget => "z".to_owned(),
             Self::ForgetConfirmed => "zz".to_owned(),
+            Self::Stats => "q".to_owned(),
+            Self::Plugins => "w".to_owned(),
+            Self::ReplayDead { task_type } => format!("d:{task_type}"),
+            Self::Resume { task_type } => format!("u:{task_type}"),
         };
         if address.private() { data } else { format!("{data}@{}", address.owner) }
     }
@@ -143,6 +161,10 @@ impl ButtonAction {
             ["s"] => Self::Settings,
             ["z"] => Self::Forget,
             ["zz"] => Self::ForgetConfirmed,
+            ["q"] => Self::Stats,
+            ["w"] => Self::Plugins,
+            ["d", task_type] => Self::ReplayDead { task_type: task_type.parse().ok()? },
+            ["u", task_type] => Self::Resume { task_type: task_type.parse().ok()? },
             ["n", "auto"] => Self::Language(None),
             ["n", code] => {
                 let lang = Lang::ALL.into_iter().find(|lang| lang.code() == code)?;
@@ -219,6 +241,10 @@ mod tests {
             ButtonAction::Language(Some(Lang::De)),
             ButtonAction::Forget,
             ButtonAction::ForgetConfirmed,
+            ButtonAction::Stats,
+            ButtonAction::Plugins,
+            ButtonAction::ReplayDead { task_type: "load_more_pages".parse().unwrap() },
+            ButtonAction::Resume { task_type: "abc".parse().unwrap() },
         ] {
             let data = action.encode(&group);
             assert!(data.len() <= MAX_BYTES, "{data}");
@@ -232,7 +258,7 @@ mod tests {
     fn what_is_not_ours_is_nothing() {
         for data in [
             "", "c", "c:", "c:zz:1", "c:ab:x", "c:ab:1:2", "m:ab:1", "y:ab", "x:1", "p:ab:-1",
-            "i:ab:3", "n:xx", "x@", "x@me", "x@1@2",
+            "i:ab:3", "n:xx", "d:", "d:A B", "u", "x@", "x@me", "x@1@2",
         ] {
             assert_eq!(ButtonAction::decode(data), None, "{data}");
         }

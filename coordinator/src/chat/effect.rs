@@ -1,6 +1,6 @@
 //! What is to be done about an event.
 
-use queue::TaskId;
+use queue::{TaskId, TaskType};
 
 use super::media::Media;
 use super::question::Question;
@@ -67,6 +67,20 @@ pub enum Effect {
     Stats,
     /// Show an administrator the workers and plugins.
     Plugins,
+    /// Submit the dead letters of a type again, and say in a note how many.
+    ReplayDead {
+        /// The type.
+        task_type: TaskType,
+        /// The press that asked for it.
+        query_id: String,
+    },
+    /// Hand out a type's tasks again, and say so in a note.
+    Resume {
+        /// The type.
+        task_type: TaskType,
+        /// The press that asked for it.
+        query_id: String,
+    },
 }
 
 /// A pressed button.

@@ -3,6 +3,7 @@
 //! Nothing here waits, sends or reads a clock, so that tests can play whole conversations. How an answer becomes a message
 //! is in [`answer`].
 
+mod administration;
 pub mod answer;
 mod help;
 #[cfg(test)]
@@ -183,6 +184,10 @@ impl Turn<'_> {
                 let question = Question::Plugin { task_type, params, title, back: view };
                 vec![self.ask(question, Some(pressed.clone()))]
             }
+            ButtonAction::Stats
+            | ButtonAction::Plugins
+            | ButtonAction::ReplayDead { .. }
+            | ButtonAction::Resume { .. } => administration::press(self, action, pressed)?,
             ButtonAction::Settings
             | ButtonAction::Language(_)
             | ButtonAction::Forget

@@ -118,6 +118,16 @@ impl EffectRunner {
                 let screen = admin::plugins(&self.queue).await;
                 self.replies.tell(address, screen).await
             }
+            Effect::ReplayDead { task_type, query_id } => {
+                let note = admin::replay_dead(&self.queue, &task_type, address.owner).await;
+                self.replies.answer_button(query_id, Some(note));
+                Ok(())
+            }
+            Effect::Resume { task_type, query_id } => {
+                let note = admin::resume(&self.queue, &task_type, address.owner).await;
+                self.replies.answer_button(query_id, Some(note));
+                Ok(())
+            }
         }
     }
 

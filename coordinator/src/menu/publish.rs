@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Script, TaskQueue, millis};
+use queue::TaskQueue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::chat::command_menu::CommandMenu;
 use crate::chat::flow;
 use crate::chat::text::Lang;
 use crate::keys::CoordinatorKeys;
+use crate::redis_lease::RedisLease;
 use crate::telegram::bot_api::{BotApi, BotError};
 
 /// Pause between two checks of a menu that was set.
@@ -31,12 +32,6 @@ const SET_AT_MOST: Duration = Duration::from_secs(30);
 const LEASE: Duration = Duration::from_secs(40);
 /// How long the menu of a bot that is no longer run is remembered.
 const KEEP_SECONDS: u64 = 7 * 24 * 3600;
-
-/// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
-const RELEASE: &str = r"#!lua flags=allow-oom
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1
-";
 
 /// The menu for one language, or the default for all others.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,11 +73,14 @@ pub(super) async fn publish_until(
 ) {
     let publisher = Publisher {
         shown: queue.keys().menu(&bot.id().to_string()),
-        lease: queue.keys().menu_lease(&bot.id().to_string()),
-        release: Script::new(RELEASE),
+        lease: RedisLease::new(
+            queue.clone(),
+            queue.keys().menu_lease(&bot.id().to_string()),
+            &me,
+            LEASE,
+        ),
         queue,
         bot,
-        me,
     };
     let mut published = String::new();
     // When to check again. None until the registry was read: before that there is no menu.
@@ -134,10 +132,8 @@ pub(super) async fn publish_until(
 struct Publisher {
     queue: TaskQueue,
     bot: BotApi,
-    me: String,
     shown: String,
-    lease: String,
-    release: Script,
+    lease: RedisLease,
 }
 
 impl Publisher {
@@ -146,7 +142,7 @@ impl Publisher {
         if self.shows(wanted).await.map_err(|error| transient(&error))? {
             return Ok(true);
         }
-        if !self.acquire().await.map_err(|error| transient(&error))? {
+        if !self.lease.hold().await.map_err(|error| transient(&error))? {
             return Ok(false);
         }
         let set = async {
@@ -166,7 +162,7 @@ impl Publisher {
             Ok(true)
         };
         let set = tokio::time::timeout(SET_AT_MOST, set).await;
-        self.release().await;
+        self.lease.release().await;
         set.unwrap_or_else(|_| Err(BotError::Transient("timed out".to_owned())))
     }
 
@@ -185,26 +181,6 @@ impl Publisher {
             .arg(KEEP_SECONDS)
             .query_async(&mut self.queue.connection())
             .await
-    }
-
-    async fn acquire(&self) -> redis::RedisResult<bool> {
-        let held: Option<String> = redis::cmd("SET")
-            .arg(&self.lease)
-            .arg(&self.me)
-            .arg("NX")
-            .arg("PX")
-            .arg(millis(LEASE))
-            .query_async(&mut self.queue.connection())
-            .await?;
-        Ok(held.is_some())
-    }
-
-    async fn release(&self) {
-        let released: redis::RedisResult<i64> =
-            self.release.key(&self.lease).arg(&self.me).run(&mut self.queue.connection()).await;
-        if let Err(error) = released {
-            tracing::debug!(error = %error, "lease for the command menu not released; it expires");
-        }
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use queue::{Refusal, Script, TaskQueue, millis};
+use queue::{Refusal, TaskQueue, millis};
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::CoordinatorKeys;
-use crate::script_reply;
+use crate::redis_lease::RedisLease;
 
 /// How long a silent holder keeps the lease: as long as a worker keeps its tasks.
 const LEASE: Duration = Duration::from_secs(6);
@@ -19,39 +19,21 @@ const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
 /// Three times the interval at which a coordinator checks its webhook.
 const KEEP_WEBHOOK: Duration = Duration::from_secs(180);
 
-/// KEYS 1 lease; ARGV 1 holder, 2 ms. RETURNS 1 when the holder has it now.
-const ACQUIRE: &str = r"#!lua flags=allow-oom
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-";
-/// KEYS 1 lease; ARGV 1 holder. Gives it up when the holder has it.
-const RELEASE: &str = r"#!lua flags=allow-oom
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1
-";
-
 /// The lease to poll for a bot's updates.
 #[derive(Debug)]
 pub(crate) struct PollerLease {
     queue: TaskQueue,
     bot: String,
-    me: String,
-    acquire: Script,
-    release: Script,
+    lease: RedisLease,
 }
 
 impl PollerLease {
     /// The lease of bot `bot_id`, to be held by `me`.
     pub(crate) fn new(queue: TaskQueue, bot_id: u64, me: &str) -> Self {
-        Self {
-            queue,
-            bot: bot_id.to_string(),
-            me: me.to_owned(),
-            acquire: Script::new(ACQUIRE),
-            release: Script::new(RELEASE),
-        }
+        let bot = bot_id.to_string();
+        let key = queue.keys().poller_lease(&bot);
+        let lease = RedisLease::new(queue.clone(), key, me, LEASE);
+        Self { queue, bot, lease }
     }
 
     /// Notes trouble with Redis in the log and the metrics.
@@ -65,7 +47,7 @@ impl PollerLease {
     ///
     /// When Redis does not answer.
     pub(crate) async fn acquire(&self) -> redis::RedisResult<Option<u32>> {
-        if !self.renew().await? {
+        if !self.lease.hold().await? {
             return Ok(None);
         }
         let offset: redis::RedisResult<Option<Vec<u8>>> = redis::cmd("GET")
@@ -105,7 +87,7 @@ impl PollerLease {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             let asked_at = tokio::time::Instant::now();
-            match self.renew().await {
+            match self.lease.hold().await {
                 Ok(true) => held_until = asked_at + LEASE,
                 Ok(false) => break,
                 Err(error) => {
@@ -125,15 +107,7 @@ impl PollerLease {
 
     /// Releases the lease, so that another coordinator need not wait for its end.
     pub(crate) async fn release(&self) {
-        let released: redis::RedisResult<i64> = self
-            .release
-            .key(self.queue.keys().poller_lease(&self.bot))
-            .arg(&self.me)
-            .run(&mut self.queue.connection())
-            .await;
-        if let Err(error) = released {
-            tracing::debug!(error = %error, "polling lease not released; it expires");
-        }
+        self.lease.release().await;
     }
 
     /// Stores the offset for the coordinator that polls next: Telegram learns it only with the next fetch.
@@ -145,17 +119,6 @@ impl PollerLease {
         if let Err(error) = noted {
             tracing::debug!(error = %error, "offset not stored");
         }
-    }
-
-    async fn renew(&self) -> redis::RedisResult<bool> {
-        let held: i64 = self
-            .acquire
-            .key(self.queue.keys().poller_lease(&self.bot))
-            .arg(&self.me)
-            .arg(millis(LEASE))
-            .run(&mut self.queue.connection())
-            .await?;
-        script_reply::flag("poller lease", held)
     }
 }
 

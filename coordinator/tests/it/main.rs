@@ -6,6 +6,7 @@
     reason = "a test helper reports failure by panicking"
 )]
 
+mod alerts;
 mod alive;
 mod browser;
 mod command_line;

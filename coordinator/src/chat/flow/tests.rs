@@ -94,7 +94,10 @@ impl Chat {
                     let _ = writeln!(self.log, "forget, and stop: {}", tasks.len());
                     self.session = Session::default();
                 }
-                Effect::Stats | Effect::Plugins => self.log.push_str("for an administrator\n"),
+                Effect::Stats
+                | Effect::Plugins
+                | Effect::ReplayDead { .. }
+                | Effect::Resume { .. } => self.log.push_str("for an administrator\n"),
                 Effect::Submit { question, .. } => {
                     let name = question.task_type().unwrap();
                     let params = Value::Object(question.params());

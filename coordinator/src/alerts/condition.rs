@@ -1,0 +1,163 @@
+//! What is wrong. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use queue::{PluginChange, PluginEvent, TypeStats};
+
+use super::facts::{Facts, NewestDead, QueueFacts};
+use super::settings::AlertSettings;
+use crate::chat::callback::ButtonAction;
+use crate::chat::sanitize::safe_html;
+use crate::chat::screen::Button;
+
+/// Dead letters are news for so long.
+const DEAD_IS_NEWS: Duration = Duration::from_secs(15 * 60);
+/// Longest reason that is repeated, in characters.
+const REASON: usize = 300;
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// Names it: there is one message for each cause.
+    pub(super) cause: String,
+    /// What is wrong, in HTML.
+    pub(super) html: String,
+    /// Told in quiet hours too: people get no answers.
+    pub(super) urgent: bool,
+    /// What helps, if a button can do it.
+    pub(super) button: Option<Button>,
+}
+
+/// Causes that are known without Redis begin with this.
+const LOCAL: &str = "local:";
+
+/// Whether a cause can be judged although Redis does not say how the queue is.
+pub(super) fn is_local(cause: &str) -> bool {
+    cause.starts_with(LOCAL)
+}
+
+/// What is wrong now.
+pub(super) fn conditions(facts: &Facts, settings: &AlertSettings) -> Vec<Condition> {
+    let mut wrong = Vec::new();
+    if let Some(why) = &facts.redis {
+        let html = format!("Redis cannot be used: {}", safe_html(why, REASON));
+        wrong.push(Condition { cause: format!("{LOCAL}redis"), html, urgent: true, button: None });
+    }
+    if let Some(why) = &facts.updates {
+        let html = format!("No messages arrive from Telegram: {}", safe_html(why, REASON));
+        let cause = format!("{LOCAL}updates");
+        wrong.push(Condition { cause, html, urgent: true, button: None });
+    }
+    if let Some(queue) = facts.judged() {
+        wrong.extend(queue.types.iter().filter_map(|row| of_queue(row, settings)));
+        wrong.extend(queue.types.iter().filter_map(|row| {
+            let newest = queue.newest_dead.get(&row.task_type)?;
+            of_dead_letters(row, newest)
+        }));
+        wrong.extend(of_plugins(queue));
+    }
+    wrong
+}
+
+/// The queue of a type does not move as it should.
+fn of_queue(row: &TypeStats, settings: &AlertSettings) -> Option<Condition> {
+    let task_type = &row.task_type;
+    let waiting = row.ready + row.delayed;
+    let oldest = Duration::from_millis(row.oldest_ms);
+    let old = settings.oldest <= oldest;
+    let tasks = counted(waiting, "task waits", "tasks wait");
+    let (html, urgent, button) = if row.paused {
+        if waiting == 0 || !old {
+            return None;
+        }
+        let html = format!("<b>{task_type}</b> is paused: {tasks}, the oldest {}.", span(oldest));
+        let resume = ButtonAction::Resume { task_type: task_type.clone() };
+        (html, false, Some(Button::press("▶️ Resume", resume)))
+    } else if waiting > 0 && !row.offered {
+        let html = format!("No worker runs <b>{task_type}</b>: {tasks}.");
+        (html, true, Some(Button::press("🧩 Workers and plugins", ButtonAction::Plugins)))
+    } else if old {
+        let html = format!(
+            "<b>{task_type}</b> is late: the oldest task is {} old, {tasks}, {} running.",
+            span(oldest),
+            row.active
+        );
+        (html, true, Some(Button::press("📊 Queue", ButtonAction::Stats)))
+    } else if waiting >= settings.waiting {
+        let html = format!("<b>{task_type}</b> grows: {tasks}.");
+        (html, false, Some(Button::press("📊 Queue", ButtonAction::Stats)))
+    } else {
+        return None;
+    };
+    Some(Condition { cause: format!("queue:{task_type}"), html, urgent, button })
+}
+
+fn of_dead_letters(row: &TypeStats, newest: &NewestDead) -> Option<Condition> {
+    if newest.age > DEAD_IS_NEWS {
+        return None;
+    }
+    let task_type = &row.task_type;
+    let code = newest.code.as_deref().unwrap_or("no code");
+    let html = format!(
+        "<b>{task_type}</b> has {}, the newest of the last {}: {}.",
+        counted(row.dead, "dead letter", "dead letters"),
+        span(DEAD_IS_NEWS),
+        safe_html(code, REASON)
+    );
+    let replay = ButtonAction::ReplayDead { task_type: task_type.clone() };
+    let button = Some(Button::press("🔁 Try them again", replay));
+    Some(Condition { cause: format!("dead:{task_type}"), html, urgent: false, button })
+}
+
+/// Plugins that were refused or rolled back, until another version comes into force there.
+fn of_plugins(queue: &QueueFacts) -> Vec<Condition> {
+    let alive: BTreeSet<&str> = queue.workers.iter().map(|worker| worker.worker.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    let mut wrong: BTreeMap<&str, Vec<&PluginEvent>> = BTreeMap::new();
+    for event in &queue.events {
+        // The last event of each plugin on each worker counts.
+        if !alive.contains(event.worker.as_str()) || !seen.insert((&event.worker, &event.plugin)) {
+            continue;
+        }
+        if matches!(event.change, PluginChange::Refused | PluginChange::RolledBack) {
+            wrong.entry(&event.plugin).or_default().push(event);
+        }
+    }
+    wrong.into_iter().filter_map(|(plugin, events)| of_plugin(plugin, &events)).collect()
+}
+
+fn of_plugin(plugin: &str, events: &[&PluginEvent]) -> Option<Condition> {
+    let event = events.first()?;
+    let name = safe_html(plugin, 64);
+    let on = counted(events.len() as u64, "worker", "workers");
+    let version = |version: &Option<String>| safe_html(version.as_deref().unwrap_or("?"), 64);
+    let what = match event.change {
+        PluginChange::RolledBack => format!(
+            "Plugin <b>{name}</b> was rolled back from {} to {} on {on}",
+            version(&event.version),
+            version(&event.other_version)
+        ),
+        _ => format!("A new file of plugin <b>{name}</b> is refused on {on}"),
+    };
+    let why = event.reason.as_deref().map(|why| format!(": {}", safe_html(why, REASON)));
+    let html = format!("{what}{}", why.unwrap_or_else(|| ".".to_owned()));
+    let button = Some(Button::press("🧩 Workers and plugins", ButtonAction::Plugins));
+    Some(Condition { cause: format!("plugin:{plugin}"), html, urgent: false, button })
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A span of time for people.
+pub(super) fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests;
