@@ -2,15 +2,15 @@
 -- Appends to the history of finished tasks. A full server refuses the call as a whole.
 -- KEYS    1 ended  2 steps  3 forgotten  4 a minute's counts  5 an hour's counts
 -- ARGV    1 about how many ended tasks are kept  2 about how many steps  3 number of ended tasks  4 number of steps  5 ms the
---         minute's counts are kept  6 ms the hour's are kept, then per ended task and step: user  time of its submit in ms
---         entry; then field and number of each count
+--         minute's counts are kept  6 ms the hour's are kept  7 ms an entry is kept, then per ended task and step: user  time
+--         of its submit in ms  entry; then field and number of each count
 -- RETURNS how many entries were left out, because the person's data was deleted after the submit
 -- ATOMIC  Nothing depends on it.
 local ended, steps = tonumber(ARGV[3]), tonumber(ARGV[4])
 local forgotten = redis.call('EXISTS', KEYS[3]) == 1
 local left_out = 0
 for n = 1, ended + steps do
-  local a = 4 + n * 3
+  local a = 5 + n * 3
   local gone = forgotten and redis.call('ZSCORE', KEYS[3], ARGV[a])
   if gone and tonumber(ARGV[a + 1]) <= tonumber(gone) then
     left_out = left_out + 1
@@ -20,7 +20,10 @@ for n = 1, ended + steps do
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[a + 2])
   end
 end
-local first = 7 + (ended + steps) * 3
+-- What nobody writes to any more goes as a whole.
+if ended > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
+if steps > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[7]) end
+local first = 8 + (ended + steps) * 3
 -- Many processes with other types each would make them large without end.
 local most = 20000
 for n = 4, 5 do

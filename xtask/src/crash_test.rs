@@ -15,7 +15,7 @@ mod random;
 mod servers;
 mod system;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::ensure;
@@ -53,12 +53,16 @@ pub(crate) struct CrashTest {
     /// Inject a single fault: kill Redis under load and restart it after so many seconds.
     #[arg(long, value_name = "SECONDS", conflicts_with = "minutes")]
     outage: Option<u64>,
+    /// Folder with `worker` and `coordinator` of the release before: every other process that is started is of it, so both
+    /// versions work side by side and take over from each other, in both directions.
+    #[arg(long, value_name = "FOLDER")]
+    previous: Option<PathBuf>,
 }
 
 impl CrashTest {
     /// A short run that is always the same.
     pub(crate) fn short() -> Self {
-        Self { seed: Some(1), minutes: 0.5, cluster: false, outage: None }
+        Self { seed: Some(1), minutes: 0.5, cluster: false, outage: None, previous: None }
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
@@ -73,7 +77,7 @@ impl CrashTest {
         let mut cargo = toolchain::clean_cargo(root);
         run(cargo.args(["build", "--locked", "--workspace", "--bins"]))?;
         let stop = Stop::on_signals()?;
-        let mut system = System::start(root, self.cluster, &stop)?;
+        let mut system = System::start(root, self.cluster, self.previous.as_deref(), &stop)?;
         let mut load = Load::new(&system.simulator)?;
         let mut faults = FaultInjector::new(seed);
         let mut pushes = match self.outage {
@@ -129,6 +133,10 @@ impl CrashTest {
         if let Some(pushes) = &mut pushes {
             broken.extend(pushes.end(&system, &stop)?);
             pushes.report();
+        }
+        if self.previous.is_some() {
+            let (all, previous) = system.started();
+            println!("{all} processes started, {previous} of them of the release before");
         }
         broken.extend(system.report(until, load.losses_seen())?);
         broken.extend(memory.report(&system, load.asked()));

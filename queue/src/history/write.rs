@@ -145,7 +145,8 @@ impl Writer<'_> {
             .arg(ended.len())
             .arg(steps.len())
             .arg(Span::Minute.kept_ms())
-            .arg(Span::Hour.kept_ms());
+            .arg(Span::Hour.kept_ms())
+            .arg(millis(self.buffer.settings.keep));
         for entry in ended.iter().chain(steps) {
             script.arg(entry.user_id).arg(entry.submitted_at).arg(&entry.text);
         }

@@ -39,12 +39,19 @@ pub(super) struct System {
 /// How the programs are started.
 struct Programs {
     folder: PathBuf,
+    /// Those of the release before: every other process is of it.
+    previous: Option<PathBuf>,
     plugins: TempDir,
     started: usize,
 }
 
 impl System {
-    pub(super) fn start(root: &Path, in_cluster: bool, stop: &Stop) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        root: &Path,
+        in_cluster: bool,
+        previous: Option<&Path>,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
         let logs = tempfile::tempdir().context("creating a folder for logs")?;
         let folder = target_dir(root).join("debug");
         redis::ensure_installed()?;
@@ -55,7 +62,8 @@ impl System {
         let simulator = telegram.wait_for_line("its address", READY_BOUND, stop, |line| {
             line.strip_prefix("listening on ").map(|address| address.trim().to_owned())
         })?;
-        let programs = Programs { folder, plugins: plugins(root)?, started: 0 };
+        let previous = previous.map(std::path::absolute).transpose().context("--previous")?;
+        let programs = Programs { folder, previous, plugins: plugins(root)?, started: 0 };
         let mut system = Self {
             workers: Vec::new(),
             coordinators: Vec::new(),
@@ -84,7 +92,7 @@ impl System {
         let url = self.redis.url();
         for slot in 0..WORKERS {
             if self.workers.get(slot).is_some_and(Option::is_none) {
-                let mut command = self.programs.command("worker");
+                let mut command = self.programs.service("worker");
                 command.arg("--plugins").arg(self.programs.plugins.path());
                 command.args(["--redis-url", &url, "--fleet"]);
                 // The first worker has a folder of the fleet's plugins for itself, the others share one.
@@ -98,7 +106,7 @@ impl System {
         }
         for slot in 0..COORDINATORS {
             if self.coordinators.get(slot).is_some_and(Option::is_none) {
-                let mut command = self.programs.command("coordinator");
+                let mut command = self.programs.service("coordinator");
                 command
                     .env("REDIS_URL", &url)
                     .env("TELEGRAM_BOT_TOKEN", TOKEN)
@@ -194,6 +202,12 @@ impl System {
             .collect()
     }
 
+    /// How many processes were started, and how many of these of the release before.
+    pub(super) fn started(&self) -> (usize, usize) {
+        let all = self.programs.started;
+        (all, if self.programs.previous.is_some() { all / 2 } else { 0 })
+    }
+
     /// How many processes ended by themselves.
     pub(super) fn ended(&mut self) -> usize {
         let all = self.workers.iter_mut().chain(&mut self.coordinators).flatten();
@@ -216,8 +230,18 @@ impl System {
 }
 
 impl Programs {
+    /// The next process, which may be of the release before.
+    fn service(&self, name: &str) -> Command {
+        let previous = self.previous.as_ref().filter(|_| !self.started.is_multiple_of(2));
+        self.command_in(previous.unwrap_or(&self.folder), name)
+    }
+
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
+        self.command_in(&self.folder, name)
+    }
+
+    fn command_in(&self, folder: &Path, name: &str) -> Command {
+        let mut command = Command::new(folder.join(name));
         command.current_dir(self.plugins.path());
         for variable in ["RUST_LOG", "SUPABASE_URL", "EXTENDED_SEARCH_URL", "LOG_FORMAT"] {
             command.env_remove(variable);
