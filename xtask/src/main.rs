@@ -14,6 +14,7 @@ mod deployment_test;
 mod ended;
 mod guard;
 mod hostile_guests;
+mod kubernetes_test;
 mod no_ops;
 mod paths;
 mod redis;
@@ -45,6 +46,7 @@ enum Command {
     DeploymentTest(deployment_test::DeploymentTest),
     Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
+    KubernetesTest(kubernetes_test::KubernetesTest),
     SettingsDoc(settings_doc::SettingsDoc),
     Structure(structure::Structure),
     Test(test::Test),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::DeploymentTest(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
+        Command::KubernetesTest(command) => command.run(&root),
         Command::SettingsDoc(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
