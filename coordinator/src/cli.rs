@@ -72,7 +72,9 @@ impl Command {
     /// When Redis cannot be reached, or refuses a command.
     pub async fn run(self, startup: &Startup, out: &mut impl Write) -> anyhow::Result<u8> {
         let outcome = match self {
-            Self::Config(command) => return command.run(startup, out, Serve::problems),
+            Self::Config(command) => {
+                return command.run(startup, out, Serve::problems, crate::metrics::ALL);
+            }
             Self::Doctor(command) => command.run(startup, out).await,
             Self::Completions(command) => command.run(Cli::command(), out).map(|()| Outcome::Done),
             Self::Man(command) => command.run(Cli::command(), out).map(|()| Outcome::Done),

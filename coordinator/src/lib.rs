@@ -32,6 +32,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ops::health::Health;
+use ops::process_metrics;
+use ops::server::Program;
 use ops::shutdown::Shutdown;
 use ops::supervisor;
 use queue::{QueueConfig, Side, TaskQueue};
@@ -93,13 +95,21 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             let asked = Arc::clone(&asked);
             let problem = problem.borrow().clone();
             async move {
-                TaskQueue::readiness(asked.get()).await.err().into_iter().chain(problem).collect()
+                let redis = TaskQueue::readiness(asked.get()).await.err();
+                if let Some(queue) = asked.get() {
+                    let trouble = queue.redis_trouble();
+                    process_metrics::redis_trouble(&trouble.errors, &trouble.current);
+                }
+                redis.into_iter().chain(problem).collect()
             }
         };
         // Start health checks first, so waiting for Redis is not mistaken for a crash.
-        let serving =
-            ops::server::serve(address, metrics::describe, health.clone(), ready, shutdown.clone());
-        serving.await?;
+        let program = Program {
+            name: "coordinator",
+            version: env!("CARGO_PKG_VERSION"),
+            metrics: metrics::ALL,
+        };
+        ops::server::serve(address, program, health.clone(), ready, shutdown.clone()).await?;
     }
     supervisor::status("waiting for Redis");
     let connecting =

@@ -1,30 +1,47 @@
 //! The coordinator's metrics: names, help and units in one place. The queue's figures are the same in every coordinator;
 //! those about Telegram belong to this process. Labels come from closed sets, never from ids.
 
-use std::collections::BTreeMap;
+mod figures;
+
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-use queue::TaskQueue;
-use tokio_util::sync::CancellationToken;
+use metrics::{counter, gauge, histogram};
+use ops::metric::BoundedNames;
+use queue::task::now_ms;
 
-/// How often the queue's figures are read.
-const EVERY: Duration = Duration::from_secs(5);
-/// A task that has run for longer counts as stuck: above any plugin's default wall limit.
-const STUCK_AFTER: Duration = Duration::from_secs(35);
+pub(crate) use self::figures::watch_until;
+use crate::receive::problem::Cause;
 
-const TASKS: &str = "freefans_queue_tasks";
-const OLDEST: &str = "freefans_queue_oldest_age_seconds";
-const EVENTS: &str = "freefans_queue_events_total";
-const PAUSED: &str = "freefans_queue_paused";
-const OFFERED: &str = "freefans_queue_offered";
-const WORKERS: &str = "freefans_workers";
-const ASKED_TO_WAIT: &str = "freefans_telegram_asked_to_wait_total";
-const PLUGINS: &str = "freefans_plugin_workers";
-const UNREADABLE: &str = "freefans_updates_unreadable_total";
-const PASSED_OVER: &str = "freefans_updates_passed_over_total";
-const ANSWERS_UNREADABLE: &str = "freefans_telegram_answers_unreadable_total";
-const COMMANDS_NOT_TAKEN: &str = "freefans_plugin_commands_not_taken";
+ops::metrics! {
+    TASKS: Gauge "freefans_queue_tasks" [task_type, state] "Tasks by state: `ready` (waiting), `delayed` (retries and scheduled ones), `active` (running), `stuck` (running for over 35 s), `replies` (answers to send), `dead` (dead letters).";
+    OLDEST: Gauge "freefans_queue_oldest_age_seconds" [task_type] "Age of the oldest task that waits or runs; 0 without one.";
+    OLDEST_REPLY: Gauge "freefans_outbox_oldest_age_seconds" [task_type] "Age of the oldest answer that is not shown yet; 0 without one.";
+    EVENTS: Counter "freefans_queue_events_total" [task_type, event] "What happened to tasks since Redis has them: `submitted`, `completed`, `failed`, `timeout`, `cancelled`, `retried`, `lost`, `stale`, `dead`, `duplicates`, `rejected_full`, `rejected_user`, `delivered`, `undeliverable`.";
+    DEAD: Gauge "freefans_dead_letters_recent" [task_type, code] "The newest 100 dead letters by failure code; `unreadable` for those without one that is known.";
+    PAUSED: Gauge "freefans_queue_paused" [task_type] "1 while an operator has paused the type.";
+    OFFERED: Gauge "freefans_queue_offered" [task_type] "1 while a living worker offers the type.";
+    WORKERS: Gauge "freefans_workers" [] "Living workers.";
+    CAPACITY: Gauge "freefans_workers_capacity_tasks" [] "Tasks that the living workers run at once, at most.";
+    RUNNING: Gauge "freefans_workers_running_tasks" [] "Tasks that the living workers ran at their last heartbeat.";
+    PLUGINS: Gauge "freefans_plugin_workers" [plugin, version] "Living workers with this plugin version.";
+    COMMANDS_NOT_TAKEN: Gauge "freefans_plugin_commands_not_taken" [] "Commands that plugins bring and that are not taken: another plugin's, or against the rules.";
+    UPDATES: Counter "freefans_updates_total" [] "Updates that came from Telegram.";
+    UNREADABLE: Counter "freefans_updates_unreadable_total" [reason] "Updates that could not be read and were passed over: `bytes`, `syntax`, `missing`, `value`, `doubled`, `too_large`.";
+    PASSED_OVER: Counter "freefans_updates_passed_over_total" [rule] "Updates to which nothing is said: `kind`, `service`, `bot`, `not_for_us`, `nobody`.";
+    BLOCKED: Gauge "freefans_updates_blocked" [cause] "1 while no updates come: `foreign-webhook`, `own-webhook`, `other-poller`, `webhook-not-set`, `bot-api`.";
+    CALLS: Counter "freefans_telegram_calls_total" [method, outcome] "Calls of the Bot API: `ok`, or what was wrong (`chat-unreachable` is a bot that was blocked or removed, `asked-to-wait` a 429).";
+    CALL_SECONDS: Histogram "freefans_telegram_call_seconds" [method] "How long calls of the Bot API took, without `getUpdates`, which waits on purpose.";
+    ASKED_TO_WAIT: Counter "freefans_telegram_asked_to_wait_total" [with] "How often Telegram asked this process to wait (429): with one `chat`, or with `all`.";
+    ANSWERS_UNREADABLE: Counter "freefans_telegram_answers_unreadable_total" [method] "What the Bot API answered and could not be read.";
+    ANSWERED: Histogram "freefans_answer_seconds" [task_type] "From the question to its answer in the chat, by the clocks of the two processes.";
+    SESSION_COPIES: Counter "freefans_session_cache_total" [outcome] "Changes of a session with a copy of it in memory (`hit`) and without (`miss`).";
+}
+
+/// The method that waits on purpose.
+pub(crate) const GET_UPDATES: &str = "getUpdates";
+
+/// Task types that are shown; they come from Redis.
+static TYPES: BoundedNames = BoundedNames::new(200);
 
 /// Sets the number of commands that are left out of the menu.
 pub(crate) fn commands_not_taken(count: usize) {
@@ -51,91 +68,39 @@ pub(crate) fn answer_unreadable(method: &str) {
     counter!(ANSWERS_UNREADABLE, "method" => method.to_owned()).increment(1);
 }
 
-/// Describes the metrics; once per process.
-pub fn describe() {
-    describe_gauge!(
-        TASKS,
-        "Tasks by type and state: ready, delayed, active, stuck, replies (answers to send), dead."
-    );
-    describe_gauge!(OLDEST, "Age of the oldest task that is not answered; 0 without one.");
-    describe_counter!(
-        EVENTS,
-        "What happened to tasks, by type: submitted, completed, failed, timeout, cancelled, retried, lost, stale, dead, duplicates, rejected_full, rejected_user, delivered, undeliverable."
-    );
-    describe_gauge!(PAUSED, "1 while an operator has paused the type.");
-    describe_gauge!(OFFERED, "1 while a living worker offers the type.");
-    describe_counter!(
-        ASKED_TO_WAIT,
-        "How often Telegram asked this process to wait (429), with one chat or with all."
-    );
-    describe_counter!(
-        UNREADABLE,
-        "Updates that could not be read and were passed over, by reason: bytes, syntax, missing, value, doubled, too_large."
-    );
-    describe_counter!(
-        PASSED_OVER,
-        "Updates to which nothing is said, by rule: kind, service, bot, not_for_us, nobody."
-    );
-    describe_counter!(
-        ANSWERS_UNREADABLE,
-        "What the Bot API answered and could not be read, by method."
-    );
-    describe_gauge!(WORKERS, "Living workers.");
-    describe_gauge!(
-        COMMANDS_NOT_TAKEN,
-        "Commands that plugins bring and that are not taken: another plugin's, or against the rules."
-    );
-    describe_gauge!(PLUGINS, "Living workers with this plugin version.");
+/// Counts an update.
+pub(crate) fn update_received() {
+    counter!(UPDATES).increment(1);
 }
 
-/// Updates the queue's figures until `shutdown`.
-pub async fn watch_until(queue: TaskQueue, shutdown: CancellationToken) {
-    let mut versions: BTreeMap<(String, String), u32> = BTreeMap::new();
-    loop {
-        match read(&queue, &mut versions).await {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(error = %error.source, "metrics not read"),
-        }
-        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-            return;
-        }
+/// Notes why no updates come; none when they come.
+pub(crate) fn updates_blocked(by: Option<Cause>) {
+    for cause in Cause::ALL {
+        let value = if by == Some(*cause) { 1.0 } else { 0.0 };
+        gauge!(BLOCKED, "cause" => cause.label()).set(value);
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts below 2^52 are exact")]
-async fn read(
-    queue: &TaskQueue,
-    versions: &mut BTreeMap<(String, String), u32>,
-) -> Result<(), queue::RedisError> {
-    for row in queue.stats(STUCK_AFTER).await? {
-        let task_type = row.task_type.as_str().to_owned();
-        for (state, count) in [
-            ("ready", row.ready),
-            ("delayed", row.delayed),
-            ("active", row.active),
-            ("stuck", row.stuck),
-            ("replies", row.replies),
-            ("dead", row.dead),
-        ] {
-            gauge!(TASKS, "task_type" => task_type.clone(), "state" => state).set(count as f64);
-        }
-        gauge!(OLDEST, "task_type" => task_type.clone()).set(row.oldest_ms as f64 / 1_000.0);
-        gauge!(PAUSED, "task_type" => task_type.clone()).set(f64::from(u8::from(row.paused)));
-        gauge!(OFFERED, "task_type" => task_type.clone()).set(f64::from(u8::from(row.offered)));
-        for (event, count) in row.counters {
-            counter!(EVENTS, "task_type" => task_type.clone(), "event" => event).absolute(count);
-        }
+/// Counts a call of the Bot API.
+pub(crate) fn telegram_call(method: &str, outcome: &'static str, took: Duration) {
+    let method = method.to_owned();
+    if method != GET_UPDATES {
+        histogram!(CALL_SECONDS, "method" => method.clone()).record(took.as_secs_f64());
     }
-    let workers = queue.workers().await?;
-    gauge!(WORKERS).set(workers.len() as f64);
-    // A version that no worker runs any more goes to 0.
-    versions.values_mut().for_each(|count| *count = 0);
-    for plugin in workers.into_iter().flat_map(|worker| worker.plugins) {
-        *versions.entry((plugin.name, plugin.version)).or_default() += 1;
+    counter!(CALLS, "method" => method, "outcome" => outcome).increment(1);
+}
+
+/// The answer to a question, submitted at `submitted_at`, is in the chat.
+pub(crate) fn answer_shown(task_type: &str, submitted_at: u64) {
+    // A producer that calls the script itself may leave out the time of submission.
+    if submitted_at == 0 || !TYPES.admits(task_type) {
+        return;
     }
-    for ((plugin, version), count) in versions.iter() {
-        gauge!(PLUGINS, "plugin" => plugin.clone(), "version" => version.clone())
-            .set(f64::from(*count));
-    }
-    Ok(())
+    let took = Duration::from_millis(now_ms().saturating_sub(submitted_at));
+    histogram!(ANSWERED, "task_type" => task_type.to_owned()).record(took.as_secs_f64());
+}
+
+/// Counts a change of a session, with a copy of it in memory or without.
+pub(crate) fn session_copy(is_there: bool) {
+    counter!(SESSION_COPIES, "outcome" => if is_there { "hit" } else { "miss" }).increment(1);
 }

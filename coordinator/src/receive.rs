@@ -3,7 +3,7 @@
 pub(crate) mod dispatch;
 pub(crate) mod poller_lease;
 pub(crate) mod polling;
-mod problem;
+pub(crate) mod problem;
 mod watermark;
 pub(crate) mod webhook;
 

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             Ok(if healthy { 0 } else { EXIT_FAILURE })
         }),
         Some(Command::Config(command)) => startup::run_command(EXIT_FAILURE, async |out| {
-            command.run(&startup, out, Serve::problems)
+            command.run(&startup, out, Serve::problems, host::metrics::ALL)
         }),
         Some(Command::Doctor(command)) => startup::run_command(EXIT_FAILURE, async |out| {
             let well = command.run(&startup, Serve::subject, out).await?;

@@ -2,59 +2,34 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
+use ops::metric::BoundedNames;
 use queue::fleet::Step;
 
 use crate::sandbox::limits::Limit;
 use crate::version::name::is_plugin_name;
 
-const TASKS: &str = "freefans_worker_tasks_total";
-const WAIT: &str = "freefans_task_wait_seconds";
-const RUN: &str = "freefans_task_run_seconds";
-const LIMITS: &str = "freefans_plugin_limits_total";
-const SWAPS: &str = "freefans_plugin_loads_total";
-const PLUGINS: &str = "freefans_worker_plugin_info";
-const COMPILES: &str = "freefans_plugin_compiles_total";
-const DATA: &str = "freefans_plugin_data";
-const FLEET: &str = "freefans_worker_fleet_plugins";
-const CANARIES: &str = "freefans_worker_fleet_canaries_total";
-const REFUSED: &str = "freefans_worker_plugin_refused";
-
-/// Describes the metrics; to be called once per process.
-pub fn describe() {
-    describe_counter!(
-        TASKS,
-        "Tasks that ended here, by type, plugin and code (`ok`, or a failure's)."
-    );
-    describe_histogram!(WAIT, "From submit to start, by the clocks of submitter and worker.");
-    describe_histogram!(RUN, "From start to result, including the instance.");
-    describe_counter!(
-        LIMITS,
-        "Tasks that reached a limit, by plugin and limit. Some of them succeeded."
-    );
-    describe_counter!(
-        SWAPS,
-        "Plugin files that were loaded, by outcome: `published` or a refusal's code."
-    );
-    describe_counter!(
-        COMPILES,
-        "Components that were compiled, two for a plugin file that is not in the cache: before `init`, and with the memory that it left."
-    );
-    describe_gauge!(PLUGINS, "1 for each plugin version in force here.");
-    describe_gauge!(
-        DATA,
-        "Size of each data file of a plugin, in rows or bytes: `in_force`, or `refused` because it shrank too much."
-    );
-    describe_gauge!(
-        FLEET,
-        "Plugins of the fleet that this worker should run, by how far it is with them."
-    );
-    describe_counter!(
-        CANARIES,
-        "Canaries of the fleet on which this worker has decided: `on` to all, `back`, or `chosen-anew` on other workers."
-    );
-    describe_gauge!(REFUSED, "1 for each plugin whose file is refused, by the refusal's code.");
+ops::metrics! {
+    TASKS: Counter "freefans_worker_tasks_total" [task_type, plugin, code] "Tasks that ended here, by code (`ok`, or a failure's).";
+    RUNNING: Gauge "freefans_worker_running_tasks" [] "Tasks that run here now.";
+    CAPACITY: Gauge "freefans_worker_capacity_tasks" [] "Tasks that this worker runs at once, at most (`--concurrency`).";
+    WAIT: Histogram "freefans_task_wait_seconds" [task_type] "From submit to start, by the clocks of submitter and worker.";
+    RUN: Histogram "freefans_task_run_seconds" [task_type] "From start to result, including the instance.";
+    LIMITS: Counter "freefans_plugin_limits_total" [plugin, limit] "Tasks that reached a limit. Some of them succeeded.";
+    LOADS: Counter "freefans_plugin_loads_total" [outcome] "Plugin files that were loaded: `published`, `rolled-back`, or a refusal's code.";
+    COMPILES: Counter "freefans_plugin_compiles_total" [] "Components that were compiled, two for a plugin file that is not in the cache: before `init`, and with the memory that it left.";
+    FROM_CACHE: Counter "freefans_plugin_cache_hits_total" [] "Components that need not be compiled because they were in the cache on disk.";
+    PLUGINS: Gauge "freefans_worker_plugin_info" [plugin, version] "1 for each plugin version in force here.";
+    REFUSED: Gauge "freefans_worker_plugin_refused" [plugin, code] "1 for each plugin whose file is refused, by the refusal's code. `plugin-rolled-back` is a version that failed too often.";
+    DATA: Gauge "freefans_plugin_data" [plugin, data, unit, of] "Size of each data file of a plugin, in rows or bytes: `in_force`, or `refused` because it shrank too much.";
+    HTTP: Counter "freefans_plugin_http_requests_total" [plugin, status] "Requests of plugins to other servers: `2xx`, `3xx`, `4xx`, `429`, `5xx`, `no-answer`, or `denied` (not granted, or over a limit).";
+    HTTP_SECONDS: Histogram "freefans_plugin_http_seconds" [plugin] "How long other servers took until their answer began.";
+    FLEET: Gauge "freefans_worker_fleet_plugins" [step] "Plugins of the fleet that this worker should run, by how far it is with them: `fetching`, `checking`, `running`, `refused`, `own-file`.";
+    CANARIES: Counter "freefans_worker_fleet_canaries_total" [outcome] "Canaries of the fleet on which this worker has decided: `on` to all, `back`, or `chosen-anew` on other workers.";
 }
+
+/// Plugin versions that are shown: a worker runs for long, and each swap may bring a new one.
+static VERSIONS: BoundedNames = BoundedNames::new(500);
 
 /// A task ended.
 pub(crate) fn task_ended(
@@ -79,7 +54,7 @@ pub(crate) fn limit_reached(plugin: &str, limit: Limit) {
 
 /// A plugin file was put in force or refused.
 pub(crate) fn plugin_looked_at(outcome: &'static str) {
-    counter!(SWAPS, "outcome" => outcome).increment(1);
+    counter!(LOADS, "outcome" => outcome).increment(1);
 }
 
 /// A component was compiled.
@@ -87,8 +62,57 @@ pub(crate) fn component_compiled() {
     counter!(COMPILES).increment(1);
 }
 
+/// A component was in the cache.
+pub(crate) fn component_from_cache() {
+    counter!(FROM_CACHE).increment(1);
+}
+
+/// How many tasks this worker runs at once.
+pub(crate) fn capacity(tasks: usize) {
+    gauge!(CAPACITY).set(u32::try_from(tasks).map_or(f64::INFINITY, f64::from));
+}
+
+/// A task that runs. Dropped when it has ended.
+#[derive(Debug)]
+pub(crate) struct RunningTask(());
+
+impl RunningTask {
+    pub(crate) fn begin() -> Self {
+        gauge!(RUNNING).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for RunningTask {
+    fn drop(&mut self) {
+        gauge!(RUNNING).decrement(1.0);
+    }
+}
+
+/// Another server answered a plugin's request with this status, after so long.
+pub(crate) fn http_answered(plugin: &str, status: http::StatusCode, took: Duration) {
+    let class = match status.as_u16() {
+        429 => "429",
+        500.. => "5xx",
+        400.. => "4xx",
+        300.. => "3xx",
+        _ => "2xx",
+    };
+    counter!(HTTP, "plugin" => plugin.to_owned(), "status" => class).increment(1);
+    histogram!(HTTP_SECONDS, "plugin" => plugin.to_owned()).record(took.as_secs_f64());
+}
+
+/// A plugin's request brought no answer, because the other server gave none or because it was not sent.
+pub(crate) fn http_failed(plugin: &str, was_sent: bool) {
+    let status = if was_sent { "no-answer" } else { "denied" };
+    counter!(HTTP, "plugin" => plugin.to_owned(), "status" => status).increment(1);
+}
+
 /// A version came into force, or went.
 pub(crate) fn plugin_in_force(plugin: &str, version: &str, in_force: bool) {
+    if !VERSIONS.admits(&format!("{plugin} {version}")) {
+        return;
+    }
     let value = if in_force { 1.0 } else { 0.0 };
     gauge!(PLUGINS, "plugin" => plugin.to_owned(), "version" => version.to_owned()).set(value);
 }

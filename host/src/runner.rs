@@ -35,6 +35,7 @@ pub(crate) async fn run(
     cancelled: &CancellationToken,
 ) -> Handled {
     let started = Instant::now();
+    let _running = metrics::RunningTask::begin();
     let mut peak_memory_bytes = 0;
     let breaches = Breaches::default();
     let outcome = match check_params(version, lease, &breaches) {

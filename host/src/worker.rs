@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ops::health::Health;
-use ops::supervisor;
+use ops::server::Program;
+use ops::{process_metrics, supervisor};
 use queue::{DistributedWorkerRegistry, OfferedPlugin, QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
@@ -50,9 +51,10 @@ pub async fn run(
     if let Some(address) = config.listen {
         let ready = readiness(Arc::clone(&connected), Arc::clone(&catalog));
         // Start health checks first, so that waiting for Redis is not mistaken for a crash.
-        let serving =
-            ops::server::serve(address, metrics::describe, health.clone(), ready, shutdown.clone());
-        serving.await?;
+        let program =
+            Program { name: "worker", version: env!("CARGO_PKG_VERSION"), metrics: metrics::ALL };
+        ops::server::serve(address, program, health.clone(), ready, shutdown.clone()).await?;
+        metrics::capacity(config.concurrency);
     }
     supervisor::status("waiting for Redis");
     let connecting =
@@ -167,6 +169,10 @@ fn readiness(
         Box::pin(async move {
             let mut missing: Vec<_> =
                 TaskQueue::readiness(queue.get()).await.err().into_iter().collect();
+            if let Some(queue) = queue.get() {
+                let trouble = queue.redis_trouble();
+                process_metrics::redis_trouble(&trouble.errors, &trouble.current);
+            }
             // The plugins are loaded when Redis was reached.
             if queue.get().is_some() && catalog.offered().borrow().is_empty() {
                 missing.push("no plugin is loaded".to_owned());

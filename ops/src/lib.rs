@@ -8,6 +8,8 @@ pub mod flags;
 pub mod health;
 pub mod health_command;
 pub mod manual;
+pub mod metric;
+pub mod process_metrics;
 pub mod retry;
 pub mod secret;
 pub mod server;

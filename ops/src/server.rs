@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
+use crate::metric::{self, Metric};
+use crate::process_metrics;
 
 /// A check that takes longer counts as failed.
 const CHECK_AT_MOST: Duration = Duration::from_secs(2);
@@ -36,8 +38,19 @@ fn collect() -> anyhow::Result<PrometheusHandle> {
         .context("metrics are collected already")
 }
 
-/// Collects metrics and serves on `address` until `shutdown`. `describe` describes the metrics. `ready` returns what is
-/// missing, one text each. Returns the address, with the port in place of 0.
+/// The program that serves, and its own metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its metrics, beside those of [`process_metrics`].
+    pub metrics: &'static [Metric],
+}
+
+/// Collects metrics and serves on `address` until `shutdown`. `ready` returns what is missing, one text each. Returns the
+/// address, with the port in place of 0.
 ///
 /// Call once per process, before anything is recorded.
 ///
@@ -46,7 +59,7 @@ fn collect() -> anyhow::Result<PrometheusHandle> {
 /// When the address cannot be listened on, or metrics are collected already.
 pub async fn serve<C, F>(
     address: SocketAddr,
-    describe: impl FnOnce(),
+    program: Program,
     health: Health,
     ready: C,
     shutdown: CancellationToken,
@@ -56,12 +69,16 @@ where
     F: Future<Output = Vec<String>> + Send,
 {
     let metrics = collect()?;
-    describe();
+    metric::describe(process_metrics::ALL);
+    metric::describe(program.metrics);
+    process_metrics::begin(program.name, program.version);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; name another address with --listen")
     })?;
     let local = listener.local_addr().context("cannot read the address")?;
     let ready = Arc::new(ready);
+    let asked = Arc::clone(&ready);
+    let alive = health.clone();
     let rendered = metrics.clone();
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -75,8 +92,14 @@ where
         )
         .route(
             "/metrics",
-            get(move || async move {
-                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], rendered.render())
+            get(move || {
+                let (asked, alive) = (Arc::clone(&asked), alive.clone());
+                let rendered = rendered.clone();
+                async move {
+                    let missing = bounded(asked()).await;
+                    process_metrics::update(program.name, missing.is_empty(), alive.is_alive());
+                    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], rendered.render())
+                }
             }),
         );
     let stop = shutdown.clone();

@@ -22,7 +22,7 @@ pub mod work;
 
 pub use self::redis::connection::Connection;
 pub use self::redis::keys::Keys;
-pub use self::redis::refusal::Refusal;
+pub use self::redis::refusal::{RedisTrouble, Refusal};
 pub use self::redis::scripts::{Script, unknown_reply};
 pub use self::redis::time::millis;
 pub use admin::{

@@ -26,6 +26,7 @@ use crate::chat::flow::answer;
 use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
+use crate::metrics;
 use crate::session_store::SessionStore;
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{Priority, Sender};
@@ -182,6 +183,10 @@ impl Delivery {
         let mut edit = None;
         let shown = self.show(reply, asked_at, &mut edit).await?;
         let Shown::Ended(how) = shown else { return Ok(()) };
+        if matches!(how, Delivered::Shown) {
+            let (task_type, since) = (reply.task.task_type.as_str(), reply.task.submitted_at);
+            metrics::answer_shown(task_type, since);
+        }
         let queue = &self.parts.queue;
         let attempt = || async {
             let acknowledged = queue.acknowledge(reply, how).await;

@@ -43,6 +43,7 @@ pub(crate) fn read(
     parsed: ParsedUpdate,
     me: BotIdentity<'_>,
 ) -> Option<ChatUpdate> {
+    metrics::update_received();
     let update = match parsed.update {
         Ok(update) => update,
         Err(error) => {

@@ -25,7 +25,7 @@ use self::conflict::Conflicts;
 pub(crate) use self::conflict::host;
 use super::dispatch::{self, Admitted, Dispatcher};
 use super::poller_lease::PollerLease;
-use super::problem::UpdateProblem;
+use super::problem::{self, UpdateProblem};
 use super::watermark::Watermark;
 use crate::chat_order::ChatOrder;
 use crate::config::ForeignWebhook;
@@ -74,7 +74,7 @@ pub(crate) async fn poll_until(
                 }
                 poller.finish(&lease).await;
                 // The coordinator that polls now reports its own problems.
-                problem.send_replace(None);
+                problem::end(problem);
             }
             Ok(None) => {}
             Err(error) => {
@@ -133,7 +133,7 @@ impl<'a> Poller<'a> {
             turns.turned();
             match self.fetch().await {
                 Ok(batch) => {
-                    self.problem.send_replace(None);
+                    problem::end(self.problem);
                     let brought = !batch.is_empty();
                     let fresh = self.handle(batch).await;
                     self.collect(fresh).await;

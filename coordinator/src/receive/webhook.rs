@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{self, Dispatcher};
 use super::poller_lease::PollerLease;
-use super::problem::UpdateProblem;
+use super::problem::{self, Cause, UpdateProblem};
 use crate::chat_order::ChatOrder;
 use crate::config::WebhookConfig;
 use crate::metrics;
@@ -121,11 +121,12 @@ async fn register_until(
         let wait = match register(bot, url, secret, told).await {
             Ok(()) => {
                 told = true;
-                problem.send_replace(None);
+                problem::end(problem);
                 LOOK_EVERY
             }
             Err(error) => {
-                problem.send_replace(Some(format!("the webhook is not set: {error}")));
+                let text = format!("the webhook is not set: {error}");
+                problem::begin(problem, Cause::WebhookNotSet, text);
                 tracing::warn!(error = %error, "webhook not set; retrying");
                 error.try_again_after(RETRY_PAUSE).unwrap_or(LOOK_EVERY)
             }

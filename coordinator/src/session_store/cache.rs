@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::chat::address::SessionKey;
 use crate::chat::session::Session;
+use crate::metrics;
 
 /// How long a copy is kept. Most answers, and most next presses, come sooner.
 const KEEP: Duration = Duration::from_secs(30);
@@ -44,7 +45,9 @@ impl SessionCache {
     pub(super) fn take(&self, who: SessionKey) -> Option<Session> {
         let mut copies = self.copies();
         copies.expire(Instant::now());
-        copies.remove(who)
+        let copy = copies.remove(who);
+        metrics::session_copy(copy.is_some());
+        copy
     }
 
     /// Whether there is a copy.

@@ -7,7 +7,7 @@ mod keyboard;
 mod media;
 mod webhook;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ops::retry::{self, RetryPolicy};
 use ops::secret::Secret;
@@ -26,6 +26,7 @@ use crate::chat::address::ChatAddress;
 use crate::chat::render::links;
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
+use crate::metrics::GET_UPDATES;
 use call::CALL_AT_MOST;
 pub use error::BotError;
 use keyboard::{keyboard, markup};
@@ -146,11 +147,16 @@ impl BotApi {
         let fetch =
             GetUpdates { offset, timeout: wait.as_secs(), allowed_updates: ALLOWED_UPDATES };
         let at_most = wait + CALL_AT_MOST;
-        let (status, body) = call::post(&self.bot, "getUpdates", &fetch, at_most).await?;
-        call::result(status, &body).or_else(|error| match call::broken_list(status, &body) {
-            Some(list) => Ok(list.to_vec()),
-            None => Err(error),
-        })
+        let began = Instant::now();
+        let posted = call::post(&self.bot, GET_UPDATES, &fetch, at_most).await;
+        let list = posted.and_then(|(status, body)| {
+            call::result(status, &body).or_else(|error| match call::broken_list(status, &body) {
+                Some(list) => Ok(list.to_vec()),
+                None => Err(error),
+            })
+        });
+        call::made(GET_UPDATES, began, &list);
+        list
     }
 
     /// Whether a person is an administrator of a chat that the bot is in.
@@ -330,7 +336,7 @@ mod tests {
         let bot = Bot::new("123456:s3cret").set_api_url(url.parse().unwrap());
         let bot = BotApi { bot, id: 7, username: String::new() };
         let polling = async {
-            let started = std::time::Instant::now();
+            let started = Instant::now();
             let error = bot.updates(0, Duration::ZERO).await.unwrap_err();
             assert!(matches!(error, BotError::Transient(_)), "{error:?}");
             assert!(started.elapsed() < CALL_AT_MOST * 2, "{:?}", started.elapsed());

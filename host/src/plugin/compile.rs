@@ -110,7 +110,11 @@ impl Compiler {
             Some(code) => cache::load(&engine, &code).ok(),
             None => cache.get(&engine, &key),
         });
-        reading.await.ok().flatten()
+        let cached = reading.await.ok().flatten();
+        if cached.is_some() {
+            metrics::component_from_cache();
+        }
+        cached
     }
 
     async fn compile(&self, key: Option<&str>, wasm: Bytes) -> wasmtime::Result<Component> {

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -17,6 +17,7 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 
 use crate::grants::address::is_public;
 use crate::grants::{NetGrants, Origin};
+use crate::metrics;
 use crate::plugin_config::{Limits, SecretHeader};
 use crate::sandbox::limits::{Breaches, Limit};
 
@@ -116,6 +117,7 @@ impl HttpClient {
         }
         let first_byte = options.and_then(|options| options.first_byte_timeout);
         let wait = first_byte.unwrap_or(self.limits.wall).min(self.limits.wall);
+        let began = Instant::now();
         let sent = self
             .client
             .request(parts.method, url)
@@ -125,6 +127,7 @@ impl HttpClient {
             .send()
             .await
             .map_err(|error| self.classify(&error))?;
+        metrics::http_answered(&self.plugin, sent.status(), began.elapsed());
         Ok(self.limited_response(sent, breaches))
     }
 
@@ -212,6 +215,16 @@ fn ip(address: &SocketAddr) -> IpAddr {
     address.ip()
 }
 
+/// Whether a request that failed was sent, as [`HttpClient::send`] names its failures.
+fn was_sent(error: &HttpError) -> bool {
+    matches!(
+        error,
+        HttpError::HttpResponseTimeout
+            | HttpError::ConnectionRefused
+            | HttpError::HttpProtocolError
+    )
+}
+
 /// Counts one task's requests and passes them to the plugin's client.
 pub(crate) struct Outgoing {
     client: Option<Arc<HttpClient>>,
@@ -257,11 +270,15 @@ impl WasiHttpHooks for Outgoing {
         self.sent += 1;
         if self.sent > client.limits.http_requests {
             self.breaches.note(Limit::Requests);
+            metrics::http_failed(&client.plugin, false);
             return Box::new(async { Err(HttpError::ConnectionLimitReached) });
         }
         let breaches = self.breaches.clone();
         Box::new(async move {
-            let response = client.send(request, options, breaches).await?;
+            let response = client.send(request, options, breaches).await;
+            let response = response.inspect_err(|error| {
+                metrics::http_failed(&client.plugin, was_sent(error));
+            })?;
             let done = Box::new(async { Ok(()) });
             Ok((response, done as Box<dyn Future<Output = Result<(), HttpError>> + Send>))
         })

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::setting::{Level, Setting, settings_of};
 use super::{leaf, table};
+use crate::metric::Metric;
+use crate::process_metrics;
 use crate::startup::{EXIT_USAGE, Startup};
 
 /// Checks and shows the settings that the program would start with here: flags, environment, `.env` and file together.
@@ -25,6 +27,9 @@ enum Action<S: clap::Args> {
     /// Prints the settings as the rows of a table in Markdown.
     #[command(hide = true)]
     Table,
+    /// Prints the metrics as the rows of a table in Markdown.
+    #[command(hide = true)]
+    Metrics,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,8 +55,8 @@ struct Row {
 }
 
 impl<S: clap::Args> ConfigCommand<S> {
-    /// Runs the command and writes its output to `out`. `check` says what is wrong with settings that were read. Returns the
-    /// exit code.
+    /// Runs the command and writes its output to `out`. `check` says what is wrong with settings that were read; `metrics` are
+    /// the program's own. Returns the exit code.
     ///
     /// # Errors
     ///
@@ -61,6 +66,7 @@ impl<S: clap::Args> ConfigCommand<S> {
         startup: &Startup,
         out: &mut impl Write,
         check: impl FnOnce(S) -> Vec<String>,
+        metrics: &[Metric],
     ) -> anyhow::Result<u8> {
         match self.action {
             Action::Check(command) => {
@@ -89,6 +95,14 @@ impl<S: clap::Args> ConfigCommand<S> {
             }
             Action::Table => {
                 for row in table::rows(&startup.command) {
+                    writeln!(out, "{row}")?;
+                }
+                Ok(0)
+            }
+            Action::Metrics => {
+                let common = process_metrics::ALL.iter().map(|metric| metric.row("both"));
+                let own = metrics.iter().map(|metric| metric.row(startup.command.get_name()));
+                for row in common.chain(own) {
                     writeln!(out, "{row}")?;
                 }
                 Ok(0)

@@ -193,7 +193,7 @@ fn place<'a>(task_type: &TaskType, entry: &'a str) -> Option<(Lane, &'a str)> {
 }
 
 /// The time in a stream entry's id, and its number within that millisecond.
-fn entry_time(entry: &str) -> (u64, u64) {
+pub(super) fn entry_time(entry: &str) -> (u64, u64) {
     let (id, _) = entry.split_once('.').unwrap_or((entry, ""));
     let (time, number) = id.split_once('-').unwrap_or((id, ""));
     (time.parse().unwrap_or(0), number.parse().unwrap_or(0))

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use redis::streams::StreamRangeReply;
 use serde::Serialize;
 
+use super::dead_letters::entry_time;
 use crate::admin::type_limits::TypeLimits;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
@@ -32,6 +34,8 @@ pub struct TypeStats {
     pub stuck: u64,
     /// Answers in the outbox.
     pub replies: u64,
+    /// Age of the oldest answer in the outbox in ms; 0 without one.
+    pub oldest_reply_ms: u64,
     /// Dead letters.
     pub dead: u64,
     /// Age of the oldest live task in ms; 0 without one.
@@ -92,9 +96,11 @@ impl TaskQueue {
         offered: bool,
         stuck_after: Duration,
     ) -> Result<TypeStats, RedisError> {
-        type Counts = (u64, u64, u64, u64, u64, u64, Vec<(String, u64)>, BTreeMap<String, String>);
+        type Scored = Vec<(String, u64)>;
+        type Switches = BTreeMap<String, String>;
+        type Counts = (u64, u64, u64, u64, u64, u64, Scored, StreamRangeReply, Switches);
         let keys = &self.keys;
-        let (queued, ahead, delayed, active, replies, dead, oldest, meta): Counts = redis::pipe()
+        let counts: Counts = redis::pipe()
             .zcard(keys.queue(lane))
             .zcard(keys.ahead(lane))
             .zcard(keys.delayed(lane))
@@ -102,10 +108,12 @@ impl TaskQueue {
             .xlen(keys.replies(lane))
             .xlen(keys.dead(lane))
             .zrange_withscores(keys.deadline(lane), 0, 0)
+            .xrange_count(keys.replies(lane), "-", "+", 1)
             .hgetall(keys.meta(lane))
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("count a type's tasks"))?;
+        let (queued, ahead, delayed, active, replies, dead, oldest, oldest_reply, meta) = counts;
         let now = self.now_ms(lane).await?;
         let running = self.live(lane, &keys.active(lane), now, MAX_RUNNING_CHECKED).await?;
         let long = millis(stuck_after);
@@ -113,6 +121,7 @@ impl TaskQueue {
         let submitted_at =
             |deadline: u64| deadline.saturating_sub(millis(self.config.time_to_live));
         let oldest_ms = oldest.first().map_or(0, |(_, at)| now.saturating_sub(submitted_at(*at)));
+        let oldest_reply = oldest_reply.ids.first().map(|entry| entry_time(&entry.id).0);
         let counters = meta
             .iter()
             .filter(|(name, _)| !SWITCHES.contains(&name.as_str()))
@@ -124,6 +133,7 @@ impl TaskQueue {
             active,
             stuck: stuck.count() as u64,
             replies,
+            oldest_reply_ms: oldest_reply.map_or(0, |stored| now.saturating_sub(stored)),
             dead,
             oldest_ms,
             paused: meta.get("paused").is_some_and(|word| word == "1"),
@@ -143,6 +153,7 @@ impl TypeStats {
         self.active += other.active;
         self.stuck += other.stuck;
         self.replies += other.replies;
+        self.oldest_reply_ms = self.oldest_reply_ms.max(other.oldest_reply_ms);
         self.dead += other.dead;
         self.oldest_ms = self.oldest_ms.max(other.oldest_ms);
         self.paused &= other.paused;

@@ -7,12 +7,14 @@ use futures::future::join_all;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
-use crate::redis::refusal::{Refusal, is_unreachable};
+use crate::redis::refusal::{RedisTrouble, Refusal, is_unreachable};
 use crate::redis::time::{millis, timed_out};
 use crate::task::Lane;
 
 /// In a Cluster, the longest wait for probes of all nodes. The sweep waits for them.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The name of a probe in logs.
+const LOOK: &str = "look at Redis";
 
 impl TaskQueue {
     /// Checks that Redis answers; in a Cluster, that one of its nodes does.
@@ -32,7 +34,10 @@ impl TaskQueue {
     /// The reason, for an operator.
     pub async fn readiness(queue: Option<&Self>) -> Result<(), String> {
         let Some(queue) = queue else { return Err("Redis was not reached yet".to_owned()) };
-        queue.ping().await.map_err(|error| explain(&error.source))?;
+        queue.ping().await.map_err(|error| {
+            queue.note_trouble(None, LOOK, &error.source);
+            explain(&error.source)
+        })?;
         let lanes = queue.listed_lanes().clone();
         let lanes = std::iter::once(None).chain(lanes.into_iter().map(Some));
         // One probe for a single server; in a Cluster, one for each lane's node.
@@ -45,6 +50,8 @@ impl TaskQueue {
             if let Err(error) = probed
                 && let Some(refusal) = Refusal::of(&error)
             {
+                // Found here also when nothing is written for a while.
+                queue.note_trouble(lane.as_ref(), LOOK, &error);
                 let why = match refusal {
                     Refusal::Forbidden => {
                         format!("{refusal}: {}", error.detail().unwrap_or_default())
@@ -83,6 +90,7 @@ impl TaskQueue {
         action: &'static str,
         error: &redis::RedisError,
     ) {
+        self.problems.count(error);
         let refusal = Refusal::of(error);
         let lane = lane.filter(|_| self.server.is_cluster());
         let shown = lane.map(tracing::field::display);
@@ -103,6 +111,11 @@ impl TaskQueue {
         }
     }
 
+    /// What went wrong with Redis, for metrics.
+    pub fn redis_trouble(&self) -> RedisTrouble {
+        self.problems.trouble()
+    }
+
     /// Checks whether the problems that [`TaskQueue::note_trouble`] logged are over, and logs that.
     pub(crate) async fn check_recovery(&self) {
         for lane in self.problems.lanes() {
@@ -117,7 +130,7 @@ impl TaskQueue {
                         );
                     }
                 }
-                Err(error) => self.note_trouble(lane.as_ref(), "look at Redis", &error),
+                Err(error) => self.note_trouble(lane.as_ref(), LOOK, &error),
             }
         }
     }

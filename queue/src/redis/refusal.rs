@@ -3,7 +3,7 @@
 //! A refusal is not the fault of a task: no attempt is counted, and no person is told that a question failed. The command
 //! is repeated until the server accepts it. Only this module decides which errors are refusals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -140,11 +140,24 @@ pub(crate) fn is_temporary(error: &redis::RedisError) -> bool {
     Refusal::of(error).is_some() || is_unreachable(error)
 }
 
-/// Current problems by lane, so that each is logged once when it begins and once when it ends.
+/// Current problems by lane, so that each is logged once when it begins and once when it ends; and how many errors there were.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Problems {
     by_lane: Arc<Mutex<BTreeMap<Option<Lane>, Problem>>>,
+    errors: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
+
+/// What went wrong with Redis, by code: that of a refusal, `unreachable` when it did not answer, or `other`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RedisTrouble {
+    /// Commands that failed since the start.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// What it refuses now, or that it does not answer.
+    pub current: BTreeSet<&'static str>,
+}
+
+/// The code of no answer.
+const UNREACHABLE: &str = "unreachable";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
@@ -154,6 +167,27 @@ pub(crate) struct Problem {
 }
 
 impl Problems {
+    /// Counts a command that failed.
+    pub(crate) fn count(&self, error: &redis::RedisError) {
+        let code = match Refusal::of(error) {
+            Some(refusal) => refusal.code(),
+            None if is_unreachable(error) => UNREACHABLE,
+            None => "other",
+        };
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        *errors.entry(code).or_default() += 1;
+    }
+
+    /// The errors so far and the current problems.
+    pub(crate) fn trouble(&self) -> RedisTrouble {
+        let by_lane = self.by_lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = |problem: &Problem| problem.refusal.map_or(UNREACHABLE, Refusal::code);
+        let current = by_lane.values().map(code).collect();
+        drop(by_lane);
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        RedisTrouble { errors, current }
+    }
+
     /// Records a problem. Returns whether it is new.
     pub(crate) fn begin(&self, lane: Option<&Lane>, refusal: Option<Refusal>) -> bool {
         let mut by_lane = self.by_lane.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,12 +249,32 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_counted_by_code() {
+        let problems = Problems::default();
+        let silent = || redis::RedisError::from(std::io::Error::other("broken"));
+        for error in [
+            make_extension_error("OOM".to_owned(), None),
+            make_extension_error("OOM".to_owned(), None),
+            make_extension_error("WRONGTYPE".to_owned(), None),
+            silent(),
+        ] {
+            problems.count(&error);
+        }
+        let expected = BTreeMap::from([("OOM", 2), ("other", 1), ("unreachable", 1)]);
+        assert_eq!(problems.trouble().errors, expected);
+        assert!(problems.begin(None, None));
+        assert_eq!(problems.trouble().current, BTreeSet::from(["unreachable"]));
+    }
+
+    #[test]
     fn a_problem_is_new_once_and_again_when_it_changes() {
         let problems = Problems::default();
         assert!(problems.begin(None, Some(Refusal::Loading)));
         assert!(!problems.begin(None, Some(Refusal::Loading)));
         assert!(problems.begin(None, Some(Refusal::Full)));
+        assert_eq!(problems.trouble().current, BTreeSet::from(["OOM"]));
         assert!(problems.end(None).is_some());
+        assert!(problems.trouble().current.is_empty());
         assert!(problems.end(None).is_none());
         assert!(problems.begin(None, Some(Refusal::Full)));
     }

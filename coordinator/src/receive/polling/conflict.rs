@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::ForeignWebhook;
 use crate::receive::poller_lease::PollerLease;
-use crate::receive::problem::UpdateProblem;
+use crate::receive::problem::{self, Cause, UpdateProblem};
 use crate::telegram::bot_api::{BotApi, BotError};
 
 /// Pause before a failed call is repeated.
@@ -48,7 +48,7 @@ impl<'a> Conflicts<'a> {
         match error {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
             other => {
-                self.say(&format!("polling failed: {other}"));
+                self.say(Cause::BotApi, format!("polling failed: {other}"));
                 other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
             }
         }
@@ -65,7 +65,9 @@ impl<'a> Conflicts<'a> {
         };
         if url.is_none() && *error == BotError::Conflict {
             self.say(
-                "another program polls with this bot's token; each update reaches only one of the two",
+                Cause::OtherPoller,
+                "another program polls with this bot's token; each update reaches only one of the two"
+                    .to_owned(),
             );
             return AFTER_CONFLICT;
         }
@@ -73,22 +75,23 @@ impl<'a> Conflicts<'a> {
         if let Some(url) = &url
             && matches!(lease.is_own_webhook(url).await, Ok(true))
         {
-            self.say(&format!(
+            self.say(Cause::OwnWebhook, format!(
                 "another coordinator of this bot set a webhook to {address}; all must use either polling or a webhook"
             ));
             return WEBHOOK_LEFT;
         }
         match self.foreign_webhook {
             ForeignWebhook::Leave => {
-                self.say(&format!(
+                self.say(Cause::ForeignWebhook, format!(
                     "a foreign webhook is set to {address}, so polling fails; left in place, as FOREIGN_WEBHOOK says"
                 ));
                 WEBHOOK_LEFT
             }
             ForeignWebhook::Remove => {
-                self.say(&format!(
-                    "a foreign webhook is set to {address}, so polling fails; removing it"
-                ));
+                self.say(
+                    Cause::ForeignWebhook,
+                    format!("a foreign webhook is set to {address}, so polling fails; removing it"),
+                );
                 if self.removed_at.is_some_and(|when| when.elapsed() < REMOVED_LATELY) {
                     tokio::time::sleep(BEFORE_REMOVING_AGAIN).await;
                 }
@@ -105,10 +108,9 @@ impl<'a> Conflicts<'a> {
     }
 
     /// Reports a problem to `/readyz`, and to the log when it is a new one.
-    fn say(&self, problem: &str) {
-        let before = self.problem.send_replace(Some(problem.to_owned()));
-        if before.as_deref() != Some(problem) {
-            tracing::warn!("{problem}");
+    fn say(&self, cause: Cause, text: String) {
+        if problem::begin(self.problem, cause, text.clone()) {
+            tracing::warn!("{text}");
         }
     }
 

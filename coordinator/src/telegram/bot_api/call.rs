@@ -4,7 +4,7 @@
 //! retry. Requests have teloxide's types. Of an answer only the needed fields are read ([`Members`]), so that an older, a
 //! newer or another Bot API server works too.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use teloxide::Bot;
@@ -12,6 +12,7 @@ use teloxide::errors::ApiError;
 use teloxide::requests::Payload;
 
 use super::error::{BotError, classify, network_cause};
+use crate::metrics;
 use queue::json::{Members, Unreadable};
 
 /// Timeout of a call; its connection is closed with it. A long poll adds its own wait.
@@ -43,8 +44,18 @@ where
         "SendPhoto" | "SendVideo" | "SendMediaGroup" => MEDIA_AT_MOST,
         _ => CALL_AT_MOST,
     };
-    let (status, body) = post(bot, &spelled(P::NAME), payload, at_most).await?;
-    result(status, &body)
+    let method = spelled(P::NAME);
+    let began = Instant::now();
+    let posted = post(bot, &method, payload, at_most).await;
+    let result = posted.and_then(|(status, body)| result(status, &body));
+    made(&method, began, &result);
+    result
+}
+
+/// Counts a call.
+pub(super) fn made<T>(method: &str, began: Instant, result: &Result<T, BotError>) {
+    let outcome = result.as_ref().map_or_else(BotError::label, |_| "ok");
+    metrics::telegram_call(method, outcome, began.elapsed());
 }
 
 /// A method as the Bot API spells it; teloxide's names begin with a capital.
@@ -74,7 +85,7 @@ pub(super) async fn post(
         Some(body) => Ok((status, body)),
         // The call was made: made again, it would send a message twice.
         None if status == 200 => {
-            crate::metrics::answer_unreadable(method);
+            metrics::answer_unreadable(method);
             let what = format!("it is longer than {} MiB", ANSWER_BYTES >> 20);
             Err(BotError::Unreadable { method: method.to_owned(), what })
         }
@@ -127,7 +138,7 @@ pub(super) fn broken_list(status: u16, body: &[u8]) -> Option<&[u8]> {
 /// Makes the error for an unusable answer to `method`.
 pub(super) fn unusable(method: &'static str) -> impl Fn(Unreadable) -> BotError {
     move |unreadable| {
-        crate::metrics::answer_unreadable(method);
+        metrics::answer_unreadable(method);
         BotError::Unreadable { method: method.to_owned(), what: unreadable.to_string() }
     }
 }
