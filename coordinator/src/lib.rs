@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ops::health::Health;
-use ops::process_metrics;
+use ops::process_metrics::{self, RedisFigures};
 use ops::server::Program;
 use ops::shutdown::Shutdown;
 use ops::supervisor;
@@ -98,7 +98,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
                 let redis = TaskQueue::readiness(asked.get()).await.err();
                 if let Some(queue) = asked.get() {
                     let trouble = queue.redis_trouble();
-                    process_metrics::redis_trouble(&trouble.errors, &trouble.current);
+                    process_metrics::redis(&RedisFigures {
+                        errors: &trouble.errors,
+                        current: &trouble.current,
+                        history_dropped: queue.history_dropped(),
+                    });
                 }
                 redis.into_iter().chain(problem).collect()
             }

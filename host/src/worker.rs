@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ops::health::Health;
+use ops::process_metrics::{self, RedisFigures};
 use ops::server::Program;
-use ops::{process_metrics, supervisor};
+use ops::supervisor;
 use queue::{DistributedWorkerRegistry, OfferedPlugin, QueueConfig, Side, TaskQueue};
 use tokio_util::sync::CancellationToken;
 
@@ -171,7 +172,11 @@ fn readiness(
                 TaskQueue::readiness(queue.get()).await.err().into_iter().collect();
             if let Some(queue) = queue.get() {
                 let trouble = queue.redis_trouble();
-                process_metrics::redis_trouble(&trouble.errors, &trouble.current);
+                process_metrics::redis(&RedisFigures {
+                    errors: &trouble.errors,
+                    current: &trouble.current,
+                    history_dropped: queue.history_dropped(),
+                });
             }
             // The plugins are loaded when Redis was reached.
             if queue.get().is_some() && catalog.offered().borrow().is_empty() {

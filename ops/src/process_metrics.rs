@@ -20,6 +20,7 @@ crate::metrics! {
     OPEN_FILES: Gauge "process_open_fds" [] "Open files and connections.";
     REDIS_ERRORS: Counter "freefans_redis_errors_total" [code] "Commands that Redis refused or did not answer: its error code, `unreachable`, or `other`.";
     REDIS_REFUSES: Gauge "freefans_redis_refuses" [code] "1 while Redis refuses commands for this reason or is `unreachable`.";
+    HISTORY_DROPPED: Counter "freefans_history_dropped_total" [] "Entries of the history of finished tasks that this process could not write, or left out because Redis was nearly full.";
     MAX_FILES: Gauge "process_max_fds" [] "The most open files and connections.";
 }
 
@@ -63,9 +64,22 @@ pub(crate) fn update(program: &'static str, ready: bool, alive: bool) {
     }
 }
 
-/// Shows what went wrong with Redis: errors so far by code, and the codes of what is wrong now.
-pub fn redis_trouble(errors: &BTreeMap<&'static str, u64>, current: &BTreeSet<&'static str>) {
-    for (code, count) in errors {
+/// What a process knows of its Redis.
+#[derive(Debug)]
+pub struct RedisFigures<'a> {
+    /// Errors so far, by code.
+    pub errors: &'a BTreeMap<&'static str, u64>,
+    /// The codes of what is wrong now.
+    pub current: &'a BTreeSet<&'static str>,
+    /// Entries of the history that were not written.
+    pub history_dropped: u64,
+}
+
+/// Shows what a process knows of its Redis.
+pub fn redis(figures: &RedisFigures<'_>) {
+    let RedisFigures { errors, current, history_dropped } = figures;
+    counter!(HISTORY_DROPPED).absolute(*history_dropped);
+    for (code, count) in *errors {
         counter!(REDIS_ERRORS, "code" => *code).absolute(*count);
         // What is over stays, as 0.
         let is_current = current.contains(code);

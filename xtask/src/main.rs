@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | settings-doc | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | settings-doc | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -47,6 +47,7 @@ enum Command {
     Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
+    MetricsDoc(settings_doc::MetricsDoc),
     SettingsDoc(settings_doc::SettingsDoc),
     Structure(structure::Structure),
     Test(test::Test),
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
+        Command::MetricsDoc(command) => command.run(&root),
         Command::SettingsDoc(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),

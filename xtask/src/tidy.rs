@@ -6,6 +6,7 @@ mod arrows;
 mod documents;
 mod files;
 mod idioms;
+mod monitoring;
 mod sources;
 
 use std::path::Path;
@@ -15,8 +16,8 @@ use anyhow::bail;
 use crate::workspace::Workspace;
 use crate::{chat_doc, structure};
 
-/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md, files that documents name, circles of
-/// files and idioms.
+/// Checks crate arrows, the frozen contract, lints, key names, docs/chat.md, files that documents name, alerts
+/// and metrics, circles of files and idioms.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Tidy;
 
@@ -30,6 +31,7 @@ impl Tidy {
         violations.extend(sources::key_names(root)?);
         violations.extend(chat_doc::check(root)?);
         violations.extend(documents::named_files(root)?);
+        violations.extend(monitoring::check(root)?);
         violations.extend(structure::circles(&workspace)?);
         violations.extend(idioms::check(root, &workspace)?);
         for violation in &violations {
@@ -39,7 +41,7 @@ impl Tidy {
             bail!("{} rules are broken", violations.len());
         }
         println!(
-            "tidy: crate arrows, contract, lints, keys, documents, imports and idioms are right"
+            "tidy: crate arrows, contract, lints, keys, documents, metrics, imports and idioms are right"
         );
         Ok(())
     }

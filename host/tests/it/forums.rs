@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use services::{Answer, Server};
 use test_kit::TestRedis;
 
-use crate::support::{Folder, Process, redis, run, start_worker_with};
+use crate::support::{Folder, Process, metrics, redis, run, start_worker_with};
 
 const KEY: &str = "s3cret-key";
 
@@ -156,4 +156,11 @@ async fn a_forum_that_is_busy_is_asked_again_and_one_that_refuses_the_key_is_nam
     assert!(result.error.unwrap().contains("something is not set up right"));
     place.worker.says(&["ERROR", "EXTENDED_SEARCH_KEY", "api_key_not_found"]).await;
     assert_eq!(place.forum.asked().len(), 3);
+    let metrics = metrics(&place.worker).await;
+    for (status, count) in [("429", 1), ("2xx", 1), ("4xx", 1)] {
+        let line = format!(
+            "freefans_plugin_http_requests_total{{plugin=\"search\",status=\"{status}\"}} {count}"
+        );
+        assert!(metrics.lines().any(|shown| shown == line), "no `{line}` in {metrics}");
+    }
 }

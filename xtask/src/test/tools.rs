@@ -22,6 +22,10 @@ pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
         debian::install(&["openssl"])
             .context("some tests make certificates, and there is no openssl")?;
     }
+    if debian::find("promtool").is_none() || debian::find("prometheus").is_none() {
+        debian::install(&["prometheus"])
+            .context("the alert rules are tested with Prometheus, and there is no prometheus")?;
+    }
     if (debian::find("docker-registry").is_none() || debian::find("skopeo").is_none())
         && let Err(error) = debian::install(&["docker-registry", "skopeo"])
     {
