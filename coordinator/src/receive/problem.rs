@@ -45,9 +45,9 @@ impl Cause {
 }
 
 /// Notes why no updates arrive. Returns whether that is new.
-pub(crate) fn begin(problem: &UpdateProblem, cause: Cause, text: String) -> bool {
+pub(crate) fn begin(problem: &UpdateProblem, cause: Cause, text: &str) -> bool {
     metrics::updates_blocked(Some(cause));
-    let before = problem.send_replace(Some(text.clone()));
+    let before = problem.send_replace(Some(text.to_owned()));
     before.is_none_or(|before| before != text)
 }
 

@@ -126,7 +126,7 @@ async fn register_until(
             }
             Err(error) => {
                 let text = format!("the webhook is not set: {error}");
-                problem::begin(problem, Cause::WebhookNotSet, text);
+                problem::begin(problem, Cause::WebhookNotSet, &text);
                 tracing::warn!(error = %error, "webhook not set; retrying");
                 error.try_again_after(RETRY_PAUSE).unwrap_or(LOOK_EVERY)
             }

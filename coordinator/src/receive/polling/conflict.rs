@@ -48,7 +48,7 @@ impl<'a> Conflicts<'a> {
         match error {
             BotError::Conflict | BotError::WebhookSet => self.conflict(error, lease).await,
             other => {
-                self.say(Cause::BotApi, format!("polling failed: {other}"));
+                self.say(Cause::BotApi, &format!("polling failed: {other}"));
                 other.try_again_after(RETRY_PAUSE).unwrap_or(AFTER_CONFLICT)
             }
         }
@@ -66,8 +66,7 @@ impl<'a> Conflicts<'a> {
         if url.is_none() && *error == BotError::Conflict {
             self.say(
                 Cause::OtherPoller,
-                "another program polls with this bot's token; each update reaches only one of the two"
-                    .to_owned(),
+                "another program polls with this bot's token; each update reaches only one of the two",
             );
             return AFTER_CONFLICT;
         }
@@ -75,14 +74,14 @@ impl<'a> Conflicts<'a> {
         if let Some(url) = &url
             && matches!(lease.is_own_webhook(url).await, Ok(true))
         {
-            self.say(Cause::OwnWebhook, format!(
+            self.say(Cause::OwnWebhook, &format!(
                 "another coordinator of this bot set a webhook to {address}; all must use either polling or a webhook"
             ));
             return WEBHOOK_LEFT;
         }
         match self.foreign_webhook {
             ForeignWebhook::Leave => {
-                self.say(Cause::ForeignWebhook, format!(
+                self.say(Cause::ForeignWebhook, &format!(
                     "a foreign webhook is set to {address}, so polling fails; left in place, as FOREIGN_WEBHOOK says"
                 ));
                 WEBHOOK_LEFT
@@ -90,7 +89,9 @@ impl<'a> Conflicts<'a> {
             ForeignWebhook::Remove => {
                 self.say(
                     Cause::ForeignWebhook,
-                    format!("a foreign webhook is set to {address}, so polling fails; removing it"),
+                    &format!(
+                        "a foreign webhook is set to {address}, so polling fails; removing it"
+                    ),
                 );
                 if self.removed_at.is_some_and(|when| when.elapsed() < REMOVED_LATELY) {
                     tokio::time::sleep(BEFORE_REMOVING_AGAIN).await;
@@ -108,8 +109,8 @@ impl<'a> Conflicts<'a> {
     }
 
     /// Reports a problem to `/readyz`, and to the log when it is a new one.
-    fn say(&self, cause: Cause, text: String) {
-        if problem::begin(self.problem, cause, text.clone()) {
+    fn say(&self, cause: Cause, text: &str) {
+        if problem::begin(self.problem, cause, text) {
             tracing::warn!("{text}");
         }
     }
