@@ -10,7 +10,6 @@ use ops::metric::BoundedNames;
 use queue::task::now_ms;
 
 pub(crate) use self::figures::watch_until;
-use crate::receive::problem::Cause;
 
 ops::metrics! {
     TASKS: Gauge "freefans_queue_tasks" [task_type, state] "Tasks by state: `ready` (waiting), `delayed` (retries and scheduled ones), `active` (running), `stuck` (running for over 35 s), `replies` (answers to send), `dead` (dead letters).";
@@ -73,12 +72,9 @@ pub(crate) fn update_received() {
     counter!(UPDATES).increment(1);
 }
 
-/// Notes why no updates come; none when they come.
-pub(crate) fn updates_blocked(by: Option<Cause>) {
-    for cause in Cause::ALL {
-        let value = if by == Some(*cause) { 1.0 } else { 0.0 };
-        gauge!(BLOCKED, "cause" => cause.label()).set(value);
-    }
+/// Notes whether this is a cause why no updates come.
+pub(crate) fn updates_blocked(cause: &'static str, is_so: bool) {
+    gauge!(BLOCKED, "cause" => cause).set(f64::from(u8::from(is_so)));
 }
 
 /// Counts a call of the Bot API.

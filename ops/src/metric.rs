@@ -50,8 +50,10 @@ impl Metric {
     /// A row in Markdown. `served_by` is the program that serves it.
     pub fn row(&self, served_by: &str) -> String {
         let labels: Vec<_> = self.labels.iter().map(|label| format!("`{label}`")).collect();
-        let (name, kind, labels) = (self.name, self.kind.as_str(), labels.join(", "));
-        let meaning = self.meaning.replace('|', "\\|");
+        let labels = labels.join(", ");
+        let Self { name, kind, meaning, .. } = self;
+        let kind = kind.as_str();
+        let meaning = meaning.replace('|', "\\|");
         format!("| `{name}` | {kind} | {labels} | {served_by} | {meaning} |")
     }
 }

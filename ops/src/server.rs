@@ -93,7 +93,8 @@ where
         .route(
             "/metrics",
             get(move || {
-                let (asked, alive) = (Arc::clone(&asked), alive.clone());
+                let asked = Arc::clone(&asked);
+                let alive = alive.clone();
                 let rendered = rendered.clone();
                 async move {
                     let missing = bounded(asked()).await;

@@ -184,8 +184,7 @@ impl Delivery {
         let shown = self.show(reply, asked_at, &mut edit).await?;
         let Shown::Ended(how) = shown else { return Ok(()) };
         if matches!(how, Delivered::Shown) {
-            let (task_type, since) = (reply.task.task_type.as_str(), reply.task.submitted_at);
-            metrics::answer_shown(task_type, since);
+            metrics::answer_shown(reply.task.task_type.as_str(), reply.task.submitted_at);
         }
         let queue = &self.parts.queue;
         let attempt = || async {

@@ -46,13 +46,19 @@ impl Cause {
 
 /// Notes why no updates arrive. Returns whether that is new.
 pub(crate) fn begin(problem: &UpdateProblem, cause: Cause, text: &str) -> bool {
-    metrics::updates_blocked(Some(cause));
+    show(Some(cause));
     let before = problem.send_replace(Some(text.to_owned()));
     before.is_none_or(|before| before != text)
 }
 
 /// Notes that they arrive, or that another coordinator looks after them.
 pub(crate) fn end(problem: &UpdateProblem) {
-    metrics::updates_blocked(None);
+    show(None);
     problem.send_replace(None);
+}
+
+fn show(current: Option<Cause>) {
+    for cause in Cause::ALL {
+        metrics::updates_blocked(cause.label(), current == Some(*cause));
+    }
 }

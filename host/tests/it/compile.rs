@@ -50,6 +50,8 @@ async fn a_plugin_that_was_checked_is_not_compiled_again() {
     let worker = start_worker_with(&redis, &folder, &environment).await;
     assert!(run(&queue, "probe_echo", json!({"text": "a"})).await.success);
     assert_eq!((count(&worker).await, worker.whole_log().matches(COMPILED).count()), (0, 0));
+    let hits = metrics(&worker).await;
+    assert!(hits.lines().any(|line| line == "freefans_plugin_cache_hits_total 1"), "{hits}");
 }
 
 #[tokio::test]

@@ -28,7 +28,11 @@ impl Place {
         let xenforo = "extended_search_kind = \"xenforo\"";
         folder
             .settings("search", &shipped.replace("extended_search_kind = \"discourse\"", xenforo));
-        let environment = [("EXTENDED_SEARCH_URL", forum.address()), ("EXTENDED_SEARCH_KEY", KEY)];
+        let environment = [
+            ("EXTENDED_SEARCH_URL", forum.address()),
+            ("EXTENDED_SEARCH_KEY", KEY),
+            ("LISTEN", "127.0.0.1:0"),
+        ];
         let worker = start_worker_with(&redis, &folder, &environment).await;
         Self { queue, worker, forum, _redis: redis, _folder: folder }
     }

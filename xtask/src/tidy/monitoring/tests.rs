@@ -134,7 +134,8 @@ fn the_dashboard_has_what_grafana_needs() {
     for panel in dashboard["panels"].as_array().unwrap() {
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels with one id: {panel}");
         let place = |name: &str| panel["gridPos"][name].as_u64().unwrap();
-        let (x, y) = (place("x"), place("y"));
+        let x = place("x");
+        let y = place("y");
         assert!(x + place("w") <= 24, "too wide: {panel}");
         for cell in (x..x + place("w")).flat_map(|x| (y..y + place("h")).map(move |y| (x, y))) {
             assert!(taken.insert(cell), "two panels in one place: {panel}");
