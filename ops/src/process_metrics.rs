@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{counter, gauge};
 
 crate::metrics! {
-    BUILD: Gauge "freefans_build_info" [program, version] "1.";
+    BUILD: Gauge "freefans_build_info" [program, version] "1 for the version that runs.";
     READY: Gauge "freefans_ready" [program] "1 while `/readyz` answers 200. Asked at each scrape.";
     ALIVE: Gauge "freefans_alive" [program] "1 while `/livez` answers 200.";
     MEMORY_LIMIT: Gauge "freefans_memory_limit_bytes" [] "The most memory that the process may use: the limit of its control group, or the machine's memory. Not there where the system does not tell.";

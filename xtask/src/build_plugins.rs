@@ -1,20 +1,18 @@
 //! `cargo xtask build-plugins`.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
-use sha2::{Digest, Sha256};
-
+use crate::digest;
 use crate::paths::target_dir;
 use crate::toolchain::{TARGET, Toolchain};
+use anyhow::{Context, bail, ensure};
 
 /// Plugins that the product ships.
-const SHIPPED: &[&str] = &["search", "content"];
+pub(crate) const SHIPPED: &[&str] = &["search", "content"];
 /// Examples of how to write a plugin. They are not shipped: readers copy them into a running worker's folder.
-const EXAMPLES: &[&str] = &["dice"];
+pub(crate) const EXAMPLES: &[&str] = &["dice"];
 /// Plugins for tests and benches only.
 const TEST_GUESTS: &[&str] = &["gauge", "probe"];
 /// Plugins with a marked build, which has another version and shows a star. Tests swap it in.
@@ -54,6 +52,12 @@ impl BuildPlugins {
     /// One shipped plugin, into a folder of its own.
     pub(crate) fn of(name: &str, folder: &Path) -> Self {
         Self { names: vec![name.to_owned()], out: Some(folder.to_owned()), tests: false }
+    }
+
+    /// All shipped plugins, into another folder than the repository's.
+    pub(crate) fn into_folder(folder: &Path) -> Self {
+        let names = SHIPPED.iter().map(|name| (*name).to_owned()).collect();
+        Self { names, out: Some(folder.to_owned()), tests: false }
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
@@ -167,8 +171,7 @@ fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<bool> {
 }
 
 fn short_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(6).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
-        text
-    })
+    let mut digest = digest::hex(bytes);
+    digest.truncate(12);
+    digest
 }

@@ -47,7 +47,7 @@ impl Demo {
         let token = self.real_token()?;
         let stop = Stop::on_signals()?;
         build(root)?;
-        let mut system = System::start(root, token.as_deref(), &stop)?;
+        let mut system = System::start(&Place::built(root), token.as_deref(), &stop)?;
         let Some(simulator) = system.simulator.clone() else {
             println!("\nready: write to your bot in Telegram; Ctrl-C ends the demo");
             return system.stay(&stop);
@@ -96,6 +96,36 @@ fn build(root: &Path) -> anyhow::Result<()> {
     run(&mut cargo)
 }
 
+/// Where the programs and the plugins are.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The folder with the programs.
+    pub(crate) programs: PathBuf,
+    /// The folder in which they run; `plugins` is in it.
+    pub(crate) folder: PathBuf,
+}
+
+impl Place {
+    /// What this workspace built.
+    fn built(root: &Path) -> Self {
+        Self { programs: target_dir(root).join("debug"), folder: root.to_owned() }
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.current_dir(&self.folder);
+        command
+    }
+}
+
+/// Plays the conversation with the programs of `place` and a Redis and a Telegram of this machine.
+pub(crate) fn play_once(place: &Place, stop: &Stop) -> anyhow::Result<()> {
+    let system = System::start(place, None, stop)?;
+    let simulator = system.simulator.as_deref().context("the simulator was just started")?;
+    let played = script::play(&mut Chat::open(simulator, CHAT_ID, stop)?);
+    played.inspect_err(|_| println!("\n{}", system.logs()))
+}
+
 /// Everything that runs; dropping it ends it all, Redis last.
 struct System {
     services: Vec<Service>,
@@ -105,7 +135,7 @@ struct System {
 }
 
 impl System {
-    fn start(root: &Path, real_token: Option<&str>, stop: &Stop) -> anyhow::Result<Self> {
+    fn start(place: &Place, real_token: Option<&str>, stop: &Stop) -> anyhow::Result<Self> {
         let logs = tempfile::tempdir().context("creating a folder for logs")?;
         let mut system = Self { services: Vec::new(), redis: None, simulator: None, logs };
         let redis_url = match env::var("REDIS_URL") {
@@ -120,15 +150,15 @@ impl System {
             }
         };
         if real_token.is_none() {
-            system.start_simulator(root, stop)?;
+            system.start_simulator(place, stop)?;
         }
-        system.start_worker(root, &redis_url, stop)?;
-        system.start_coordinator(root, real_token, &redis_url, stop)?;
+        system.start_worker(place, &redis_url, stop)?;
+        system.start_coordinator(place, real_token, &redis_url, stop)?;
         Ok(system)
     }
 
-    fn start_simulator(&mut self, root: &Path, stop: &Stop) -> anyhow::Result<()> {
-        let mut command = program(root, "telegram-simulator");
+    fn start_simulator(&mut self, place: &Place, stop: &Stop) -> anyhow::Result<()> {
+        let mut command = place.program("telegram-simulator");
         command.args(["--listen", "127.0.0.1:0"]);
         let service = self.add("simulator", &mut command)?;
         let address = service.wait_for_line("its address", READY_BOUND, stop, |line| {
@@ -139,9 +169,9 @@ impl System {
         Ok(())
     }
 
-    fn start_worker(&mut self, root: &Path, redis_url: &str, stop: &Stop) -> anyhow::Result<()> {
-        let mut command = program(root, "worker");
-        command.arg("--plugins").arg(root.join("plugins")).args(["--redis-url", redis_url]);
+    fn start_worker(&mut self, place: &Place, redis_url: &str, stop: &Stop) -> anyhow::Result<()> {
+        let mut command = place.program("worker");
+        command.arg("--plugins").arg(place.folder.join("plugins")).args(["--redis-url", redis_url]);
         let service = self.add("worker", &mut command)?;
         let ready = |line: &str| line.strip_prefix("ready:").map(str::to_owned);
         let plugins = service.wait_for_line("its `ready:` line", READY_BOUND, stop, ready)?;
@@ -151,12 +181,12 @@ impl System {
 
     fn start_coordinator(
         &mut self,
-        root: &Path,
+        place: &Place,
         real_token: Option<&str>,
         redis_url: &str,
         stop: &Stop,
     ) -> anyhow::Result<()> {
-        let mut command = program(root, "coordinator");
+        let mut command = place.program("coordinator");
         command.env("REDIS_URL", redis_url);
         command.env("TELEGRAM_BOT_TOKEN", real_token.unwrap_or(SIMULATED_TOKEN));
         let simulator = self.simulator.clone();
@@ -205,12 +235,4 @@ impl Drop for System {
         // Redis is dropped afterwards with its own field: a worker needs it to return its tasks while it ends.
         shut_down(std::mem::take(&mut self.services), STOP_BOUND);
     }
-}
-
-/// A program that this workspace built, run at its root.
-fn program(root: &Path, name: &str) -> Command {
-    let path: PathBuf = target_dir(root).join("debug").join(name);
-    let mut command = Command::new(path);
-    command.current_dir(root);
-    command
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | settings-doc | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | release | reproducible | settings-doc | structure | test | tidy`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -11,6 +11,7 @@ mod crash_test;
 mod debian;
 mod demo;
 mod deployment_test;
+mod digest;
 mod ended;
 mod guard;
 mod hostile_guests;
@@ -18,6 +19,8 @@ mod kubernetes_test;
 mod no_ops;
 mod paths;
 mod redis;
+mod release;
+mod reproducible;
 mod service;
 mod settings_doc;
 mod stop;
@@ -48,6 +51,8 @@ enum Command {
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
     MetricsDoc(settings_doc::MetricsDoc),
+    Release(release::Release),
+    Reproducible(reproducible::Reproducible),
     SettingsDoc(settings_doc::SettingsDoc),
     Structure(structure::Structure),
     Test(test::Test),
@@ -67,6 +72,8 @@ fn main() -> ExitCode {
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
         Command::MetricsDoc(command) => command.run(&root),
+        Command::Release(command) => command.run(&root),
+        Command::Reproducible(command) => command.run(&root),
         Command::SettingsDoc(command) => command.run(&root),
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),

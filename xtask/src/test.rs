@@ -15,6 +15,8 @@ use crate::build_plugins::BuildPlugins;
 use crate::command::{elapsed, last_lines, run};
 use crate::crash_test::CrashTest;
 use crate::guard::Guard;
+use crate::release::Release;
+use crate::reproducible::Reproducible;
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
 use crate::valkey;
@@ -82,6 +84,8 @@ impl Test {
         }
         if self.package.is_none() {
             steps.pass("crash-test", || CrashTest::short().run(root))?;
+            steps.pass("reproducible", || Reproducible::default().run(root))?;
+            steps.pass("release", || Release::tried(root))?;
         }
         steps.step("doc tests", || {
             if !doc_tests {

@@ -3,7 +3,7 @@
 //! Three ways, in this order: the target is installed; rustup adds it; on Debian, the standard library is built from
 //! source with Debian's compiler and the C library of a later release.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +16,11 @@ const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 /// Debian 12's own wasi-libc has no wasip2 part; this release's has, and holds only archives and headers.
 const WASI_LIBC_SUITE: &str = "forky";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Flags for every compiler call; a path in one may have any character.
+pub(crate) const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+/// What divides them.
+pub(crate) const FLAGS_END: &str = "\x1f";
 
 /// A way to build guests.
 #[derive(Debug)]
@@ -62,20 +67,27 @@ impl Toolchain {
 
     /// A cargo call for the guests, with everything of the calling cargo removed.
     pub(crate) fn cargo(&self, root: &Path) -> anyhow::Result<Command> {
+        self.cargo_with_home(root, &cargo_home()?)
+    }
+
+    /// As [`Toolchain::cargo`], with another home of cargo than the caller's.
+    pub(crate) fn cargo_with_home(&self, root: &Path, home: &Path) -> anyhow::Result<Command> {
         let mut command = clean_cargo(root);
         command.args(["build", "--locked", "--profile", "guest", "--target", TARGET]);
+        let mut flags = without_paths(root, home);
         if let Self::FromSource { linkers, wasi_libc } = self {
             command
                 .arg("-Zbuild-std=std,panic_abort")
                 .env("RUSTC", SYSTEM_RUSTC)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_WASM32_WASIP2_LINKER", linkers.join("wasm-component-ld"))
-                .env(
-                    "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",
-                    format!("-Clink-self-contained=no -Lnative={}", wasi_libc.display()),
-                )
                 .env("PATH", path_with(&[linkers, &linkers.join("gcc-ld")])?);
+            flags.push("-Clink-self-contained=no".into());
+            let mut native = OsString::from("-Lnative=");
+            native.push(wasi_libc);
+            flags.push(native);
         }
+        command.env("CARGO_HOME", home).env(FLAGS, flags.join(OsStr::new(FLAGS_END)));
         Ok(command)
     }
 }
@@ -96,6 +108,27 @@ pub(crate) fn clean_cargo(root: &Path) -> Command {
         }
     }
     command
+}
+
+/// Where cargo keeps the sources of other crates.
+pub(crate) fn cargo_home() -> anyhow::Result<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty()) {
+        return Ok(home.into());
+    }
+    Ok(PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cargo"))
+}
+
+/// Flags that keep the paths of this machine out of what is built: two machines then build the same, and nobody reads a user's
+/// name in it. A panic names its file as `/src/…` or `/crates/…`.
+pub(crate) fn without_paths(root: &Path, home: &Path) -> Vec<OsString> {
+    let renamed = |from: &Path, to: &str| {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(from);
+        flag.push("=");
+        flag.push(to);
+        flag
+    };
+    vec![renamed(root, "/src"), renamed(&home.join("registry/src"), "/crates")]
 }
 
 fn path_with(front: &[&Path]) -> anyhow::Result<OsString> {

@@ -1,0 +1,187 @@
+//! `cargo xtask reproducible`: the plugins are built twice, as on two machines, and must be the same to the byte.
+//!
+//! The two builds have their sources, cargo's home and the target folder in different places, and another number of jobs, time
+//! zone and language. They share the compiler, whose version rust-toolchain.toml names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use crate::build_plugins::{EXAMPLES, SHIPPED};
+use crate::command::{capture, run};
+use crate::toolchain::{TARGET, Toolchain, cargo_home};
+
+/// Builds the plugins in two places and fails when they differ.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Reproducible {
+    /// Only these; by default all that are shipped, and the examples.
+    names: Vec<String>,
+}
+
+/// How one machine differs from the other.
+struct Machine {
+    sources: &'static str,
+    home: &'static str,
+    jobs: &'static str,
+    environment: [(&'static str, &'static str); 3],
+}
+
+const MACHINES: [Machine; 2] = [
+    Machine {
+        sources: "a",
+        home: "home",
+        jobs: "1",
+        environment: [("TZ", "UTC"), ("LC_ALL", "C"), ("USER", "one")],
+    },
+    Machine {
+        sources: "quite another/place/for the sources",
+        home: "somebody else/.cargo",
+        jobs: "2",
+        environment: [("TZ", "Pacific/Auckland"), ("LC_ALL", "C.UTF-8"), ("USER", "another")],
+    },
+];
+
+impl Reproducible {
+    pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
+        let all: Vec<&str> = SHIPPED.iter().chain(EXAMPLES).copied().collect();
+        let names: Vec<&str> = match &*self.names {
+            [] => all,
+            named => named.iter().map(String::as_str).collect(),
+        };
+        let toolchain = Toolchain::find(root)?;
+        println!("  with {}", toolchain.describe());
+        let built = |machine| build(machine, root, &toolchain, &names);
+        let [one, other] = [built(&MACHINES[0])?, built(&MACHINES[1])?];
+        let mut differing = Vec::new();
+        for ((name, one), (_, other)) in one.iter().zip(&other) {
+            let digest = crate::digest::hex(one);
+            println!("  {name}: {} bytes, sha256 {digest}", one.len());
+            if one != other {
+                println!("  {name}: {}", difference(one, other));
+                differing.push(*name);
+            }
+        }
+        ensure!(differing.is_empty(), "built twice and not the same: {}", differing.join(", "));
+        println!("the two builds are the same to the byte");
+        Ok(())
+    }
+}
+
+/// The components that a machine builds, by name.
+fn build<'a>(
+    machine: &Machine,
+    root: &Path,
+    toolchain: &Toolchain,
+    names: &[&'a str],
+) -> anyhow::Result<Vec<(&'a str, Vec<u8>)>> {
+    let place = tempfile::tempdir().context("making a folder")?;
+    let sources = place.path().join(machine.sources);
+    let home = place.path().join(machine.home);
+    println!("building in {}", sources.display());
+    copy_sources(root, &sources)?;
+    copy_home(&home)?;
+    let target = target_of(&place);
+    let mut cargo = toolchain.cargo_with_home(&sources, &home)?;
+    cargo.args(["--offline", "--quiet", "--jobs", machine.jobs]).envs(machine.environment);
+    cargo.env("CARGO_TARGET_DIR", &target);
+    for name in names {
+        cargo.args(["--package", name]);
+    }
+    run(&mut cargo).context("the plugins do not build")?;
+    let built = |name: &&'a str| {
+        let file = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
+        let component = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        Ok((*name, component))
+    };
+    names.iter().map(built).collect()
+}
+
+fn target_of(place: &TempDir) -> PathBuf {
+    place.path().join("built")
+}
+
+/// What git knows of, and what is new and not ignored.
+fn copy_sources(root: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let files = capture(&mut git).context("listing the sources")?;
+    for file in files.split('\0').filter(|file| !file.is_empty()) {
+        let from = root.join(file);
+        // A file that was deleted and not yet committed is still listed.
+        if !from.is_file() {
+            continue;
+        }
+        let to = to.join(file);
+        fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
+        fs::copy(&from, &to).with_context(|| format!("copying {file}"))?;
+    }
+    Ok(())
+}
+
+/// A home of cargo with the same downloads; cargo unpacks them anew.
+fn copy_home(to: &Path) -> anyhow::Result<()> {
+    let from = cargo_home()?;
+    fs::create_dir_all(to.join("registry"))?;
+    for part in ["registry/cache", "registry/index", "config.toml"] {
+        let from = from.join(part);
+        if from.exists() {
+            // Links are quick; between two disks it has to be a copy.
+            let copy =
+                |flags: &str| capture(Command::new("cp").arg(flags).arg(&from).arg(to.join(part)));
+            copy("-al").or_else(|_| copy("-a")).with_context(|| format!("copying {part}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where two components begin to differ, and the text there.
+fn difference(one: &[u8], other: &[u8]) -> String {
+    let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let text = |bytes: &[u8]| {
+        let around = bytes.get(same.saturating_sub(20)..).unwrap_or_default();
+        let around = around.get(..60).unwrap_or(around);
+        around.escape_ascii().to_string()
+    };
+    format!("they differ from byte {same} on: `{}` and `{}`", text(one), text(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_difference_is_told_with_its_text() {
+        let said = difference(b"the same, then /home/a/x", b"the same, then /home/b/x");
+        assert!(said.contains("byte 21") && said.contains("/home/a/x"), "{said}");
+        assert!(difference(b"ab", b"abc").contains("byte 2"));
+    }
+
+    #[test]
+    fn deleted_files_and_ignored_ones_are_not_copied() {
+        let root = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            assert!(command.current_dir(root.path()).args(arguments).status().unwrap().success());
+        };
+        git(&["init", "--quiet"]);
+        for (name, text) in
+            [(".gitignore", "built\n"), ("kept", "1"), ("gone", "2"), ("built", "3")]
+        {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        git(&["add", "."]);
+        fs::remove_file(root.path().join("gone")).unwrap();
+        fs::write(root.path().join("new"), "4").unwrap();
+        let to = tempfile::tempdir().unwrap();
+        copy_sources(root.path(), to.path()).unwrap();
+        let mut found: Vec<_> = fs::read_dir(to.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, [".gitignore", "kept", "new"]);
+    }
+}
