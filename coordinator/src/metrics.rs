@@ -33,6 +33,7 @@ ops::metrics! {
     ASKED_TO_WAIT: Counter "freefans_telegram_asked_to_wait_total" [with] "How often Telegram asked this process to wait (429): with one `chat`, or with `all`.";
     ANSWERS_UNREADABLE: Counter "freefans_telegram_answers_unreadable_total" [method] "What the Bot API answered and could not be read.";
     ANSWERED: Histogram "freefans_answer_seconds" [task_type] "From the question to its answer in the chat, by the clocks of the two processes.";
+    ADMINISTRATORS: Counter "freefans_admin_messages_total" [event, outcome] "Messages to the administrators about trouble that has `begun` or is `over`: `sent` to at least one, or `failed`.";
     SESSION_COPIES: Counter "freefans_session_cache_total" [outcome] "Changes of a session with a copy of it in memory (`hit`) and without (`miss`).";
 }
 
@@ -94,6 +95,12 @@ pub(crate) fn answer_shown(task_type: &str, submitted_at: u64) {
     }
     let took = Duration::from_millis(now_ms().saturating_sub(submitted_at));
     histogram!(ANSWERED, "task_type" => task_type.to_owned()).record(took.as_secs_f64());
+}
+
+/// Counts a message to the administrators.
+pub(crate) fn administrators_told(event: &'static str, is_sent: bool) {
+    let outcome = if is_sent { "sent" } else { "failed" };
+    counter!(ADMINISTRATORS, "event" => event, "outcome" => outcome).increment(1);
 }
 
 /// Counts a change of a session, with a copy of it in memory or without.

@@ -85,7 +85,7 @@ impl Release {
         }
         stage::write_sums(&staged)?;
         fs::create_dir_all(&self.out).context("making the folder for the files")?;
-        let archive = archive::pack(root, &staged, &self.out)?;
+        let archive = archive::pack(root, &staged, &self.out, self.compression())?;
         if !self.untried {
             try_it(&archive, &name, &Stop::on_signals()?)?;
         }
@@ -103,6 +103,11 @@ impl Release {
         }
         println!("{}: {} KiB\n{sums}", archive.display(), bytes.len() >> 10);
         Ok(())
+    }
+
+    /// For gzip. Programs of a development build are large.
+    fn compression(&self) -> &'static str {
+        if self.profile == "dev" { "--fast" } else { "--best" }
     }
 
     /// Builds the programs and returns their folder.

@@ -45,6 +45,11 @@ const MACHINES: [Machine; 2] = [
 ];
 
 impl Reproducible {
+    /// One plugin.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { names: vec![name.to_owned()] }
+    }
+
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let all: Vec<&str> = SHIPPED.iter().chain(EXAMPLES).copied().collect();
         let names: Vec<&str> = match &*self.names {

@@ -84,7 +84,7 @@ impl Test {
         }
         if self.package.is_none() {
             steps.pass("crash-test", || CrashTest::short().run(root))?;
-            steps.pass("reproducible", || Reproducible::default().run(root))?;
+            steps.pass("reproducible", || Reproducible::of("search").run(root))?;
             steps.pass("release", || Release::tried(root))?;
         }
         steps.step("doc tests", || {

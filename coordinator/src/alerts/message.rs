@@ -13,6 +13,7 @@ use super::condition::{Condition, span};
 use super::told::Told;
 use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;
+use crate::metrics;
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{Priority, Sender};
 
@@ -40,7 +41,7 @@ impl Messenger {
         let mark = if condition.urgent { "🔴" } else { "🟠" };
         let mut screen = Screen::plain(format!("{mark} {}", condition.html));
         screen.buttons = condition.button.iter().map(|button| vec![button.clone()]).collect();
-        self.send(&condition.cause, &screen).await;
+        self.send("begun", &condition.cause, &screen).await;
     }
 
     /// It is over.
@@ -48,12 +49,14 @@ impl Messenger {
         tracing::info!(cause, "telling the administrators that it is over");
         let lasted = Duration::from_millis(now_ms().saturating_sub(told.at));
         let html = format!("✅ Over after {}: {}", span(lasted), told.html);
-        self.send(cause, &Screen::plain(html)).await;
+        self.send("over", cause, &Screen::plain(html)).await;
     }
 
-    async fn send(&self, cause: &str, screen: &Screen) {
+    async fn send(&self, event: &'static str, cause: &str, screen: &Screen) {
         let sent = join_all(self.admins.iter().map(|admin| self.send_to(*admin, screen))).await;
-        if sent.iter().all(|sent| !sent) {
+        let is_sent = sent.contains(&true);
+        metrics::administrators_told(event, is_sent);
+        if !is_sent {
             tracing::error!(
                 cause,
                 "no administrator could be told; have they written to the bot once?"

@@ -5,6 +5,7 @@ use std::time::Duration;
 use queue::{FailureCode, Finish, TaskResult, TaskType};
 use test_kit::{Process, TestRedis, eventually};
 
+use crate::health::get;
 use crate::support::{Telegram, coordinator_command, queue_on, real_worker, scripted_worker};
 
 const ADMIN: i64 = 9;
@@ -100,7 +101,8 @@ async fn a_redis_that_refuses_writes_is_told_once_whatever_the_reason() {
 async fn a_dead_letter_and_a_paused_type_are_mended_by_their_buttons() {
     let redis = TestRedis::start();
     let telegram = telegram_with_admin().await;
-    let _coordinator = looking(&redis, &telegram, &[("ALERT_OLDEST_SECONDS", "2")]).await;
+    let settings = [("ALERT_OLDEST_SECONDS", "2"), ("LISTEN", "127.0.0.1:0")];
+    let coordinator = looking(&redis, &telegram, &settings).await;
     let queue = queue_on(&redis).await;
     let kind: TaskType = "search_creator".parse().unwrap();
     let task = queue::Task::new(kind.clone(), PERSON, serde_json::Map::new());
@@ -122,6 +124,13 @@ async fn a_dead_letter_and_a_paused_type_are_mended_by_their_buttons() {
         (alerts.len() == 4 && over == 2).then_some(())
     })
     .await;
+    let log = coordinator.log();
+    let (_, at) = log.split_once("serving health and metrics address=").unwrap();
+    let (_, metrics) = get(at.split_whitespace().next().unwrap(), "/metrics").await;
+    for event in ["begun", "over"] {
+        let line = format!("freefans_admin_messages_total{{event=\"{event}\",outcome=\"sent\"}} 2");
+        assert!(metrics.lines().any(|shown| shown == line), "no `{line}` in {metrics}");
+    }
     let notes = telegram.transcript(ADMIN).await;
     let notes: Vec<&str> = notes
         .iter()

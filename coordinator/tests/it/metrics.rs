@@ -13,6 +13,7 @@ use crate::support::{COORDINATOR, Telegram, coordinator_command, real_worker_com
 
 /// Metrics that a conversation does not bring about, each tested where it is.
 const ELSEWHERE: &[&str] = &[
+    "freefans_admin_messages_total",              // alerts.rs
     "freefans_dead_letters_recent",               // here: dead letters
     "freefans_plugin_cache_hits_total",           // host/tests/it/compile.rs
     "freefans_plugin_compiles_total",             // likewise

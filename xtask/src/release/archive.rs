@@ -12,19 +12,22 @@ pub(super) fn name() -> String {
     format!("freefans-workers-{}-x86_64-linux-gnu", env!("CARGO_PKG_VERSION"))
 }
 
-/// Packs a folder into `out`. Order, owners and times do not depend on the machine.
-pub(super) fn pack(root: &Path, folder: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+/// Packs a folder into `out`, with a flag of gzip. Order, owners and times do not depend on the machine.
+pub(super) fn pack(
+    root: &Path,
+    folder: &Path,
+    out: &Path,
+    compression: &str,
+) -> anyhow::Result<PathBuf> {
     let name = folder.file_name().context("the folder has a name")?;
-    let archive = out.join(name).with_extension("tar");
-    // `with_extension` would cut a version's last part off.
-    let archive = archive.with_file_name(format!("{}.tar", name.to_string_lossy()));
+    let archive = out.join(format!("{}.tar", name.to_string_lossy()));
     let mut tar = Command::new("tar");
     tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]);
     tar.args(["--mode=u+rw,go+r,go-w", &format!("--mtime=@{}", time(root)?), "--create", "--file"]);
     tar.arg(&archive).arg("--directory").arg(folder.parent().context("it has a parent")?).arg(name);
     run(&mut tar)?;
     // Without the file's name and time.
-    run(Command::new("gzip").args(["--no-name", "--best", "--force"]).arg(&archive))?;
+    run(Command::new("gzip").args(["--no-name", compression, "--force"]).arg(&archive))?;
     Ok(archive.with_file_name(format!("{}.tar.gz", name.to_string_lossy())))
 }
 
@@ -74,9 +77,9 @@ mod tests {
         let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let one = folder(places[0].path(), ["a", "b", "c"], 0o644);
         let other = folder(places[1].path(), ["c", "b", "a"], 0o600);
-        let packed = pack(&root, &one, places[0].path()).unwrap();
+        let packed = pack(&root, &one, places[0].path(), "--best").unwrap();
         assert_eq!(packed.file_name().unwrap(), "product-1.2.3-x.tar.gz");
-        let again = pack(&root, &other, places[1].path()).unwrap();
+        let again = pack(&root, &other, places[1].path(), "--best").unwrap();
         assert_eq!(fs::read(&packed).unwrap(), fs::read(again).unwrap());
         let place = tempfile::tempdir().unwrap();
         unpack(&packed, place.path()).unwrap();

@@ -22,6 +22,7 @@ fn row(change: impl FnOnce(&mut TypeStats)) -> TypeStats {
         replies: 0,
         dead: 0,
         oldest_ms: 0,
+        oldest_reply_ms: 0,
         paused: false,
         offered: true,
         limits: TypeLimits::default(),
