@@ -17,7 +17,7 @@ use crate::toolchain::{TARGET, Toolchain, cargo_home};
 /// Builds the plugins in two places and fails when they differ.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Reproducible {
-    /// Only these; by default all that are shipped, and the examples.
+    /// Only these and what is built together with them; by default all that are shipped, and the examples.
     names: Vec<String>,
 }
 
@@ -45,20 +45,17 @@ const MACHINES: [Machine; 2] = [
 ];
 
 impl Reproducible {
-    /// One plugin.
+    /// A plugin, and what is built together with it.
     pub(crate) fn of(name: &str) -> Self {
         Self { names: vec![name.to_owned()] }
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
-        let all: Vec<&str> = SHIPPED.iter().chain(EXAMPLES).copied().collect();
-        let names: Vec<&str> = match &*self.names {
-            [] => all,
-            named => named.iter().map(String::as_str).collect(),
-        };
+        let groups = self.groups();
+        ensure!(!groups.is_empty(), "there is no such plugin");
         let toolchain = Toolchain::find(root)?;
         println!("  with {}", toolchain.describe());
-        let built = |machine| build(machine, root, &toolchain, &names);
+        let built = |machine| build(machine, root, &toolchain, &groups);
         let [one, other] = [built(&MACHINES[0])?, built(&MACHINES[1])?];
         let mut differing = Vec::new();
         for ((name, one), (_, other)) in one.iter().zip(&other) {
@@ -75,13 +72,24 @@ impl Reproducible {
     }
 }
 
+impl Reproducible {
+    /// The plugins that one call of cargo builds together, as `build-plugins` does: what else is built decides on the features
+    /// of shared crates.
+    fn groups(&self) -> Vec<&'static [&'static str]> {
+        let is_wanted = |group: &&'static [&'static str]| {
+            self.names.is_empty() || self.names.iter().any(|name| group.contains(&name.as_str()))
+        };
+        [SHIPPED, EXAMPLES].into_iter().filter(is_wanted).collect()
+    }
+}
+
 /// The components that a machine builds, by name.
-fn build<'a>(
+fn build(
     machine: &Machine,
     root: &Path,
     toolchain: &Toolchain,
-    names: &[&'a str],
-) -> anyhow::Result<Vec<(&'a str, Vec<u8>)>> {
+    groups: &[&'static [&'static str]],
+) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     let place = tempfile::tempdir().context("making a folder")?;
     let sources = place.path().join(machine.sources);
     let home = place.path().join(machine.home);
@@ -89,19 +97,23 @@ fn build<'a>(
     copy_sources(root, &sources)?;
     copy_home(&home)?;
     let target = target_of(&place);
-    let mut cargo = toolchain.cargo_with_home(&sources, &home)?;
-    cargo.args(["--offline", "--quiet", "--jobs", machine.jobs]).envs(machine.environment);
-    cargo.env("CARGO_TARGET_DIR", &target);
-    for name in names {
-        cargo.args(["--package", name]);
+    let mut components = Vec::new();
+    for group in groups {
+        let mut cargo = toolchain.cargo_with_home(&sources, &home)?;
+        cargo.args(["--offline", "--quiet", "--jobs", machine.jobs]).envs(machine.environment);
+        cargo.env("CARGO_TARGET_DIR", &target);
+        for name in *group {
+            cargo.args(["--package", name]);
+        }
+        run(&mut cargo).context("the plugins do not build")?;
+        for name in *group {
+            let file = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
+            let component =
+                fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            components.push((*name, component));
+        }
     }
-    run(&mut cargo).context("the plugins do not build")?;
-    let built = |name: &&'a str| {
-        let file = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
-        let component = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        Ok((*name, component))
-    };
-    names.iter().map(built).collect()
+    Ok(components)
 }
 
 fn target_of(place: &TempDir) -> PathBuf {
@@ -162,6 +174,14 @@ mod tests {
         let said = difference(b"the same, then /home/a/x", b"the same, then /home/b/x");
         assert!(said.contains("byte 21") && said.contains("/home/a/x"), "{said}");
         assert!(difference(b"ab", b"abc").contains("byte 2"));
+    }
+
+    #[test]
+    fn a_plugin_is_built_with_those_that_are_built_beside_it() {
+        assert_eq!(Reproducible::of("search").groups(), [SHIPPED]);
+        assert_eq!(Reproducible::of("dice").groups(), [EXAMPLES]);
+        assert_eq!(Reproducible::default().groups(), [SHIPPED, EXAMPLES]);
+        assert!(Reproducible::of("none").groups().is_empty());
     }
 
     #[test]
