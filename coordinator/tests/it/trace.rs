@@ -44,8 +44,16 @@ fn traced(mut command: Command, endpoint: &str) -> Command {
     command
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         .env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cret%20key")
+        .env("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")
         .env("LOG_FORMAT", "json");
     command
+}
+
+/// Ends a program, and expects that it ends well.
+async fn ends(mut process: Process) {
+    process.signal("TERM");
+    let ended = eventually("its end", async || process.ended().unwrap()).await;
+    assert!(ended.success(), "{ended}:\n{}", process.whole_log());
 }
 
 /// The JSON lines of a program that belong to a trace.
@@ -172,7 +180,8 @@ async fn a_collector_that_is_gone_refuses_or_hangs_stops_no_answer_and_no_shutdo
             let told = coordinator.log().matches("does not take spans").count();
             assert_eq!(told, 1, "it is said once");
         }
-        assert_eq!((coordinator.terminate(), worker.terminate()), (Some(0), Some(0)), "{endpoint}");
+        ends(coordinator).await;
+        ends(worker).await;
     }
 }
 
@@ -194,7 +203,8 @@ async fn check_lines(mut coordinator: Command, mut worker: Command, telegram: &T
     assert!(ended["task_id"].is_string(), "{ended}");
     assert!(lines.iter().any(|line| line["task_id"] == ended["task_id"]), "{lines:#?}");
     // What waits to be exported is sent now.
-    assert_eq!((coordinator.terminate(), worker.terminate()), (Some(0), Some(0)));
+    ends(coordinator).await;
+    ends(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,7 +111,7 @@ mod tests {
             format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
             format!("00-{TRACE}-0000000000000000-01"),
             format!("00-{TRACE}-00f067aa0ba902b7-01 "),
-            format!("00-+{}-00f067aa0ba902b7-01", &TRACE[1..]),
+            format!("00-+{}-00f067aa0ba902b7-01", TRACE.replacen('4', "", 1)),
             format!("00-{TRACE}\u{e9}-00f067aa0ba902b7-01"),
         ] {
             assert_eq!(TraceContext::parse(&bad), None, "{bad}");

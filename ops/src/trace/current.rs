@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::TraceContext;
 
 tokio::task_local! {
-    static CURRENT: Current;
+    static CURRENT: Option<Current>;
 }
 
 /// The trace, and the task if there is one, that a future works on.
@@ -47,24 +47,22 @@ impl Current {
 ///
 /// A spawned task does not inherit it: whoever spawns one for the same work takes it along.
 pub fn current() -> Option<Current> {
-    CURRENT.try_with(Clone::clone).ok()
+    CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
 /// The step that a new span is caused by.
 pub fn parent() -> Option<TraceContext> {
-    CURRENT.try_with(Current::context).ok()
+    CURRENT.try_with(|current| current.as_ref().map(Current::context)).ok().flatten()
 }
 
-/// Runs `work` as a part of `current`; without one, as it is.
+/// Runs `work` as a part of `current`; without one, as a part of nothing.
 ///
 /// # Cancel safety
 ///
 /// As `work`.
-pub async fn within<F: Future>(current: Option<Current>, work: F) -> F::Output {
-    match current {
-        Some(current) => CURRENT.scope(current, work).await,
-        None => work.await,
-    }
+pub fn within<F: Future>(current: Option<Current>, work: F) -> impl Future<Output = F::Output> {
+    // Not an `async fn`, which would hold `work` twice.
+    CURRENT.scope(current, work)
 }
 
 /// Keeps `work`, which another task will run, a part of what is current here.

@@ -291,3 +291,6 @@ impl Collector {
         Err(if passes { Failure::Passing(said) } else { Failure::Refusal(said) })
     }
 }
+
+#[cfg(test)]
+mod tests;
