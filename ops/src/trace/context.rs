@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn two_roots_are_two_traces() {
-        let (first, second) = (TraceContext::unsampled_root(), TraceContext::unsampled_root());
+        let first = TraceContext::unsampled_root();
+        let second = TraceContext::unsampled_root();
         assert_ne!(first.trace_id(), second.trace_id());
         assert!(TraceContext::parse(&first.traceparent()).is_some());
     }

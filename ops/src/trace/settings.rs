@@ -101,7 +101,8 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
             // An entry is not quoted: it may be a secret.
             let wrong = || format!("entry {} is not `name=value`", index + 1);
             let (name, value) = entry.split_once('=').ok_or_else(wrong)?;
-            let (name, value) = (name.trim(), decoded(value.trim()).ok_or_else(wrong)?);
+            let name = name.trim();
+            let value = decoded(value.trim()).ok_or_else(wrong)?;
             if name.is_empty() { Err(wrong()) } else { Ok((name.to_owned(), value)) }
         })
         .collect()
