@@ -19,6 +19,7 @@ const DATA: &str = "freefans_plugin_data";
 const FLEET: &str = "freefans_worker_fleet_plugins";
 const CANARIES: &str = "freefans_worker_fleet_canaries_total";
 const REFUSED: &str = "freefans_worker_plugin_refused";
+const TRACEPARENT: &str = "freefans_worker_traceparent_malformed_total";
 
 /// Describes the metrics; to be called once per process.
 pub fn describe() {
@@ -53,7 +54,16 @@ pub fn describe() {
         CANARIES,
         "Canaries of the fleet on which this worker has decided: `on` to all, `back`, or `chosen-anew` on other workers."
     );
+    describe_counter!(
+        TRACEPARENT,
+        "Tasks whose `traceparent` was dropped because it is malformed; they began traces of their own."
+    );
     describe_gauge!(REFUSED, "1 for each plugin whose file is refused, by the refusal's code.");
+}
+
+/// A task came with something that is no `traceparent`.
+pub(crate) fn traceparent_malformed() {
+    counter!(TRACEPARENT).increment(1);
 }
 
 /// A task ended.

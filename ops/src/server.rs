@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
+use crate::trace::export;
 
 /// A check that takes longer counts as failed.
 const CHECK_AT_MOST: Duration = Duration::from_secs(2);
@@ -57,6 +58,7 @@ where
 {
     let metrics = collect()?;
     describe();
+    export::describe();
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; name another address with --listen")
     })?;

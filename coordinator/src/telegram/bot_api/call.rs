@@ -12,6 +12,7 @@ use teloxide::errors::ApiError;
 use teloxide::requests::Payload;
 
 use super::error::{BotError, classify, network_cause};
+use crate::spans;
 use queue::json::{Members, Unreadable};
 
 /// Timeout of a call; its connection is closed with it. A long poll adds its own wait.
@@ -43,8 +44,16 @@ where
         "SendPhoto" | "SendVideo" | "SendMediaGroup" => MEDIA_AT_MOST,
         _ => CALL_AT_MOST,
     };
-    let (status, body) = post(bot, &spelled(P::NAME), payload, at_most).await?;
-    result(status, &body)
+    let method = spelled(P::NAME);
+    let mut span = spans::bot_api(&method);
+    let called = post(bot, &method, payload, at_most).await;
+    let called = called.and_then(|(status, body)| result(status, &body));
+    if let (Some(span), Err(error)) = (&mut span, &called)
+        && *error != BotError::NotModified
+    {
+        span.fail(error.code());
+    }
+    called
 }
 
 /// A method as the Bot API spells it; teloxide's names begin with a capital.

@@ -54,6 +54,25 @@ pub enum BotError {
 }
 
 impl BotError {
+    /// A stable code, for traces.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NotModified => "not-modified",
+            Self::MessageGone => "message-gone",
+            Self::Unreachable => "unreachable",
+            Self::Migrated(_) => "migrated",
+            Self::TopicGone => "topic-gone",
+            Self::RateLimited => "rate-limited",
+            Self::RetryAfter(_) => "retry-after",
+            Self::Conflict => "conflict",
+            Self::WebhookSet => "webhook-set",
+            Self::Unauthorized => "unauthorized",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Transient(_) => "no-answer",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// How long to wait before the same call is tried again; none when that cannot help.
     pub fn try_again_after(&self, pause: Duration) -> Option<Duration> {
         match self {
