@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use ops::flags::{HistoryFlags, MonitoringFlags, RedisFlags};
 use ops::secret::Secret;
-use ops::telemetry::Logging;
 use queue::history::HistorySettings;
 use queue::{NoRate, Rate, TaskType};
 use reqwest::Url;
@@ -138,9 +137,9 @@ pub struct Config {
 }
 
 impl Serve {
-    /// The look of log lines, and which are written.
-    pub fn logging(&self) -> Logging {
-        self.monitoring.logging()
+    /// How the program is observed.
+    pub fn monitoring(&self) -> &MonitoringFlags {
+        &self.monitoring
     }
 
     /// What is wrong with the settings, one line each. Nothing is connected to.
@@ -150,9 +149,9 @@ impl Serve {
         problems
     }
 
-    /// What is wrong with the log's filter and with the files that settings name.
+    /// What is wrong with the log's filter, the export of traces and the files that settings name.
     pub(crate) fn file_problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
+        let mut problems = self.monitoring.problems();
         problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
         problems.extend(privacy_file::problems(self.privacy_file.as_deref()));
         problems

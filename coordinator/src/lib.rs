@@ -23,6 +23,7 @@ mod redis_lease;
 mod redis_retry;
 mod script_reply;
 pub mod session_store;
+mod spans;
 
 pub mod telegram;
 mod wait_estimator;

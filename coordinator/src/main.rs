@@ -14,6 +14,9 @@ fn main() -> ExitCode {
         Some(command) => startup::run_command(startup::EXIT_FAILURE, async |out| {
             command.run(&startup, out).await
         }),
-        None => startup.serve(&serve.logging(), serve.into_config(), coordinator::run),
+        None => {
+            let monitoring = serve.monitoring().clone();
+            startup.serve(&monitoring, serve.into_config(), coordinator::run)
+        }
     }
 }

@@ -28,7 +28,7 @@ ops::metrics! {
     UNREADABLE: Counter "freefans_updates_unreadable_total" [reason] "Updates that could not be read and were passed over: `bytes`, `syntax`, `missing`, `value`, `doubled`, `too_large`.";
     PASSED_OVER: Counter "freefans_updates_passed_over_total" [rule] "Updates to which nothing is said: `kind`, `service`, `bot`, `not_for_us`, `nobody`.";
     BLOCKED: Gauge "freefans_updates_blocked" [cause] "1 while no updates come: `foreign-webhook`, `own-webhook`, `other-poller`, `webhook-not-set`, `bot-api`.";
-    CALLS: Counter "freefans_telegram_calls_total" [method, outcome] "Calls of the Bot API: `ok`, or what was wrong (`chat-unreachable` is a bot that was blocked or removed, `asked-to-wait` a 429).";
+    CALLS: Counter "freefans_telegram_calls_total" [method, outcome] "Calls of the Bot API: `ok`, or what was wrong (`unreachable` is a bot that was blocked or removed, `retry-after` a 429).";
     CALL_SECONDS: Histogram "freefans_telegram_call_seconds" [method] "How long calls of the Bot API took, without `getUpdates`, which waits on purpose.";
     ASKED_TO_WAIT: Counter "freefans_telegram_asked_to_wait_total" [with] "How often Telegram asked this process to wait (429): with one `chat`, or with `all`.";
     ANSWERS_UNREADABLE: Counter "freefans_telegram_answers_unreadable_total" [method] "What the Bot API answered and could not be read.";

@@ -36,7 +36,7 @@ impl WaitEstimator {
     /// Records the living workers.
     pub(crate) fn record_workers(&self, workers: &[WorkerRecord]) {
         let mut slots: HashMap<TaskType, usize> = HashMap::new();
-        for worker in workers {
+        for worker in workers.iter().filter(|worker| !worker.drained) {
             for task_type in worker.plugins.iter().flat_map(|plugin| &plugin.task_types) {
                 *slots.entry(task_type.clone()).or_default() += worker.concurrency;
             }
@@ -95,8 +95,10 @@ mod tests {
             concurrency: 4,
             running: 0,
             plugins: vec![plugin],
+            drained: false,
         };
-        estimator.record_workers(&[worker]);
+        let drained = WorkerRecord { worker: "d".to_owned(), drained: true, ..worker.clone() };
+        estimator.record_workers(&[worker, drained]);
         assert!(estimator.is_offered(&search));
         for (before, seconds) in [(0, 2), (3, 2), (4, 4), (11, 6)] {
             assert_eq!(estimator.estimate(&search, before), Some(Duration::from_secs(seconds)));

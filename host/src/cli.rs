@@ -15,7 +15,6 @@ use ops::flags::{FileFlag, HistoryFlags, MonitoringFlags, RedisFlags};
 use ops::health_command::HealthCommand;
 use ops::manual::{CompletionsCommand, ManCommand};
 use ops::settings::show::ConfigCommand;
-use ops::telemetry::Logging;
 use queue::history::HistorySettings;
 
 use self::flags::{CacheFlag, TrustFlags, label};
@@ -113,9 +112,9 @@ fn default_concurrency() -> u16 {
 }
 
 impl Serve {
-    /// The look of log lines, and which are written.
-    pub fn logging(&self) -> Logging {
-        self.monitoring.logging()
+    /// How the program is observed.
+    pub fn monitoring(&self) -> &MonitoringFlags {
+        &self.monitoring
     }
 
     /// What is wrong with the settings, one line each. Nothing is connected to.
@@ -135,9 +134,9 @@ impl Serve {
         }
     }
 
-    /// What is wrong with the log's filter and with the files that settings name.
+    /// What is wrong with the log's filter, the export of traces and the files that settings name.
     fn file_problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self.logging().problem().into_iter().collect();
+        let mut problems = self.monitoring.problems();
         problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
         problems
     }

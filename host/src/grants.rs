@@ -78,6 +78,16 @@ impl Origin {
         Some(Self { https, host, port })
     }
 
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// The port, also when it is the scheme's default.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The host in lower case. An IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -96,8 +106,7 @@ fn address_in(host: &str) -> Option<IpAddr> {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.https { "https" } else { "http" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme(), self.host, self.port)
     }
 }
 
@@ -105,12 +114,39 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, Default)]
 pub struct NetGrants {
     origins: Vec<Origin>,
+    /// Those of them that are told the trace of a request.
+    traced: Vec<Origin>,
 }
 
 impl NetGrants {
     /// An allow-list of `origins`.
     pub fn new(origins: Vec<Origin>) -> Self {
-        Self { origins }
+        Self { origins, traced: Vec::new() }
+    }
+
+    /// Tells the trace of each request to the servers at `origins`.
+    ///
+    /// # Errors
+    ///
+    /// The first of them that is not on the list.
+    pub fn traced(mut self, origins: Vec<Origin>) -> Result<Self, Origin> {
+        match origins.iter().find(|origin| !self.allows(origin)) {
+            Some(origin) => Err(origin.clone()),
+            None => {
+                self.traced = origins;
+                Ok(self)
+            }
+        }
+    }
+
+    /// The origins that are told the trace of a request.
+    pub fn traced_origins(&self) -> impl Iterator<Item = &Origin> {
+        self.traced.iter()
+    }
+
+    /// Whether the server at `origin` is told the trace of a request.
+    pub fn is_traced(&self, origin: &Origin) -> bool {
+        self.traced.contains(origin)
     }
 
     /// Adds an origin.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ops::health::Turns;
+use ops::trace::{self, Current};
 use queue::config::RetryPolicy;
 use queue::{FailureCode, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult};
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use crate::plugin::load::Loader;
 use crate::plugin::publish::Publisher;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin::publish::history::History;
-use crate::runner;
+use crate::{runner, spans};
 
 /// Runs tasks with the plugins of a catalogue.
 #[derive(Debug)]
@@ -53,8 +54,8 @@ impl PluginHandler {
     }
 }
 
-impl TaskHandler for PluginHandler {
-    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+impl PluginHandler {
+    async fn run(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
         let catalog = &self.publisher.catalog;
         // The task stays on this version, whatever is published from now on.
         let Some(version) = catalog.get(&lease.task.task_type) else {
@@ -69,6 +70,16 @@ impl TaskHandler for PluginHandler {
         if let Some(rolled_back) = catalog.roll_back_if_failing(&version) {
             self.publisher.report_rollback(&version, &rolled_back).await;
         }
+        handled
+    }
+}
+
+impl TaskHandler for PluginHandler {
+    async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
+        let mut span = spans::process(lease, &self.worker);
+        let current = Current::new(span.context()).with_task(lease.task.task_id.as_str());
+        let handled = trace::within(Some(current), self.run(lease, cancelled)).await;
+        spans::processed(&mut span, &handled);
         handled
     }
 

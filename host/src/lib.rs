@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod plugin_config;
 mod runner;
 mod sandbox;
+mod spans;
 pub mod swap;
 pub mod trust;
 pub mod version;

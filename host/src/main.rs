@@ -43,8 +43,8 @@ fn main() -> ExitCode {
         }),
         Some(Command::Compile(command)) => command.run(),
         None => {
-            let logging = serve.logging();
-            startup.serve(&logging, serve.into_config(), |config, shutdown| {
+            let monitoring = serve.monitoring().clone();
+            startup.serve(&monitoring, serve.into_config(), |config, shutdown| {
                 host::worker::run(config, shutdown, announce)
             })
         }

@@ -25,11 +25,17 @@ ops::metrics! {
     HTTP: Counter "freefans_plugin_http_requests_total" [plugin, status] "Requests of plugins to other servers: `2xx`, `3xx`, `4xx`, `429`, `5xx`, `no-answer`, or `denied` (not granted, or over a limit).";
     HTTP_SECONDS: Histogram "freefans_plugin_http_seconds" [plugin] "How long other servers took until their answer began.";
     FLEET: Gauge "freefans_worker_fleet_plugins" [step] "Plugins of the fleet that this worker should run, by how far it is with them: `fetching`, `checking`, `running`, `refused`, `own-file`.";
+    TRACEPARENT: Counter "freefans_worker_traceparent_malformed_total" [] "Tasks whose `traceparent` was dropped because it is malformed; they began traces of their own.";
     CANARIES: Counter "freefans_worker_fleet_canaries_total" [outcome] "Canaries of the fleet on which this worker has decided: `on` to all, `back`, or `chosen-anew` on other workers.";
 }
 
 /// Plugin versions that are shown: a worker runs for long, and each swap may bring a new one.
 static VERSIONS: BoundedNames = BoundedNames::new(500);
+
+/// A task came with something that is no `traceparent`.
+pub(crate) fn traceparent_malformed() {
+    counter!(TRACEPARENT).increment(1);
+}
 
 /// A task ended.
 pub(crate) fn task_ended(

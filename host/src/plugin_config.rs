@@ -75,6 +75,7 @@ struct RawPluginConfig {
 #[serde(default, deny_unknown_fields)]
 struct RawGrants {
     net: Option<Vec<String>>,
+    trace: Vec<String>,
     data: BTreeMap<String, PathBuf>,
     cache: bool,
 }
@@ -141,6 +142,8 @@ impl PluginConfig {
     pub(crate) fn granted(&self) -> BTreeSet<String> {
         let net = self.net.iter().flat_map(NetGrants::origins);
         let mut granted: BTreeSet<String> = net.map(|origin| format!("net {origin}")).collect();
+        let traced = self.net.iter().flat_map(NetGrants::traced_origins);
+        granted.extend(traced.map(|origin| format!("trace {origin}")));
         granted
             .extend(self.data.iter().map(|(name, path)| format!("data {name} {}", path.display())));
         granted.extend(
@@ -195,10 +198,9 @@ impl PluginConfig {
     ) -> Result<Self, String> {
         let raw: RawPluginConfig = toml::from_str(text).map_err(|error| at_line(text, &error))?;
         let mut remarks = Vec::new();
-        let net = raw.grants.net;
-        let net = net.map(|grants| parse_net(&grants, environment, &mut remarks)).transpose()?;
-        let data =
-            raw.grants.data.into_iter().map(|(name, path)| (name, folder.join(path))).collect();
+        let RawGrants { net, trace, data, cache } = raw.grants;
+        let net = parse_net(net.as_deref(), &trace, environment, &mut remarks)?;
+        let data = data.into_iter().map(|(name, path)| (name, folder.join(path))).collect();
         let mut settings = BTreeMap::new();
         for (key, value) in raw.config {
             if let Some(value) = setting(value, environment) {
@@ -217,7 +219,7 @@ impl PluginConfig {
         Ok(Self {
             net,
             data,
-            cache: raw.grants.cache,
+            cache,
             settings,
             secrets,
             limits,
@@ -250,15 +252,23 @@ fn at_line(text: &str, error: &toml::de::Error) -> String {
 }
 
 fn parse_net(
-    grants: &[String],
+    net: Option<&[String]>,
+    trace: &[String],
     environment: Environment<'_>,
     remarks: &mut Vec<String>,
-) -> Result<NetGrants, String> {
-    let mut origins = Vec::new();
-    for grant in grants {
-        origins.extend(origin("net", grant, environment, remarks)?);
-    }
-    Ok(NetGrants::new(origins))
+) -> Result<Option<NetGrants>, String> {
+    let mut read = |key: &str, grants: &[String]| {
+        let mut origins = Vec::new();
+        for grant in grants {
+            origins.extend(origin(key, grant, environment, remarks)?);
+        }
+        Ok::<_, String>(origins)
+    };
+    let granted = NetGrants::new(read("net", net.unwrap_or_default())?);
+    let granted = granted.traced(read("trace", trace)?).map_err(|origin| {
+        format!("trace: {origin} is not in `net`, so no request goes there; add it to `net` too")
+    })?;
+    Ok(net.map(|_| granted))
 }
 
 /// Reads an origin; none when its variable is not set or cannot be used.

@@ -6,6 +6,7 @@ mod trap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ops::trace::{self, Span, TraceContext};
 use queue::task::now_ms;
 use queue::{FailureCode, Handled, Lease};
 use rand::Rng;
@@ -22,6 +23,7 @@ use crate::metrics;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::{Breaches, Limit};
 use crate::sandbox::output::TaskLabels;
+use crate::spans;
 use crate::version::PluginVersion;
 
 /// Runs the task of `lease` on `version`. Ends within 2 s of `cancelled`: the instance is dropped the next time that it
@@ -127,15 +129,36 @@ async fn call(
     breaches: &Breaches,
     peak_memory_bytes: &mut usize,
 ) -> Outcome {
+    let mut span = spans::run(version.name(), &version.descriptor.version);
+    let current = trace::current().map(|current| current.in_step(span.context()));
+    let calling = instance_call(engine, version, lease, params, breaches, peak_memory_bytes, &span);
+    let outcome = trace::within(current, calling).await;
+    if let Outcome::Failed { code, .. } = &outcome {
+        span.fail(code.as_str());
+    }
+    outcome
+}
+
+async fn instance_call(
+    engine: &Engine,
+    version: &PluginVersion,
+    lease: &Lease,
+    params: String,
+    breaches: &Breaches,
+    peak_memory_bytes: &mut usize,
+    span: &Span,
+) -> Outcome {
     let env = &version.env;
     let labels = TaskLabels {
         task_id: lease.task.task_id.clone(),
         plugin_version: version.descriptor.version.clone(),
-        traceparent: lease.task.traceparent.clone(),
+        trace_id: span.context().trace_id(),
     };
     let mut store = Sandbox::store(engine, env, Some(labels), breaches.clone());
     let wall = env.limits.wall.min(lease.time_left());
-    let handled = tokio::time::timeout(wall, handle(version, &mut store, lease, params)).await;
+    let handled =
+        tokio::time::timeout(wall, handle(version, &mut store, lease, params, span.context()))
+            .await;
     *peak_memory_bytes = store.data().memory.peak;
     let dropped = store.data().output.dropped();
     if dropped > 0 {
@@ -203,6 +226,7 @@ async fn handle(
     store: &mut Store<Sandbox>,
     lease: &Lease,
     params: String,
+    context: TraceContext,
 ) -> wasmtime::Result<Reply> {
     let instance =
         version.component.instantiate_async(&mut *store).await.context(NotInstantiated)?;
@@ -219,7 +243,7 @@ async fn handle(
         attempt: lease.task.attempt,
         time_left_ms: u64::try_from(lease.time_left().as_millis()).unwrap_or(u64::MAX),
         seed: rand::rng().random(),
-        traceparent: lease.task.traceparent.clone(),
+        traceparent: Some(context.traceparent()),
     };
     Ok(Reply::Handled(instance.call_handle(&mut *store, &task).await?))
 }

@@ -7,6 +7,8 @@ use anyhow::Context;
 
 use crate::secret::Secret;
 use crate::telemetry::{LogFormat, Logging};
+use crate::trace::TraceSettings;
+use crate::trace::flags::TraceFlags;
 
 /// How to reach Redis.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,7 +41,7 @@ impl RedisFlags {
 }
 
 /// How a service is observed.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct MonitoringFlags {
     /// Serve `/livez`, `/readyz`, `/healthz` and `/metrics` at this address, for instance `127.0.0.1:9464`. Off by default.
     #[arg(long, env = "LISTEN")]
@@ -51,12 +53,30 @@ pub struct MonitoringFlags {
     /// `info,queue=debug`.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log_filter: String,
+    /// Where the spans of traces go.
+    #[command(flatten)]
+    pub traces: TraceFlags,
 }
 
 impl MonitoringFlags {
     /// How log lines look and which are written.
     pub fn logging(&self) -> Logging {
         Logging { format: self.log_format, filter: self.log_filter.clone() }
+    }
+
+    /// Where traces are sent; none when they are not.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, one line each.
+    pub fn traces(&self) -> Result<Option<TraceSettings>, Vec<String>> {
+        TraceSettings::read(&self.traces)
+    }
+
+    /// What is wrong with these settings, one line each.
+    pub fn problems(&self) -> Vec<String> {
+        let logging = self.logging().problem();
+        logging.into_iter().chain(self.traces().err().unwrap_or_default()).collect()
     }
 }
 

@@ -18,3 +18,4 @@ pub mod shutdown;
 pub mod startup;
 pub mod supervisor;
 pub mod telemetry;
+pub mod trace;

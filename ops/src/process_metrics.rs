@@ -21,6 +21,8 @@ crate::metrics! {
     REDIS_ERRORS: Counter "freefans_redis_errors_total" [code] "Commands that Redis refused or did not answer: its error code, `unreachable`, or `other`.";
     REDIS_REFUSES: Gauge "freefans_redis_refuses" [code] "1 while Redis refuses commands for this reason or is `unreachable`.";
     HISTORY_DROPPED: Counter "freefans_history_dropped_total" [] "Entries of the history of finished tasks that this process could not write, or left out because Redis was nearly full.";
+    SPANS_SENT: Counter "freefans_trace_spans_sent_total" [] "Spans that the collector of traces has taken.";
+    SPANS_DROPPED: Counter "freefans_trace_spans_dropped_total" [reason] "Spans that no collector got: `queue_full`, `refused` (it said no), `unreachable`.";
     MAX_FILES: Gauge "process_max_fds" [] "The most open files and connections.";
 }
 
@@ -85,6 +87,16 @@ pub fn redis(figures: &RedisFigures<'_>) {
         let is_current = current.contains(code);
         gauge!(REDIS_REFUSES, "code" => *code).set(f64::from(u8::from(is_current)));
     }
+}
+
+/// Counts spans that the collector of traces has taken.
+pub(crate) fn spans_sent(spans: u64) {
+    counter!(SPANS_SENT).increment(spans);
+}
+
+/// Counts spans that no collector got.
+pub(crate) fn spans_dropped(reason: &'static str, spans: u64) {
+    counter!(SPANS_DROPPED, "reason" => reason).increment(spans);
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -7,9 +7,12 @@ use clap::{ArgMatches, Command, Parser};
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::without_empty;
+use crate::flags::MonitoringFlags;
 use crate::settings::Sources;
 use crate::shutdown;
-use crate::telemetry::{self, Logging};
+use crate::telemetry;
+use crate::trace::TraceSettings;
+use crate::trace::export::Export;
 
 /// Exit code for a failure.
 pub const EXIT_FAILURE: u8 = 1;
@@ -66,32 +69,40 @@ impl Startup {
     /// Runs a service until it ends. Its token fires at the first SIGTERM or Ctrl-C. An error of `run` is logged.
     pub fn serve<C, F>(
         self,
-        logging: &Logging,
+        monitoring: &MonitoringFlags,
         config: Result<C, Vec<String>>,
         run: impl FnOnce(C, CancellationToken) -> F,
     ) -> ExitCode
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        if let Some(problem) = logging.problem() {
-            return usage_error(&[problem]);
-        }
-        if let Err(error) = telemetry::init(logging) {
+        let traces = match (monitoring.logging().problem(), monitoring.traces()) {
+            (Some(problem), _) => return usage_error(&[problem]),
+            (None, Err(problems)) => return usage_error(&problems),
+            (None, Ok(traces)) => traces,
+        };
+        if let Err(error) = telemetry::init(&monitoring.logging()) {
             return usage_error(&[format!("{error:#}")]);
         }
         let config = match config {
             Ok(config) => config,
             Err(problems) => return usage_error(&problems),
         };
+        let program = self.command.get_name().to_owned();
         let result = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(anyhow::Error::from)
             .and_then(|runtime| {
                 runtime.block_on(async {
+                    let export = start_export(traces, &program);
                     // Not on this thread: to wake it costs more than to wake a task of the runtime.
                     let running = tokio::spawn(run(config, shutdown::signal_token()?));
-                    running.await.unwrap_or_else(|error| match error.try_into_panic() {
+                    let ended = running.await;
+                    if let Some(export) = export {
+                        export.finish().await;
+                    }
+                    ended.unwrap_or_else(|error| match error.try_into_panic() {
                         Ok(panic) => std::panic::resume_unwind(panic),
                         Err(cancelled) => Err(cancelled.into()),
                     })
@@ -111,6 +122,13 @@ impl Startup {
             }
         }
     }
+}
+
+/// Starts to send traces, if they are sent anywhere. Without them the program does its work all the same.
+fn start_export(traces: Option<TraceSettings>, program: &str) -> Option<Export> {
+    Export::start(traces?, program)
+        .inspect_err(|error| tracing::error!(error = %format!("{error:#}"), "no traces are sent"))
+        .ok()
 }
 
 /// Runs a subcommand, which writes its output to the given stream and returns its exit code. An error is printed, and the

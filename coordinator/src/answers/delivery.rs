@@ -11,6 +11,7 @@ use std::time::Duration;
 use ops::health::Turns;
 use ops::retry::{self, RetryPolicy};
 use ops::shutdown::{Shutdown, ShuttingDown};
+use ops::trace::{self, Current};
 use queue::{Delivered, FailureCode, Lane, Outbox, Reply, TaskId, TaskQueue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -28,6 +29,7 @@ use crate::chat::screen::Screen;
 use crate::chat::text::Lang;
 use crate::metrics;
 use crate::session_store::SessionStore;
+use crate::spans;
 use crate::telegram::bot_api::BotError;
 use crate::telegram::send::{Priority, Sender};
 use crate::wait_estimator::WaitEstimator;
@@ -172,17 +174,29 @@ impl Delivery {
             let delivery = Arc::clone(self);
             self.parts.estimator.record_run(&reply.task.task_type, &reply.result);
             self.running.spawn(async move {
-                let _ = delivery.deliver(&reply, asked_at).await; // What is left is taken over by another coordinator.
+                let mut span = spans::deliver(&reply);
+                let current = Current::new(span.context()).with_task(id.as_str());
+                // What is left is taken over by another coordinator.
+                match trace::within(Some(current), delivery.deliver(&reply, asked_at)).await {
+                    Ok(Shown::Ended(Delivered::Shown)) => {}
+                    Ok(Shown::Ended(Delivered::Undeliverable)) => span.fail("undeliverable"),
+                    Ok(Shown::LeftToOthers) => span.fail("unreadable"),
+                    Err(ShuttingDown) => span.fail("shutting-down"),
+                }
                 delivery.in_hand(|in_hand| in_hand.remove(&id));
             });
         }
     }
 
     /// Shows one answer and takes it out of the outbox.
-    async fn deliver(&self, reply: &Reply, asked_at: Option<Instant>) -> Result<(), ShuttingDown> {
+    async fn deliver(
+        &self,
+        reply: &Reply,
+        asked_at: Option<Instant>,
+    ) -> Result<Shown, ShuttingDown> {
         let mut edit = None;
         let shown = self.show(reply, asked_at, &mut edit).await?;
-        let Shown::Ended(how) = shown else { return Ok(()) };
+        let Shown::Ended(how) = shown else { return Ok(shown) };
         if matches!(how, Delivered::Shown) {
             metrics::answer_shown(reply.task.task_type.as_str(), reply.task.submitted_at);
         }
@@ -195,7 +209,7 @@ impl Delivery {
         };
         retry::until_ok(RetryPolicy::fixed(RETRY_PAUSE), &self.parts.shutdown, attempt).await?;
         queue.note_delivered(reply, how, edit.as_ref().and_then(MessageEdit::shown_in));
-        Ok(())
+        Ok(shown)
     }
 
     fn in_hand<R>(&self, change: impl FnOnce(&mut InHand) -> R) -> R {

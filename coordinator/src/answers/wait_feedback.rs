@@ -1,6 +1,7 @@
 //! What a person sees between question and answer: a placeholder, then progress.
 
 use ops::shutdown::ShuttingDown;
+use ops::trace;
 use queue::{Task, TaskId};
 use tokio_util::task::TaskTracker;
 
@@ -44,9 +45,9 @@ impl WaitFeedback {
         };
         let placeholders = self.placeholders.clone();
         let progress = self.progress.clone();
-        self.background.spawn(async move {
+        self.background.spawn(trace::carry(async move {
             let _ = follow(&placeholders, &progress, task, reply_to, ticket, &wait).await; // Ends with the process.
-        });
+        }));
     }
 }
 

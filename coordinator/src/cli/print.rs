@@ -71,7 +71,8 @@ pub(super) fn stats(
         let name = &worker.worker;
         let running = worker.running;
         let room = worker.concurrency;
-        writeln!(out, "{name}: {running} of {room} running; {}", plugins.join(", "))?;
+        let drained = if worker.drained { ", drained" } else { "" };
+        writeln!(out, "{name}: {running} of {room} running{drained}; {}", plugins.join(", "))?;
     }
     Ok(())
 }

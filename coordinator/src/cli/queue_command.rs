@@ -41,6 +41,8 @@ enum Action {
     Replay(Replay),
     /// Shows or sets how many tasks of a type may run at once, start in a time, wait, and belong to one person.
     Limit(Limit),
+    /// Lets a worker take no more tasks, or take them again. What it runs goes on.
+    Drain(Drain),
     /// Stops handing out a type's tasks. Running tasks go on.
     Pause(Pause),
     /// Hands out a type's tasks again.
@@ -87,6 +89,15 @@ struct Replay {
 }
 
 #[derive(Debug, clap::Args)]
+struct Drain {
+    /// The worker's id, as `stats` shows it.
+    worker: String,
+    /// Take tasks again.
+    #[arg(long)]
+    off: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct Pause {
     /// The task type.
     task_type: TaskType,
@@ -111,6 +122,7 @@ impl QueueCommand {
             Action::Cancel(cancel) => cancel.run(&queue, out).await,
             Action::Replay(replay) => replay.run(&queue, out).await,
             Action::Limit(limit) => limit.run(&queue, json, out).await,
+            Action::Drain(drain) => drain.run(&queue, out).await,
             Action::Pause(pause) => pause.run(&queue, out).await,
             Action::Resume(resume) => resume.run(&queue, out).await,
         }
@@ -210,6 +222,19 @@ impl Replay {
             }
         }
         Ok(outcome)
+    }
+}
+
+impl Drain {
+    async fn run(self, queue: &TaskQueue, out: &mut impl Write) -> anyhow::Result<Outcome> {
+        let worker = self.worker;
+        if !queue.set_drained(&worker, !self.off).await? {
+            writeln!(out, "no worker {worker} is alive")?;
+            return Ok(Outcome::NotFound);
+        }
+        let does = if self.off { "takes tasks again" } else { "takes no more tasks" };
+        writeln!(out, "{worker} {does}, within 5 s")?;
+        Ok(Outcome::Done)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops::shutdown::{Shutdown, ShuttingDown};
+use ops::trace;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -73,11 +74,11 @@ impl Replies {
     /// Sends a message in the background, out of order and without retries.
     pub(crate) fn tell_aside(self: &Arc<Self>, address: ChatAddress, screen: Screen) {
         let replies = Arc::clone(self);
-        self.background.spawn(async move {
+        self.background.spawn(trace::carry(async move {
             if let Err(error) = replies.sender.send(&address, &screen, Priority::Reply).await {
                 tracing::debug!(error = %error, "notice not sent");
             }
-        });
+        }));
     }
 
     /// Sends a reply. A slow one continues in the background: a chat that Telegram slows down must not delay the updates of
@@ -87,7 +88,7 @@ impl Replies {
         chat_id: i64,
         make: impl Future<Output = Result<(), ShuttingDown>> + Send + 'static,
     ) -> Result<(), ShuttingDown> {
-        let mut making = self.background.spawn(make);
+        let mut making = self.background.spawn(trace::carry(make));
         // The updates of a slow chat do not wait again.
         let holds_up = if self.slow_chats.has(chat_id) { Duration::ZERO } else { REPLY_HOLDS_UP };
         match tokio::time::timeout(holds_up, &mut making).await {
@@ -130,9 +131,9 @@ impl Replies {
         if self.show_page(&mut page, &mut edit).await? == Attempt::Again {
             // In the background: the page is shown already.
             let replies = Arc::clone(&self);
-            self.background.spawn(async move {
+            self.background.spawn(trace::carry(async move {
                 let _ = replies.repeat_page(&mut page, &mut edit).await; // Ends with the process.
-            });
+            }));
         }
         Ok(())
     }
@@ -248,13 +249,13 @@ impl Replies {
     /// Answers a press in the background, so that the button stops waiting.
     pub(crate) fn answer_button(self: &Arc<Self>, query_id: String, note: Option<String>) {
         let replies = Arc::clone(self);
-        self.background.spawn(async move {
+        self.background.spawn(trace::carry(async move {
             let until = Instant::now() + BUTTON_AT_MOST;
             let answer = || replies.sender.answer_button(&query_id, note.as_deref());
             if let Ok(Err(error)) = call_until(&replies.shutdown, until, answer).await {
                 tracing::debug!(error = %error, "button press not answered");
             }
-        });
+        }));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ops::retry;
 use ops::shutdown::{Shutdown, ShuttingDown};
+use ops::trace::{self, Current, Span};
 use queue::error::SubmitError;
 use queue::{Lane, SubmitOptions, Submitted, Task, TaskId, TaskQueue};
 
@@ -16,6 +17,7 @@ use crate::chat::question::ReplyTo;
 use crate::chat::screen::Screen;
 use crate::redis_retry;
 use crate::session_store::SessionStore;
+use crate::spans;
 
 /// Presses of the same button within this time count as one.
 const DOUBLE_PRESS: Duration = Duration::from_secs(2);
@@ -53,10 +55,26 @@ impl Submitter {
         pressed: Option<Pressed>,
     ) -> Result<(), ShuttingDown> {
         let address = reply_to.address;
-        let lang = reply_to.lang;
         let mut task = Task::in_lane(lane, address.owner, reply_to.question.params());
         task.task_id = id;
         task.reply_to = serde_json::to_value(&reply_to).ok();
+        let span = spans::send(&task);
+        task.traceparent = Some(span.context().traceparent());
+        let current = Current::new(span.context()).with_task(task.task_id.as_str());
+        trace::within(Some(current), self.send(lane, task, reply_to, pressed, span)).await
+    }
+
+    /// Sends a task. `span` is the step of the trace that this is; it ends when Redis has decided.
+    async fn send(
+        &self,
+        lane: &Lane,
+        task: Task,
+        reply_to: ReplyTo,
+        pressed: Option<Pressed>,
+        mut span: Span,
+    ) -> Result<(), ShuttingDown> {
+        let address = reply_to.address;
+        let lang = reply_to.lang;
         // A button that is pressed twice is one question; a message that is sent twice is two.
         let options = match &pressed {
             Some(pressed) => SubmitOptions {
@@ -83,7 +101,14 @@ impl Submitter {
                 decided => Ok(decided),
             }
         };
-        let decided = retry::until_ok(redis_retry::POLICY, &self.shutdown, attempt).await?;
+        let decided = retry::until_ok(redis_retry::POLICY, &self.shutdown, attempt).await;
+        match &decided {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => span.fail(refusal(error)),
+            Err(ShuttingDown) => span.fail("shutting-down"),
+        }
+        drop(span);
+        let decided = decided?;
         let refusal = match decided {
             Ok(submitted) => {
                 tracing::debug!(task_id = %task.task_id, ?submitted, "task submitted");
@@ -97,11 +122,12 @@ impl Submitter {
                 }
                 return Ok(());
             }
-            Err(SubmitError::UserLimit { .. }) => "one-at-a-time",
-            Err(SubmitError::TooLarge { .. }) => "failure-too-long",
             Err(error) => {
-                tracing::warn!(error = %error, "task refused");
-                "busy"
+                let refusal = refusal(&error);
+                if refusal == "busy" {
+                    tracing::warn!(error = %error, "task refused");
+                }
+                refusal
             }
         };
         let key = address.session_key();
@@ -118,5 +144,14 @@ impl Submitter {
             }
             None => self.replies.tell(address, Screen::plain(refusal)).await,
         }
+    }
+}
+
+/// The sentence for a task that is not accepted.
+fn refusal(error: &SubmitError) -> &'static str {
+    match error {
+        SubmitError::UserLimit { .. } => "one-at-a-time",
+        SubmitError::TooLarge { .. } => "failure-too-long",
+        _ => "busy",
     }
 }

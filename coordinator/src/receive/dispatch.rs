@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use ops::shutdown::ShuttingDown;
+use ops::trace::{self, Current};
 
 use crate::access::admission::{AccessControl, Admission};
 use crate::chat::event::Incoming;
 use crate::conversation::handler::Handler;
 use crate::metrics;
+use crate::spans;
 use crate::telegram::send::Sender;
 use crate::telegram::updates::incoming::{self, BotIdentity, IgnoreReason};
 use crate::telegram::updates::update::{Message, ParsedUpdate, Update};
@@ -144,6 +146,17 @@ impl Dispatcher {
     ///
     /// [`ShuttingDown`]: it has to be handled again.
     pub(crate) async fn handle(&self, update: &Admitted) -> Result<(), ShuttingDown> {
+        let ChatUpdate { update_id, incoming, .. } = &update.chat_update;
+        let mut span = spans::update(*update_id, incoming.as_ref().map(|incoming| &incoming.event));
+        let handling = trace::within(Some(Current::new(span.context())), self.handle_now(update));
+        let handled = handling.await;
+        if handled.is_err() {
+            span.fail("shutting-down");
+        }
+        handled
+    }
+
+    async fn handle_now(&self, update: &Admitted) -> Result<(), ShuttingDown> {
         let Admitted { chat_update, admission } = update;
         if let (ChatStatus::Reachable, Some(incoming), Admission::Handle) =
             (chat_update.chat_status, &chat_update.incoming, admission)

@@ -116,6 +116,25 @@ async fn the_limits_of_a_type_are_set_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_drained_and_takes_tasks_again() {
+    let redis = TestRedis::start();
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    let says = async |part: &str| {
+        eventually(part, async || {
+            let (_, said) = run(&redis, &["queue", "stats"]).await;
+            said.contains(part).then_some(())
+        })
+        .await;
+    };
+    says("script: 0 of 32 running; script").await;
+    assert_eq!(run(&redis, &["queue", "drain", "nobody"]).await.0, 2);
+    assert_eq!(run(&redis, &["queue", "drain", "script"]).await.0, 0);
+    says("running, drained; script").await;
+    assert_eq!(run(&redis, &["queue", "drain", "script", "--off"]).await.0, 0);
+    says("script: 0 of 32 running; script").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_listed_and_replayed_once() {
     let redis = TestRedis::start();
     let queue = queue_on(&redis).await;

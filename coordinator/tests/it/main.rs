@@ -28,6 +28,7 @@ mod settings;
 mod store_trouble;
 mod support;
 mod swap;
+mod trace;
 mod transcripts;
 mod trouble;
 mod unreadable;

@@ -13,22 +13,25 @@ use crate::support::{COORDINATOR, Telegram, coordinator_command, real_worker_com
 
 /// Metrics that a conversation does not bring about, each tested where it is.
 const ELSEWHERE: &[&str] = &[
-    "freefans_admin_messages_total",              // alerts.rs
-    "freefans_dead_letters_recent",               // here: dead letters
-    "freefans_plugin_cache_hits_total",           // host/tests/it/compile.rs
-    "freefans_plugin_compiles_total",             // likewise
-    "freefans_plugin_http_requests_total",        // host/tests/it/forums.rs
-    "freefans_plugin_http_seconds",               // with it
-    "freefans_plugin_limits_total",               // host/tests/it/hostile.rs
-    "freefans_redis_errors_total",                // here: a full Redis
-    "freefans_redis_refuses",                     // with it
-    "freefans_telegram_answers_unreadable_total", // unreadable.rs
-    "freefans_telegram_asked_to_wait_total",      // limits.rs
-    "freefans_updates_passed_over_total",         // unreadable.rs
-    "freefans_updates_unreadable_total",          // unreadable.rs
-    "freefans_worker_fleet_canaries_total",       // host/tests/it/rollout.rs
-    "freefans_worker_fleet_plugins",              // host/tests/it/fleet.rs
-    "freefans_worker_plugin_refused",             // prometheus.rs
+    "freefans_trace_spans_dropped_total",          // traces
+    "freefans_trace_spans_sent_total",             // traces
+    "freefans_worker_traceparent_malformed_total", // traces
+    "freefans_admin_messages_total",               // alerts.rs
+    "freefans_dead_letters_recent",                // here: dead letters
+    "freefans_plugin_cache_hits_total",            // host/tests/it/compile.rs
+    "freefans_plugin_compiles_total",              // likewise
+    "freefans_plugin_http_requests_total",         // host/tests/it/forums.rs
+    "freefans_plugin_http_seconds",                // with it
+    "freefans_plugin_limits_total",                // host/tests/it/hostile.rs
+    "freefans_redis_errors_total",                 // here: a full Redis
+    "freefans_redis_refuses",                      // with it
+    "freefans_telegram_answers_unreadable_total",  // unreadable.rs
+    "freefans_telegram_asked_to_wait_total",       // limits.rs
+    "freefans_updates_passed_over_total",          // unreadable.rs
+    "freefans_updates_unreadable_total",           // unreadable.rs
+    "freefans_worker_fleet_canaries_total",        // host/tests/it/rollout.rs
+    "freefans_worker_fleet_plugins",               // host/tests/it/fleet.rs
+    "freefans_worker_plugin_refused",              // prometheus.rs
 ];
 
 /// A row of the table.

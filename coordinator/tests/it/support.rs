@@ -159,6 +159,7 @@ pub(crate) fn coordinator_command(redis: &TestRedis, telegram: &Telegram) -> Com
         .env("TELEGRAM_API_URL", telegram.address())
         .env("REDIS_URL", redis.url())
         .env_remove("REDIS_CA")
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env_remove("LISTEN")
         .env_remove("RUST_LOG");
     command
@@ -194,6 +195,7 @@ pub(crate) fn worker_command(redis: &TestRedis, folder: &Path) -> Command {
         .arg(folder)
         .env("REDIS_URL", redis.url())
         .env_remove("REDIS_CA")
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env_remove("RUST_LOG")
         .env_remove("LISTEN")
         .env_remove("SUPABASE_URL")

@@ -148,6 +148,7 @@ fn missing_grants(asked: &Table, own: Option<&Table>, missing: &mut Vec<String>)
     for (key, value) in asked {
         match key.as_str() {
             "net" => missing_origins(value, own("net"), missing),
+            "trace" => missing_traces(value, own("trace"), missing),
             "data" => {
                 let granted = own("data").and_then(Value::as_table);
                 for name in value.as_table().into_iter().flat_map(Table::keys) {
@@ -166,25 +167,38 @@ fn missing_grants(asked: &Table, own: Option<&Table>, missing: &mut Vec<String>)
 }
 
 fn missing_origins(asked: &Value, own: Option<&Value>, missing: &mut Vec<String>) {
+    if own.is_none() {
+        let line = settings::value(asked);
+        missing.push(format!("requests over the web: add `net = {line}` under [grants]"));
+        return;
+    }
+    for line in not_among(asked, own) {
+        missing.push(format!("requests to {line}: add it to `net` under [grants]"));
+    }
+}
+
+fn missing_traces(asked: &Value, own: Option<&Value>, missing: &mut Vec<String>) {
+    for line in not_among(asked, own) {
+        missing.push(format!("traces told to {line}: add it to `trace` under [grants]"));
+    }
+}
+
+/// The origins of `asked` that `own` has not, as they are written in a file.
+fn not_among(asked: &Value, own: Option<&Value>) -> Vec<String> {
     let list = |value: &Value| -> Vec<String> {
         let entries = value.as_array().into_iter().flatten();
         entries.filter_map(|entry| Some(entry.as_str()?.to_owned())).collect()
     };
-    let Some(own) = own.map(list) else {
-        let line = settings::value(asked);
-        missing.push(format!("requests over the web: add `net = {line}` under [grants]"));
-        return;
-    };
+    let own = own.map(list).unwrap_or_default();
     let origin = |text: &String| Origin::parse_grant(text).ok();
-    for asked in list(asked) {
+    let is_missing = |asked: &String| {
         let is_same = |granted: &String| {
-            *granted == asked || origin(granted).is_some_and(|own| Some(own) == origin(&asked))
+            granted == asked || origin(granted).is_some_and(|own| Some(own) == origin(asked))
         };
-        if !own.iter().any(is_same) {
-            let line = settings::value(&Value::String(asked));
-            missing.push(format!("requests to {line}: add it to `net` under [grants]"));
-        }
-    }
+        !own.iter().any(is_same)
+    };
+    let missing = list(asked).into_iter().filter(is_missing);
+    missing.map(|asked| settings::value(&Value::String(asked))).collect()
 }
 
 fn missing_secrets(asked: Option<&Value>, own: Option<&Value>, missing: &mut Vec<String>) {
@@ -281,6 +295,10 @@ mod tests {
         check_missing(net, "", &["requests over the web"]);
         check_missing(net, "[grants]\nnet = []\n", &["requests to \"https://a.example\""]);
         check_missing(net, "[grants]\nnet = [\"https://A.example:443\"]\n", &[]);
+        let trace = "[grants]\ntrace = [\"https://a.example\"]\n";
+        check_missing(trace, net, &["traces told to \"https://a.example\""]);
+        let both = "[grants]\nnet = [\"https://a.example\"]\ntrace = [\"https://a.example:443\"]\n";
+        check_missing(trace, both, &[]);
         let data = "[grants.data]\nwords = \"/etc/passwd\"\n";
         check_missing(data, "", &["the data file `words`"]);
         check_missing(data, "[grants.data]\nwords = \"w.csv\"\n", &[]);

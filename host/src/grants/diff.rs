@@ -20,6 +20,8 @@ pub struct Access {
     pub requests: bool,
     /// Origins that it may send requests to, or `${NAME}` of a variable that holds one.
     pub net: BTreeSet<String>,
+    /// Those of them that are told the trace of a request.
+    pub trace: BTreeSet<String>,
     /// Files that it may read, by the names that it uses.
     pub data: BTreeMap<String, String>,
     /// Whether it may use the cache.
@@ -59,6 +61,11 @@ pub enum Wider {
     Requests,
     /// It may reach another origin.
     Net {
+        /// The origin, or `${NAME}`.
+        origin: String,
+    },
+    /// Another server is told the trace of a request.
+    Trace {
         /// The origin, or `${NAME}`.
         origin: String,
     },
@@ -103,6 +110,9 @@ pub fn diff(old: &Access, new: &Access) -> Vec<Wider> {
         wider.push(Wider::Requests);
     }
     wider.extend(new.net.difference(&old.net).map(|origin| Wider::Net { origin: origin.clone() }));
+    wider.extend(
+        new.trace.difference(&old.trace).map(|origin| Wider::Trace { origin: origin.clone() }),
+    );
     for (name, file) in &new.data {
         let had = old.data.get(name);
         if had != Some(file) {
@@ -161,6 +171,7 @@ impl fmt::Display for Wider {
             Self::Import { interface } => write!(f, "imports {interface}"),
             Self::Requests => write!(f, "wants to send requests"),
             Self::Net { origin } => write!(f, "wants to reach {origin}"),
+            Self::Trace { origin } => write!(f, "wants {origin} told the trace of a request"),
             Self::Data { name, file, had: None } => {
                 write!(f, "wants to read the data file `{name}` ({file})")
             }
@@ -194,6 +205,7 @@ impl Wider {
             Self::Import { .. } => "nothing: every plugin may import it".to_owned(),
             Self::Requests => "`net = []` under [grants]".to_owned(),
             Self::Net { origin } => format!("{origin:?} in `net` under [grants]"),
+            Self::Trace { origin } => format!("{origin:?} in `trace` under [grants]"),
             Self::Data { name, file, .. } => {
                 format!("`{name} = {file:?}` in `data` under [grants]")
             }
@@ -255,6 +267,7 @@ mod tests {
         new.imports.insert("wasi:http/outgoing-handler@0.2.0".to_owned());
         new.requests = true;
         new.net.insert("https://forum.example:443".to_owned());
+        new.trace.insert("https://forum.example:443".to_owned());
         new.data.insert("words".to_owned(), "/etc/passwd".to_owned());
         new.data.insert("x".to_owned(), "x.csv".to_owned());
         new.cache = true;
@@ -267,6 +280,7 @@ mod tests {
             &[
                 "imports wasi:http/outgoing-handler@0.2.0",
                 "wants to reach https://forum.example:443",
+                "wants https://forum.example:443 told the trace of a request",
                 "wants to read /etc/passwd as its data file `words`, had words.csv",
                 "wants to read the data file `x` (x.csv)",
                 "wants to use the cache",
@@ -278,8 +292,9 @@ mod tests {
         check(&new, &new, &[]);
         let allowed: Vec<String> = diff(&access(), &new).iter().map(Wider::allow).collect();
         assert_eq!(allowed[1], "\"https://forum.example:443\" in `net` under [grants]");
-        assert_eq!(allowed[6], "`forum = \"${FORUM_URL}\"` under [config]");
-        assert_eq!(allowed[7], "`max_memory_mb = 256` under [limits]");
+        assert_eq!(allowed[2], "\"https://forum.example:443\" in `trace` under [grants]");
+        assert_eq!(allowed[7], "`forum = \"${FORUM_URL}\"` under [config]");
+        assert_eq!(allowed[8], "`max_memory_mb = 256` under [limits]");
     }
 
     #[test]

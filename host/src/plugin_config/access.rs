@@ -15,6 +15,8 @@ impl Access {
         let raw: RawPluginConfig = toml::from_str(text).map_err(|error| at_line(text, &error))?;
         let net = raw.grants.net.as_deref().unwrap_or_default();
         let net: Result<_, String> = net.iter().map(|grant| origin("net", grant)).collect();
+        let trace = raw.grants.trace.iter();
+        let trace: Result<_, String> = trace.map(|grant| origin("trace", grant)).collect();
         let secrets: Result<_, String> = raw
             .secrets
             .into_iter()
@@ -33,6 +35,7 @@ impl Access {
             imports: imports.iter().cloned().collect(),
             requests: raw.grants.net.is_some(),
             net: net?,
+            trace: trace?,
             data: data.map(|(name, path)| (name, path.display().to_string())).collect(),
             cache: raw.grants.cache,
             secrets: secrets?,
@@ -63,6 +66,7 @@ mod tests {
     const SETTINGS: &str = r#"
 [grants]
 net = ["https://Forum.example", "${FORUM_URL}"]
+trace = ["${FORUM_URL}"]
 data = { words = "words.csv" }
 cache = true
 [config]
@@ -88,6 +92,7 @@ max_memory_mb = 300
                 "imports freefans:plugin/data@1.0.0",
                 "wants to reach ${FORUM_URL}",
                 "wants to reach https://forum.example:443",
+                "wants ${FORUM_URL} told the trace of a request",
                 "wants to read the data file `words` (words.csv)",
                 "wants to use the cache",
                 "wants the secret FORUM_KEY sent to ${FORUM_URL} as `api-key`",

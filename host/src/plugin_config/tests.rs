@@ -23,6 +23,22 @@ fn data_paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn a_trace_is_told_to_no_server_that_no_request_may_reach() {
+    let net = "[grants]\nnet = [\"https://a.example\", \"https://b.example\"]\n";
+    let granted = |config: PluginConfig| config.granted().into_iter().collect::<Vec<_>>();
+    let both = ["net https://a.example:443", "net https://b.example:443"];
+    assert_eq!(granted(parse(net).unwrap()), both);
+    let told = parse(&format!("{net}trace = [\"https://B.example:443\"]")).unwrap();
+    assert_eq!(granted(told)[2], "trace https://b.example:443");
+    let error = parse(&format!("{net}trace = [\"https://c.example\"]")).unwrap_err();
+    assert!(error.contains("https://c.example:443 is not in `net`"), "{error}");
+    assert!(parse("[grants]\ntrace = [\"https://a.example\"]").is_err());
+    // A variable that is not set grants nothing, here as there.
+    let unset = parse("[grants]\nnet = [\"${NOT}\"]\ntrace = [\"${NOT}\"]").unwrap();
+    assert!(granted(unset).is_empty());
+}
+
+#[test]
 fn a_misspelt_key_is_refused_with_its_place() {
     let error = parse("[grants]\nnett = []").unwrap_err();
     assert!(error.contains("nett"), "{error}");

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use http::HeaderValue;
+use http::header::HeaderName;
 use http_body_util::{BodyExt, Limited, StreamBody};
+use ops::trace::{self, Span};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
@@ -20,6 +23,7 @@ use crate::grants::{NetGrants, Origin};
 use crate::metrics;
 use crate::plugin_config::{Limits, SecretHeader};
 use crate::sandbox::limits::{Breaches, Limit};
+use crate::spans;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_IDLE_CONNECTIONS: usize = 16;
@@ -27,6 +31,12 @@ const MAX_IDLE_CONNECTIONS: usize = 16;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one write to a request's body.
 const BODY_CHUNK_BYTES: usize = 16 << 10;
+
+/// The trace of a request (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What other servers are told of a trace. A plugin knows its trace, and does not decide who else does.
+const TRACE_HEADERS: [HeaderName; 3] =
+    [TRACEPARENT, HeaderName::from_static("tracestate"), HeaderName::from_static("baggage")];
 
 /// A plugin version's HTTP client, with its own pool of connections.
 #[derive(Debug)]
@@ -97,8 +107,9 @@ impl HttpClient {
     ) -> Result<http::Response<WasiBody>, HttpError> {
         // TRACE returns the request's headers, including secrets; CONNECT bypasses the allow-list.
         // Some servers ignore the case of a method.
-        let method = request.method().as_str();
-        if ["TRACE", "CONNECT"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
+        let method = request.method().clone();
+        let is_refused = |refused: &&str| method.as_str().eq_ignore_ascii_case(refused);
+        if ["TRACE", "CONNECT"].iter().any(is_refused) {
             return Err(HttpError::HttpRequestMethodInvalid);
         }
         // The URL that is checked is the one that is sent.
@@ -112,6 +123,8 @@ impl HttpClient {
             HttpError::HttpRequestBodySize(Some(limit as u64))
         })?;
         let mut headers = parts.headers;
+        let mut span = spans::request(method.as_str(), &origin);
+        self.tell_trace(&span, &origin, &mut headers);
         for secret in self.secrets.iter().filter(|secret| secret.origin == origin) {
             headers.insert(secret.header.clone(), secret.value.expose().clone());
         }
@@ -125,10 +138,37 @@ impl HttpClient {
             .body(body.to_bytes())
             .timeout(wait)
             .send()
-            .await
-            .map_err(|error| self.classify(&error))?;
-        metrics::http_answered(&self.plugin, sent.status(), began.elapsed());
-        Ok(self.limited_response(sent, breaches))
+            .await;
+        match sent {
+            Ok(response) => {
+                let status = response.status();
+                metrics::http_answered(&self.plugin, status, began.elapsed());
+                span.set("http.response.status_code", i64::from(status.as_u16()));
+                if status.is_client_error() || status.is_server_error() {
+                    span.fail(status.as_str());
+                }
+                Ok(self.limited_response(response, breaches))
+            }
+            Err(error) => {
+                let error = self.classify(&error);
+                span.fail(failure(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the server which trace the request is a part of, if the operator wants that, and nothing of it otherwise.
+    fn tell_trace(&self, span: &Span, origin: &Origin, headers: &mut http::HeaderMap) {
+        for name in TRACE_HEADERS {
+            headers.remove(name);
+        }
+        // Without a task there is no trace that anybody could look up.
+        if self.grants.is_traced(origin)
+            && trace::parent().is_some()
+            && let Ok(value) = HeaderValue::try_from(span.context().traceparent())
+        {
+            headers.insert(TRACEPARENT, value);
+        }
     }
 
     fn limited_response(
@@ -180,6 +220,16 @@ impl HttpClient {
         } else {
             HttpError::HttpProtocolError
         }
+    }
+}
+
+/// The code of a request that got no answer, for its trace.
+fn failure(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::DestinationIpProhibited => "address-not-public",
+        HttpError::HttpResponseTimeout => "timeout",
+        HttpError::ConnectionRefused => "not-connected",
+        _ => "protocol-error",
     }
 }
 
@@ -274,14 +324,15 @@ impl WasiHttpHooks for Outgoing {
             return Box::new(async { Err(HttpError::ConnectionLimitReached) });
         }
         let breaches = self.breaches.clone();
-        Box::new(async move {
+        // It is sent by another task, for the same run.
+        Box::new(trace::carry(async move {
             let response = client.send(request, options, breaches).await;
             let response = response.inspect_err(|error| {
                 metrics::http_failed(&client.plugin, was_sent(error));
             })?;
             let done = Box::new(async { Ok(()) });
             Ok((response, done as Box<dyn Future<Output = Result<(), HttpError>> + Send>))
-        })
+        }))
     }
 }
 

@@ -46,16 +46,7 @@ pub(crate) struct GuestOutput {
 pub(crate) struct TaskLabels {
     pub(crate) task_id: TaskId,
     pub(crate) plugin_version: String,
-    /// W3C trace context of the task.
-    pub(crate) traceparent: Option<String>,
-}
-
-impl TaskLabels {
-    /// The trace id: the second of four fields. Submitters may send anything; none when it is not an id.
-    fn trace_id(&self) -> Option<&str> {
-        let id = self.traceparent.as_deref()?.split('-').nth(1)?;
-        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
-    }
+    pub(crate) trace_id: String,
 }
 
 struct Shared {
@@ -141,7 +132,7 @@ impl GuestOutput {
         let task = self.shared.task.as_ref();
         let plugin_version = task.map(|task| task.plugin_version.as_str());
         let task_id = task.map(|task| task.task_id.as_str());
-        let trace_id = task.and_then(TaskLabels::trace_id);
+        let trace_id = task.map(|task| task.trace_id.as_str());
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(plugin, plugin_version, task_id, trace_id, line, "plugin says")

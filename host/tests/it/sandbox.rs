@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Folder, Process, redis, run, start_worker, task};
+use crate::support::{Folder, Process, metrics, redis, run, start_worker, start_worker_with, task};
 
 const TIGHT: &str = "[grants]\nnet = []\n[limits]\nwall_ms = 2000\ncpu_ms = 300\nmax_memory_mb = 32\n\
                      max_output_kb = 64\nmax_log_lines = 5\nmax_input_kb = 16\n\
@@ -136,4 +136,22 @@ async fn a_plugins_lines_name_its_version_the_task_and_the_trace() {
             &format!("trace_id=\"{trace}\""),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn a_malformed_traceparent_is_dropped_and_counted_and_the_task_gets_a_trace_of_its_own() {
+    let (redis, queue) = redis().await;
+    let folder = Folder::with(&["probe"]);
+    let worker = start_worker_with(&redis, &folder, &[("LISTEN", "127.0.0.1:0")]).await;
+    let sent = "00-0123456789ABCDEF0123456789abcdef-00f067aa0ba902b7-01";
+    let mut odd = task("probe_log", &json!({"lines": 1}));
+    odd.traceparent = Some(sent.to_owned());
+    queue.submit_task(&odd).await.unwrap();
+    let result = queue.get_result(&odd.task_id, test_kit::PATIENCE).await.unwrap().unwrap();
+    assert!(result.success, "{result:?}");
+    worker.says(&["`traceparent` dropped", odd.task_id.as_str()]).await;
+    worker.says(&["plugin says", odd.task_id.as_str(), "trace_id=\""]).await;
+    assert!(!worker.log().contains("0123456789"), "{}", worker.log());
+    let shown = metrics(&worker).await;
+    assert!(shown.contains("freefans_worker_traceparent_malformed_total 1"), "{shown}");
 }

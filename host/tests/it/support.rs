@@ -90,6 +90,7 @@ pub(crate) async fn start_worker_with(
         .arg(folder.path())
         .args(["--redis-url", &redis.url(), "--drain-seconds", "5"])
         .env_remove("RUST_LOG")
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env("PLUGIN_CACHE", folder.path().join("cache"))
         .env_remove("SUPABASE_URL")
         .env_remove("EXTENDED_SEARCH_URL")

@@ -166,6 +166,11 @@ impl Keys {
         format!("{}:tasks:workers", self.namespace)
     }
 
+    /// STRING: there while a worker is to take no tasks.
+    pub(crate) fn worker_drained(&self, worker: &str) -> String {
+        self.scoped(format_args!("tasks:drained:{worker}"))
+    }
+
     /// STRING: one worker's record as JSON; expires without heartbeats.
     pub fn worker(&self, worker: &str) -> String {
         format!("{}:tasks:worker:{worker}", self.namespace)

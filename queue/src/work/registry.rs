@@ -49,7 +49,13 @@ pub struct WorkerRecord {
     /// The plugins that it offers.
     #[serde(default, deserialize_with = "json::readable")]
     pub plugins: Vec<OfferedPlugin>,
+    /// Whether it takes no tasks, because an operator wants it so.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub drained: bool,
 }
+
+/// How long a worker that an operator has drained stays so, if it lives: longer than between two releases.
+const DRAINED_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 impl TaskQueue {
     /// Writes a worker's record, which also serves as its heartbeat.
@@ -87,6 +93,38 @@ impl TaskQueue {
                 .map_err(RedisError::during("remove a worker"))?;
         }
         Ok(())
+    }
+
+    /// Lets a worker take no more tasks, or take them again; what it runs goes on. It takes effect within 5 s. Whether there is such a
+    /// worker.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer. Calling again is safe.
+    pub async fn set_drained(&self, worker: &str, drained: bool) -> Result<bool, RedisError> {
+        let workers = self.workers().await?;
+        if !workers.iter().any(|record| record.worker == worker) {
+            return Ok(false);
+        }
+        let key = self.keys.worker_drained(worker);
+        let command = if drained {
+            redis::Cmd::set(key, 1).arg("PX").arg(millis(DRAINED_FOR)).to_owned()
+        } else {
+            redis::Cmd::del(key)
+        };
+        let changed: redis::RedisResult<redis::Value> =
+            command.query_async(&mut self.connection.clone()).await;
+        changed.map_err(RedisError::during("drain a worker"))?;
+        Ok(true)
+    }
+
+    /// Whether an operator wants that a worker takes no tasks.
+    pub(crate) async fn is_drained(&self, worker: &str) -> Result<bool, RedisError> {
+        redis::cmd("EXISTS")
+            .arg(self.keys.worker_drained(worker))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("ask whether this worker is drained"))
     }
 
     /// The running workers.
@@ -145,6 +183,7 @@ impl TaskQueue {
         let workers = self.workers().await?;
         Ok(workers
             .into_iter()
+            .filter(|worker| !worker.drained)
             .flat_map(|worker| worker.plugins)
             .flat_map(|plugin| plugin.task_types)
             .collect())

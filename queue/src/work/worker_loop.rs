@@ -49,6 +49,8 @@ pub(crate) struct WorkerLoop<H> {
     listed: watch::Receiver<Vec<Lane>>,
     lanes: HashMap<Lane, Served<H>>,
     started_at: u64,
+    /// Whether an operator wants that this worker takes no tasks.
+    drained: watch::Sender<bool>,
 }
 
 impl<H> Drop for WorkerLoop<H> {
@@ -79,6 +81,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             }),
             lanes: HashMap::new(),
             started_at: now_ms(),
+            drained: watch::Sender::new(false),
         }
     }
 
@@ -87,6 +90,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
         let mut renew = tokio::time::interval(self.shared.queue.config.renew_every);
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
+        let mut drained = self.drained.subscribe();
         self.serve_offered();
         while !shutdown.is_cancelled() {
             self.shared.handler.turned();
@@ -103,6 +107,11 @@ impl<H: TaskHandler> WorkerLoop<H> {
                 changed = self.listed.changed() => if changed.is_ok() {
                     self.serve_offered();
                 },
+                changed = drained.changed() => if changed.is_ok() {
+                    tracing::info!(drained = *drained.borrow(), "an operator has drained this worker, or ended that");
+                    self.serve_offered();
+                    self.announce();
+                },
                 woken = self.wake_ups.next() => self.wake(woken),
                 () = self.shared.freed.notified() => {}
             }
@@ -110,12 +119,14 @@ impl<H: TaskHandler> WorkerLoop<H> {
         self.drain(drain, &mut renew).await;
     }
 
-    /// Serves the lanes of all offered types, and no others.
+    /// Serves the lanes of all offered types, and no others; none while it is drained.
     fn serve_offered(&mut self) {
+        let drained = *self.drained.borrow();
         let types: BTreeSet<TaskType> = self
             .plugins
             .borrow_and_update()
             .iter()
+            .filter(|_| !drained)
             .flat_map(|plugin| plugin.task_types.iter().cloned())
             .collect();
         let lanes = self.shared.queue.lanes_of(&types.into_iter().collect::<Vec<_>>());
@@ -207,9 +218,15 @@ impl<H: TaskHandler> WorkerLoop<H> {
             concurrency: self.shared.concurrency,
             running: self.shared.held.running(),
             plugins: self.plugins.borrow().clone(),
+            drained: *self.drained.borrow(),
         };
         let queue = self.shared.queue.clone();
+        let drained = self.drained.clone();
         tokio::spawn(async move {
+            match queue.is_drained(&record.worker).await {
+                Ok(now) => drop(drained.send_if_modified(|was| std::mem::replace(was, now) != now)),
+                Err(error) => tracing::debug!(error = %error.source, "{}", error.action),
+            }
             if let Err(error) = queue.announce_worker(&record).await {
                 queue.note_trouble(None, "announce this worker", &error.source);
             }

@@ -312,3 +312,41 @@ async fn a_type_with_a_rate_goes_on_by_itself_and_a_used_up_one_waits() {
         worker.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_drained_worker_ends_what_it_runs_and_takes_nothing_until_it_is_over() {
+    let (redis, queue) = with_config(quick()).await;
+    let second = another(redis.as_ref(), &queue, quick()).await;
+    let slow = Echo::new(&["echo"], Duration::from_secs(4));
+    let first = start(&queue, &slow, "drained", Duration::ZERO);
+    let running = task(1, "runs meanwhile");
+    queue.submit_task(&running).await.unwrap();
+    eventually("the start", async || (slow.started.load(Ordering::SeqCst) == 1).then_some(()))
+        .await;
+    assert!(!queue.set_drained("nobody", true).await.unwrap());
+    assert!(queue.set_drained("drained", true).await.unwrap());
+    let is_drained = async |wanted: bool| {
+        eventually("the worker says so", async || {
+            let workers = queue.workers().await.unwrap();
+            workers.iter().any(|record| record.drained == wanted).then_some(())
+        })
+        .await;
+    };
+    is_drained(true).await;
+    assert!(queue.offered_types().await.unwrap().is_empty(), "nobody else is there");
+    let result = queue.get_result(&running.task_id, Duration::from_secs(15)).await.unwrap();
+    assert!(result.unwrap().success, "what ran went on");
+    let waiting = task(2, "waits");
+    queue.submit_task(&waiting).await.unwrap();
+    let quick_one = Echo::new(&["echo"], Duration::ZERO);
+    let other = start(&second, &quick_one, "other", Duration::ZERO);
+    queue.get_result(&waiting.task_id, Duration::from_secs(15)).await.unwrap().unwrap();
+    assert_eq!(slow.started.load(Ordering::SeqCst), 1);
+    other.stop().await;
+    queue.set_drained("drained", false).await.unwrap();
+    is_drained(false).await;
+    let later = task(3, "later");
+    queue.submit_task(&later).await.unwrap();
+    queue.get_result(&later.task_id, Duration::from_secs(15)).await.unwrap().unwrap();
+    first.stop().await;
+}

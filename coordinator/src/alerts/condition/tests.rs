@@ -111,6 +111,7 @@ fn a_refused_plugin_is_told_once_until_a_version_comes_into_force() {
         concurrency: 1,
         running: 0,
         plugins: Vec::<OfferedPlugin>::new(),
+        drained: false,
     };
     let event = |worker: &str, change: PluginChange| PluginEvent {
         at: 0,

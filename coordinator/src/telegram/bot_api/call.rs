@@ -13,6 +13,7 @@ use teloxide::requests::Payload;
 
 use super::error::{BotError, classify, network_cause};
 use crate::metrics;
+use crate::spans;
 use queue::json::{Members, Unreadable};
 
 /// Timeout of a call; its connection is closed with it. A long poll adds its own wait.
@@ -45,16 +46,22 @@ where
         _ => CALL_AT_MOST,
     };
     let method = spelled(P::NAME);
+    let mut span = spans::bot_api(&method);
     let began = Instant::now();
-    let posted = post(bot, &method, payload, at_most).await;
-    let result = posted.and_then(|(status, body)| result(status, &body));
-    made(&method, began, &result);
-    result
+    let called = post(bot, &method, payload, at_most).await;
+    let called = called.and_then(|(status, body)| result(status, &body));
+    made(&method, began, &called);
+    if let (Some(span), Err(error)) = (&mut span, &called)
+        && *error != BotError::NotModified
+    {
+        span.fail(error.code());
+    }
+    called
 }
 
 /// Counts a call.
 pub(super) fn made<T>(method: &str, began: Instant, result: &Result<T, BotError>) {
-    let outcome = result.as_ref().map_or_else(BotError::label, |_| "ok");
+    let outcome = result.as_ref().map_or_else(BotError::code, |_| "ok");
     metrics::telegram_call(method, outcome, began.elapsed());
 }
 

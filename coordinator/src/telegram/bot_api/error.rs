@@ -54,16 +54,16 @@ pub enum BotError {
 }
 
 impl BotError {
-    /// What went wrong, as a label of metrics.
-    pub(crate) fn label(&self) -> &'static str {
+    /// A stable code, for traces and metrics.
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NotModified => "not-modified",
             Self::MessageGone => "message-gone",
-            Self::Unreachable => "chat-unreachable",
+            Self::Unreachable => "unreachable",
             Self::Migrated(_) => "migrated",
             Self::TopicGone => "topic-gone",
             Self::RateLimited => "rate-limited",
-            Self::RetryAfter(_) => "asked-to-wait",
+            Self::RetryAfter(_) => "retry-after",
             Self::Conflict => "conflict",
             Self::WebhookSet => "webhook-set",
             Self::Unauthorized => "unauthorized",

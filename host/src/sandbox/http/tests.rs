@@ -1,3 +1,5 @@
+use ops::trace::TraceContext;
+
 use super::*;
 use crate::plugin_config::PluginConfig;
 
@@ -52,6 +54,52 @@ async fn a_granted_literal_address_is_reached_and_a_redirect_is_the_plugins_to_f
     assert_eq!(response.status(), 302);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "ok");
+}
+
+/// Sends a request with headers of the plugin's own, for a task in `trace`, and returns how it arrived.
+async fn arrived(traced: bool, trace: TraceContext) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(socket.read_u8().await.unwrap());
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        socket.write_all(answer).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let origins = || vec![Origin::parse_grant(&peer).unwrap()];
+    let told = if traced { origins() } else { Vec::new() };
+    let grants = NetGrants::new(origins()).traced(told).unwrap();
+    let limits = PluginConfig::nothing_granted().limits;
+    let client = HttpClient::new("search", grants, Vec::new(), limits).unwrap();
+    let empty = http_body_util::Empty::new().map_err(|never| match never {});
+    let request = http::Request::get(&peer)
+        .header("traceparent", "00-11111111111111111111111111111111-2222222222222222-01")
+        .header("tracestate", "of=plugin")
+        .header("baggage", "of=plugin")
+        .header("x-own", "kept")
+        .body(BodyExt::boxed_unsync(empty))
+        .unwrap();
+    let sending = client.send(request, None, Breaches::default());
+    trace::within(Some(trace::Current::new(trace)), sending).await.unwrap();
+    serving.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_is_told_the_trace_only_where_the_grant_says_so_and_only_the_hosts_own() {
+    let trace = TraceContext::unsampled_root();
+    let told = arrived(true, trace).await;
+    assert!(told.contains(&format!("traceparent: {}\r\n", trace.traceparent())), "{told}");
+    let untold = arrived(false, trace).await;
+    assert!(!untold.contains("traceparent") && !untold.contains(&trace.trace_id()), "{untold}");
+    for arrived in [told, untold] {
+        assert!(!arrived.contains("1111") && !arrived.contains("of=plugin"), "{arrived}");
+        assert!(arrived.contains("x-own: kept\r\n"), "{arrived}");
+    }
 }
 
 #[tokio::test]
