@@ -74,7 +74,11 @@ impl Test {
         let bins = ["build", "--workspace", "--bins", "--locked"];
         steps.pass("build", || run(&mut cargo(&bins)))?;
         steps.pass("nextest", || {
-            run(scoped(&["nextest", "run"], &["--locked"]).args(&self.nextest))
+            // Many tests wait for other programs, so three for two cores.
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = (cores * 3).div_ceil(2).to_string();
+            let mut command = scoped(&["nextest", "run"], &["--locked"]);
+            run(command.args(["--test-threads", &threads]).args(&self.nextest))
         })?;
         if self.package.as_ref().is_none_or(|package| package == "queue") {
             steps.step("valkey", || on_valkey(root, &mut cargo(&ON_VALKEY)))?;
