@@ -1,7 +1,5 @@
 //! Dead letters: tasks that failed for good.
 
-use std::cmp::Reverse;
-
 use redis::streams::StreamRangeReply;
 use serde::Serialize;
 
@@ -76,21 +74,41 @@ impl TaskQueue {
         task_type: &TaskType,
         max: usize,
     ) -> Result<Vec<DeadLetter>, RedisError> {
+        self.dead_letters_before(task_type, None, max).await
+    }
+
+    /// The next dead letters of a type that are older than `before`, newest first. Without it, or when it is no entry, the
+    /// last ones.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn dead_letters_before(
+        &self,
+        task_type: &TaskType,
+        before: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, RedisError> {
+        let before = before.filter(|entry| place(task_type, entry).is_some());
+        let newest = before.map_or("+", |entry| entry.split_once('.').map_or(entry, |(id, _)| id));
         let mut letters = Vec::new();
         for lane in self.listed_lanes_of(task_type).await? {
             let read: StreamRangeReply = redis::cmd("XREVRANGE")
                 .arg(self.keys.dead(&lane))
-                .arg("+")
+                .arg(newest)
                 .arg("-")
                 .arg("COUNT")
-                .arg(max)
+                // One more: `before` itself may be among them.
+                .arg(max.saturating_add(1))
                 .query_async(&mut self.connection.clone())
                 .await
                 .map_err(RedisError::during("read the dead letters"))?;
             letters.extend(read.ids.iter().map(|entry| dead_letter(&lane, entry)));
         }
-        // An entry's id begins with its time.
-        letters.sort_by_key(|letter| Reverse(entry_time(&letter.entry)));
+        if let Some(before) = before {
+            letters.retain(|letter| order(&letter.entry) < order(before));
+        }
+        letters.sort_by(|one, other| order(&other.entry).cmp(&order(&one.entry)));
         letters.truncate(max);
         Ok(letters)
     }
@@ -190,6 +208,12 @@ fn place<'a>(task_type: &TaskType, entry: &'a str) -> Option<(Lane, &'a str)> {
         partition => format!("{task_type}.{partition}").parse().ok()?,
     };
     (is_number(time) && is_number(number)).then_some((lane, id))
+}
+
+/// The order of entries by time; those of two lanes may have the same.
+fn order(entry: &str) -> (u64, u64, &str) {
+    let (time, number) = entry_time(entry);
+    (time, number, entry.split_once('.').map_or("", |(_, partition)| partition))
 }
 
 /// The time in a stream entry's id, and its number within that millisecond.

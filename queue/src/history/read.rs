@@ -213,8 +213,18 @@ impl History {
     ///
     /// Redis does not answer.
     pub async fn task(&self, id: &TaskId) -> Result<Timeline, RedisError> {
+        self.task_since(id, 0).await
+    }
+
+    /// All that is known about a task that was not over before `since_ms`. The later that is, the less is read.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn task_since(&self, id: &TaskId, since_ms: u64) -> Result<Timeline, RedisError> {
         let live = self.queue.show(id).await?;
-        let filter = Filter { task_id: Some(id.to_string()), ..Filter::default() };
+        let from_ms = Some(since_ms);
+        let filter = Filter { task_id: Some(id.to_string()), from_ms, ..Filter::default() };
         let finished = match live {
             Some(_) => None,
             None => self.find(&filter, 1, None).await?.tasks.pop(),
@@ -223,7 +233,7 @@ impl History {
             .as_ref()
             .map(|task| task.submitted_at)
             .or_else(|| live.as_ref().and_then(|live| Some(live.task.as_ref()?.submitted_at)));
-        let oldest = submitted.unwrap_or(0).saturating_sub(CLOCK_MARGIN_MS).to_string();
+        let oldest = submitted.unwrap_or(since_ms).saturating_sub(CLOCK_MARGIN_MS).to_string();
         let mut steps = Vec::new();
         let key = self.queue.keys.history_steps();
         let mut newest = "+".to_owned();

@@ -176,6 +176,11 @@ impl Keys {
         format!("{}:tasks:worker:{worker}", self.namespace)
     }
 
+    /// STRING: this worker stopped by itself within the last hour.
+    pub fn worker_stopped(&self, worker: &str) -> String {
+        self.scoped(format_args!("tasks:worker-stopped:{worker}"))
+    }
+
     /// STREAM: the history of plugin swaps.
     pub fn plugin_events(&self) -> String {
         format!("{}:plugins:events", self.namespace)

@@ -14,6 +14,8 @@ use crate::task::{Lane, TaskType, now_ms};
 
 /// A worker without heartbeats for this long is gone.
 const RECORD_TTL: Duration = Duration::from_secs(15);
+/// How long it is noted that a worker stopped by itself: longer than anybody asks why one is missing.
+const STOPPED_FOR: Duration = Duration::from_secs(3600);
 
 /// A plugin that a worker offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,11 +83,18 @@ impl TaskQueue {
         announced.await.map_err(RedisError::during("announce a worker"))
     }
 
+    /// Removes a worker that stops, and notes that it stopped by itself.
     pub(crate) async fn forget_worker(&self, worker: &str) -> Result<(), RedisError> {
         let mut connection = self.connection.clone();
         for command in [
             redis::cmd("DEL").arg(self.keys.worker(worker)),
             redis::cmd("ZREM").arg(self.keys.workers()).arg(worker),
+            // The last: a server that is full refuses it.
+            redis::cmd("SET")
+                .arg(self.keys.worker_stopped(worker))
+                .arg(1)
+                .arg("PX")
+                .arg(millis(STOPPED_FOR)),
         ] {
             let () = command
                 .query_async(&mut connection)
@@ -125,6 +134,20 @@ impl TaskQueue {
             .query_async(&mut self.connection.clone())
             .await
             .map_err(RedisError::during("ask whether this worker is drained"))
+    }
+
+    /// Whether a worker that is missing has stopped by itself within the last hour. Otherwise it was killed or cannot reach
+    /// Redis.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn has_stopped(&self, worker: &str) -> Result<bool, RedisError> {
+        redis::cmd("EXISTS")
+            .arg(self.keys.worker_stopped(worker))
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("look for a stopped worker"))
     }
 
     /// The running workers.

@@ -135,6 +135,7 @@ async fn a_stopping_worker_finishes_what_it_can_and_hands_the_rest_back_unharmed
     eventually("the start", async || (slow.started.load(Ordering::SeqCst) == 1).then_some(()))
         .await;
     first.stop().await;
+    assert!(queue.has_stopped("first").await.unwrap());
     let result = queue.get_result(&task(1, "finishes").task_id, Duration::ZERO).await.unwrap();
     assert!(result.unwrap().success);
 
@@ -159,6 +160,7 @@ async fn a_killed_workers_task_runs_again_on_another_worker() {
     first.kill().await;
     let second = start(&queue, &Echo::new(&["echo"], Duration::ZERO), "second", Duration::ZERO);
     assert!(wait_for(&queue, "a").await.success);
+    assert!(!queue.has_stopped("first").await.unwrap(), "it did not say that it stops");
     second.stop().await;
 }
 
