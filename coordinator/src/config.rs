@@ -15,6 +15,7 @@ use reqwest::Url;
 
 use crate::access::lists::AccessLists;
 use crate::alerts::settings::AlertSettings;
+use crate::dashboard::settings::{DashboardConfig, DashboardFlags};
 use crate::telegram::send::Limits;
 use alert_flags::AlertFlags;
 
@@ -83,6 +84,8 @@ pub struct Serve {
     #[arg(long, env = "LIMIT_GROUP", default_value_t = 20)]
     limit_group: u32,
     #[command(flatten)]
+    dashboard: DashboardFlags,
+    #[command(flatten)]
     monitoring: MonitoringFlags,
 }
 
@@ -128,6 +131,8 @@ pub struct Config {
     pub api_url: Url,
     /// The address of health and metrics.
     pub listen: Option<SocketAddr>,
+    /// The dashboard, where it is served.
+    pub dashboard: Option<DashboardConfig>,
     /// The webhook; without it the coordinator polls.
     pub webhook: Option<WebhookConfig>,
     /// What to do about a webhook that another program has set.
@@ -224,6 +229,7 @@ impl Serve {
             problems.push(format!("HISTORY_TEXTS: {error}"));
         }
         let history = history.ok().filter(|_| self.history.is_on());
+        let dashboard = self.dashboard.into_config(&mut problems);
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {
                 let limits = Limits::new(self.limit_overall, self.limit_chat, self.limit_group);
@@ -249,6 +255,7 @@ impl Serve {
                     privacy_file,
                     api_url,
                     listen: monitoring.listen,
+                    dashboard,
                     webhook,
                     foreign_webhook: self.foreign_webhook,
                     limits,

@@ -36,6 +36,9 @@ pub trait CoordinatorKeys {
     /// HASH command → `seen|plugin`: which plugin a chat command belongs to.
     fn command_owners(&self) -> String;
 
+    /// STREAM: what operators changed with the dashboard.
+    fn audit(&self) -> String;
+
     /// STRING: which command menu a bot shows, as a digest.
     fn menu(&self, bot: &str) -> String;
 
@@ -120,6 +123,10 @@ impl CoordinatorKeys for Keys {
         self.scoped("command-owners")
     }
 
+    fn audit(&self) -> String {
+        self.scoped("audit")
+    }
+
     fn menu(&self, bot: &str) -> String {
         self.scoped(format_args!("menu:{bot}"))
     }
@@ -202,6 +209,7 @@ mod tests {
             (keys.poller_offset("1"), "freefans:offset:1"),
             (keys.known_commands(), "freefans:commands"),
             (keys.command_owners(), "freefans:command-owners"),
+            (keys.audit(), "freefans:audit"),
             (keys.menu("1"), "freefans:menu:1"),
             (keys.menu_lease("1"), "freefans:menu-lease:1"),
             (keys.alerts_lease("1"), "freefans:alerts-lease:1"),

@@ -15,6 +15,7 @@ mod chat_order;
 pub mod cli;
 pub mod config;
 mod conversation;
+pub mod dashboard;
 pub mod keys;
 mod menu;
 pub mod metrics;
@@ -117,6 +118,16 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         ops::server::serve(address, program, health.clone(), ready, shutdown.clone()).await?;
     }
     supervisor::status("waiting for Redis");
+    let bot_id = Arc::new(OnceLock::new());
+    if let Some(dashboard) = config.dashboard.clone() {
+        let sources = dashboard::Sources {
+            queue: Arc::clone(&reached),
+            bot: Arc::clone(&bot_id),
+            problem: problem.subscribe(),
+            has_history: history.is_some(),
+        };
+        dashboard::serve(dashboard, sources, shutdown.clone()).await?;
+    }
     let connecting =
         TaskQueue::connect_when_there(config.redis.redis_url.expose(), queue_config, &shutdown);
     let Some(queue) = connecting.await? else { return Ok(()) };
@@ -127,6 +138,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     supervisor::status("waiting for the Bot API");
     let connecting = BotApi::connect(&config.token, &config.api_url, &shutdown);
     let bot = connecting.await.context("cannot use the Bot API")?;
+    let _ = bot_id.set(bot.id().to_string()); // Set once, here.
     let me = format!("coordinator-{}", uuid::Uuid::now_v7().simple());
     let menu = tokio::sync::watch::Sender::default();
     let mut offered = menu.subscribe();
