@@ -29,6 +29,7 @@ mod spans;
 pub mod telegram;
 mod wait_estimator;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ use ops::process_metrics::{self, RedisFigures};
 use ops::server::Program;
 use ops::shutdown::Shutdown;
 use ops::supervisor;
-use queue::{QueueConfig, Side, TaskQueue};
+use queue::{QueueConfig, Rate, Side, TaskQueue, TaskType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -160,12 +161,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if let Err(error) = queue.announce_partitions().await {
         tracing::warn!(error = %error.source, "partitions not announced; workers learn them from the first tasks");
     }
-    for (task_type, rate) in &config.rate_limits {
-        queue
-            .set_rate_limit(task_type, *rate)
-            .await
-            .with_context(|| format!("cannot set the rate limit of {task_type} (RATE_LIMITS)"))?;
-    }
+    tokio::spawn(set_rate_limits(queue.clone(), config.rate_limits, shutdown.clone()));
     let sweeping = queue::work::sweep_until(queue.clone(), shutdown.clone());
     let sweeping = tokio::spawn(health.guard("sweep", sweeping));
     let confirming = queue::submit::confirm_until(queue.clone(), shutdown.clone());
@@ -239,6 +235,23 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     sender.settle().await;
     tracing::info!("coordinator stopped");
     Ok(())
+}
+
+/// Sets the configured rates, as soon as Redis takes them.
+async fn set_rate_limits(
+    queue: TaskQueue,
+    rates: BTreeMap<TaskType, Option<Rate>>,
+    shutdown: CancellationToken,
+) {
+    let shutdown = Shutdown::new(shutdown);
+    for (task_type, rate) in rates {
+        let set =
+            || async { queue.set_rate_limit(&task_type, rate).await.map_err(|error| error.source) };
+        let doing = "set the rate limit of a type";
+        if redis_retry::until_answered(&queue, &shutdown, doing, set).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What the parts of a coordinator share.

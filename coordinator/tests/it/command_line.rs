@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use queue::{FailureCode, Finish, TaskResult, TaskType};
 use serde_json::{Value, json};
-use test_kit::{TestRedis, eventually};
+use test_kit::{Process, TestRedis, eventually};
 
-use crate::support::{COORDINATOR, Telegram, coordinator, queue_on, scripted_worker};
+use crate::support::{
+    COORDINATOR, Telegram, coordinator, coordinator_command, queue_on, scripted_worker,
+};
 
 /// Runs `coordinator ARGUMENTS` and returns its exit code and output.
 async fn run(redis: &TestRedis, arguments: &[&str]) -> (i32, String) {
@@ -113,6 +115,22 @@ async fn the_limits_of_a_type_are_set_and_shown() {
         let (code, said) = run(&redis, &[&limit[..], &junk].concat()).await;
         assert!(code == 64 && said.contains("off"), "{junk:?}: {code} {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_sets_the_configured_rates_also_where_redis_takes_them_later() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let mut command = coordinator_command(&redis, &telegram);
+    command.env("RATE_LIMITS", "search_creator=30/min");
+    let _coordinator = Process::start_until(&mut command, "coordinator ready").await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    eventually("the rate", async || {
+        let (_, said) = run(&redis, &["queue", "limit", "search_creator"]).await;
+        said.contains("30/min").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
