@@ -98,6 +98,13 @@ impl Dashboard {
         .await
     }
 
+    /// Changes a setting of its Redis.
+    async fn set_redis(&self, name: &str, value: &str) {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg(name).arg(value);
+        set.query_async::<()>(&mut self.queue.connection()).await.unwrap();
+    }
+
     /// Makes dead letters of tasks with a param.
     async fn dead_letters(&self, count: usize, code: FailureCode, why: &str) {
         let kind = search();

@@ -200,13 +200,7 @@ async fn redis_away_is_said_in_the_first_sentence_and_nothing_is_changed_unrecor
     let dashboard = Dashboard::start(false).await;
     dashboard.waiting_task().await;
     let csrf = dashboard.csrf("").await;
-    let read_only = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg("1")
-        .query_async::<()>(&mut dashboard.queue.connection())
-        .await;
-    read_only.unwrap();
+    dashboard.set_redis("min-replicas-to-write", "1").await;
     let pause = [("csrf", csrf.as_str()), ("type", "search_creator"), ("paused", "1")];
     let refused = dashboard.post("/do/pause", "", &pause).await;
     assert_eq!(refused.status(), StatusCode::BAD_GATEWAY);
@@ -216,6 +210,22 @@ async fn redis_away_is_said_in_the_first_sentence_and_nothing_is_changed_unrecor
         dashboard.page("/", "").await.contains("Redis refuses writes, since").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_frees_memory_is_done_and_recorded_on_a_full_redis() {
+    let dashboard = Dashboard::start(false).await;
+    dashboard.dead_letters(2, FailureCode::Trap, "crashed").await;
+    let csrf = dashboard.csrf("").await;
+    dashboard.set_redis("maxmemory", "1").await;
+    let all = [("csrf", csrf.as_str()), ("type", "search_creator"), ("do", "discard")];
+    let asked = dashboard.post("/do/dead", "", &all).await;
+    let question = asked.headers()[LOCATION].to_str().unwrap().to_owned();
+    let plan = question.split_once("id=").unwrap().1;
+    let done = dashboard.post("/do/plan", "", &[("csrf", &csrf), ("plan", plan)]).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER);
+    assert!(dashboard.queue.dead_letters(&search(), 9).await.unwrap().is_empty());
+    assert!(dashboard.page("/audit", "").await.contains("discard"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
