@@ -1,7 +1,7 @@
 //! Reading the history: search, one task's timeline, the counts, and deleting one person's entries.
 //!
-//! A search reads the stream in pages, newest first, and filters here. Redis is busy for less than a millisecond with each page,
-//! so tasks do not wait for a search.
+//! A search reads the stream in pages, newest first, and filters here. Redis is busy with one page at a time, so
+//! tasks wait for a page and not for a search.
 
 use std::collections::{HashMap, HashSet};
 

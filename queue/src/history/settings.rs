@@ -15,7 +15,7 @@ pub struct HistorySettings {
 }
 
 impl Default for HistorySettings {
-    /// 100,000 tasks and 7 days: about 25 MB of Redis without texts, and a week is long enough for a complaint to arrive.
+    /// 100,000 tasks and 7 days: a week is long enough for a complaint to arrive. docs/operations.md says what they cost.
     fn default() -> Self {
         Self { max: 100_000, keep: Duration::from_secs(7 * 24 * 3_600), texts: Texts::Off }
     }
