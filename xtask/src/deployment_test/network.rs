@@ -111,6 +111,8 @@ scp() {{ local to=\"${{@: -1:1}}\"; cp \"${{@:1:$#-1}}\" \"{folders}/${{to%%:*}}
     /// Removes what is there; what is not there is no error.
     fn remove(&self) {
         for server in &self.servers {
+            // A connection that is being closed keeps a namespace, and with it the link, for minutes.
+            let _ = ip(&["link", "del", &namespace(server)]);
             let _ = ip(&["netns", "del", &namespace(server)]);
         }
         let _ = ip(&["link", "del", BRIDGE]);
