@@ -1,17 +1,14 @@
 //! `/stats`, `/plugins` and what the buttons of alerts do, for administrators. In English, like everything for operators.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use queue::admin::ReplayError;
-use queue::{TaskQueue, TaskType, TypeStats, WorkerRecord};
+use queue::{STUCK_AFTER, TaskQueue, TaskType, TypeStats, WorkerRecord};
 
 use crate::chat::sanitize::safe_html;
 use crate::chat::screen::Screen;
 use crate::menu;
 
-/// As `coordinator queue stats` counts.
-const STUCK_AFTER: Duration = Duration::from_secs(35);
 /// Most lines in one message.
 const LINES_AT_MOST: usize = 40;
 /// Most dead letters that one press submits again.

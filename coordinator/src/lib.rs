@@ -16,6 +16,8 @@ pub mod cli;
 pub mod config;
 mod conversation;
 pub mod dashboard;
+#[cfg(test)]
+mod fixtures;
 pub mod keys;
 mod menu;
 pub mod metrics;

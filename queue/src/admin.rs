@@ -15,6 +15,6 @@ pub use dead_letters::{DeadLetter, ReplayError};
 pub use examine::{Finding, Wellness, examine};
 pub use plugin_events::{PluginChange, PluginEvent};
 pub use rate::{NoRate, Rate};
-pub use stats::TypeStats;
+pub use stats::{STUCK_AFTER, TypeStats};
 pub use tasks::LiveTask;
 pub use type_limits::{TypeLimit, TypeLimits};

@@ -26,7 +26,8 @@ pub use self::redis::refusal::{RedisTrouble, Refusal};
 pub use self::redis::scripts::{Script, unknown_reply};
 pub use self::redis::time::millis;
 pub use admin::{
-    DeadLetter, LiveTask, NoRate, PluginChange, PluginEvent, Rate, TypeLimit, TypeLimits, TypeStats,
+    DeadLetter, LiveTask, NoRate, PluginChange, PluginEvent, Rate, STUCK_AFTER, TypeLimit,
+    TypeLimits, TypeStats,
 };
 pub use client::task_queue::TaskQueue;
 pub use config::{QueueConfig, Side};

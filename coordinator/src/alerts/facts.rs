@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use queue::task::now_ms;
-use queue::{PluginEvent, RedisError, TaskQueue, TaskType, TypeStats, WorkerRecord};
+use queue::{PluginEvent, RedisError, STUCK_AFTER, TaskQueue, TaskType, TypeStats, WorkerRecord};
 
 /// Swaps of plugins that are looked at.
 const EVENTS: usize = 200;
-/// As `coordinator queue stats` counts.
-const STUCK_AFTER: Duration = Duration::from_secs(35);
 
 /// What is known.
 #[derive(Debug, Default)]

@@ -13,11 +13,9 @@ use super::condition::Condition;
 use crate::keys::CoordinatorKeys;
 use crate::redis_lease::RedisLease;
 
-/// How long a silent coordinator keeps telling, in looks, and at least.
+/// How long a silent coordinator keeps telling and a shared problem counts, in looks, and at least.
 const LEASE_LOOKS: u32 = 3;
 const LEASE_AT_LEAST: Duration = Duration::from_secs(15);
-/// How long a shared problem counts, likewise.
-const SHARED_LOOKS: u32 = 3;
 
 /// Something that was told and is not over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +52,7 @@ impl ToldStore {
         Self {
             key: queue.keys().alerts_told(&bot),
             update_problem: queue.keys().update_problem(&bot),
-            shared_for: LEASE_AT_LEAST.max(look_every * SHARED_LOOKS),
+            shared_for: lasts,
             lease,
             queue,
             leading: false,

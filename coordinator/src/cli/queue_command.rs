@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use queue::admin::ReplayError;
-use queue::{TaskId, TaskQueue, TaskType};
+use queue::{STUCK_AFTER, TaskId, TaskQueue, TaskType};
 use serde_json::json;
 
 use super::history::History;
@@ -52,7 +52,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct Stats {
     /// A task that has run for longer than this counts as stuck, in seconds.
-    #[arg(long, default_value_t = 35)]
+    #[arg(long, default_value_t = STUCK_AFTER.as_secs())]
     stuck_after: u64,
 }
 

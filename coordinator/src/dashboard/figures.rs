@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{TaskQueue, TypeStats, WorkerRecord};
+use queue::task::now_ms;
+use queue::{STUCK_AFTER, TaskQueue, TypeStats, WorkerRecord};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::words::now_ms;
-
-/// A task that has run for longer counts as stuck, as `coordinator queue stats` counts.
-const STUCK_AFTER: Duration = Duration::from_secs(35);
 /// How old figures may be where they are read again and again.
 const FRESH: Duration = Duration::from_secs(2);
 /// Redis is waited for this long.

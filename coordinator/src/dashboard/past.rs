@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::figures::READ_AT_MOST;
-use super::words::now_ms;
+use queue::task::now_ms;
 
 const MINUTE: u64 = 60_000;
 /// How old the counts of minutes may be, and swaps.

@@ -1,13 +1,5 @@
 //! Numbers and times in words.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Now, in milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// `850 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`.
 pub(super) fn span(ms: u64) -> String {
     let seconds = ms / 1_000;

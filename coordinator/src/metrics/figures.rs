@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use ops::metric::BoundedNames;
-use queue::{FailureCode, TaskQueue, TaskType, WorkerRecord};
+use queue::{FailureCode, STUCK_AFTER, TaskQueue, TaskType, WorkerRecord};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,8 +15,6 @@ use super::{
 
 /// How often they are read.
 const EVERY: Duration = Duration::from_secs(5);
-/// A task that has run for longer counts as stuck: above any plugin's default wall limit.
-const STUCK_AFTER: Duration = Duration::from_secs(35);
 /// A plugin's name is shorter.
 const NAME_BYTES: usize = 64;
 /// How many dead letters of a type are looked at.

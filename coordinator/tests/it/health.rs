@@ -1,5 +1,6 @@
 //! What a supervisor and a collector of metrics see.
 
+use std::path::Path;
 use std::process::Command;
 
 use test_kit::{Process, TestRedis, eventually};
@@ -22,15 +23,25 @@ pub(crate) async fn listening(mut command: Command, ready: &str) -> (Process, St
     (process, address.to_owned())
 }
 
+/// Starts a real worker with the shipped plugins, which are put into `folder`, and a coordinator, and gives the addresses of
+/// their health.
+pub(crate) async fn both_listening(
+    redis: &TestRedis,
+    telegram: &Telegram,
+    folder: &Path,
+) -> ([Process; 2], String, String) {
+    let (worker, of_worker) = listening(real_worker_command(redis, folder), "ready: ").await;
+    let command = coordinator_command(redis, telegram);
+    let (coordinator, of_coordinator) = listening(command, "coordinator ready").await;
+    ([worker, coordinator], of_worker, of_coordinator)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_tell_of_every_task_and_of_redis_going_away() {
     let mut redis = TestRedis::start_durable();
     let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let worker = real_worker_command(&redis, folder.path());
-    let (_worker, worker) = listening(worker, "ready: ").await;
-    let command = coordinator_command(&redis, &telegram);
-    let (_coordinator, coordinator) = listening(command, "coordinator ready").await;
+    let (_processes, worker, coordinator) = both_listening(&redis, &telegram, folder.path()).await;
     telegram.write(7, "luna marlowe").await;
     telegram.bot_says(7, "1. Luna Marlowe").await;
     for address in [&worker, &coordinator] {

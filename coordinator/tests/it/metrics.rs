@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::json;
 use test_kit::{TestRedis, eventually};
 
-use crate::health::{get, listening};
-use crate::support::{COORDINATOR, Telegram, coordinator_command, real_worker_command};
+use crate::health::{both_listening, get, listening};
+use crate::support::{COORDINATOR, Telegram, coordinator_command};
 
 /// Metrics that a conversation does not bring about, each tested where it is.
 const ELSEWHERE: &[&str] = &[
@@ -109,10 +109,7 @@ async fn what_the_programs_serve_is_documented_and_what_is_documented_is_served(
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let worker = real_worker_command(&redis, folder.path());
-    let (_worker, worker) = listening(worker, "ready: ").await;
-    let command = coordinator_command(&redis, &telegram);
-    let (_coordinator, coordinator) = listening(command, "coordinator ready").await;
+    let (_processes, worker, coordinator) = both_listening(&redis, &telegram, folder.path()).await;
     telegram.write(7, "luna marlowe").await;
     telegram.bot_says(7, "1. Luna Marlowe").await;
     let (_, rows) = documented();
@@ -145,10 +142,7 @@ async fn trouble_with_redis_is_counted_by_its_code_and_ends() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let worker = real_worker_command(&redis, folder.path());
-    let (_worker, worker) = listening(worker, "ready: ").await;
-    let command = coordinator_command(&redis, &telegram);
-    let (_coordinator, coordinator) = listening(command, "coordinator ready").await;
+    let (_processes, worker, coordinator) = both_listening(&redis, &telegram, folder.path()).await;
     // Nobody writes anything: both find it out by themselves.
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     for address in [&worker, &coordinator] {

@@ -19,6 +19,9 @@ use crate::task::{Lane, TaskType};
 /// Most running tasks that are checked for being stuck.
 const MAX_RUNNING_CHECKED: isize = 1_000;
 
+/// A task that has run for longer counts as stuck: above any plugin's default wall limit.
+pub const STUCK_AFTER: Duration = Duration::from_secs(35);
+
 /// Statistics of one task type.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TypeStats {

@@ -1,6 +1,7 @@
-use queue::{OfferedPlugin, TaskType, TypeLimits, WorkerRecord};
+use queue::TaskType;
 
 use super::*;
+use crate::fixtures::{quiet_type, worker};
 
 fn settings() -> AlertSettings {
     AlertSettings {
@@ -13,21 +14,7 @@ fn settings() -> AlertSettings {
 }
 
 fn row(change: impl FnOnce(&mut TypeStats)) -> TypeStats {
-    let mut row = TypeStats {
-        task_type: "search".parse().unwrap(),
-        ready: 0,
-        delayed: 0,
-        active: 0,
-        stuck: 0,
-        replies: 0,
-        dead: 0,
-        oldest_ms: 0,
-        oldest_reply_ms: 0,
-        paused: false,
-        offered: true,
-        limits: TypeLimits::default(),
-        counters: BTreeMap::new(),
-    };
+    let mut row = quiet_type();
     change(&mut row);
     row
 }
@@ -105,14 +92,6 @@ fn dead_letters_are_news_for_a_while() {
 
 #[test]
 fn a_refused_plugin_is_told_once_until_a_version_comes_into_force() {
-    let worker = |name: &str| WorkerRecord {
-        worker: name.to_owned(),
-        started_at: 0,
-        concurrency: 1,
-        running: 0,
-        plugins: Vec::<OfferedPlugin>::new(),
-        drained: false,
-    };
     let event = |worker: &str, change: PluginChange| PluginEvent {
         at: 0,
         worker: worker.to_owned(),

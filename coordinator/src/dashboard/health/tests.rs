@@ -1,43 +1,12 @@
 //! Each trouble has its sentence.
 
-use std::collections::BTreeMap;
-
-use queue::{PluginChange, PluginEvent, TypeStats, WorkerRecord};
+use queue::{PluginChange, PluginEvent, TypeStats};
 
 use super::tasks::GROWN_OVER;
 use super::*;
 use crate::dashboard::past::tests::minute;
 use crate::dashboard::trend::{LastDead, NEWS_FOR, Since};
-
-/// A type about which nothing is wrong.
-fn search() -> TypeStats {
-    TypeStats {
-        task_type: "search".parse().unwrap(),
-        ready: 0,
-        delayed: 0,
-        active: 0,
-        stuck: 0,
-        replies: 0,
-        dead: 0,
-        oldest_ms: 0,
-        oldest_reply_ms: 0,
-        paused: false,
-        offered: true,
-        limits: queue::TypeLimits::default(),
-        counters: BTreeMap::new(),
-    }
-}
-
-fn worker(name: &str) -> WorkerRecord {
-    WorkerRecord {
-        worker: name.to_owned(),
-        started_at: 0,
-        concurrency: 1,
-        running: 0,
-        drained: false,
-        plugins: Vec::new(),
-    }
-}
+use crate::fixtures::{quiet_type, worker};
 
 fn snapshot(of: TypeStats) -> Snapshot {
     let workers = vec![worker("w")];
@@ -61,17 +30,17 @@ fn says(now: &Snapshot, parts: &[&str]) {
 
 #[test]
 fn nothing_is_said_of_what_is_well() {
-    says(&snapshot(search()), &[]);
+    says(&snapshot(quiet_type()), &[]);
 }
 
 #[test]
 fn answers_that_wait_are_said() {
-    says(&snapshot(TypeStats { replies: 61, ..search() }), &["61 answers wait to be sent"]);
+    says(&snapshot(TypeStats { replies: 61, ..quiet_type() }), &["61 answers wait to be sent"]);
 }
 
 #[test]
 fn the_worst_is_said_first_with_its_beginning() {
-    let paused = snapshot(TypeStats { paused: true, ..search() });
+    let paused = snapshot(TypeStats { paused: true, ..quiet_type() });
     let mut trend = Trend::default();
     let said = judge(&paused, &Past::default(), Some("another webhook"), &mut trend);
     assert_eq!(said[0].what, "No messages arrive from Telegram");
@@ -85,19 +54,19 @@ fn the_worst_is_said_first_with_its_beginning() {
 fn trouble_of_redis_is_said_and_nothing_else_is_guessed() {
     let away = Snapshot { unread: Some("connection refused".to_owned()), ..Snapshot::default() };
     says(&away, &["Redis does not answer. connection refused"]);
-    let full = Snapshot { refused: Some("it is full".to_owned()), ..snapshot(search()) };
+    let full = Snapshot { refused: Some("it is full".to_owned()), ..snapshot(quiet_type()) };
     says(&full, &["Redis refuses writes. it is full"]);
 }
 
 #[test]
 fn each_state_of_a_type_has_a_sentence() {
-    let paused = TypeStats { paused: true, ready: 2, ..search() };
+    let paused = TypeStats { paused: true, ready: 2, ..quiet_type() };
     says(&snapshot(paused), &["search is paused. 2 tasks wait for it."]);
-    let unoffered = TypeStats { offered: false, ready: 1, ..search() };
+    let unoffered = TypeStats { offered: false, ready: 1, ..quiet_type() };
     says(&snapshot(unoffered), &["No worker offers search. 1 task waits for it."]);
-    says(&snapshot(TypeStats { offered: false, ..search() }), &[]);
-    says(&snapshot(TypeStats { stuck: 1, active: 1, ..search() }), &["1 task is stuck"]);
-    let slow = TypeStats { oldest_ms: 90_000, ready: 1, ..search() };
+    says(&snapshot(TypeStats { offered: false, ..quiet_type() }), &[]);
+    says(&snapshot(TypeStats { stuck: 1, active: 1, ..quiet_type() }), &["1 task is stuck"]);
+    let slow = TypeStats { oldest_ms: 90_000, ready: 1, ..quiet_type() };
     says(&snapshot(slow), &["search is slow. A question has no answer after 1 min 30 s"]);
 }
 
@@ -113,7 +82,7 @@ fn what_fails_is_said_with_its_code_its_reason_and_its_first_minute() {
     let reason = "the forum answers 429".to_owned();
     let last = LastDead { at: 20 * 60_000, code: "plugin-failed".to_owned(), reason };
     trend.dead.insert("search".parse().unwrap(), last);
-    let now = snapshot(TypeStats { dead: 9, oldest_ms: 90_000, ready: 1, ..search() });
+    let now = snapshot(TypeStats { dead: 9, oldest_ms: 90_000, ready: 1, ..quiet_type() });
     let now = Snapshot { at: past.at, ..now };
     let found = judge(&now, &past, None, &mut trend);
     assert_eq!(found.len(), 1, "one cause, one sentence: {found:?}");
@@ -131,7 +100,7 @@ fn a_dead_letter_is_news_for_a_while() {
     let mut trend = Trend::default();
     let last = LastDead { at: 500, code: "trap".to_owned(), reason: String::new() };
     trend.dead.insert("search".parse().unwrap(), last);
-    let now = snapshot(TypeStats { dead: 2, ..search() });
+    let now = snapshot(TypeStats { dead: 2, ..quiet_type() });
     let texts = said(&now, &Past::default(), &mut trend);
     assert_eq!(texts, ["search has 2 dead letters. The newest has the code trap."]);
     let later = Snapshot { at: 500 + NEWS_FOR, ..now };
@@ -142,7 +111,7 @@ fn a_dead_letter_is_news_for_a_while() {
 fn a_queue_that_grows_is_said() {
     let mut trend = Trend::default();
     trend.hour.push_back(crate::dashboard::trend::Sample { at: 0, waiting: 200 });
-    let now = |ready| Snapshot { at: GROWN_OVER, ..snapshot(TypeStats { ready, ..search() }) };
+    let now = |ready| Snapshot { at: GROWN_OVER, ..snapshot(TypeStats { ready, ..quiet_type() }) };
     assert!(said(&now(299), &Past::default(), &mut trend).is_empty());
     let texts = said(&now(300), &Past::default(), &mut trend);
     assert!(texts[0].starts_with("The queue grows: 300 wait. 200 waited"), "{texts:?}");
@@ -163,14 +132,14 @@ fn event(at: u64, worker: &str, change: PluginChange) -> PluginEvent {
 
 #[test]
 fn without_a_worker_nothing_is_answered() {
-    let alone = Snapshot { workers: Vec::new(), ..snapshot(search()) };
+    let alone = Snapshot { workers: Vec::new(), ..snapshot(quiet_type()) };
     says(&alone, &["No worker is running"]);
 }
 
 #[test]
 fn a_plugin_that_the_running_workers_refused_is_said_with_the_reason() {
     let workers = vec![worker("a"), worker("b"), worker("c")];
-    let now = Snapshot { at: 9_000, workers, ..snapshot(search()) };
+    let now = Snapshot { at: 9_000, workers, ..snapshot(quiet_type()) };
     let refused = |at, worker| event(at, worker, PluginChange::Refused);
     let events = vec![
         event(8_000, "c", PluginChange::Published),
@@ -195,6 +164,6 @@ fn a_plugin_that_the_running_workers_refused_is_said_with_the_reason() {
 fn a_rollback_is_said_with_the_version_that_answers_now() {
     let events = vec![event(500, "w", PluginChange::RolledBack)];
     let past = Past { events, ..Past::default() };
-    let texts = said(&snapshot(search()), &past, &mut Trend::default());
+    let texts = said(&snapshot(quiet_type()), &past, &mut Trend::default());
     assert!(texts[0].contains("rolled the plugin content back to version 1.9.0"), "{texts:?}");
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::context::{self, Context};
 use super::{finished, tasks, timeline};
 use crate::dashboard::layout::{Page, button, csrf};
-use crate::dashboard::words::{moment, now_ms, short, span};
+use crate::dashboard::words::{moment, short, span};
+use queue::task::now_ms;
 
 /// Longest params and results that are shown, in characters.
 const SHOWN_CHARS: usize = 20_000;
