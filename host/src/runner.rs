@@ -26,6 +26,14 @@ use crate::sandbox::output::TaskLabels;
 use crate::spans;
 use crate::version::PluginVersion;
 
+/// What an instance leaves behind.
+#[derive(Debug, Default)]
+struct Seen {
+    peak_memory_bytes: usize,
+    /// How its last request to another server ended, if that failed.
+    failed_request: Option<String>,
+}
+
 /// Runs the task of `lease` on `version`. Ends within 2 s of `cancelled`: the instance is dropped the next time that it
 /// yields.
 pub(crate) async fn run(
@@ -38,7 +46,7 @@ pub(crate) async fn run(
 ) -> Handled {
     let started = Instant::now();
     let _running = metrics::RunningTask::begin();
-    let mut peak_memory_bytes = 0;
+    let mut seen = Seen::default();
     let breaches = Breaches::default();
     let outcome = match check_params(version, lease, &breaches) {
         Err(outcome) => outcome,
@@ -46,7 +54,7 @@ pub(crate) async fn run(
             // Dropping the call drops its instance.
             tokio::select! {
                 () = cancelled.cancelled() => Outcome::Cancelled,
-                outcome = call(engine, version, lease, params, &breaches, &mut peak_memory_bytes) => outcome,
+                outcome = call(engine, version, lease, params, &breaches, &mut seen) => outcome,
             }
         }
     };
@@ -65,7 +73,7 @@ pub(crate) async fn run(
         ("worker", Value::from(worker)),
         ("queue_ms", Value::from(queue_ms)),
         ("run_ms", Value::from(run_ms)),
-        ("peak_memory_bytes", Value::from(peak_memory_bytes)),
+        ("peak_memory_bytes", Value::from(seen.peak_memory_bytes)),
         ("attempt", Value::from(lease.task.attempt)),
     ];
     let limits: Vec<Value> = breaches.all().map(|limit| limit.code().as_str().into()).collect();
@@ -80,6 +88,9 @@ pub(crate) async fn run(
     result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     if !limits.is_empty() {
         result.metadata.insert("limits".to_owned(), limits.into());
+    }
+    if let Some(failed) = seen.failed_request.filter(|_| !result.success) {
+        result.metadata.insert(queue::FAILED_REQUEST.to_owned(), failed.into());
     }
     tracing::info!(
         task_id = %lease.task.task_id,
@@ -127,11 +138,11 @@ async fn call(
     lease: &Lease,
     params: String,
     breaches: &Breaches,
-    peak_memory_bytes: &mut usize,
+    seen: &mut Seen,
 ) -> Outcome {
     let mut span = spans::run(version.name(), &version.descriptor.version);
     let current = trace::current().map(|current| current.in_step(span.context()));
-    let calling = instance_call(engine, version, lease, params, breaches, peak_memory_bytes, &span);
+    let calling = instance_call(engine, version, lease, params, breaches, seen, &span);
     let outcome = trace::within(current, calling).await;
     if let Outcome::Failed { code, .. } = &outcome {
         span.fail(code.as_str());
@@ -145,7 +156,7 @@ async fn instance_call(
     lease: &Lease,
     params: String,
     breaches: &Breaches,
-    peak_memory_bytes: &mut usize,
+    seen: &mut Seen,
     span: &Span,
 ) -> Outcome {
     let env = &version.env;
@@ -159,7 +170,8 @@ async fn instance_call(
     let handled =
         tokio::time::timeout(wall, handle(version, &mut store, lease, params, span.context()))
             .await;
-    *peak_memory_bytes = store.data().memory.peak;
+    seen.peak_memory_bytes = store.data().memory.peak;
+    seen.failed_request = store.data().failed_request();
     let dropped = store.data().output.dropped();
     if dropped > 0 {
         tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin output truncated");

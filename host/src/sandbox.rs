@@ -125,6 +125,11 @@ impl Sandbox {
     pub(crate) fn has_asked_outside(&self) -> bool {
         self.outgoing.sent() > 0 || self.cache_calls_left < self.env.limits.cache_calls
     }
+
+    /// How its last request to another server ended, if that failed.
+    pub(crate) fn failed_request(&self) -> Option<String> {
+        self.outgoing.last().failure()
+    }
 }
 
 impl WasiView for Sandbox {

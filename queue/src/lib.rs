@@ -35,7 +35,8 @@ pub use error::{ConnectError, RedisError, SubmitError, WaitError};
 pub use outbox::{Delivered, DeliveryState, Outbox, Reply};
 pub use submit::{Progress, Submitted};
 pub use task::{
-    Band, FailureCode, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus, TaskType,
+    Band, FAILED_REQUEST, FailureCode, Lane, SubmitOptions, Task, TaskId, TaskResult, TaskStatus,
+    TaskType,
 };
 pub use work::{
     DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, TaskHandler,

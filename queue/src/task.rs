@@ -19,7 +19,7 @@ pub use failure::{FailureCode, UnknownFailureCode};
 pub use id::{InvalidTaskId, MAX_TASK_ID_BYTES, TaskId};
 pub use lane::Lane;
 pub use options::{Band, SubmitOptions};
-pub use result::TaskResult;
+pub use result::{FAILED_REQUEST, TaskResult};
 pub use status::TaskStatus;
 pub use task_type::{InvalidTaskType, MAX_TASK_TYPE_BYTES, TaskType};
 

@@ -38,6 +38,9 @@ pub(crate) struct Chat {
     base: String,
     id: i64,
     seq: u64,
+    /// How long the bot may take for one answer.
+    bound: Duration,
+    is_shown: bool,
     stop: Stop,
 }
 
@@ -45,14 +48,20 @@ impl Chat {
     /// Opens a chat and ignores its earlier messages.
     pub(crate) fn open(base: &str, id: i64, stop: &Stop) -> anyhow::Result<Self> {
         let agent = agent();
-        let mut chat = Self { agent, base: base.to_owned(), id, seq: 0, stop: stop.clone() };
+        let (base, stop) = (base.to_owned(), stop.clone());
+        let mut chat = Self { agent, base, id, seq: 0, bound: ANSWER_BOUND, is_shown: true, stop };
         chat.events(0)?;
         Ok(chat)
     }
 
+    /// The same chat, which prints nothing and waits for no longer than `bound` for an answer.
+    pub(crate) fn unseen(self, bound: Duration) -> Self {
+        Self { bound, is_shown: false, ..self }
+    }
+
     /// Writes a message to the bot.
     pub(crate) fn say(&self, text: &str) -> anyhow::Result<()> {
-        println!("\n  you │ {text}");
+        self.show(|| println!("\n  you │ {text}"));
         self.post("/sim/messages", &json!({"chat_id": self.id, "text": text}))
     }
 
@@ -61,7 +70,7 @@ impl Chat {
         let (text, data) =
             message.button(label).with_context(|| format!("there is no button `{label}`"))?;
         let data = data.as_ref().with_context(|| format!("button `{text}` has no data"))?;
-        println!("\n  you │ ▸ {text}");
+        self.show(|| println!("\n  you │ ▸ {text}"));
         let body = json!({"chat_id": self.id, "message_id": message.id, "data": data});
         self.post("/sim/callbacks", &body)
     }
@@ -72,13 +81,13 @@ impl Chat {
         what: &str,
         accept: impl Fn(&Message) -> bool,
     ) -> anyhow::Result<Message> {
-        let deadline = Instant::now() + ANSWER_BOUND;
+        let deadline = Instant::now() + self.bound;
         let mut last = None;
         while Instant::now() < deadline {
             ensure!(!self.stop.requested(), "interrupted");
             let mut accepted = None;
             for message in self.events(POLL_MS)? {
-                print_message(&message);
+                self.show(|| print_message(&message));
                 if accepted.is_none() && accept(&message) {
                     accepted = Some(message.clone());
                 }
@@ -89,12 +98,30 @@ impl Chat {
             }
         }
         match last {
-            None => bail!("expected {what}, but the bot said nothing within {ANSWER_BOUND:?}"),
+            None => bail!("expected {what}, but the bot said nothing within {:?}", self.bound),
             Some(message) => bail!(
-                "expected {what} within {ANSWER_BOUND:?}; the bot's last message was:\n{}\nbuttons: {}",
+                "expected {what} within {:?}; the bot's last message was:\n{}\nbuttons: {}",
+                self.bound,
                 message.text,
                 labels(&message)
             ),
+        }
+    }
+
+    /// What the bot wrote and changed since the last call; waits for a second if there is nothing.
+    pub(crate) fn news(&mut self) -> anyhow::Result<Vec<Message>> {
+        ensure!(!self.stop.requested(), "interrupted");
+        self.events(POLL_MS)
+    }
+
+    /// Whether somebody asked for the end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stop.requested()
+    }
+
+    fn show(&self, print: impl FnOnce()) {
+        if self.is_shown {
+            print();
         }
     }
 

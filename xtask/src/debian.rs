@@ -25,6 +25,14 @@ pub(crate) fn as_root(program: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// Makes sure that Chromium and its driver are on the machine.
+pub(crate) fn ensure_browser() -> anyhow::Result<()> {
+    if find("chromium").is_some() && find("chromedriver").is_some() {
+        return Ok(());
+    }
+    install(&["chromium", "chromium-driver"]).context("pages are read in a browser")
+}
+
 /// Installs or upgrades packages with apt, without questions and without starting their services.
 pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     ensure!(find("apt-get").is_some(), "this machine has no apt");

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | release | reproducible | settings-doc | structure | test | tidy`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -16,6 +16,7 @@ mod ended;
 mod guard;
 mod hostile_guests;
 mod kubernetes_test;
+mod load;
 mod no_ops;
 mod paths;
 mod redis;
@@ -25,9 +26,11 @@ mod service;
 mod settings_doc;
 mod stop;
 mod structure;
+mod system;
 mod test;
 mod tidy;
 mod toolchain;
+mod trouble_test;
 mod valkey;
 mod violation;
 mod workspace;
@@ -57,6 +60,7 @@ enum Command {
     Structure(structure::Structure),
     Test(test::Test),
     Tidy(tidy::Tidy),
+    TroubleTest(trouble_test::TroubleTest),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Command::Structure(command) => command.run(&root),
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),
+        Command::TroubleTest(command) => command.run(&root),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

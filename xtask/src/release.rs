@@ -23,10 +23,11 @@ use self::contents::{PROGRAMS, SUMS};
 use self::signature::Key;
 use crate::build_plugins::BuildPlugins;
 use crate::command::{capture, run};
-use crate::demo::{self, Place};
+use crate::demo;
 use crate::digest;
 use crate::paths::target_dir;
 use crate::stop::Stop;
+use crate::system::Place;
 use crate::toolchain::{FLAGS, FLAGS_END, cargo_home, clean_cargo, without_paths};
 
 /// Makes the archive of a release, with checksums, lists of components and, with a key, signatures.
@@ -146,5 +147,5 @@ fn try_it(archive: &Path, name: &str, stop: &Stop) -> anyhow::Result<()> {
     let place = tempfile::tempdir().context("making a folder")?;
     archive::unpack(archive, place.path())?;
     let folder = place.path().join(name);
-    demo::play_once(&Place { programs: folder.join("bin"), folder }, stop)
+    demo::play_once(Place { programs: folder.join("bin"), folder }, stop)
 }

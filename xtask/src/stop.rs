@@ -25,6 +25,11 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Asks everybody who holds this value to end.
+    pub(crate) fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

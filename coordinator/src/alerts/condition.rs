@@ -99,11 +99,12 @@ fn of_dead_letters(row: &TypeStats, newest: &NewestDead) -> Option<Condition> {
     }
     let task_type = &row.task_type;
     let code = newest.code.as_deref().unwrap_or("no code");
+    let server = newest.failed_request.as_deref().map(|server| format!("; {server}"));
     let html = format!(
         "<b>{task_type}</b> has {}, the newest of the last {}: {}.",
         counted(row.dead, "dead letter", "dead letters"),
         span(DEAD_IS_NEWS),
-        safe_html(code, REASON)
+        safe_html(&format!("{code}{}", server.unwrap_or_default()), REASON)
     );
     let replay = ButtonAction::ReplayDead { task_type: task_type.clone() };
     let button = Some(Button::press("🔁 Try them again", replay));

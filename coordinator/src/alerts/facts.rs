@@ -43,6 +43,8 @@ pub(super) struct QueueFacts {
 pub(super) struct NewestDead {
     pub(super) age: Duration,
     pub(super) code: Option<String>,
+    /// The server that refused its last request, and how.
+    pub(super) failed_request: Option<String>,
 }
 
 /// Reads them.
@@ -66,7 +68,9 @@ async fn read_queue(queue: &TaskQueue) -> Result<QueueFacts, RedisError> {
             let age = Duration::from_millis(now_ms().saturating_sub(letter.at()));
             let code = letter.result.as_ref().and_then(|result| result.code());
             let code = code.map(str::to_owned);
-            newest_dead.insert(row.task_type.clone(), NewestDead { age, code });
+            let failed = letter.result.as_ref().and_then(|result| result.failed_request());
+            let failed_request = failed.map(str::to_owned);
+            newest_dead.insert(row.task_type.clone(), NewestDead { age, code, failed_request });
         }
     }
     let workers = queue.workers().await?;

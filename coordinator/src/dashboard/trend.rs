@@ -27,6 +27,8 @@ pub(super) struct LastDead {
     pub(super) code: String,
     /// What the plugin or the worker said. It may quote what a person typed.
     pub(super) reason: String,
+    /// The server that refused its last request, and how.
+    pub(super) failed_request: Option<String>,
 }
 
 /// When a problem began.

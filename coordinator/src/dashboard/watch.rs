@@ -53,7 +53,10 @@ async fn last_dead(queue: &TaskQueue, figures: &Snapshot) -> Option<BTreeMap<Tas
     for of in figures.types.iter().filter(|of| of.dead > 0) {
         let Some(letter) = queue.dead_letters(&of.task_type, 1).await.ok()?.pop() else { continue };
         let reason = letters::reason(&letter).to_owned();
-        let last = LastDead { at: letter.at(), code: letters::Group::of(&letter).code, reason };
+        let code = letters::Group::of(&letter).code;
+        let failed = letter.result.as_ref().and_then(|result| result.failed_request());
+        let failed_request = failed.map(str::to_owned);
+        let last = LastDead { at: letter.at(), code, reason, failed_request };
         dead.insert(of.task_type.clone(), last);
     }
     Some(dead)

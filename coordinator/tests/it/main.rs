@@ -33,5 +33,4 @@ mod trace;
 mod transcripts;
 mod trouble;
 mod unreadable;
-mod webdriver;
 mod webhook;

@@ -5,7 +5,7 @@
 //! Redirects are not followed: a plugin that follows one sends a new request, which is checked again.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -104,6 +104,7 @@ impl HttpClient {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         breaches: Breaches,
+        last: &LastRequest,
     ) -> Result<http::Response<WasiBody>, HttpError> {
         // TRACE returns the request's headers, including secrets; CONNECT bypasses the allow-list.
         // Some servers ignore the case of a method.
@@ -144,13 +145,16 @@ impl HttpClient {
                 let status = response.status();
                 metrics::http_answered(&self.plugin, status, began.elapsed());
                 span.set("http.response.status_code", i64::from(status.as_u16()));
-                if status.is_client_error() || status.is_server_error() {
+                let is_failure = status.is_client_error() || status.is_server_error();
+                last.note(is_failure.then(|| format!("{origin} answered {}", status.as_u16())));
+                if is_failure {
                     span.fail(status.as_str());
                 }
                 Ok(self.limited_response(response, breaches))
             }
             Err(error) => {
                 let error = self.classify(&error);
+                last.note(Some(format!("{origin} gave no answer: {}", failure(&error))));
                 span.fail(failure(&error));
                 Err(error)
             }
@@ -275,21 +279,43 @@ fn was_sent(error: &HttpError) -> bool {
     )
 }
 
+/// How the last request ended, if it failed: its server and the status, without path and query, which may hold what a
+/// person typed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastRequest(Arc<Mutex<Option<String>>>);
+
+impl LastRequest {
+    fn note(&self, failure: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// For an operator.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Counts one task's requests and passes them to the plugin's client.
 pub(crate) struct Outgoing {
     client: Option<Arc<HttpClient>>,
     sent: u32,
     breaches: Breaches,
+    last: LastRequest,
 }
 
 impl Outgoing {
     pub(crate) fn new(client: Option<Arc<HttpClient>>, breaches: Breaches) -> Self {
-        Self { client, sent: 0, breaches }
+        Self { client, sent: 0, breaches, last: LastRequest::default() }
     }
 
     /// Number of requests so far, including refused ones.
     pub(crate) fn sent(&self) -> u32 {
         self.sent
+    }
+
+    /// How the last one ended.
+    pub(crate) fn last(&self) -> &LastRequest {
+        &self.last
     }
 }
 
@@ -324,9 +350,10 @@ impl WasiHttpHooks for Outgoing {
             return Box::new(async { Err(HttpError::ConnectionLimitReached) });
         }
         let breaches = self.breaches.clone();
+        let last = self.last.clone();
         // It is sent by another task, for the same run.
         Box::new(trace::carry(async move {
-            let response = client.send(request, options, breaches).await;
+            let response = client.send(request, options, breaches, &last).await;
             let response = response.inspect_err(|error| {
                 metrics::http_failed(&client.plugin, was_sent(error));
             })?;

@@ -157,6 +157,9 @@ async fn a_forum_that_is_busy_is_asked_again_and_one_that_refuses_the_key_is_nam
     place.worker.says(&["WARN", "the extended search: it is busy; status 429"]).await;
     let result = place.search(2).await;
     assert_eq!(result.code(), Some("plugin-failed"));
+    // For the operator; a person does not learn which forum it is.
+    let server = format!("{} answered 403", place.forum.address());
+    assert_eq!(result.failed_request(), Some(server.as_str()));
     assert!(result.error.unwrap().contains("something is not set up right"));
     place.worker.says(&["ERROR", "EXTENDED_SEARCH_KEY", "api_key_not_found"]).await;
     assert_eq!(place.forum.asked().len(), 3);

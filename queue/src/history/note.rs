@@ -57,7 +57,7 @@ impl Buffer {
                     code: result.code().map(str::to_owned),
                     version: word("plugin_version"),
                     delay_ms: millis(delay),
-                    reason: self.kept(result.error.as_deref()),
+                    reason: self.reason(result),
                 };
                 self.note(task, ended_at, what);
             }
@@ -126,8 +126,16 @@ impl Buffer {
             crashes: 0,
             params: self.kept(params.as_deref()),
             result: json(&result.data),
-            error: self.kept(result.error.as_deref()),
+            error: self.reason(result),
         }
+    }
+
+    /// Why an attempt failed: what is kept of its text, and the server that refused a request, which is nobody's text.
+    fn reason(&self, result: &TaskResult) -> Option<String> {
+        let parts =
+            [self.kept(result.error.as_deref()), result.failed_request().map(str::to_owned)];
+        let said: Vec<String> = parts.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// What is kept of a text.

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use crate::task::clock::now_ms;
 use crate::task::failure::FailureCode;
 
+/// The name in a result's metadata under which the worker says how the last request to another server ended, if it failed.
+pub const FAILED_REQUEST: &str = "host_failed_request";
+
 /// The result of a task.
 ///
 /// `error` is present exactly when `success` is false; the constructors ensure this.
@@ -50,6 +53,11 @@ impl TaskResult {
     /// The failure's code as text; none for a success.
     pub fn code(&self) -> Option<&str> {
         self.metadata.get("code").and_then(Value::as_str)
+    }
+
+    /// How the last request to another server ended, if it failed, for an operator: `https://forum.example answered 429`.
+    pub fn failed_request(&self) -> Option<&str> {
+        self.metadata.get(FAILED_REQUEST).and_then(Value::as_str)
     }
 
     /// The failure's code; none also for a code of a later version.

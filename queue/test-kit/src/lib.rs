@@ -6,6 +6,7 @@
     reason = "a test helper reports failure by panicking"
 )]
 
+mod browser;
 mod cluster;
 mod figures;
 mod hostile;
@@ -20,9 +21,12 @@ mod sockets;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use browser::Browser;
 pub use cluster::TestCluster;
 pub use figures::{record_figure, write_figures};
-pub use hostile::{Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests};
+pub use hostile::{
+    Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests, trapping_guest,
+};
 pub use mutate::{cases, mutate};
 pub use process::Process;
 pub use proxy::{Proxies, Proxy};

@@ -11,9 +11,9 @@ use super::engine::Engine;
 use crate::chat::bot_is_there;
 use crate::command::{capture, last_lines};
 use crate::debian::as_root;
-use crate::demo::SIMULATED_TOKEN;
 use crate::paths::target_dir;
 use crate::stop::Stop;
+use crate::system::SIMULATED_TOKEN;
 
 /// A worker compiles its plugins at the first start.
 const BOUND: Duration = Duration::from_secs(180);

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::command::capture;
 use crate::debian::as_root;
-use crate::demo::SIMULATED_TOKEN;
 use crate::paths::target_dir;
+use crate::system::SIMULATED_TOKEN;
 
 /// This machine's own address on the bridge.
 pub(super) const HOST: &str = "10.0.0.254";

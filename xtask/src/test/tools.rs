@@ -14,10 +14,7 @@ const CARGO_TOOLS: &[(&str, &str)] = &[("nextest", "0.9.143"), ("deny", "0.20.2"
 /// Installs what is missing; what is there is taken as it is.
 pub(super) fn ensure(root: &Path) -> anyhow::Result<()> {
     redis::ensure_installed()?;
-    if debian::find("chromium").is_none() || debian::find("chromedriver").is_none() {
-        debian::install(&["chromium", "chromium-driver"])
-            .context("one test drives the chat page in a browser, and there is no chromium")?;
-    }
+    debian::ensure_browser()?;
     if debian::find("openssl").is_none() {
         debian::install(&["openssl"])
             .context("some tests make certificates, and there is no openssl")?;

@@ -76,7 +76,11 @@ fn while_redis_cannot_be_used_it_is_the_only_cause() {
 fn dead_letters_are_news_for_a_while() {
     let told = |age: u64| {
         let search: TaskType = "search".parse().unwrap();
-        let dead = NewestDead { age: Duration::from_secs(age), code: Some("trap".to_owned()) };
+        let dead = NewestDead {
+            age: Duration::from_secs(age),
+            code: Some("retries-exhausted".to_owned()),
+            failed_request: Some("https://forum.example answered 429".to_owned()),
+        };
         let queue = QueueFacts {
             types: vec![row(|row| row.dead = 2)],
             newest_dead: BTreeMap::from([(search, dead)]),
@@ -85,7 +89,7 @@ fn dead_letters_are_news_for_a_while() {
         conditions(&facts(queue), &settings()).into_iter().next()
     };
     let condition = told(60).unwrap();
-    assert!(condition.html.contains("2 dead letters") && condition.html.contains("trap"));
+    assert!(condition.html.contains("2 dead letters") && condition.html.contains("answered 429"));
     assert!(condition.button.is_some());
     assert_eq!(told(901), None);
 }

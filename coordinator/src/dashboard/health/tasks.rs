@@ -57,10 +57,22 @@ fn failing(name: &str, past: &Past, dead: Option<&LastDead>) -> Option<Problem> 
     let what = format!("{name} fails: {} of the last {}", number(failures(counts)), number(ended));
     let (at, or_earlier) = failing_since(name, past);
     let code = counts.codes.iter().max_by_key(|(_, count)| **count);
-    let why = code.map(|(code, _)| format!("Most have the code {}.", short(code, 60)));
+    let code = code.map(|(code, _)| format!("Most have the code {}.", short(code, 60)));
+    let why = [code, dead.and_then(refused_by)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let problem = Problem::new(Severity::Bad, format!("failing:{name}"), what);
     let reason = dead.map(|last| last.reason.as_str());
-    Some(problem.why(why.unwrap_or_default()).reason(reason).page(DEAD).began(at, or_earlier))
+    Some(problem.why(why).reason(reason).page(DEAD).began(at, or_earlier))
+}
+
+/// The server that refused the last request, and what helps.
+fn refused_by(last: &LastDead) -> Option<String> {
+    let server = short(last.failed_request.as_deref()?, 200);
+    Some(match server.ends_with(" 429") {
+        true => {
+            format!("{server}: it wants fewer requests, so set a rate limit on the page Types.")
+        }
+        false => format!("{server}."),
+    })
 }
 
 fn fails(counts: &TypeCounts) -> bool {
@@ -146,7 +158,8 @@ fn new_dead(of: &TypeStats, last: &LastDead) -> Problem {
     let dead = count(of.dead, "dead letter", "dead letters");
     let problem =
         Problem::new(Severity::Warn, format!("dead:{name}"), format!("{name} has {dead}"));
-    let why = format!("The newest has the code {}.", short(&last.code, 60));
+    let code = format!("The newest has the code {}.", short(&last.code, 60));
+    let why = [Some(code), refused_by(last)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     problem.why(why).reason(Some(&last.reason)).page(DEAD).began(last.at, false)
 }
 

@@ -80,7 +80,12 @@ fn what_fails_is_said_with_its_code_its_reason_and_its_first_minute() {
     let past = Past { at: 20 * 60_000 + 9, minutes: minutes.collect(), ..Past::default() };
     let mut trend = Trend::default();
     let reason = "the forum answers 429".to_owned();
-    let last = LastDead { at: 20 * 60_000, code: "plugin-failed".to_owned(), reason };
+    let last = LastDead {
+        at: 20 * 60_000,
+        code: "plugin-failed".to_owned(),
+        reason,
+        failed_request: None,
+    };
     trend.dead.insert("search".parse().unwrap(), last);
     let now = snapshot(TypeStats { dead: 9, oldest_ms: 90_000, ready: 1, ..quiet_type() });
     let now = Snapshot { at: past.at, ..now };
@@ -90,6 +95,12 @@ fn what_fails_is_said_with_its_code_its_reason_and_its_first_minute() {
     assert_eq!(found[0].why, "Most have the code plugin-failed.");
     assert_eq!(found[0].reason.as_deref(), Some("the forum answers 429"));
     assert_eq!((found[0].since.at, found[0].since.or_earlier), (16 * 60_000, false));
+    let server = "https://forum.example answered 429".to_owned();
+    trend.dead.values_mut().for_each(|last| last.failed_request = Some(server.clone()));
+    let found = judge(&now, &past, None, &mut trend);
+    let why = "Most have the code plugin-failed. https://forum.example answered 429: it wants fewer requests, \
+        so set a rate limit on the page Types.";
+    assert_eq!(found[0].why, why);
     let all_bad = Past { minutes: vec![minute(20, "search", 0, 9)], ..past };
     let found = judge(&now, &all_bad, None, &mut trend);
     assert!(found[0].since.or_earlier, "what was before is not known");
@@ -98,7 +109,8 @@ fn what_fails_is_said_with_its_code_its_reason_and_its_first_minute() {
 #[test]
 fn a_dead_letter_is_news_for_a_while() {
     let mut trend = Trend::default();
-    let last = LastDead { at: 500, code: "trap".to_owned(), reason: String::new() };
+    let last =
+        LastDead { at: 500, code: "trap".to_owned(), reason: String::new(), failed_request: None };
     trend.dead.insert("search".parse().unwrap(), last);
     let now = snapshot(TypeStats { dead: 2, ..quiet_type() });
     let texts = said(&now, &Past::default(), &mut trend);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use maud::{Markup, html};
 use queue::history::FinishedTask;
 use queue::{
-    DeadLetter, DeliveryState, LiveTask, RedisError, Task, TaskId, TaskQueue, TaskResult,
-    TaskStatus, TaskType,
+    DeadLetter, DeliveryState, FAILED_REQUEST, LiveTask, RedisError, Task, TaskId, TaskQueue,
+    TaskResult, TaskStatus, TaskType,
 };
 use serde_json::Value;
 
@@ -211,7 +211,7 @@ fn of_result(result: &TaskResult, context: &Context) -> Markup {
     };
     html! {
         dt { "Ended" } dd { (moment(result.completed_at)) " UTC" }
-        @for (name, label) in [("worker", "Worker"), ("plugin", "Plugin"), ("plugin_version", "Version"), ("code", "Code")] {
+        @for (name, label) in [("worker", "Worker"), ("plugin", "Plugin"), ("plugin_version", "Version"), ("code", "Code"), (FAILED_REQUEST, "Failed request")] {
             @if let Some(value) = meta(name) { dt { (label) } dd { (short(&value, 200)) } }
         }
         @if let Some(error) = &result.error { dt { "Reason" } dd { (typed_text(error, context)) } }

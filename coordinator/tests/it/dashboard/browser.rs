@@ -3,21 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine;
 use queue::FailureCode;
 use serde_json::json;
-use test_kit::eventually;
+use test_kit::{Browser, eventually};
 
 use super::{ADMIN, Dashboard, PAGES, search};
 use crate::support::scripted_worker;
-use crate::webdriver::Browser;
 
 /// Writes a picture of the page where `SCREENSHOTS` names a folder.
 pub(super) async fn picture(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("SCREENSHOTS") else { return };
-    let png = browser.get("/screenshot").await.unwrap();
-    let png = base64::engine::general_purpose::STANDARD.decode(png.as_str().unwrap()).unwrap();
-    std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).unwrap();
+    let file = Path::new(&folder).join(format!("{name}.png"));
+    std::fs::write(file, browser.picture().await).unwrap();
 }
 
 /// What axe finds, where `AXE` names its file; and what can be checked without it.
@@ -130,7 +127,6 @@ async fn an_operator_does_everything_in_a_browser() {
     assert_eq!(browser.runs("return document.title").await, "Changes · FreeFans");
     browser.clicks("//button[.='Log out']").await;
     browser.sees("Token").await;
-    browser.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,14 +140,10 @@ async fn every_page_can_be_read_by_everybody_light_and_dark_wide_and_narrow() {
     let task = format!("/task?id={}", task.task_id);
     let pages = PAGES.iter().copied().chain([task.as_str()]);
     for (scheme, width) in [("light", 1100), ("dark", 1100), ("light", 390)] {
-        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        browser.resize(width, 900).await;
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        for (command, params) in
-            [("Emulation.setDeviceMetricsOverride", size), ("Emulation.setEmulatedMedia", features)]
-        {
-            let body = json!({"cmd": command, "params": params});
-            browser.post("/goog/cdp/execute", &body).await.unwrap();
-        }
+        let body = json!({"cmd": "Emulation.setEmulatedMedia", "params": features});
+        browser.post("/goog/cdp/execute", &body).await.unwrap();
         for page in pages.clone() {
             browser.open(&dashboard.url(page)).await;
             let name = page.split('?').next().unwrap().trim_matches('/');
@@ -166,5 +158,4 @@ async fn every_page_can_be_read_by_everybody_light_and_dark_wide_and_narrow() {
     browser.post("/actions", &tab).await.unwrap();
     let focused = "const at = document.activeElement; return [at.className, getComputedStyle(at).outlineStyle]";
     assert_eq!(browser.runs(focused).await, json!(["skip", "solid"]));
-    browser.close().await;
 }

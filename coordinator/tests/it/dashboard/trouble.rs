@@ -1,11 +1,10 @@
 //! The first sentence of the overview, while something is wrong.
 
 use queue::{PluginChange, PluginEvent, WorkerRecord};
-use test_kit::eventually;
+use test_kit::{Browser, eventually};
 
 use super::browser::picture;
 use super::{Dashboard, WORKER};
-use crate::webdriver::Browser;
 
 /// Waits until the overview's sentence contains `part`, and takes a picture of it.
 async fn says(browser: &Browser, name: &str, part: &str) {
@@ -73,5 +72,4 @@ async fn the_first_sentence_says_what_is_wrong() {
     drop(working);
     dashboard.redis.kill();
     says(&browser, "away", "Redis does not answer, since").await;
-    browser.close().await;
 }

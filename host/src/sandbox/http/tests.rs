@@ -21,7 +21,7 @@ async fn ask(
     let empty = http_body_util::Empty::new().map_err(|never| match never {});
     let request = http::Request::builder().method(method).uri(uri);
     let request = request.body(BodyExt::boxed_unsync(empty)).unwrap();
-    client.send(request, None, Breaches::default()).await
+    client.send(request, None, Breaches::default(), &LastRequest::default()).await
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn arrived(traced: bool, trace: TraceContext) -> String {
         .header("x-own", "kept")
         .body(BodyExt::boxed_unsync(empty))
         .unwrap();
-    let sending = client.send(request, None, Breaches::default());
+    let sending = client.send(request, None, Breaches::default(), &LastRequest::default());
     trace::within(Some(trace::Current::new(trace)), sending).await.unwrap();
     serving.await.unwrap()
 }
