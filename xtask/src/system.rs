@@ -16,8 +16,8 @@ use crate::stop::Stop;
 
 /// The simulator takes any token of this form; this one cannot be a real bot's.
 pub(crate) const SIMULATED_TOKEN: &str = "123456:SIMULATOR";
-/// A worker compiles its plugins at the first start, in a development build.
-const READY_BOUND: Duration = Duration::from_secs(60);
+/// A worker compiles its plugins at the first start, in a development build, and has 120 s for each.
+const READY_BOUND: Duration = Duration::from_secs(150);
 const STOP_BOUND: Duration = Duration::from_secs(10);
 
 /// Where the programs and the plugins are.

@@ -252,21 +252,23 @@ fn the_sample_file_has_every_setting_and_can_be_used() {
 #[test]
 fn completions_and_man_pages_are_made_from_the_command_line() {
     let place = Place::with(&[]);
-    for (program, flag) in
-        [(PathBuf::from(COORDINATOR), "--webhook-url"), (worker(), "--plugin-cache")]
-    {
+    for (program, flag) in [
+        (PathBuf::from(COORDINATOR), "--webhook-url"),
+        (worker(), "--plugin-cache"),
+        (worker().with_file_name("telegram-simulator"), "--http-webhooks"),
+    ] {
         for shell in ["bash", "zsh", "fish"] {
             let (code, said) = place.run(&program, &["completions", shell], &[]);
             let flag = if shell == "fish" { flag.trim_start_matches('-') } else { flag };
             assert!(code == Some(0) && said.contains(flag), "{shell}: {said}");
         }
-        let (code, page) = place.run(&program, &["man"], &[]);
-        assert!(code == Some(0) && page.contains(".TH ") && page.contains("config"), "{page}");
         let pages = place.path().join("man1");
         let (code, said) = place.run(&program, &["man", "--to", pages.to_str().unwrap()], &[]);
         assert_eq!(code, Some(0), "{said}");
         let name = program.file_name().unwrap().to_str().unwrap();
-        assert!(pages.join(format!("{name}-config-show.1")).is_file());
+        let page = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(".TH ") && page.contains("completions"), "{page}");
+        assert!(pages.join(format!("{name}-completions.1")).is_file());
     }
     // A shell reads its own.
     let (_, bash) = place.run(worker(), &["completions", "bash"], &[]);

@@ -14,8 +14,6 @@ use crate::digest;
 const FILES: &[&str] = &["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", ".env.example"];
 /// The shells for which completions are written, and the file's name for each.
 const SHELLS: &[(&str, &str)] = &[("bash", "bash"), ("fish", "fish"), ("zsh", "zsh")];
-/// Programs with subcommands.
-const WITH_MANUAL: &[&str] = &["coordinator", "worker"];
 
 /// Folders with what was built.
 pub(super) struct Built<'a> {
@@ -38,7 +36,7 @@ pub(super) fn fill(root: &Path, built: &Built<'_>, staged: &Path) -> anyhow::Res
     copy_folder(&root.join("docs"), &staged.join("docs"))?;
     plugins(root, built.plugins, &staged.join("plugins"))?;
     let share = staged.join("share");
-    for program in WITH_MANUAL {
+    for (program, _) in PROGRAMS {
         let run = |arguments: &[&str]| {
             // In a folder without settings.
             let mut command = Command::new(bin.join(program));
