@@ -13,12 +13,17 @@ mod filter;
 pub(crate) mod note;
 mod read;
 mod record;
+mod search;
 mod settings;
+pub(crate) mod stream;
+mod timeline;
 mod write;
 
 pub use buckets::{Bucket, HISTOGRAM_BUCKETS, Histogram, Span, TypeCounts};
 pub use filter::Filter;
-pub use read::{History, Page, Timeline, TimelineEvent, TimelineKind};
+pub use read::History;
 pub use record::{FinishedTask, Step, StepKind};
+pub use search::Page;
 pub use settings::{HistorySettings, Texts, UnknownTexts};
+pub use timeline::{Timeline, TimelineEvent, TimelineKind};
 pub use write::write_until;

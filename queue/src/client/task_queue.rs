@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use redis::ErrorKind;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::client::waits::Waits;
 use crate::config::QueueConfig;
 use crate::error::{ConnectError, RedisError};
 use crate::history::buffer::Buffer;
+use crate::history::stream::BothSides;
 use crate::redis::check::check_servers;
 use crate::redis::connection::Connection;
 use crate::redis::keys::Keys;
@@ -50,6 +51,7 @@ pub struct TaskQueue {
     pub(crate) pushed: Arc<Notify>,
     /// What is to be written of finished tasks; none when the history is off.
     pub(crate) history: Option<Arc<Buffer>>,
+    history_connections: Arc<OnceCell<BothSides<Connection>>>,
 }
 
 type Action = dyn Fn(TaskQueue) -> BoxFuture<'static, Result<(), RedisError>> + Send + Sync;
@@ -99,6 +101,7 @@ impl TaskQueue {
             waits,
             pushed: Arc::default(),
             history,
+            history_connections: Arc::default(),
         })
     }
 
@@ -147,6 +150,16 @@ impl TaskQueue {
     /// The connection for short commands, for the caller's own data (sessions, caches).
     pub fn connection(&self) -> Connection {
         self.connection.clone()
+    }
+
+    /// Connections for large replies, opened when the history is first read. On the shared one, other replies would wait until
+    /// they are parsed.
+    pub(crate) async fn history_connections(&self) -> redis::RedisResult<BothSides<Connection>> {
+        let open = async || {
+            let newest = Connection::shared(&self.server).await?;
+            Ok(BothSides { newest, oldest: Connection::shared(&self.server).await? })
+        };
+        self.history_connections.get_or_try_init(open).await.cloned()
     }
 
     /// Makes one small write that a full server accepts too: a heartbeat, a lease, a record. The key is the first argument of

@@ -1,6 +1,6 @@
 //! Which finished tasks are wanted.
 
-use crate::history::record::Fields;
+use crate::history::record::{Fields, Head};
 use crate::task::{TaskStatus, TaskType};
 
 /// What a finished task must match. A member that is none matches all.
@@ -64,20 +64,32 @@ impl Matcher {
         }
     }
 
-    pub(super) fn matches(&self, fields: &Fields<'_>) -> bool {
+    /// The fields of an entry that matches.
+    pub(super) fn matching<'a>(&self, entry: &'a str) -> Option<Fields<'a>> {
+        if !self.matches_head(entry) {
+            return None;
+        }
+        let fields = Fields::split(entry)?;
+        let matches =
+            self.task_type.as_ref().is_none_or(|wanted| wanted.as_str() == fields.task_type())
+                && self.in_time(fields.ended_at)
+                && self.has_text(&fields);
+        matches.then_some(fields)
+    }
+
+    /// Compares the first fields one by one, so that most entries are not split further than to the first that differs.
+    fn matches_head(&self, entry: &str) -> bool {
         let same = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
-        same(&self.user_id, fields.user_id)
-            && same(&self.chat_id, fields.chat_id)
-            && self.task_id.as_deref().is_none_or(|id| fields.task_id.ends_with(id))
-            && self.task_type.as_ref().is_none_or(|wanted| wanted.as_str() == fields.task_type())
-            && self.status.is_none_or(|status| status.as_str() == fields.status)
-            && same(&self.code, fields.code)
-            && same(&self.version, fields.version)
-            && same(&self.worker, fields.worker)
-            && self.in_time(fields.ended_at)
-            && self.has_text(fields)
+        let mut head = Head::of(entry);
+        head.next_is(|task_id| self.task_id.as_deref().is_none_or(|id| task_id.ends_with(id)))
+            && head.next_is(|user_id| same(&self.user_id, user_id))
+            && head.next_is(|chat_id| same(&self.chat_id, chat_id))
+            && head.next_is(|found| self.status.is_none_or(|status| status.as_str() == found))
+            && head.next_is(|code| same(&self.code, code))
+            && head.next_is(|version| same(&self.version, version))
+            && head.next_is(|worker| same(&self.worker, worker))
     }
 
     fn in_time(&self, ended_at: &str) -> bool {

@@ -1,27 +1,22 @@
 //! Reading the history: search, one task's timeline, the counts, and deleting one person's entries.
 //!
-//! A search reads the stream in pages, newest first, and filters here. Redis is busy with one page at a time, so
-//! tasks wait for a page and not for a search.
+//! Redis is busy with one page at a time, so tasks wait for a page and not for a search. Pages come over connections of their
+//! own, so that the answers to other commands of this process do not wait until a page is parsed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use redis::Value;
-use serde::Serialize;
-
-use crate::admin::LiveTask;
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::history::buckets::{Bucket, Span};
-use crate::history::filter::{Filter, Matcher};
-use crate::history::record::{Fields, FinishedTask, Step, StepKind, task_and_person};
-use crate::task::{TaskId, TaskStatus, now_ms};
+use crate::history::filter::Filter;
+use crate::history::record::{Step, task_and_person};
+use crate::history::search::{self, CLOCK_MARGIN_MS, Page};
+use crate::history::stream::{BothSides, NEWEST, OLDEST, PAGE, Stream};
+use crate::history::timeline::Timeline;
+use crate::task::{TaskId, now_ms};
 
-/// Entries in one page.
-const PAGE: usize = 250;
 /// Buckets in one call.
 const BUCKETS_AT_ONCE: usize = 120;
-/// Clocks of processes may differ by so much from that of Redis.
-const CLOCK_MARGIN_MS: u64 = 10 * 60 * 1_000;
 /// For so long what a person's tasks in progress leave is kept out, in ms: longer than an answer is remembered (25 h).
 const FORGOTTEN_MS: u64 = 26 * 3_600 * 1_000;
 
@@ -29,120 +24,6 @@ const FORGOTTEN_MS: u64 = 26 * 3_600 * 1_000;
 #[derive(Debug, Clone)]
 pub struct History {
     queue: TaskQueue,
-}
-
-/// Finished tasks that a filter matches.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Page {
-    /// Newest first.
-    pub tasks: Vec<FinishedTask>,
-    /// Where the next page begins; none when there are no more.
-    pub next: Option<String>,
-    /// Entries that were looked at.
-    pub looked_at: u64,
-}
-
-/// All that is known about one task.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Timeline {
-    /// The task, while it has not ended.
-    pub live: Option<LiveTask>,
-    /// Its end.
-    pub finished: Option<FinishedTask>,
-    /// What else happened, oldest first.
-    pub steps: Vec<Step>,
-}
-
-/// One line of a timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TimelineEvent {
-    /// In ms since 1970.
-    pub at: u64,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: TimelineKind,
-}
-
-/// Kinds of [`TimelineEvent`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum TimelineKind {
-    /// It was submitted.
-    Submitted,
-    /// An attempt began.
-    Claimed {
-        /// The worker.
-        worker: String,
-        /// The plugin's version, once the attempt has ended.
-        version: Option<String>,
-    },
-    /// Something else, as it is stored.
-    Step(StepKind),
-    /// It ended.
-    Ended {
-        /// How.
-        status: TaskStatus,
-        /// The failure's code.
-        code: Option<String>,
-        /// The reason; none unless texts are kept.
-        reason: Option<String>,
-    },
-}
-
-impl Timeline {
-    /// Its lines, oldest first.
-    pub fn events(&self) -> Vec<TimelineEvent> {
-        let mut events = Vec::new();
-        let mut push = |at, what| events.push(TimelineEvent { at, what });
-        if let Some(task) = &self.finished {
-            push(task.submitted_at, TimelineKind::Submitted);
-            if let Some(at) = task.claimed_at {
-                let worker = task.worker.clone().unwrap_or_default();
-                push(at, TimelineKind::Claimed { worker, version: task.version.clone() });
-            }
-        } else if let Some(task) = self.live.as_ref().and_then(|live| live.task.as_ref()) {
-            push(task.submitted_at, TimelineKind::Submitted);
-        }
-        if let Some(LiveTask { worker: Some(worker), running_ms: Some(ms), .. }) = &self.live {
-            let what = TimelineKind::Claimed { worker: worker.clone(), version: None };
-            push(now_ms().saturating_sub(*ms), what);
-        }
-        for step in &self.steps {
-            match &step.what {
-                StepKind::Retried { worker, claimed_at, version, .. } => {
-                    let worker = worker.clone();
-                    let version = version.clone();
-                    push(*claimed_at, TimelineKind::Claimed { worker, version });
-                }
-                StepKind::WorkerLost { worker, claimed_at } => {
-                    let worker = worker.clone();
-                    push(*claimed_at, TimelineKind::Claimed { worker, version: None });
-                }
-                StepKind::Delivered { .. } | StepKind::Undeliverable => {}
-            }
-            push(step.at, TimelineKind::Step(step.what.clone()));
-        }
-        if let Some(task) = &self.finished {
-            let reason = task.error.clone();
-            let status = task.status;
-            let code = task.code.clone();
-            push(task.ended_at, TimelineKind::Ended { status, code, reason });
-        }
-        // Stable: what has the same time stays in the order of a task's life, except that the answer follows the end.
-        events.sort_by_key(|event| (event.at, order(&event.what)));
-        events
-    }
-}
-
-/// The order of what has the same time.
-fn order(what: &TimelineKind) -> u8 {
-    match what {
-        TimelineKind::Submitted => 0,
-        TimelineKind::Claimed { .. } => 1,
-        TimelineKind::Step(StepKind::Retried { .. } | StepKind::WorkerLost { .. }) => 2,
-        TimelineKind::Ended { .. } => 3,
-        TimelineKind::Step(StepKind::Delivered { .. } | StepKind::Undeliverable) => 4,
-    }
 }
 
 impl TaskQueue {
@@ -169,42 +50,8 @@ impl History {
         limit: usize,
         from: Option<&str>,
     ) -> Result<Page, RedisError> {
-        let matcher = Matcher::new(filter);
-        let key = self.queue.keys.history_ended();
-        let mut newest = match (from, filter.to_ms) {
-            (Some(next), _) => format!("({next}"),
-            (None, Some(to)) => to.saturating_add(CLOCK_MARGIN_MS).to_string(),
-            (None, None) => "+".to_owned(),
-        };
-        let oldest = filter.from_ms.unwrap_or(0).saturating_sub(CLOCK_MARGIN_MS).to_string();
-        let mut page = Page::default();
-        // A call whose reply was lost may have been repeated.
-        let mut seen = HashSet::new();
-        loop {
-            let entries = self.read_page(&key, &newest, &oldest).await?;
-            let Some(last) = entries.last() else { return Ok(page) };
-            newest = format!("({}", last.id);
-            let whole = entries.len() == PAGE;
-            for entry in &entries {
-                page.looked_at += 1;
-                let Some(fields) = Fields::split(&entry.text) else { continue };
-                if !matcher.matches(&fields) {
-                    continue;
-                }
-                let Some(task) = fields.read() else { continue };
-                if !seen.insert((task.task_id.clone(), task.ended_at)) {
-                    continue;
-                }
-                page.tasks.push(task);
-                if page.tasks.len() >= limit {
-                    page.next = Some(entry.id.clone());
-                    return Ok(page);
-                }
-            }
-            if !whole {
-                return Ok(page);
-            }
-        }
+        let streams = self.streams(&self.queue.keys.history_ended()).await?;
+        search::find(streams, filter, limit, from).await
     }
 
     /// All that is known about a task: its end and its steps, or the live task.
@@ -235,12 +82,12 @@ impl History {
             .or_else(|| live.as_ref().and_then(|live| Some(live.task.as_ref()?.submitted_at)));
         let oldest = submitted.unwrap_or(since_ms).saturating_sub(CLOCK_MARGIN_MS).to_string();
         let mut steps = Vec::new();
-        let key = self.queue.keys.history_steps();
-        let mut newest = "+".to_owned();
+        let stream = self.streams(&self.queue.keys.history_steps()).await?.newest;
+        let mut newest = NEWEST.to_owned();
         loop {
-            let entries = self.read_page(&key, &newest, &oldest).await?;
+            let entries = stream.newest_first(&newest, &oldest).await?;
             let Some(last) = entries.last() else { break };
-            newest = format!("({}", last.id);
+            newest = last.excluded();
             let own = entries.iter().filter(|entry| {
                 task_and_person(&entry.text).is_some_and(|(task_id, _)| task_id == id.as_str())
             });
@@ -295,11 +142,12 @@ impl History {
         let user_id = user_id.to_string();
         let mut deleted = 0;
         for key in [keys.history_ended(), keys.history_steps()] {
-            let mut newest = "+".to_owned();
+            let stream = self.streams(&key).await?.newest;
+            let mut newest = NEWEST.to_owned();
             loop {
-                let entries = self.read_page(&key, &newest, "-").await?;
+                let entries = stream.newest_first(&newest, OLDEST).await?;
                 let Some(last) = entries.last() else { break };
-                newest = format!("({}", last.id);
+                newest = last.excluded();
                 let of_person = entries.iter().filter(|entry| {
                     task_and_person(&entry.text).is_some_and(|(_, person)| person == user_id)
                 });
@@ -366,43 +214,12 @@ impl History {
         Ok(buckets)
     }
 
-    /// Up to [`PAGE`] entries, newest first.
-    async fn read_page(
-        &self,
-        key: &str,
-        newest: &str,
-        oldest: &str,
-    ) -> Result<Vec<StoredEntry>, RedisError> {
-        let found: Vec<Value> = redis::cmd("XREVRANGE")
-            .arg(key)
-            .arg(newest)
-            .arg(oldest)
-            .arg("COUNT")
-            .arg(PAGE)
-            .query_async(&mut self.queue.connection.clone())
-            .await
-            .map_err(RedisError::during("read the history"))?;
-        Ok(found.into_iter().filter_map(StoredEntry::read).collect())
-    }
-}
-
-/// An entry of one of the streams.
-struct StoredEntry {
-    id: String,
-    text: String,
-}
-
-impl StoredEntry {
-    /// Takes the reply apart without a copy: a search reads a hundred thousand of them.
-    fn read(value: Value) -> Option<Self> {
-        let Value::Array(parts) = value else { return None };
-        let [Value::BulkString(id), Value::Array(fields)] = <[Value; 2]>::try_from(parts).ok()?
-        else {
-            return None;
-        };
-        let Some(Value::BulkString(text)) = fields.into_iter().nth(1) else { return None };
-        // What nobody of this version wrote has no text, but it counts, so that the next page begins after it.
-        let text = String::from_utf8(text).unwrap_or_default();
-        Some(Self { id: String::from_utf8(id).ok()?, text })
+    /// A stream of the history, on the connections for reading it.
+    async fn streams(&self, key: &str) -> Result<BothSides<Stream>, RedisError> {
+        let connections = self.queue.history_connections().await;
+        let BothSides { newest, oldest } =
+            connections.map_err(RedisError::during("connect to read the history"))?;
+        let on = |connection| Stream { connection, key: key.to_owned() };
+        Ok(BothSides { newest: on(newest), oldest: on(oldest) })
     }
 }

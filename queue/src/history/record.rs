@@ -154,16 +154,30 @@ impl FinishedTask {
     }
 }
 
+/// The first fields of an encoded [`FinishedTask`], in their order: id, person, chat, status, code, version, worker.
+pub(super) struct Head<'a>(std::str::Split<'a, char>);
+
+impl<'a> Head<'a> {
+    pub(super) fn of(entry: &'a str) -> Self {
+        Self(entry.split('|'))
+    }
+
+    /// Whether there is another field, and it is as wanted.
+    pub(super) fn next_is(&mut self, wanted: impl FnOnce(&str) -> bool) -> bool {
+        self.0.next().is_some_and(wanted)
+    }
+}
+
 /// The fields of an encoded [`FinishedTask`], unchecked. A search compares them before it builds the rest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
-    pub(super) task_id: &'a str,
-    pub(super) user_id: &'a str,
-    pub(super) chat_id: &'a str,
-    pub(super) status: &'a str,
-    pub(super) code: &'a str,
-    pub(super) version: &'a str,
-    pub(super) worker: &'a str,
+    task_id: &'a str,
+    user_id: &'a str,
+    chat_id: &'a str,
+    status: &'a str,
+    code: &'a str,
+    version: &'a str,
+    worker: &'a str,
     task_type: &'a str,
     plugin: &'a str,
     submitted_at: &'a str,

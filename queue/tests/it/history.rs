@@ -135,6 +135,49 @@ async fn a_finished_task_is_found_by_each_filter_and_by_no_other_value() {
     assert_eq!(second.next, None);
 }
 
+/// Adds entries as version 0.1 wrote them; the person's number says which one it is.
+async fn add(queue: &TaskQueue, people: std::ops::Range<i64>) {
+    let mut pipe = redis::pipe();
+    for person in people {
+        let end = if person % 100 == 7 { "failed|trap" } else { "completed|" };
+        let entry = format!("{{echo}}a-{person}|{person}|{person}|{end}|1.0|w||p|1|2|3|0|0|");
+        pipe.cmd("XADD").arg(queue.keys().history_ended()).arg("*").arg("e").arg(entry).ignore();
+    }
+    pipe.query_async::<()>(&mut queue.connection()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_through_many_pages_finds_each_match_once_and_newest_first() {
+    let (_redis, queue) = with_config(with_history(HistorySettings::default())).await;
+    // Many pages, the last of them not full.
+    add(&queue, 0..5_020).await;
+    let failed = Filter { status: Some(TaskStatus::Failed), ..Filter::default() };
+    let expected: Vec<i64> = (0..5_020).rev().filter(|number| number % 100 == 7).collect();
+    let page = queue.history().find(&failed, 100, None).await.unwrap();
+    let people: Vec<i64> = page.tasks.iter().map(|task| task.user_id).collect();
+    assert_eq!((people, page.looked_at, page.next), (expected.clone(), 5_020, None));
+    // In parts. What is added meanwhile is newer, and not looked at.
+    for limit in [7, 40] {
+        let mut people = Vec::new();
+        let mut from = None;
+        loop {
+            let page = queue.history().find(&failed, limit, from.as_deref()).await.unwrap();
+            people.extend(page.tasks.iter().map(|task| task.user_id));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+            add(&queue, 10_000..10_200).await;
+        }
+        people.retain(|person| *person < 10_000);
+        assert_eq!(people, expected, "{limit} at once");
+    }
+    for oldest in [0, 1_000] {
+        let one = Filter { user_id: Some(oldest), ..Filter::default() };
+        assert_eq!(found(&queue, one).await, [oldest]);
+    }
+}
+
 #[tokio::test]
 async fn a_persons_words_are_kept_only_where_the_operator_wants_it() {
     for (kept, whole) in [(Texts::Off, false), (Texts::Short, true), (Texts::Whole, true)] {
