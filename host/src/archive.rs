@@ -8,6 +8,7 @@
 //! | `FOLDER/NAME/accepted.json` | the data files that an operator accepted, however small |
 //! | `FOLDER/NAME/trusted.json` | the newest signed version that was accepted ([`crate::trust::memory`]) |
 //! | `FOLDER/owners.json` | which plugin had which task type |
+//! | `FOLDER/plugin-folder.path` | where the plugins are ([`unused`]) |
 //!
 //! Each plugin folder has its own `FOLDER`, below the cache of prepared plugins, which belongs to this user alone.
 //! Several workers may share it: a version is written under a temporary name and then renamed.
@@ -18,12 +19,13 @@
 mod data_copies;
 pub(crate) mod files;
 mod rejections;
+mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use queue::task::now_ms;
 use serde::{Deserialize, Serialize};
@@ -41,14 +43,14 @@ use crate::version::id::VersionId;
 pub const MAX_VERSIONS: usize = 5;
 /// Enough of a digest to tell plugin folders apart.
 const FOLDER_CHARS: usize = 16;
+/// Below the cache.
+const VERSIONS: &str = "versions";
 const ABOUT: &str = "about.json";
 const REJECTED: &str = "rejected";
 /// Never a plugin's folder: a plugin's name has no dot.
 const OWNERS: &str = "owners.json";
 const DATA: &str = "data";
 const ACCEPTED: &str = "accepted.json";
-/// An incomplete version older than this was left by a worker that died.
-const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Which plugin file last had which name and task type.
 pub(crate) type Owners = BTreeMap<String, String>;
@@ -86,6 +88,8 @@ pub struct ArchivedVersion {
 #[derive(Debug, Clone)]
 pub struct VersionArchive {
     folder: PathBuf,
+    /// Keeps others from removing it.
+    _in_use: Arc<File>,
 }
 
 impl VersionArchive {
@@ -99,9 +103,20 @@ impl VersionArchive {
         let plugins = fs::canonicalize(plugins)?;
         let digest = sha256_hex(plugins.as_os_str().as_encoded_bytes());
         let name: String = digest.chars().take(FOLDER_CHARS).collect();
-        let folder = cache.join("versions").join(name);
+        let folder = cache.join(VERSIONS).join(name);
         files::create_folder(&folder)?;
-        Ok(Self { folder })
+        let in_use = unused::use_for(&folder, &plugins)?;
+        Ok(Self { folder, _in_use: Arc::new(in_use) })
+    }
+
+    /// Removes the archives below `cache` that nobody has used for a while and whose plugin folders are gone; only some of them,
+    /// if there are very many. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be looked at or removed. The others stay as well.
+    pub(crate) fn remove_unused(cache: &Path) -> io::Result<usize> {
+        unused::remove(&cache.join(VERSIONS))
     }
 
     /// The folder of the archive, with one folder for each plugin.
@@ -247,14 +262,7 @@ impl VersionArchive {
             fs::remove_dir_all(self.version_folder(plugin, &removed.id))?;
         }
         self.prune_data(plugin)?;
-        for (written, path) in files::entries(&self.folder.join(plugin))? {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            let is_old = written.elapsed().is_ok_and(|age| age > ABANDONED_AFTER);
-            if name.starts_with(b".") && is_old {
-                fs::remove_dir_all(path)?;
-            }
-        }
-        Ok(())
+        files::remove_abandoned(&self.folder.join(plugin), ".")
     }
 
     /// Removes the data copies that no archived version names.

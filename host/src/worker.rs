@@ -70,6 +70,10 @@ pub async fn run(
     let mut follower = follower(&config, &queue, &catalog, &worker)?;
     let (cache, archive) =
         config.plugin_cache.as_deref().and_then(|cache| open_cache(cache, &config.plugins)).unzip();
+    if let Some(cache) = config.plugin_cache.clone().filter(|_| archive.is_some()) {
+        // Beside the start: nobody waits for it.
+        tokio::task::spawn_blocking(move || remove_unused_archives(&cache));
+    }
     if config.trust.is_active() && archive.is_none() {
         tracing::warn!(
             "no plugin cache: an older signed version is not noticed after a restart (--plugin-cache)"
@@ -157,6 +161,17 @@ fn open_cache(folder: &Path, plugins: &Path) -> Option<(PreparedCache, VersionAr
             );
         })
         .ok()
+}
+
+fn remove_unused_archives(cache: &Path) {
+    match VersionArchive::remove_unused(cache) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed archives of plugin folders that are gone"),
+        Err(error) => {
+            let folder = cache.display();
+            tracing::warn!(%folder, %error, "cannot remove archives of plugin folders that are gone");
+        }
+    }
 }
 
 /// Ready to work: Redis answers, and there is a plugin.

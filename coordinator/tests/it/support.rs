@@ -194,6 +194,8 @@ pub(crate) fn worker_command(redis: &TestRedis, folder: &Path) -> Command {
         .arg("--plugins")
         .arg(folder)
         .env("REDIS_URL", redis.url())
+        // One for all tests, so that each component is compiled once; not that of whoever runs them.
+        .env("PLUGIN_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-cache"))
         .env_remove("REDIS_CA")
         .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env_remove("RUST_LOG")

@@ -124,6 +124,7 @@ async fn a_data_file_is_not_copied_for_ever() {
 fn listed(folder: &Folder) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command.args(["plugins", "list"]).arg(folder.path()).env_remove("RUST_LOG");
+    command.env("PLUGIN_CACHE", "none");
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "some are refused: {output:?}");

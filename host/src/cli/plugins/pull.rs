@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::folders;
 use super::output::{Format, summary};
+use crate::archive::files;
 use crate::cli::flags::CacheFlag;
 use crate::config::Ceilings;
 use crate::digest::sha256_hex;
@@ -163,6 +164,9 @@ fn write_refusal(out: &mut impl Write, what: &str, refusal: &[String]) -> io::Re
     refusal.iter().try_for_each(|reason| writeln!(out, "  {reason}"))
 }
 
+/// The folders of pulls begin with this.
+const STAGED: &str = ".pull-";
+
 /// The files of a plugin in a folder of their own, until they have been checked.
 struct Staged {
     place: tempfile::TempDir,
@@ -180,7 +184,9 @@ impl Staged {
         artefact: &Artefact,
         new_settings: bool,
     ) -> anyhow::Result<Self> {
-        let place = tempfile::Builder::new().prefix(".pull-").tempdir_in(folder);
+        files::remove_abandoned(folder, STAGED)
+            .with_context(|| format!("cannot tidy {}", folder.display()))?;
+        let place = tempfile::Builder::new().prefix(STAGED).tempdir_in(folder);
         let place = place.with_context(|| format!("cannot write to {}", folder.display()))?;
         let settings_in_place = read_settings(&folder.join(format!("{name}.toml")))?;
         let staged = Self { place, name: name.to_owned(), settings_in_place, new_settings };
