@@ -157,7 +157,7 @@ impl Serve {
     /// What is wrong with the log's filter, the export of traces and the files that settings name.
     pub(crate) fn file_problems(&self) -> Vec<String> {
         let mut problems = self.monitoring.problems();
-        problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
+        problems.extend(self.redis.problem());
         problems.extend(privacy_file::problems(self.privacy_file.as_deref()));
         problems
     }
@@ -223,12 +223,8 @@ impl Serve {
                 "LIMIT_OVERALL, LIMIT_CHAT and LIMIT_GROUP take at most {LIMIT_AT_MOST}; 0 is no limit"
             ));
         }
-        let HistoryFlags { history_max, history_days, ref history_texts, .. } = self.history;
-        let history = HistorySettings::new(history_max, history_days, history_texts);
-        if let Err(error) = history {
-            problems.push(format!("HISTORY_TEXTS: {error}"));
-        }
-        let history = history.ok().filter(|_| self.history.is_on());
+        let history = self.history.settings(HistorySettings::new);
+        let history = history.map_err(|problem| problems.push(problem)).unwrap_or_default();
         let dashboard = self.dashboard.into_config(&mut problems);
         match (token, api_url) {
             (Some(token), Ok(api_url)) if problems.is_empty() => {

@@ -137,7 +137,7 @@ impl Serve {
     /// What is wrong with the log's filter, the export of traces and the files that settings name.
     fn file_problems(&self) -> Vec<String> {
         let mut problems = self.monitoring.problems();
-        problems.extend(self.redis.read_ca().err().map(|error| format!("REDIS_CA: {error:#}")));
+        problems.extend(self.redis.problem());
         problems
     }
 
@@ -147,12 +147,11 @@ impl Serve {
     ///
     /// What is wrong with the trusted keys, one line each.
     pub fn into_config(self) -> Result<HostConfig, Vec<String>> {
-        let history = &self.history;
-        let kept = history.is_on().then(|| {
-            HistorySettings::new(history.history_max, history.history_days, &history.history_texts)
-        });
         Ok(HostConfig {
-            history: kept.transpose().map_err(|error| vec![format!("HISTORY_TEXTS: {error}")])?,
+            history: self
+                .history
+                .settings(HistorySettings::new)
+                .map_err(|problem| vec![problem])?,
             redis: self.redis,
             plugins: self.plugins,
             trust: self.trust.policy()?,

@@ -1,5 +1,6 @@
 //! Flags that several programs and subcommands share.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -37,6 +38,11 @@ impl RedisFlags {
         let Some(path) = &self.redis_ca else { return Ok(None) };
         let bytes = std::fs::read(path);
         bytes.map(Some).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// What is wrong with the file with the certificate.
+    pub fn problem(&self) -> Option<String> {
+        self.read_ca().err().map(|error| format!("REDIS_CA: {error:#}"))
     }
 }
 
@@ -98,19 +104,30 @@ pub struct HistoryFlags {
     history: String,
     /// About how many finished tasks are kept (docs/operations.md says what they cost).
     #[arg(long, env = "HISTORY_MAX", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
-    pub history_max: u64,
+    history_max: u64,
     /// How many days a finished task is kept.
     #[arg(long, env = "HISTORY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
-    pub history_days: u32,
+    history_days: u32,
     /// How much of questions, answers and reasons is kept: nothing, the first 200 characters, or all (at most 32,768 characters
     /// each).
     #[arg(long, env = "HISTORY_TEXTS", default_value = "off", value_parser = ["off", "short", "whole"])]
-    pub history_texts: String,
+    history_texts: String,
 }
 
 impl HistoryFlags {
-    /// Whether a history is kept.
-    pub fn is_on(&self) -> bool {
-        self.history == "on"
+    /// What `make` makes of the number of tasks, the days and the word for texts; none when no history is kept.
+    ///
+    /// # Errors
+    ///
+    /// What `make` does not accept, as a problem of the settings.
+    pub fn settings<T, E: Display>(
+        &self,
+        make: impl FnOnce(u64, u32, &str) -> Result<T, E>,
+    ) -> Result<Option<T>, String> {
+        if self.history != "on" {
+            return Ok(None);
+        }
+        let made = make(self.history_max, self.history_days, &self.history_texts);
+        made.map(Some).map_err(|error| format!("HISTORY_TEXTS: {error}"))
     }
 }

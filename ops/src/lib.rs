@@ -19,3 +19,4 @@ pub mod startup;
 pub mod supervisor;
 pub mod telemetry;
 pub mod trace;
+pub mod words;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ops::words::{count, span};
 use queue::{PluginChange, PluginEvent, TypeStats};
 
 use super::facts::{Facts, NewestDead, QueueFacts};
@@ -66,7 +67,7 @@ fn of_queue(row: &TypeStats, settings: &AlertSettings) -> Option<Condition> {
     let waiting = row.ready + row.delayed;
     let oldest = Duration::from_millis(row.oldest_ms);
     let old = settings.oldest <= oldest;
-    let tasks = counted(waiting, "task waits", "tasks wait");
+    let tasks = count(waiting, "task waits", "tasks wait");
     let (html, urgent, button) = if row.paused {
         if waiting == 0 || !old {
             return None;
@@ -102,7 +103,7 @@ fn of_dead_letters(row: &TypeStats, newest: &NewestDead) -> Option<Condition> {
     let server = newest.failed_request.as_deref().map(|server| format!("; {server}"));
     let html = format!(
         "<b>{task_type}</b> has {}, the newest of the last {}: {}.",
-        counted(row.dead, "dead letter", "dead letters"),
+        count(row.dead, "dead letter", "dead letters"),
         span(DEAD_IS_NEWS),
         safe_html(&format!("{code}{}", server.unwrap_or_default()), REASON)
     );
@@ -131,7 +132,7 @@ fn of_plugins(queue: &QueueFacts) -> Vec<Condition> {
 fn of_plugin(plugin: &str, events: &[&PluginEvent]) -> Option<Condition> {
     let event = events.first()?;
     let name = safe_html(plugin, 64);
-    let on = counted(events.len() as u64, "worker", "workers");
+    let on = count(events.len() as u64, "worker", "workers");
     let version = |version: &Option<String>| safe_html(version.as_deref().unwrap_or("?"), 64);
     let what = match event.change {
         PluginChange::RolledBack => format!(
@@ -145,19 +146,6 @@ fn of_plugin(plugin: &str, events: &[&PluginEvent]) -> Option<Condition> {
     let html = format!("{what}{}", why.unwrap_or_else(|| ".".to_owned()));
     let button = Some(Button::press("🧩 Workers and plugins", ButtonAction::Plugins));
     Some(Condition { cause: format!("plugin:{plugin}"), html, urgent: false, button })
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// A span of time for people.
-pub(super) fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3_600),
-    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use ops::retry::{self, RetryPolicy};
 use ops::shutdown::Shutdown;
+use ops::words::span;
 use queue::task::now_ms;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::condition::{Condition, span};
+use super::condition::Condition;
 use super::told::Told;
 use crate::chat::address::ChatAddress;
 use crate::chat::screen::Screen;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use ops::doctor::{Report, Verdict};
 use ops::startup::Startup;
-use queue::admin::{Wellness, examine};
+use queue::admin::examine;
 use queue::{QueueConfig, Side};
 
 use super::outcome::Outcome;
@@ -46,11 +46,7 @@ impl DoctorCommand {
         let queue_config =
             QueueConfig { redis_ca, side: Some(Side::Coordinator), ..QueueConfig::default() };
         for finding in examine(redis.redis_url.expose(), queue_config).await {
-            let verdict = match finding.wellness {
-                Wellness::Fine => Verdict::Ok,
-                Wellness::Doubtful => Verdict::Warning,
-                Wellness::Broken => Verdict::Fail,
-            };
+            let verdict = finding.wellness.choose(Verdict::Ok, Verdict::Warning, Verdict::Fail);
             report.add(verdict, "Redis", &finding.found, &finding.mend);
         }
         if let Ok(config) = &config {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use ops::words::span_ms;
 use queue::history::{Filter, FinishedTask, Timeline, TimelineKind};
 use queue::task::now_ms;
 use queue::{TaskId, TaskQueue, TaskStatus, TaskType};
@@ -128,7 +129,7 @@ fn line(out: &mut impl Write, task: &FinishedTask) -> io::Result<()> {
         "{}  {}{code} after {}, person {}{chat}, on {}{}",
         task.task_id,
         task.status,
-        print::span(task.ended_at.saturating_sub(task.submitted_at)),
+        span_ms(task.ended_at.saturating_sub(task.submitted_at)),
         task.user_id,
         task.worker.as_deref().unwrap_or("no worker"),
         version.unwrap_or_default(),
@@ -143,7 +144,7 @@ fn show(out: &mut impl Write, timeline: &Timeline) -> io::Result<()> {
     let events = timeline.events();
     let first = events.first().map_or(0, |event| event.at);
     for event in &events {
-        let at = print::span(event.at.saturating_sub(first));
+        let at = span_ms(event.at.saturating_sub(first));
         let what = match &event.what {
             TimelineKind::Submitted => format!("submitted, at {} ms since 1970", event.at),
             TimelineKind::Claimed { worker, version } => {
@@ -169,7 +170,7 @@ fn words(step: &queue::history::StepKind) -> String {
         Retried { code, delay_ms, reason, .. } => {
             let code = code.as_deref().unwrap_or("no code");
             let reason = reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
-            format!("failed: {code}{reason}; tried again after {}", print::span(*delay_ms))
+            format!("failed: {code}{reason}; tried again after {}", span_ms(*delay_ms))
         }
         WorkerLost { worker, .. } => format!("{worker} died; it runs again"),
         Delivered { chat_id, message_id } => {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use ops::words::span_ms;
 use queue::{DeadLetter, LiveTask, TypeStats, WorkerRecord};
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ pub(super) fn stats(
             out,
             "{:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {state}",
             row.task_type.as_str(),
-            span(row.oldest_ms),
+            span_ms(row.oldest_ms),
             row.ready,
             row.delayed,
             row.active,
@@ -80,7 +81,7 @@ pub(super) fn stats(
 pub(super) fn tasks(out: &mut impl Write, tasks: &[LiveTask]) -> io::Result<()> {
     for task in tasks {
         let running = match (&task.worker, task.running_ms) {
-            (Some(worker), Some(ms)) => format!(" for {} on {worker}", span(ms)),
+            (Some(worker), Some(ms)) => format!(" for {} on {worker}", span_ms(ms)),
             _ => String::new(),
         };
         let cancelled = if task.cancel_asked { ", cancel asked" } else { "" };
@@ -91,7 +92,7 @@ pub(super) fn tasks(out: &mut impl Write, tasks: &[LiveTask]) -> io::Result<()> 
             task.status,
             task.failures,
             task.crashes,
-            span(task.left_ms)
+            span_ms(task.left_ms)
         )?;
     }
     writeln!(out, "{} tasks", tasks.len())
@@ -108,25 +109,4 @@ pub(super) fn dead(out: &mut impl Write, letters: &[DeadLetter]) -> io::Result<(
         )?;
     }
     writeln!(out, "{} dead letters", letters.len())
-}
-
-/// `0`, `850ms`, `12s`, `3m05s`.
-pub(super) fn span(ms: u64) -> String {
-    match ms {
-        0 => "0".to_owned(),
-        1..1_000 => format!("{ms}ms"),
-        1_000..120_000 => format!("{}s", ms / 1_000),
-        _ => format!("{}m{:02}s", ms / 60_000, ms / 1_000 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_short() {
-        let spans = [0, 850, 12_340, 185_000].map(span);
-        assert_eq!(spans, ["0", "850ms", "12s", "3m05s"]);
-    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use ops::doctor::{Report, Verdict};
 use ops::flags::RedisFlags;
 use ops::startup::Startup;
-use queue::admin::{Wellness, examine};
+use queue::admin::examine;
 use queue::{QueueConfig, Side};
 
 use super::plugins::folders;
@@ -65,11 +65,7 @@ impl<S: clap::Args> DoctorCommand<S> {
         let queue_config =
             QueueConfig { redis_ca, side: Some(Side::Worker), ..QueueConfig::default() };
         for finding in examine(redis.redis_url.expose(), queue_config).await {
-            let verdict = match finding.wellness {
-                Wellness::Fine => Verdict::Ok,
-                Wellness::Doubtful => Verdict::Warning,
-                Wellness::Broken => Verdict::Fail,
-            };
+            let verdict = finding.wellness.choose(Verdict::Ok, Verdict::Warning, Verdict::Fail);
             report.add(verdict, "Redis", &finding.found, &finding.mend);
         }
         if let Ok(config) = config {

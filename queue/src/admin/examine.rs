@@ -32,6 +32,17 @@ pub enum Wellness {
     Broken,
 }
 
+impl Wellness {
+    /// The caller's own word for it.
+    pub fn choose<T>(self, fine: T, doubtful: T, broken: T) -> T {
+        match self {
+            Self::Fine => fine,
+            Self::Doubtful => doubtful,
+            Self::Broken => broken,
+        }
+    }
+}
+
 /// One thing about Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {

@@ -1,8 +1,8 @@
 //! What several commands print.
 
 use std::path::Path;
-use std::time::Duration;
 
+use ops::words::span_ms;
 use queue::TaskType;
 use queue::task::now_ms;
 use serde_json::{Value, json};
@@ -73,11 +73,5 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// How long ago a time was.
 pub(crate) fn ago(at_ms: u64) -> String {
-    let seconds = Duration::from_millis(now_ms().saturating_sub(at_ms)).as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s ago"),
-        120..7_200 => format!("{} min ago", seconds / 60),
-        7_200..172_800 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
+    format!("{} ago", span_ms(now_ms().saturating_sub(at_ms)))
 }
