@@ -16,8 +16,8 @@ use crate::archive::files;
 const PLUGIN_FOLDER: &str = "plugin-folder.path";
 /// An archive whose plugin folder is gone is kept for so long after its last use: the disk with the folder may come back.
 const GONE_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// One that does not say where its plugin folder is.
-const UNKNOWN_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// One that does not say where its plugin folder is: a worker of an older version may still use it.
+const UNKNOWN_KEPT: Duration = Duration::from_secs(180 * 24 * 3_600);
 /// Most archives that one start removes. A removal takes about a millisecond; the next start goes on.
 const REMOVED_AT_ONCE: usize = 1_000;
 
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn an_archive_of_an_older_version_goes_when_it_was_long_without_change() {
-        check(31, |_, archive| fs::remove_file(archive.join(PLUGIN_FOLDER)).unwrap(), false);
-        check(29, |_, archive| fs::remove_file(archive.join(PLUGIN_FOLDER)).unwrap(), true);
+        check(181, |_, archive| fs::remove_file(archive.join(PLUGIN_FOLDER)).unwrap(), false);
+        check(179, |_, archive| fs::remove_file(archive.join(PLUGIN_FOLDER)).unwrap(), true);
     }
 
     #[test]

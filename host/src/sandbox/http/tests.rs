@@ -84,7 +84,8 @@ async fn arrived(traced: bool, trace: TraceContext) -> String {
         .header("x-own", "kept")
         .body(BodyExt::boxed_unsync(empty))
         .unwrap();
-    let sending = client.send(request, None, Breaches::default(), &LastRequest::default());
+    let last = LastRequest::default();
+    let sending = client.send(request, None, Breaches::default(), &last);
     trace::within(Some(trace::Current::new(trace)), sending).await.unwrap();
     serving.await.unwrap()
 }
