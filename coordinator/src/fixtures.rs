@@ -25,12 +25,5 @@ pub(crate) fn quiet_type() -> TypeStats {
 
 /// A worker that runs nothing and has no plugin.
 pub(crate) fn worker(name: &str) -> WorkerRecord {
-    WorkerRecord {
-        worker: name.to_owned(),
-        started_at: 0,
-        concurrency: 1,
-        running: 0,
-        drained: false,
-        plugins: Vec::new(),
-    }
+    WorkerRecord { worker: name.to_owned(), concurrency: 1, ..WorkerRecord::default() }
 }

@@ -91,11 +91,9 @@ mod tests {
         };
         let worker = WorkerRecord {
             worker: "w".to_owned(),
-            started_at: 0,
             concurrency: 4,
-            running: 0,
             plugins: vec![plugin],
-            drained: false,
+            ..WorkerRecord::default()
         };
         let drained = WorkerRecord { worker: "d".to_owned(), drained: true, ..worker.clone() };
         estimator.record_workers(&[worker, drained]);

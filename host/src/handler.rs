@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ops::health::Turns;
 use ops::trace::{self, Current};
 use queue::config::RetryPolicy;
-use queue::{FailureCode, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult};
+use queue::{
+    FailureCode, Finish, Handled, Lease, OfferedPlugin, TaskHandler, TaskResult, WorkerFacts,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
@@ -14,7 +16,7 @@ use crate::plugin::load::Loader;
 use crate::plugin::publish::Publisher;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin::publish::history::History;
-use crate::{runner, spans};
+use crate::{facts, runner, spans};
 
 /// Runs tasks with the plugins of a catalogue.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct PluginHandler {
     worker: String,
     retry: RetryPolicy,
     turns: Option<Turns>,
+    facts: WorkerFacts,
 }
 
 impl PluginHandler {
@@ -35,14 +38,22 @@ impl PluginHandler {
         retry: RetryPolicy,
     ) -> Self {
         let archive = loader.archive().cloned();
+        let facts = WorkerFacts::default();
         let publisher = Publisher { catalog, archive, accepted: loader.memory(), history: None };
-        Self { engine: loader.engine().clone(), publisher, worker, retry, turns: None }
+        Self { engine: loader.engine().clone(), publisher, worker, retry, turns: None, facts }
     }
 
     /// Adds rollbacks to `history`.
     #[must_use]
     pub fn with_history(mut self, history: History) -> Self {
         self.publisher.history = Some(history);
+        self
+    }
+
+    /// Tells people `facts`, and what changes of them.
+    #[must_use]
+    pub(crate) fn with_facts(mut self, facts: WorkerFacts) -> Self {
+        self.facts = facts;
         self
     }
 
@@ -62,7 +73,7 @@ impl PluginHandler {
             // The plugin was removed since the claim; another worker may have it.
             let result =
                 TaskResult::failure(FailureCode::UnknownTaskType, "no plugin for this task type");
-            return Handled { result, finish: Finish::Requeue };
+            return Handled::new(result, Finish::Requeue);
         };
         let handled =
             runner::run(&self.engine, &version, lease, &self.worker, &self.retry, &cancelled).await;
@@ -85,6 +96,12 @@ impl TaskHandler for PluginHandler {
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
         self.publisher.catalog.offered()
+    }
+
+    fn facts(&self) -> Option<WorkerFacts> {
+        let plugins = self.publisher.catalog.facts();
+        let facts = WorkerFacts { plugins, ..self.facts.clone() };
+        Some(facts::with_memory(facts, &self.engine))
     }
 
     fn turned(&self) {

@@ -14,6 +14,7 @@ pub mod config;
 mod digest;
 pub mod engine;
 pub mod error;
+mod facts;
 mod fleet;
 pub mod grants;
 pub mod handler;

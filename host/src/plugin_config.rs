@@ -5,6 +5,7 @@
 
 pub mod access;
 pub(crate) mod base;
+mod facts;
 pub(crate) mod limits;
 pub(crate) mod swap;
 

@@ -32,6 +32,8 @@ struct Seen {
     peak_memory_bytes: usize,
     /// How its last request to another server ended, if that failed.
     failed_request: Option<String>,
+    /// The last lines that it wrote.
+    log: Option<String>,
 }
 
 /// Runs the task of `lease` on `version`. Ends within 2 s of `cancelled`: the instance is dropped the next time that it
@@ -103,7 +105,7 @@ pub(crate) async fn run(
         run_ms,
         "task ended"
     );
-    Handled { result, finish }
+    Handled { result, finish, log: seen.log }
 }
 
 /// The params as JSON for the guest, when they are within the limits and fit their schema.
@@ -172,6 +174,7 @@ async fn instance_call(
             .await;
     seen.peak_memory_bytes = store.data().memory.peak;
     seen.failed_request = store.data().failed_request();
+    seen.log = store.data().output.last_lines();
     let dropped = store.data().output.dropped();
     if dropped > 0 {
         tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, dropped, "plugin output truncated");

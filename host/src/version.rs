@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use queue::{OfferedPlugin, TaskType};
+use queue::{OfferedPlugin, PluginFacts, TaskType};
 
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{Descriptor, v1};
@@ -43,6 +43,8 @@ pub struct PluginVersion {
     pub(crate) has_snapshot: bool,
     /// The operator's grants, one line each.
     pub(crate) granted: BTreeSet<String>,
+    /// What people are told of it.
+    pub(crate) facts: PluginFacts,
     pub(crate) settings_text: String,
     /// Its signature, when one was checked.
     pub(crate) signature: Option<SignedVersion>,

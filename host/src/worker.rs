@@ -23,7 +23,7 @@ use crate::plugin::publish::history::History;
 use crate::plugin_config::base::PathBase;
 use crate::swap::folder::PluginFolder;
 use crate::swap::watch::watch_until;
-use crate::{engine, metrics};
+use crate::{engine, facts, metrics};
 
 /// Longest time between two turns of the loop that claims tasks. It turns every two seconds; what it asks of Redis meanwhile
 /// has time limits of a few seconds.
@@ -117,7 +117,9 @@ pub async fn run(
     let cache_written = loader.cache_written();
     let handler = PluginHandler::new(&loader, catalog, worker.clone(), retry);
     let turns = health.follow("tasks", LOOP_AT_MOST);
-    let handler = Arc::new(handler.with_history(history).with_turns(turns));
+    let facts = facts::of_start(&config.plugins, config.plugin_cache.as_deref());
+    let handler = handler.with_history(history).with_turns(turns).with_facts(facts);
+    let handler = Arc::new(handler);
     DistributedWorkerRegistry::new(queue)
         .process_tasks(handler, &worker, config.concurrency, config.drain, shutdown)
         .await;

@@ -108,8 +108,8 @@ pub struct HistoryFlags {
     /// How many days a finished task is kept.
     #[arg(long, env = "HISTORY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
     history_days: u32,
-    /// How much of questions, answers and reasons is kept: nothing, the first 200 characters, or all (at most 32,768 characters
-    /// each).
+    /// How much of questions, answers, reasons and the end of the plugin's log is kept: nothing, 200 characters, or all (at
+    /// most 32,768 characters each, and 4,096 of the log).
     #[arg(long, env = "HISTORY_TEXTS", default_value = "off", value_parser = ["off", "short", "whole"])]
     history_texts: String,
 }

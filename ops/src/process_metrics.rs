@@ -38,7 +38,7 @@ pub(crate) fn begin(program: &'static str, version: &'static str) {
     if let Ok(began) = SystemTime::now().duration_since(UNIX_EPOCH) {
         gauge!(STARTED).set(began.as_secs_f64());
     }
-    if let Some(limit) = memory_limit(Path::new("/")) {
+    if let Some(limit) = memory_limit_bytes() {
         gauge!(MEMORY_LIMIT).set(float(limit));
     }
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -52,9 +52,8 @@ pub(crate) fn begin(program: &'static str, version: &'static str) {
 pub(crate) fn update(program: &'static str, ready: bool, alive: bool) {
     gauge!(READY, "program" => program).set(f64::from(u8::from(ready)));
     gauge!(ALIVE, "program" => program).set(f64::from(u8::from(alive)));
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if let Some(kib) = status.lines().find_map(|line| number(line.strip_prefix("VmRSS:")?)) {
-        gauge!(MEMORY).set(float(kib << 10));
+    if let Some(bytes) = resident_bytes() {
+        gauge!(MEMORY).set(float(bytes));
     }
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     if let Some(ticks) = cpu_ticks(&stat) {
@@ -113,6 +112,18 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
     ticks(USER_TIME)?.checked_add(ticks(SYSTEM_TIME)?)
+}
+
+/// Memory that the process uses, in bytes; none where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| number(line.strip_prefix("VmRSS:")?))?;
+    Some(kib << 10)
+}
+
+/// The most memory that the process may use, in bytes: the limit of its control group, or the machine's memory.
+pub fn memory_limit_bytes() -> Option<u64> {
+    memory_limit(Path::new("/"))
 }
 
 /// The lowest limit of the control groups that the process is in, and of the machine. `root` is `/`, except in tests.

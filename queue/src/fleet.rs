@@ -8,7 +8,7 @@
 //! one that meets another era puts back what is missing ([`Fleet::merge`]).
 //!
 //! A record may carry a [`Canary`]: a version that some workers try. Going on to all workers and going back are changes like
-//! any other.
+//! any other; [`Fleet::rollback`] says what going back would be.
 //!
 //! Not here: what a worker makes of the state (the host), and whether a component may be trusted.
 
@@ -18,6 +18,7 @@ mod collect;
 mod handle;
 mod record;
 mod report;
+mod rollback;
 mod state;
 
 pub use artefact::StoreError;
@@ -27,5 +28,6 @@ pub use record::{
     Canary, Entry, MAX_CANARY_SECONDS, MAX_CANARY_TASKS, MAX_SETTINGS_BYTES, Record, Revision,
     is_label,
 };
-pub use report::{PluginReport, Step, WorkerReport};
+pub use report::{PluginReport, Signatures, Step, WorkerReport};
+pub use rollback::{Pinned, Rollback, RollbackError, SIGN_AGAIN, Target};
 pub use state::{Change, HISTORY, MAX_NAMES, Merged, State};

@@ -39,8 +39,8 @@ pub use task::{
     TaskType,
 };
 pub use work::{
-    DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, TaskHandler,
-    WorkerRecord,
+    DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, PluginFacts,
+    TaskHandler, WorkerFacts, WorkerRecord,
 };
 
 /// Compiles the example in README.md.

@@ -4,8 +4,9 @@ mod cancel;
 mod claim;
 mod demand;
 mod ending;
+mod facts;
 mod finish;
-mod handler;
+pub(crate) mod handler;
 mod held;
 mod lane_call;
 mod lane_loop;
@@ -23,6 +24,7 @@ mod unheld;
 mod worker;
 mod worker_loop;
 
+pub use facts::{PluginFacts, WorkerFacts};
 pub use handler::{Handled, TaskHandler};
 pub use lease::{Finish, Finished, Lease, Renewal};
 pub use reclaim::{Swept, sweep, sweep_until};

@@ -225,7 +225,7 @@ impl TaskHandler for Script {
     async fn handle(&self, lease: &Lease, cancelled: CancellationToken) -> Handled {
         if cancelled.run_until_cancelled(tokio::time::sleep(self.takes)).await.is_none() {
             let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
-            return Handled { result, finish: Finish::Cancelled };
+            return Handled::new(result, Finish::Cancelled);
         }
         let query = lease.task.params.get("query").and_then(Value::as_str).unwrap_or_default();
         let result = match lease.task.task_type.as_str() {
@@ -243,7 +243,7 @@ impl TaskHandler for Script {
             }})),
             _ => TaskResult::failure(FailureCode::PluginFailed, "not in the script"),
         };
-        Handled { result, finish: Finish::Done }
+        Handled::new(result, Finish::Done)
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use queue::fleet::Record;
+use queue::fleet::{Record, Signatures};
 
 use crate::metrics;
 use crate::trust::{Policy, Signed};
@@ -26,6 +26,15 @@ type Question = (String, String, String, Option<String>);
 impl Coverage {
     pub(super) fn new(policy: Policy) -> Self {
         Self { policy, known: Arc::default() }
+    }
+
+    /// What this worker makes of signatures.
+    pub(super) fn signatures(&self) -> Signatures {
+        match (self.policy.is_active(), self.policy.is_required()) {
+            (false, _) => Signatures::Ignored,
+            (true, false) => Signatures::Checked,
+            (true, true) => Signatures::Required,
+        }
     }
 
     /// Whether a trusted signature covers the settings of `record`, or why the record is refused. None when the component

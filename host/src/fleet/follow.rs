@@ -21,6 +21,7 @@ use super::grants;
 use super::rollout::Rollouts;
 use super::store::{Known, Store, folder_name};
 use crate::config::FleetConfig;
+use crate::facts::host_name;
 use crate::metrics;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin_config::base::FleetFolder;
@@ -83,7 +84,7 @@ impl Follower {
         let store = Store::open(cache, &name).with_context(|| {
             format!("cannot use the plugin cache {} for the fleet", cache.display())
         })?;
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = host_name();
         let known = store.load();
         let fleet = Fleet::new(queue);
         let fetcher = Fetcher::new(fleet.clone(), store.clone(), config.sources.clone());
@@ -98,7 +99,7 @@ impl Follower {
             catalog,
             outcomes: Outcomes::default(),
             worker: worker.to_owned(),
-            host: host.trim().to_owned(),
+            host,
             known,
             store,
             fetcher,
@@ -324,6 +325,8 @@ impl Follower {
             let Some((step, reason)) = progress.get(&name).cloned() else { continue };
             let in_force = self.catalog.named(&name);
             let runs = in_force.as_ref().map(|version| version.digest.clone());
+            let signed = in_force.as_ref().and_then(|version| version.signature.as_ref());
+            let signed_at = signed.map(|signed| signed.accepted.covered.timestamp);
             let is_tried =
                 self.known.entries.get(&name).is_some_and(|entry| entry.record.canary.is_some());
             // Counted for a rollout only: each change is written.
@@ -332,7 +335,7 @@ impl Follower {
             let digest = record.digest;
             let since = now_ms();
             let mut report =
-                PluginReport { name, step, digest, runs, reason, since, ended, failed };
+                PluginReport { name, step, digest, runs, signed_at, reason, since, ended, failed };
             let earlier = self.reported.as_ref().and_then(|(earlier, _)| {
                 earlier.plugins.iter().find(|earlier| earlier.name == report.name)
             });
@@ -353,6 +356,7 @@ impl Follower {
             host: self.host.clone(),
             labels: self.labels.clone(),
             folder: self.folder.clone(),
+            signatures: self.coverage.signatures(),
             revision: self.known.seen.clone(),
             plugins,
         };

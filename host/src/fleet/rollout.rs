@@ -271,17 +271,17 @@ mod tests {
             runs: Some(digest.clone()),
             digest,
             reason: (step == Step::Refused).then(|| "why".to_owned()),
-            since: 0,
             ended,
             failed,
+            ..PluginReport::default()
         };
         WorkerReport {
             worker: format!("w-{folder}"),
             host: "h".to_owned(),
-            labels: Vec::new(),
             folder: folder.to_owned(),
             revision: Some(entry().at),
             plugins: vec![report],
+            ..WorkerReport::default()
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queue::TaskQueue;
+use queue::{PluginFacts, TaskQueue};
 use wasmtime::Engine;
 
 use crate::archive::VersionArchive;
@@ -230,6 +230,8 @@ impl Loader {
         }
         let mut messages = config.remarks.clone();
         let granted = config.granted();
+        let is_fleets = self.base.is_fleets(&file.path);
+        let facts = PluginFacts { is_fleets, ..config.facts() };
         let settings_text = config.source.clone();
         let swap = config.swap.clone();
         let env = read::read_env(&file, config, &self.ceilings, self.queue.clone()).await?;
@@ -267,7 +269,7 @@ impl Loader {
         let version = Arc::new(PluginVersion {
             descriptor,
             digest: file.digest,
-            is_own: !self.base.is_fleets(&file.path),
+            is_own: !is_fleets,
             path: file.path,
             messages,
             data: read::data_files(&env, &rows),
@@ -275,6 +277,7 @@ impl Loader {
             component: prepared.component,
             has_snapshot: prepared.has_snapshot,
             granted,
+            facts,
             settings_text,
             signature: signature.into_signed(access),
             swap,

@@ -20,7 +20,7 @@ use crate::sandbox::limits::{Breaches, Limit};
 
 /// Longest line. The rest is cut off.
 const MAX_LINE_BYTES: usize = 1_024;
-/// Last lines of standard output and error, to explain a trap.
+/// Last lines that are kept: to explain a trap, and for the history.
 const TAIL_LINES: usize = 20;
 /// Bytes that a guest may write in one call.
 const MAX_WRITE_BYTES: usize = 64 << 10;
@@ -62,12 +62,26 @@ struct State {
     bytes_left: usize,
     dropped: u64,
     partial: Vec<u8>,
-    tail: VecDeque<String>,
+    tail: VecDeque<Line>,
     /// Log lines while the plugin is being loaded.
     init_log: Vec<String>,
 }
 
+/// One of the last lines.
+struct Line {
+    /// Of the `log` interface; none for standard output and error.
+    level: Option<Level>,
+    text: String,
+}
+
 impl State {
+    fn keep(&mut self, level: Option<Level>, text: &str) {
+        if self.tail.len() >= TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(Line { level, text: text.to_owned() });
+    }
+
     /// Counts a line of `bytes` bytes; false when it is above the limits.
     fn admit(&mut self, bytes: usize) -> bool {
         match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(bytes)) {
@@ -81,6 +95,20 @@ impl State {
                 false
             }
         }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            None => "",
+            Some(Level::Trace) => "trace: ",
+            Some(Level::Debug) => "debug: ",
+            Some(Level::Info) => "info: ",
+            Some(Level::Warn) => "warn: ",
+            Some(Level::Error) => "error: ",
+        };
+        write!(f, "{level}{}", self.text)
     }
 }
 
@@ -114,9 +142,12 @@ impl GuestOutput {
         if self.with_state(|state| state.admit(message.len().min(MAX_LINE_BYTES))) {
             let line = clean(message.as_bytes());
             self.emit(level, &line);
-            if self.shared.task.is_none() {
-                self.with_state(|state| state.init_log.push(line));
-            }
+            self.with_state(|state| {
+                state.keep(Some(level), &line);
+                if self.shared.task.is_none() {
+                    state.init_log.push(line);
+                }
+            });
         } else {
             self.shared.breaches.note(Limit::Log);
         }
@@ -153,10 +184,7 @@ impl GuestOutput {
             for byte in bytes {
                 if *byte == b'\n' {
                     let line = clean(&std::mem::take(&mut state.partial));
-                    if state.tail.len() >= TAIL_LINES {
-                        state.tail.pop_front();
-                    }
-                    state.tail.push_back(line.clone());
+                    state.keep(None, &line);
                     if state.admit(line.len()) {
                         lines.push(line);
                     } else {
@@ -176,11 +204,26 @@ impl GuestOutput {
     /// The last lines of standard output and error, including an unfinished one.
     pub(crate) fn tail(&self) -> String {
         self.with_state(|state| {
-            let mut lines: Vec<String> = state.tail.iter().cloned().collect();
+            let printed = state.tail.iter().filter(|line| line.level.is_none());
+            let mut lines: Vec<String> = printed.map(|line| line.text.clone()).collect();
             if !state.partial.is_empty() {
                 lines.push(clean(&state.partial));
             }
             lines.join("\n")
+        })
+    }
+
+    /// The last lines of the log, standard output and error, for people; none when there are none.
+    pub(crate) fn last_lines(&self) -> Option<String> {
+        self.with_state(|state| {
+            let mut lines: Vec<String> = state.tail.iter().map(Line::to_string).collect();
+            if !state.partial.is_empty() {
+                lines.push(clean(&state.partial));
+            }
+            if state.dropped > 0 {
+                lines.push(format!("({} lines above the limits were dropped)", state.dropped));
+            }
+            (!lines.is_empty()).then(|| lines.join("\n"))
         })
     }
 
@@ -255,45 +298,4 @@ impl AsyncWrite for GuestOutput {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panics_text_is_kept_even_when_the_line_never_ended() {
-        let output = GuestOutput::new(&PluginEnv::for_tests(), None, Breaches::default());
-        output.write_bytes(b"first\nthread panicked: boom");
-        assert_eq!(output.tail(), "first\nthread panicked: boom");
-    }
-
-    #[test]
-    fn a_flood_of_lines_is_dropped_and_counted_and_the_last_ones_kept() {
-        let env = PluginEnv::for_tests();
-        let breaches = Breaches::default();
-        let output = GuestOutput::new(&env, None, breaches.clone());
-        let allowed = env.limits.log_lines;
-        for line in 0..allowed + 97 {
-            assert_eq!(breaches.has(Limit::Log), line > allowed);
-            output.write_bytes(format!("{line}\n").as_bytes());
-        }
-        assert_eq!(output.dropped(), 97);
-        assert!(output.tail().ends_with(&format!("{}", allowed + 96)));
-        assert_eq!(output.tail().lines().count(), TAIL_LINES);
-    }
-
-    #[test]
-    fn a_flood_of_bytes_is_dropped_too() {
-        let env = PluginEnv::for_tests();
-        let output = GuestOutput::new(&env, None, Breaches::default());
-        let fit = env.limits.log_bytes / MAX_LINE_BYTES;
-        for _ in 0..fit + 5 {
-            output.log(Level::Trace, &"x".repeat(2 * MAX_LINE_BYTES));
-        }
-        assert_eq!(output.dropped(), 5);
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_log_and_long_lines_are_cut() {
-        assert_eq!(clean(b"a\x1b[31mb"), "a [31mb");
-        assert_eq!(clean(&[b'x'; 5_000]).len(), MAX_LINE_BYTES);
-    }
-}
+mod tests;

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Folder, Process, metrics, redis, run, start_worker, start_worker_with, task};
+use crate::support::{
+    Folder, Process, eventually, metrics, redis, run, start_worker, start_worker_with, task,
+};
 
 const TIGHT: &str = "[grants]\nnet = []\n[limits]\nwall_ms = 2000\ncpu_ms = 300\nmax_memory_mb = 32\n\
                      max_output_kb = 64\nmax_log_lines = 5\nmax_input_kb = 16\n\
@@ -40,6 +42,23 @@ async fn each_misbehaviour_has_its_code_and_the_next_task_is_answered() {
         assert!(next.success, "after {task_type}");
     }
     worker.says(&["plugin trapped", "boom"]).await;
+}
+
+#[tokio::test]
+async fn the_last_lines_of_a_task_are_in_the_history_where_texts_are_kept() {
+    for (texts, expected) in [("whole", Some("info: line 0\ninfo: line 1")), ("off", None)] {
+        let (redis, queue) = redis().await;
+        let folder = Folder::with(&["probe"]);
+        folder.settings("probe", TIGHT);
+        let _worker = start_worker_with(&redis, &folder, &[("HISTORY_TEXTS", texts)]).await;
+        let task = task("probe_log", &json!({"lines": 2}));
+        queue.submit_task(&task).await.unwrap();
+        let finished = eventually("the history's entry", async || {
+            queue.history().task(&task.task_id).await.unwrap().finished
+        })
+        .await;
+        assert_eq!(finished.log.as_deref(), expected, "{texts}");
+    }
 }
 
 #[tokio::test]

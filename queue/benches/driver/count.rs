@@ -74,7 +74,7 @@ impl TaskHandler for NoOp {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.stop.cancel();
         }
-        Handled { result: TaskResult::success(json!({})), finish: Finish::Done }
+        Handled::new(TaskResult::success(json!({})), Finish::Done)
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

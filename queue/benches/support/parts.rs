@@ -69,7 +69,7 @@ struct NoOp(watch::Sender<Vec<OfferedPlugin>>);
 
 impl TaskHandler for NoOp {
     async fn handle(&self, _: &Lease, _: CancellationToken) -> Handled {
-        Handled { result: answer(), finish: Finish::Done }
+        Handled::new(answer(), Finish::Done)
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

@@ -1,11 +1,14 @@
 //! Live tasks: those that have not ended.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::client::task_queue::TaskQueue;
 use crate::error::RedisError;
 use crate::redis::keys::Keys;
 use crate::redis::task_record::TaskRecord;
+use crate::redis::time::millis;
 use crate::task::{Lane, Task, TaskId, TaskStatus, TaskType};
 
 /// A task that has not ended.
@@ -27,6 +30,8 @@ pub struct LiveTask {
     pub worker: Option<String>,
     /// How long it has run, in ms.
     pub running_ms: Option<u64>,
+    /// When its next attempt is due, in ms from now; none unless it waits for one.
+    pub next_attempt_ms: Option<u64>,
     /// Time left until its deadline, in ms.
     pub left_ms: u64,
 }
@@ -92,6 +97,31 @@ impl TaskQueue {
         Ok(self.read_live(&lane, vec![id.as_str().to_owned()], now).await?.pop())
     }
 
+    /// Lets a task that waits for its next attempt start it now. Whether it did wait for one.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer. Calling again is safe.
+    pub async fn try_now(&self, id: &TaskId) -> Result<bool, RedisError> {
+        let Some(lane) = id.lane() else { return Ok(false) };
+        let waits = self.show(id).await?.is_some_and(|task| task.status == TaskStatus::Retrying);
+        if !waits {
+            return Ok(false);
+        }
+        // Due since 1970. A task that has left the index meanwhile is not put back into it.
+        let changed: u64 = redis::cmd("ZADD")
+            .arg(self.keys.delayed(&lane))
+            .arg(&["XX", "CH", "0"])
+            .arg(id.as_str())
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(RedisError::during("let a task be tried now"))?;
+        if changed > 0 {
+            self.wake(&lane).await?;
+        }
+        Ok(changed > 0)
+    }
+
     pub(super) async fn live(
         &self,
         lane: &Lane,
@@ -145,6 +175,10 @@ impl TaskQueue {
                     cancel_asked: record.cancel_requested,
                     worker: record.claimed_at.map(|_| record.worker.to_owned()),
                     running_ms: record.claimed_at.map(|at| now.saturating_sub(at)),
+                    next_attempt_ms: delayed
+                        .filter(|_| status == TaskStatus::Retrying)
+                        .and_then(|at| Duration::try_from_secs_f64(at / 1_000.0).ok())
+                        .map(|at| millis(at).saturating_sub(now)),
                     left_ms: record.deadline.saturating_sub(now),
                 })
             })

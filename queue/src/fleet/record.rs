@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::task::now_ms;
 
 /// Largest settings text of one plugin, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
@@ -36,8 +37,8 @@ impl Revision {
         uuid::Uuid::new_v4().simple().to_string()
     }
 
-    /// Reads `era:number`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Reads `era:number`, as it is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
         let (era, number) = text.split_once(':')?;
         let is_word = !era.is_empty() && era.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_word.then_some(())?;
@@ -110,6 +111,12 @@ impl Record {
             && self.labels.len() <= MAX_LABELS
             && self.labels.iter().all(|label| is_label(label))
             && self.source.as_ref().is_none_or(|source| is_source(source))
+    }
+
+    /// The record as it is now put in place by `by`, without a canary.
+    #[must_use]
+    pub fn put_by(self, by: &str) -> Self {
+        Self { by: by.to_owned(), pushed_at: now_ms(), note: None, canary: None, ..self }
     }
 
     /// The record whose component is new with a change to this one.

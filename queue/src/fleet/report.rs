@@ -33,8 +33,23 @@ pub enum Step {
     OwnFile,
 }
 
+/// What a worker makes of plugins' signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signatures {
+    /// It does not say: its release is older.
+    #[default]
+    Untold,
+    /// It trusts no key and looks at none.
+    Ignored,
+    /// One that is there must be right.
+    Checked,
+    /// It takes nothing without one.
+    Required,
+}
+
 /// How far a worker is with one plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginReport {
     /// The plugin's name.
     pub name: String,
@@ -46,6 +61,9 @@ pub struct PluginReport {
     /// The component that runs.
     #[serde(default)]
     pub runs: Option<String>,
+    /// When the version that runs was signed, in seconds since 1970; none where the worker checks no signatures.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub signed_at: Option<u64>,
     /// For a person.
     #[serde(default)]
     pub reason: Option<String>,
@@ -61,7 +79,7 @@ pub struct PluginReport {
 }
 
 /// A worker's report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerReport {
     /// The worker's id.
     pub worker: String,
@@ -75,6 +93,9 @@ pub struct WorkerReport {
     /// after a restart.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub folder: String,
+    /// What it makes of signatures.
+    #[serde(default, deserialize_with = "json::readable_or_default")]
+    pub signatures: Signatures,
     /// The revision that it has read.
     #[serde(default)]
     pub revision: Option<Revision>,

@@ -8,8 +8,12 @@ use crate::history::settings::Texts;
 use crate::outbox::{Delivered, Reply};
 use crate::redis::time::millis;
 use crate::task::{Task, TaskResult, TaskStatus, now_ms};
+use crate::work::handler::Handled;
 use crate::work::lease::{Finish, Lease};
 use crate::work::reply::FinishReply;
+
+/// Most characters that are kept of what a plugin wrote, where texts are kept whole.
+const MAX_LOG_CHARS: usize = 4_096;
 
 /// What is known of a task that nobody held when it ended.
 #[derive(Debug)]
@@ -27,16 +31,16 @@ impl Buffer {
         &self,
         worker: &str,
         lease: &Lease,
-        finish: Finish,
-        result: &TaskResult,
+        handled: &Handled,
         reply: FinishReply,
     ) {
+        let Handled { result, finish, log } = handled;
         let task = &lease.task;
         let number = |name| result.metadata.get(name).and_then(Value::as_u64);
         let word = |name| result.metadata.get(name).and_then(Value::as_str).map(str::to_owned);
         let ended_at = if result.completed_at == 0 { now_ms() } else { result.completed_at };
         let claimed_at = ended_at.saturating_sub(number("run_ms").unwrap_or(0));
-        match (reply, finish) {
+        match (reply, *finish) {
             (FinishReply::Ended(status), _) => {
                 let known = FinishedTask {
                     plugin: word("plugin"),
@@ -46,6 +50,7 @@ impl Buffer {
                     ended_at,
                     failures: lease.failures,
                     crashes: lease.crashes,
+                    log: self.kept_end(log.as_deref()),
                     ..self.finished(task, status, result)
                 };
                 self.note_ended(&known);
@@ -127,6 +132,17 @@ impl Buffer {
             params: self.kept(params.as_deref()),
             result: json(&result.data),
             error: self.reason(result),
+            log: None,
+        }
+    }
+
+    /// What is kept of a log: its end.
+    fn kept_end(&self, log: Option<&str>) -> Option<String> {
+        let limit = self.settings.texts.limit().min(MAX_LOG_CHARS);
+        let log = log.filter(|log| limit > 0 && !log.is_empty())?;
+        match log.char_indices().nth_back(limit.saturating_sub(1)) {
+            Some((cut, _)) if cut > 0 => log.get(cut..).map(|end| format!("…{end}")),
+            _ => Some(log.to_owned()),
         }
     }
 
@@ -152,4 +168,28 @@ impl Buffer {
 /// The chat, where `reply_to` names one as the coordinator does. Nothing else of it is read.
 fn chat_of(task: &Task) -> Option<i64> {
     task.reply_to.as_ref()?.get("chat_id")?.as_i64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::settings::HistorySettings;
+
+    #[track_caller]
+    fn check(texts: Texts, log: &str, expected: Option<&str>) {
+        let buffer = Buffer::new(HistorySettings { texts, ..HistorySettings::default() });
+        assert_eq!(buffer.kept_end(Some(log)).as_deref(), expected);
+    }
+
+    #[test]
+    fn of_a_log_the_end_is_kept_where_texts_are() {
+        check(Texts::Off, "line", None);
+        check(Texts::Whole, "", None);
+        check(Texts::Short, "line", Some("line"));
+        let whole = "é".repeat(200);
+        check(Texts::Short, &whole, Some(&whole));
+        check(Texts::Short, &format!("ab{whole}"), Some(&format!("…{whole}")));
+        let cut = format!("…{}", "x".repeat(MAX_LOG_CHARS));
+        check(Texts::Whole, &"x".repeat(MAX_LOG_CHARS + 1), Some(&cut));
+    }
 }

@@ -45,6 +45,8 @@ pub struct FinishedTask {
     pub result: Option<String>,
     /// The reason of a failure; as `params`.
     pub error: Option<String>,
+    /// The last lines that the plugin wrote in the last attempt; none unless texts are kept. The beginning may be cut.
+    pub log: Option<String>,
 }
 
 /// What happened to a task besides its end.
@@ -125,9 +127,12 @@ impl FinishedTask {
         let tagged = self.task_id.lane().is_some_and(|lane| *lane.task_type() == self.task_type);
         let task_type = if tagged { "" } else { self.task_type.as_str() };
         let mut texts = Map::new();
-        for (name, text) in
-            [("params", &self.params), ("result", &self.result), ("error", &self.error)]
-        {
+        for (name, text) in [
+            ("params", &self.params),
+            ("result", &self.result),
+            ("error", &self.error),
+            ("log", &self.log),
+        ] {
             if let Some(text) = text {
                 texts.insert(name.to_owned(), text.as_str().into());
             }
@@ -244,6 +249,7 @@ impl<'a> Fields<'a> {
             params: text("params"),
             result: text("result"),
             error: text("error"),
+            log: text("log"),
         })
     }
 }
@@ -328,6 +334,7 @@ mod tests {
             params: Some(r#"{"query":"a|b"}"#.to_owned()),
             result: None,
             error: Some("it broke | twice".to_owned()),
+            log: Some("first\nlast | line".to_owned()),
         }
     }
 
@@ -345,6 +352,7 @@ mod tests {
             claimed_at: None,
             params: None,
             error: None,
+            log: None,
             version: Some("1|\n2".to_owned()),
             ..task
         };

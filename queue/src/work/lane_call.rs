@@ -111,7 +111,7 @@ async fn finish<H: TaskHandler>(
         shared.queue.finish_and_claim(lane, &items, &shared.worker, demand).await?;
     for ((lease, handled), reply) in results.iter().zip(replies) {
         if let Some(history) = &shared.queue.history {
-            history.note_held(&shared.worker, lease, handled.finish, &handled.result, reply);
+            history.note_held(&shared.worker, lease, handled, reply);
         }
         let finished = reply.for_holder().map_err(RedisError::during("finish tasks"))?;
         // What is only given back may have been taken back before.

@@ -109,7 +109,7 @@ impl<H: TaskHandler> LaneState<H> {
     /// Gives a task back without having run it to its end.
     pub(crate) fn give_back(&self, lease: Arc<Lease>) {
         let result = TaskResult::failure(FailureCode::HostError, "the worker was stopped");
-        self.store(lease, Handled { result, finish: Finish::Requeue });
+        self.store(lease, Handled::new(result, Finish::Requeue));
     }
 
     /// Runs a task, and then those that were read ahead, as long as no other lane waits for room.

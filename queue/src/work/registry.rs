@@ -11,6 +11,7 @@ use crate::error::RedisError;
 use crate::json;
 use crate::redis::time::millis;
 use crate::task::{Lane, TaskType, now_ms};
+use crate::work::facts::WorkerFacts;
 
 /// A worker without heartbeats for this long is gone.
 const RECORD_TTL: Duration = Duration::from_secs(15);
@@ -35,7 +36,7 @@ pub struct OfferedPlugin {
 }
 
 /// A worker's record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
     /// Its id, unique per process.
     pub worker: String,
@@ -54,6 +55,13 @@ pub struct WorkerRecord {
     /// Whether it takes no tasks, because an operator wants it so.
     #[serde(default, deserialize_with = "json::readable_or_default")]
     pub drained: bool,
+    /// What it tells people; none of a worker of an older release.
+    #[serde(
+        default,
+        deserialize_with = "json::readable_or_default",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub facts: Option<WorkerFacts>,
 }
 
 /// How long a worker that an operator has drained stays so, if it lives: longer than between two releases.

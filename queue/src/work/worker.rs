@@ -65,7 +65,7 @@ impl DistributedWorkerRegistry {
     /// impl TaskHandler for Echo {
     ///     async fn handle(&self, lease: &Lease, _cancelled: CancellationToken) -> Handled {
     ///         let result = TaskResult::success(lease.task.params.clone().into());
-    ///         Handled { result, finish: Finish::Done }
+    ///         Handled::new(result, Finish::Done)
     ///     }
     ///
     ///     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

@@ -15,6 +15,7 @@ use crate::error::RedisError;
 use crate::redis::time::{REDIS_RETRY_DELAY, from_now};
 use crate::redis::wake_ups::WakeUps;
 use crate::task::{Lane, TaskType, now_ms};
+use crate::work::facts::WorkerFacts;
 use crate::work::handler::TaskHandler;
 use crate::work::held::HeldLeases;
 use crate::work::lane_loop;
@@ -219,6 +220,7 @@ impl<H: TaskHandler> WorkerLoop<H> {
             running: self.shared.held.running(),
             plugins: self.plugins.borrow().clone(),
             drained: *self.drained.borrow(),
+            facts: self.shared.handler.facts().map(WorkerFacts::bounded),
         };
         let queue = self.shared.queue.clone();
         let drained = self.drained.clone();

@@ -288,10 +288,8 @@ async fn a_report_is_read_until_its_worker_ends() {
     let report = WorkerReport {
         worker: "w".to_owned(),
         host: "h".to_owned(),
-        folder: String::new(),
         labels: vec!["gpu".to_owned()],
-        revision: None,
-        plugins: Vec::new(),
+        ..WorkerReport::default()
     };
     fleet.report(&report).await.unwrap();
     assert_eq!(fleet.reports().await.unwrap(), [report]);

@@ -42,7 +42,7 @@ impl TaskHandler for Gate {
         } else {
             self.fast.fetch_add(1, Ordering::SeqCst);
         }
-        Handled { result: TaskResult::success(1.into()), finish: Finish::Done }
+        Handled::new(TaskResult::success(1.into()), Finish::Done)
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

@@ -41,11 +41,11 @@ impl TaskHandler for Echo {
             () = tokio::time::sleep(self.takes) => {}
             () = cancelled.cancelled() => {
                 let result = TaskResult::failure(FailureCode::Cancelled, "cancelled");
-                return Handled { result, finish: Finish::Cancelled };
+                return Handled::new(result, Finish::Cancelled);
             }
         }
         let result = TaskResult::success(json!({"params": lease.task.params}));
-        Handled { result, finish: Finish::Done }
+        Handled::new(result, Finish::Done)
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {

@@ -18,9 +18,7 @@ async fn says(browser: &Browser, name: &str, part: &str) {
 }
 
 fn worker(name: &str) -> WorkerRecord {
-    let worker = name.to_owned();
-    let plugins = Vec::new();
-    WorkerRecord { worker, started_at: 0, concurrency: 4, running: 0, drained: false, plugins }
+    WorkerRecord { worker: name.to_owned(), concurrency: 4, ..WorkerRecord::default() }
 }
 
 fn refused(at: u64, worker: &str) -> PluginEvent {

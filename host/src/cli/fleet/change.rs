@@ -2,15 +2,12 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use ops::flags::RedisFlags;
-use queue::fleet::{Change, Entry, Fleet, Record};
-use queue::task::now_ms;
+use queue::fleet::{Change, Entry, Fleet, Record, SIGN_AGAIN, Target, WorkerReport};
 
 use super::common::{connect, described, this_user};
-
-/// Shortest beginning of a digest that names a version.
-const MIN_PREFIX_CHARS: usize = 4;
+use crate::cli::plugins::output::one_line;
 
 /// What the commands share.
 #[derive(Debug, clap::Args)]
@@ -67,20 +64,17 @@ pub(crate) struct Remove {
 
 impl Rollback {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
-        let (fleet, current) = self.of.read().await?;
-        let current = current.context("the fleet has never had this plugin")?;
-        ensure_not_pinned(&current)?;
-        if current.record.canary.is_some() && self.to.is_none() {
-            return self.of.change(&fleet, &current, current.record.clone(), out).await;
+        let fleet = connect(&self.of.redis).await?;
+        let target = self.to.as_deref().map_or(Target::Before, Target::Digest);
+        let back = fleet.rollback(&self.of.plugin, target).await?;
+        for (report, why) in &back.refusing {
+            let WorkerReport { worker, host, .. } = report;
+            writeln!(out, "{} will refuse it: {why}", one_line(&format!("{worker} on {host}")))?;
         }
-        let earlier = earlier(&fleet, &current, self.to.as_deref()).await?;
-        let labels = if current.record.removed {
-            earlier.record.labels.clone()
-        } else {
-            current.record.labels.clone()
-        };
-        let record = Record { labels, pinned: false, ..earlier.record };
-        self.of.change(&fleet, &current, record, out).await
+        if !back.refusing.is_empty() {
+            writeln!(out, "{SIGN_AGAIN}")?;
+        }
+        self.of.change(&fleet, &back.current, back.record, out).await
     }
 }
 
@@ -101,8 +95,8 @@ impl Pin {
         if let Some(digest) = self.digest.as_deref()
             && !record.digest.starts_with(digest)
         {
-            ensure_not_pinned(&current)?;
-            let earlier = earlier(&fleet, &current, Some(digest)).await?;
+            current.ensure_not_pinned()?;
+            let earlier = fleet.earlier(&current, Target::Digest(digest)).await?;
             record = Record { labels: record.labels, ..earlier.record };
         }
         self.of.change(&fleet, &current, Record { pinned: true, ..record }, out).await
@@ -122,7 +116,7 @@ impl Remove {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         let (fleet, current) = self.of.read().await?;
         let current = in_the_fleet(current)?;
-        ensure_not_pinned(&current)?;
+        current.ensure_not_pinned()?;
         let record = Record { removed: true, ..current.record.clone() };
         self.of.change(&fleet, &current, record, out).await
     }
@@ -143,7 +137,7 @@ impl Of {
         out: &mut impl Write,
     ) -> anyhow::Result<bool> {
         let by = self.by.clone().unwrap_or_else(this_user);
-        let record = Record { by, pushed_at: now_ms(), note: None, canary: None, ..record };
+        let record = record.put_by(&by);
         let change = fleet.change(&self.plugin, Some(current), &record).await?;
         tell(out, &self.plugin, &record, change)
     }
@@ -186,88 +180,6 @@ pub(super) fn tell(
     Ok(false)
 }
 
-pub(super) fn ensure_not_pinned(current: &Entry) -> anyhow::Result<()> {
-    let Entry { name, record, .. } = current;
-    ensure!(
-        record.removed || !record.pinned,
-        "`{name}` is pinned to {} (sha256 {:.12}) by {}; run `worker fleet unpin {name}` first",
-        record.version,
-        record.digest,
-        record.by
-    );
-    Ok(())
-}
-
 fn in_the_fleet(current: Option<Entry>) -> anyhow::Result<Entry> {
     current.filter(|entry| !entry.record.removed).context("the fleet has no plugin of this name")
-}
-
-/// The version of the history that `to` names; without it the one before the first push of the present version.
-async fn earlier(fleet: &Fleet, current: &Entry, to: Option<&str>) -> anyhow::Result<Entry> {
-    let name = &current.name;
-    let history = fleet.history(name).await?;
-    let Some(to) = to else {
-        return before(&history, current).cloned().with_context(|| {
-            format!("the history of `{name}` has no earlier version; `worker fleet history {name}` shows it")
-        });
-    };
-    ensure!(
-        to.len() >= MIN_PREFIX_CHARS,
-        "name the version by at least {MIN_PREFIX_CHARS} characters of its digest"
-    );
-    let found = history.into_iter().find(|entry| entry.record.digest.starts_with(to));
-    let Some(found) = found else {
-        bail!(
-            "no version of `{name}` has the digest `{to}`; `worker fleet history {name}` shows them"
-        )
-    };
-    Ok(Entry { record: Record { removed: false, pinned: false, ..found.record }, ..found })
-}
-
-/// The version before the present one. Going back twice goes back two versions, not to the first one again.
-fn before<'a>(history: &'a [Entry], current: &Entry) -> Option<&'a Entry> {
-    let content = |entry: &Entry| (entry.record.digest.clone(), entry.record.settings.clone());
-    let present = content(current);
-    if current.record.removed {
-        return history.iter().find(|entry| !entry.record.removed);
-    }
-    let first = history.iter().rposition(|entry| content(entry) == present)?;
-    let older = history.get(first + 1..).unwrap_or_default();
-    older.iter().find(|entry| !entry.record.removed && content(entry) != present)
-}
-
-#[cfg(test)]
-mod tests {
-    use queue::fleet::Revision;
-
-    use super::*;
-
-    fn entry(number: u64, digest: &str, removed: bool) -> Entry {
-        let record = Record { removed, digest: digest.to_owned(), ..Record::default() };
-        Entry { name: "a".to_owned(), at: Revision { era: "e".to_owned(), number }, record }
-    }
-
-    #[track_caller]
-    fn check(history: &[(&str, bool)], expected: Option<&str>) {
-        let mut history: Vec<Entry> = (1..)
-            .zip(history)
-            .map(|(number, (digest, removed))| entry(number, digest, *removed))
-            .collect();
-        history.reverse();
-        let found = before(&history, &history[0]).map(|entry| entry.record.digest.as_str());
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn going_back_again_goes_further_back() {
-        check(&[("x", false), ("y", false), ("z", false)], Some("y"));
-        check(&[("x", false), ("y", false), ("z", false), ("y", false)], Some("x"));
-        check(&[("x", false), ("y", false), ("x", false)], None);
-        check(&[("x", false)], None);
-    }
-
-    #[test]
-    fn a_removal_is_taken_back() {
-        check(&[("x", false), ("y", false), ("y", true)], Some("y"));
-    }
 }

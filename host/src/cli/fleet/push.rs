@@ -12,7 +12,7 @@ use queue::task::now_ms;
 use super::asks::Asks;
 use super::canary::{self, CanaryFlags};
 use super::candidate::Candidate;
-use super::change::{ensure_not_pinned, tell};
+use super::change::tell;
 use super::common::{connect, described, this_user};
 use super::status;
 use crate::cli::flags::CacheFlag;
@@ -105,7 +105,7 @@ impl Push {
         let name = candidate.name.clone();
         let current = state.entries.get(&name);
         if let Some(current) = current {
-            ensure_not_pinned(current)?;
+            current.ensure_not_pinned()?;
         }
         refuse_if(self.not_as_expected(&name, current))?;
         let live = current.filter(|entry| !entry.record.removed).map(|entry| &entry.record);

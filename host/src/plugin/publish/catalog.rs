@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use queue::{OfferedPlugin, TaskType};
+use queue::{OfferedPlugin, PluginFacts, TaskType};
 use rand::Rng;
 use tokio::sync::watch;
 
@@ -87,6 +87,14 @@ impl PluginCatalog {
     /// The version in force under a plugin's name.
     pub fn named(&self, name: &str) -> Option<Arc<PluginVersion>> {
         self.versions.load().get(name).map(|in_force| Arc::clone(&in_force.version))
+    }
+
+    /// What people are told of the versions in force, by plugin.
+    pub(crate) fn facts(&self) -> BTreeMap<String, PluginFacts> {
+        let versions = self.versions.load();
+        let facts =
+            |(name, in_force): (&String, &InForce)| (name.clone(), in_force.version.facts.clone());
+        versions.iter().map(facts).collect()
     }
 
     /// The plugins on offer; a new value with each change.
