@@ -8,6 +8,8 @@ mod finished;
 mod overview;
 mod plan_page;
 mod plugins;
+mod reach;
+mod rollback;
 mod task;
 mod tasks;
 mod timeline;
@@ -116,6 +118,16 @@ pub(super) async fn dead(
 ) -> Response {
     let context = Context { state, viewer, query, is_update: false };
     framed(&context, &dead::build(&context).await, "/dead", None)
+}
+
+/// The question before a plugin goes back to an earlier version.
+pub(super) async fn rollback(
+    Shared(state): Shared<Arc<State>>,
+    Extension(viewer): Extension<Viewer>,
+    Query(query): Query<Fields>,
+) -> Response {
+    let context = Context { state, viewer, query, is_update: false };
+    framed(&context, &rollback::build(&context).await, "/plugins", None)
 }
 
 /// Who changed what.

@@ -27,6 +27,17 @@ pub(super) fn parse_moment(text: &str) -> Option<u64> {
     u64::try_from(at.and_utc().timestamp_millis()).ok()
 }
 
+/// `512 B`, `312 MiB`, `3.8 GiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let mebibytes = bytes >> 20;
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{} KiB", bytes >> 10),
+        1_048_576..1_073_741_824 => format!("{mebibytes} MiB"),
+        _ => format!("{}.{} GiB", mebibytes >> 10, (mebibytes % 1_024) * 10 / 1_024),
+    }
+}
+
 /// The first `most` letters, with `…` in place of the rest. Control characters become spaces.
 pub(super) fn short(text: &str, most: usize) -> String {
     let mut letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
@@ -44,6 +55,12 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_and_stays_on_one_line() {
         assert_eq!(short("a\nbcd", 3), "a b…");
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        let sizes = [0, 1_536, 327_155_712, 4_080_218_931].map(bytes);
+        assert_eq!(sizes, ["0 B", "1 KiB", "312 MiB", "3.7 GiB"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod browser;
 mod http;
+mod plugins;
+mod task;
 mod trouble;
 
 use std::sync::Arc;
@@ -129,21 +131,7 @@ impl Dashboard {
 
     /// A worker that writes the history; it ends with the guard.
     fn worker(&self) -> DropGuard {
-        let plugin = OfferedPlugin {
-            name: "search".to_owned(),
-            version: "1.2.3".to_owned(),
-            digest: String::new(),
-            task_types: vec![search()],
-            commands: Vec::new(),
-        };
-        let handler = Arc::new(Plugin { offered: watch::Sender::new(vec![plugin]) });
-        let registry = DistributedWorkerRegistry::new(self.queue.clone());
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        tokio::spawn(async move {
-            registry.process_tasks(handler, WORKER, 4, Duration::ZERO, stopped).await;
-        });
-        stop.drop_guard()
+        worker_of(&self.queue)
     }
 
     async fn waiting_task(&self) -> Task {
@@ -152,6 +140,25 @@ impl Dashboard {
         self.queue.submit_task(&task).await.unwrap();
         task
     }
+}
+
+/// As [`Dashboard::worker`].
+fn worker_of(queue: &TaskQueue) -> DropGuard {
+    let plugin = OfferedPlugin {
+        name: "search".to_owned(),
+        version: "1.2.3".to_owned(),
+        digest: String::new(),
+        task_types: vec![search()],
+        commands: Vec::new(),
+    };
+    let handler = Arc::new(Plugin { offered: watch::Sender::new(vec![plugin]) });
+    let registry = DistributedWorkerRegistry::new(queue.clone());
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        registry.process_tasks(handler, WORKER, 4, Duration::ZERO, stopped).await;
+    });
+    stop.drop_guard()
 }
 
 /// The name of [`Dashboard::worker`].
@@ -171,7 +178,8 @@ impl TaskHandler for Plugin {
         } else {
             (TaskResult::success(json!({"creators": []})), Finish::Done)
         };
-        Handled { result: of_plugin(result), finish }
+        let log = Some(format!("info: asked for {query}\nwarn: {HOSTILE}"));
+        Handled { result: of_plugin(result), finish, log }
     }
 
     fn plugins(&self) -> watch::Receiver<Vec<OfferedPlugin>> {
@@ -191,7 +199,11 @@ fn search() -> TaskType {
 
 /// A queue that writes the history, as a worker does.
 async fn queue_with_history(redis: &TestRedis) -> TaskQueue {
-    let history = Some(HistorySettings::default());
+    queue_with(redis, HistorySettings::default()).await
+}
+
+async fn queue_with(redis: &TestRedis, history: HistorySettings) -> TaskQueue {
+    let history = Some(history);
     let config = QueueConfig { history, ..QueueConfig::default() };
     let queue = TaskQueue::connect(&redis.url(), config).await.unwrap();
     tokio::spawn(queue::history::write_until(queue.clone(), CancellationToken::new()));

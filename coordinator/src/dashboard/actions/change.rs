@@ -20,6 +20,8 @@ pub(crate) const COUNTED_AT_MOST: usize = 2_000;
 pub(crate) enum Refused {
     /// The form is not one of ours, or says something impossible.
     Form(&'static str),
+    /// What is asked cannot be done now.
+    Forbidden(String),
     /// Redis does not answer, or refuses.
     Redis(String),
 }
@@ -34,6 +36,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, title, why) = match self {
             Self::Form(why) => (StatusCode::BAD_REQUEST, "Not done", why.to_owned()),
+            Self::Forbidden(why) => (StatusCode::CONFLICT, "Not done", why),
             Self::Redis(why) => {
                 (StatusCode::BAD_GATEWAY, "Perhaps not done: Redis has a problem", why)
             }

@@ -1,4 +1,4 @@
-//! One task: cancelled, or run again with other params.
+//! One task: cancelled, tried at once, or run again with other params.
 
 use std::sync::Arc;
 
@@ -19,6 +19,18 @@ pub(crate) async fn cancel(Shared(state): Shared<Arc<State>>, asked: Asked) -> D
         format!("{id} is cancelled. If it runs, it ends within 2 s.")
     } else {
         format!("{id} has ended already, or never was.")
+    };
+    Ok(told(&state, &asked, note, &format!("/task?id={}", encoded(id.as_str()))).await)
+}
+
+/// Lets a task that waits for its next attempt start it now.
+pub(crate) async fn try_now(Shared(state): Shared<Arc<State>>, asked: Asked) -> Done {
+    let id = task_id(&asked)?;
+    let queue = record(&state, &asked, "try now", id.as_str()).await?;
+    let note = if queue.try_now(&id).await? {
+        format!("{id} is tried as soon as a worker has room.")
+    } else {
+        format!("{id} does not wait for another attempt any more.")
     };
     Ok(told(&state, &asked, note, &format!("/task?id={}", encoded(id.as_str()))).await)
 }

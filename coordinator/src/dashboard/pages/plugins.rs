@@ -1,4 +1,4 @@
-//! The plugins: which versions run where, what was pushed to the fleet, and what became of swaps.
+//! The plugins: which versions run where, what was pushed to the fleet, what they may reach, and what became of swaps.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,10 @@ use queue::fleet::{Entry, Fleet, State, Step, WorkerReport};
 use queue::{PluginChange, PluginEvent, WorkerRecord};
 
 use super::context::{self, Context};
+use super::reach;
 use super::workers::short_digest;
-use crate::dashboard::layout::{Page, tag};
+use crate::dashboard::layout::{Page, encoded, tag};
+use crate::dashboard::sessions::Viewer;
 use crate::dashboard::words::{count, moment, short};
 
 /// Swaps that are listed.
@@ -30,7 +32,8 @@ pub(super) async fn build(context: &Context) -> Page {
     match context::shown(read.await) {
         Ok((pushed, reports, events)) => page
             .with_live("versions", versions(&now.workers))
-            .with_live("fleet", of_fleet(&pushed, &reports))
+            .with_live("fleet", of_fleet(&pushed, &reports, &context.viewer))
+            .with_live("reach", reach::card(&now.workers, context.field("plugin")))
             .with_live("swaps", swaps(&events)),
         Err(unread) => page.with_live("versions", unread),
     }
@@ -57,7 +60,7 @@ fn versions(workers: &[WorkerRecord]) -> Markup {
                         @for ((name, version, digest), workers) in &running {
                             tr {
                                 th scope="row" {
-                                    (short(name, 64)) " "
+                                    a href={ "/plugins?plugin=" (encoded(name)) "#reach-" (encoded(name)) } { (short(name, 64)) } " "
                                     @if names.get(name).is_some_and(|versions| *versions > 1) { (tag("warn", "several versions")) }
                                 }
                                 td { (short(version, 64)) }
@@ -73,17 +76,17 @@ fn versions(workers: &[WorkerRecord]) -> Markup {
     }
 }
 
-fn of_fleet(state: &State, reports: &[WorkerReport]) -> Markup {
+fn of_fleet(state: &State, reports: &[WorkerReport], viewer: &Viewer) -> Markup {
     html! {
         section .card {
             h2 { "Pushed to the fleet" }
             @if state.entries.is_empty() { p { "Nothing was pushed. Plugins come from the workers' own folders." } }
-            @for entry in state.entries.values() { (pushed(entry, reports)) }
+            @for entry in state.entries.values() { (pushed(entry, reports, viewer)) }
         }
     }
 }
 
-fn pushed(entry: &Entry, reports: &[WorkerReport]) -> Markup {
+fn pushed(entry: &Entry, reports: &[WorkerReport], viewer: &Viewer) -> Markup {
     let record = &entry.record;
     let of: Vec<_> = reports
         .iter()
@@ -127,6 +130,11 @@ fn pushed(entry: &Entry, reports: &[WorkerReport]) -> Markup {
                     }
                 }
             }
+        }
+        @if record.pinned && !record.removed {
+            p .soft { "It stays as it is until " code { "worker fleet unpin " (entry.name) } "." }
+        } @else if viewer.is_admin() {
+            p { a .button.plain href={ "/rollback?plugin=" (entry.name) } aria-label={ "Roll back " (entry.name) } { "Roll back…" } }
         }
         @if !record.settings.is_empty() {
             details {

@@ -1,5 +1,7 @@
 //! One task: what is known of it, and what can be done with it.
 
+mod again;
+
 use std::time::Duration;
 
 use maud::{Markup, html};
@@ -12,7 +14,7 @@ use serde_json::Value;
 
 use super::context::{self, Context};
 use super::{finished, tasks, timeline};
-use crate::dashboard::layout::{Page, button, csrf};
+use crate::dashboard::layout::{Page, button};
 use crate::dashboard::words::{moment, short, span};
 use queue::task::now_ms;
 
@@ -58,7 +60,7 @@ pub(super) async fn build(context: &Context) -> Page {
         && !entry.is_empty()
     {
         return match context::shown(queue.dead_letter(&task_type, entry).await) {
-            Ok(Some(letter)) => dead(context, &letter),
+            Ok(Some(letter)) => dead(context, queue, &letter).await,
             Ok(None) => page.with(
                 html! { p .card { "There is no such dead letter. It was replayed or discarded." } },
             ),
@@ -88,47 +90,14 @@ pub(super) async fn build(context: &Context) -> Page {
         };
         return page.with_live("task", text);
     }
-    let again = again(&found, history.finished.as_ref());
+    let again = again::again(found.live.as_ref(), history.finished.as_ref());
     let page = page
         .with_live("task", facts(&found, history.finished.as_ref(), context))
         .with_live("timeline", timeline::table(&history, context.viewer.is_admin()));
     match again {
-        Some(again) => page.with(run_again(context, &again)),
+        Some(again) => page.with(again::form(context, &again)),
         None => page,
     }
-}
-
-/// What to run again, where the params are known.
-struct Again {
-    task_id: TaskId,
-    task_type: TaskType,
-    user_id: i64,
-    /// JSON.
-    params: String,
-}
-
-impl Again {
-    fn of(task: &Task) -> Self {
-        Self {
-            task_id: task.task_id.clone(),
-            task_type: task.task_type.clone(),
-            user_id: task.user_id,
-            params: serde_json::to_string_pretty(&task.params).unwrap_or_default(),
-        }
-    }
-}
-
-fn again(found: &Found, finished: Option<&FinishedTask>) -> Option<Again> {
-    if let Some(task) = found.live.as_ref().and_then(|live| live.task.as_ref()) {
-        return Some(Again::of(task));
-    }
-    let task = finished?;
-    let params = task.params.clone()?;
-    // The history may have kept only their beginning.
-    serde_json::from_str::<serde_json::Map<String, Value>>(&params).ok()?;
-    let task_id = task.task_id.clone();
-    let task_type = task.task_type.clone();
-    Some(Again { task_id, task_type, user_id: task.user_id, params })
 }
 
 fn facts(found: &Found, finished: Option<&FinishedTask>, context: &Context) -> Markup {
@@ -156,9 +125,15 @@ fn facts(found: &Found, finished: Option<&FinishedTask>, context: &Context) -> M
                     } }
                 }
                 @if let Some(result) = &found.result { (of_result(result, context)) }
+                @if let (None, Some(task)) = (&found.live, finished) { (log(task, context)) }
             }
-            @if found.live.is_some() {
-                (button(&context.viewer, "/do/cancel", &[("id", id)], "danger", "Cancel", "this task"))
+            @if let Some(live) = &found.live {
+                div .row {
+                    @if live.next_attempt_ms.is_some() {
+                        (button(&context.viewer, "/do/try-now", &[("id", id)], "", "Try now", "this task"))
+                    }
+                    (button(&context.viewer, "/do/cancel", &[("id", id)], "danger", "Cancel", "this task"))
+                }
             }
         }
     }
@@ -204,6 +179,20 @@ fn of_finished(task: &FinishedTask, with_result: bool, context: &Context) -> Mar
     }
 }
 
+/// The end of what the plugin wrote: kept with the texts.
+fn log(task: &FinishedTask, context: &Context) -> Markup {
+    html! {
+        dt { "Log of the plugin" }
+        dd {
+            @match (&task.log, &task.params) {
+                (Some(log), _) => (typed_text(log, context)),
+                (None, Some(_)) => "it wrote nothing, or no plugin ran",
+                (None, None) => span .soft { "not kept in the history; HISTORY_TEXTS keeps its end" },
+            }
+        }
+    }
+}
+
 fn of_result(result: &TaskResult, context: &Context) -> Markup {
     let meta = |name: &str| {
         let value = result.metadata.get(name)?;
@@ -232,30 +221,14 @@ fn typed_text(text: &str, context: &Context) -> Markup {
     html! { pre tabindex="0" { (cut) @if cut.len() < text.len() { "…" } } }
 }
 
-/// The form that submits a task again with other params.
-fn run_again(context: &Context, again: &Again) -> Markup {
-    let viewer = &context.viewer;
-    if !viewer.is_admin() {
-        return html! {};
-    }
-    html! {
-        section .card aria-labelledby="again" {
-            h2 #again { "Run again" }
-            p .soft { "A new task with these params. Its answer is shown here and sent to nobody." }
-            form method="post" action="/do/run" {
-                (csrf(viewer))
-                input type="hidden" name="type" value=(again.task_type);
-                input type="hidden" name="of" value=(again.task_id);
-                input type="hidden" name="user" value=(again.user_id);
-                label for="params" { "Params, a JSON object" }
-                textarea #params name="params" spellcheck="false" { (again.params) }
-                button { "Run" }
-            }
-        }
-    }
-}
-
-fn dead(context: &Context, letter: &DeadLetter) -> Page {
+async fn dead(context: &Context, queue: &TaskQueue, letter: &DeadLetter) -> Page {
+    let since = letter.at().saturating_sub(ENDED_WITHIN);
+    let finished = match &letter.task {
+        // What the history cannot tell is left out.
+        Some(task) => queue.history().task_since(&task.task_id, since).await.ok(),
+        None => None,
+    };
+    let finished = finished.and_then(|history| history.finished);
     let task_type = context.field("type");
     let fields = [("type", task_type), ("entry", letter.entry.as_str())];
     let facts = html! {
@@ -270,6 +243,7 @@ fn dead(context: &Context, letter: &DeadLetter) -> Page {
                     (of_task(task, context))
                 } @else { dt { "Task" } dd { "cannot be read" } }
                 @if let Some(result) = &letter.result { (of_result(result, context)) }
+                @if let Some(task) = &finished { (log(task, context)) }
             }
             div .row {
                 @if letter.task.is_some() { (button(&context.viewer, "/do/replay", &fields, "", "Replay", "this dead letter")) }
@@ -279,7 +253,7 @@ fn dead(context: &Context, letter: &DeadLetter) -> Page {
     };
     let page = Page::new("Dead letter").with(facts);
     match &letter.task {
-        Some(task) => page.with(run_again(context, &Again::of(task))),
+        Some(task) => page.with(again::form(context, &again::Again::of(task))),
         None => page,
     }
 }

@@ -142,6 +142,7 @@ pub(super) fn status(task: &LiveTask) -> Markup {
     html! {
         (task.status)
         @if let (Some(worker), Some(ms)) = (&task.worker, task.running_ms) { " for " (span(ms)) " on " code { (worker) } }
+        @if let Some(ms) = task.next_attempt_ms { ", next attempt in " (span(ms)) }
         @if task.cancel_asked { ", to be cancelled" }
     }
 }

@@ -1,13 +1,13 @@
 //! The workers: how busy they are, what they offer, and what they say about the fleet's plugins.
 
 use maud::{Markup, html};
-use queue::WorkerRecord;
 use queue::fleet::{Fleet, WorkerReport};
+use queue::{WorkerFacts, WorkerRecord};
 
 use super::context::{self, Context};
 use crate::dashboard::layout::{Page, button, tag};
 use crate::dashboard::sessions::Viewer;
-use crate::dashboard::words::{moment, short};
+use crate::dashboard::words::{bytes, count, moment, short};
 
 pub(super) async fn build(context: &Context) -> Page {
     let state = &context.state;
@@ -46,8 +46,14 @@ fn one(worker: &WorkerRecord, report: Option<&WorkerReport>, viewer: &Viewer) ->
             dl .facts {
                 dt { "Running" } dd { (worker.running) " of " (worker.concurrency) " tasks" }
                 dt { "Started" } dd { (moment(worker.started_at)) " UTC" }
+                @if let Some(facts) = &worker.facts {
+                    dt { "Machine" } dd { (short(&facts.host, 80)) }
+                    dt { "Memory" } dd { (memory(facts)) }
+                } @else {
+                    dt { "Memory" } dd { span .soft { "not told by this worker: its release is older" } }
+                }
                 @if let Some(report) = report {
-                    dt { "Machine" } dd { (short(&report.host, 80)) }
+                    @if worker.facts.is_none() { dt { "Machine" } dd { (short(&report.host, 80)) } }
                     dt { "Labels" } dd {
                         @if report.labels.is_empty() { "none" } @else { (short(&report.labels.join(", "), 300)) }
                     }
@@ -73,6 +79,20 @@ fn one(worker: &WorkerRecord, report: Option<&WorkerReport>, viewer: &Viewer) ->
             }
             (button(viewer, "/do/drain", &fields, "plain", word, &name))
         }
+    }
+}
+
+fn memory(facts: &WorkerFacts) -> Markup {
+    html! {
+        @match facts.resident_bytes {
+            Some(used) => {
+                (bytes(used))
+                @if let Some(limit) = facts.memory_limit_bytes { " of " (bytes(limit)) }
+            }
+            None => span .soft { "its system does not tell" }
+        }
+        @if let Some(memories) = facts.memories { "; " (count(memories, "memory of a running instance", "memories of running instances")) }
+        @if let Some(kept) = facts.pool_bytes { "; " (bytes(kept)) " kept for the next ones" }
     }
 }
 

@@ -7,7 +7,7 @@ use queue::FailureCode;
 use serde_json::json;
 use test_kit::{Browser, eventually};
 
-use super::{ADMIN, Dashboard, PAGES, search};
+use super::{ADMIN, Dashboard, PAGES, plugins, search};
 use crate::support::scripted_worker;
 
 /// Writes a picture of the page where `SCREENSHOTS` names a folder.
@@ -71,6 +71,8 @@ return found;
 async fn an_operator_does_everything_in_a_browser() {
     let dashboard = Dashboard::start(true).await;
     let worker = scripted_worker(&dashboard.redis, Duration::from_secs(1)).await;
+    plugins::push(&dashboard.queue, "1.2.0", "a", None).await;
+    plugins::push(&dashboard.queue, "1.3.0", "b", None).await;
     dashboard.queue.set_paused(&search(), true).await.unwrap();
     let browser = Browser::start().await;
     browser.open(&dashboard.url("/")).await;
@@ -121,7 +123,14 @@ async fn an_operator_does_everything_in_a_browser() {
     accessible(&browser, "plan").await;
     browser.clicks("//button[.='Discard 2 dead letters']").await;
     browser.sees("2 were discarded.").await;
+    // A plugin of the fleet goes back.
+    browser.clicks("//nav//a[.='Plugins']").await;
+    browser.clicks("//a[@aria-label='Roll back search']").await;
+    browser.sees("Roll search back?").await;
+    browser.clicks("//button[.='Roll back to 1.2.0']").await;
+    browser.sees("search goes back to 1.2.0.").await;
     browser.clicks("//nav//a[.='Changes']").await;
+    browser.sees("search from 1.3.0").await;
     browser.sees("2 were discarded").await;
     browser.sees("Ada").await;
     assert_eq!(browser.runs("return document.title").await, "Changes · FreeFans");
@@ -138,12 +147,17 @@ async fn every_page_can_be_read_by_everybody_light_and_dark_wide_and_narrow() {
     let _worker = scripted_worker(&dashboard.redis, Duration::from_secs(600)).await;
     let task = dashboard.waiting_task().await;
     let task = format!("/task?id={}", task.task_id);
-    let pages = PAGES.iter().copied().chain([task.as_str()]);
+    for (version, digit) in [("1.1.0", "a"), ("1.2.0", "b"), ("1.3.0", "c")] {
+        plugins::push(&dashboard.queue, version, digit, None).await;
+    }
+    let pages = PAGES.iter().copied().chain([task.as_str(), "/rollback?plugin=search"]);
     for (scheme, width) in [("light", 1100), ("dark", 1100), ("light", 390)] {
         browser.resize(width, 900).await;
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         let body = json!({"cmd": "Emulation.setEmulatedMedia", "params": features});
         browser.post("/goog/cdp/execute", &body).await.unwrap();
+        // A worker without a successor to its record is gone after 15 s.
+        dashboard.queue.announce_worker(&plugins::telling()).await.unwrap();
         for page in pages.clone() {
             browser.open(&dashboard.url(page)).await;
             let name = page.split('?').next().unwrap().trim_matches('/');
