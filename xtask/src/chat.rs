@@ -48,7 +48,8 @@ impl Chat {
     /// Opens a chat and ignores its earlier messages.
     pub(crate) fn open(base: &str, id: i64, stop: &Stop) -> anyhow::Result<Self> {
         let agent = agent();
-        let (base, stop) = (base.to_owned(), stop.clone());
+        let base = base.to_owned();
+        let stop = stop.clone();
         let mut chat = Self { agent, base, id, seq: 0, bound: ANSWER_BOUND, is_shown: true, stop };
         chat.events(0)?;
         Ok(chat)

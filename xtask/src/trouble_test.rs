@@ -74,8 +74,10 @@ fn play(stage: &mut Stage, overview: &Overview) -> anyhow::Result<()> {
     overview.says("429")?;
     overview.picture("forum-busy")?;
     stage.set_forum_busy(false);
+    stage.admin_is_told(&["search_simpcity has", "dead letter", "answered 429"])?;
+    stage.admin_presses("Try them again")?;
     overview.is_well()?;
-    steps.done("the forum answered 429");
+    steps.done("the forum answered 429, and the button of the message mended the rest");
 
     stage.set_redis_full(true)?;
     overview.says("Redis refuses writes")?;

@@ -48,8 +48,8 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Completions { shell }) => {
-            let (mut command, out) = (Cli::command(), &mut std::io::stdout());
-            clap_complete::generate(shell, &mut command, "telegram-simulator", out);
+            let out = &mut std::io::stdout();
+            clap_complete::generate(shell, &mut Cli::command(), "telegram-simulator", out);
             Ok(())
         }
         Some(Command::Man { to }) => std::fs::create_dir_all(&to)

@@ -15,7 +15,7 @@ use queue::{DistributedWorkerRegistry, TaskStatus};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Folder, component, eventually, redis, run, start_worker, task};
+use crate::support::{Folder, component, eventually, plugins, redis, run, start_worker, task};
 
 #[tokio::test]
 async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_on_the_old() {
@@ -26,6 +26,13 @@ async fn a_replaced_plugin_answers_the_next_task_while_the_running_one_finishes_
     let old = run(&queue, "search_creator", json!({"query": "luna marlowe"})).await;
     assert_eq!(old.metadata["plugin_version"], "1.0.0");
     assert_eq!(old.data["creators"][0]["name"], "Luna Marlowe");
+    // Compiled beforehand, so that a busy machine swaps them while the slow task runs.
+    let next = Folder::with(&["search", "probe"]);
+    for name in ["search", "probe"] {
+        next.put(name, &std::fs::read(component(&format!("marked/{name}"))).unwrap());
+    }
+    let compiled = plugins(&folder, &["precompile", next.path().to_str().unwrap()]);
+    assert!(compiled.status.success(), "{compiled:?}");
     let slow = task("probe_sleep", &json!({"ms": 20_000}));
     queue.submit_task(&slow).await.unwrap();
     eventually("the slow task's start", async || {

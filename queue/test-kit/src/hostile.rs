@@ -87,7 +87,9 @@ pub fn trapping_guest(name: &str, task_types: &[&str]) -> Vec<u8> {
         strings.push_str(text);
         words(&[at, text.len()])
     };
-    let (name, version, schema) = (place(name), place("9.0.0"), place("{}"));
+    let name = place(name);
+    let version = place("9.0.0");
+    let schema = place("{}");
     let extensions = place("{\"version\":1}");
     let list: String = task_types
         .iter()

@@ -17,8 +17,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// They start the others as programs and link none of them.
 const STANDALONE: &[&str] = &["xtask", "simulator"];
-/// No part of the product: it starts servers.
-const FOR_TESTS: &str = "test-kit";
+/// No part of the product: they start servers.
+const FOR_TESTS: &[&str] = &["test-kit", "services"];
 
 /// All that a guest may name in its manifest. A new one here must be small, pure and without I/O:
 /// it ends up in every instance.
@@ -44,7 +44,8 @@ fn violations(workspace: &Workspace, package: &Package, members: &[&str]) -> Vec
         return not_for_guests(workspace, package);
     }
     let forbidden: Vec<&str> = if STANDALONE.contains(&name) {
-        members.iter().copied().filter(|member| ![name, FOR_TESTS].contains(member)).collect()
+        let may_know = |member: &str| member == name || FOR_TESTS.contains(&member);
+        members.iter().copied().filter(|member| !may_know(member)).collect()
     } else {
         let rows = FORBIDDEN.iter().filter(|(crate_name, _)| *crate_name == name);
         rows.flat_map(|(_, forbidden)| forbidden.iter().copied()).collect()

@@ -44,7 +44,8 @@ impl Overview {
             browser.open(dashboard).await;
             browser
         });
-        let (dashboard, pictures) = (dashboard.to_owned(), pictures.map(Path::to_owned));
+        let dashboard = dashboard.to_owned();
+        let pictures = pictures.map(Path::to_owned);
         Ok(Self { runtime, browser, dashboard, pictures, stop: stop.clone() })
     }
 

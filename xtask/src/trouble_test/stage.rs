@@ -71,7 +71,8 @@ impl Stage {
         ];
         system.start_coordinator(None, &settings)?;
         let load = Load::start(&simulator, people, stop)?;
-        let (dashboard, stop) = (format!("http://{dashboard}"), stop.clone());
+        let dashboard = format!("http://{dashboard}");
+        let stop = stop.clone();
         Ok(Self { _load: load, system, admin, coordinator, dashboard, forum, plugins, stop })
     }
 
@@ -160,9 +161,10 @@ impl Stage {
     /// Somebody else sets a webhook for the bot, or takes it away.
     pub(super) fn set_foreign_webhook(&self, is_set: bool) -> anyhow::Result<()> {
         let simulator = self.system.simulator().context("the simulator was started")?;
-        let (method, params) = match is_set {
-            true => ("setWebhook", json!({"url": "https://other.example/hook"})),
-            false => ("deleteWebhook", json!({})),
+        let (method, params) = if is_set {
+            ("setWebhook", json!({"url": "https://other.example/hook"}))
+        } else {
+            ("deleteWebhook", json!({}))
         };
         let address = format!("{simulator}/bot{}/{method}", crate::system::SIMULATED_TOKEN);
         ureq::post(&address).send_json(params).with_context(|| format!("calling {method}"))?;
@@ -229,9 +231,11 @@ impl Forum {
             "topics": [{"id": 5, "title": "Luna, a thread", "slug": "luna", "posts_count": 4}],
             "posts": [{"topic_id": 5, "blurb": "so they say"}],
         });
-        let server = Server::start(move |_| match busy.load(Ordering::Relaxed) {
-            true => Answer::new(429, ""),
-            false => Answer::new(200, &topics.to_string()).with("content-type", "application/json"),
+        let server = Server::start(move |_| {
+            if busy.load(Ordering::Relaxed) {
+                return Answer::new(429, "");
+            }
+            Answer::new(200, &topics.to_string()).with("content-type", "application/json")
         });
         Self { server, is_busy }
     }

@@ -40,7 +40,7 @@ fn a_queue_that_does_not_move_is_told_with_its_reason() {
         let (html, is_urgent) = told(row(change)).unwrap();
         assert!(html.contains(part) && is_urgent == urgent, "{html}");
     };
-    check(|row| (row.oldest_ms, row.ready) = (95_000, 3), "95 s old, 3 tasks wait", true);
+    check(|row| (row.oldest_ms, row.ready) = (95_000, 3), "1 min 35 s old, 3 tasks wait", true);
     check(
         |row| (row.offered, row.ready) = (false, 1),
         "No worker runs <b>search</b>: 1 task waits",

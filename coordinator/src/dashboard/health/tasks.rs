@@ -67,12 +67,11 @@ fn failing(name: &str, past: &Past, dead: Option<&LastDead>) -> Option<Problem> 
 /// The server that refused the last request, and what helps.
 fn refused_by(last: &LastDead) -> Option<String> {
     let server = short(last.failed_request.as_deref()?, 200);
-    Some(match server.ends_with(" 429") {
-        true => {
-            format!("{server}: it wants fewer requests, so set a rate limit on the page Types.")
-        }
-        false => format!("{server}."),
-    })
+    if server.ends_with(" 429") {
+        let helps = "it wants fewer requests, so set a rate limit on the page Types";
+        return Some(format!("{server}: {helps}."));
+    }
+    Some(format!("{server}."))
 }
 
 fn fails(counts: &TypeCounts) -> bool {
