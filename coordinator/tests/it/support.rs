@@ -171,20 +171,7 @@ pub(crate) async fn coordinator(redis: &TestRedis, telegram: &Telegram) -> Proce
 
 /// Puts the shipped plugins into `folder`.
 pub(crate) fn plugin_folder(folder: &Path) {
-    let shipped = test_kit::root().join("plugins");
-    std::fs::create_dir(folder.join("data")).unwrap();
-    for file in [
-        "search.wasm",
-        "search.toml",
-        "content.wasm",
-        "content.toml",
-        "data/creators.csv",
-        "data/content.csv",
-    ] {
-        std::fs::copy(shipped.join(file), folder.join(file)).unwrap_or_else(|error| {
-            panic!("{file}: {error}; run `cargo xtask build-plugins --tests` first")
-        });
-    }
+    test_kit::copy_shipped_plugins(folder).unwrap();
 }
 
 /// The real worker with the plugins in `folder`.

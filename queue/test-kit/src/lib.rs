@@ -40,6 +40,33 @@ pub use sockets::{SocketPatience, patience_of};
 /// Longest wait of a test for a condition. Long, because a busy machine is not a failure.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The shipped plugins, with their settings and data.
+const SHIPPED: [&str; 6] = [
+    "search.wasm",
+    "search.toml",
+    "content.wasm",
+    "content.toml",
+    "data/creators.csv",
+    "data/content.csv",
+];
+
+/// Puts the shipped plugins, with their settings and data, into `folder`, which is made where it is missing.
+///
+/// # Errors
+///
+/// When one of them cannot be copied, for instance because it was not built.
+pub fn copy_shipped_plugins(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder.join("data"))?;
+    let shipped = root().join("plugins");
+    for file in SHIPPED {
+        std::fs::copy(shipped.join(file), folder.join(file)).map_err(|error| {
+            let what = format!("{file}: {error}; run `cargo xtask build-plugins --tests` first");
+            std::io::Error::new(error.kind(), what)
+        })?;
+    }
+    Ok(())
+}
+
 /// Waits until `condition` returns something, for at most [`PATIENCE`].
 ///
 /// # Panics

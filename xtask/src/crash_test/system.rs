@@ -270,19 +270,7 @@ fn under_way(stats: &[Value]) -> u64 {
 /// A plugin folder with the shipped plugins and the probe, whose tasks take as long as they are told.
 fn plugins(root: &Path) -> anyhow::Result<TempDir> {
     let folder = tempfile::tempdir().context("creating a plugin folder")?;
-    std::fs::create_dir(folder.path().join("data"))?;
-    let shipped = root.join("plugins");
-    for file in [
-        "search.wasm",
-        "search.toml",
-        "content.wasm",
-        "content.toml",
-        "data/creators.csv",
-        "data/content.csv",
-    ] {
-        std::fs::copy(shipped.join(file), folder.path().join(file))
-            .with_context(|| format!("copying {file}"))?;
-    }
+    test_kit::copy_shipped_plugins(folder.path()).context("copying the plugins")?;
     let probe = target_dir(root).join("guests").join("probe.wasm");
     std::fs::copy(probe, folder.path().join("probe.wasm")).context("copying the probe")?;
     std::fs::write(folder.path().join("probe.toml"), "[grants]\nnet = []\n")?;

@@ -50,7 +50,8 @@ impl Stage {
     pub(super) fn start(root: &Path, people: u16, stop: &Stop) -> anyhow::Result<Self> {
         let plugins = tempfile::tempdir().context("creating a folder for plugins")?;
         for worker in WORKERS {
-            copy_plugins(&root.join("plugins"), &plugins.path().join(worker))?;
+            test_kit::copy_shipped_plugins(&plugins.path().join(worker))
+                .context("copying the plugins")?;
         }
         let forum = Forum::start();
         let place = Place::built(root);
@@ -197,23 +198,6 @@ fn start_worker(
 ) -> anyhow::Result<()> {
     let settings = [("EXTENDED_SEARCH_URL", forum.server.address())];
     system.start_worker_with(worker, &plugins.join(worker), &settings)
-}
-
-/// Copies the shipped plugins with their settings and data.
-fn copy_plugins(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let copying = || format!("copying the plugins into {}", to.display());
-    fs::create_dir_all(to.join("data")).with_context(copying)?;
-    for file in [
-        "search.wasm",
-        "search.toml",
-        "content.wasm",
-        "content.toml",
-        "data/creators.csv",
-        "data/content.csv",
-    ] {
-        fs::copy(from.join(file), to.join(file)).with_context(copying)?;
-    }
-    Ok(())
 }
 
 /// A forum that the extended search asks.
