@@ -40,6 +40,8 @@ enum What {
     Host(Host),
     /// The history of finished tasks: what it costs a task, how long a search takes, and what that does to others.
     History(figures::Output),
+    /// The dashboard's pages with 1,000,000 tasks waiting and 100,000 finished.
+    Dashboard(figures::Output),
     /// How well and how fast the search plugin finds names.
     SearchQuality,
     /// Hundreds of chats at once, with Telegram's limits.
@@ -88,6 +90,9 @@ impl What {
                 })
             }
             Self::History(output) => figures::measure(root, "queue", "history", output, |_| {}),
+            Self::Dashboard(output) => {
+                figures::measure(root, "coordinator", "dashboard", output, |_| {})
+            }
             Self::SearchQuality => search::measure(root),
             Self::Chats => chats::measure(root),
             Self::EndToEnd(bench) => bench.run(root),

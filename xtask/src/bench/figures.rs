@@ -1,4 +1,4 @@
-//! The benches that lie in a crate: `queue` and `host`. They print for people, and leave their figures in a file.
+//! The benches that lie in a crate. They print for people, and leave their figures in a file.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
