@@ -95,7 +95,8 @@ async fn measure() {
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);
-        let (median, most) = (times[OPENED / 2], times[OPENED - 1]);
+        let median = times[OPENED / 2];
+        let most = times[OPENED - 1];
         record_figure(&format!("{name}: median"), median, "ms");
         record_figure("most", most, "ms");
         println!("  {name}: median {median:.1} ms, most {most:.1} ms, {bytes} bytes");
