@@ -1,6 +1,7 @@
 //! The command line of `worker`: run tasks, or work with plugins without a queue.
 
 pub mod compile;
+pub mod dev;
 pub mod doctor;
 mod flags;
 pub mod fleet;
@@ -41,6 +42,8 @@ pub struct Cli {
 pub enum Command {
     /// Shows, checks, runs and signs plugins.
     Plugins(plugins::PluginsCommand),
+    /// Runs a plugin while it is written: Redis, a simulated Telegram, a coordinator and a worker.
+    Dev(dev::DevCommand),
     /// Pushes plugins to all workers that run with --fleet, and shows what they run.
     Fleet(fleet::FleetCommand),
     /// Asks the worker that runs here whether it is alive or ready.

@@ -19,6 +19,10 @@ fn main() -> ExitCode {
             let accepted = command.run(out).await?;
             Ok(if accepted { 0 } else { EXIT_FAILURE })
         }),
+        Some(Command::Dev(command)) => startup::run_command(EXIT_FAILURE, async |out| {
+            command.run(out).await?;
+            Ok(0)
+        }),
         Some(Command::Fleet(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
             telemetry::init_for_people()?;
             let done = command.run(out).await?;

@@ -66,10 +66,8 @@ async fn read_queue(queue: &TaskQueue) -> Result<QueueFacts, RedisError> {
     for row in types.iter().filter(|row| row.dead > 0) {
         if let Some(letter) = queue.dead_letters(&row.task_type, 1).await?.first() {
             let age = Duration::from_millis(now_ms().saturating_sub(letter.at()));
-            let code = letter.result.as_ref().and_then(|result| result.code());
-            let code = code.map(str::to_owned);
-            let failed = letter.result.as_ref().and_then(|result| result.failed_request());
-            let failed_request = failed.map(str::to_owned);
+            let code = letter.code().map(str::to_owned);
+            let failed_request = letter.failed_request().map(str::to_owned);
             newest_dead.insert(row.task_type.clone(), NewestDead { age, code, failed_request });
         }
     }

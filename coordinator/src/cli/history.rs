@@ -168,9 +168,9 @@ fn words(step: &queue::history::StepKind) -> String {
     use queue::history::StepKind::{Delivered, Retried, Undeliverable, WorkerLost};
     match step {
         Retried { code, delay_ms, reason, .. } => {
-            let code = code.as_deref().unwrap_or("no code");
-            let reason = reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
-            format!("failed: {code}{reason}; tried again after {}", span_ms(*delay_ms))
+            let why = [code, reason].into_iter().flatten().map(|why| format!(", {why}"));
+            let why: String = why.collect();
+            format!("the attempt failed{why}; another one after {}", span_ms(*delay_ms))
         }
         WorkerLost { worker, .. } => format!("{worker} died; it runs again"),
         Delivered { chat_id, message_id } => {

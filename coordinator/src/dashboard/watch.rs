@@ -54,8 +54,7 @@ async fn last_dead(queue: &TaskQueue, figures: &Snapshot) -> Option<BTreeMap<Tas
         let Some(letter) = queue.dead_letters(&of.task_type, 1).await.ok()?.pop() else { continue };
         let reason = letters::reason(&letter).to_owned();
         let code = letters::Group::of(&letter).code;
-        let failed = letter.result.as_ref().and_then(|result| result.failed_request());
-        let failed_request = failed.map(str::to_owned);
+        let failed_request = letter.failed_request().map(str::to_owned);
         let last = LastDead { at: letter.at(), code, reason, failed_request };
         dead.insert(of.task_type.clone(), last);
     }

@@ -46,10 +46,35 @@ struct Dashboard {
 impl Dashboard {
     async fn start(with_tokens: bool) -> Self {
         let redis = TestRedis::start();
+        let queue = queue_with_history(&redis).await;
+        Self::start_with(redis, queue, with_tokens, &[]).await
+    }
+
+    /// As the shipped user of the coordinator, with that user's rights alone. The test itself may do everything.
+    async fn start_with_shipped_rights() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shipped = std::fs::read_to_string(test_kit::root().join("docs/redis.acl")).unwrap();
+        let acl = folder.path().join("redis.acl");
+        std::fs::write(&acl, format!("{shipped}user test on >test ~* &* +@all\n")).unwrap();
+        let redis = TestRedis::start_secured(&acl);
+        let redis_ca = Some(std::fs::read(redis.ca()).unwrap());
+        let config = QueueConfig { redis_ca, ..QueueConfig::default() };
+        let queue = TaskQueue::connect(&redis.secured_url("test", "test"), config).await.unwrap();
+        let url = redis.secured_url("coordinator", "change-me-coordinator");
+        let ca = redis.ca().display().to_string();
+        Self::start_with(redis, queue, true, &[("REDIS_URL", &url), ("REDIS_CA", &ca)]).await
+    }
+
+    async fn start_with(
+        redis: TestRedis,
+        queue: TaskQueue,
+        with_tokens: bool,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let telegram = Telegram::start().await;
         let address = free_address();
         let mut command = coordinator_command(&redis, &telegram);
-        command.env("ADMIN_LISTEN", &address);
+        command.env("ADMIN_LISTEN", &address).envs(settings.iter().copied());
         if with_tokens {
             command.env("ADMIN_TOKEN", ADMIN).env("ADMIN_READ_TOKEN", READ);
         }
@@ -59,7 +84,7 @@ impl Dashboard {
             base: format!("http://{address}"),
             address,
             http: http.build().unwrap(),
-            queue: queue_with_history(&redis).await,
+            queue,
             redis,
             process,
             _telegram: telegram,

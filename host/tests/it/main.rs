@@ -10,6 +10,7 @@ mod admission;
 mod by_hand;
 mod compile;
 mod contract;
+mod dev;
 mod examples;
 mod fleet;
 mod fleet_sources;

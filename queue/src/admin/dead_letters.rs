@@ -61,6 +61,16 @@ impl DeadLetter {
     pub fn at(&self) -> u64 {
         entry_time(&self.entry).0
     }
+
+    /// The failure's code; none when there is no readable result.
+    pub fn code(&self) -> Option<&str> {
+        self.result.as_ref()?.code()
+    }
+
+    /// As [`TaskResult::failed_request`], of its result.
+    pub fn failed_request(&self) -> Option<&str> {
+        self.result.as_ref()?.failed_request()
+    }
 }
 
 impl TaskQueue {

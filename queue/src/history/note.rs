@@ -7,7 +7,7 @@ use crate::history::record::{FinishedTask, Step, StepKind};
 use crate::history::settings::Texts;
 use crate::outbox::{Delivered, Reply};
 use crate::redis::time::millis;
-use crate::task::{Task, TaskResult, TaskStatus, now_ms};
+use crate::task::{FailureCode, Task, TaskResult, TaskStatus, now_ms};
 use crate::work::handler::Handled;
 use crate::work::lease::{Finish, Lease};
 use crate::work::reply::FinishReply;
@@ -56,10 +56,12 @@ impl Buffer {
                 self.note_ended(&known);
             }
             (FinishReply::Retrying, Finish::RetryAfter(delay)) => {
+                // That code is for the last attempt; the plugin asked for another one.
+                let exhausted = FailureCode::RetriesExhausted.as_str();
                 let what = StepKind::Retried {
                     worker: worker.to_owned(),
                     claimed_at,
-                    code: result.code().map(str::to_owned),
+                    code: result.code().filter(|code| *code != exhausted).map(str::to_owned),
                     version: word("plugin_version"),
                     delay_ms: millis(delay),
                     reason: self.reason(result),
@@ -148,10 +150,10 @@ impl Buffer {
 
     /// Why an attempt failed: what is kept of its text, and the server that refused a request, which is nobody's text.
     fn reason(&self, result: &TaskResult) -> Option<String> {
-        let parts =
-            [self.kept(result.error.as_deref()), result.failed_request().map(str::to_owned)];
-        let said: Vec<String> = parts.into_iter().flatten().collect();
-        (!said.is_empty()).then(|| said.join("; "))
+        match (self.kept(result.error.as_deref()), result.failed_request()) {
+            (Some(text), Some(request)) => Some(format!("{text} ({request})")),
+            (text, request) => text.or_else(|| request.map(str::to_owned)),
+        }
     }
 
     /// What is kept of a text.

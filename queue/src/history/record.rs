@@ -73,7 +73,7 @@ pub enum StepKind {
         worker: String,
         /// When the attempt began.
         claimed_at: u64,
-        /// The failure's code.
+        /// The failure's code; none when the plugin asked for another attempt.
         code: Option<String>,
         /// The plugin's version.
         version: Option<String>,

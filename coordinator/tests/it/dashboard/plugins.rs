@@ -119,6 +119,22 @@ async fn a_plugin_of_the_fleet_goes_back_after_a_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_user_of_the_coordinator_may_roll_a_plugin_back() {
+    let dashboard = Dashboard::start_with_shipped_rights().await;
+    let fleet = Fleet::new(dashboard.queue.clone());
+    dashboard.waiting_task().await;
+    push(&dashboard.queue, "1.1.0", "a", None).await;
+    push(&dashboard.queue, "1.2.0", "b", None).await;
+    let admin = dashboard.log_in(ADMIN).await;
+    let csrf = dashboard.csrf(&admin).await;
+    let from = now(&fleet).await.unwrap().at.to_string();
+    let fields = [("csrf", csrf.as_str()), ("plugin", "search"), ("from", &from), ("to", "")];
+    let done = dashboard.post("/do/rollback", &admin, &fields).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER);
+    assert_eq!(now(&fleet).await.unwrap().record.version, "1.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_forbids_a_rollback_is_said_and_nothing_is_changed() {
     let dashboard = Dashboard::start(false).await;
     let fleet = Fleet::new(dashboard.queue.clone());
