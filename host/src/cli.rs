@@ -6,6 +6,7 @@ pub mod doctor;
 mod flags;
 pub mod fleet;
 pub mod plugins;
+mod view_text;
 
 use std::path::PathBuf;
 use std::time::Duration;

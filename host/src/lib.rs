@@ -24,6 +24,7 @@ pub mod oci;
 pub mod offline;
 pub mod plugin;
 pub mod plugin_config;
+pub mod replay;
 mod runner;
 mod sandbox;
 mod spans;

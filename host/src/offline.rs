@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use queue::{Lease, Task, TaskResult};
+use queue::{Handled, Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::archive::VersionArchive;
 use crate::bindings::Descriptor;
@@ -17,6 +19,8 @@ use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::{ComponentInfo, Loader};
 use crate::plugin::publish::data_loss;
 use crate::plugin_config::PluginConfig;
+use crate::replay::case::Case;
+use crate::replay::world::World;
 use crate::runner;
 use crate::trust::Policy;
 use crate::version::PluginVersion;
@@ -61,6 +65,8 @@ impl Inspection {
 pub struct RunReport {
     /// The task's result.
     pub result: TaskResult,
+    /// The last lines that the plugin wrote; none when it wrote nothing.
+    pub log: Option<String>,
     /// How long it took, including the instance.
     pub duration: Duration,
 }
@@ -95,6 +101,12 @@ impl OfflineHost {
         Self { loader: self.loader.with_archive(archive), ..self }
     }
 
+    /// Runs tasks in `world`, which answers instead of the network and Redis, or writes down what they answer.
+    #[must_use]
+    pub(crate) fn with_world(self, world: Arc<World>) -> Self {
+        Self { loader: self.loader.with_world(world), ..self }
+    }
+
     /// Checks signatures as a worker with this policy does.
     #[must_use]
     pub fn with_trust(self, policy: Policy) -> Self {
@@ -127,13 +139,37 @@ impl OfflineHost {
     ///
     /// When a grant is wrong.
     pub async fn inspect(&self, path: &Path, allow: &[String]) -> Result<Inspection, String> {
+        let config = self.config(path, allow)?;
+        Ok(self.inspect_with(path, config).await)
+    }
+
+    /// As [`OfflineHost::inspect`], where a case replaces some of the settings.
+    pub(crate) async fn inspect_for_case(
+        &self,
+        path: &Path,
+        case: &Case,
+        allow: &[String],
+    ) -> Result<Inspection, String> {
+        let mut config = self.config(path, allow)?;
+        if let Ok(config) = &mut config {
+            config.settings.extend(case.settings.clone());
+        }
+        Ok(self.inspect_with(path, config).await)
+    }
+
+    /// The settings beside a file, with additional grants.
+    fn config(
+        &self,
+        path: &Path,
+        allow: &[String],
+    ) -> Result<Result<PluginConfig, LoadError>, String> {
         let mut config = PluginConfig::for_component(path, &self.ceilings);
         if let Ok(config) = &mut config {
             for grant in allow {
                 config.allow(grant)?;
             }
         }
-        Ok(self.inspect_with(path, config).await)
+        Ok(config)
     }
 
     /// Inspects a file that is to be put into `folder`: paths in the settings beside it are relative to that.
@@ -193,7 +229,7 @@ impl OfflineHost {
         data_loss::check(version, &archive.last_data(name), &archive.accepted_data(name))
     }
 
-    /// Runs a task `times` times, each in a fresh instance.
+    /// Runs a task `times` times, each in a fresh instance. Only the first run writes to the log.
     pub async fn run(
         &self,
         version: &Arc<PluginVersion>,
@@ -204,11 +240,16 @@ impl OfflineHost {
         let retry = queue::config::RetryPolicy::default();
         let never = CancellationToken::new();
         let mut reports = Vec::with_capacity(times);
-        for _ in 0..times {
+        for number in 0..times {
             let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
             let started = Instant::now();
-            let handled = runner::run(engine, version, &lease, "offline", &retry, &never).await;
-            reports.push(RunReport { result: handled.result, duration: started.elapsed() });
+            let running = runner::run(engine, version, &lease, "offline", &retry, &never);
+            let handled = match number {
+                0 => running.await,
+                _ => running.with_subscriber(NoSubscriber::new()).await,
+            };
+            let Handled { result, log, .. } = handled;
+            reports.push(RunReport { result, log, duration: started.elapsed() });
         }
         reports
     }

@@ -250,6 +250,7 @@ async fn handle(
     {
         return Ok(Reply::InitFailed(reason));
     }
+    let seed = version.env.world.as_ref().and_then(|world| world.seed());
     let task = v1::Task {
         id: lease.task.task_id.as_str().to_owned(),
         task_type: lease.task.task_type.as_str().to_owned(),
@@ -257,7 +258,7 @@ async fn handle(
         params,
         attempt: lease.task.attempt,
         time_left_ms: u64::try_from(lease.time_left().as_millis()).unwrap_or(u64::MAX),
-        seed: rand::rng().random(),
+        seed: seed.unwrap_or_else(|| rand::rng().random()),
         traceparent: Some(context.traceparent()),
     };
     Ok(Reply::Handled(instance.call_handle(&mut *store, &task).await?))

@@ -56,6 +56,8 @@ impl Sandbox {
         breaches: Breaches,
     ) -> Store<Self> {
         let limits = env.limits;
+        // What `init` leaves is for every task, also for those of a worker.
+        let world = env.world.as_ref().filter(|_| task.is_some());
         let task_id = task.as_ref().map(|task| task.task_id.clone());
         let output = GuestOutput::new(env, task, breaches.clone());
         let mut wasi = WasiCtx::builder();
@@ -65,12 +67,15 @@ impl Sandbox {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
+        if let Some(world) = world {
+            world.set(&mut wasi);
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let sandbox = Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(env.http.clone(), breaches.clone()),
+            outgoing: Outgoing::new(env.http.clone(), world.cloned(), breaches.clone()),
             table,
             memory: MemoryLimiter::new(
                 limits.memory_bytes,

@@ -9,7 +9,6 @@ mod programs;
 mod redis_server;
 mod source;
 mod story;
-mod view_text;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@
 
 mod accept;
 mod check;
+mod dead;
 pub(super) mod folders;
 mod history;
 mod inspect;
@@ -18,6 +19,7 @@ mod rollback;
 mod run;
 mod sign;
 pub(super) mod signature;
+mod test;
 mod verify;
 
 use std::io::Write;
@@ -47,6 +49,7 @@ enum Action {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Run(run::Run),
+    Test(test::Test),
     Pull(pull::Pull),
     Keygen(keygen::Keygen),
     Sign(sign::Sign),
@@ -72,6 +75,7 @@ impl PluginsCommand {
             Action::Inspect(command) => command.run(out, format).await,
             Action::Check(command) => command.run(out, format).await,
             Action::Run(command) => command.run(out).await,
+            Action::Test(command) => command.run(out).await,
             Action::Pull(command) => command.run(out, format).await,
             Action::Keygen(command) => command.run(out),
             Action::Sign(command) => command.run(out).await,

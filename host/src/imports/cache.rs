@@ -14,12 +14,8 @@ fn cache_key(keys: &queue::Keys, plugin: &str, key: &str) -> String {
 }
 
 impl Sandbox {
-    /// The entry's key in Redis and a connection. Counts the call against the task's limits.
-    fn cache_entry(
-        &mut self,
-        key: &str,
-        bytes: usize,
-    ) -> Result<(String, queue::Connection), CacheError> {
+    /// Counts a call against the task's limits.
+    fn admit_cache_call(&mut self, key: &str, bytes: usize) -> Result<(), CacheError> {
         if !self.env.cache {
             return Err(CacheError::NotGranted);
         }
@@ -34,6 +30,11 @@ impl Sandbox {
         };
         self.cache_calls_left = calls_left;
         self.cache_bytes_left = bytes_left;
+        Ok(())
+    }
+
+    /// The entry's key in Redis and a connection.
+    fn cache_entry(&self, key: &str) -> Result<(String, queue::Connection), CacheError> {
         let queue = self.env.queue.as_ref().ok_or(CacheError::Unavailable)?;
         Ok((cache_key(queue.keys(), &self.env.name, key), queue.connection()))
     }
@@ -41,7 +42,11 @@ impl Sandbox {
 
 impl cache::Host for Sandbox {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, CacheError> {
-        let (key, mut connection) = self.cache_entry(&key, 0)?;
+        self.admit_cache_call(&key, 0)?;
+        if let Some(world) = &self.env.world {
+            return Ok(world.cached(&key));
+        }
+        let (key, mut connection) = self.cache_entry(&key)?;
         let read: redis::RedisResult<Option<Vec<u8>>> =
             redis::cmd("GET").arg(key).query_async(&mut connection).await;
         read.map_err(|error| unavailable(&error))
@@ -58,7 +63,12 @@ impl cache::Host for Sandbox {
             self.breaches.note(Limit::Cache);
             return Err(CacheError::TooLarge(limit as u64));
         }
-        let (key, mut connection) = self.cache_entry(&key, value.len())?;
+        self.admit_cache_call(&key, value.len())?;
+        if let Some(world) = &self.env.world {
+            world.cache(key, (ttl_seconds > 0).then_some(value));
+            return Ok(());
+        }
+        let (key, mut connection) = self.cache_entry(&key)?;
         let written: redis::RedisResult<()> = match ttl_seconds {
             0 => redis::cmd("DEL").arg(key).query_async(&mut connection).await,
             seconds => {

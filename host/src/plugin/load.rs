@@ -26,6 +26,7 @@ use crate::plugin::read::{self, ComponentFile};
 use crate::plugin::{check, trial};
 use crate::plugin_config::PluginConfig;
 use crate::plugin_config::base::PathBase;
+use crate::replay::world::World;
 use crate::trust::Policy;
 use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
@@ -40,6 +41,7 @@ pub struct Loader {
     archive: Option<VersionArchive>,
     signatures: SignatureCheck,
     base: PathBase,
+    world: Option<Arc<World>>,
 }
 
 /// What a component file holds.
@@ -70,7 +72,8 @@ impl Loader {
         let compiler = Compiler::new(engine.clone());
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
         let signatures = SignatureCheck::default();
-        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base: PathBase::default() })
+        let base = PathBase::default();
+        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base, world: None })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -140,6 +143,12 @@ impl Loader {
         self
     }
 
+    /// Runs tasks in `world`. Loading a plugin is as always.
+    #[must_use]
+    pub(crate) fn with_world(self, world: Arc<World>) -> Self {
+        Self { world: Some(world), ..self }
+    }
+
     /// The engine that loaded plugins run on.
     pub fn engine(&self) -> &Engine {
         &self.preparer.engine
@@ -170,7 +179,7 @@ impl Loader {
         config.net = Some(NetGrants::default());
         let file = ComponentFile::read(path, &self.ceilings).await?;
         check::check_structure(path, file.wasm.clone()).await?;
-        let env = read::read_env(&file, config, &self.ceilings, None).await?;
+        let env = read::read_env(&file, config, &self.ceilings, (None, None)).await?;
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
@@ -234,7 +243,8 @@ impl Loader {
         let facts = PluginFacts { is_fleets, ..config.facts() };
         let settings_text = config.source.clone();
         let swap = config.swap.clone();
-        let env = read::read_env(&file, config, &self.ceilings, self.queue.clone()).await?;
+        let reached = (self.queue.clone(), self.world.clone());
+        let env = read::read_env(&file, config, &self.ceilings, reached).await?;
         let plugin = env.name.as_str();
         check::check_imports(plugin, &outline.imports, env.http.is_some())?;
 

@@ -4,6 +4,8 @@
 //! operator granted a literal address. The connection is made to a checked address; the name is not resolved again.
 //! Redirects are not followed: a plugin that follows one sends a new request, which is checked again.
 
+mod world;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use crate::grants::address::is_public;
 use crate::grants::{NetGrants, Origin};
 use crate::metrics;
 use crate::plugin_config::{Limits, SecretHeader};
+use crate::replay::world::World;
 use crate::sandbox::limits::{Breaches, Limit};
 use crate::spans;
 
@@ -145,9 +148,7 @@ impl HttpClient {
                 let status = response.status();
                 metrics::http_answered(&self.plugin, status, began.elapsed());
                 span.set("http.response.status_code", i64::from(status.as_u16()));
-                let is_failure = status.is_client_error() || status.is_server_error();
-                last.note(is_failure.then(|| format!("{origin} answered {}", status.as_u16())));
-                if is_failure {
+                if last.note_status(&origin, status) {
                     span.fail(status.as_str());
                 }
                 Ok(self.limited_response(response, breaches))
@@ -289,6 +290,13 @@ impl LastRequest {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
+    /// Notes an answer. Whether it tells of a failure.
+    fn note_status(&self, origin: &Origin, status: http::StatusCode) -> bool {
+        let is_failure = status.is_client_error() || status.is_server_error();
+        self.note(is_failure.then(|| format!("{origin} answered {}", status.as_u16())));
+        is_failure
+    }
+
     /// For an operator.
     pub(crate) fn failure(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -298,14 +306,20 @@ impl LastRequest {
 /// Counts one task's requests and passes them to the plugin's client.
 pub(crate) struct Outgoing {
     client: Option<Arc<HttpClient>>,
+    world: Option<Arc<World>>,
     sent: u32,
     breaches: Breaches,
     last: LastRequest,
 }
 
 impl Outgoing {
-    pub(crate) fn new(client: Option<Arc<HttpClient>>, breaches: Breaches) -> Self {
-        Self { client, sent: 0, breaches, last: LastRequest::default() }
+    /// With `world` a case may answer.
+    pub(crate) fn new(
+        client: Option<Arc<HttpClient>>,
+        world: Option<Arc<World>>,
+        breaches: Breaches,
+    ) -> Self {
+        Self { client, world, sent: 0, breaches, last: LastRequest::default() }
     }
 
     /// Number of requests so far, including refused ones.
@@ -351,9 +365,15 @@ impl WasiHttpHooks for Outgoing {
         }
         let breaches = self.breaches.clone();
         let last = self.last.clone();
+        let world = self.world.clone();
         // It is sent by another task, for the same run.
         Box::new(trace::carry(async move {
-            let response = client.send(request, options, breaches, &last).await;
+            let response = match world {
+                None => client.send(request, options, breaches, &last).await,
+                Some(world) => {
+                    world::send(&world, &client, request, options, breaches, &last).await
+                }
+            };
             let response = response.inspect_err(|error| {
                 metrics::http_failed(&client.plugin, was_sent(error));
             })?;

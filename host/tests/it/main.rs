@@ -26,6 +26,7 @@ mod offline;
 mod owners;
 mod plugins;
 mod properties;
+mod replay;
 mod rollback;
 mod rollout;
 mod sandbox;

@@ -7,7 +7,7 @@ use ops::words::span_ms;
 use queue::{TaskQueue, TaskResult};
 use serde_json::{Map, Value};
 
-use super::view_text::view_text;
+use crate::cli::view_text::view_text;
 
 /// How long the result of a task that has ended is waited for. A task that is tried again has none.
 const RESULT_WITHIN: Duration = Duration::from_millis(500);

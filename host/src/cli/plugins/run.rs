@@ -2,15 +2,21 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use ops::flags::RedisFlags;
 use queue::{Task, TaskType};
 use serde_json::{Map, Value};
 
-use super::folders;
+use super::{dead, folders};
 use crate::cli::flags::CacheFlag;
+use crate::cli::view_text::view_text;
 use crate::offline::RunReport;
+use crate::replay::case::{Case, Expect};
+use crate::replay::world::World;
+use crate::version::PluginVersion;
 
 /// Runs one task and prints its result. What the plugin logs goes to standard error.
 #[derive(Debug, clap::Args)]
@@ -19,9 +25,9 @@ pub(super) struct Run {
     file: PathBuf,
     #[command(flatten)]
     cache: CacheFlag,
-    /// The task type.
+    /// The task type. Not needed when the plugin handles only one.
     #[arg(long)]
-    task_type: TaskType,
+    task_type: Option<TaskType>,
     /// The params: a JSON object.
     #[arg(long, default_value = "{}")]
     params: String,
@@ -34,31 +40,121 @@ pub(super) struct Run {
     /// Runs the task this many times, and prints how long it took.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     repeat: u16,
+    /// Prints the answer as a chat shows it, as text, instead of the result.
+    #[arg(long)]
+    chat: bool,
+    /// Writes the task, what the world outside answered, and the result into this file (docs/plugins/testing.md).
+    #[arg(long, value_name = "FILE", conflicts_with = "repeat")]
+    record: Option<PathBuf>,
+    /// Runs the task of such a file, with the answers in it, without network.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["task_type", "params", "user_id", "repeat", "record", "dead"])]
+    replay: Option<PathBuf>,
+    /// Runs the task of a dead letter, or of one that waits, by its id in Redis. It stays there, and nobody is sent an answer.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["task_type", "params", "user_id"])]
+    dead: Option<String>,
+    #[command(flatten)]
+    redis: RedisFlags,
 }
 
 impl Run {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
-        let params: Map<String, Value> = serde_json::from_str(&self.params)
-            .context("--params takes a JSON object, for instance '{\"query\":\"luna\"}'")?;
-        let host = folders::offline_host(&self.cache)?;
-        let inspection = host.inspect(&self.file, &self.allow).await.map_err(anyhow::Error::msg)?;
+        let world = Arc::new(World::default());
+        let host = folders::offline_host(&self.cache)?.with_world(Arc::clone(&world));
+        let case = self.replay.as_deref().map(Case::read).transpose()?;
+        let inspection = match &case {
+            Some(case) => host.inspect_for_case(&self.file, case, &self.allow).await,
+            None => host.inspect(&self.file, &self.allow).await,
+        };
+        let inspection = inspection.map_err(anyhow::Error::msg)?;
         let load_time = inspection.load_time;
         let version = inspection.loaded?;
-        let task_type = self.task_type;
+        let task = match &case {
+            Some(case) => case.task(),
+            None => self.task(&version).await?,
+        };
         anyhow::ensure!(
-            version.task_types().any(|known| *known == task_type),
-            "{} does not handle `{task_type}`; it handles {}",
+            version.task_types().any(|known| *known == task.task_type),
+            "{} does not handle `{}`; it handles {}",
             self.file.display(),
-            version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
+            task.task_type,
+            types(&version)
         );
-        let task = Task::new(task_type, self.user_id, params);
+        match &case {
+            Some(case) => world.replay(case.clone()),
+            None if self.record.is_some() => world.record(&task),
+            None => {}
+        }
         let reports = host.run(&version, &task, usize::from(self.repeat)).await;
         let Some(first) = reports.first() else { return Ok(false) };
-        writeln!(out, "{:#}", serde_json::to_value(&first.result)?)?;
+        if self.chat {
+            writeln!(out, "{}", shown(first))?;
+        } else {
+            writeln!(out, "{:#}", serde_json::to_value(&first.result)?)?;
+        }
         if self.repeat > 1 {
             writeln!(out, "{}", times(load_time, &reports))?;
         }
+        if let Some(case) = &case {
+            tell_differences(case, first, &world)?;
+        }
+        if let Some(file) = &self.record
+            && let Some(mut case) = world.case()
+        {
+            case.expect = Some(Expect { log: None, ..Expect::of(&first.result, None) });
+            let data = version.data.iter();
+            case.data = data.map(|(name, file)| (name.clone(), file.digest.clone())).collect();
+            case.write(file)?;
+        }
         Ok(reports.iter().all(|report| report.result.success))
+    }
+
+    /// The task that the flags describe.
+    async fn task(&self, version: &PluginVersion) -> anyhow::Result<Task> {
+        if let Some(id) = &self.dead {
+            return dead::task(&self.redis, id).await;
+        }
+        let params: Map<String, Value> = serde_json::from_str(&self.params)
+            .context("--params takes a JSON object, for instance '{\"query\":\"luna\"}'")?;
+        let mut own = version.task_types();
+        let task_type = match (&self.task_type, own.next(), own.next()) {
+            (Some(named), ..) => named.clone(),
+            (None, Some(only), None) => only.clone(),
+            _ => anyhow::bail!("name one of its task types with --task-type: {}", types(version)),
+        };
+        Ok(Task::new(task_type, self.user_id, params))
+    }
+}
+
+/// The task types of a plugin, for people.
+fn types(version: &PluginVersion) -> String {
+    version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What a person would see.
+fn shown(report: &RunReport) -> String {
+    let result = &report.result;
+    result
+        .error
+        .clone()
+        .or_else(|| view_text(&result.data))
+        .unwrap_or_else(|| format!("(no view; the data is {})", result.data))
+}
+
+/// Tells on standard error how a run differs from its recording.
+fn tell_differences(case: &Case, report: &RunReport, world: &World) -> std::io::Result<()> {
+    let mut told = std::io::stderr();
+    for request in world.unanswered() {
+        writeln!(told, "the recording has no answer to {request}")?;
+    }
+    let seen = Expect::of(&report.result, report.log.as_deref());
+    let differences = case.expect.as_ref().map(|expected| expected.differences(&seen));
+    match differences.as_deref() {
+        None => Ok(()),
+        Some([]) => writeln!(told, "as recorded"),
+        Some(differences) => {
+            writeln!(told, "other than recorded:")?;
+            differences.iter().try_for_each(|one| writeln!(told, "  {}", one.replace('\n', "\n  ")))
+        }
     }
 }
 
