@@ -7,6 +7,7 @@ mod chat;
 mod chat_doc;
 mod command;
 mod compose_test;
+mod contract_doc;
 mod crash_test;
 mod debian;
 mod demo;
@@ -53,6 +54,7 @@ enum Command {
     Guard(guard::Guard),
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
+    ContractDoc(contract_doc::ContractDoc),
     MetricsDoc(settings_doc::MetricsDoc),
     Release(release::Release),
     Reproducible(reproducible::Reproducible),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Guard(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
+        Command::ContractDoc(command) => command.run(&root),
         Command::MetricsDoc(command) => command.run(&root),
         Command::Release(command) => command.run(&root),
         Command::Reproducible(command) => command.run(&root),
