@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use queue::{Lease, Task, TaskResult};
+use queue::{Finish, Handled, Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::VersionArchive;
@@ -54,6 +54,11 @@ impl Inspection {
             .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect()
     }
+
+    /// What is probably a mistake and not refused, one line each. Empty when the file is refused.
+    pub fn warnings(&self) -> &[String] {
+        self.loaded.as_ref().map_or(&[], |version| &version.warnings)
+    }
 }
 
 /// The result of one run.
@@ -61,6 +66,10 @@ impl Inspection {
 pub struct RunReport {
     /// The task's result.
     pub result: TaskResult,
+    /// What a worker would do then.
+    pub finish: Finish,
+    /// What the plugin's author must know: limits that it reached, and why its answer cannot be used.
+    pub remarks: Vec<String>,
     /// How long it took, including the instance.
     pub duration: Duration,
 }
@@ -207,8 +216,10 @@ impl OfflineHost {
         for _ in 0..times {
             let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
             let started = Instant::now();
-            let handled = runner::run(engine, version, &lease, "offline", &retry, &never).await;
-            reports.push(RunReport { result: handled.result, duration: started.elapsed() });
+            let ran = runner::run(engine, version, &lease, "offline", &retry, &never).await;
+            let duration = started.elapsed();
+            let Handled { result, finish, .. } = ran.handled;
+            reports.push(RunReport { result, finish, remarks: ran.remarks, duration });
         }
         reports
     }

@@ -4,6 +4,7 @@
 
 mod accept;
 mod check;
+mod clashes;
 pub(super) mod folders;
 mod history;
 mod inspect;
