@@ -8,7 +8,6 @@ pub mod effect;
 pub mod event;
 pub mod filter;
 pub mod flow;
-pub mod media;
 pub mod privacy;
 pub mod question;
 pub mod render;

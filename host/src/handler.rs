@@ -75,8 +75,12 @@ impl PluginHandler {
                 TaskResult::failure(FailureCode::UnknownTaskType, "no plugin for this task type");
             return Handled::new(result, Finish::Requeue);
         };
-        let handled =
+        let ran =
             runner::run(&self.engine, &version, lease, &self.worker, &self.retry, &cancelled).await;
+        for remark in &ran.remarks {
+            tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, "{remark}");
+        }
+        let handled = ran.handled;
         version.task_counts.record(handled.result.failure_code());
         if let Some(rolled_back) = catalog.roll_back_if_failing(&version) {
             self.publisher.report_rollback(&version, &rolled_back).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use queue::{Handled, Lease, Task, TaskResult};
+use queue::{Finish, Handled, Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
@@ -58,6 +58,11 @@ impl Inspection {
             .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect()
     }
+
+    /// What is probably a mistake and not refused, one line each. Empty when the file is refused.
+    pub fn warnings(&self) -> &[String] {
+        self.loaded.as_ref().map_or(&[], |version| &version.warnings)
+    }
 }
 
 /// The result of one run.
@@ -67,6 +72,10 @@ pub struct RunReport {
     pub result: TaskResult,
     /// The last lines that the plugin wrote; none when it wrote nothing.
     pub log: Option<String>,
+    /// What a worker would do then.
+    pub finish: Finish,
+    /// What the plugin's author must know: limits that it reached, and why its answer cannot be used.
+    pub remarks: Vec<String>,
     /// How long it took, including the instance.
     pub duration: Duration,
 }
@@ -244,12 +253,13 @@ impl OfflineHost {
             let lease = Lease::offline(task.clone(), TIME_TO_LIVE);
             let started = Instant::now();
             let running = runner::run(engine, version, &lease, "offline", &retry, &never);
-            let handled = match number {
+            let ran = match number {
                 0 => running.await,
                 _ => running.with_subscriber(NoSubscriber::new()).await,
             };
-            let Handled { result, log, .. } = handled;
-            reports.push(RunReport { result, log, duration: started.elapsed() });
+            let duration = started.elapsed();
+            let Handled { result, finish, log } = ran.handled;
+            reports.push(RunReport { result, log, finish, remarks: ran.remarks, duration });
         }
         reports
     }

@@ -1,6 +1,7 @@
 //! Runs one task in a fresh instance.
 
 mod outcome;
+mod remarks;
 mod trap;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ops::trace::{self, Span, TraceContext};
 use queue::task::now_ms;
-use queue::{FailureCode, Handled, Lease};
+use queue::{FailureCode, Finish, Handled, Lease};
 use rand::Rng;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,9 @@ use crate::sandbox::output::TaskLabels;
 use crate::spans;
 use crate::version::PluginVersion;
 
+/// The code of a task that is to be tried again, where its author reads it: it has not failed yet.
+pub(crate) const RETRIED: &str = "retry";
+
 /// What an instance leaves behind.
 #[derive(Debug, Default)]
 struct Seen {
@@ -34,6 +38,14 @@ struct Seen {
     failed_request: Option<String>,
     /// The last lines that it wrote.
     log: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) handled: Handled,
+    /// What the plugin's author must know, one line each. No person is told.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Runs the task of `lease` on `version`. Ends within 2 s of `cancelled`: the instance is dropped the next time that it
@@ -45,7 +57,7 @@ pub(crate) async fn run(
     worker: &str,
     retry: &queue::config::RetryPolicy,
     cancelled: &CancellationToken,
-) -> Handled {
+) -> Ran {
     let started = Instant::now();
     let _running = metrics::RunningTask::begin();
     let mut seen = Seen::default();
@@ -94,18 +106,20 @@ pub(crate) async fn run(
     if let Some(failed) = seen.failed_request.filter(|_| !result.success) {
         result.metadata.insert(queue::FAILED_REQUEST.to_owned(), failed.into());
     }
+    let remarks = remarks::of(version, &result, &breaches);
+    let is_retried = matches!(finish, Finish::RetryAfter(_));
     tracing::info!(
         task_id = %lease.task.task_id,
         task_type = %lease.task.task_type,
         plugin = version.name(),
         plugin_version = version.descriptor.version,
         attempt = lease.task.attempt,
-        code = result.code(),
+        code = if is_retried { Some(RETRIED) } else { result.code() },
         queue_ms,
         run_ms,
-        "task ended"
+        "{}", if is_retried { "task asked to be tried again" } else { "task ended" }
     );
-    Handled { result, finish, log: seen.log }
+    Ran { handled: Handled { result, finish, log: seen.log }, remarks }
 }
 
 /// The params as JSON for the guest, when they are within the limits and fit their schema.

@@ -33,8 +33,9 @@ pub struct PluginVersion {
     pub path: PathBuf,
     /// It is not one of the fleet's.
     pub(crate) is_own: bool,
-    /// For the operator: settings that cannot be used, and what `init` logged. The log of `init` is missing when the
-    /// plugin was prepared by an earlier start.
+    /// For the author and the operator: settings that cannot be used, and what the plugin says of itself and nobody reads.
+    pub warnings: Vec<String>,
+    /// What `init` logged. Nothing when the plugin was prepared by an earlier start.
     pub messages: Vec<String>,
     /// Its data files.
     pub data: DataFiles,

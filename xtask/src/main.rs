@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | mistakes-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -18,6 +18,7 @@ mod guard;
 mod hostile_guests;
 mod kubernetes_test;
 mod load;
+mod mistakes_doc;
 mod no_ops;
 mod paths;
 mod redis;
@@ -56,6 +57,7 @@ enum Command {
     KubernetesTest(kubernetes_test::KubernetesTest),
     ContractDoc(contract_doc::ContractDoc),
     MetricsDoc(settings_doc::MetricsDoc),
+    MistakesDoc(mistakes_doc::MistakesDoc),
     Release(release::Release),
     Reproducible(reproducible::Reproducible),
     SettingsDoc(settings_doc::SettingsDoc),
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::KubernetesTest(command) => command.run(&root),
         Command::ContractDoc(command) => command.run(&root),
         Command::MetricsDoc(command) => command.run(&root),
+        Command::MistakesDoc(command) => command.run(&root),
         Command::Release(command) => command.run(&root),
         Command::Reproducible(command) => command.run(&root),
         Command::SettingsDoc(command) => command.run(&root),

@@ -15,6 +15,7 @@ use crate::build_plugins::BuildPlugins;
 use crate::command::{elapsed, last_lines, run};
 use crate::crash_test::CrashTest;
 use crate::guard::Guard;
+use crate::mistakes_doc::MistakesDoc;
 use crate::release::Release;
 use crate::reproducible::Reproducible;
 use crate::tidy::Tidy;
@@ -87,6 +88,7 @@ impl Test {
             steps.pass("guard", || Guard::default().run(root))?;
         }
         if self.package.is_none() {
+            steps.pass("mistakes", || MistakesDoc::check().run(root))?;
             steps.pass("crash-test", || CrashTest::short().run(root))?;
             steps.pass("reproducible", || Reproducible::of("search").run(root))?;
             steps.pass("release", || Release::tried(root))?;

@@ -73,7 +73,7 @@ pub enum ButtonAction {
     PressViewButton {
         /// The view.
         view: String,
-        /// The index; see [`super::view::View::task_request`].
+        /// The index; see [`chat_commands::view::View::task_request`].
         index: usize,
     },
     /// Show a page of a plugin's view.

@@ -1,10 +1,10 @@
 //! A creator's items, as far as they are loaded.
 
+use chat_commands::media::MediaKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::filter::Filter;
-use super::media::MediaKind;
 use super::results::{Creator, KEEP_BYTES};
 use super::sanitize::{clean, is_web_url, text_field};
 

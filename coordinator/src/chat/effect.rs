@@ -1,8 +1,8 @@
 //! What is to be done about an event.
 
+use chat_commands::media::Media;
 use queue::{TaskId, TaskType};
 
-use super::media::Media;
 use super::question::Question;
 use super::screen::Screen;
 use super::session::Pending;

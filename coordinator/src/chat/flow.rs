@@ -12,6 +12,7 @@ mod settings;
 pub mod turn;
 
 use chat_commands::OfferedCommand;
+use chat_commands::view::TaskRequest;
 pub use help::commands;
 use queue::TaskId;
 
@@ -25,7 +26,6 @@ use super::sanitize::safe_html;
 use super::screen::Screen;
 use super::session::Session;
 use super::text::Arg;
-use super::view::TaskRequest;
 use turn::{Turn, TurnContext, note_on};
 
 /// Longest name that is searched for, in characters; the search plugin takes no more.

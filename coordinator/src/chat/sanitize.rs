@@ -1,46 +1,10 @@
 //! Text from people and plugins made safe to show: cut, cleaned and escaped.
 
-use serde_json::Value;
-
-/// Longest URL that is linked, in bytes; the plugins have the same limit. The limit for all URLs of a message is in
-/// [`super::render::links`].
-const MAX_ADDRESS_BYTES: usize = 2_048;
+pub use chat_commands::text::{clean, clean_lines, is_web_url, text_field, without_controls};
 
 /// Text escaped for Telegram's HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Text on one line, without control characters and direction marks, cut with an ellipsis.
-pub fn clean(text: &str, max_chars: usize) -> String {
-    let words = without_controls(text);
-    cut(words.split_whitespace().collect::<Vec<_>>().join(" "), max_chars)
-}
-
-/// [`clean`] that keeps lines and spaces.
-pub fn clean_lines(text: &str, max_chars: usize) -> String {
-    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
-    let lines: Vec<String> = text.split('\n').map(without_controls).collect();
-    cut(lines.join("\n").trim().to_owned(), max_chars)
-}
-
-/// Text without invisible characters and direction marks; other control characters become spaces.
-pub fn without_controls(text: &str) -> String {
-    let shown = text.chars().filter(|letter| {
-        !matches!(letter,
-            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    });
-    shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-}
-
-/// At most so many characters, the last an ellipsis when some are missing.
-fn cut(text: String, max_chars: usize) -> String {
-    if text.chars().count() <= max_chars {
-        return text;
-    }
-    let mut cut: String = text.chars().take(max_chars.saturating_sub(1)).collect();
-    cut.push('…');
-    cut
 }
 
 /// Text that may stand in a message: [`clean`], [`without_mentions`] and [`escape`].
@@ -70,24 +34,10 @@ pub fn without_mentions(text: &str) -> String {
     quiet
 }
 
-/// Whether a URL is http(s) with a host, and may be linked.
-pub fn is_web_url(url: &str) -> bool {
-    url.len() <= MAX_ADDRESS_BYTES
-        && reqwest::Url::parse(url).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.host_str().is_some_and(|host| !host.is_empty())
-        })
-}
-
 /// A link, or just its text when the URL may not be linked.
 pub fn link(text: &str, url: &str, max_chars: usize) -> String {
     let text = safe_html(text, max_chars);
     if is_web_url(url) { format!("<a href=\"{}\">{text}</a>", escape(url)) } else { text }
-}
-
-/// A text field that is not blank.
-pub(crate) fn text_field<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -100,7 +50,6 @@ mod tests {
             safe_html("<b>\u{202e}x\n\u{7}y & \"z\"", 50),
             "&lt;b&gt;x y &amp; &quot;z&quot;"
         );
-        assert_eq!(clean(&"ü".repeat(100), 10).chars().count(), 10);
     }
 
     #[test]
@@ -122,7 +71,5 @@ mod tests {
             link("x", "https://a.example/?a=1&b=\"", 10),
             "<a href=\"https://a.example/?a=1&amp;b=&quot;\">x</a>"
         );
-        let long = |bytes: usize| format!("{:x<bytes$}", "https://a.example/");
-        assert!(is_web_url(&long(2_048)) && !is_web_url(&long(2_049)));
     }
 }

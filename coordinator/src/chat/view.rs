@@ -1,14 +1,9 @@
-//! The generic view: an answer that describes its own layout, so that a new plugin needs no change here.
+//! A plugin's view as a session keeps it.
 //!
-//! [`read`] reads it from a result, [`super::render::view`] shows it.
+//! [`View`] is read from a result by the crate that the worker checks it with, and shown by [`super::render::view`].
 
-mod read;
-
-use queue::TaskType;
+use chat_commands::view::View;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::media::Media;
 
 /// A view as a session stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,87 +17,31 @@ pub struct StoredView {
     pub page: usize,
 }
 
-/// What a plugin wants shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct View {
-    /// Text in the markup of [`super::render::markup`], on any number of lines.
-    #[serde(default)]
-    pub text: String,
-    /// A numbered list.
-    #[serde(default)]
-    pub items: Vec<Entry>,
-    /// Pictures and videos.
-    #[serde(default)]
-    pub media: Vec<Media>,
-    /// Rows of buttons.
-    #[serde(default)]
-    pub buttons: Vec<Vec<ViewButton>>,
-    /// The task that loads more.
-    #[serde(default)]
-    pub next: Option<TaskRequest>,
-}
+#[cfg(test)]
+mod tests {
+    use chat_commands::view::ViewAction;
+    use serde_json::json;
 
-/// A line of the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its title.
-    pub title: String,
-    /// Its link.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// A text on a line of its own.
-    #[serde(default)]
-    pub text: Option<String>,
-}
+    use super::*;
 
-/// A button of a view.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ViewButton {
-    /// Its text.
-    pub text: String,
-    /// What it does.
-    #[serde(rename = "does")]
-    pub action: ViewAction,
-}
-
-/// What a button of a view does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ViewAction {
-    /// Submits a task, whose answer replaces the view.
-    #[serde(rename = "ask")]
-    Submit(TaskRequest),
-    /// Opens an address.
-    #[serde(rename = "open")]
-    OpenUrl(String),
-}
-
-/// A task to submit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskRequest {
-    /// Its type. A worker may offer it or not.
-    pub task_type: TaskType,
-    /// Its params.
-    #[serde(default)]
-    pub params: Map<String, Value>,
-}
-
-/// The index of [`View::next`] among the buttons, above any that a view can have.
-pub const NEXT_INDEX: usize = 99;
-
-impl View {
-    /// The task that a button submits, by its index over all rows, or [`NEXT_INDEX`]; none when it submits none.
-    pub fn task_request(&self, index: usize) -> Option<&TaskRequest> {
-        if index == NEXT_INDEX {
-            return self.next.as_ref();
-        }
-        match &self.buttons.iter().flatten().nth(index)?.action {
-            ViewAction::Submit(ask) => Some(ask),
-            ViewAction::OpenUrl(_) => None,
-        }
+    #[test]
+    fn a_view_reads_back_from_a_session() {
+        let view = json!({"version": 1, "text": "x", "items": [{"title": "One"}], "next": {"task_type": "t"}});
+        let content = View::read(&json!({"view": view})).unwrap();
+        let stored = StoredView { view: "ab".to_owned(), content, page: 0 };
+        let json = serde_json::to_string(&stored).unwrap();
+        assert_eq!(serde_json::from_str::<StoredView>(&json).unwrap(), stored);
     }
 
-    /// The text of the button at an index; nothing for [`NEXT_INDEX`].
-    pub fn label(&self, index: usize) -> &str {
-        self.buttons.iter().flatten().nth(index).map_or("", |button| &button.text)
+    #[test]
+    fn what_an_older_coordinator_stored_is_read() {
+        let stored = json!({"view": "ab", "content": {"text": "x", "buttons": [[
+            {"text": "Again", "does": {"ask": {"task_type": "roll_dice"}}},
+            {"text": "Page", "does": {"open": "https://c.example"}},
+        ]]}});
+        let view: StoredView = serde_json::from_value(stored).unwrap();
+        assert!(view.content.task_request(0).is_some());
+        let address = ViewAction::OpenUrl("https://c.example".to_owned());
+        assert_eq!(view.content.buttons[0][1].action, address);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_commands::media::Media;
 use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::{TaskId, TaskQueue};
 
@@ -16,7 +17,6 @@ use crate::answers::status::TaskStatusReader;
 use crate::chat::address::ChatAddress;
 use crate::chat::effect::{Effect, Pressed};
 use crate::chat::event::Incoming;
-use crate::chat::media::Media;
 use crate::chat::question::{Question, ReplyTo};
 use crate::chat::screen::Screen;
 use crate::chat::text::Lang;

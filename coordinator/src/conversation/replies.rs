@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_commands::media::Media;
 use ops::shutdown::{Shutdown, ShuttingDown};
 use ops::trace;
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio_util::task::TaskTracker;
 use super::slow_chats::SlowChats;
 use crate::answers::message_edit::{Attempt, MessageEdit, MessageEditor, REPEATED_AFTER};
 use crate::chat::address::ChatAddress;
-use crate::chat::media::Media;
 use crate::chat::sanitize::link;
 use crate::chat::screen::Screen;
 use crate::chat::session::Session;

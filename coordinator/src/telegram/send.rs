@@ -19,6 +19,7 @@ mod scheduler;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chat_commands::media::Media;
 use ops::retry::{self, RetryPolicy};
 use ops::shutdown::{Shutdown, ShuttingDown};
 use queue::TaskQueue;
@@ -28,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::bot_api::{BotApi, BotError};
 use crate::chat::address::ChatAddress;
-use crate::chat::media::Media;
 use crate::chat::render::split;
 use crate::chat::screen::Screen;
 use call::{CallOptions, CallOutcome, LimitedCalls};

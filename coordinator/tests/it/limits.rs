@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use chat_commands::media::{Media, MediaKind};
 use clap::Parser;
 use coordinator::chat::address::ChatAddress;
-use coordinator::chat::media::{Media, MediaKind};
 use coordinator::chat::screen::Screen;
 use coordinator::cli::Cli;
 use coordinator::keys::CoordinatorKeys;

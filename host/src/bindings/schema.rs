@@ -4,6 +4,8 @@
 //! plugin is loaded: its weight is the number of its names and values, with references expanded. No part of a schema
 //! reads a value of the params twice, so weight times bytes is an upper bound of the work, and that product is limited.
 
+pub(crate) mod keywords;
+
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
@@ -53,7 +55,11 @@ impl ParamsSchema {
                 PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(1 << 20),
             )
             .build(schema)
-            .map_err(|error| format!("it is not a JSON Schema: {error}"))?;
+            .map_err(|error| {
+                let place = error.instance_path().to_string();
+                let hint = hint(&place);
+                format!("it is not a JSON Schema: at `{place}`: {error}{hint}")
+            })?;
         Ok(Self { validator, weight })
     }
 
@@ -76,6 +82,17 @@ impl ParamsSchema {
                 format!("params{path}: {error}")
             },
         ))
+    }
+}
+
+/// What is allowed where a schema is wrong, when the error does not say so.
+fn hint(place: &str) -> &'static str {
+    match place.rsplit('/').next().unwrap_or_default() {
+        "type" => {
+            "; the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`"
+        }
+        "pattern" => "; a pattern has no look-around and no back-references, and is not large",
+        _ => "",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chat_commands::remarks::{Place, Remarks, quoted};
 use queue::TaskType;
 use serde_json::{Map, Value};
 
@@ -29,6 +30,11 @@ pub(crate) use generated::{Plugin, PluginPre};
 
 use generated::freefans::plugin::types as wit;
 
+/// The contract's version, as in `wit/`.
+pub(crate) const VERSION: semver::Version = semver::Version::new(1, 0, 0);
+/// What every plugin exports.
+pub(crate) const EXPORTS: [&str; 3] = ["describe", "init", "handle"];
+
 /// Longest name and version, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 /// Bounds the work of loading a plugin.
@@ -41,12 +47,14 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     let wit::Descriptor { name, version, task_types, extensions } = described;
     if !is_name(&name) {
         return Err(format!(
-            "its name must have 1 to {MAX_NAME_BYTES} lower case letters, digits and `-`, beginning with a letter"
+            "its name is `{}`; it must have 1 to {MAX_NAME_BYTES} lower case letters, digits and `-`, beginning with a letter",
+            quoted(&name)
         ));
     }
     if !is_version(&version) {
         return Err(format!(
-            "its version must be a semantic version (such as 1.0.0) of at most {MAX_NAME_BYTES} characters"
+            "its version is `{}`; it must be a semantic version (such as 1.0.0) of at most {MAX_NAME_BYTES} characters",
+            quoted(&version)
         ));
     }
     if task_types.is_empty() || task_types.len() > MAX_TASK_TYPES {
@@ -62,10 +70,18 @@ pub(crate) fn descriptor(described: wit::Descriptor) -> Result<Descriptor, Strin
     let task_types: Vec<DescribedType> =
         task_types.into_iter().map(task_type).collect::<Result<_, _>>()?;
     let own: Vec<TaskType> = task_types.iter().map(|described| described.name.clone()).collect();
-    let mut remarks = Vec::new();
+    let mut remarks = Remarks::new();
+    let place = Place::root("extensions");
+    remarks.add_unknown(&extensions, &["version", "commands", "data"], &place);
     let commands = commands::read(&extensions, &own, &mut remarks)?;
+    for described in &task_types {
+        let name = format!("{}.params-schema", described.name);
+        let schema = &described.params_schema;
+        schema::keywords::add_unknown(schema, &Place::root(&name), &mut remarks);
+    }
+    commands::remark_on_params(&commands, &task_types, &mut remarks);
     let rows = rows(&extensions);
-    Ok(Descriptor { name, version, task_types, commands, rows, remarks })
+    Ok(Descriptor { name, version, task_types, commands, rows, remarks: remarks.into_lines() })
 }
 
 /// The rows that a plugin took of its data. Anything of another form is ignored: the contract does not promise it.

@@ -4,6 +4,7 @@
 
 mod accept;
 mod check;
+mod clashes;
 mod dead;
 pub(super) mod folders;
 mod history;

@@ -1,6 +1,7 @@
 //! Checks a candidate: is it signed, is it allowed by the settings and the rollbacks so far, is its file well formed, are
 //! its imports granted, are its schemas usable?
 
+mod contract;
 pub(super) mod signature;
 pub(super) mod structure;
 
@@ -47,25 +48,70 @@ pub(super) async fn check_allowed(
 /// compiler.
 pub(super) async fn check_structure(path: &Path, wasm: Bytes) -> Result<Outline, LoadError> {
     let path = path.to_owned();
+    if let Some(problem) = no_component(&wasm) {
+        return Err(LoadError::Compile { path, source: wasmtime::Error::msg(problem) });
+    }
     let checked = tokio::task::spawn_blocking(move || structure::check(&wasm)).await;
     let source = match checked {
         Ok(Ok(outline)) => return Ok(outline),
         Ok(Err(StructureError::TooMany { what, limit })) => {
             return Err(LoadError::Shape { path, what, limit });
         }
-        Ok(Err(StructureError::Malformed(error))) => wasmtime::Error::new(error),
+        Ok(Err(StructureError::Malformed(error))) => {
+            wasmtime::Error::new(error).context("it is damaged or cut off; build or copy it again")
+        }
         Err(error) => wasmtime::Error::msg(format!("checking it panicked: {error}")),
     };
     Err(LoadError::Compile { path, source })
 }
 
-/// Refuses a component that imports HTTP without a grant.
+/// What a file is instead of a component, and what to do; none when it begins as a component does.
+fn no_component(wasm: &[u8]) -> Option<&'static str> {
+    if wasm.is_empty() {
+        return Some("the file is empty; build or copy it again");
+    }
+    if wasmparser::Parser::is_core_wasm(wasm) {
+        return Some(
+            "this is a module, not a component; build it for the target wasm32-wasip2, or make a component of it with \
+             `wasm-tools component new`",
+        );
+    }
+    if wasm.starts_with(b"\0asm") {
+        return None;
+    }
+    let start = wasm.get(..MAGIC_SEARCH).unwrap_or(wasm);
+    Some(if start.trim_ascii_start().starts_with(b"(") {
+        "this is WebAssembly as text; translate it with `wasm-tools parse`"
+    } else if start.is_ascii() && !start.contains(&0) {
+        "this is a text, not WebAssembly; build the plugin and name the file that the build writes"
+    } else {
+        "this is not WebAssembly: it does not begin with the bytes `\\0asm`; is it compressed, or another file?"
+    })
+}
+
+/// How many bytes of a file are looked at to say what it is.
+const MAGIC_SEARCH: usize = 256;
+
+/// The refusal of a component whose imports and exports the engine cannot use.
+pub(super) fn contract_error(plugin: &str, source: wasmtime::Error) -> LoadError {
+    let source = source.context(
+        "it takes or gives what the contract does not have; a plugin may import freefans:plugin, WASI 0.2 and, with a \
+         grant, wasi:http",
+    );
+    LoadError::Contract { plugin: plugin.to_owned(), source }
+}
+
+/// Refuses a component of another contract, or one that imports HTTP without a grant.
 pub(super) fn check_imports(
     plugin: &str,
-    imports: &[String],
+    outline: &Outline,
     allows_requests: bool,
 ) -> Result<(), LoadError> {
-    for import in imports {
+    contract::check(outline).map_err(|problem| LoadError::Contract {
+        plugin: plugin.to_owned(),
+        source: wasmtime::Error::msg(problem),
+    })?;
+    for import in &outline.imports {
         if import.starts_with("wasi:http/") && !allows_requests {
             return Err(LoadError::NotGranted {
                 plugin: plugin.to_owned(),
@@ -89,7 +135,7 @@ pub(super) fn params_schemas(
         let schema = ParamsSchema::new(&described.params_schema)
             .map_err(|problem| refusal(format!("the params schema of `{name}`: {problem}")))?;
         if schemas.insert(name.clone(), schema).is_some() {
-            return Err(refusal(format!("it names `{name}` twice")));
+            return Err(refusal(format!("it names the task type `{name}` twice; keep one")));
         }
     }
     commands::check_params(&descriptor.commands, &schemas).map_err(refusal)?;

@@ -178,14 +178,14 @@ impl Loader {
         // It may be imported; no request is allowed.
         config.net = Some(NetGrants::default());
         let file = ComponentFile::read(path, &self.ceilings).await?;
-        check::check_structure(path, file.wasm.clone()).await?;
+        let outline = check::check_structure(path, file.wasm.clone()).await?;
+        check::check_imports(&file.plugin, &outline, config.net.is_some())?;
         let env = read::read_env(&file, config, &self.ceilings, (None, None)).await?;
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
         let component = preparer.link(compiled.component(), &env);
-        let component = component
-            .map_err(|source| LoadError::Contract { plugin: file.plugin.clone(), source })?;
+        let component = component.map_err(|source| check::contract_error(&file.plugin, source))?;
         let descriptor = guest::describe(self.engine(), &component, &env).await?;
         Ok((file.wasm, descriptor))
     }
@@ -234,10 +234,8 @@ impl Loader {
         let signature = self.signatures.check(&file, &config.source, source).await?;
         let outline = check::check_structure(path, file.wasm.clone()).await?;
         let access = signature.check_grants(&outline.imports)?;
-        for remark in &config.remarks {
-            tracing::warn!(plugin = file.plugin, "settings: {remark}");
-        }
-        let mut messages = config.remarks.clone();
+        let mut warnings: Vec<String> =
+            config.remarks.iter().map(|remark| format!("settings: {remark}")).collect();
         let granted = config.granted();
         let is_fleets = self.base.is_fleets(&file.path);
         let facts = PluginFacts { is_fleets, ..config.facts() };
@@ -246,15 +244,14 @@ impl Loader {
         let reached = (self.queue.clone(), self.world.clone());
         let env = read::read_env(&file, config, &self.ceilings, reached).await?;
         let plugin = env.name.as_str();
-        check::check_imports(plugin, &outline.imports, env.http.is_some())?;
+        check::check_imports(plugin, &outline, env.http.is_some())?;
 
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
         let engine = self.engine();
         let component = preparer.link(compiled.component(), &env);
-        let component = component
-            .map_err(|source| LoadError::Contract { plugin: plugin.to_owned(), source })?;
+        let component = component.map_err(|source| check::contract_error(plugin, source))?;
         let descriptor = guest::describe(engine, &component, &env).await?;
         signature.check_declared(&descriptor.name, &descriptor.version)?;
         let schemas = check::params_schemas(plugin, &descriptor)?;
@@ -271,17 +268,20 @@ impl Loader {
                 (prepared, rows)
             }
         };
-        for remark in &descriptor.remarks {
-            tracing::warn!(plugin, "{remark}");
+        if descriptor.name != plugin {
+            warnings.push(format!(
+                "the plugin calls itself `{}`, and the file's name counts; name the file {}.wasm",
+                descriptor.name, descriptor.name
+            ));
         }
-        messages.extend(descriptor.remarks.iter().cloned());
-        messages.extend(prepared.log);
+        warnings.extend(descriptor.remarks.iter().cloned());
         let version = Arc::new(PluginVersion {
             descriptor,
             digest: file.digest,
             is_own: !is_fleets,
             path: file.path,
-            messages,
+            warnings,
+            messages: prepared.log,
             data: read::data_files(&env, &rows),
             env,
             component: prepared.component,

@@ -67,12 +67,8 @@ impl Publisher {
         published: &Published,
         started: Instant,
     ) {
-        if version.descriptor.name != version.name() {
-            tracing::warn!(
-                plugin = version.name(),
-                declared = version.descriptor.name,
-                "plugin name differs from the file name; using the file name"
-            );
+        for warning in &version.warnings {
+            tracing::warn!(plugin = version.name(), "{warning}");
         }
         let old = published.old.as_ref();
         metrics::plugin_looked_at("published");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Lease, Task};
+use queue::{Finish, Lease, Task, TaskType};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 
@@ -24,16 +24,26 @@ pub(super) async fn run(engine: &Engine, version: &Arc<PluginVersion>) -> Result
         reason,
     };
     if !version.task_types().any(|known| *known == task_type) {
-        return Err(failed("it does not handle this type".to_owned()));
+        let own: Vec<&str> = version.task_types().map(TaskType::as_str).collect();
+        let reason = format!("it does not handle this type; it handles {}", own.join(", "));
+        return Err(failed(reason));
     }
     let lease = Lease::offline(Task::new(task_type.clone(), 0, params), TIME_TO_LIVE);
     let retry = queue::config::RetryPolicy::default();
     let never = CancellationToken::new();
-    let result = runner::run(engine, version, &lease, "trial", &retry, &never).await.result;
+    let ran = runner::run(engine, version, &lease, "trial", &retry, &never).await;
+    let result = ran.handled.result;
     if result.success {
         return Ok(());
     }
     let error = result.error.as_deref().unwrap_or_default();
-    let code = result.code().unwrap_or_default();
-    Err(failed(format!("{error} ({code})")))
+    let code = match ran.handled.finish {
+        Finish::RetryAfter(_) => "it asked to be tried again",
+        _ => result.code().unwrap_or_default(),
+    };
+    let mut reason = format!("{error} ({code})");
+    for remark in ran.remarks {
+        reason.push_str(&format!("; {remark}"));
+    }
+    Err(failed(reason))
 }

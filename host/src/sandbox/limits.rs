@@ -1,5 +1,7 @@
 //! The limits of one task, and which of them it reached.
 
+pub(crate) mod settings;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -184,6 +184,9 @@ impl GuestOutput {
             for byte in bytes {
                 if *byte == b'\n' {
                     let line = clean(&std::mem::take(&mut state.partial));
+                    if is_advice_for_others(&line) {
+                        continue;
+                    }
                     state.keep(None, &line);
                     if state.admit(line.len()) {
                         lines.push(line);
@@ -231,6 +234,11 @@ impl GuestOutput {
     pub(crate) fn dropped(&self) -> u64 {
         self.with_state(|state| state.dropped)
     }
+}
+
+/// What Rust adds to a panic: a guest has no environment in which somebody could set it.
+fn is_advice_for_others(line: &str) -> bool {
+    line.starts_with("note: run with `RUST_BACKTRACE=")
 }
 
 /// Replaces control characters and cuts the line at its limit.

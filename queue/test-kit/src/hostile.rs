@@ -68,50 +68,8 @@ pub fn harmless_guest() -> Vec<u8> {
 /// When the name does not have seven bytes, because the frame has offsets, or when it is not a component.
 pub fn harmless_guest_named(name: &str) -> Vec<u8> {
     assert_eq!(name.len(), "hostile".len(), "`{name}` must have seven bytes");
-    let wat = read(&root().join("host/tests/guests/hostile"), FRAME);
+    let wat = frame();
     build(FRAME, &wat.replace("\"hostile\"", &format!("\"{name}\"")))
-}
-
-/// A guest with this name and these task types, which traps at every task.
-///
-/// # Panics
-///
-/// When it is not a component.
-pub fn trapping_guest(name: &str, task_types: &[&str]) -> Vec<u8> {
-    // Behind everything that the frame has in its memory; a list lies at a multiple of four.
-    const LIST: usize = 512;
-    const STRINGS: usize = 1024;
-    let mut strings = String::new();
-    let mut place = |text: &str| {
-        let at = STRINGS + strings.len();
-        strings.push_str(text);
-        words(&[at, text.len()])
-    };
-    let name = place(name);
-    let version = place("9.0.0");
-    let schema = place("{}");
-    let extensions = place("{\"version\":1}");
-    let list: String = task_types
-        .iter()
-        .map(|task_type| {
-            let task_type = place(task_type);
-            format!("{task_type}{task_type}{schema}")
-        })
-        .collect();
-    assert!(LIST + task_types.len() * 24 <= STRINGS, "too many task types");
-    let descriptor = format!("{name}{version}{}{extensions}", words(&[LIST, task_types.len()]));
-    let strings = strings.replace('"', "\\22");
-    let core = format!(
-        ";; <core>\n(data (i32.const 32) \"{descriptor}\") (data (i32.const {LIST}) \"{list}\") (data (i32.const {STRINGS}) \"{strings}\")"
-    );
-    let frame = read(&root().join("host/tests/guests/hostile"), FRAME);
-    build("trapping", &framed(&frame, &[core.as_str(), ";; <handle>", "unreachable"]))
-}
-
-/// Numbers as a guest's memory has them, in the notation of the text format.
-fn words(numbers: &[usize]) -> String {
-    let bytes = numbers.iter().flat_map(|number| u32::try_from(*number).unwrap().to_le_bytes());
-    bytes.map(|byte| format!("\\{byte:02x}")).collect()
 }
 
 fn guest(folder: &Path, number: usize, name: String) -> HostileGuest {
@@ -137,7 +95,7 @@ fn guest(folder: &Path, number: usize, name: String) -> HostileGuest {
 }
 
 /// The frame with a guest's parts inserted.
-fn framed(frame: &str, body: &[&str]) -> String {
+pub(crate) fn framed(frame: &str, body: &[&str]) -> String {
     let mut wat = frame.to_owned();
     for part in body.join("\n").split(";; <").filter(|part| !part.is_empty()) {
         let (marker, code) = part.split_once(">\n").unwrap();
@@ -148,8 +106,13 @@ fn framed(frame: &str, body: &[&str]) -> String {
     wat
 }
 
-fn build(name: &str, wat: &str) -> Vec<u8> {
+pub(crate) fn build(name: &str, wat: &str) -> Vec<u8> {
     wat::parse_str(wat).unwrap_or_else(|error| panic!("{name}.wat: {error}"))
+}
+
+/// The text of the frame.
+pub(crate) fn frame() -> String {
+    read(&root().join("host/tests/guests/hostile"), FRAME)
 }
 
 fn read(folder: &Path, name: &str) -> String {
@@ -168,6 +131,5 @@ mod tests {
         assert!(guests.iter().all(|guest| guest.what.ends_with('.')));
         assert!(guests.iter().any(|guest| guest.ending == Ending::Fails("cpu-limit".to_owned())));
         harmless_guest();
-        trapping_guest("search", &["search_creator", "other"]);
     }
 }

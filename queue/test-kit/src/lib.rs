@@ -8,6 +8,7 @@
 
 mod browser;
 mod cluster;
+mod described;
 mod figures;
 mod hostile;
 mod mutate;
@@ -23,10 +24,9 @@ use std::time::Duration;
 
 pub use browser::Browser;
 pub use cluster::TestCluster;
+pub use described::{DescribedGuest, GuestAnswer, trapping_guest};
 pub use figures::{record_figure, write_figures};
-pub use hostile::{
-    Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests, trapping_guest,
-};
+pub use hostile::{Ending, HostileGuest, harmless_guest, harmless_guest_named, hostile_guests};
 pub use mutate::{cases, mutate};
 pub use process::Process;
 pub use proxy::{Proxies, Proxy};

@@ -1,14 +1,22 @@
-//! The chat commands that plugins bring: their JSON form and their rules.
+//! What plugins show in a chat: the commands that they bring ([`OfferedCommand`]) and the views that they answer with
+//! ([`view`]), in their JSON form, with their rules.
 //!
 //! Two programs check the rules: the worker when it loads a plugin, and the coordinator when it reads a worker's record,
 //! because anyone who may write to Redis may write a record. The queue carries commands without reading them. The menu, and
-//! what a chat does with a command, are in the coordinator.
+//! what a chat does with a command or a view, are in the coordinator.
+
+pub mod media;
+pub mod remarks;
+pub mod text;
+pub mod view;
 
 use std::collections::BTreeMap;
 
 use queue::{OfferedPlugin, TaskType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use self::remarks::quoted;
 
 /// Most commands of one plugin. A longer menu is hard to read.
 pub const MAX_COMMANDS: usize = 16;
@@ -68,6 +76,17 @@ pub struct CommandArgument {
 }
 
 impl OfferedCommand {
+    /// The names in its JSON.
+    pub const NAMES: &[&str] = &[
+        "name",
+        "description",
+        "descriptions",
+        "task_type",
+        "argument",
+        "language_param",
+        "params",
+    ];
+
     /// The description in a language, or the default one.
     pub fn description_in(&self, language_code: &str) -> &str {
         self.descriptions.get(language_code).unwrap_or(&self.description)
@@ -101,7 +120,8 @@ impl OfferedCommand {
         let name = &self.name;
         if !is_name(name) {
             return Err(format!(
-                "a command's name must have 1 to {MAX_NAME_BYTES} lower case letters, digits and `_`"
+                "a command's name is `{}`; it must have 1 to {MAX_NAME_BYTES} lower case letters, digits and `_`",
+                quoted(name)
             ));
         }
         let wrong = |problem: String| Err(format!("command `{name}`: {problem}"));
@@ -130,7 +150,12 @@ impl OfferedCommand {
             }
         }
         if !task_types.contains(&self.task_type) {
-            return wrong(format!("the plugin does not handle `{}`", self.task_type));
+            let own: Vec<&str> = task_types.iter().map(TaskType::as_str).collect();
+            let own = own.join(", ");
+            return wrong(format!(
+                "the plugin does not handle `{}`; it handles {own}",
+                self.task_type
+            ));
         }
         if serde_json::to_vec(&self.params).map_or(usize::MAX, |json| json.len()) > MAX_PARAMS_BYTES
         {
@@ -169,6 +194,9 @@ fn check_param(what: &str, param: &str, fixed: &Map<String, Value>) -> Result<()
 }
 
 impl CommandArgument {
+    /// The names in its JSON.
+    pub const NAMES: &[&str] = &["param", "required", "example"];
+
     fn check(&self, fixed: &Map<String, Value>) -> Result<(), String> {
         check_param("argument's `param`", &self.param, fixed)?;
         if let Some(example) = &self.example
@@ -211,89 +239,4 @@ pub fn for_record(commands: &[OfferedCommand]) -> Vec<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn roll() -> Value {
-        json!({
-            "name": "roll", "description": "Roll dice", "descriptions": {"de": "Würfelt"},
-            "task_type": "roll_dice", "params": {"sides": 6},
-            "argument": {"param": "dice", "example": "2d6"},
-        })
-    }
-
-    #[track_caller]
-    fn check(place: &str, value: Value, expected: Option<&str>) {
-        let mut command = roll();
-        match place {
-            "" => {}
-            place => *command.pointer_mut(place).unwrap() = value,
-        }
-        let command: OfferedCommand = serde_json::from_value(command).unwrap();
-        let told = command.check(&["roll_dice".parse().unwrap()]).err();
-        match expected {
-            Some(part) => assert!(told.as_deref().unwrap_or_default().contains(part), "{told:?}"),
-            None => assert_eq!(told, None),
-        }
-    }
-
-    #[test]
-    fn a_command_keeps_telegrams_rules_and_ours() {
-        check("", Value::Null, None);
-        for name in ["r", "roll_2", &"x".repeat(32)] {
-            check("/name", json!(name), None);
-        }
-        for name in ["", "Roll", "roll-2", "würfel", "/roll", "ro ll", &"x".repeat(33)] {
-            check("/name", json!(name), Some("name must have"));
-        }
-        for name in RESERVED {
-            check("/name", json!(name), Some("the bot's own"));
-        }
-        for text in ["Abc", &"ü".repeat(256)] {
-            check("/description", json!(text), None);
-        }
-        for text in ["", "Ab", "   ", "a\nb c", "a\u{202e}bc", "a\u{2028}bc", &"ü".repeat(257)] {
-            check("/description", json!(text), Some("one line of 3 to 256"));
-            check("/descriptions/de", json!(text), Some("one line of 3 to 256"));
-        }
-        check("/descriptions", json!({"deu": "Würfelt"}), Some("two lower case letters"));
-        check("/task_type", json!("load_content"), Some("does not handle `load_content`"));
-        check("/params", json!({"x": "y".repeat(4_096)}), Some("more than 4096 bytes"));
-        check("/params", json!({"dice": "1d6"}), Some("fixed params"));
-        check("/argument/param", json!(""), Some("1 to 64 bytes"));
-        check("/argument/example", json!("a\nb"), Some("one line"));
-        check("/argument", Value::Null, None);
-    }
-
-    #[test]
-    fn the_text_behind_a_command_becomes_a_param() {
-        let command: OfferedCommand = serde_json::from_value(roll()).unwrap();
-        assert_eq!(
-            Value::from(command.params_with("2d6", "en")),
-            json!({"sides": 6, "dice": "2d6"})
-        );
-        assert_eq!(Value::from(command.params_with("", "en")), json!({"sides": 6}));
-        assert_eq!(command.description_in("de"), "Würfelt");
-        assert_eq!(command.description_in("fr"), "Roll dice");
-    }
-
-    #[test]
-    fn a_record_is_read_whatever_its_commands_are() {
-        let read = |commands: Option<Value>| -> OfferedPlugin {
-            let mut record = json!({"name": "dice", "version": "1.0.0", "digest": "", "task_types": ["roll_dice"]});
-            if let Some(commands) = commands {
-                record["commands"] = commands;
-            }
-            serde_json::from_value(record).unwrap()
-        };
-        let old = read(None);
-        assert_eq!(of_plugin(&old), []);
-        assert!(!serde_json::to_string(&old).unwrap().contains("commands"));
-        assert_eq!(of_plugin(&read(Some(json!("none")))), []);
-        let odd = json!([{"name": 7}, "roll", null, roll(), {"name": "x", "shape": "new"}]);
-        assert_eq!(of_plugin(&read(Some(odd))).len(), 1);
-        assert_eq!(of_plugin(&read(Some(Value::from(vec![roll(); 40])))).len(), MAX_COMMANDS);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Turns a finished task into the message that a person reads.
 
+use chat_commands::view::View;
 use queue::{FailureCode, TaskResult};
 
 use crate::chat::callback::ButtonAction;
@@ -10,7 +11,7 @@ use crate::chat::results::ResultSet;
 use crate::chat::sanitize::safe_html;
 use crate::chat::screen::{Button, Screen};
 use crate::chat::session::Session;
-use crate::chat::view::{StoredView, View};
+use crate::chat::view::StoredView;
 
 /// Longest error text of a plugin, in characters.
 const MAX_REASON_CHARS: usize = 300;

@@ -1,9 +1,10 @@
 //! Shows a creator's items, a page at a time.
 
+use chat_commands::media::Media;
+
 use crate::chat::callback::ButtonAction;
 use crate::chat::contents::{ContentView, Item, PAGE_ITEMS};
 use crate::chat::filter::Filter;
-use crate::chat::media::Media;
 use crate::chat::sanitize::{link, safe_html};
 use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
@@ -133,9 +134,10 @@ pub(crate) fn visible_units(html: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use chat_commands::media::MediaKind;
+
     use super::*;
     use crate::chat::contents::Item;
-    use crate::chat::media::MediaKind;
     use crate::chat::results::Creator;
 
     fn view(items: usize, page: usize, cursor: bool) -> ContentView {

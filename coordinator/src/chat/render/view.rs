@@ -1,13 +1,15 @@
 //! Shows a plugin's view, in pages when it is longer than one message.
 
+use chat_commands::media::Media;
+use chat_commands::view::{Entry, NEXT_INDEX, View, ViewAction};
+
 use super::markup::{Line, Run, Style, lines};
 use super::pages::Pages;
 use crate::chat::callback::ButtonAction;
-use crate::chat::media::Media;
 use crate::chat::sanitize::without_mentions;
 use crate::chat::screen::{Button, Screen};
 use crate::chat::text::{Arg, Lang};
-use crate::chat::view::{Entry, NEXT_INDEX, StoredView, View, ViewAction};
+use crate::chat::view::StoredView;
 
 /// One page of a view, from 0; the last one when there are fewer.
 pub fn page(lang: Lang, stored: &StoredView, page: usize) -> Screen {

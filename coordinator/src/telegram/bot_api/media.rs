@@ -1,5 +1,6 @@
 //! Sends pictures and videos, by their addresses.
 
+use chat_commands::media::{Media, MediaKind};
 use reqwest::Url;
 use teloxide::payloads::{SendPhotoSetters, SendVideoSetters};
 use teloxide::requests::Requester;
@@ -8,7 +9,6 @@ use teloxide::types::{ChatId, InputFile, InputMedia, InputMediaPhoto, InputMedia
 use super::error::BotError;
 use super::{BotApi, thread};
 use crate::chat::address::ChatAddress;
-use crate::chat::media::{Media, MediaKind};
 
 impl BotApi {
     /// Sends pictures and videos, at most ten (Bot API: an album has 2 to 10).

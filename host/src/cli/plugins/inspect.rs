@@ -40,6 +40,12 @@ fn write_text(out: &mut impl Write, inspection: &Inspection) -> anyhow::Result<(
         }
     }
     let Ok(version) = &inspection.loaded else { return Ok(()) };
+    if !version.warnings.is_empty() {
+        writeln!(out, "\nwarnings:")?;
+    }
+    for line in &version.warnings {
+        writeln!(out, "  {line}")?;
+    }
     if !version.messages.is_empty() {
         writeln!(out, "\nsaid by `init`:")?;
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::folders;
 use super::output::{Format, ago, inspect, summary, to_json};
+use super::{clashes, folders};
 use crate::archive::{ArchivedVersion, VersionArchive};
 use crate::cli::flags::{CacheFlag, TrustFlags};
 use crate::offline::{Inspection, OfflineHost};
@@ -37,15 +37,27 @@ impl List {
             inspections.push(inspect(&host, &file).await?);
         }
         refuse_conflicts(&mut inspections, archive.as_ref());
+        let clashes: Vec<Vec<String>> =
+            inspections.iter().map(|inspection| clashes_of(inspection, &inspections)).collect();
         let mut rows = Vec::new();
-        for inspection in &inspections {
+        for (inspection, clashes) in inspections.iter().zip(&clashes) {
             let name = stem(&inspection.path);
             let archived = archive.as_ref().map(|archive| archive.versions(&name));
             let archived = archived.unwrap_or_default();
             match format {
-                Format::Json => rows.push(to_json(inspection, Some(&archived))),
+                Format::Json => {
+                    let mut row = to_json(inspection, Some(&archived));
+                    row["clashes"] = clashes.as_slice().into();
+                    rows.push(row);
+                }
                 Format::Text => {
                     writeln!(out, "{}", summary(inspection))?;
+                    for warning in inspection.warnings() {
+                        writeln!(out, "  warning: {warning}")?;
+                    }
+                    for clash in clashes {
+                        writeln!(out, "  clash: {clash}")?;
+                    }
                     write_archived(out, &archived)?;
                 }
             }
@@ -53,8 +65,17 @@ impl List {
         if format == Format::Json {
             writeln!(out, "{:#}", Value::Array(rows))?;
         }
-        Ok(inspections.iter().all(|inspection| inspection.loaded.is_ok()))
+        Ok(inspections.iter().all(|inspection| inspection.loaded.is_ok())
+            && clashes.iter().all(Vec::is_empty))
     }
+}
+
+/// The commands of a plugin that others in the folder bring too.
+fn clashes_of(inspection: &Inspection, all: &[Inspection]) -> Vec<String> {
+    let Ok(version) = &inspection.loaded else { return Vec::new() };
+    let others = all.iter().filter_map(|other| other.loaded.as_ref().ok());
+    let others = others.filter(|other| other.name() != version.name());
+    others.flat_map(|other| clashes::of_commands(version, other)).collect()
 }
 
 /// Of several files with the same name or task type a worker loads only one.

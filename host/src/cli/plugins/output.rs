@@ -62,7 +62,8 @@ pub(crate) fn to_json(inspection: &Inspection, archived: Option<&[ArchivedVersio
     });
     json!({
         "file": inspection.path, "anatomy": inspection.component, "plugin": plugin,
-        "accepted": inspection.loaded.is_ok(), "refusal": inspection.refusal(), "kept": archived,
+        "accepted": inspection.loaded.is_ok(), "refusal": inspection.refusal(),
+        "warnings": inspection.warnings(), "kept": archived,
     })
 }
 

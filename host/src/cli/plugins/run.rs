@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chat_commands::view::{TaskRequest, View};
 use ops::flags::RedisFlags;
-use queue::{Task, TaskType};
+use queue::{Finish, Task, TaskType};
 use serde_json::{Map, Value};
 
 use super::{dead, folders};
@@ -16,9 +17,10 @@ use crate::cli::view_text::view_text;
 use crate::offline::RunReport;
 use crate::replay::case::{Case, Expect};
 use crate::replay::world::World;
+use crate::runner::RETRIED;
 use crate::version::PluginVersion;
 
-/// Runs one task and prints its result. What the plugin logs goes to standard error.
+/// Runs one task and prints its result. What the plugin logs goes to standard error, and so does what its author must know.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
     /// The component.
@@ -67,7 +69,11 @@ impl Run {
         };
         let inspection = inspection.map_err(anyhow::Error::msg)?;
         let load_time = inspection.load_time;
+        let mut told = std::io::stderr();
         let version = inspection.loaded?;
+        for warning in &version.warnings {
+            writeln!(told, "warning: {warning}")?;
+        }
         let task = match &case {
             Some(case) => case.task(),
             None => self.task(&version).await?,
@@ -86,10 +92,13 @@ impl Run {
         }
         let reports = host.run(&version, &task, usize::from(self.repeat)).await;
         let Some(first) = reports.first() else { return Ok(false) };
+        for line in for_author(&version, first, &task) {
+            writeln!(told, "{line}")?;
+        }
         if self.chat {
             writeln!(out, "{}", shown(first))?;
         } else {
-            writeln!(out, "{:#}", serde_json::to_value(&first.result)?)?;
+            writeln!(out, "{:#}", result(first)?)?;
         }
         if self.repeat > 1 {
             writeln!(out, "{}", times(load_time, &reports))?;
@@ -156,6 +165,57 @@ fn tell_differences(case: &Case, report: &RunReport, world: &World) -> std::io::
             differences.iter().try_for_each(|one| writeln!(told, "  {}", one.replace('\n', "\n  ")))
         }
     }
+}
+
+/// The result as JSON. A task that asked to be tried again has not failed yet.
+fn result(report: &RunReport) -> anyhow::Result<Value> {
+    let mut result = report.result.clone();
+    if let Finish::RetryAfter(_) = report.finish {
+        result.metadata.insert("code".to_owned(), RETRIED.into());
+    }
+    Ok(serde_json::to_value(result)?)
+}
+
+/// What nobody in the chat is told, one line each.
+fn for_author(version: &PluginVersion, report: &RunReport, task: &Task) -> Vec<String> {
+    let mut lines = report.remarks.clone();
+    if let Finish::RetryAfter(_) = report.finish {
+        let reason = report.result.error.as_deref().unwrap_or_default();
+        lines.push(format!(
+            "the plugin asked to be tried again (attempt {}): {reason}",
+            task.attempt
+        ));
+    }
+    let is_shown = |task: &Task| {
+        let mut commands = version.descriptor.commands.iter();
+        commands.any(|command| command.task_type == task.task_type)
+    };
+    if report.result.success && report.result.data.get("view").is_none() && is_shown(task) {
+        lines.push(
+            "warning: the answer has no `view`, so the chat says no more than that it is done; add one"
+                .to_owned(),
+        );
+    }
+    let view = View::remarks(&report.result.data, &|task| problem(version, task));
+    lines.extend(view.into_iter().map(|remark| format!("warning: {remark}")));
+    lines
+}
+
+/// Why a button's task would fail.
+fn problem(
+    version: &PluginVersion,
+    TaskRequest { task_type, params }: &TaskRequest,
+) -> Option<String> {
+    let Some(schema) = version.schemas.get(task_type) else {
+        let own: Vec<&str> = version.task_types().map(TaskType::as_str).collect();
+        return Some(format!(
+            "this plugin does not handle `{task_type}`, and nobody answers unless another plugin does; it handles {}",
+            own.join(", ")
+        ));
+    };
+    let params = Value::Object(params.clone());
+    let misfit = schema.misfit(&params, params.to_string().len())?;
+    Some(format!("its params do not fit the schema of `{task_type}`: {misfit}"))
 }
 
 fn times(load: Duration, reports: &[RunReport]) -> String {

@@ -11,7 +11,7 @@ use crate::bindings::{Descriptor, v1};
 use crate::error::LoadError;
 use crate::sandbox::Sandbox;
 use crate::sandbox::env::PluginEnv;
-use crate::sandbox::limits::Breaches;
+use crate::sandbox::limits::{Breaches, Limit, settings};
 
 /// Longest reason of a guest that is reported.
 const MAX_REASON_CHARS: usize = 2_000;
@@ -93,7 +93,9 @@ async fn describe_after_init(
 }
 
 fn timed_out(env: &PluginEnv, function: &'static str) -> LoadError {
-    LoadError::Start { plugin: env.name.clone(), function, reason: "it took too long".to_owned() }
+    let limit = settings::describe(Limit::Wall, &env.limits, &env.name);
+    let reason = format!("it took too long; {limit}");
+    LoadError::Start { plugin: env.name.clone(), function, reason }
 }
 
 /// A trap in `function`. The last lines that the guest wrote come first: they hold the text of a panic.
@@ -101,6 +103,10 @@ fn trapped(store: &Store<Sandbox>, function: &'static str, error: &wasmtime::Err
     let sandbox = store.data();
     let tail = sandbox.output.tail();
     let cause = chain(error.as_ref());
-    let reason = if tail.is_empty() { cause.to_string() } else { format!("{tail} ({cause})") };
+    let mut reason = if tail.is_empty() { cause.to_string() } else { format!("{tail} ({cause})") };
+    for limit in sandbox.breaches.all() {
+        let limit = settings::describe(limit, &sandbox.env.limits, &sandbox.env.name);
+        reason.push_str(&format!("; {limit}"));
+    }
     LoadError::Start { plugin: sandbox.env.name.clone(), function, reason }
 }

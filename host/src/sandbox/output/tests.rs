@@ -52,3 +52,12 @@ fn control_characters_do_not_reach_the_log_and_long_lines_are_cut() {
     assert_eq!(clean(b"a\x1b[31mb"), "a [31mb");
     assert_eq!(clean(&[b'x'; 5_000]).len(), MAX_LINE_BYTES);
 }
+
+#[test]
+fn advice_that_nobody_can_follow_is_left_out() {
+    let output = GuestOutput::new(&PluginEnv::for_tests(), None, Breaches::default());
+    output.write_bytes(
+        b"thread panicked: boom\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
+    );
+    assert_eq!(output.last_lines().as_deref(), Some("thread panicked: boom"));
+}
