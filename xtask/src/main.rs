@@ -14,6 +14,8 @@ mod deployment_test;
 mod digest;
 mod ended;
 mod guard;
+mod guest_env;
+mod guests;
 mod hostile_guests;
 mod kubernetes_test;
 mod load;
@@ -51,6 +53,7 @@ enum Command {
     Demo(demo::Demo),
     DeploymentTest(deployment_test::DeploymentTest),
     Guard(guard::Guard),
+    GuestEnv(guest_env::GuestEnv),
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
     MetricsDoc(settings_doc::MetricsDoc),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(&root),
         Command::DeploymentTest(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
+        Command::GuestEnv(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
         Command::MetricsDoc(command) => command.run(&root),
