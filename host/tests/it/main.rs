@@ -20,6 +20,7 @@ mod guard;
 mod hostile;
 mod http;
 mod isolation;
+mod new;
 mod noticed;
 mod oci;
 mod offline;
