@@ -41,7 +41,7 @@ pub struct Cli {
 /// What to do instead of running tasks.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows, checks, runs and signs plugins.
+    /// Makes, shows, checks, runs and signs plugins.
     Plugins(plugins::PluginsCommand),
     /// Runs a plugin while it is written: Redis, a simulated Telegram, a coordinator and a worker.
     Dev(dev::DevCommand),

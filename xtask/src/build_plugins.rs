@@ -5,22 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::digest;
+use crate::guests::{Guest, Kind};
 use crate::paths::target_dir;
 use crate::toolchain::{TARGET, Toolchain};
 use anyhow::{Context, bail, ensure};
 
-/// Plugins that the product ships.
-pub(crate) const SHIPPED: &[&str] = &["search", "content"];
-/// Examples of how to write a plugin. They are not shipped: readers copy them into a running worker's folder.
-pub(crate) const EXAMPLES: &[&str] = &["dice"];
-/// Plugins for tests and benches only.
-const TEST_GUESTS: &[&str] = &["gauge", "probe"];
-/// Plugins with a marked build, which has another version and shows a star. Tests swap it in.
-const MARKED: &[&str] = &["search", "probe"];
 /// `\0asm`, then the version and layer of a component.
 const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// Builds the plugins into `plugins/NAME.wasm`, and the examples with their settings into `target/examples`.
+/// Builds the plugins of the workspace: the shipped ones into `plugins/NAME.wasm`, the examples with their settings into
+/// `target/examples`, and every other member that is a plugin into its own folder.
 ///
 /// A component is written to a temporary file and renamed, so that a worker that watches the folder never loads half a
 /// file.
@@ -31,16 +25,20 @@ pub(crate) struct BuildPlugins {
     /// Put the components here instead.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Also build what the tests need: the gauge, the probe, and marked builds of `search` and `probe`.
+    /// Also build what the tests need: the gauge, the probe, and marked builds.
     #[arg(long, conflicts_with_all = ["names", "out"])]
     tests: bool,
+    /// Only the shipped ones.
+    #[arg(skip)]
+    shipped: bool,
 }
 
 /// A set of guests that one cargo call builds.
 struct Batch<'a> {
-    names: Vec<&'a str>,
+    guests: Vec<&'a Guest>,
     marked: bool,
-    folder: PathBuf,
+    /// Where the components are put; by default each in its place.
+    folder: Option<PathBuf>,
 }
 
 impl BuildPlugins {
@@ -51,18 +49,18 @@ impl BuildPlugins {
 
     /// One shipped plugin, into a folder of its own.
     pub(crate) fn of(name: &str, folder: &Path) -> Self {
-        Self { names: vec![name.to_owned()], out: Some(folder.to_owned()), tests: false }
+        Self { names: vec![name.to_owned()], out: Some(folder.to_owned()), ..Self::default() }
     }
 
     /// All shipped plugins, into another folder than the repository's.
     pub(crate) fn into_folder(folder: &Path) -> Self {
-        let names = SHIPPED.iter().map(|name| (*name).to_owned()).collect();
-        Self { names, out: Some(folder.to_owned()), tests: false }
+        Self { out: Some(folder.to_owned()), shipped: true, ..Self::default() }
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
-        let batches = self.batches(root)?;
+        let guests = Guest::all(root)?;
+        let batches = self.batches(root, &guests)?;
         println!("building plugins for {TARGET}");
         let toolchain = Toolchain::find(root)?;
         println!("  with {}", toolchain.describe());
@@ -73,31 +71,39 @@ impl BuildPlugins {
         Ok(())
     }
 
-    fn batches(&self, root: &Path) -> anyhow::Result<Vec<Batch<'_>>> {
-        let all = [SHIPPED, EXAMPLES].concat();
+    fn batches<'a>(&self, root: &Path, guests: &'a [Guest]) -> anyhow::Result<Vec<Batch<'a>>> {
+        let offered = |guest: &Guest| guest.kind != Kind::Test;
         for name in &self.names {
-            if !all.contains(&name.as_str()) {
-                bail!("there is no plugin `{name}`; there are {}", all.join(", "));
+            if !guests.iter().any(|guest| offered(guest) && guest.name == *name) {
+                let all: Vec<&str> = guests
+                    .iter()
+                    .filter(|guest| offered(guest))
+                    .map(|guest| guest.name.as_str())
+                    .collect();
+                bail!(
+                    "there is no plugin `{name}` among the workspace's members; there are {}",
+                    all.join(", ")
+                );
             }
         }
-        let wanted = |names: &[&'static str]| -> Vec<&str> {
-            let named =
-                |name: &&&str| self.names.is_empty() || self.names.iter().any(|one| one == **name);
-            names.iter().filter(named).copied().collect()
+        let of_kind = |kind: Kind| -> Vec<&Guest> {
+            let named = |guest: &&Guest| self.names.is_empty() || self.names.contains(&guest.name);
+            guests.iter().filter(|guest| guest.kind == kind).filter(named).collect()
         };
-        let into = |folder: PathBuf| self.out.clone().unwrap_or(folder);
-        let shipped = (wanted(SHIPPED), into(root.join("plugins")));
-        let examples = (wanted(EXAMPLES), into(target_dir(root).join("examples")));
-        let batches = [shipped, examples].into_iter().filter(|(names, _)| !names.is_empty());
-        let mut batches: Vec<Batch<'_>> =
-            batches.map(|(names, folder)| Batch { names, marked: false, folder }).collect();
+        // What is built together decides on the features of shared crates, so each kind is built by itself.
+        let kinds: &[Kind] = match (self.shipped, self.tests) {
+            (true, _) => &[Kind::Shipped],
+            (false, true) => &[Kind::Shipped, Kind::Example, Kind::Own, Kind::Test],
+            (false, false) => &[Kind::Shipped, Kind::Example, Kind::Own],
+        };
+        let batch = |guests| Batch { guests, marked: false, folder: self.out.clone() };
+        let mut batches: Vec<Batch<'_>> = kinds.iter().map(|kind| batch(of_kind(*kind))).collect();
         if self.tests {
-            let guests = target_dir(root).join("guests");
-            let names = MARKED.to_vec();
-            let folder = guests.join("marked");
-            batches.push(Batch { names: TEST_GUESTS.to_vec(), marked: false, folder: guests });
-            batches.push(Batch { names, marked: true, folder });
+            let guests = guests.iter().filter(|guest| guest.has_marked).collect();
+            let folder = Some(target_dir(root).join("guests/marked"));
+            batches.push(Batch { guests, marked: true, folder });
         }
+        batches.retain(|batch| !batch.guests.is_empty());
         Ok(batches)
     }
 }
@@ -108,16 +114,17 @@ impl Batch<'_> {
         let target = target_dir(root).join(if self.marked { "guest-marked" } else { "guest" });
         let mut cargo = toolchain.cargo(root)?;
         cargo.env("CARGO_TARGET_DIR", &target);
-        for name in &self.names {
-            cargo.args(["--package", name]);
+        for guest in &self.guests {
+            cargo.args(["--package", &guest.name]);
             if self.marked {
-                cargo.arg("--features").arg(format!("{name}/marked"));
+                cargo.arg("--features").arg(format!("{}/marked", guest.name));
             }
         }
         let status = cargo.status().context("starting cargo")?;
         ensure!(status.success(), "the guests do not build");
-        for name in &self.names {
-            let built = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
+        for guest in &self.guests {
+            let name = &guest.name;
+            let built = target.join(TARGET).join("guest").join(guest.built());
             let component =
                 std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
             ensure!(
@@ -125,10 +132,13 @@ impl Batch<'_> {
                 "{} is not a component: the linker made a plain module",
                 built.display()
             );
-            let path = self.folder.join(format!("{name}.wasm"));
+            let folder = self.folder.clone().unwrap_or_else(|| guest.place(root));
+            let path = folder.join(format!("{name}.wasm"));
             let changed = replace_file(&path, &component)
                 .with_context(|| format!("writing {}", path.display()))?;
-            self.put_settings(root, name)?;
+            if let Some(settings) = guest.settings() {
+                put_settings(&settings, &folder.join(format!("{name}.toml")))?;
+            }
             println!(
                 "  {name}{}: {} KiB, sha256 {}, {}",
                 if self.marked { " (marked)" } else { "" },
@@ -139,19 +149,13 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
 
-    /// Copies an example's settings next to it, so that both can be copied into a worker's folder.
-    fn put_settings(&self, root: &Path, name: &str) -> anyhow::Result<()> {
-        if !EXAMPLES.contains(&name) {
-            return Ok(());
-        }
-        let settings = Path::new("plugins/examples").join(name).with_extension("toml");
-        let text = std::fs::read(root.join(&settings))
-            .with_context(|| format!("reading {}", settings.display()))?;
-        let path = self.folder.join(format!("{name}.toml"));
-        replace_file(&path, &text).with_context(|| format!("writing {}", path.display()))?;
-        Ok(())
-    }
+/// Copies an example's settings next to it, so that both can be copied into a worker's folder.
+fn put_settings(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read(from).with_context(|| format!("reading {}", from.display()))?;
+    replace_file(to, &text).with_context(|| format!("writing {}", to.display()))?;
+    Ok(())
 }
 
 /// Replaces the file by `bytes` with a rename; false when it has them already.

@@ -15,6 +15,8 @@ mod deployment_test;
 mod digest;
 mod ended;
 mod guard;
+mod guest_env;
+mod guests;
 mod hostile_guests;
 mod kubernetes_test;
 mod load;
@@ -53,6 +55,7 @@ enum Command {
     Demo(demo::Demo),
     DeploymentTest(deployment_test::DeploymentTest),
     Guard(guard::Guard),
+    GuestEnv(guest_env::GuestEnv),
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
     ContractDoc(contract_doc::ContractDoc),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(&root),
         Command::DeploymentTest(command) => command.run(&root),
         Command::Guard(command) => command.run(&root),
+        Command::GuestEnv(command) => command.run(&root),
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
         Command::ContractDoc(command) => command.run(&root),

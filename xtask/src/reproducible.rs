@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use crate::build_plugins::{EXAMPLES, SHIPPED};
 use crate::command::{capture, run};
+use crate::guests::{Guest, Kind};
 use crate::toolchain::{TARGET, Toolchain, cargo_home};
 
 /// Builds the plugins in two places and fails when they differ.
@@ -51,7 +51,8 @@ impl Reproducible {
     }
 
     pub(crate) fn run(&self, root: &Path) -> anyhow::Result<()> {
-        let groups = self.groups();
+        let guests = Guest::all(root)?;
+        let groups = self.groups(&guests);
         ensure!(!groups.is_empty(), "there is no such plugin");
         let toolchain = Toolchain::find(root)?;
         println!("  with {}", toolchain.describe());
@@ -75,21 +76,25 @@ impl Reproducible {
 impl Reproducible {
     /// The plugins that one call of cargo builds together, as `build-plugins` does: what else is built decides on the features
     /// of shared crates.
-    fn groups(&self) -> Vec<&'static [&'static str]> {
-        let is_wanted = |group: &&'static [&'static str]| {
-            self.names.is_empty() || self.names.iter().any(|name| group.contains(&name.as_str()))
+    fn groups<'a>(&self, guests: &'a [Guest]) -> Vec<Vec<&'a Guest>> {
+        let groups = [Kind::Shipped, Kind::Example].map(|kind| -> Vec<&Guest> {
+            guests.iter().filter(|guest| guest.kind == kind).collect()
+        });
+        let is_wanted = |group: &Vec<&Guest>| {
+            let named = |guest: &&Guest| self.names.contains(&guest.name);
+            !group.is_empty() && (self.names.is_empty() || group.iter().any(named))
         };
-        [SHIPPED, EXAMPLES].into_iter().filter(is_wanted).collect()
+        groups.into_iter().filter(is_wanted).collect()
     }
 }
 
 /// The components that a machine builds, by name.
-fn build(
+fn build<'a>(
     machine: &Machine,
     root: &Path,
     toolchain: &Toolchain,
-    groups: &[&'static [&'static str]],
-) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
+    groups: &[Vec<&'a Guest>],
+) -> anyhow::Result<Vec<(&'a str, Vec<u8>)>> {
     let place = tempfile::tempdir().context("making a folder")?;
     let sources = place.path().join(machine.sources);
     let home = place.path().join(machine.home);
@@ -102,15 +107,15 @@ fn build(
         let mut cargo = toolchain.cargo_with_home(&sources, &home)?;
         cargo.args(["--offline", "--quiet", "--jobs", machine.jobs]).envs(machine.environment);
         cargo.env("CARGO_TARGET_DIR", &target);
-        for name in *group {
-            cargo.args(["--package", name]);
+        for guest in group {
+            cargo.args(["--package", &guest.name]);
         }
         run(&mut cargo).context("the plugins do not build")?;
-        for name in *group {
-            let file = target.join(TARGET).join("guest").join(format!("{name}.wasm"));
+        for guest in group {
+            let file = target.join(TARGET).join("guest").join(guest.built());
             let component =
                 fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            components.push((*name, component));
+            components.push((guest.name.as_str(), component));
         }
     }
     Ok(components)
@@ -178,10 +183,17 @@ mod tests {
 
     #[test]
     fn a_plugin_is_built_with_those_that_are_built_beside_it() {
-        assert_eq!(Reproducible::of("search").groups(), [SHIPPED]);
-        assert_eq!(Reproducible::of("dice").groups(), [EXAMPLES]);
-        assert_eq!(Reproducible::default().groups(), [SHIPPED, EXAMPLES]);
-        assert!(Reproducible::of("none").groups().is_empty());
+        let guests = Guest::all(&crate::paths::root().unwrap()).unwrap();
+        let groups = |asked: &Reproducible| -> Vec<Vec<String>> {
+            let groups = asked.groups(&guests).into_iter();
+            groups
+                .map(|group| group.into_iter().map(|guest| guest.name.clone()).collect())
+                .collect()
+        };
+        assert_eq!(groups(&Reproducible::of("search")), [["content", "search"]]);
+        assert_eq!(groups(&Reproducible::of("dice")), [["dice"]]);
+        assert_eq!(groups(&Reproducible::default()).len(), 2);
+        assert!(groups(&Reproducible::of("none")).is_empty());
     }
 
     #[test]

@@ -65,6 +65,21 @@ impl Toolchain {
         }
     }
 
+    /// What a build outside this repository needs in its environment, for instance of a plugin that `worker plugins new` made.
+    pub(crate) fn environment(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+        let Self::FromSource { linkers, wasi_libc } = self else { return Ok(Vec::new()) };
+        let mut flags = OsString::from("-Clink-self-contained=no -Lnative=");
+        flags.push(wasi_libc);
+        Ok(vec![
+            ("RUSTC", SYSTEM_RUSTC.into()),
+            ("RUSTC_BOOTSTRAP", "1".into()),
+            ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+            ("CARGO_TARGET_WASM32_WASIP2_LINKER", linkers.join("wasm-component-ld").into()),
+            ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags),
+            ("PATH", path_with(&[linkers, &linkers.join("gcc-ld")])?),
+        ])
+    }
+
     /// A cargo call for the guests, with everything of the calling cargo removed.
     pub(crate) fn cargo(&self, root: &Path) -> anyhow::Result<Command> {
         self.cargo_with_home(root, &cargo_home()?)

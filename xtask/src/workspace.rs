@@ -25,6 +25,11 @@ pub(crate) struct Package {
     pub(crate) member: bool,
     /// Whether it has a library, and so perhaps examples in its documentation.
     pub(crate) has_lib: bool,
+    /// Whether it has a library for programs in other languages, which a component is built of.
+    pub(crate) is_cdylib: bool,
+    pub(crate) features: Vec<String>,
+    /// `kind` under `[package.metadata.plugin]`.
+    pub(crate) plugin_kind: Option<String>,
     /// Ids of what it is built with, without what only its tests need.
     dependencies: Vec<String>,
 }
@@ -94,7 +99,13 @@ impl Workspace {
                 name: text("name").context("a package has no name")?,
                 manifest: text("manifest_path").unwrap_or_default().into(),
                 member: members.iter().any(|member| *member == id.as_str()),
-                has_lib: has_lib(&package),
+                has_lib: has_kind(&package, &["lib", "rlib"]),
+                is_cdylib: has_kind(&package, &["cdylib"]),
+                features: features(&package),
+                plugin_kind: package
+                    .pointer("/metadata/plugin/kind")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
                 dependencies: dependencies.remove(id.as_str()).unwrap_or_default(),
             };
             package.dependencies.sort();
@@ -104,10 +115,15 @@ impl Workspace {
     }
 }
 
-fn has_lib(package: &Value) -> bool {
+fn has_kind(package: &Value, wanted: &[&str]) -> bool {
     let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
-    let mut kinds = targets.filter_map(|target| target.get("kind")?.as_array()).flatten();
-    kinds.any(|kind| kind == "lib" || kind == "rlib")
+    let kinds = targets.filter_map(|target| target.get("kind")?.as_array()).flatten();
+    kinds.filter_map(Value::as_str).any(|kind| wanted.contains(&kind))
+}
+
+fn features(package: &Value) -> Vec<String> {
+    let features = package.get("features").and_then(Value::as_object);
+    features.into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
 /// A node's id and those of its dependencies.

@@ -33,4 +33,5 @@ mod trace;
 mod transcripts;
 mod trouble;
 mod unreadable;
+mod views;
 mod webhook;

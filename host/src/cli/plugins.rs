@@ -1,4 +1,4 @@
-//! `worker plugins …`: shows, checks, runs and signs plugins as a worker would, without one.
+//! `worker plugins …`: makes, shows, checks, runs and signs plugins as a worker would, without one.
 //!
 //! Exit codes: 0 success, 1 refused or failed, 64 wrong usage (sysexits.h).
 
@@ -11,6 +11,7 @@ mod history;
 mod inspect;
 mod keygen;
 mod list;
+mod new;
 pub(super) mod output;
 mod password;
 mod precompile;
@@ -30,7 +31,7 @@ use clap::Subcommand;
 use self::output::Format;
 use super::fleet;
 
-/// Shows, checks, runs and signs plugins.
+/// Makes, shows, checks, runs and signs plugins.
 #[derive(Debug, clap::Args)]
 pub struct PluginsCommand {
     /// Print JSON.
@@ -42,6 +43,7 @@ pub struct PluginsCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    New(new::New),
     List(list::List),
     Precompile(precompile::Precompile),
     Rollback(rollback::Rollback),
@@ -68,6 +70,7 @@ impl PluginsCommand {
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         let format = if self.json { Format::Json } else { Format::Text };
         match self.action {
+            Action::New(command) => command.run(out),
             Action::List(command) => command.run(out, format).await,
             Action::Precompile(command) => command.run(out).await,
             Action::Rollback(command) => command.run(out, format),

@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod isolation;
 mod mistakes;
+mod new;
 mod noticed;
 mod oci;
 mod offline;

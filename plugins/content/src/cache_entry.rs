@@ -1,7 +1,7 @@
 //! Answers of the remote source as cache entries. Keys are short hashes, so an entry repeats the request that it answers.
 //! How much a chat has seen already is not in the entry: it is counted for each request. Pure.
 
-use kit::http::Request;
+use freefans_plugin::http::Request;
 use serde_json::{Value, json};
 
 use crate::fingerprint::fingerprint;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn request(url: &str, range: &str) -> Request {
-        let mut request = Request::get(url.to_owned(), 1_000);
+        let mut request = Request::get(url);
         request.headers.push(("range", range.to_owned()));
         request
     }

@@ -47,7 +47,7 @@ impl Filter {
             return Err("`from` must not be after `to`".to_owned());
         }
         let text = text("text")
-            .map(|text| kit::text::clean(text, 100).to_lowercase())
+            .map(|text| freefans_plugin::text::clean(text, 100).to_lowercase())
             .filter(|text| !text.is_empty());
         Ok(Self { kind, from, to, text })
     }

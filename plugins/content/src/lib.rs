@@ -15,5 +15,4 @@ pub mod params;
 pub mod remote;
 pub mod table;
 
-#[cfg(target_family = "wasm")]
 mod guest;

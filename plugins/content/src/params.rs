@@ -100,7 +100,7 @@ fn wanted(params: &Map<String, Value>) -> Result<Wanted, String> {
     let text = |key: &str| params.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let creator_name = text("creator_name").ok_or("`creator_name` is missing")?;
     let creator_url = text("creator_url");
-    if creator_url.is_some_and(|url| !kit::text::web_address(url)) {
+    if creator_url.is_some_and(|url| !freefans_plugin::text::web_address(url)) {
         return Err("`creator_url` must begin with https:// or http://".to_owned());
     }
     let pages = match params.get("pages_to_fetch") {
@@ -112,7 +112,7 @@ fn wanted(params: &Map<String, Value>) -> Result<Wanted, String> {
             .ok_or_else(|| format!("`pages_to_fetch` must be 1 to {MAX_PAGES}"))?,
     };
     Ok(Wanted {
-        creator_name: kit::text::clean(creator_name, 200),
+        creator_name: freefans_plugin::text::clean(creator_name, 200),
         creator_url: creator_url.map(str::to_owned),
         filter: Filter::parse(params.get("filters"))?,
         after: None,

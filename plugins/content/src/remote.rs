@@ -12,8 +12,8 @@ mod answer;
 mod columns;
 mod error;
 
+use freefans_plugin::http::{HttpError, Request, Response, encode};
 use kit::address::Base;
-use kit::http::{HttpError, Request, Response, encode};
 use kit::json::Unreadable;
 use kit::settings::whole_or_default;
 
@@ -131,7 +131,7 @@ impl Remote {
             let last = quote(&after.id);
             add("or", &format!("({posted_at}.lt.{at},and({posted_at}.eq.{at},{id}.lt.{last}))"));
         }
-        let mut request = Request::get(url, self.timeout_ms);
+        let mut request = Request::get(url).timeout_ms(self.timeout_ms);
         let last = (size * wanted.pages).saturating_sub(1);
         request.headers.extend([
             ("prefer", "count=exact".to_owned()),

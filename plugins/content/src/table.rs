@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use freefans_plugin::text::{clean, web_address};
 use kit::sheet::{Column, Holds, Row as SheetRow, Rows, Sheet};
-use kit::text::{clean, web_address, without_entities};
+use kit::text::without_entities;
 
 use crate::cursor::is_id;
 use crate::day::is_date;

@@ -13,7 +13,7 @@ use content::item::{Item, Kind};
 use content::page::Loaded;
 use content::params::Wanted;
 use content::remote::{Remote, Setup};
-use kit::http::{HttpError, Request, Response};
+use freefans_plugin::http::{HttpError, Request, Response};
 use proptest::prelude::*;
 use services::{Asked, Project, Row};
 

@@ -1,6 +1,6 @@
 //! The base address of a service, as its operator writes it, and links in its answers.
 
-use crate::text::{MAX_ADDRESS_BYTES, web_address};
+use freefans_plugin::text::{MAX_ADDRESS_BYTES, web_address};
 
 /// Scheme, host and port, and the folder that the service is in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,10 @@
 //! What the plugin says about itself.
 
-use kit::text::MAX_ADDRESS_BYTES;
+use freefans_plugin::text::MAX_ADDRESS_BYTES;
 use serde_json::{Value, json};
 
 /// The plugin's name.
 pub const NAME: &str = "search";
-/// What may grow in the descriptor: how many rows of the catalogue were taken, once that is known.
-pub fn extensions(rows: Option<usize>) -> String {
-    match rows {
-        Some(rows) => json!({"version": 1, "data": {"creators": {"rows": rows}}}).to_string(),
-        None => r#"{"version":1}"#.to_owned(),
-    }
-}
-
 /// Longest query, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;
 /// Most creators in one answer.
@@ -27,54 +19,78 @@ pub const MAX_PAGE: u64 = 100;
 pub const MAX_EXCLUDED: usize = 50;
 
 /// The version. A marked build has its own: it is what the tests swap in.
-pub fn version() -> String {
-    if cfg!(feature = "marked") { "1.0.0+marked".to_owned() } else { "1.0.0".to_owned() }
+pub fn version() -> &'static str {
+    if cfg!(feature = "marked") { "1.0.0+marked" } else { "1.0.0" }
 }
 
-/// Name, summary and params schema of each task type.
-pub fn task_types() -> Vec<(&'static str, &'static str, Value)> {
-    // No least length: to who sends nothing, the plugin says in plain words what is wanted.
-    let query = json!({"type": "string", "maxLength": MAX_QUERY_CHARS});
-    vec![
-        (
-            "search_creator",
-            "Finds creators by name, alias, part of a name or a name with typing mistakes.",
-            json!({
-                "type": "object",
-                "required": ["query"],
-                "properties": {
-                    "query": query,
-                    "filters": {"type": "object", "maxProperties": 16},
-                    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-                },
-            }),
-        ),
-        (
-            "search_simpcity",
-            "Asks the operator's forum through its official API.",
-            json!({
-                "type": "object",
-                "required": ["query"],
-                "properties": {
-                    "query": query,
-                    "page": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
-                },
-            }),
-        ),
-        (
-            "get_random_creator",
-            "Picks a creator with enough items by chance. `exclude` names those that were shown, the last one last.",
-            json!({
-                "type": "object",
-                "properties": {
-                    "min_items": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
-                    "exclude": {
-                        "type": "array",
-                        "maxItems": MAX_EXCLUDED,
-                        "items": {"type": "string", "maxLength": MAX_ADDRESS_BYTES},
-                    },
-                },
-            }),
-        ),
-    ]
+/// What the worker is told of a task type.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskType {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// Makes the schema of its params.
+    pub schema: fn() -> Value,
+}
+
+/// What is handled: by name, in the forum, by chance.
+pub const TASK_TYPES: [TaskType; 3] = [
+    TaskType {
+        name: "search_creator",
+        summary: "Finds creators by name, alias, part of a name or a name with typing mistakes.",
+        schema: search_params,
+    },
+    TaskType {
+        name: "search_simpcity",
+        summary: "Asks the operator's forum through its official API.",
+        schema: extended_params,
+    },
+    TaskType {
+        name: "get_random_creator",
+        summary: "Picks a creator with enough items by chance. `exclude` names those that were shown, the last one last.",
+        schema: random_params,
+    },
+];
+
+/// No least length: to who sends nothing, the plugin says in plain words what is wanted.
+fn query() -> Value {
+    json!({"type": "string", "maxLength": MAX_QUERY_CHARS})
+}
+
+fn search_params() -> Value {
+    json!({
+        "type": "object",
+        "required": ["query"],
+        "properties": {
+            "query": query(),
+            "filters": {"type": "object", "maxProperties": 16},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        },
+    })
+}
+
+fn extended_params() -> Value {
+    json!({
+        "type": "object",
+        "required": ["query"],
+        "properties": {
+            "query": query(),
+            "page": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
+        },
+    })
+}
+
+fn random_params() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "min_items": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
+            "exclude": {
+                "type": "array",
+                "maxItems": MAX_EXCLUDED,
+                "items": {"type": "string", "maxLength": MAX_ADDRESS_BYTES},
+            },
+        },
+    })
 }

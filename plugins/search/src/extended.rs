@@ -10,9 +10,10 @@ mod xenforo;
 
 use std::time::Duration;
 
+use freefans_plugin::http::{HttpError, Request, Response};
+use freefans_plugin::text::{clean, web_address};
 use kit::address::Base;
-use kit::http::{HttpError, Request, Response};
-use kit::text::{clean, web_address, without_entities};
+use kit::text::without_entities;
 use serde_json::{Value, json};
 
 use crate::descriptor::MAX_PAGE;

@@ -15,5 +15,4 @@ pub mod params;
 pub mod random;
 pub mod roster;
 
-#[cfg(target_family = "wasm")]
 mod guest;

@@ -95,7 +95,7 @@ fn query(params: &Map<String, Value>) -> Result<String, String> {
     if query.chars().count() > MAX_QUERY_CHARS {
         return Err(format!("that name is too long: at most {MAX_QUERY_CHARS} characters"));
     }
-    let query = kit::text::clean(query, MAX_QUERY_CHARS);
+    let query = freefans_plugin::text::clean(query, MAX_QUERY_CHARS);
     if !query.chars().any(char::is_alphanumeric) {
         return Err("please send a name with at least one letter or digit".to_owned());
     }

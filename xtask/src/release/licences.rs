@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::components::{Component, Components};
 use super::contents::{PLATFORM, PROGRAMS};
 use super::stage;
-use crate::build_plugins::SHIPPED;
+use crate::guests::{Guest, Kind};
 use crate::toolchain::TARGET;
 
 /// How the files begin that have to be handed on.
@@ -22,7 +22,8 @@ pub(super) fn write(root: &Path, staged: &Path) -> anyhow::Result<()> {
     let programs = Components::load(root, PLATFORM)?;
     let plugins = Components::load(root, TARGET)?;
     let of_programs = PROGRAMS.iter().map(|(_, name)| (&programs, *name));
-    let of_plugins = SHIPPED.iter().map(|name| (&plugins, *name));
+    let shipped = Guest::names(root, Kind::Shipped)?;
+    let of_plugins = shipped.iter().map(|name| (&plugins, name.as_str()));
     let mut found: BTreeMap<String, Component> = BTreeMap::new();
     for (components, name) in of_programs.chain(of_plugins) {
         let (_, all) = components.of(name)?;

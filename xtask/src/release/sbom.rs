@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::components::{Component, Components};
 use super::contents::{PLATFORM, PROGRAMS};
 use super::stage;
-use crate::build_plugins::SHIPPED;
 use crate::digest;
+use crate::guests::{Guest, Kind};
 use crate::toolchain::TARGET;
 
 /// Writes a list for each program and plugin of the folder.
@@ -20,8 +20,10 @@ pub(super) fn write_all(root: &Path, staged: &Path) -> anyhow::Result<()> {
     let plugins = Components::load(root, TARGET)?;
     let of_programs =
         PROGRAMS.iter().map(|(file, name)| (&programs, format!("bin/{file}"), *file, *name));
-    let of_plugins =
-        SHIPPED.iter().map(|name| (&plugins, format!("plugins/{name}.wasm"), *name, *name));
+    let shipped = Guest::names(root, Kind::Shipped)?;
+    let of_plugins = shipped
+        .iter()
+        .map(|name| (&plugins, format!("plugins/{name}.wasm"), name.as_str(), name.as_str()));
     for (components, file, short, crate_name) in of_programs.chain(of_plugins) {
         let bytes = fs::read(staged.join(&file)).with_context(|| format!("reading {file}"))?;
         let (own, all) = components.of(crate_name)?;

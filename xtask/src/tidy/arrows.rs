@@ -24,8 +24,10 @@ const FOR_TESTS: &[&str] = &["test-kit", "services"];
 /// it ends up in every instance.
 const GUEST_DEPENDENCIES: &[&str] = &[
     "csv",
+    "freefans-plugin",
     "kit",
     "rapidfuzz",
+    "schemars",
     "serde",
     "serde_json",
     "unicode-normalization",

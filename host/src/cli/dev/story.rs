@@ -47,7 +47,9 @@ impl Story {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let level = event.get("level").and_then(Value::as_str).unwrap_or_default();
         match (program, text("message")) {
-            ("worker", "task ended" | "task asked to be tried again") => self.task_ended(out, fields).await,
+            ("worker", "task ended" | "task asked to be tried again") => {
+                self.task_ended(out, fields).await
+            }
             ("worker", "plugin says") => {
                 writeln!(out, "  {} {}", level.to_lowercase(), text("line"))
             }

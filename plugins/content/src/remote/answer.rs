@@ -1,8 +1,9 @@
 //! Reads the project's answer: pages, or what is wrong.
 
-use kit::http::{HttpError, Response};
+use freefans_plugin::http::{HttpError, Response};
+use freefans_plugin::text::{clean, web_address};
 use kit::json::{Object, Unreadable, list, readable};
-use kit::text::{clean, web_address, without_entities};
+use kit::text::without_entities;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

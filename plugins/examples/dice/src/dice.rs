@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use freefans_plugin::Random;
+
 /// Bounds that keep an answer readable.
 pub const MAX_DICE: u32 = 20;
 /// The same for sides.
@@ -64,14 +66,10 @@ impl Dice {
         Ok(dice)
     }
 
-    /// Throws them. The same seed throws the same.
-    pub fn throw(self, seed: u64) -> Thrown {
-        let mut state = seed;
-        let throw = |_| {
-            let sides = u64::from(self.sides);
-            // The remainder favours low numbers by less than one in 2^54.
-            u32::try_from(next(&mut state) % sides + 1).unwrap_or(1)
-        };
+    /// Throws them.
+    pub fn throw(self, mut random: Random) -> Thrown {
+        let sides = u64::from(self.sides);
+        let throw = |_| u32::try_from(random.below(sides) + 1).unwrap_or(1);
         let rolls: Vec<u32> = (0..self.count).map(throw).collect();
         let sum = rolls.iter().copied().map(i64::from).sum::<i64>() + self.bonus;
         Thrown { dice: self, rolls, sum }
@@ -97,15 +95,6 @@ pub struct Thrown {
     pub rolls: Vec<u32>,
     /// All together, with what is added.
     pub sum: i64,
-}
-
-/// `SplitMix64` (Steele, Lea, Flood, 2014): the host hands a random seed to each task, and this makes many numbers of it.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -144,7 +133,7 @@ mod tests {
     fn every_side_comes_up_and_none_that_is_not_there() {
         let mut seen = [0_u32; 7];
         for seed in 0..1_000 {
-            let thrown = Dice { count: 2, sides: 6, bonus: 3 }.throw(seed);
+            let thrown = Dice { count: 2, sides: 6, bonus: 3 }.throw(Random::new(seed));
             assert_eq!(thrown.sum, i64::from(thrown.rolls[0] + thrown.rolls[1]) + 3);
             for roll in thrown.rolls {
                 seen[roll as usize] += 1;

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
+use freefans_plugin::text::clean;
+
 use super::column::{Column, Holds};
 use super::split::{Record, Splitter, lines};
-use crate::text::clean;
 
 /// Separators that are tried when the file does not declare one. Spreadsheets choose one by language.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];

@@ -1,7 +1,7 @@
 //! Discourse: `GET /search.json?q=…&page=…` (docs.discourse.org, "Search for a term") with `Api-Key` and
 //! `Api-Username`.
 
-use kit::http::encode;
+use freefans_plugin::http::encode;
 use kit::json::{Object, Unreadable};
 use serde_json::value::RawValue;
 use unicode_normalization::char::is_combining_mark;

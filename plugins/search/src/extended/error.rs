@@ -1,8 +1,8 @@
 //! What can go wrong with a forum, whatever its software. Pure.
 
-use kit::http::{HttpError, Response};
+use freefans_plugin::http::{HttpError, Response};
+use freefans_plugin::text::clean;
 use kit::json::{Object, readable};
-use kit::text::clean;
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::http::{HttpError, Request, Response};
+use freefans_plugin::http::{HttpError, Request, Response};
 
 use super::settings::Settings;
 
@@ -23,7 +23,7 @@ impl Forum<'_> {
         let elapsed = u32::try_from((self.elapsed)().as_millis()).unwrap_or(u32::MAX);
         // A host may read 0 as no limit.
         let left = self.settings.timeout_ms.saturating_sub(elapsed).max(1);
-        Request::get(self.settings.base.at(path), left)
+        Request::get(self.settings.base.at(path)).timeout_ms(left)
     }
 
     /// One request's answer.

@@ -302,7 +302,7 @@ fn xenforos_search_is_made_and_read() {
     assert_eq!(second["snippet"], "All about Luna");
     assert_eq!(second["thumbnail"], "https://forum.example/a/1.jpg");
     assert_eq!(asked[0].url, "https://forum.example/api/search/");
-    assert!(asked[0].form.as_deref().unwrap().contains("keywords=luna%20%26%20co"));
+    assert!(String::from_utf8_lossy(&asked[0].body).contains("keywords=luna%20%26%20co"));
     assert_eq!(asked[1].url, "https://forum.example/api/search/31/?page=2");
 }
 

@@ -5,7 +5,7 @@
 //! last answered first, and titles are matched here. One page of results then takes several pages of the forum, which
 //! are requested at the same time.
 
-use kit::http::{HttpError, Request, Response, encode};
+use freefans_plugin::http::{HttpError, Request, Response, encode};
 use kit::json::Object;
 use kit::text::without_entities;
 use serde_json::value::RawValue;
@@ -87,7 +87,7 @@ pub(super) fn search(forum: &mut Forum<'_>, request: &ExtendedRequest) -> Result
 fn make(forum: &Forum<'_>, request: &ExtendedRequest) -> Request {
     let form =
         format!("search_type=post&keywords={}&order=relevance&grouped=1", encode(&request.query));
-    Request { form: Some(form), ..forum.get("/api/search/") }
+    forum.get("/api/search/").method("POST").form(form)
 }
 
 /// Whether there is no such page. That happens when threads were removed since the previous page was read.

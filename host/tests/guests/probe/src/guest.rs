@@ -173,8 +173,8 @@ impl bindings::Guest for Probe {
 }
 
 fn fetch(url: &str) -> Result<Value, Failure> {
-    let response =
-        kit::http::get(url, &[]).map_err(|error| Failure::Fatal(format!("{error:?}")))?;
+    let response = freefans_plugin::http::Request::get(url).send();
+    let response = response.map_err(|error| Failure::Fatal(format!("{error:?}")))?;
     Ok(json!({
         "status": response.status,
         "location": response.header("location"),
