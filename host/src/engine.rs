@@ -32,6 +32,15 @@ pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine
     })
 }
 
+/// Builds an engine for one task at a time, whose backtraces name lines of the source.
+///
+/// # Errors
+///
+/// When this machine does not support it.
+pub fn with_lines(ceilings: &Ceilings) -> wasmtime::Result<Engine> {
+    start(base(ceilings).wasm_backtrace_details(WasmBacktraceDetails::Enable))
+}
+
 /// Builds an engine and starts its epoch clock.
 ///
 /// # Errors
@@ -54,7 +63,8 @@ pub fn base(ceilings: &Ceilings) -> Config {
         // On all cores, at low priority: the compiler's threads inherit it from the one that starts them
         // (`plugin/compile/background.rs`).
         .parallel_compilation(true)
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // Lines of the source, for an author who asks for them: reading them costs time and memory for each component.
+        .wasm_backtrace_details(WasmBacktraceDetails::Environment)
         // Instances map the memory image of any size, instead of copying it.
         .memory_guaranteed_dense_image_size(ceilings.memory_bytes as u64)
         .max_wasm_stack(512 << 10)

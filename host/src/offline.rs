@@ -9,6 +9,7 @@ use queue::{Finish, Handled, Lease, Task, TaskResult};
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
+use wasmtime::Engine;
 
 use crate::archive::VersionArchive;
 use crate::bindings::Descriptor;
@@ -87,8 +88,16 @@ impl OfflineHost {
     ///
     /// When the engine cannot be built.
     pub fn new() -> wasmtime::Result<Self> {
+        Self::of(engine::build(1, &Ceilings::default())?)
+    }
+
+    /// As [`OfflineHost::new`], with lines of the source in backtraces. It does not share compiled code with workers.
+    pub(crate) fn with_lines() -> wasmtime::Result<Self> {
+        Self::of(engine::with_lines(&Ceilings::default())?)
+    }
+
+    fn of(engine: Engine) -> wasmtime::Result<Self> {
         let ceilings = Ceilings::default();
-        let engine = engine::build(1, &ceilings)?;
         Ok(Self { loader: Loader::new(engine, ceilings, None)?, ceilings })
     }
 

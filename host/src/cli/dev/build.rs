@@ -45,6 +45,9 @@ impl Build {
         let started = Instant::now();
         let mut command = Command::new(script);
         command.current_dir(&self.folder).kill_on_drop(true);
+        // For Rust: a backtrace with lines. A build by hand is as the plugin's own profile says.
+        command.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only");
+        command.env("CARGO_PROFILE_RELEASE_STRIP", "none");
         let mut building = command.spawn().with_context(|| {
             format!("cannot run {0}; make it executable: chmod +x {0}", script.display())
         })?;

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::plugin::compile::program::this_program;
+use crate::plugin::compile::program::{BACKTRACE_DETAILS, this_program};
 
 /// How long the simulator may take to listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -111,7 +111,7 @@ impl Programs {
         command.current_dir(folder).env("REDIS_URL", redis).env("PLUGINS", folder);
         // Its own archive: rollbacks and refused versions of an earlier day would confuse.
         command.env("PLUGIN_CACHE", place.join("cache")).env("PLUGIN_WAIT_SECONDS", "2");
-        command.env("HISTORY_TEXTS", "whole");
+        command.env("HISTORY_TEXTS", "whole").env(BACKTRACE_DETAILS, "1");
         Program::start("worker", &mut command, lines)
     }
 

@@ -1,14 +1,19 @@
 //! The plugin folder, and the folder with the cache and the archive.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::archive::VersionArchive;
 use crate::cli::flags::CacheFlag;
+use crate::config::Ceilings;
 use crate::offline::OfflineHost;
 use crate::plugin::compile::cache::PreparedCache;
 use crate::swap::files;
+
+/// The name of the section with lines of the source (DWARF).
+const DEBUG_INFO: &[u8] = b".debug_info";
 
 /// The components in a folder, sorted by name.
 pub(crate) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -20,14 +25,31 @@ pub(crate) fn components(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// A host that uses the cache of the workers here, so that it does not compile what they have compiled, nor they what it
 /// has. Without a usable folder it compiles.
 pub(crate) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
-    let cache = flag.folder().and_then(|folder| {
+    Ok(OfflineHost::new()?.with_cache(cache(flag)))
+}
+
+/// As [`offline_host`], for the author of `file`: backtraces name lines of the source if the component knows them.
+pub(crate) fn author_host(flag: &CacheFlag, file: &Path) -> anyhow::Result<OfflineHost> {
+    // A file that cannot be read or is too large is refused later.
+    let mut component = Vec::new();
+    if let Ok(opened) = std::fs::File::open(file) {
+        let _ = opened.take(Ceilings::default().component_bytes).read_to_end(&mut component);
+    }
+    if component.windows(DEBUG_INFO.len()).any(|part| part == DEBUG_INFO) {
+        return Ok(OfflineHost::with_lines()?.with_cache(cache(flag)));
+    }
+    offline_host(flag)
+}
+
+/// The cache of the workers here; none without a usable folder.
+fn cache(flag: &CacheFlag) -> Option<PreparedCache> {
+    flag.folder().and_then(|folder| {
         PreparedCache::open(&folder)
             .inspect_err(|error| {
                 tracing::warn!(folder = %folder.display(), error = %error, "no plugin cache: compiling each time");
             })
             .ok()
-    });
-    Ok(OfflineHost::new()?.with_cache(cache))
+    })
 }
 
 /// Opens the cache, and the archive for the plugins in `plugins`. Creates the folder if needed.

@@ -61,7 +61,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         let world = Arc::new(World::default());
-        let host = folders::offline_host(&self.cache)?.with_world(Arc::clone(&world));
+        let host = folders::author_host(&self.cache, &self.file)?.with_world(Arc::clone(&world));
         let case = self.replay.as_deref().map(Case::read).transpose()?;
         let inspection = match &case {
             Some(case) => host.inspect_for_case(&self.file, case, &self.allow).await,

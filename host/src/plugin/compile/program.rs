@@ -25,6 +25,10 @@ use crate::engine;
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
 
+/// The variable that decides whether machine code knows lines of the source (wasmtime's `WasmBacktraceDetails`). Both processes
+/// must agree.
+pub(crate) const BACKTRACE_DETAILS: &str = "WASMTIME_BACKTRACE_DETAILS";
+
 /// The name of the command; the memory ceiling follows it.
 const COMMAND: &str = "compile";
 
@@ -77,6 +81,7 @@ impl CompilerProgram {
             .args([COMMAND, &self.memory_bytes.to_string()])
             // It needs no secrets, no `.env` and no folder.
             .env_clear()
+            .envs(std::env::var_os(BACKTRACE_DETAILS).map(|value| (BACKTRACE_DETAILS, value)))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
