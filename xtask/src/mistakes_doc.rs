@@ -54,7 +54,7 @@ impl MistakesDoc {
 
 fn page(worker: &Path) -> anyhow::Result<String> {
     let mut page = "# Mistakes, and what is said of them\n\nWritten by `cargo xtask mistakes-doc`, which makes each mistake and runs \
-        the command. What the worker's log has besides is left out; of a result, its `error` and its `code` are shown. `!` stands \
+        the command. What the log on standard error has besides is left out, for instance the text of a panic and its backtrace; of a result, its `error` and its `code` are shown. `!` stands \
         before what a command prints when it fails.\n"
         .to_owned();
     let parts = [
@@ -105,13 +105,14 @@ fn row(worker: &Path, mistake: &Mistake) -> anyhow::Result<String> {
 fn printed(output: &Output) -> String {
     let told = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let result =
-        serde_json::from_str::<Value>(&stdout).ok().filter(|result| !result["success"].is_null());
-    let shown = match result {
+    let result: Option<Value> = serde_json::from_str(&stdout).ok();
+    let at = |place: &str| result.as_ref().and_then(|result| result.pointer(place));
+    let shown = match at("/success") {
         None => stdout.into_owned(),
-        Some(result) if result["success"] == true => String::new(),
-        Some(result) => {
-            format!("\"error\": {}, \"code\": {}", result["error"], result["metadata"]["code"])
+        Some(Value::Bool(true)) => String::new(),
+        Some(_) => {
+            let text = |place| at(place).map(Value::to_string).unwrap_or_default();
+            format!("\"error\": {}, \"code\": {}", text("/error"), text("/metadata/code"))
         }
     };
     format!("{told}{shown}").trim().to_owned()

@@ -47,7 +47,8 @@ pub(super) async fn read_env(
     let mut data = BTreeMap::new();
     for (name, granted) in &config.data {
         let path = config.data_copies.get(name).unwrap_or(granted);
-        data.insert(name.clone(), read_bounded(path, ceilings.data_bytes).await?);
+        let bytes = read_bounded(path, ceilings.data_bytes).await;
+        data.insert(name.clone(), bytes.map_err(|error| named(error, name, &file.plugin))?);
     }
     let http = match config.net {
         Some(net) => {
@@ -69,6 +70,18 @@ pub(super) async fn read_env(
         queue,
         world,
     }))
+}
+
+/// Adds where the settings name a data file that cannot be read.
+fn named(error: LoadError, name: &str, plugin: &str) -> LoadError {
+    match error {
+        LoadError::Read { path, source } => {
+            let place =
+                format!("{source}; it is `{name}` of `data` under [grants] in {plugin}.toml");
+            LoadError::Read { path, source: io::Error::new(source.kind(), place) }
+        }
+        other => other,
+    }
 }
 
 /// The data files of `env`, with the rows that the plugin says it took of them.

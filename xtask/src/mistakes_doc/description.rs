@@ -73,7 +73,9 @@ fn commands() -> Vec<Mistake> {
     let command = |member: &str, value: Value| {
         let mut command =
             json!({"name": "tide", "description": "Says when the tide is", "task_type": "tide"});
-        command[member] = value;
+        if let Some(members) = command.as_object_mut() {
+            members.insert(member.to_owned(), value);
+        }
         command
     };
     let one =

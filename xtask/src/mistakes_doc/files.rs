@@ -28,6 +28,8 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         Mistake::checked("an empty file, because a build or a copy failed", Vec::new()),
         Mistake::checked("half of the file, because a copy was cut off", half),
         Mistake::shown("a file that is not there", "check tide.wasm"),
+        Mistake::shown("a file with a name that is none", "check tide.v2.wasm")
+            .with("tide.v2.wasm", whole),
         Mistake::checked("a component of another world", COMPONENT.to_vec()),
         Mistake::checked(
             "built for a later contract, of which only types are imported",

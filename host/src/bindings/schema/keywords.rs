@@ -57,7 +57,7 @@ const PLAIN: &[&str] = &[
     "uniqueItems",
     "writeOnly",
 ];
-/// What older drafts and OpenAPI call something that has another name here.
+/// What older drafts and `OpenAPI` call something that has another name here.
 const RENAMED: &[(&str, &str)] = &[
     ("additionalItems", "items"),
     ("definitions", "$defs"),

@@ -47,7 +47,9 @@ impl List {
             match format {
                 Format::Json => {
                     let mut row = to_json(inspection, Some(&archived));
-                    row["clashes"] = clashes.as_slice().into();
+                    if let Value::Object(members) = &mut row {
+                        members.insert("clashes".to_owned(), clashes.as_slice().into());
+                    }
                     rows.push(row);
                 }
                 Format::Text => {

@@ -16,7 +16,7 @@ pub(super) fn check(outline: &Outline) -> Result<(), String> {
         let Ok(theirs) = Version::parse(version) else {
             return Err(format!("it names `{name}` without a version; {}", rebuild()));
         };
-        if theirs.major == VERSION.major && theirs.minor <= VERSION.minor {
+        if is_spoken(&theirs, &VERSION) {
             continue;
         }
         let or_update = if theirs > VERSION { ", or update the worker" } else { "" };
@@ -31,6 +31,11 @@ pub(super) fn check(outline: &Outline) -> Result<(), String> {
             "it does not export `{export}`; build it for the world `plugin` of freefans:plugin@{VERSION}"
         )),
     }
+}
+
+/// Whether a host of the version `ours` runs what is built for `theirs`: additions come with a higher minor version.
+fn is_spoken(theirs: &Version, ours: &Version) -> bool {
+    theirs.major == ours.major && theirs.minor <= ours.minor
 }
 
 fn rebuild() -> String {
@@ -50,6 +55,16 @@ mod tests {
     fn the_version_is_that_of_the_contract() {
         let wit = include_str!("../../../../wit/world.wit");
         assert!(wit.starts_with(&format!("package freefans:plugin@{VERSION};")), "{wit}");
+    }
+
+    #[test]
+    fn an_older_version_without_a_break_is_spoken() {
+        let ours = Version::new(1, 2, 0);
+        for (theirs, expected) in
+            [("1.0.0", true), ("1.2.9", true), ("1.3.0", false), ("2.0.0", false)]
+        {
+            assert_eq!(is_spoken(&theirs.parse().unwrap(), &ours), expected, "{theirs}");
+        }
     }
 
     #[test]
