@@ -207,10 +207,9 @@ fn problem(
     TaskRequest { task_type, params }: &TaskRequest,
 ) -> Option<String> {
     let Some(schema) = version.schemas.get(task_type) else {
-        let own: Vec<&str> = version.task_types().map(TaskType::as_str).collect();
         return Some(format!(
             "this plugin does not handle `{task_type}`, and nobody answers unless another plugin does; it handles {}",
-            own.join(", ")
+            types(version)
         ));
     };
     let params = Value::Object(params.clone());
