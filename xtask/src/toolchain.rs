@@ -67,17 +67,23 @@ impl Toolchain {
 
     /// What a build outside this repository needs in its environment, for instance of a plugin that `worker plugins new` made.
     pub(crate) fn environment(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
-        let Self::FromSource { linkers, wasi_libc } = self else { return Ok(Vec::new()) };
-        let mut flags = OsString::from("-Clink-self-contained=no -Lnative=");
-        flags.push(wasi_libc);
+        let Self::FromSource { linkers, .. } = self else { return Ok(Vec::new()) };
         Ok(vec![
             ("RUSTC", SYSTEM_RUSTC.into()),
             ("RUSTC_BOOTSTRAP", "1".into()),
             ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
             ("CARGO_TARGET_WASM32_WASIP2_LINKER", linkers.join("wasm-component-ld").into()),
-            ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags),
             ("PATH", path_with(&[linkers, &linkers.join("gcc-ld")])?),
+            (FLAGS, self.flags().join(OsStr::new(FLAGS_END))),
         ])
+    }
+
+    /// Flags of the compiler for the guests.
+    fn flags(&self) -> Vec<OsString> {
+        let Self::FromSource { wasi_libc, .. } = self else { return Vec::new() };
+        let mut native = OsString::from("-Lnative=");
+        native.push(wasi_libc);
+        vec!["-Clink-self-contained=no".into(), native]
     }
 
     /// A cargo call for the guests, with everything of the calling cargo removed.
@@ -90,18 +96,8 @@ impl Toolchain {
         let mut command = clean_cargo(root);
         command.args(["build", "--locked", "--profile", "guest", "--target", TARGET]);
         let mut flags = without_paths(root, home);
-        if let Self::FromSource { linkers, wasi_libc } = self {
-            command
-                .arg("-Zbuild-std=std,panic_abort")
-                .env("RUSTC", SYSTEM_RUSTC)
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_WASIP2_LINKER", linkers.join("wasm-component-ld"))
-                .env("PATH", path_with(&[linkers, &linkers.join("gcc-ld")])?);
-            flags.push("-Clink-self-contained=no".into());
-            let mut native = OsString::from("-Lnative=");
-            native.push(wasi_libc);
-            flags.push(native);
-        }
+        flags.extend(self.flags());
+        command.envs(self.environment()?);
         command.env("CARGO_HOME", home).env(FLAGS, flags.join(OsStr::new(FLAGS_END)));
         Ok(command)
     }

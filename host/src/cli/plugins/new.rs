@@ -60,12 +60,7 @@ impl New {
         writeln!(out, "made {name}/ with {} files. README.md explains them. Next:", files.len())?;
         writeln!(out, "  cd {name} && ./build")?;
         writeln!(out, "  worker plugins check {name}.wasm")?;
-        writeln!(
-            out,
-            "  worker plugins run {name}.wasm --task-type {} --params '{{\"text\":\"tea coffee\"}}'",
-            name.ident()
-        )?;
-        writeln!(out, "  worker --plugins .")?;
+        writeln!(out, "  worker dev .")?;
         Ok(true)
     }
 }

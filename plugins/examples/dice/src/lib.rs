@@ -58,7 +58,7 @@ impl Plugin for Roller {
 
 freefans_plugin::export!(Roller);
 
-fn roll(params: Params, task: &Task) -> Result<Answer, Error> {
+fn roll(params: &Params, task: &Task) -> Result<Answer, Error> {
     let lang = Lang::of(params.lang.as_deref());
     let text = params.dice.as_deref().unwrap_or(DEFAULT);
     let dice = Dice::parse(text).map_err(|problem| Error::invalid(lang.problem(problem)))?;

@@ -62,13 +62,13 @@ impl Description {
     where
         P: DeserializeOwned + JsonSchema,
         A: IntoAnswer,
-        F: Fn(P, &Task) -> Result<A, Error> + Send + Sync + 'static,
+        F: Fn(&P, &Task) -> Result<A, Error> + Send + Sync + 'static,
     {
         self.raw_task(name, summary, schema::of::<P>, move |task| {
             // They fit the schema, so only a type that is stricter than its schema gets here.
-            let params = serde_json::from_str(&task.params)
+            let params: P = serde_json::from_str(&task.params)
                 .map_err(|error| Error::invalid(format!("I cannot use that: {error}")))?;
-            answer(params, task)
+            answer(&params, task)
         })
     }
 
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_worker_is_told_types_commands_and_rows() {
-        let echo = |params: Params, _task: &Task| Ok(Value::from(params.text));
+        let echo = |params: &Params, _task: &Task| Ok(Value::from(params.text.as_str()));
         let described = |rows| {
             Description::new("echo", "1.2.3")
                 .task("echo", "Says it back.", echo)

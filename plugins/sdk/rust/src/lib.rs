@@ -24,7 +24,7 @@
 //!     }
 //! }
 //!
-//! fn greet(params: Params, _task: &Task) -> Result<View, Error> {
+//! fn greet(params: &Params, _task: &Task) -> Result<View, Error> {
 //!     if params.name.trim().is_empty() {
 //!         return Err(Error::invalid("Whom shall I greet?"));
 //!     }

@@ -5,7 +5,7 @@
 //! # #[derive(serde::Deserialize, schemars::JsonSchema)] struct Params { name: String }
 //! # struct Greeter;
 //! # impl Plugin for Greeter { fn describe() -> Description { Description::new("greeter", "1.0.0").task("greet", "Greets.", greet) } }
-//! # fn greet(params: Params, _task: &Task) -> Result<View, Error> { Ok(View::text(format!("{} {}", config::required("word")?, params.name))) }
+//! # fn greet(params: &Params, _task: &Task) -> Result<View, Error> { Ok(View::text(format!("{} {}", config::required("word")?, params.name))) }
 //! let mut host = Host::new().config("word", "Hello");
 //! let answer = host.run::<Greeter>("greet", r#"{"name":"Ann"}"#).unwrap();
 //! assert_eq!(answer.data()["view"]["text"], "Hello Ann");
@@ -144,12 +144,12 @@ mod tests {
         }
     }
 
-    fn weather(params: Params, task: &Task) -> Result<Value, Error> {
+    fn weather(params: &Params, task: &Task) -> Result<Value, Error> {
         progress::report("looking", None);
         let base = config::required("base")?;
         let degrees: i64 = cache::get_or(&params.place, 60, || -> Result<_, Error> {
             let request = Request::get(format!("{base}/{}", crate::http::encode(&params.place)));
-            Ok(request.send()?.ok()?.json()?)
+            request.send()?.ok()?.json()
         })?;
         Ok(json!({"place": params.place, "degrees": degrees, "seed": task.seed}))
     }

@@ -48,7 +48,7 @@ impl Plugin for MyPlugin {
 
 freefans_plugin::export!(MyPlugin);
 
-fn choose(params: Params, task: &Task) -> Result<Answer, Error> {
+fn choose(params: &Params, task: &Task) -> Result<Answer, Error> {
     let words: Vec<String> = params.text.split_whitespace().map(str::to_owned).collect();
     if words.len() > MAX_WORDS {
         return Err(Error::invalid(format!("I choose from at most {MAX_WORDS} words.")));
