@@ -10,6 +10,7 @@ mod end_to_end;
 mod environment;
 mod figures;
 mod fleet;
+mod languages;
 mod numbers;
 mod peers;
 mod program;
@@ -48,6 +49,7 @@ enum What {
     Chats,
     EndToEnd(end_to_end::EndToEnd),
     Fleet(fleet::Fleet),
+    Languages(languages::Languages),
     Peers(peers::Peers),
     Scale(scale::Scale),
     Report(report::Report),
@@ -97,6 +99,7 @@ impl What {
             Self::Chats => chats::measure(root),
             Self::EndToEnd(bench) => bench.run(root),
             Self::Fleet(bench) => bench.run(root),
+            Self::Languages(bench) => bench.run(root),
             Self::Peers(peers) => peers.run(root),
             Self::Scale(scale) => scale.run(root),
             Self::Report(report) => report.run(root),

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | metrics-doc | mistakes-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
+//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | languages | metrics-doc | mistakes-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 mod bench;
@@ -19,6 +19,7 @@ mod guest_env;
 mod guests;
 mod hostile_guests;
 mod kubernetes_test;
+mod languages;
 mod load;
 mod mistakes_doc;
 mod no_ops;
@@ -59,6 +60,7 @@ enum Command {
     HostileGuests(hostile_guests::HostileGuests),
     KubernetesTest(kubernetes_test::KubernetesTest),
     ContractDoc(contract_doc::ContractDoc),
+    Languages(languages::Languages),
     MetricsDoc(settings_doc::MetricsDoc),
     MistakesDoc(mistakes_doc::MistakesDoc),
     Release(release::Release),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::HostileGuests(command) => command.run(&root),
         Command::KubernetesTest(command) => command.run(&root),
         Command::ContractDoc(command) => command.run(&root),
+        Command::Languages(command) => command.run(&root),
         Command::MetricsDoc(command) => command.run(&root),
         Command::MistakesDoc(command) => command.run(&root),
         Command::Release(command) => command.run(&root),

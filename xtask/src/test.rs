@@ -15,6 +15,7 @@ use crate::build_plugins::BuildPlugins;
 use crate::command::{elapsed, last_lines, run};
 use crate::crash_test::CrashTest;
 use crate::guard::Guard;
+use crate::languages::Languages;
 use crate::mistakes_doc::MistakesDoc;
 use crate::release::Release;
 use crate::reproducible::Reproducible;
@@ -74,6 +75,10 @@ impl Test {
         // Tests start the programs by their path, which building tests alone does not write.
         let bins = ["build", "--workspace", "--bins", "--locked"];
         steps.pass("build", || run(&mut cargo(&bins)))?;
+        if self.package.as_ref().is_none_or(|package| package == "host") {
+            // By itself: the compiler of a plugin has a time limit, and a large engine takes half of it on two idle cores.
+            steps.pass("languages", || Languages.run(root))?;
+        }
         steps.pass("nextest", || {
             // Many tests wait for other programs, so three for two cores.
             let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -20,6 +20,7 @@ mod guard;
 mod hostile;
 mod http;
 mod isolation;
+mod languages;
 mod mistakes;
 mod new;
 mod noticed;

@@ -12,13 +12,19 @@ use crate::redis::Connection;
 
 /// The machine, the versions and the day, for the table's head.
 pub(super) fn describe(root: &Path, redis: &mut Connection) -> Value {
+    let mut described = of_machine(root);
+    described["redis"] = server_version(redis).into();
+    described
+}
+
+/// As [`describe`], where no Redis takes part.
+pub(super) fn of_machine(root: &Path) -> Value {
     json!({
         "date": said_by(root, "date", &["-u", "+%F %H:%M UTC"]),
         "commit": commit(root),
         "processor": processor().unwrap_or_else(|| "unknown".to_owned()),
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
-        "redis": server_version(redis),
     })
 }
 
@@ -26,7 +32,7 @@ pub(super) fn describe(root: &Path, redis: &mut Connection) -> Value {
 pub(super) fn in_one_line(environment: &Value) -> String {
     let mut line = String::new();
     for name in ["date", "processor", "cores", "kernel", "redis", "commit"] {
-        let value = environment.get(name).unwrap_or(&Value::Null);
+        let Some(value) = environment.get(name) else { continue };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let separator = if line.is_empty() { "" } else { "; " };
         let _ = write!(line, "{separator}{name} {text}"); // Writing to a String cannot fail.
