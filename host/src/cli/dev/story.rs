@@ -54,7 +54,8 @@ impl Story {
                 writeln!(out, "  {} {}", level.to_lowercase(), text("line"))
             }
             ("worker", "plugin published") => {
-                let (plugin, version) = (text("plugin"), text("plugin_version"));
+                let plugin = text("plugin");
+                let version = text("plugin_version");
                 let load_ms = fields.get("load_ms").and_then(Value::as_u64).unwrap_or(0);
                 writeln!(out, "loaded: {plugin} {version} in {}", span_ms(load_ms))
             }

@@ -41,11 +41,6 @@ impl New {
             None => Surroundings::Anywhere,
         };
         let files = files::of(self.lang, surroundings, &name);
-        anyhow::ensure!(
-            !files.is_empty(),
-            "this worker was built without the template for {}",
-            self.lang.folder()
-        );
         for file in &files {
             write(&folder, file)?;
         }

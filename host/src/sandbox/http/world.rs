@@ -4,9 +4,10 @@ use http_body_util::{BodyExt, Full};
 use reqwest::Url;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
-use super::{Breaches, HttpClient, LastRequest, Limit, failure};
+use super::client::{HttpClient, LastRequest, failure};
 use crate::replay::case::{Content, Exchange};
 use crate::replay::world::World;
+use crate::sandbox::limits::{Breaches, Limit};
 
 /// Headers of answers that a recording leaves out: they are for one session.
 const NOT_RECORDED: &[http::HeaderName] = &[http::header::SET_COOKIE];
