@@ -1,8 +1,8 @@
 //! `cargo xtask languages`: the plugin that `worker plugins new` makes, built in every language.
 //!
 //! A component and its settings are put into `target/languages/LANGUAGE`, where `host/tests/it/languages.rs` finds them, and
-//! prepared in a cache beside. They are built again only when the files of the new plugin are others. The tools come from PyPI
-//! and npm, into `target/languages/tools`.
+//! prepared in a cache beside. They are built again only when the files of the new plugin are others. The tools come from the
+//! registries of Python and Node, into `target/languages/tools`.
 
 mod new_plugin;
 

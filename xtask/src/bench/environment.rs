@@ -13,7 +13,9 @@ use crate::redis::Connection;
 /// The machine, the versions and the day, for the table's head.
 pub(super) fn describe(root: &Path, redis: &mut Connection) -> Value {
     let mut described = of_machine(root);
-    described["redis"] = server_version(redis).into();
+    if let Some(fields) = described.as_object_mut() {
+        fields.insert("redis".to_owned(), server_version(redis).into());
+    }
     described
 }
 
