@@ -131,6 +131,11 @@ fn listed(folder: &Folder) -> String {
     told
 }
 
+/// The line of each file. Warnings stand below one, indented.
+fn files(told: &str) -> impl Iterator<Item = &str> {
+    told.lines().filter(|line| !line.starts_with(' '))
+}
+
 #[test]
 fn a_component_that_ends_too_soon_is_refused_wherever_it_ends() {
     let folder = Folder::with(&[]);
@@ -140,10 +145,10 @@ fn a_component_that_ends_too_soon_is_refused_wherever_it_ends() {
     }
     folder.put("whole", &whole);
     let told = listed(&folder);
-    for line in told.lines() {
+    for line in files(&told) {
         assert_eq!(line.contains("refused"), !line.starts_with("whole.wasm"), "{line}");
     }
-    assert_eq!(told.lines().count(), whole.len().div_ceil(7) + 1);
+    assert_eq!(files(&told).count(), whole.len().div_ceil(7) + 1);
 }
 
 #[test]
@@ -168,5 +173,5 @@ fn a_flipped_bit_is_refused_or_harmless_wherever_it_is() {
         folder.settings(&name, &format!("[grants]\nnet = []\n{TIGHT}"));
     }
     let told = listed(&folder);
-    assert_eq!(told.lines().count(), harmless_guest().len().div_ceil(EVERY) + 2);
+    assert_eq!(files(&told).count(), harmless_guest().len().div_ceil(EVERY) + 2);
 }
