@@ -19,7 +19,7 @@ fn settings() -> Vec<Mistake> {
     vec![
         with("a key that no settings file has", "[grants]\nnett = [\"https://example.org\"]\n"),
         with("a limit above what the server allows", "[limits]\ncpu_ms = 100000\n"),
-        with("an address that is none", "[grants]\nnet = [\"example.org\"]\n"),
+        with("a grant for an address that is none", "[grants]\nnet = [\"example.org\"]\n"),
         with("a data file that is not there", "[grants]\ndata = { tides = \"data/tides.csv\" }\n"),
         with("a trial that fails", "[swap]\ntrial = { task_type = \"ebb\" }\n"),
     ]
