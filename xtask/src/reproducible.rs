@@ -133,11 +133,16 @@ fn copy_sources(root: &Path, to: &Path) -> anyhow::Result<()> {
     for file in files.split('\0').filter(|file| !file.is_empty()) {
         let from = root.join(file);
         // A file that was deleted and not yet committed is still listed.
-        if !from.is_file() {
+        if !from.is_file() && !from.is_symlink() {
             continue;
         }
         let to = to.join(file);
         fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
+        if from.is_symlink() {
+            let target = fs::read_link(&from).with_context(|| format!("reading {file}"))?;
+            std::os::unix::fs::symlink(target, &to).with_context(|| format!("linking {file}"))?;
+            continue;
+        }
         fs::copy(&from, &to).with_context(|| format!("copying {file}"))?;
     }
     Ok(())
