@@ -86,6 +86,11 @@ impl PluginVersion {
         self.descriptor.task_types.iter().map(|described| &described.name)
     }
 
+    /// Their names, for people.
+    pub(crate) fn type_names(&self) -> String {
+        self.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether its instances start from the memory that `init` left. Otherwise `init` runs for each task.
     pub fn has_snapshot(&self) -> bool {
         self.has_snapshot

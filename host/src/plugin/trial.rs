@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Finish, Lease, Task, TaskType};
+use queue::{Finish, Lease, Task};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 
@@ -24,8 +24,8 @@ pub(super) async fn run(engine: &Engine, version: &Arc<PluginVersion>) -> Result
         reason,
     };
     if !version.task_types().any(|known| *known == task_type) {
-        let own: Vec<&str> = version.task_types().map(TaskType::as_str).collect();
-        let reason = format!("it does not handle this type; it handles {}", own.join(", "));
+        let own = version.type_names();
+        let reason = format!("it does not handle this type; it handles {own}");
         return Err(failed(reason));
     }
     let lease = Lease::offline(Task::new(task_type.clone(), 0, params), TIME_TO_LIVE);

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use ops::words::span_ms;
-use queue::TaskType;
 use queue::task::now_ms;
 use serde_json::{Value, json};
 
@@ -32,7 +31,7 @@ pub(crate) fn summary(inspection: &Inspection) -> String {
             "{file}: {} {} handles {} (sha256 {:.12}, {})",
             version.descriptor.name,
             version.descriptor.version,
-            version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", "),
+            version.type_names(),
             version.digest,
             if version.has_snapshot() { "prepared once" } else { "`init` runs for each task" },
         ),

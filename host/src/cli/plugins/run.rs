@@ -83,7 +83,7 @@ impl Run {
             "{} does not handle `{}`; it handles {}",
             self.file.display(),
             task.task_type,
-            types(&version)
+            version.type_names()
         );
         match &case {
             Some(case) => world.replay(case.clone()),
@@ -109,7 +109,7 @@ impl Run {
         if let Some(file) = &self.record
             && let Some(mut case) = world.case()
         {
-            case.expect = Some(Expect { log: None, ..Expect::of(&first.result, None) });
+            case.expect = Some(Expect::of(&first.result, None));
             let data = version.data.iter();
             case.data = data.map(|(name, file)| (name.clone(), file.digest.clone())).collect();
             case.write(file)?;
@@ -128,15 +128,13 @@ impl Run {
         let task_type = match (&self.task_type, own.next(), own.next()) {
             (Some(named), ..) => named.clone(),
             (None, Some(only), None) => only.clone(),
-            _ => anyhow::bail!("name one of its task types with --task-type: {}", types(version)),
+            _ => anyhow::bail!(
+                "name one of its task types with --task-type: {}",
+                version.type_names()
+            ),
         };
         Ok(Task::new(task_type, self.user_id, params))
     }
-}
-
-/// The task types of a plugin, for people.
-fn types(version: &PluginVersion) -> String {
-    version.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What a person would see.
@@ -209,7 +207,7 @@ fn problem(
     let Some(schema) = version.schemas.get(task_type) else {
         return Some(format!(
             "this plugin does not handle `{task_type}`, and nobody answers unless another plugin does; it handles {}",
-            types(version)
+            version.type_names()
         ));
     };
     let params = Value::Object(params.clone());

@@ -39,22 +39,18 @@ impl NewFile {
     }
 }
 
-/// All files of a plugin; none when the program has no template for the language.
+/// All files of a plugin.
 pub(super) fn of(
     language: Language,
     surroundings: Surroundings,
     name: &PluginName,
 ) -> Vec<NewFile> {
-    let template = template(language, surroundings, name);
-    if template.is_empty() {
-        return Vec::new();
-    }
     let mut files = match surroundings {
         Surroundings::Anywhere => brought_along(language),
         Surroundings::Repository => BTreeMap::new(),
     };
     // A template may replace what it brings along.
-    files.extend(template);
+    files.extend(template(language, surroundings, name));
     files.into_iter().map(|(path, bytes)| NewFile { path: path.into(), bytes }).collect()
 }
 
