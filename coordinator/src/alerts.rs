@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::telegram::send::Sender;
 use changes::{Changes, Judged};
 use condition::conditions;
+use facts::LastTrouble;
 use message::Messenger;
 use quiet_hours::QuietHours;
 use settings::AlertSettings;
@@ -39,20 +40,20 @@ pub(crate) async fn watch_until(
     let mut store = ToldStore::new(queue.clone(), sender.bot().id(), &me, settings.look_every);
     let messenger = Messenger::new(sender, settings.admins.clone(), shutdown.clone());
     let mut changes = Changes::default();
+    let mut last_trouble = LastTrouble::default();
     loop {
         if shutdown.run_until_cancelled(tokio::time::sleep(settings.look_every)).await.is_none() {
             store.release().await;
             return;
         }
         let own = updates.borrow().clone();
-        if let Some(problem) = &own {
-            store.share_update_problem(problem).await;
-        }
+        store.share_update_problem(own.as_deref()).await;
         if !store.leads().await {
             changes = Changes::default();
             continue;
         }
-        let facts = facts::read(&queue, own.or(store.update_problem().await)).await;
+        let updates = own.or(store.update_problem().await);
+        let facts = facts::read(&queue, updates, &mut last_trouble).await;
         let told = store.told().await;
         let wrong = conditions(&facts, &settings);
         let quiet = settings.quiet.is_some_and(QuietHours::are_now);

@@ -40,7 +40,7 @@ pub use task::{
 };
 pub use work::{
     DistributedWorkerRegistry, Finish, Finished, Handled, Lease, OfferedPlugin, PluginFacts,
-    TaskHandler, WorkerFacts, WorkerRecord,
+    TaskHandler, WORKER_GONE_AFTER, WorkerFacts, WorkerRecord,
 };
 
 /// Compiles the example in README.md.

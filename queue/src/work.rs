@@ -28,6 +28,6 @@ pub use facts::{PluginFacts, WorkerFacts};
 pub use handler::{Handled, TaskHandler};
 pub use lease::{Finish, Finished, Lease, Renewal};
 pub use reclaim::{Swept, sweep, sweep_until};
-pub use registry::{OfferedPlugin, WorkerRecord};
+pub use registry::{OfferedPlugin, WORKER_GONE_AFTER, WorkerRecord};
 pub use retry::retry_delay;
 pub use worker::DistributedWorkerRegistry;

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use queue::task::now_ms;
-use queue::{PluginEvent, RedisError, STUCK_AFTER, TaskQueue, TaskType, TypeStats, WorkerRecord};
+use queue::{
+    PluginEvent, RedisError, STUCK_AFTER, TaskQueue, TaskType, TypeStats, WORKER_GONE_AFTER,
+    WorkerRecord,
+};
+use tokio::time::Instant;
 
 /// Swaps of plugins that are looked at.
 const EVENTS: usize = 200;
@@ -18,12 +22,28 @@ pub(super) struct Facts {
     pub(super) updates: Option<String>,
     /// None when Redis does not answer.
     pub(super) queue: Option<QueueFacts>,
+    /// Redis could not be used a moment ago: the workers have had no time to say that they run.
+    pub(super) recovering: bool,
 }
 
 impl Facts {
-    /// The queue, unless Redis is what is wrong: tasks that wait for it are no second cause.
+    /// The queue, unless Redis is or was just now what is wrong: tasks that wait for it are no second cause.
     pub(super) fn judged(&self) -> Option<&QueueFacts> {
-        self.queue.as_ref().filter(|_| self.redis.is_none())
+        self.queue.as_ref().filter(|_| self.redis.is_none() && !self.recovering)
+    }
+}
+
+/// When Redis could not be used for the last time.
+#[derive(Debug, Default)]
+pub(super) struct LastTrouble(Option<Instant>);
+
+impl LastTrouble {
+    /// Whether what Redis says at `now` may still be of the time before its trouble.
+    fn recovering(&mut self, trouble: bool, now: Instant) -> bool {
+        if trouble {
+            self.0 = Some(now);
+        }
+        self.0.is_some_and(|last| now.duration_since(last) < WORKER_GONE_AFTER)
     }
 }
 
@@ -48,8 +68,13 @@ pub(super) struct NewestDead {
 }
 
 /// Reads them.
-pub(super) async fn read(queue: &TaskQueue, updates: Option<String>) -> Facts {
+pub(super) async fn read(
+    queue: &TaskQueue,
+    updates: Option<String>,
+    last_trouble: &mut LastTrouble,
+) -> Facts {
     let redis = TaskQueue::readiness(Some(queue)).await.err();
+    let recovering = last_trouble.recovering(redis.is_some(), Instant::now());
     let queue = match read_queue(queue).await {
         Ok(facts) => Some(facts),
         Err(error) => {
@@ -57,7 +82,7 @@ pub(super) async fn read(queue: &TaskQueue, updates: Option<String>) -> Facts {
             None
         }
     };
-    Facts { redis, updates, queue }
+    Facts { redis, updates, queue, recovering }
 }
 
 async fn read_queue(queue: &TaskQueue) -> Result<QueueFacts, RedisError> {
@@ -74,4 +99,22 @@ async fn read_queue(queue: &TaskQueue) -> Result<QueueFacts, RedisError> {
     let workers = queue.workers().await?;
     let events = queue.plugin_events(EVENTS).await?;
     Ok(QueueFacts { types, newest_dead, workers, events })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_trouble_of_redis_the_workers_get_the_time_to_say_that_they_run() {
+        let mut last = LastTrouble::default();
+        let start = Instant::now();
+        assert!(!last.recovering(false, start));
+        assert!(last.recovering(true, start));
+        let back = start + WORKER_GONE_AFTER - Duration::from_millis(1);
+        assert!(last.recovering(false, back));
+        assert!(last.recovering(true, back), "it went on");
+        assert!(last.recovering(false, start + WORKER_GONE_AFTER));
+        assert!(!last.recovering(false, back + WORKER_GONE_AFTER));
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct ToldStore {
     key: String,
     update_problem: String,
     shared_for: Duration,
+    /// Whether the problem with updates in Redis may be this coordinator's.
+    sharing: bool,
     /// Whether this coordinator tells.
     leading: bool,
     /// As far as this coordinator knows.
@@ -53,6 +55,7 @@ impl ToldStore {
             key: queue.keys().alerts_told(&bot),
             update_problem: queue.keys().update_problem(&bot),
             shared_for: lasts,
+            sharing: false,
             lease,
             queue,
             leading: false,
@@ -140,13 +143,25 @@ impl ToldStore {
         }
     }
 
-    /// Tells the other coordinators why no updates arrive here.
-    pub(super) async fn share_update_problem(&self, problem: &str) {
-        let value = (problem, "PX", millis(self.shared_for));
-        let shared: redis::RedisResult<()> =
-            self.queue.write_even_when_full("SET", &self.update_problem, value).await;
-        if let Err(error) = shared {
-            tracing::debug!(error = %error, "the problem with updates is not shared");
+    /// Tells the other coordinators why no updates arrive here, or that they arrive again.
+    pub(super) async fn share_update_problem(&mut self, problem: Option<&str>) {
+        let key = &self.update_problem;
+        let shared: redis::RedisResult<()> = match problem {
+            Some(problem) => {
+                let value = (problem, "PX", millis(self.shared_for));
+                self.queue.write_even_when_full("SET", key, value).await
+            }
+            // Where another coordinator has it too, its next look says so again.
+            None if self.sharing => {
+                redis::cmd("DEL").arg(key).query_async(&mut self.queue.connection()).await
+            }
+            None => return,
+        };
+        match shared {
+            Ok(()) => self.sharing = problem.is_some(),
+            Err(error) => {
+                tracing::debug!(error = %error, "the problem with updates is not shared");
+            }
         }
     }
 

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::keys::CoordinatorKeys;
 use crate::redis_lease::RedisLease;
 
-/// How long a silent holder keeps the lease: as long as a worker keeps its tasks.
-const LEASE: Duration = Duration::from_secs(6);
+/// How long a silent holder keeps the lease: as long as a worker keeps its tasks. Who held it before polls no longer after this time.
+pub(super) const LEASE: Duration = Duration::from_secs(6);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// Telegram keeps updates for 24 h; an older offset is of no use.
 const KEEP_OFFSET_SECONDS: u64 = 25 * 3600;
@@ -79,6 +79,11 @@ impl PollerLease {
             .query_async(&mut self.queue.connection())
             .await?;
         Ok(own.as_deref() == Some(url))
+    }
+
+    /// Whether another coordinator holds the lease. Renews it when not.
+    pub(crate) async fn is_anothers(&self) -> bool {
+        matches!(self.lease.hold().await, Ok(false))
     }
 
     /// Renews the lease. Returns and cancels `lost` when another coordinator holds it or it could not be renewed in time.

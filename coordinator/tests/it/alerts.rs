@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use queue::{FailureCode, Finish, TaskResult, TaskType};
-use test_kit::{Process, TestRedis, eventually};
+use test_kit::{PATIENCE, Process, TestRedis, eventually, poll_until};
 
 use crate::health::get;
 use crate::support::{Telegram, coordinator_command, queue_on, real_worker, scripted_worker};
@@ -27,12 +27,14 @@ async fn alerts(telegram: &Telegram) -> Vec<String> {
 
 /// Waits until the administrator was told these parts, in this order, and nothing else.
 async fn told(telegram: &Telegram, parts: &[&str]) {
-    eventually(&format!("alerts {parts:?}"), async || {
-        let alerts = alerts(telegram).await;
+    let mut last = Vec::new();
+    let as_expected = poll_until(PATIENCE, async || {
+        last = alerts(telegram).await;
         let fits = |(alert, part): (&String, &&str)| alert.contains(*part);
-        (alerts.len() == parts.len() && alerts.iter().zip(parts).all(fits)).then_some(())
-    })
-    .await;
+        (last.len() == parts.len() && last.iter().zip(parts).all(fits)).then_some(())
+    });
+    let as_expected = as_expected.await.is_some();
+    assert!(as_expected, "told {last:?}, not {parts:?}");
 }
 
 /// Telegram, with an administrator who has written to the bot.
@@ -92,7 +94,11 @@ async fn a_redis_that_refuses_writes_is_told_once_whatever_the_reason() {
         several_looks().await;
         told(&telegram, &["Redis cannot be used"]).await;
         redis.ask(&allow);
+        told(&telegram, &["Redis cannot be used", "Over after"]).await;
+        // The workers have no time to come: as if the trouble had lasted longer than their records.
+        several_looks().await;
         let _worker = scripted_worker(&redis, Duration::ZERO).await;
+        several_looks().await;
         told(&telegram, &["Redis cannot be used", "Over after"]).await;
     }
 }

@@ -105,6 +105,37 @@ async fn two_coordinators_share_the_work_and_one_takes_over_when_the_other_is_ki
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_takes_over_while_the_other_still_polls_is_no_other_program() {
+    let redis = TestRedis::start();
+    let telegram = Telegram::start().await;
+    let first = coordinator(&redis, &telegram).await;
+    first.says(&["polling for updates"]).await;
+    // Its turn comes when the lease is lost, as after a time in which Redis took no writes.
+    let second = coordinator(&redis, &telegram).await;
+    let queue = queue_on(&redis).await;
+    let lease = queue.keys().poller_lease("123456");
+    // Both may renew it; as often as it takes.
+    eventually("the other one polls, and their calls meet", async || {
+        let mut connection = queue.connection();
+        let gone: i64 = redis::cmd("DEL").arg(&lease).query_async(&mut connection).await.unwrap();
+        assert!(gone <= 1);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let stats = telegram.stats().await;
+        let met = stats["errors"]["409"].as_u64().unwrap_or(0) > 0;
+        (met && second.log().contains("polling for updates")).then_some(())
+    })
+    .await;
+    // Their turns are over when one has polled for longer than a lease.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    for log in [first.log(), second.log()] {
+        assert!(!log.contains("another program polls"), "{log}");
+    }
+    let _worker = scripted_worker(&redis, Duration::ZERO).await;
+    telegram.write(7, "luna").await;
+    telegram.bot_said_only(7, &["The luna"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_coordinator_hands_over_at_once() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;

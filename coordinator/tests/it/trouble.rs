@@ -64,7 +64,7 @@ async fn a_conflict_that_lasts_is_told_once() {
     let redis = TestRedis::start();
     let telegram = Telegram::start().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
-    telegram.fault(json!({"method": "getUpdates", "fault": "409", "count": 2})).await;
+    telegram.fault(json!({"method": "getUpdates", "fault": "409", "count": 4})).await;
     let running = coordinator(&redis, &telegram).await;
     telegram.write(7, "luna").await;
     telegram.bot_said_only(7, &["The luna"]).await;

@@ -13,8 +13,8 @@ use crate::redis::time::millis;
 use crate::task::{Lane, TaskType, now_ms};
 use crate::work::facts::WorkerFacts;
 
-/// A worker without heartbeats for this long is gone.
-const RECORD_TTL: Duration = Duration::from_secs(15);
+/// A worker without heartbeats for this long is gone; one that runs has written at least one by then.
+pub const WORKER_GONE_AFTER: Duration = Duration::from_secs(15);
 /// How long it is noted that a worker stopped by itself: longer than anybody asks why one is missing.
 const STOPPED_FOR: Duration = Duration::from_secs(3600);
 
@@ -81,7 +81,7 @@ impl TaskQueue {
         let json = serde_json::to_string(record).unwrap_or_default();
         // Two writes: in a Cluster the record and the list of workers may be on two nodes.
         let announced = async {
-            let record_for = ("PX", millis(RECORD_TTL));
+            let record_for = ("PX", millis(WORKER_GONE_AFTER));
             let key = self.keys.worker(&record.worker);
             let () =
                 self.write_even_when_full("SET", key, (json, record_for.0, record_for.1)).await?;

@@ -104,7 +104,8 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Result<T
     found
 }
 
-async fn poll_until<T>(
+/// What `condition` returns, if it does so within `patience`.
+pub async fn poll_until<T>(
     patience: Duration,
     mut condition: impl AsyncFnMut() -> Option<T>,
 ) -> Option<T> {

@@ -8,7 +8,7 @@ use ops::shutdown::Shutdown;
 use tokio::time::Instant;
 
 use crate::config::ForeignWebhook;
-use crate::receive::poller_lease::PollerLease;
+use crate::receive::poller_lease::{LEASE, PollerLease};
 use crate::receive::problem::{self, Cause, UpdateProblem};
 use crate::telegram::bot_api::{BotApi, BotError};
 
@@ -27,6 +27,8 @@ const WEBHOOK_LEFT: Duration = Duration::from_secs(10);
 pub(super) struct Conflicts<'a> {
     bot: &'a BotApi,
     foreign_webhook: ForeignWebhook,
+    /// When this coordinator began to poll.
+    began: Instant,
     /// When a webhook was last removed.
     removed_at: Option<Instant>,
     problem: &'a UpdateProblem,
@@ -39,7 +41,7 @@ impl<'a> Conflicts<'a> {
         foreign_webhook: ForeignWebhook,
         problem: &'a UpdateProblem,
     ) -> Self {
-        Self { bot, foreign_webhook, removed_at: None, problem }
+        Self { bot, foreign_webhook, began: Instant::now(), removed_at: None, problem }
     }
 
     /// Reports why updates do not come, once for each cause, and does something about it where that
@@ -64,10 +66,16 @@ impl<'a> Conflicts<'a> {
             }
         };
         if url.is_none() && *error == BotError::Conflict {
-            self.say(
-                Cause::OtherPoller,
-                "another program polls with this bot's token; each update reaches only one of the two",
-            );
+            if self.began.elapsed() < LEASE || lease.is_anothers().await {
+                tracing::info!(
+                    "a getUpdates call was ended by another, as when coordinators take turns"
+                );
+            } else {
+                self.say(
+                    Cause::OtherPoller,
+                    "another program polls with this bot's token; each update reaches only one of the two",
+                );
+            }
             return AFTER_CONFLICT;
         }
         let address = url.as_deref().map_or("an unknown address", host);
