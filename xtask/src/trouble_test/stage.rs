@@ -27,9 +27,11 @@ pub(super) use broken::{half_of, search_that_traps};
 
 /// As many as there are workers; a worker's files lie in a folder of its name.
 const WORKERS: [&str; 3] = ["worker-1", "worker-2", "worker-3"];
-/// What the system looks at, in a second instead of in ten; and a task that waits for longer is too old.
+/// What the system looks at, in a second instead of in ten.
 const LOOK_SECONDS: &str = "1";
-const OLDEST_SECONDS: &str = "10";
+/// A task that waits for longer is too old. As by default, longer than a silent worker counts as running: else its type is called
+/// late before it is called without a worker.
+const OLDEST_SECONDS: &str = "20";
 
 /// Everything that runs; dropping it ends it all.
 #[derive(Debug)]
