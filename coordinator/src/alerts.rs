@@ -57,7 +57,11 @@ pub(crate) async fn watch_until(
         let told = store.told().await;
         let wrong = conditions(&facts, &settings);
         let quiet = settings.quiet.is_some_and(QuietHours::are_now);
-        let judged = Judged { all: facts.judged().is_some() };
+        let queue_facts = facts.judged();
+        let judged = Judged {
+            all: queue_facts.is_some(),
+            queues: queue_facts.is_some_and(|queue| !queue.is_unattended()),
+        };
         let change = changes.look(&wrong, &told, judged, quiet);
         for condition in change.begun {
             // Noted first: a coordinator that dies in between tells nothing rather than twice.

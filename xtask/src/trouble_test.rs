@@ -110,10 +110,10 @@ fn play(stage: &mut Stage, overview: &Overview) -> anyhow::Result<()> {
 
     stage.kill_all_workers();
     overview.says("No worker is running")?;
-    stage.admin_is_told(&["No worker runs"])?;
+    stage.admin_is_told(&["No worker is running"])?;
     overview.picture("no-worker")?;
     stage.start_all_workers()?;
-    stage.admin_is_told(&["Over after", "No worker runs"])?;
+    stage.admin_is_told(&["Over after", "No worker is running"])?;
     overview.is_well()?;
     steps.done("every worker was killed");
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::condition::{Condition, is_local};
+use super::condition::{Condition, is_local, is_of_queue};
 use super::told::Told;
 
 /// Looks in a row that decide.
@@ -13,11 +13,13 @@ const LOOKS: u32 = 2;
 pub(super) struct Judged {
     /// The state of the queue is known. If not, only what is known without Redis is judged.
     pub(super) all: bool,
+    /// Somebody takes tasks. If not, that is the only cause why they wait.
+    pub(super) queues: bool,
 }
 
 impl Judged {
     fn has(self, cause: &str) -> bool {
-        self.all || is_local(cause)
+        is_local(cause) || (self.all && (self.queues || !is_of_queue(cause)))
     }
 }
 
@@ -77,7 +79,7 @@ impl Changes {
 mod tests {
     use super::*;
 
-    const ALL: Judged = Judged { all: true };
+    const ALL: Judged = Judged { all: true, queues: true };
 
     fn wrong(cause: &str, urgent: bool) -> Condition {
         Condition { cause: cause.to_owned(), html: String::new(), urgent, button: None }
@@ -109,11 +111,25 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_neither_begun_nor_over() {
         let mut changes = Changes::default();
-        let blind = Judged { all: false };
+        let blind = Judged { all: false, queues: false };
         let known = told(&["queue:a", "local:updates"]);
         changes.look(&[], &known, blind, false);
         let change = changes.look(&[], &known, blind, false);
         assert_eq!(change.ended, ["local:updates"]);
+    }
+
+    #[test]
+    fn a_queue_is_not_well_because_the_last_worker_has_gone_too() {
+        let mut changes = Changes::default();
+        let known = told(&["queue:a", "dead:a"]);
+        let unattended = Judged { queues: false, ..ALL };
+        let now = [wrong("workers", true)];
+        changes.look(&now, &known, unattended, false);
+        let change = changes.look(&now, &known, unattended, false);
+        assert_eq!(
+            (begun(&change), change.ended),
+            (vec!["workers".to_owned()], vec!["dead:a".to_owned()])
+        );
     }
 
     #[test]

@@ -32,10 +32,17 @@ pub(super) struct Condition {
 
 /// Causes that are known without Redis begin with this.
 const LOCAL: &str = "local:";
+/// Causes of one type's queue begin with this.
+const QUEUE: &str = "queue:";
 
 /// Whether a cause can be judged although Redis does not say how the queue is.
 pub(super) fn is_local(cause: &str) -> bool {
     cause.starts_with(LOCAL)
+}
+
+/// Whether a cause is of one type's queue, which is not judged while nobody takes tasks of any type.
+pub(super) fn is_of_queue(cause: &str) -> bool {
+    cause.starts_with(QUEUE)
 }
 
 /// What is wrong now.
@@ -51,7 +58,13 @@ pub(super) fn conditions(facts: &Facts, settings: &AlertSettings) -> Vec<Conditi
         wrong.push(Condition { cause, html, urgent: true, button: None });
     }
     if let Some(queue) = facts.judged() {
-        wrong.extend(queue.types.iter().filter_map(|row| of_queue(row, settings)));
+        let unattended = queue.is_unattended();
+        if unattended {
+            wrong.extend(of_no_workers(queue));
+        }
+        // A paused type waits for an operator, with or without workers.
+        let judged = queue.types.iter().filter(|row| row.paused || !unattended);
+        wrong.extend(judged.filter_map(|row| of_queue(row, settings)));
         wrong.extend(queue.types.iter().filter_map(|row| {
             let newest = queue.newest_dead.get(&row.task_type)?;
             of_dead_letters(row, newest)
@@ -59,6 +72,24 @@ pub(super) fn conditions(facts: &Facts, settings: &AlertSettings) -> Vec<Conditi
         wrong.extend(of_plugins(queue));
     }
     wrong
+}
+
+/// Nobody takes tasks: one cause, however many types wait.
+fn of_no_workers(queue: &QueueFacts) -> Option<Condition> {
+    let running = queue.types.iter().filter(|row| !row.paused);
+    let waiting: u64 = running.map(|row| row.ready + row.delayed).sum();
+    if waiting == 0 {
+        return None;
+    }
+    let why =
+        if queue.workers.is_empty() { "No worker is running" } else { "Every worker is drained" };
+    let html = format!("{why}: {}.", count(waiting, "task waits", "tasks wait"));
+    let button = Some(workers_and_plugins());
+    Some(Condition { cause: "workers".to_owned(), html, urgent: true, button })
+}
+
+fn workers_and_plugins() -> Button {
+    Button::press("🧩 Workers and plugins", ButtonAction::Plugins)
 }
 
 /// The queue of a type does not move as it should.
@@ -77,7 +108,7 @@ fn of_queue(row: &TypeStats, settings: &AlertSettings) -> Option<Condition> {
         (html, false, Some(Button::press("▶️ Resume", resume)))
     } else if waiting > 0 && !row.offered {
         let html = format!("No worker runs <b>{task_type}</b>: {tasks}.");
-        (html, true, Some(Button::press("🧩 Workers and plugins", ButtonAction::Plugins)))
+        (html, true, Some(workers_and_plugins()))
     } else if old {
         let html = format!(
             "<b>{task_type}</b> is late: the oldest task is {} old, {tasks}, {} running.",
@@ -91,7 +122,7 @@ fn of_queue(row: &TypeStats, settings: &AlertSettings) -> Option<Condition> {
     } else {
         return None;
     };
-    Some(Condition { cause: format!("queue:{task_type}"), html, urgent, button })
+    Some(Condition { cause: format!("{QUEUE}{task_type}"), html, urgent, button })
 }
 
 fn of_dead_letters(row: &TypeStats, newest: &NewestDead) -> Option<Condition> {
@@ -144,7 +175,7 @@ fn of_plugin(plugin: &str, events: &[&PluginEvent]) -> Option<Condition> {
     };
     let why = event.reason.as_deref().map(|why| format!(": {}", safe_html(why, REASON)));
     let html = format!("{what}{}", why.unwrap_or_else(|| ".".to_owned()));
-    let button = Some(Button::press("🧩 Workers and plugins", ButtonAction::Plugins));
+    let button = Some(workers_and_plugins());
     Some(Condition { cause: format!("plugin:{plugin}"), html, urgent: false, button })
 }
 

@@ -58,6 +58,13 @@ pub(super) struct QueueFacts {
     pub(super) events: Vec<PluginEvent>,
 }
 
+impl QueueFacts {
+    /// Whether nobody takes tasks: no worker runs, or each one is drained.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.workers.iter().all(|worker| worker.drained)
+    }
+}
+
 /// A type's newest dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NewestDead {

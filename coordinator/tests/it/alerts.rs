@@ -56,16 +56,16 @@ async fn a_type_without_a_worker_is_told_once_by_all_coordinators_and_once_when_
     let first = looking(&redis, &telegram, &[]).await;
     let second = looking(&redis, &telegram, &[]).await;
     telegram.write(PERSON, "luna").await;
-    told(&telegram, &["No worker runs search_creator: 1 task waits"]).await;
+    told(&telegram, &["No worker is running: 1 task waits"]).await;
     // Whoever told it is gone, and the other one knows.
     first.kill();
     let third = looking(&redis, &telegram, &[]).await;
     several_looks().await;
-    told(&telegram, &["No worker runs"]).await;
+    told(&telegram, &["No worker is running"]).await;
     second.kill();
     several_looks().await;
     let _worker = scripted_worker(&redis, Duration::ZERO).await;
-    told(&telegram, &["No worker runs", "Over after"]).await;
+    told(&telegram, &["No worker is running", "Over after"]).await;
     drop(third);
 }
 

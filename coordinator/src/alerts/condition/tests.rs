@@ -25,8 +25,9 @@ fn facts(queue: QueueFacts) -> Facts {
 
 /// What is told about one type.
 fn told(row: TypeStats) -> Option<(String, bool)> {
-    let wrong =
-        conditions(&facts(QueueFacts { types: vec![row], ..QueueFacts::default() }), &settings());
+    let workers = vec![worker("a")];
+    let queue = QueueFacts { types: vec![row], workers, ..QueueFacts::default() };
+    let wrong = conditions(&facts(queue), &settings());
     assert!(wrong.len() <= 1, "{wrong:?}");
     wrong.into_iter().next().map(|condition| (condition.html, condition.urgent))
 }
@@ -52,6 +53,28 @@ fn a_queue_that_does_not_move_is_told_with_its_reason() {
         "is paused: 2 tasks wait, the oldest 10 min",
         false,
     );
+}
+
+#[test]
+fn that_nobody_takes_tasks_is_one_cause_for_all_types() {
+    let waits = |name: &str| {
+        row(|row| {
+            row.task_type = name.parse().unwrap();
+            (row.offered, row.ready, row.oldest_ms) = (false, 2, 95_000);
+        })
+    };
+    let told = |workers: Vec<queue::WorkerRecord>| {
+        let types = vec![waits("search"), waits("load")];
+        let wrong =
+            conditions(&facts(QueueFacts { types, workers, ..QueueFacts::default() }), &settings());
+        wrong.into_iter().map(|condition| condition.html).collect::<Vec<_>>()
+    };
+    assert_eq!(told(Vec::new()), ["No worker is running: 4 tasks wait."]);
+    let drained = queue::WorkerRecord { drained: true, ..worker("a") };
+    assert_eq!(told(vec![drained]), ["Every worker is drained: 4 tasks wait."]);
+    assert_eq!(told(vec![worker("a")]).len(), 2);
+    let idle = QueueFacts { types: vec![row(|_| {})], ..QueueFacts::default() };
+    assert!(conditions(&facts(idle), &settings()).is_empty(), "nobody asks, nobody is woken");
 }
 
 #[test]
