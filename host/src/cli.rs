@@ -105,6 +105,10 @@ pub struct Serve {
     /// How long a shutdown waits for running tasks, in seconds. Then they are returned to the queue.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 25)]
     drain_seconds: u64,
+    /// Keeps each task that fails in a plugin as a file in this folder: the params, which may be what a person typed, and every answer
+    /// that the plugin got. `worker plugins run --replay` repeats it (docs/plugins/testing.md). At most 100, for a day. Default: none.
+    #[arg(long, env = "RECORD_FAILED", value_name = "FOLDER")]
+    record_failed: Option<PathBuf>,
     #[command(flatten)]
     monitoring: MonitoringFlags,
 }
@@ -165,6 +169,7 @@ impl Serve {
             concurrency: usize::from(self.concurrency),
             drain: Duration::from_secs(self.drain_seconds),
             listen: self.monitoring.listen,
+            record_failed: self.record_failed,
             ceilings: Ceilings::default(),
             fleet: self.fleet.then_some(FleetConfig {
                 labels: self.labels,

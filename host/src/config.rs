@@ -51,6 +51,8 @@ pub struct HostConfig {
     pub drain: Duration,
     /// The address to serve health and metrics at.
     pub listen: Option<SocketAddr>,
+    /// The folder for the cases of tasks that fail in a plugin; none to keep none.
+    pub record_failed: Option<PathBuf>,
     /// The server's own limits.
     pub ceilings: Ceilings,
     /// How to follow the fleet; none to run only what is in the folder.

@@ -21,6 +21,7 @@ use crate::plugin::load::{ComponentInfo, Loader};
 use crate::plugin::publish::data_loss;
 use crate::plugin_config::PluginConfig;
 use crate::replay::case::Case;
+use crate::replay::outside::Outside;
 use crate::replay::world::World;
 use crate::runner;
 use crate::trust::Policy;
@@ -122,7 +123,7 @@ impl OfflineHost {
     /// Runs tasks in `world`, which answers instead of the network and Redis, or writes down what they answer.
     #[must_use]
     pub(crate) fn with_world(self, world: Arc<World>) -> Self {
-        Self { loader: self.loader.with_world(world), ..self }
+        Self { loader: self.loader.with_outside(Outside::Shared(world)), ..self }
     }
 
     /// Checks signatures as a worker with this policy does.

@@ -21,6 +21,7 @@ use self::trap::NotInstantiated;
 use crate::bindings::schema::ParamsSchema;
 use crate::bindings::{MAX_LEVELS, levels, v1};
 use crate::metrics;
+use crate::replay::world::World;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::{Breaches, Limit};
 use crate::sandbox::output::TaskLabels;
@@ -38,6 +39,8 @@ struct Seen {
     failed_request: Option<String>,
     /// The last lines that it wrote.
     log: Option<String>,
+    /// What answered it, or wrote the answers down.
+    world: Option<Arc<World>>,
 }
 
 /// How a run ended.
@@ -105,6 +108,9 @@ pub(crate) async fn run(
     }
     if let Some(failed) = seen.failed_request.filter(|_| !result.success) {
         result.metadata.insert(queue::FAILED_REQUEST.to_owned(), failed.into());
+    }
+    if let (Some(recordings), Some(world)) = (version.env.outside.recordings(), &seen.world) {
+        recordings.keep(world, &lease.task, &result, version.digests()).await;
     }
     let remarks = remarks::of(version, &result, &breaches);
     let is_retried = matches!(finish, Finish::RetryAfter(_));
@@ -181,7 +187,9 @@ async fn instance_call(
         plugin_version: version.descriptor.version.clone(),
         trace_id: span.context().trace_id(),
     };
-    let mut store = Sandbox::store(engine, env, Some(labels), breaches.clone());
+    let world = env.outside.world(&lease.task);
+    seen.world.clone_from(&world);
+    let mut store = Sandbox::store(engine, env, Some(labels), world, breaches.clone());
     let wall = env.limits.wall.min(lease.time_left());
     let handled =
         tokio::time::timeout(wall, handle(version, &mut store, lease, params, span.context()))
@@ -264,7 +272,7 @@ async fn handle(
     {
         return Ok(Reply::InitFailed(reason));
     }
-    let seed = version.env.world.as_ref().and_then(|world| world.seed());
+    let seed = store.data().world.as_ref().and_then(|world| world.seed());
     let task = v1::Task {
         id: lease.task.task_id.as_str().to_owned(),
         task_type: lease.task.task_type.as_str().to_owned(),

@@ -16,6 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::EPOCH_TICK;
+use crate::replay::world::World;
 use crate::sandbox::env::PluginEnv;
 use crate::sandbox::http::Outgoing;
 use crate::sandbox::limits::{Breaches, Limit};
@@ -34,6 +35,8 @@ pub(crate) struct Sandbox {
     pub(crate) memory: MemoryLimiter,
     pub(crate) output: GuestOutput,
     pub(crate) env: Arc<PluginEnv>,
+    /// What answers it, or writes down what is answered; none for the real world alone.
+    pub(crate) world: Option<Arc<World>>,
     /// None while the plugin is being loaded.
     pub(crate) task_id: Option<TaskId>,
     pub(crate) cache_calls_left: u32,
@@ -48,16 +51,15 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// A store for one call, with the grants of `env`. Limits that the call reaches are noted in `breaches`. `task` is
-    /// none while the plugin is being loaded.
+    /// none while the plugin is being loaded. `world` answers the task, or writes down what is answered.
     pub(crate) fn store(
         engine: &Engine,
         env: &Arc<PluginEnv>,
         task: Option<TaskLabels>,
+        world: Option<Arc<World>>,
         breaches: Breaches,
     ) -> Store<Self> {
         let limits = env.limits;
-        // What `init` leaves is for every task, also for those of a worker.
-        let world = env.world.as_ref().filter(|_| task.is_some());
         let task_id = task.as_ref().map(|task| task.task_id.clone());
         let output = GuestOutput::new(env, task, breaches.clone());
         let mut wasi = WasiCtx::builder();
@@ -67,7 +69,7 @@ impl Sandbox {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if let Some(world) = world {
+        if let Some(world) = &world {
             world.set(&mut wasi);
         }
         let mut table = ResourceTable::new();
@@ -75,7 +77,7 @@ impl Sandbox {
         let sandbox = Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(env.http.clone(), world.cloned(), breaches.clone()),
+            outgoing: Outgoing::new(env.http.clone(), world.clone(), breaches.clone()),
             table,
             memory: MemoryLimiter::new(
                 limits.memory_bytes,
@@ -84,6 +86,7 @@ impl Sandbox {
             ),
             output,
             env: Arc::clone(env),
+            world,
             task_id,
             cache_calls_left: limits.cache_calls,
             cache_bytes_left: limits.cache_bytes,

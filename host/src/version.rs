@@ -5,7 +5,7 @@ pub(crate) mod health;
 pub mod id;
 pub(crate) mod name;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -89,6 +89,12 @@ impl PluginVersion {
     /// Their names, for people.
     pub(crate) fn type_names(&self) -> String {
         self.task_types().map(TaskType::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// SHA-256 of its data files, in hex.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        let files = self.data.iter();
+        files.map(|(name, file)| (name.clone(), file.digest.clone())).collect()
     }
 
     /// Whether its instances start from the memory that `init` left. Otherwise `init` runs for each task.

@@ -21,6 +21,8 @@ use crate::plugin::load::Loader;
 use crate::plugin::publish::catalog::PluginCatalog;
 use crate::plugin::publish::history::History;
 use crate::plugin_config::base::PathBase;
+use crate::replay::outside::Outside;
+use crate::replay::recordings::Recordings;
 use crate::swap::folder::PluginFolder;
 use crate::swap::watch::watch_until;
 use crate::{engine, facts, metrics};
@@ -79,6 +81,7 @@ pub async fn run(
             "no plugin cache: an older signed version is not noticed after a restart (--plugin-cache)"
         );
     }
+    let outside = outside(config.record_failed.as_deref())?;
     let loader = Arc::new(
         Loader::new(engine, config.ceilings, Some(queue.clone()))
             .map_err(anyhow::Error::from)
@@ -87,6 +90,7 @@ pub async fn run(
             .with_cache(cache)
             .with_archive(archive)
             .with_trust(config.trust)
+            .with_outside(outside)
             .with_base(PathBase::new(follower.as_ref().map(Follower::folder))),
     );
     let history = History::new(queue.clone(), &worker);
@@ -129,6 +133,19 @@ pub async fn run(
     }
     cache_written.await;
     Ok(())
+}
+
+/// What is outside for tasks, where `record_failed` is the folder for those that fail.
+fn outside(record_failed: Option<&Path>) -> anyhow::Result<Outside> {
+    let Some(folder) = record_failed else { return Ok(Outside::Real) };
+    let recordings = Recordings::open(folder).with_context(|| {
+        format!(
+            "cannot keep failed tasks in {}; name another folder with --record-failed",
+            folder.display()
+        )
+    })?;
+    tracing::info!(folder = %folder.display(), "tasks that fail are recorded, with what people typed");
+    Ok(Outside::Recorded(Arc::new(recordings)))
 }
 
 /// What follows the fleet, if the worker is one of a fleet.

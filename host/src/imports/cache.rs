@@ -43,13 +43,17 @@ impl Sandbox {
 impl cache::Host for Sandbox {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, CacheError> {
         self.admit_cache_call(&key, 0)?;
-        if let Some(world) = &self.env.world {
+        if let Some(world) = self.world.as_ref().filter(|world| world.has_cache()) {
             return Ok(world.cached(&key));
         }
-        let (key, mut connection) = self.cache_entry(&key)?;
+        let (entry, mut connection) = self.cache_entry(&key)?;
         let read: redis::RedisResult<Option<Vec<u8>>> =
-            redis::cmd("GET").arg(key).query_async(&mut connection).await;
-        read.map_err(|error| unavailable(&error))
+            redis::cmd("GET").arg(entry).query_async(&mut connection).await;
+        let read = read.map_err(|error| unavailable(&error))?;
+        if let (Some(world), Some(value)) = (&self.world, &read) {
+            world.note_read(&key, value);
+        }
+        Ok(read)
     }
 
     async fn set(
@@ -64,9 +68,12 @@ impl cache::Host for Sandbox {
             return Err(CacheError::TooLarge(limit as u64));
         }
         self.admit_cache_call(&key, value.len())?;
-        if let Some(world) = &self.env.world {
-            world.cache(key, (ttl_seconds > 0).then_some(value));
-            return Ok(());
+        if let Some(world) = &self.world {
+            if world.has_cache() {
+                world.cache(key, (ttl_seconds > 0).then_some(value));
+                return Ok(());
+            }
+            world.note_change(&key);
         }
         let (key, mut connection) = self.cache_entry(&key)?;
         let written: redis::RedisResult<()> = match ttl_seconds {

@@ -26,7 +26,7 @@ use crate::plugin::read::{self, ComponentFile};
 use crate::plugin::{check, trial};
 use crate::plugin_config::PluginConfig;
 use crate::plugin_config::base::PathBase;
-use crate::replay::world::World;
+use crate::replay::outside::Outside;
 use crate::trust::Policy;
 use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
@@ -41,7 +41,7 @@ pub struct Loader {
     archive: Option<VersionArchive>,
     signatures: SignatureCheck,
     base: PathBase,
-    world: Option<Arc<World>>,
+    outside: Outside,
 }
 
 /// What a component file holds.
@@ -73,7 +73,8 @@ impl Loader {
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
         let signatures = SignatureCheck::default();
         let base = PathBase::default();
-        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base, world: None })
+        let outside = Outside::Real;
+        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base, outside })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -143,10 +144,10 @@ impl Loader {
         self
     }
 
-    /// Runs tasks in `world`. Loading a plugin is as always.
+    /// What answers the plugins' tasks. Loading a plugin is as always.
     #[must_use]
-    pub(crate) fn with_world(self, world: Arc<World>) -> Self {
-        Self { world: Some(world), ..self }
+    pub(crate) fn with_outside(self, outside: Outside) -> Self {
+        Self { outside, ..self }
     }
 
     /// The engine that loaded plugins run on.
@@ -180,7 +181,7 @@ impl Loader {
         let file = ComponentFile::read(path, &self.ceilings).await?;
         let outline = check::check_structure(path, file.wasm.clone()).await?;
         check::check_imports(&file.plugin, &outline, config.net.is_some())?;
-        let env = read::read_env(&file, config, &self.ceilings, (None, None)).await?;
+        let env = read::read_env(&file, config, &self.ceilings, (None, Outside::Real)).await?;
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
@@ -241,7 +242,7 @@ impl Loader {
         let facts = PluginFacts { is_fleets, ..config.facts() };
         let settings_text = config.source.clone();
         let swap = config.swap.clone();
-        let reached = (self.queue.clone(), self.world.clone());
+        let reached = (self.queue.clone(), self.outside.clone());
         let env = read::read_env(&file, config, &self.ceilings, reached).await?;
         let plugin = env.name.as_str();
         check::check_imports(plugin, &outline, env.http.is_some())?;

@@ -13,7 +13,7 @@ use crate::config::Ceilings;
 use crate::digest::sha256_hex;
 use crate::error::LoadError;
 use crate::plugin_config::PluginConfig;
-use crate::replay::world::World;
+use crate::replay::outside::Outside;
 use crate::sandbox::env::PluginEnv;
 use crate::sandbox::http::HttpClient;
 use crate::version::data_file::{DataFile, DataFiles};
@@ -42,7 +42,7 @@ pub(super) async fn read_env(
     file: &ComponentFile,
     config: PluginConfig,
     ceilings: &Ceilings,
-    (queue, world): (Option<TaskQueue>, Option<Arc<World>>),
+    (queue, outside): (Option<TaskQueue>, Outside),
 ) -> Result<Arc<PluginEnv>, LoadError> {
     let mut data = BTreeMap::new();
     for (name, granted) in &config.data {
@@ -68,7 +68,7 @@ pub(super) async fn read_env(
         http,
         limits: config.limits,
         queue,
-        world,
+        outside,
     }))
 }
 

@@ -140,6 +140,13 @@ impl Content {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Its size as it is written, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Binary { base64: text } => text.len(),
+        }
+    }
 }
 
 /// What is expected of a plugin. What is left out is not compared.
@@ -236,8 +243,12 @@ impl Case {
     ///
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = format!("{:#}\n", serde_json::to_value(self)?);
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(path, self.text()?).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// As it is in a file.
+    pub(crate) fn text(&self) -> serde_json::Result<String> {
+        Ok(format!("{:#}\n", serde_json::to_value(self)?))
     }
 
     /// The task to run.

@@ -1,9 +1,11 @@
-//! What answers a plugin that runs without a worker: a case, or the real world, whose answers are written down.
+//! What answers a plugin: a case, or the real world, whose answers are written down.
 //!
-//! The clock stands still, random bytes follow from a number, and the cache is in memory; requests go out only while they are
-//! recorded. So a case gives the same answer at each run, as long as plugin, settings and data files are the same.
+//! Where a plugin runs without a worker, the clock stands still, random bytes follow from a number, and the cache is in memory; requests
+//! go out only while they are recorded. So a case gives the same answer at each run, as long as plugin, settings and data files are the
+//! same. In a worker the clock goes on and the cache is in Redis; a case of it begins with the time at which the task began, and with the
+//! entries that the task read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,12 +23,16 @@ use super::clock::StandingClock;
 const RANDOM_BYTES: usize = 64 << 10;
 /// Exchanges that a recording keeps.
 const MAX_EXCHANGES: usize = 1_000;
+/// Bytes of answers and cache entries that are kept of one task in a worker: many run at once.
+const MAX_WATCHED_BYTES: usize = 8 << 20;
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// To be recorded: the real world answers.
     Recorded,
+    /// As [`Kind::Recorded`], in a worker.
+    Watched,
     /// To repeat a case, which answers.
     Replayed,
 }
@@ -45,6 +51,10 @@ struct Run {
     /// Which of the case's exchanges were given.
     given: Vec<bool>,
     unanswered: Vec<String>,
+    /// Entries of the cache that a watched task has changed: what it reads of them is its own.
+    changed: BTreeSet<String>,
+    /// Bytes that a watched task may still have written down.
+    bytes_left: Option<usize>,
 }
 
 impl fmt::Debug for World {
@@ -54,23 +64,15 @@ impl fmt::Debug for World {
 }
 
 impl World {
+    /// The world of one task in a worker.
+    pub(crate) fn watching(task: &Task) -> Self {
+        let run = Run::new(case_of(task), Kind::Watched);
+        Self { run: Mutex::new(Some(run)), cache: Mutex::default() }
+    }
+
     /// From now on the real world answers, and its answers to `task` are written down.
     pub(crate) fn record(&self, task: &Task) {
-        let mut random = rand::rng();
-        let Task { task_type, params, user_id, attempt, .. } = task.clone();
-        let attempt = attempt.max(1);
-        let task = CaseTask { task_type, params, user_id, attempt, seed: random.random() };
-        let case = Case {
-            task,
-            now_ms: now_ms(),
-            random: random.random(),
-            settings: BTreeMap::new(),
-            http: Vec::new(),
-            cache: BTreeMap::new(),
-            data: BTreeMap::new(),
-            expect: None,
-        };
-        *self.run() = Some(Run::new(case, Kind::Recorded));
+        *self.run() = Some(Run::new(case_of(task), Kind::Recorded));
     }
 
     /// From now on a case answers.
@@ -93,6 +95,11 @@ impl World {
         self.run().as_ref().map(|run| run.case.clone())
     }
 
+    /// The case of a task in a worker; none when the answers were too large to be kept.
+    pub(crate) fn watched(&self) -> Option<Case> {
+        self.run().as_ref().filter(|run| run.bytes_left.is_some()).map(|run| run.case.clone())
+    }
+
     /// Requests that the case has no answer for, for the author.
     pub(crate) fn unanswered(&self) -> Vec<String> {
         self.run().as_ref().map(|run| run.unanswered.clone()).unwrap_or_default()
@@ -113,8 +120,11 @@ impl World {
             random.fill_bytes(&mut bytes);
             Deterministic::new(bytes)
         };
-        let now = Duration::from_millis(run.case.now_ms);
-        wasi.wall_clock(StandingClock { now }).secure_random(bytes()).insecure_random(bytes());
+        if run.kind != Kind::Watched {
+            let now = Duration::from_millis(run.case.now_ms);
+            wasi.wall_clock(StandingClock { now });
+        }
+        wasi.secure_random(bytes()).insecure_random(bytes());
         wasi.insecure_random_seed(u128::from(run.case.random));
     }
 
@@ -136,29 +146,88 @@ impl World {
 
     /// Writes an answer of the real world down.
     pub(crate) fn note(&self, exchange: Exchange) {
-        if let Some(run) = self.run().as_mut().filter(|run| run.case.http.len() < MAX_EXCHANGES) {
+        if let Some(run) = self.run().as_mut().filter(|run| run.case.http.len() < MAX_EXCHANGES)
+            && run.admit(exchange.body.len())
+        {
             run.case.http.push(exchange);
         }
     }
 
-    /// An entry of the cache.
+    /// Whether the cache is in memory, not in Redis.
+    pub(crate) fn has_cache(&self) -> bool {
+        !self.run().as_ref().is_some_and(|run| run.kind == Kind::Watched)
+    }
+
+    /// An entry of the cache in memory.
     pub(crate) fn cached(&self, key: &str) -> Option<Vec<u8>> {
         self.entries().get(key).cloned()
     }
 
-    /// Changes an entry of the cache; none removes it.
+    /// Changes an entry of the cache in memory; none removes it.
     pub(crate) fn cache(&self, key: String, value: Option<Vec<u8>>) {
         match value {
             Some(value) => self.entries().insert(key, value),
             None => self.entries().remove(&key),
         };
     }
+
+    /// Writes down what a task in a worker read from the cache.
+    pub(crate) fn note_read(&self, key: &str, value: &[u8]) {
+        if let Some(run) = self.run().as_mut()
+            && !run.changed.contains(key)
+            && !run.case.cache.contains_key(key)
+            && run.admit(value.len())
+        {
+            run.case.cache.insert(key.to_owned(), Content::of(value));
+        }
+    }
+
+    /// Notes that a task in a worker changes an entry of the cache.
+    pub(crate) fn note_change(&self, key: &str) {
+        if let Some(run) = self.run().as_mut() {
+            run.changed.insert(key.to_owned());
+        }
+    }
+}
+
+/// A case of `task`, before anything was answered.
+fn case_of(task: &Task) -> Case {
+    let mut random = rand::rng();
+    let Task { task_type, params, user_id, attempt, .. } = task.clone();
+    let attempt = attempt.max(1);
+    Case {
+        task: CaseTask { task_type, params, user_id, attempt, seed: random.random() },
+        now_ms: now_ms(),
+        random: random.random(),
+        settings: BTreeMap::new(),
+        http: Vec::new(),
+        cache: BTreeMap::new(),
+        data: BTreeMap::new(),
+        expect: None,
+    }
 }
 
 impl Run {
     fn new(case: Case, kind: Kind) -> Self {
-        let given = vec![false; case.http.len()];
-        Self { case, kind, given, unanswered: Vec::new() }
+        Self {
+            given: vec![false; case.http.len()],
+            case,
+            kind,
+            unanswered: Vec::new(),
+            changed: BTreeSet::new(),
+            bytes_left: Some(MAX_WATCHED_BYTES),
+        }
+    }
+
+    /// Whether so many bytes may be written down. When not, nothing is: a case with a gap fails in another way.
+    fn admit(&mut self, bytes: usize) -> bool {
+        if self.kind == Kind::Watched {
+            self.bytes_left = self.bytes_left.and_then(|left| left.checked_sub(bytes));
+        }
+        if self.bytes_left.is_none() {
+            (self.case.http, self.case.cache) = Default::default();
+        }
+        self.bytes_left.is_some()
     }
 }
 
@@ -193,6 +262,26 @@ mod tests {
         assert_eq!(world.unanswered().len(), 2);
         world.replay(case);
         assert_eq!(status(), Ok(Some(429)));
+    }
+
+    #[test]
+    fn of_a_task_in_a_worker_is_kept_what_it_found_and_nothing_when_that_is_too_much() {
+        let world = World::watching(&task());
+        assert!(!world.has_cache(), "it is in Redis");
+        world.note_read("a", b"1");
+        world.note_change("b");
+        world.note_read("b", b"its own");
+        world.note_change("a");
+        world.note_read("a", b"its own");
+        world.note(exchange(503));
+        let case = world.watched().unwrap();
+        assert_eq!(case.cache, [("a".to_owned(), Content::of(b"1"))].into());
+        assert_eq!(case.http.len(), 1);
+        let body = Content::of(&vec![b'x'; MAX_WATCHED_BYTES]);
+        world.note(Exchange { body, ..exchange(200) });
+        assert_eq!(world.watched(), None);
+        world.note(exchange(200));
+        assert_eq!(world.watched(), None, "a case with a gap is none");
     }
 
     #[test]

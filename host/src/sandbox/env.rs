@@ -7,7 +7,7 @@ use bytes::Bytes;
 use queue::TaskQueue;
 
 use crate::plugin_config::Limits;
-use crate::replay::world::World;
+use crate::replay::outside::Outside;
 use crate::sandbox::http::HttpClient;
 
 /// What the operator granted a plugin version. Files are read once, when the version is loaded.
@@ -20,8 +20,8 @@ pub(crate) struct PluginEnv {
     pub(crate) limits: Limits,
     /// For the cache and progress; none when the plugin runs without Redis.
     pub(crate) queue: Option<TaskQueue>,
-    /// What answers instead of the network and Redis, or writes their answers down; none in a worker.
-    pub(crate) world: Option<Arc<World>>,
+    /// What answers its tasks.
+    pub(crate) outside: Outside,
 }
 
 impl PluginEnv {
@@ -35,7 +35,7 @@ impl PluginEnv {
             http: None,
             limits: crate::plugin_config::PluginConfig::nothing_granted().limits,
             queue: None,
-            world: None,
+            outside: Outside::Real,
         })
     }
 }

@@ -1,14 +1,16 @@
 //! A failed task as a file: recorded from a dead letter, repeated without network, and kept as a test.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue::{FailureCode, Finish, Task, TaskResult};
 use serde_json::{Value, json};
 use services::{Answer, Server};
 
-use crate::support::{Folder, redis};
+use crate::support::{Folder, redis, run, start_worker_with};
 
 const KEY: &str = "s3cret-key";
 /// Nobody listens there.
@@ -94,6 +96,41 @@ async fn a_dead_letter_is_recorded_repeated_without_network_and_kept_as_a_test()
     assert!(told(&missing).contains("http: the case has no answer to GET"), "{}", told(&missing));
     let none = plugins(&folder, NOWHERE, &["run", "search.wasm", "--dead", "{search_simpcity}1"]);
     assert_eq!(none.status.code(), Some(64), "{}", told(&none));
+}
+
+#[tokio::test]
+async fn what_a_forum_answers_only_once_is_kept_by_the_worker_that_heard_it() {
+    let (redis, queue) = redis().await;
+    let asked = AtomicU32::new(0);
+    let forum = Server::start(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Answer::new(503, "busy"),
+        _ => Answer::new(200, r#"{"topics": [], "posts": [], "grouped_search_result": {}}"#),
+    });
+    let folder = Folder::with(&["search"]);
+    let failed = folder.path().join("failed");
+    let settings = [
+        ("RECORD_FAILED", failed.to_str().unwrap()),
+        ("EXTENDED_SEARCH_URL", forum.address()),
+        ("EXTENDED_SEARCH_KEY", KEY),
+    ];
+    let worker = start_worker_with(&redis, &folder, &settings).await;
+    let params = json!({"query": "luna", "page": 1});
+    run(&queue, "search_simpcity", params).await;
+    worker.says(&["failed task recorded"]).await;
+    let kept: Vec<_> = fs::read_dir(&failed).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(kept.len(), 1, "the attempt that failed, not the one that did not");
+    let mode = kept[0].metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "others may not read what a person typed");
+    let file = kept[0].path();
+    let case = fs::read_to_string(&file).unwrap();
+    assert!(case.contains("luna") && !case.contains(KEY), "{case}");
+
+    let address = forum.address().to_owned();
+    drop(forum);
+    let replay = ["run", "search.wasm", "--replay", file.to_str().unwrap()];
+    let again = plugins(&folder, &address, &replay);
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    assert!(told(&again).contains("as recorded"), "{}", told(&again));
 }
 
 #[test]

@@ -110,8 +110,7 @@ impl Run {
             && let Some(mut case) = world.case()
         {
             case.expect = Some(Expect::of(&first.result, None));
-            let data = version.data.iter();
-            case.data = data.map(|(name, file)| (name.clone(), file.digest.clone())).collect();
+            case.data = version.digests();
             case.write(file)?;
         }
         Ok(reports.iter().all(|report| report.result.success))

@@ -21,7 +21,7 @@ pub(crate) async fn describe(
     component: &v1::PluginPre<Sandbox>,
     env: &Arc<PluginEnv>,
 ) -> Result<Descriptor, LoadError> {
-    let mut store = Sandbox::store(engine, env, None, Breaches::default());
+    let mut store = Sandbox::store(engine, env, None, None, Breaches::default());
     let call = async {
         let instance = component.instantiate_async(&mut store).await?;
         instance.call_describe(&mut store).await
@@ -41,7 +41,7 @@ pub(crate) async fn init(
     component: &v1::PluginPre<Sandbox>,
     env: &Arc<PluginEnv>,
 ) -> Result<(Store<Sandbox>, Instance), LoadError> {
-    let mut store = Sandbox::store(engine, env, None, Breaches::default());
+    let mut store = Sandbox::store(engine, env, None, None, Breaches::default());
     let call = async {
         let instance = component.instance_pre().instantiate_async(&mut store).await?;
         let guest = v1::Plugin::new(&mut store, &instance)?;
