@@ -1,5 +1,6 @@
 //! One chat with the bot through the simulator's control API, printed as it happens.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -38,6 +39,8 @@ pub(crate) struct Chat {
     base: String,
     id: i64,
     seq: u64,
+    /// Read from the simulator, and not looked at yet.
+    unread: VecDeque<Message>,
     /// How long the bot may take for one answer.
     bound: Duration,
     is_shown: bool,
@@ -50,7 +53,16 @@ impl Chat {
         let agent = agent();
         let base = base.to_owned();
         let stop = stop.clone();
-        let mut chat = Self { agent, base, id, seq: 0, bound: ANSWER_BOUND, is_shown: true, stop };
+        let mut chat = Self {
+            agent,
+            base,
+            id,
+            seq: 0,
+            unread: VecDeque::new(),
+            bound: ANSWER_BOUND,
+            is_shown: true,
+            stop,
+        };
         chat.events(0)?;
         Ok(chat)
     }
@@ -76,7 +88,7 @@ impl Chat {
         self.post("/sim/callbacks", &body)
     }
 
-    /// Waits for a message or an edit that `accept`s; prints all that come until then.
+    /// Waits for a message or an edit that `accept`s; prints all that come until then, and leaves what follows to the next call.
     pub(crate) fn expect(
         &mut self,
         what: &str,
@@ -86,16 +98,16 @@ impl Chat {
         let mut last = None;
         while Instant::now() < deadline {
             ensure!(!self.stop.requested(), "interrupted");
-            let mut accepted = None;
-            for message in self.events(POLL_MS)? {
+            if self.unread.is_empty() {
+                self.unread = self.events(POLL_MS)?.into();
+            }
+            // What comes after the message is for the next call: both may arrive together.
+            while let Some(message) = self.unread.pop_front() {
                 self.show(|| print_message(&message));
-                if accepted.is_none() && accept(&message) {
-                    accepted = Some(message.clone());
+                if accept(&message) {
+                    return Ok(message);
                 }
                 last = Some(message);
-            }
-            if let Some(message) = accepted {
-                return Ok(message);
             }
         }
         match last {
@@ -112,7 +124,10 @@ impl Chat {
     /// What the bot wrote and changed since the last call; waits for a second if there is nothing.
     pub(crate) fn news(&mut self) -> anyhow::Result<Vec<Message>> {
         ensure!(!self.stop.requested(), "interrupted");
-        self.events(POLL_MS)
+        if self.unread.is_empty() {
+            return self.events(POLL_MS);
+        }
+        Ok(self.unread.drain(..).collect())
     }
 
     /// Whether somebody asked for the end.
@@ -213,6 +228,23 @@ mod tests {
         assert_eq!(message.button("Luna").unwrap().1.as_deref(), Some("a1"));
         assert_eq!(message.button("Open").unwrap().1, None);
         assert_eq!(labels(&message), "[ Luna Marlowe ] [ Open ]");
+    }
+
+    #[test]
+    fn an_answer_that_arrives_with_its_placeholder_is_not_lost() {
+        let message = |edited| Message { id: 7, edited, ..Message::default() };
+        let mut chat = Chat {
+            agent: agent(),
+            base: "http://127.0.0.1:9".to_owned(),
+            id: 1,
+            seq: 0,
+            unread: [message(false), message(true)].into(),
+            bound: ANSWER_BOUND,
+            is_shown: false,
+            stop: Stop::default(),
+        };
+        assert!(!chat.expect("a placeholder", |message| !message.edited).unwrap().edited);
+        assert!(chat.expect("its answer", |message| message.edited).unwrap().edited);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Programs in the background: their logs, readiness and end.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ const TAIL_LINES: usize = 25;
 pub(crate) struct Service {
     name: &'static str,
     process: Process,
+    log: PathBuf,
+    /// Bytes of the log that [`Service::new_lines`] has returned.
+    read: u64,
 }
 
 impl Service {
@@ -38,7 +42,7 @@ impl Service {
         let log = logs.join(name).with_extension("log");
         let process = Process::spawn(command.process_group(0), &log);
         let process = process.with_context(|| format!("starting {name}"))?;
-        Ok(Self { name, process })
+        Ok(Self { name, process, log, read: 0 })
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -123,6 +127,29 @@ impl Service {
         self.process.log()
     }
 
+    /// The whole lines that it has written since the last call.
+    pub(crate) fn new_lines(&mut self) -> anyhow::Result<Vec<String>> {
+        let named = || format!("reading {}", self.log.display());
+        let mut file = File::open(&self.log).with_context(named)?;
+        file.seek(SeekFrom::Start(self.read)).with_context(named)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(named)?;
+        // An unfinished line comes with the next call.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        bytes.truncate(whole);
+        self.read += whole as u64;
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
+
+    /// Prints the lines of its log since the last call that have one of `parts`.
+    pub(crate) fn tell_new_lines(&mut self, parts: &[&str]) -> anyhow::Result<()> {
+        let has = |line: &&String| parts.iter().any(|part| line.contains(part));
+        for line in self.new_lines()?.iter().filter(has) {
+            println!("{}: {line}", self.name);
+        }
+        Ok(())
+    }
+
     /// Sends a signal, for instance `STOP`; nothing happens when it has ended.
     pub(crate) fn signal(&mut self, name: &str) {
         if self.ended().is_none() {
@@ -172,6 +199,16 @@ mod tests {
         let text = error.unwrap_err().to_string();
         assert!(text.contains("ended before port"), "{text}");
         assert!(text.contains("no such file"), "{text}");
+    }
+
+    #[test]
+    fn lines_are_read_once_and_only_when_they_are_whole() {
+        let logs = tempfile::tempdir().unwrap();
+        let mut service = shell("echo one; echo two; printf thr; read _", logs.path());
+        let two = |line: &str| (line == "two").then_some(());
+        service.wait_for_line("two", BOUND, &Stop::default(), two).unwrap();
+        assert_eq!(service.new_lines().unwrap(), ["one", "two"]);
+        assert!(service.new_lines().unwrap().is_empty());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::stop::Stop;
 pub(crate) const SIMULATED_TOKEN: &str = "123456:SIMULATOR";
 /// A worker compiles its plugins at the first start, in a development build, and has 120 s for each.
 const READY_BOUND: Duration = Duration::from_secs(150);
+/// Parts of lines of a log that say that something is wrong.
+const TROUBLE: [&str; 2] = [" WARN ", " ERROR "];
 const STOP_BOUND: Duration = Duration::from_secs(10);
 
 /// Where the programs and the plugins are.
@@ -123,7 +125,8 @@ impl System {
         let ready = |line: &str| line.strip_prefix("ready:").map(str::to_owned);
         let plugins = service.wait_for_line("its `ready:` line", READY_BOUND, &stop, ready)?;
         println!("{name} ready:{plugins}");
-        Ok(())
+        // A file that was refused is no plugin of that line.
+        service.tell_new_lines(&TROUBLE)
     }
 
     /// Starts the coordinator, for the real bot of a token or for the simulated Telegram.
@@ -162,14 +165,16 @@ impl System {
         self.services.last_mut().context("a service was just added")
     }
 
-    /// Runs until Ctrl-C; fails when one of the programs ends by itself.
+    /// Runs until Ctrl-C, and prints trouble and each plugin that comes into force; fails when one of the programs ends by itself.
     pub(crate) fn stay(&mut self) -> anyhow::Result<()> {
+        let news = [&TROUBLE[..], &["plugin published"]].concat();
         while !self.stop.requested() {
             let redis = self.redis.as_mut().map(Redis::service);
             for service in self.services.iter_mut().chain(redis) {
                 if let Some(status) = service.ended() {
                     bail!("{} ended by itself ({status})\n{}", service.name(), service.tail());
                 }
+                service.tell_new_lines(&news)?;
             }
             std::thread::sleep(Duration::from_millis(200));
         }
