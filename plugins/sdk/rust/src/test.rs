@@ -11,6 +11,8 @@
 //! assert_eq!(answer.data()["view"]["text"], "Hello Ann");
 //! ```
 
+mod cases;
+
 use std::fmt;
 
 use crate::answer::Answer;
