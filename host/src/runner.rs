@@ -27,7 +27,7 @@ use crate::sandbox::output::TaskLabels;
 use crate::spans;
 use crate::version::PluginVersion;
 
-/// The code of a task that is to be tried again, where its author reads it: it has not failed yet.
+/// The code of a task that is to be tried again, for its author and in the metrics: it has not failed yet.
 pub(crate) const RETRIED: &str = "retry";
 
 /// What an instance leaves behind.
@@ -92,13 +92,6 @@ pub(crate) async fn run(
     ];
     let limits: Vec<Value> = breaches.all().map(|limit| limit.code().as_str().into()).collect();
     breaches.all().for_each(|limit| metrics::limit_reached(version.name(), limit));
-    metrics::task_ended(
-        version.name(),
-        lease.task.task_type.as_str(),
-        result.code(),
-        Duration::from_millis(queue_ms),
-        ran,
-    );
     result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     if !limits.is_empty() {
         result.metadata.insert("limits".to_owned(), limits.into());
@@ -108,13 +101,21 @@ pub(crate) async fn run(
     }
     let remarks = remarks::of(version, &result, &breaches);
     let is_retried = matches!(finish, Finish::RetryAfter(_));
+    let code = if is_retried { Some(RETRIED) } else { result.code() };
+    metrics::attempt_ended(
+        version.name(),
+        lease.task.task_type.as_str(),
+        code,
+        Duration::from_millis(queue_ms),
+        ran,
+    );
     tracing::info!(
         task_id = %lease.task.task_id,
         task_type = %lease.task.task_type,
         plugin = version.name(),
         plugin_version = version.descriptor.version,
         attempt = lease.task.attempt,
-        code = if is_retried { Some(RETRIED) } else { result.code() },
+        code,
         queue_ms,
         run_ms,
         "{}", if is_retried { "task asked to be tried again" } else { "task ended" }
