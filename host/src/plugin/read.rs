@@ -1,5 +1,6 @@
 //! Reads a plugin's files, each up to its size limit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
@@ -34,6 +35,11 @@ impl ComponentFile {
         let wasm = read_bounded(path, ceilings.component_bytes).await?;
         let digest = sha256_hex(&wasm);
         Ok(Self { plugin, path: path.to_owned(), wasm, digest })
+    }
+
+    /// The file's name, for people.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
     }
 }
 
