@@ -196,7 +196,12 @@ async fn instance_call(
     }
     match handled {
         Err(_elapsed) => Outcome::limit_reached(breaches, Limit::Wall),
-        Ok(Err(error)) => trap::outcome(version, &store, lease, &error),
+        Ok(Err(error)) => {
+            if let Some(core_dump) = env.core_dump() {
+                core_dump.keep(&mut store, version.name(), &error);
+            }
+            trap::outcome(version, &store, lease, &error)
+        }
         Ok(Ok(Reply::InitFailed(reason))) => {
             tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin `init` failed");
             Outcome::failed(FailureCode::PluginFailed, "the plugin could not be prepared")
@@ -260,6 +265,10 @@ async fn handle(
 ) -> wasmtime::Result<Reply> {
     let instance =
         version.component.instantiate_async(&mut *store).await.context(NotInstantiated)?;
+    if version.env.profile().is_some() {
+        // Or its first function would get a sample for the time that the instance took.
+        store.set_epoch_deadline(1);
+    }
     if !version.has_snapshot
         && let Err(reason) = instance.call_init(&mut *store).await?
     {

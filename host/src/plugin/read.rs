@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queue::TaskQueue;
 
 use crate::config::Ceilings;
 use crate::digest::sha256_hex;
 use crate::error::LoadError;
 use crate::plugin_config::PluginConfig;
-use crate::replay::world::World;
 use crate::sandbox::env::PluginEnv;
 use crate::sandbox::http::HttpClient;
 use crate::version::data_file::{DataFile, DataFiles};
@@ -43,13 +41,12 @@ impl ComponentFile {
     }
 }
 
-/// Reads the data files, and builds everything else that the settings grant.
+/// Reads the data files, and builds everything else that the settings grant. There is no queue and no world.
 pub(super) async fn read_env(
     file: &ComponentFile,
     config: PluginConfig,
     ceilings: &Ceilings,
-    (queue, world): (Option<TaskQueue>, Option<Arc<World>>),
-) -> Result<Arc<PluginEnv>, LoadError> {
+) -> Result<PluginEnv, LoadError> {
     let mut data = BTreeMap::new();
     for (name, granted) in &config.data {
         let path = config.data_copies.get(name).unwrap_or(granted);
@@ -66,16 +63,17 @@ pub(super) async fn read_env(
         }
         None => None,
     };
-    Ok(Arc::new(PluginEnv {
+    Ok(PluginEnv {
         name: file.plugin.clone(),
         settings: config.settings,
         data,
         cache: config.cache,
         http,
         limits: config.limits,
-        queue,
-        world,
-    }))
+        queue: None,
+        world: None,
+        diagnosis: None,
+    })
 }
 
 /// Adds where the settings name a data file that cannot be read.
