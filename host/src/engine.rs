@@ -23,22 +23,47 @@ const KEEP_RESIDENT_BYTES: usize = 64 << 10;
 ///
 /// When neither an engine with a pool nor one without can be built.
 pub fn build(concurrency: usize, ceilings: &Ceilings) -> wasmtime::Result<Engine> {
-    let mut config = base(ceilings);
-    config.allocation_strategy(pool(concurrency, ceilings));
-    start(&config).or_else(|error| {
-        // Some small or emulated machines have too little address space for the pool.
-        tracing::warn!(error = %error, "no pool of instances; tasks start slower");
-        start(&base(ceilings))
-    })
+    start_pooled(&base(ceilings), pool(concurrency, ceilings), EPOCH_TICK)
 }
 
-/// Builds an engine for one task at a time, whose backtraces name lines of the source.
+/// What an engine for a plugin's author does, and a worker's does not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForAuthor {
+    /// Backtraces name lines of the source.
+    pub(crate) lines: bool,
+    /// A trap comes with a core dump.
+    pub(crate) core_dumps: bool,
+    /// How often a running guest is interrupted.
+    pub(crate) tick: Duration,
+}
+
+/// Builds an engine for one task at a time.
 ///
 /// # Errors
 ///
 /// When this machine does not support it.
-pub fn with_lines(ceilings: &Ceilings) -> wasmtime::Result<Engine> {
-    start(base(ceilings).wasm_backtrace_details(WasmBacktraceDetails::Enable))
+pub(crate) fn for_author(
+    ceilings: &Ceilings,
+    ForAuthor { lines, core_dumps, tick }: ForAuthor,
+) -> wasmtime::Result<Engine> {
+    let mut config = base(ceilings);
+    config.coredump_on_trap(core_dumps);
+    if lines {
+        config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    }
+    start_pooled(&config, pool(1, ceilings), tick)
+}
+
+fn start_pooled(
+    config: &Config,
+    pool: PoolingAllocationConfig,
+    tick: Duration,
+) -> wasmtime::Result<Engine> {
+    start_with(config.clone().allocation_strategy(pool), tick).or_else(|error| {
+        // Some small or emulated machines have too little address space for the pool.
+        tracing::warn!(error = %error, "no pool of instances; tasks start slower");
+        start_with(config, tick)
+    })
 }
 
 /// Builds an engine and starts its epoch clock.
@@ -47,8 +72,12 @@ pub fn with_lines(ceilings: &Ceilings) -> wasmtime::Result<Engine> {
 ///
 /// When this machine does not support `config`.
 pub fn start(config: &Config) -> wasmtime::Result<Engine> {
+    start_with(config, EPOCH_TICK)
+}
+
+fn start_with(config: &Config, tick: Duration) -> wasmtime::Result<Engine> {
     let engine = Engine::new(config)?;
-    start_clock(&engine)?;
+    start_clock(&engine, tick)?;
     Ok(engine)
 }
 
@@ -97,13 +126,13 @@ pub fn pool(concurrency: usize, ceilings: &Ceilings) -> PoolingAllocationConfig 
 }
 
 /// A thread, not a task: it must run even when guests keep the executor busy. It ends with the engine.
-fn start_clock(engine: &Engine) -> wasmtime::Result<()> {
+fn start_clock(engine: &Engine, tick: Duration) -> wasmtime::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            std::thread::sleep(EPOCH_TICK);
+            std::thread::sleep(tick);
         }
     })?;
     Ok(())

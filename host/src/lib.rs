@@ -11,6 +11,7 @@ pub mod archive;
 pub mod bindings;
 pub mod cli;
 pub mod config;
+mod diagnosis;
 mod digest;
 pub mod engine;
 pub mod error;

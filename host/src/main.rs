@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use host::cli::{Cli, Command, Serve};
+use host::error::LoadError;
 use ops::startup::{self, EXIT_FAILURE, Startup};
 use ops::telemetry;
 
@@ -16,8 +17,7 @@ fn main() -> ExitCode {
     match command {
         Some(Command::Plugins(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
             telemetry::init_for_people()?;
-            let accepted = command.run(out).await?;
-            Ok(if accepted { 0 } else { EXIT_FAILURE })
+            exit_code(command.run(out).await)
         }),
         Some(Command::Dev(command)) => startup::run_command(EXIT_FAILURE, async |out| {
             command.run(out).await?;
@@ -25,8 +25,7 @@ fn main() -> ExitCode {
         }),
         Some(Command::Fleet(command)) => startup::run_command(startup::EXIT_USAGE, async |out| {
             telemetry::init_for_people()?;
-            let done = command.run(out).await?;
-            Ok(if done { 0 } else { EXIT_FAILURE })
+            exit_code(command.run(out).await)
         }),
         Some(Command::Health(command)) => startup::run_command(EXIT_FAILURE, async |out| {
             let healthy = command.run(out).await?;
@@ -52,6 +51,19 @@ fn main() -> ExitCode {
                 host::worker::run(config, shutdown, announce)
             })
         }
+    }
+}
+
+/// The exit code of a command about plugins. A plugin that is refused is no wrong usage.
+fn exit_code(done: anyhow::Result<bool>) -> anyhow::Result<u8> {
+    match done {
+        Ok(true) => Ok(0),
+        Ok(false) => Ok(EXIT_FAILURE),
+        Err(error) if error.is::<LoadError>() => {
+            startup::print_error(&error);
+            Ok(EXIT_FAILURE)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sandbox::limits::Limit;
 use crate::version::name::is_plugin_name;
 
 ops::metrics! {
-    TASKS: Counter "freefans_worker_tasks_total" [task_type, plugin, code] "Tasks that ended here, by code (`ok`, or a failure's).";
+    TASKS: Counter "freefans_worker_tasks_total" [task_type, plugin, code] "Attempts that ended here, by code: `ok`, a failure's, or `retry` where another attempt follows.";
     RUNNING: Gauge "freefans_worker_running_tasks" [] "Tasks that run here now.";
     CAPACITY: Gauge "freefans_worker_capacity_tasks" [] "Tasks that this worker runs at once, at most (`--concurrency`).";
     WAIT: Histogram "freefans_task_wait_seconds" [task_type] "From submit to start, by the clocks of submitter and worker.";
@@ -37,8 +37,8 @@ pub(crate) fn traceparent_malformed() {
     counter!(TRACEPARENT).increment(1);
 }
 
-/// A task ended.
-pub(crate) fn task_ended(
+/// An attempt at a task ended.
+pub(crate) fn attempt_ended(
     plugin: &str,
     task_type: &str,
     code: Option<&str>,

@@ -14,7 +14,8 @@ use wasmtime::Engine;
 use crate::archive::VersionArchive;
 use crate::bindings::Descriptor;
 use crate::config::Ceilings;
-use crate::engine;
+use crate::diagnosis::Diagnosis;
+use crate::engine::{self, ForAuthor};
 use crate::error::LoadError;
 use crate::plugin::compile::cache::PreparedCache;
 use crate::plugin::load::{ComponentInfo, Loader};
@@ -92,9 +93,13 @@ impl OfflineHost {
         Self::of(engine::build(1, &Ceilings::default())?)
     }
 
-    /// As [`OfflineHost::new`], with lines of the source in backtraces. It does not share compiled code with workers.
-    pub(crate) fn with_lines() -> wasmtime::Result<Self> {
-        Self::of(engine::with_lines(&Ceilings::default())?)
+    /// A host for a plugin's author, who looks into the runs with `diagnosis`. With `lines` of the source in backtraces it does
+    /// not share compiled code with workers.
+    pub(crate) fn for_author(lines: bool, diagnosis: &Arc<Diagnosis>) -> wasmtime::Result<Self> {
+        let core_dumps = diagnosis.core_dump.is_some();
+        let author = ForAuthor { lines, core_dumps, tick: diagnosis.tick() };
+        let host = Self::of(engine::for_author(&Ceilings::default(), author)?)?;
+        Ok(Self { loader: host.loader.with_diagnosis(Arc::clone(diagnosis)), ..host })
     }
 
     fn of(engine: Engine) -> wasmtime::Result<Self> {
@@ -249,13 +254,20 @@ impl OfflineHost {
     }
 
     /// Runs a task `times` times, each in a fresh instance. Only the first run writes to the log.
+    ///
+    /// # Errors
+    ///
+    /// When a profile is asked for and cannot be made.
     pub async fn run(
         &self,
         version: &Arc<PluginVersion>,
         task: &Task,
         times: usize,
-    ) -> Vec<RunReport> {
+    ) -> wasmtime::Result<Vec<RunReport>> {
         let engine = self.loader.engine();
+        if let Some(profile) = version.env.profile() {
+            profile.begin(engine, version.name(), version.component.instance_pre().component())?;
+        }
         let retry = queue::config::RetryPolicy::default();
         let never = CancellationToken::new();
         let mut reports = Vec::with_capacity(times);
@@ -271,6 +283,6 @@ impl OfflineHost {
             let Handled { result, finish, log } = ran.handled;
             reports.push(RunReport { result, log, finish, remarks: ran.remarks, duration });
         }
-        reports
+        Ok(reports)
     }
 }

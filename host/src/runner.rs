@@ -28,7 +28,7 @@ use crate::sandbox::output::TaskLabels;
 use crate::spans;
 use crate::version::PluginVersion;
 
-/// The code of a task that is to be tried again, where its author reads it: it has not failed yet.
+/// The code of a task that is to be tried again, for its author and in the metrics: it has not failed yet.
 pub(crate) const RETRIED: &str = "retry";
 
 /// What an instance leaves behind.
@@ -95,13 +95,6 @@ pub(crate) async fn run(
     ];
     let limits: Vec<Value> = breaches.all().map(|limit| limit.code().as_str().into()).collect();
     breaches.all().for_each(|limit| metrics::limit_reached(version.name(), limit));
-    metrics::task_ended(
-        version.name(),
-        lease.task.task_type.as_str(),
-        result.code(),
-        Duration::from_millis(queue_ms),
-        ran,
-    );
     result.metadata.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     if !limits.is_empty() {
         result.metadata.insert("limits".to_owned(), limits.into());
@@ -114,13 +107,21 @@ pub(crate) async fn run(
     }
     let remarks = remarks::of(version, &result, &breaches);
     let is_retried = matches!(finish, Finish::RetryAfter(_));
+    let code = if is_retried { Some(RETRIED) } else { result.code() };
+    metrics::attempt_ended(
+        version.name(),
+        lease.task.task_type.as_str(),
+        code,
+        Duration::from_millis(queue_ms),
+        ran,
+    );
     tracing::info!(
         task_id = %lease.task.task_id,
         task_type = %lease.task.task_type,
         plugin = version.name(),
         plugin_version = version.descriptor.version,
         attempt = lease.task.attempt,
-        code = if is_retried { Some(RETRIED) } else { result.code() },
+        code,
         queue_ms,
         run_ms,
         "{}", if is_retried { "task asked to be tried again" } else { "task ended" }
@@ -203,7 +204,12 @@ async fn instance_call(
     }
     match handled {
         Err(_elapsed) => Outcome::limit_reached(breaches, Limit::Wall),
-        Ok(Err(error)) => trap::outcome(version, &store, lease, &error),
+        Ok(Err(error)) => {
+            if let Some(core_dump) = env.core_dump() {
+                core_dump.keep(&mut store, version.name(), &error);
+            }
+            trap::outcome(version, &store, lease, &error)
+        }
         Ok(Ok(Reply::InitFailed(reason))) => {
             tracing::warn!(plugin = version.name(), task_id = %lease.task.task_id, error = reason, "plugin `init` failed");
             Outcome::failed(FailureCode::PluginFailed, "the plugin could not be prepared")
@@ -267,6 +273,10 @@ async fn handle(
 ) -> wasmtime::Result<Reply> {
     let instance =
         version.component.instantiate_async(&mut *store).await.context(NotInstantiated)?;
+    if version.env.profile().is_some() {
+        // Or its first function would get a sample for the time that the instance took.
+        store.set_epoch_deadline(1);
+    }
     if !version.has_snapshot
         && let Err(reason) = instance.call_init(&mut *store).await?
     {

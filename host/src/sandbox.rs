@@ -15,6 +15,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::diagnosis::profile::Profile;
 use crate::engine::EPOCH_TICK;
 use crate::replay::world::World;
 use crate::sandbox::env::PluginEnv;
@@ -60,6 +61,7 @@ impl Sandbox {
         breaches: Breaches,
     ) -> Store<Self> {
         let limits = env.limits;
+        let tick = env.diagnosis.as_ref().map_or(EPOCH_TICK, |diagnosis| diagnosis.tick());
         let task_id = task.as_ref().map(|task| task.task_id.clone());
         let output = GuestOutput::new(env, task, breaches.clone());
         let mut wasi = WasiCtx::builder();
@@ -92,7 +94,7 @@ impl Sandbox {
             cache_bytes_left: limits.cache_bytes,
             data_left: limits.memory_bytes,
             last_progress: None,
-            cpu_ticks_left: ticks(limits.cpu),
+            cpu_ticks_left: ticks(limits.cpu, tick),
             breaches,
         };
         let mut store = Store::new(engine, sandbox);
@@ -102,6 +104,9 @@ impl Sandbox {
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
+            if let Some(profile) = context.data().profile() {
+                profile.sample(&context);
+            }
             let sandbox = context.data_mut();
             match sandbox.cpu_ticks_left.checked_sub(1) {
                 Some(left) => {
@@ -119,11 +124,16 @@ impl Sandbox {
     }
 }
 
-fn ticks(budget: Duration) -> u32 {
-    u32::try_from(budget.as_millis() / EPOCH_TICK.as_millis()).unwrap_or(u32::MAX)
+fn ticks(budget: Duration, tick: Duration) -> u32 {
+    u32::try_from(budget.as_millis() / tick.as_millis()).unwrap_or(u32::MAX)
 }
 
 impl Sandbox {
+    /// The profile that a sample of this task is for.
+    fn profile(&self) -> Option<&Profile> {
+        self.task_id.as_ref().and_then(|_| self.env.profile())
+    }
+
     /// Whether the guest holds handles to resources of the host.
     pub(crate) fn has_handles(&self) -> bool {
         !self.table.is_empty()

@@ -145,7 +145,7 @@ pub fn run_command(
     match result {
         Ok(exit_code) => ExitCode::from(exit_code),
         Err(error) => {
-            print_errors(&[format!("{error:#}")]);
+            print_error(&error);
             ExitCode::from(on_error)
         }
     }
@@ -154,6 +154,11 @@ pub fn run_command(
 fn usage_error(problems: &[String]) -> ExitCode {
     print_errors(problems);
     ExitCode::from(EXIT_USAGE)
+}
+
+/// Prints an error with its causes, as a subcommand that ends with it.
+pub fn print_error(error: &anyhow::Error) {
+    print_errors(&[format!("{error:#}")]);
 }
 
 #[expect(clippy::print_stderr, reason = "whoever started the program reads it")]

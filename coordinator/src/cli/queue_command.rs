@@ -15,6 +15,8 @@ use super::queue_args::QueueArgs;
 
 /// Tasks and dead letters that are listed by default.
 const LIST_AT_MOST: usize = 50;
+/// Dead letters of a type that are looked through for one task.
+const DEAD_LOOKED_THROUGH: usize = 10_000;
 
 /// Shows and controls the queue.
 #[derive(Debug, clap::Args)]
@@ -31,7 +33,7 @@ enum Action {
     Stats(Stats),
     /// Lists the unanswered tasks of a type, or its dead letters.
     List(List),
-    /// Shows one task, and its result if it has one.
+    /// Shows one task, its result if it has one, and its dead letter if it failed for good.
     Show(Show),
     /// Lists finished tasks by any filter, or shows the timeline of one.
     History(History),
@@ -179,11 +181,18 @@ impl Show {
         let live = queue.show(&id).await?;
         let status = queue.task_status(&id).await?;
         let result = queue.get_result(&id, Duration::ZERO).await?;
-        if live.is_none() && status.is_none() && result.is_none() {
+        // It has the task with its params, as a live task has, for as long as it can be replayed.
+        let dead = match &live {
+            Some(_) => None,
+            None => queue.dead_letter_of(&id, DEAD_LOOKED_THROUGH).await?,
+        };
+        if live.is_none() && status.is_none() && result.is_none() && dead.is_none() {
             writeln!(out, "there is no task {id}; results are kept for 5 minutes")?;
             return Ok(Outcome::NotFound);
         }
-        let found = json!({"task_id": id, "status": status, "live": live, "result": result});
+        let found = json!({
+            "task_id": id, "status": status, "live": live, "result": result, "dead": dead,
+        });
         print::json(out, &found)?;
         Ok(Outcome::Done)
     }

@@ -157,11 +157,22 @@ async fn a_dead_letter_is_listed_and_replayed_once() {
     let redis = TestRedis::start();
     let queue = queue_on(&redis).await;
     let kind: TaskType = "search_creator".parse().unwrap();
-    let task = queue::Task::new(kind.clone(), 7, serde_json::Map::new());
+    let params = json!({"query": "luna"}).as_object().unwrap().clone();
+    let task = queue::Task::new(kind.clone(), 7, params);
     queue.submit_task(&task).await.unwrap();
     let lease = queue.claim(std::slice::from_ref(&kind), "w", 1).await.unwrap().remove(0);
     let failed = TaskResult::failure(FailureCode::PluginFailed, "no");
     queue.store_result(lease, Finish::Failed, failed).await.unwrap();
+    // Also when status and result are gone, which stay for five minutes.
+    let mut forget = redis::cmd("DEL");
+    for kept in ["result", "status"] {
+        forget.arg(format!("freefans:tasks:{kept}:{}", task.task_id));
+    }
+    let gone: u8 = forget.query_async(&mut queue.connection()).await.unwrap();
+    assert_eq!(gone, 2);
+    let shown = run_json(&redis, &["queue", "show", task.task_id.as_str()]).await;
+    assert_eq!(shown["dead"]["task"]["params"]["query"], "luna");
+    assert_eq!(shown["dead"]["result"]["error"], "no");
     let dead = run_json(&redis, &["queue", "list", "search_creator", "--dead", "--json"]).await;
     assert_eq!(dead["dead"][0]["result"]["metadata"]["code"], "plugin-failed");
     let entry = dead["dead"][0]["entry"].as_str().unwrap();

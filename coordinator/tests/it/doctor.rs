@@ -5,7 +5,7 @@ use std::process::Command;
 
 use queue::QueueConfig;
 use serde_json::{Value, json};
-use test_kit::TestRedis;
+use test_kit::{DescribedGuest, TestRedis};
 
 use crate::support::{Telegram, coordinator_command, plugin_folder, worker_command};
 
@@ -64,6 +64,19 @@ async fn what_is_well_is_said_and_nothing_fails() {
     has(&rows, &["ok | cache | ", "can be written"]);
     has(&rows, &["ok | plugins | search.wasm: search"]);
     has(&rows, &["ok | files | "]);
+
+    // What `plugins check` warns of is a warning here too.
+    let odd = tempfile::tempdir().unwrap();
+    let extensions = r#"{"version":1,"comands":[]}"#.to_owned();
+    let tide = DescribedGuest { extensions, ..DescribedGuest::new("tide", &["tide"]) };
+    std::fs::write(odd.path().join("tide.wasm"), tide.build()).unwrap();
+    let (code, rows) = doctor(in_folder(&redis, odd.path()), &[]).await;
+    assert_eq!(code, 0, "{rows:#?}");
+    has(&rows, &["ok | plugins | tide.wasm: tide 1.0.0"]);
+    has(
+        &rows,
+        &["warning | plugins | tide.wasm: `extensions.comands`", "did you mean `commands`?"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

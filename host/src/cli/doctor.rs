@@ -124,6 +124,11 @@ async fn plugins(
         let found = summary(&inspection);
         if inspection.loaded.is_ok() {
             report.ok(WHAT, &found);
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            for warning in inspection.warnings() {
+                let found = format!("{name}: {warning}");
+                report.add(Verdict::Warning, WHAT, &found, "");
+            }
         } else {
             let mend =
                 format!("`worker plugins check {}` says the same after a change", file.display());

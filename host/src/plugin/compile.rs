@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -24,6 +25,8 @@ use crate::metrics;
 /// Longest compile, including the wait for the one before. A shipped plugin takes a second or two; a file made to keep
 /// the compiler busy must not keep the folder from being scanned.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// When somebody who waits is told what for. A component with an interpreter takes most of a minute.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 #[error("compilation takes longer than {seconds} s")]
@@ -50,7 +53,7 @@ pub(super) struct Compiler {
     /// None to compile in this process.
     program: Option<CompilerProgram>,
     /// One compile at a time: more would take processor time from running tasks.
-    permits: Arc<tokio::sync::Semaphore>,
+    permits: Arc<Semaphore>,
     time_limit: Duration,
     cache: Option<PreparedCache>,
     writer: CacheWriter,
@@ -61,7 +64,7 @@ impl Compiler {
         Self {
             engine,
             program: None,
-            permits: Arc::new(tokio::sync::Semaphore::new(1)),
+            permits: Arc::new(Semaphore::new(1)),
             time_limit: TIME_LIMIT,
             cache: None,
             writer: CacheWriter::new(),
@@ -85,17 +88,18 @@ impl Compiler {
     }
 
     /// The component that is cached under `key`, or else compiled and cached. Without a key it is always compiled, and
-    /// not cached.
+    /// not cached. The log names it `what`.
     pub(super) async fn component(
         &self,
         key: Option<&str>,
+        what: &str,
         wasm: Bytes,
     ) -> wasmtime::Result<Component> {
         if let Some(cached) = self.cached(key).await {
             return Ok(cached);
         }
         let limit = self.time_limit;
-        tokio::time::timeout(limit, self.compile(key, wasm))
+        tokio::time::timeout(limit, self.compile(key, what, wasm))
             .await
             .unwrap_or_else(|_elapsed| Err(TimedOut { seconds: limit.as_secs() }.into()))
     }
@@ -117,12 +121,39 @@ impl Compiler {
         cached
     }
 
-    async fn compile(&self, key: Option<&str>, wasm: Bytes) -> wasmtime::Result<Component> {
+    async fn compile(
+        &self,
+        key: Option<&str>,
+        what: &str,
+        wasm: Bytes,
+    ) -> wasmtime::Result<Component> {
         let permit = Arc::clone(&self.permits).acquire_owned().await; // Never closed.
         // The compile before this one may have been the same.
         if let Some(cached) = self.cached(key).await {
             return Ok(cached);
         }
+        let megabytes = wasm.len() / 1_000_000;
+        let is_kept = key.is_some() && self.cache.is_some();
+        let tell = || {
+            if is_kept {
+                tracing::info!(
+                    component = what,
+                    megabytes,
+                    "compiling; this is done once, and then the cache has it"
+                );
+            } else {
+                tracing::info!(component = what, megabytes, "compiling; no cache keeps it");
+            }
+        };
+        told_when_slow(self.compile_now(key, wasm, permit), TOLD_AFTER, tell).await
+    }
+
+    async fn compile_now(
+        &self,
+        key: Option<&str>,
+        wasm: Bytes,
+        permit: Result<OwnedSemaphorePermit, AcquireError>,
+    ) -> wasmtime::Result<Component> {
         // Another process may be compiling the same: workers of one machine see a new file at the same time.
         let turn = match (key, &self.cache) {
             (Some(key), Some(cache)) => turn::take(cache.folder(), key).await,
@@ -176,9 +207,35 @@ impl Compiler {
     }
 }
 
+/// Does `work`, and tells if it takes longer than `patience`.
+async fn told_when_slow<T>(
+    work: impl Future<Output = T>,
+    patience: Duration,
+    tell: impl FnOnce(),
+) -> T {
+    let mut work = std::pin::pin!(work);
+    match tokio::time::timeout(patience, &mut work).await {
+        Ok(done) => done,
+        Err(_elapsed) => {
+            tell();
+            work.await
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_who_waits_for_long_is_told_what_for() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // It ends only when somebody is told.
+        let slow = told_when_slow(told, Duration::from_millis(1), || tell.send(()).unwrap());
+        assert!(slow.await.is_ok());
+        let quick = told_when_slow(async { 7 }, TIME_LIMIT, || panic!("told of what is done"));
+        assert_eq!(quick.await, 7);
+    }
 
     #[tokio::test]
     async fn a_file_whose_compile_does_not_come_to_an_end_is_refused() {
@@ -187,11 +244,11 @@ mod tests {
         // As long as another one has not ended, none begins.
         let permit = Arc::clone(&compiler.permits).acquire_owned().await.unwrap();
         let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
-        let error = compiler.component(None, wasm.clone()).await.unwrap_err();
+        let error = compiler.component(None, "it", wasm.clone()).await.unwrap_err();
         assert!(error.to_string().contains("takes longer than"), "{error}");
         drop(permit);
         let compiler = Compiler { time_limit: TIME_LIMIT, ..compiler };
-        assert!(compiler.component(None, wasm).await.is_ok());
+        assert!(compiler.component(None, "it", wasm).await.is_ok());
     }
 
     #[tokio::test]
@@ -200,7 +257,7 @@ mod tests {
         let program = CompilerProgram::new("/nowhere".into(), &crate::config::Ceilings::default());
         let compiler = compiler.with_program(Some(program));
         let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
-        assert!(compiler.component(None, wasm).await.is_ok());
+        assert!(compiler.component(None, "it", wasm).await.is_ok());
     }
 
     #[tokio::test]
@@ -210,7 +267,7 @@ mod tests {
             CompilerProgram::new("/bin/false".into(), &crate::config::Ceilings::default());
         let compiler = compiler.with_program(Some(program));
         let wasm = Bytes::from_static(b"\0asm\x0d\0\x01\0");
-        let error = compiler.component(None, wasm).await.unwrap_err();
+        let error = compiler.component(None, "it", wasm).await.unwrap_err();
         assert!(error.to_string().contains("ended without an answer"), "{error}");
     }
 }

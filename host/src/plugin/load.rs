@@ -13,6 +13,7 @@ use wasmtime::Engine;
 use crate::archive::VersionArchive;
 use crate::bindings::Descriptor;
 use crate::config::Ceilings;
+use crate::diagnosis::Diagnosis;
 use crate::digest::sha256_hex;
 use crate::error::LoadError;
 use crate::grants::NetGrants;
@@ -27,6 +28,7 @@ use crate::plugin::{check, trial};
 use crate::plugin_config::PluginConfig;
 use crate::plugin_config::base::PathBase;
 use crate::replay::outside::Outside;
+use crate::sandbox::env::PluginEnv;
 use crate::trust::Policy;
 use crate::trust::memory::Memory;
 use crate::version::PluginVersion;
@@ -42,6 +44,7 @@ pub struct Loader {
     signatures: SignatureCheck,
     base: PathBase,
     outside: Outside,
+    diagnosis: Option<Arc<Diagnosis>>,
 }
 
 /// What a component file holds.
@@ -73,8 +76,16 @@ impl Loader {
         let preparer = Preparer { engine, linkers, compiler, snapshots: true };
         let signatures = SignatureCheck::default();
         let base = PathBase::default();
-        let outside = Outside::Real;
-        Ok(Self { preparer, ceilings, queue, archive: None, signatures, base, outside })
+        Ok(Self {
+            preparer,
+            ceilings,
+            queue,
+            archive: None,
+            signatures,
+            base,
+            outside: Outside::Real,
+            diagnosis: None,
+        })
     }
 
     /// Compiles in a process of `program`, which is a `worker`; without one in this process.
@@ -150,6 +161,12 @@ impl Loader {
         Self { outside, ..self }
     }
 
+    /// Lets an author look into the tasks' runs.
+    #[must_use]
+    pub(crate) fn with_diagnosis(self, diagnosis: Arc<Diagnosis>) -> Self {
+        Self { diagnosis: Some(diagnosis), ..self }
+    }
+
     /// The engine that loaded plugins run on.
     pub fn engine(&self) -> &Engine {
         &self.preparer.engine
@@ -181,7 +198,7 @@ impl Loader {
         let file = ComponentFile::read(path, &self.ceilings).await?;
         let outline = check::check_structure(path, file.wasm.clone()).await?;
         check::check_imports(&file.plugin, &outline, config.net.is_some())?;
-        let env = read::read_env(&file, config, &self.ceilings, (None, Outside::Real)).await?;
+        let env = Arc::new(read::read_env(&file, config, &self.ceilings).await?);
         let preparer = &self.preparer;
         let compiled = preparer.compile(&file, &env).await;
         let compiled = compiled.map_err(|source| compile::refusal(path, source))?;
@@ -242,8 +259,12 @@ impl Loader {
         let facts = PluginFacts { is_fleets, ..config.facts() };
         let settings_text = config.source.clone();
         let swap = config.swap.clone();
-        let reached = (self.queue.clone(), self.outside.clone());
-        let env = read::read_env(&file, config, &self.ceilings, reached).await?;
+        let env = Arc::new(PluginEnv {
+            queue: self.queue.clone(),
+            outside: self.outside.clone(),
+            diagnosis: self.diagnosis.clone(),
+            ..read::read_env(&file, config, &self.ceilings).await?
+        });
         let plugin = env.name.as_str();
         check::check_imports(plugin, &outline, env.http.is_some())?;
 

@@ -72,7 +72,7 @@ impl Preparer {
             Err(reason) => (file.wasm.clone(), Err(reason)),
         };
         let key = self.compiler.key(&file.digest, can_snapshot.is_ok());
-        let component = self.compiler.component(Some(&key), wasm).await?;
+        let component = self.compiler.component(Some(&key), &file.name(), wasm).await?;
         Ok(Compiled::BeforeInit(component, can_snapshot))
     }
 
@@ -156,7 +156,8 @@ impl Preparer {
         let snapshot_bytes = snapshot.len();
         // What `init` fetched may have changed by the next start.
         let key = (!store.data().has_asked_outside()).then(|| self.snapshot_key(&file.digest, env));
-        let component = self.compiler.component(key.as_deref(), snapshot.into()).await?;
+        let what = format!("{} with what `init` left", file.name());
+        let component = self.compiler.component(key.as_deref(), &what, snapshot.into()).await?;
         let prepared = self.link(&component, env)?;
         tracing::debug!(
             plugin = env.name,

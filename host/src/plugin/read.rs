@@ -1,5 +1,6 @@
 //! Reads a plugin's files, each up to its size limit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
@@ -7,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queue::TaskQueue;
 
 use crate::config::Ceilings;
 use crate::digest::sha256_hex;
@@ -35,15 +35,19 @@ impl ComponentFile {
         let digest = sha256_hex(&wasm);
         Ok(Self { plugin, path: path.to_owned(), wasm, digest })
     }
+
+    /// The file's name, for people.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
 }
 
-/// Reads the data files, and builds everything else that the settings grant.
+/// Reads the data files, and builds everything else that the settings grant. There is no queue and no world.
 pub(super) async fn read_env(
     file: &ComponentFile,
     config: PluginConfig,
     ceilings: &Ceilings,
-    (queue, outside): (Option<TaskQueue>, Outside),
-) -> Result<Arc<PluginEnv>, LoadError> {
+) -> Result<PluginEnv, LoadError> {
     let mut data = BTreeMap::new();
     for (name, granted) in &config.data {
         let path = config.data_copies.get(name).unwrap_or(granted);
@@ -60,16 +64,17 @@ pub(super) async fn read_env(
         }
         None => None,
     };
-    Ok(Arc::new(PluginEnv {
+    Ok(PluginEnv {
         name: file.plugin.clone(),
         settings: config.settings,
         data,
         cache: config.cache,
         http,
         limits: config.limits,
-        queue,
-        outside,
-    }))
+        queue: None,
+        outside: Outside::Real,
+        diagnosis: None,
+    })
 }
 
 /// Adds where the settings name a data file that cannot be read.

@@ -1,9 +1,11 @@
 //! Finds the cause of a trap.
 
+use std::error::Error;
+
 use ops::chain::chain;
 use queue::{FailureCode, Lease};
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, WasmCoreDump};
 use wasmtime_wasi::I32Exit;
 
 use super::outcome::{Outcome, Retry, limit_reason};
@@ -44,7 +46,7 @@ pub(super) fn outcome(
         task_id = %lease.task.task_id,
         code = code.as_str(),
         said = sandbox.output.tail(),
-        error = %chain(error.as_ref()),
+        error = %chain(without_core_dump(error)),
         "plugin trapped"
     );
     // A full pool is the host's fault: the task may succeed a moment later.
@@ -56,6 +58,12 @@ pub(super) fn outcome(
         };
     }
     Outcome::failed(code, reason)
+}
+
+/// The error without a core dump, which lists all globals. The backtrace comes after it.
+fn without_core_dump(error: &wasmtime::Error) -> &(dyn Error + 'static) {
+    let whole: &(dyn Error + 'static) = error.as_ref();
+    if error.is::<WasmCoreDump>() { whole.source().unwrap_or(whole) } else { whole }
 }
 
 /// The limit that an error is about. Other limits are noted where they are reached.

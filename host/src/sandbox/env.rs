@@ -6,6 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queue::TaskQueue;
 
+use crate::diagnosis::Diagnosis;
+use crate::diagnosis::core_dump::CoreDump;
+use crate::diagnosis::profile::Profile;
 use crate::plugin_config::Limits;
 use crate::replay::outside::Outside;
 use crate::sandbox::http::HttpClient;
@@ -22,9 +25,19 @@ pub(crate) struct PluginEnv {
     pub(crate) queue: Option<TaskQueue>,
     /// What answers its tasks.
     pub(crate) outside: Outside,
+    /// What its author looks into its runs with; none in a worker.
+    pub(crate) diagnosis: Option<Arc<Diagnosis>>,
 }
 
 impl PluginEnv {
+    pub(crate) fn profile(&self) -> Option<&Profile> {
+        self.diagnosis.as_ref()?.profile.as_ref()
+    }
+
+    pub(crate) fn core_dump(&self) -> Option<&CoreDump> {
+        self.diagnosis.as_ref()?.core_dump.as_ref()
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests() -> Arc<Self> {
         Arc::new(Self {
@@ -36,6 +49,7 @@ impl PluginEnv {
             limits: crate::plugin_config::PluginConfig::nothing_granted().limits,
             queue: None,
             outside: Outside::Real,
+            diagnosis: None,
         })
     }
 }

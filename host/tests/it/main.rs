@@ -11,6 +11,7 @@ mod by_hand;
 mod compile;
 mod contract;
 mod dev;
+mod diagnosis;
 mod examples;
 mod fleet;
 mod fleet_sources;

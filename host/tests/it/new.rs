@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use test_kit::root;
 
-fn worker(here: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn worker(here: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
     command.current_dir(here).arg("plugins").args(arguments);
     command.env_remove("RUST_LOG").env("PLUGIN_CACHE", "none").output().unwrap()
@@ -90,6 +90,20 @@ fn inside_the_repository_it_becomes_a_member() {
     assert!(build.contains("cargo xtask build-plugins tide"), "{build}");
 }
 
+/// The whole environment of a plugin's `build`. What the plugin depends on is kept between runs.
+pub(crate) fn build_environment(folder: &Path) -> Vec<(String, String)> {
+    let of_cargo = |name: &str| name.starts_with("CARGO") || name.starts_with("RUST");
+    let where_it_is = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+    let own = std::env::vars()
+        .filter(|(name, _)| !of_cargo(name) || where_it_is.contains(&name.as_str()));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugin");
+    let set = [
+        ("CARGO_TARGET_DIR".to_owned(), target.display().to_string()),
+        ("CARGO_NET_OFFLINE".to_owned(), "true".to_owned()),
+    ];
+    own.chain(set).chain(guest_environment(folder)).collect()
+}
+
 /// What a build needs on this machine.
 fn guest_environment(folder: &Path) -> Vec<(String, String)> {
     let file = folder.join("guest-env.json");
@@ -109,7 +123,7 @@ fn guest_environment(folder: &Path) -> Vec<(String, String)> {
 
 #[test]
 fn a_new_plugin_in_rust_is_built_checked_and_answers() {
-    // Outside the repository. What the plugin depends on is kept between runs.
+    // Outside the repository.
     let place = tempfile::tempdir().unwrap();
     let here = place.path();
     assert!(worker(here, &["new", "tide", "--lang", "rust"]).status.success());
@@ -118,16 +132,7 @@ fn a_new_plugin_in_rust_is_built_checked_and_answers() {
     std::fs::copy(root().join("Cargo.lock"), tide.join("Cargo.lock")).unwrap();
     let built = Command::new(tide.join("build"))
         .env_clear()
-        .envs(
-            std::env::vars()
-                .filter(|(name, _)| !name.starts_with("CARGO") && !name.starts_with("RUST")),
-        )
-        .envs(std::env::vars().filter(|(name, _)| {
-            matches!(name.as_str(), "CARGO_HOME" | "RUSTUP_HOME" | "RUSTUP_TOOLCHAIN")
-        }))
-        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugin"))
-        .env("CARGO_NET_OFFLINE", "true")
-        .envs(guest_environment(here))
+        .envs(build_environment(here))
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", told(&built));

@@ -85,6 +85,28 @@ fn a_check_says_yes_or_why_not() {
 }
 
 #[test]
+fn a_plugin_that_is_refused_is_a_failure_and_no_wrong_usage() {
+    let folder = Folder::with(&["probe"]);
+    folder.settings("probe", "[grants]\nnett = []\n");
+    std::fs::create_dir(folder.path().join("tests")).unwrap();
+    let case = r#"{"task": {"type": "probe_echo", "params": {}}}"#;
+    std::fs::write(folder.path().join("tests/echo.json"), case).unwrap();
+    let here = folder.path().display().to_string();
+    let probe = file(&folder, "probe.wasm");
+    std::fs::write(folder.path().join("junk.wasm"), b"not wasm").unwrap();
+    for (arguments, part) in [
+        (["run", &probe, "--task-type", "probe_echo"].as_slice(), "unknown field `nett`"),
+        (&["run", &file(&folder, "nothing.wasm")], "cannot read"),
+        (&["test", &here], "junk.wasm"),
+    ] {
+        let refused = plugins(arguments);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.starts_with("error: ") && told.contains(part), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn settings_of_the_shipped_plugins_that_do_not_fit_are_told_and_cost_only_what_they_are_for() {
     let folder = Folder::with(&["search", "content"]);
     for (name, line, other, part) in [

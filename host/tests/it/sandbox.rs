@@ -96,11 +96,19 @@ async fn nothing_that_one_task_writes_is_seen_by_the_next() {
 
 #[tokio::test]
 async fn a_failure_that_may_pass_is_tried_again_and_then_told() {
-    let (_redis, queue, _folder, _worker) = tight().await;
+    let (redis, queue) = redis().await;
+    let worker =
+        start_worker_with(&redis, &Folder::with(&["probe"]), &[("LISTEN", "127.0.0.1:0")]).await;
     let result = run(&queue, "probe_fail", json!({"kind": "retry", "message": "busy"})).await;
     assert_eq!(result.code(), Some("retries-exhausted"));
     assert_eq!(result.metadata["attempt"], 4);
     assert_eq!(result.error.as_deref(), Some("busy"));
+    // Three of the four attempts were not the last.
+    let metrics = metrics(&worker).await;
+    for (code, count) in [("retry", 3), ("retries-exhausted", 1)] {
+        let counted = format!("plugin=\"probe\",code=\"{code}\"}} {count}\n");
+        assert!(metrics.contains(&counted), "{counted}: {metrics}");
+    }
 }
 
 #[tokio::test]

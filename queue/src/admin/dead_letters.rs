@@ -123,6 +123,22 @@ impl TaskQueue {
         Ok(letters)
     }
 
+    /// The dead letter of a task, if it is among the last `max` of its type.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer.
+    pub async fn dead_letter_of(
+        &self,
+        id: &TaskId,
+        max: usize,
+    ) -> Result<Option<DeadLetter>, RedisError> {
+        let Some(lane) = id.lane() else { return Ok(None) };
+        let letters = self.dead_letters(lane.task_type(), max).await?;
+        let is_its = |letter: &DeadLetter| letter.task.as_ref().is_some_and(|it| it.task_id == *id);
+        Ok(letters.into_iter().find(is_its))
+    }
+
     /// One dead letter; none when there is no such entry.
     ///
     /// # Errors

@@ -15,11 +15,10 @@ pub(super) async fn task(redis: &RedisFlags, id: &str) -> anyhow::Result<Task> {
     if let Some(task) = queue.show(&id).await?.and_then(|live| live.task) {
         return Ok(task);
     }
-    let task_type = id.lane().map(|lane| lane.task_type().clone());
-    let task_type = task_type.with_context(|| format!("{id} names no task type"))?;
-    let letters = queue.dead_letters(&task_type, MAX_LETTERS).await?;
-    let tasks = letters.into_iter().filter_map(|letter| letter.task);
-    tasks.into_iter().find(|task| task.task_id == id).with_context(|| {
+    let lane = id.lane().with_context(|| format!("{id} names no task type"))?;
+    let letter = queue.dead_letter_of(&id, MAX_LETTERS).await?;
+    letter.and_then(|letter| letter.task).with_context(|| {
+        let task_type = lane.task_type();
         format!("{id} is no dead letter and does not wait; `coordinator queue list {task_type} --dead` lists them")
     })
 }

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 
 use crate::archive::VersionArchive;
 use crate::cli::flags::CacheFlag;
 use crate::config::Ceilings;
+use crate::diagnosis::Diagnosis;
 use crate::offline::OfflineHost;
 use crate::plugin::compile::cache::PreparedCache;
 use crate::swap::files;
@@ -29,16 +31,18 @@ pub(crate) fn offline_host(flag: &CacheFlag) -> anyhow::Result<OfflineHost> {
 }
 
 /// As [`offline_host`], for the author of `file`: backtraces name lines of the source if the component knows them.
-pub(crate) fn author_host(flag: &CacheFlag, file: &Path) -> anyhow::Result<OfflineHost> {
+pub(crate) fn author_host(
+    flag: &CacheFlag,
+    file: &Path,
+    diagnosis: &Arc<Diagnosis>,
+) -> anyhow::Result<OfflineHost> {
     // A file that cannot be read or is too large is refused later.
     let mut component = Vec::new();
     if let Ok(opened) = std::fs::File::open(file) {
         let _ = opened.take(Ceilings::default().component_bytes).read_to_end(&mut component);
     }
-    if component.windows(DEBUG_INFO.len()).any(|part| part == DEBUG_INFO) {
-        return Ok(OfflineHost::with_lines()?.with_cache(cache(flag)));
-    }
-    offline_host(flag)
+    let lines = component.windows(DEBUG_INFO.len()).any(|part| part == DEBUG_INFO);
+    Ok(OfflineHost::for_author(lines, diagnosis)?.with_cache(cache(flag)))
 }
 
 /// The cache of the workers here; none without a usable folder.

@@ -1,5 +1,7 @@
 //! `worker plugins run`.
 
+mod diagnosis;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use ops::flags::RedisFlags;
 use queue::{Finish, Task, TaskType};
 use serde_json::{Map, Value};
 
+use self::diagnosis::DiagnosisFlags;
 use super::{dead, folders};
 use crate::cli::flags::CacheFlag;
 use crate::cli::view_text::view_text;
@@ -55,13 +58,17 @@ pub(super) struct Run {
     #[arg(long, value_name = "ID", conflicts_with_all = ["task_type", "params", "user_id"])]
     dead: Option<String>,
     #[command(flatten)]
+    diagnosis: DiagnosisFlags,
+    #[command(flatten)]
     redis: RedisFlags,
 }
 
 impl Run {
     pub(super) async fn run(self, out: &mut impl Write) -> anyhow::Result<bool> {
         let world = Arc::new(World::default());
-        let host = folders::author_host(&self.cache, &self.file)?.with_world(Arc::clone(&world));
+        let diagnosis = Arc::new(self.diagnosis.diagnosis());
+        let host = folders::author_host(&self.cache, &self.file, &diagnosis)?;
+        let host = host.with_world(Arc::clone(&world));
         let case = self.replay.as_deref().map(Case::read).transpose()?;
         let inspection = match &case {
             Some(case) => host.inspect_for_case(&self.file, case, &self.allow).await,
@@ -90,7 +97,7 @@ impl Run {
             None if self.record.is_some() => world.record(&task),
             None => {}
         }
-        let reports = host.run(&version, &task, usize::from(self.repeat)).await;
+        let reports = host.run(&version, &task, usize::from(self.repeat)).await?;
         let Some(first) = reports.first() else { return Ok(false) };
         for line in for_author(&version, first, &task) {
             writeln!(told, "{line}")?;
@@ -113,6 +120,7 @@ impl Run {
             case.data = version.digests();
             case.write(file)?;
         }
+        self.diagnosis.write(&diagnosis, &mut told)?;
         Ok(reports.iter().all(|report| report.result.success))
     }
 

@@ -80,7 +80,7 @@ impl Tested<'_> {
     async fn run(&mut self, components: &[PathBuf], update: bool) -> anyhow::Result<Vec<String>> {
         let version = self.version(components).await?;
         self.world.replay(self.case.clone());
-        let reports = self.host.run(&version, &self.case.task(), 1).await;
+        let reports = self.host.run(&version, &self.case.task(), 1).await?;
         let report = reports.first().context("the task did not run")?;
         let seen = Expect::of(&report.result, report.log.as_deref());
         let unanswered = self.world.unanswered().into_iter().map(|request| {
