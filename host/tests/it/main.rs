@@ -38,3 +38,4 @@ mod snapshot;
 mod supabase;
 mod support;
 mod swap;
+mod unread;
