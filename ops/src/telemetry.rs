@@ -70,6 +70,9 @@ pub fn init_for_people() -> anyhow::Result<()> {
 pub fn init(Logging { format, filter }: &Logging) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would report a line that cannot be written on the same closed stream, and panic: the task that logs, for instance the one
+    // that listens to signals, would be gone.
+    let builder = builder.log_internal_errors(false);
     let set = match format {
         LogFormat::Text => {
             builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()

@@ -103,7 +103,11 @@ fn build(root: &Path, worker: &Path, language: &'static str) -> Result<Built, Bu
     Ok(Built { language, folder: built, time: Some(time) })
 }
 
-fn environment(root: &Path, language: &str) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+/// What a build needs in its environment, with tools and crates that are kept from one build to the next.
+pub(crate) fn environment(
+    root: &Path,
+    language: &str,
+) -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let tools = folder(root).join("tools").join(language);
     if language != "rust" {
         return Ok(vec![("PLUGIN_TOOLS", tools.into())]);

@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | languages | metrics-doc | mistakes-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test`.
+//! The project's own commands: `cargo xtask author-test | bench | build-plugins | chat-doc | compose-test | crash-test | demo | deployment-test | guard | hostile-guests | languages | metrics-doc | mistakes-doc | release | reproducible | settings-doc | structure | test | tidy | trouble-test | tutorial-test`.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
+mod author_test;
 mod bench;
 mod build_plugins;
 mod chat;
@@ -30,12 +31,14 @@ mod reproducible;
 mod service;
 mod settings_doc;
 mod stop;
+mod stranger;
 mod structure;
 mod system;
 mod test;
 mod tidy;
 mod toolchain;
 mod trouble_test;
+mod tutorial_test;
 mod valkey;
 mod violation;
 mod workspace;
@@ -48,6 +51,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
+    AuthorTest(author_test::AuthorTest),
     Bench(bench::Bench),
     BuildPlugins(build_plugins::BuildPlugins),
     ChatDoc(chat_doc::ChatDoc),
@@ -70,10 +74,12 @@ enum Command {
     Test(test::Test),
     Tidy(tidy::Tidy),
     TroubleTest(trouble_test::TroubleTest),
+    TutorialTest(tutorial_test::TutorialTest),
 }
 
 fn main() -> ExitCode {
     let done = paths::root().and_then(|root| match Command::parse() {
+        Command::AuthorTest(command) => command.run(&root),
         Command::Bench(command) => command.run(&root),
         Command::BuildPlugins(command) => command.run(&root),
         Command::ChatDoc(command) => command.run(&root),
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         Command::Test(command) => command.run(&root),
         Command::Tidy(command) => command.run(&root),
         Command::TroubleTest(command) => command.run(&root),
+        Command::TutorialTest(command) => command.run(&root),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use self::contents::{PROGRAMS, SUMS};
+pub(crate) use self::archive::unpack;
+pub(crate) use self::contents::PROGRAMS;
+use self::contents::SUMS;
 use self::signature::Key;
 use crate::build_plugins::BuildPlugins;
 use crate::command::{capture, run};
@@ -145,7 +147,7 @@ impl Release {
 fn try_it(archive: &Path, name: &str, stop: &Stop) -> anyhow::Result<()> {
     println!("trying the archive");
     let place = tempfile::tempdir().context("making a folder")?;
-    archive::unpack(archive, place.path())?;
+    unpack(archive, place.path())?;
     let folder = place.path().join(name);
     demo::play_once(Place { programs: folder.join("bin"), folder }, stop)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use test_kit::Process;
 
-use crate::command::last_lines;
+use crate::command::{capture, last_lines};
 use crate::stop::Stop;
 
 /// How often conditions are checked.
@@ -22,7 +22,7 @@ const TAIL_LINES: usize = 25;
 /// A program in the background, with a name for messages. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
-    name: &'static str,
+    name: String,
     process: Process,
     log: PathBuf,
     /// Bytes of the log that [`Service::new_lines`] has returned.
@@ -34,19 +34,15 @@ impl Service {
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal then reaches xtask alone, which
     /// ends its services in their order.
-    pub(crate) fn start(
-        name: &'static str,
-        command: &mut Command,
-        logs: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str, command: &mut Command, logs: &Path) -> anyhow::Result<Self> {
         let log = logs.join(name).with_extension("log");
         let process = Process::spawn(command.process_group(0), &log);
         let process = process.with_context(|| format!("starting {name}"))?;
-        Ok(Self { name, process, log, read: 0 })
+        Ok(Self { name: name.to_owned(), process, log, read: 0 })
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -114,6 +110,23 @@ impl Service {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+    }
+
+    /// Does what Ctrl-C at its terminal would do: SIGINT to it, and to what it runs in its group. Waits until it has ended.
+    pub(crate) fn interrupt(&mut self, bound: Duration) -> anyhow::Result<()> {
+        if self.ended().is_none() {
+            let id = self.id().to_string();
+            // std can only kill; every shell has `kill`.
+            capture(Command::new("sh").args(["-c", "kill -INT \"-$1\"", "sh", &id]))?;
+        }
+        let deadline = Instant::now() + bound;
+        while self.ended().is_none() {
+            if Instant::now() > deadline {
+                bail!("{} did not end within {bound:?} of Ctrl-C\n{}", self.name, self.tail());
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
     }
 
     /// The end of its log, for a failure's text.
@@ -209,6 +222,18 @@ mod tests {
         service.wait_for_line("two", BOUND, &Stop::default(), two).unwrap();
         assert_eq!(service.new_lines().unwrap(), ["one", "two"]);
         assert!(service.new_lines().unwrap().is_empty());
+    }
+
+    #[test]
+    fn ctrl_c_reaches_the_program_and_what_it_runs() {
+        let logs = tempfile::tempdir().unwrap();
+        let script = "trap 'echo told; exit 0' INT; echo up; sleep 60";
+        let mut service = shell(script, logs.path());
+        let up = |line: &str| (line == "up").then_some(());
+        service.wait_for_line("up", BOUND, &Stop::default(), up).unwrap();
+        // The shell runs its trap only when `sleep` has ended.
+        service.interrupt(BOUND).unwrap();
+        assert_eq!(service.output(), "up\ntold\n");
     }
 
     #[test]

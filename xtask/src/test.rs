@@ -21,6 +21,7 @@ use crate::release::Release;
 use crate::reproducible::Reproducible;
 use crate::tidy::Tidy;
 use crate::toolchain::clean_cargo;
+use crate::tutorial_test::TutorialTest;
 use crate::valkey;
 use crate::workspace::Workspace;
 
@@ -78,6 +79,7 @@ impl Test {
         if self.package.as_ref().is_none_or(|package| package == "host") {
             // By itself: the compiler of a plugin has a time limit, and a large engine takes half of it on two idle cores.
             steps.pass("languages", || Languages.run(root))?;
+            steps.pass("tutorial", || TutorialTest::default().run(root))?;
         }
         steps.pass("nextest", || {
             // Many tests wait for other programs, so three for two cores.

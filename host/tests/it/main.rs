@@ -39,3 +39,4 @@ mod snapshot;
 mod supabase;
 mod support;
 mod swap;
+mod unread;

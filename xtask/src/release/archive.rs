@@ -32,7 +32,7 @@ pub(super) fn pack(
 }
 
 /// Unpacks an archive into a folder.
-pub(super) fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
     run(Command::new("tar")
         .arg("--extract")
         .arg("--file")

@@ -1,7 +1,7 @@
 //! What a release consists of.
 
 /// The programs, and the crate of each.
-pub(super) const PROGRAMS: &[(&str, &str)] =
+pub(crate) const PROGRAMS: &[(&str, &str)] =
     &[("worker", "host"), ("coordinator", "coordinator"), ("telegram-simulator", "simulator")];
 /// The platform of the programs.
 pub(super) const PLATFORM: &str = "x86_64-unknown-linux-gnu";

@@ -12,7 +12,8 @@ use crate::violation::Violation;
 const PLACES: &[&str] = &["docs", "coordinator", "host", "ops", "plugins", "queue", "wit", "xtask"];
 const ENDINGS: &[&str] = &["rs", "lua", "ftl", "acl", "wit", "chat"];
 
-/// Every file of ours that a document names in backticks is there. A name stands for all files whose path ends with it.
+/// Every file of ours that a document names in backticks is there. A name stands for all files whose path ends with it. A file that
+/// the reader of a tutorial makes is not ours.
 pub(super) fn named_files(root: &Path) -> anyhow::Result<Vec<Violation>> {
     let mut known = Vec::new();
     let mut documents = at_the_top(root)?;
@@ -26,7 +27,8 @@ pub(super) fn named_files(root: &Path) -> anyhow::Result<Vec<Violation>> {
     for document in documents {
         let text = read(&document)?;
         for name in names(&text) {
-            if !known.iter().any(|file| file.ends_with(name)) {
+            let is_made = text.contains(&format!("<!-- file: {name} -->"));
+            if !is_made && !known.iter().any(|file| file.ends_with(name)) {
                 violations.push(Violation::new(
                     document.strip_prefix(root).unwrap_or(&document).to_string_lossy(),
                     format!("names `{name}`, which does not exist"),
@@ -79,7 +81,9 @@ mod tests {
         }
         fs::create_dir(root.path().join("queue/src")).unwrap();
         fs::write(root.path().join("queue/src/here.rs"), "").unwrap();
-        fs::write(root.path().join("README.md"), "`queue/src/here.rs` and `src/gone.rs`").unwrap();
+        let text =
+            "`queue/src/here.rs` and `src/gone.rs`\n`src/new.rs`:\n<!-- file: src/new.rs -->\n";
+        fs::write(root.path().join("README.md"), text).unwrap();
         let found = named_files(root.path()).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].file, "README.md");

@@ -10,6 +10,8 @@ use crate::swap::files::{FileState, state};
 const MADE_BY_TOOLS: &[&str] = &["target", "node_modules", "__pycache__"];
 /// Endings of files that a build makes, or that a worker reads itself.
 const NOT_SOURCE: &[&str] = &["wasm", "pyc"];
+/// Files that a first build writes. Without this it would be followed by a second one.
+const LOCK_FILES: &[&str] = &["Cargo.lock", "package-lock.json"];
 /// Files that are looked at. A plugin has some dozens.
 const MAX_FILES: usize = 10_000;
 
@@ -50,6 +52,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, FileState>) {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if kind.is_file()
             && !NOT_SOURCE.contains(&ending)
+            && !LOCK_FILES.contains(&&*name)
             && let Some(state) = state(&path)
         {
             files.insert(path, state);
@@ -70,7 +73,7 @@ mod tests {
         fs::create_dir_all(at(".build")).unwrap();
         fs::write(at("src/lib.rs"), "1").unwrap();
         let mut source = Source::of(place.path());
-        for made in ["target/debug/a", ".build/a", "tide.wasm", ".hidden"] {
+        for made in ["target/debug/a", ".build/a", "tide.wasm", ".hidden", "Cargo.lock"] {
             fs::write(at(made), "").unwrap();
         }
         assert!(!source.changed());

@@ -53,9 +53,11 @@ impl New {
             )?;
         }
         writeln!(out, "made {name}/ with {} files. README.md explains them. Next:", files.len())?;
-        writeln!(out, "  cd {name} && ./build")?;
-        writeln!(out, "  worker plugins check {name}.wasm")?;
-        writeln!(out, "  worker dev .")?;
+        writeln!(out, "  cd {name}")?;
+        writeln!(
+            out,
+            "  worker dev     # builds it, now and when you save, and prints the address of a chat page"
+        )?;
         Ok(true)
     }
 }
