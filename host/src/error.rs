@@ -128,7 +128,9 @@ pub enum LoadError {
     #[error(transparent)]
     Untrusted(#[from] Refusal),
     /// It failed the trial task of its settings.
-    #[error("plugin `{plugin}` failed its trial task `{task_type}`: {reason}")]
+    #[error(
+        "plugin `{plugin}` failed its trial task `{task_type}`: {reason}; mend it, or `trial` under [swap] in {plugin}.toml"
+    )]
     Trial {
         /// The plugin's name.
         plugin: String,

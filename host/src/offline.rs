@@ -161,7 +161,7 @@ impl OfflineHost {
     ///
     /// # Errors
     ///
-    /// When a grant is wrong.
+    /// When there is no such file, or a grant is wrong.
     pub async fn inspect(&self, path: &Path, allow: &[String]) -> Result<Inspection, String> {
         let config = self.config(path, allow)?;
         Ok(self.inspect_with(path, config).await)
@@ -187,6 +187,12 @@ impl OfflineHost {
         path: &Path,
         allow: &[String],
     ) -> Result<Result<PluginConfig, LoadError>, String> {
+        if !path.exists() {
+            let path = path.display();
+            return Err(format!(
+                "there is no file {path}; build the plugin first (`./build` in its folder), or name another file"
+            ));
+        }
         let mut config = PluginConfig::for_component(path, &self.ceilings);
         if let Ok(config) = &mut config {
             for grant in allow {

@@ -127,7 +127,9 @@ fn refuse_keywords(value: &Value) -> Result<(), String> {
         Value::Array(items) => items.iter().try_for_each(refuse_keywords),
         Value::Object(members) => members.iter().try_for_each(|(name, member)| {
             if REFUSED_KEYWORDS.contains(&name.as_str()) {
-                return Err(format!("it has `{name}`, which is not allowed"));
+                return Err(format!(
+                    "it has `{name}`, which is not allowed; remove it, for a schema stands alone"
+                ));
             }
             refuse_keywords(member)
         }),

@@ -82,6 +82,7 @@ async fn run(
     let mut source = Source::of(folder);
     let mut build = Build::of(folder);
     build.run(out, stop).await?;
+    source.built();
     let url = redis.url();
     running.push(programs.worker(folder, url, place, &lines)?);
     running.push(programs.coordinator(TOKEN, &address, url, place, &lines)?);
@@ -96,7 +97,7 @@ async fn run(
             _ = look.tick() => {
                 if source.changed() {
                     build.run(out, stop).await?;
-                    source = Source::of(folder);
+                    source.built();
                 }
                 if let Some(ended) = running.iter_mut().find_map(Program::ended) {
                     break Err(ended);

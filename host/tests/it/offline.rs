@@ -96,13 +96,18 @@ fn a_plugin_that_is_refused_is_a_failure_and_no_wrong_usage() {
     std::fs::write(folder.path().join("junk.wasm"), b"not wasm").unwrap();
     for (arguments, part) in [
         (["run", &probe, "--task-type", "probe_echo"].as_slice(), "unknown field `nett`"),
-        (&["run", &file(&folder, "nothing.wasm")], "cannot read"),
         (&["test", &here], "junk.wasm"),
     ] {
         let refused = plugins(arguments);
         let told = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{arguments:?}: {told}");
         assert!(told.starts_with("error: ") && told.contains(part), "{arguments:?}: {told}");
+    }
+    for command in ["run", "check", "inspect"] {
+        let missing = plugins(&[command, &file(&folder, "nothing.wasm")]);
+        let told = String::from_utf8_lossy(&missing.stderr);
+        assert_eq!(missing.status.code(), Some(64), "{command}: {told}");
+        assert!(told.contains("there is no file") && told.contains("build the plugin"), "{told}");
     }
 }
 
