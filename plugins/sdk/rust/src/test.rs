@@ -82,16 +82,7 @@ impl Host {
     ///
     /// The plugin's failure.
     pub fn run<P: Plugin>(&mut self, task_type: &str, params: &str) -> Result<Answer, Error> {
-        let task = Task {
-            id: "test".to_owned(),
-            task_type: task_type.to_owned(),
-            user_id: 1,
-            params: params.to_owned(),
-            attempt: 1,
-            time_left_ms: 60_000,
-            seed: self.seed,
-            traceparent: None,
-        };
+        let task = Task { seed: self.seed, ..task(task_type, params.to_owned()) };
         self.within(|| P::describe().answer(&task))
     }
 
@@ -110,6 +101,20 @@ impl Host {
         let result = run();
         REACH.with_borrow_mut(|reach| std::mem::swap(reach, &mut self.reach));
         result
+    }
+}
+
+/// A first attempt with a minute left. `params` is a JSON object.
+fn task(task_type: &str, params: String) -> Task {
+    Task {
+        id: "test".to_owned(),
+        task_type: task_type.to_owned(),
+        user_id: 1,
+        params,
+        attempt: 1,
+        time_left_ms: 60_000,
+        seed: 0,
+        traceparent: None,
     }
 }
 

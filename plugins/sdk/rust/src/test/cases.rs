@@ -194,15 +194,12 @@ impl Web {
 
 impl Case {
     fn task(&self) -> Task {
+        let CaseTask { task_type, params, user_id, attempt, seed } = &self.task;
         Task {
-            id: "test".to_owned(),
-            task_type: self.task.task_type.clone(),
-            user_id: self.task.user_id,
-            params: Value::Object(self.task.params.clone()).to_string(),
-            attempt: self.task.attempt,
-            time_left_ms: 60_000,
-            seed: self.task.seed,
-            traceparent: None,
+            user_id: *user_id,
+            attempt: *attempt,
+            seed: *seed,
+            ..super::task(task_type, Value::Object(params.clone()).to_string())
         }
     }
 }
